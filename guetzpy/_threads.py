@@ -1,0 +1,94 @@
+"""Work shared between a few threads: strips and planes of ``nogil`` kernels.
+
+The calling thread takes part in the work, so nested use can never dead-lock, and one
+thread means no pool at all.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["default_threads", "each"]
+
+T = TypeVar("T")
+
+_pool: ThreadPoolExecutor | None = None
+_pool_pid = 0
+_lock = threading.Lock()
+
+
+def default_threads() -> int:
+    """Return the number of processors that this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:  # macOS, Windows
+        return max(1, os.cpu_count() or 1)
+
+
+def _shared_pool() -> ThreadPoolExecutor:
+    global _pool, _pool_pid
+    with _lock:
+        if _pool is None or _pool_pid != os.getpid():  # threads do not survive a fork
+            _pool = ThreadPoolExecutor(max(2, default_threads()), thread_name_prefix="guetzpy")
+            _pool_pid = os.getpid()
+        return _pool
+
+
+def each(function: Callable[[T], object], items: Iterable[T], threads: int | None = None) -> None:
+    """Call ``function(item)`` for every item on up to ``threads`` threads.
+
+    Parameters
+    ----------
+    function : callable
+        Must write only to places that belong to its item; its result is ignored.
+    items : iterable
+        Work items. Taken in order, finished in any order.
+    threads : int, optional
+        Number of threads, the calling one included; default: the processors available.
+
+    Raises
+    ------
+    Exception
+        The first exception that ``function`` raised; items not yet begun are dropped.
+    """
+    work = list(items)
+    count = min(threads or default_threads(), len(work))
+    if count <= 1:
+        for item in work:
+            function(item)
+        return
+
+    queue = iter(work)
+    queue_lock = threading.Lock()
+    done = object()
+
+    def drain() -> None:
+        while True:
+            with queue_lock:
+                item = next(queue, done)
+            if item is done:
+                return
+            try:
+                function(item)  # type: ignore[arg-type]
+            except BaseException:
+                with queue_lock:
+                    for _ in queue:
+                        pass
+                raise
+
+    futures = [_shared_pool().submit(drain) for _ in range(count - 1)]
+    try:
+        drain()
+    finally:
+        errors = []
+        for future in futures:
+            if not future.cancel():
+                error = future.exception()
+                if error is not None:
+                    errors.append(error)
+    if errors:
+        raise errors[0]

@@ -1,0 +1,36 @@
+"""Exceptions; each knows the exit code that the command line gives for it.
+
+::
+
+    GuetzpyError
+    ├── FormatError        the input is broken
+    ├── UnsupportedError   the input is valid, guetzpy does not handle it
+    ├── LimitError         too large, too slow, too many
+    └── TargetError        what was asked for cannot be met
+"""
+
+from __future__ import annotations
+
+__all__ = ["FormatError", "GuetzpyError", "LimitError", "TargetError", "UnsupportedError"]
+
+
+class GuetzpyError(Exception):
+    """Base of all errors that guetzpy raises on purpose."""
+
+    exit_code: int = 1
+
+
+class FormatError(GuetzpyError):
+    """The input is not what it claims to be: corrupt, truncated, no image."""
+
+
+class UnsupportedError(GuetzpyError):
+    """The input is valid but uses a feature that guetzpy does not handle; the message names it."""
+
+
+class LimitError(GuetzpyError):
+    """A limit (pixels, scans, metadata, time, memory) would be exceeded."""
+
+
+class TargetError(GuetzpyError):
+    """No file meets what was asked for; the message names the best that was reached."""

@@ -1,0 +1,164 @@
+"""What a JPEG file is made of, as plain data.
+
+Arrays are in natural (row-major) order within a block, as libjpeg has them, never in zigzag
+order: ``coefficients[y, x, 8 * v + u]`` is the quantised coefficient of vertical frequency v
+and horizontal frequency u.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NATURAL_ORDER", "ZIGZAG_ORDER", "Component", "JpegImage", "ScanHeader", "Segment"]
+
+#: NATURAL_ORDER[k] is the natural index of the k-th coefficient in zigzag order (T.81 figure A.6).
+NATURAL_ORDER: npt.NDArray[np.int64] = np.array(
+    [
+        0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5,
+        12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
+        35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+        58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+    ],
+    dtype=np.int64,
+)  # fmt: skip
+
+#: ZIGZAG_ORDER[n] is the position in zigzag order of the coefficient with natural index n.
+ZIGZAG_ORDER: npt.NDArray[np.int64] = np.argsort(NATURAL_ORDER).astype(np.int64)
+
+
+@dataclass
+class Component:
+    """One colour component.
+
+    Attributes
+    ----------
+    identifier : int
+        Component id of the frame header, 0..255.
+    h, v : int
+        Sampling factors, 1..4.
+    qtable : ndarray of uint16, shape (64,)
+        Quantiser steps in natural order, 1..65535.
+    coefficients : ndarray of int16, shape (blocks_y, blocks_x, 64)
+        Quantised coefficients in natural order. Only the blocks that the component's own size
+        needs (T.81 A.2.3); the padding blocks of interleaved scans are dropped when read and
+        made anew when written (they carry no visible sample).
+    """
+
+    identifier: int
+    h: int
+    v: int
+    qtable: npt.NDArray[np.uint16]
+    coefficients: npt.NDArray[np.int16]
+
+
+@dataclass
+class Segment:
+    """A marker segment that is kept as it is: APPn or COM.
+
+    Attributes
+    ----------
+    marker : int
+        Second byte of the marker, 0xE0..0xEF or 0xFE.
+    payload : bytes
+        Contents without marker and length.
+    """
+
+    marker: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class ScanHeader:
+    """Parameters of one scan (T.81 B.2.3).
+
+    Attributes
+    ----------
+    components : tuple of int
+        Indices into ``JpegImage.components`` (not ids).
+    ss, se, ah, al : int
+        Spectral selection and successive approximation; 0, 63, 0, 0 in sequential files.
+    """
+
+    components: tuple[int, ...]
+    ss: int = 0
+    se: int = 63
+    ah: int = 0
+    al: int = 0
+
+
+@dataclass
+class JpegImage:
+    """A JPEG file in coefficients.
+
+    Attributes
+    ----------
+    width, height : int
+        Size in pixels as stored (never rotated), 1..65535.
+    components : list of Component
+        1 to 4 components.
+    colorspace : str
+        "gray", "ycbcr", "rgb", "cmyk" or "ycck", decided as libjpeg does: by JFIF, the Adobe
+        marker, then component ids.
+    sof : int
+        Marker of the frame read: 0xC0 baseline, 0xC1 extended, 0xC2 progressive.
+    segments : list of Segment
+        APPn and COM segments in file order, those between frame and scans included.
+    trailing : bytes
+        Everything after EOI.
+    restart_interval : int
+        Restart interval in MCUs at the first scan; 0 without.
+    scans : list of ScanHeader
+        Scans in file order as read; empty for pictures made here.
+    scan_bytes : list of int
+        Entropy-coded bytes of each scan as read, stuffing included.
+    complete : bool
+        False if a progressive file does not send all coefficients down to Al = 0, or sends tables
+        changes that no single table set expresses: such a file can only be kept as it is.
+    eoi : bool
+        False if the EOI marker is missing.
+    mcu_rows_read : int
+        MCU rows whose data was present (of the first scan that fell short), equal to the number
+        of MCU rows for a whole file.
+    warnings : list of str
+        What was tolerated.
+    """
+
+    width: int
+    height: int
+    components: list[Component]
+    colorspace: str
+    sof: int = 0xC0
+    segments: list[Segment] = field(default_factory=list)
+    trailing: bytes = b""
+    restart_interval: int = 0
+    scans: list[ScanHeader] = field(default_factory=list)
+    scan_bytes: list[int] = field(default_factory=list)
+    complete: bool = True
+    eoi: bool = True
+    mcu_rows_read: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def progressive(self) -> bool:
+        """Whether the frame read was progressive (SOF2)."""
+        return self.sof == 0xC2
+
+    @property
+    def h_max(self) -> int:
+        """Largest horizontal sampling factor."""
+        return max(component.h for component in self.components)
+
+    @property
+    def v_max(self) -> int:
+        """Largest vertical sampling factor."""
+        return max(component.v for component in self.components)
+
+    def component_size(self, index: int) -> tuple[int, int]:
+        """Return (height, width) in samples of a component (T.81 A.1.1)."""
+        component = self.components[index]
+        height = -(-self.height * component.v // self.v_max)
+        width = -(-self.width * component.h // self.h_max)
+        return height, width

@@ -1,0 +1,1 @@
+"""Perceptual metrics: arrays in, numbers and maps out, nothing of JPEG."""
