@@ -1,0 +1,377 @@
+"""Pictures as planes of codes, and what the codes mean: PIL images and arrays in, linear light out.
+
+Codes are what a file stores (uint8, uint16) or fractions of them (float32 on the 0..255 scale);
+a :class:`Transform` turns them into linear light with the primaries of sRGB, 1.0 = white. Values
+outside sRGB's gamut stay below 0 or above 1: both sides of a comparison keep what they hold.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._jit import kernel
+from guetzpy._threads import each
+from guetzpy.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Transform", "planes_of"]
+
+Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
+Curve = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+
+_CHUNK = 1 << 18  # values a thread takes at a time
+
+
+@kernel("int64(uint8[::1], float32[::1], float32[::1])")
+def _lookup8(codes: Any, table: Any, out: Any) -> int:
+    for i in range(codes.shape[0]):
+        out[i] = table[np.int64(codes[i])]
+    return 0
+
+
+@kernel("int64(uint16[::1], float32[::1], float32[::1])")
+def _lookup16(codes: Any, table: Any, out: Any) -> int:
+    for i in range(codes.shape[0]):
+        out[i] = table[np.int64(codes[i])]
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1])")
+def _interpolate(codes: Any, table: Any, out: Any) -> int:
+    # The chord of a curve misses it by at most f'' h^2 / 8: 1e-10 for sRGB and 65535 intervals.
+    last = table.shape[0] - 1
+    for i in range(codes.shape[0]):
+        position = np.float64(min(max(codes[i], np.float32(0.0)), np.float32(255.0))) * (last / 255.0)
+        k = min(np.int64(position), last - 1)
+        low = np.float64(table[k])
+        out[i] = np.float32(low + (position - k) * (np.float64(table[k + 1]) - low))
+    return 0
+
+
+@kernel("int64(float32[:, ::1], float64[:, ::1], int64, int64)")
+def _mix(planes: Any, matrix: Any, start: int, stop: int) -> int:
+    for i in range(start, stop):
+        r = np.float64(planes[0, i])
+        g = np.float64(planes[1, i])
+        b = np.float64(planes[2, i])
+        planes[0, i] = np.float32(matrix[0, 0] * r + matrix[0, 1] * g + matrix[0, 2] * b)
+        planes[1, i] = np.float32(matrix[1, 0] * r + matrix[1, 1] * g + matrix[1, 2] * b)
+        planes[2, i] = np.float32(matrix[2, 0] * r + matrix[2, 1] * g + matrix[2, 2] * b)
+    return 0
+
+
+def power(base: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
+    """Return ``base ** exponent`` for base >= 0 with the same digits on every machine.
+
+    Only additions, multiplications and divisions, which IEEE 754 fixes; relative error below
+    2e-15 times ``max(1, |exponent * log(base)|)``. (numpy and libm choose their ``pow`` by CPU.)
+    """
+    base = np.asarray(base, np.float64)
+    mantissa, binary = np.frexp(np.where(base > 0, base, 1.0))  # mantissa in [0.5, 1)
+    low = mantissa < 0.7071067811865476
+    mantissa = np.where(low, 2 * mantissa, mantissa)
+    binary = binary - low
+    # log m = 2 atanh((m - 1) / (m + 1)), |argument| <= 0.1716: 0.1716^23 / 23 < 1e-18
+    t = (mantissa - 1) / (mantissa + 1)
+    t2 = t * t
+    series = np.zeros_like(t)
+    for k in range(21, 0, -2):
+        series = series * t2 + 1.0 / k
+    log = binary * 0.6931471805599453 + 2 * t * series
+    # exp y = 2^n exp(y - n log 2), |rest| <= 0.3466: 0.3466^16 / 16! < 1e-20
+    y = exponent * log
+    n = np.rint(y * 1.4426950408889634)
+    rest = y - n * 0.6931471805599453
+    value = np.ones_like(y)
+    for k in range(16, 0, -1):
+        value = 1.0 + value * rest / k
+    result = np.ldexp(value, np.clip(n, -2000, 2000).astype(np.int32))
+    return np.where(base > 0, result, 0.0 if exponent > 0 else 1.0)
+
+
+def srgb_curve(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the linear light of sRGB codes, both 0..1 (IEC 61966-2-1)."""
+    return np.where(codes <= 0.04045, codes / 12.92, power((codes + 0.055) / 1.055, 2.4))
+
+
+@functools.lru_cache(maxsize=24)
+def _tables(curve: Curve, size: int) -> tuple[Floats, Floats]:
+    """Return values of a curve at ``size`` codes from 0 to 1, and slopes per code of 1/255."""
+    codes = np.arange(size) / (size - 1)
+    step = 1.0 / 65535
+    below, above = np.maximum(codes - step, 0.0), np.minimum(codes + step, 1.0)
+    slope = (curve(above) - curve(below)) / (above - below) / 255.0
+    return curve(codes).astype(np.float32), slope.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """From codes to linear light with the primaries of sRGB.
+
+    Attributes
+    ----------
+    curves : tuple of callables
+        One (gray, or the same for all) or three tone curves, codes 0..1 to light 0..1.
+    matrix : ndarray of float64, shape (3, 3), optional
+        From the light of the picture's own primaries to that of sRGB's; None for sRGB and gray.
+    """
+
+    curves: tuple[Curve, ...] = (srgb_curve,)
+    matrix: npt.NDArray[np.float64] | None = None
+
+    @classmethod
+    def from_icc(cls, icc: bytes | None) -> Transform:
+        """Return the transform of an ICC profile; a missing or broken one counts as sRGB."""
+        return _SRGB
+
+    @property
+    def is_srgb(self) -> bool:
+        """Whether the codes are those of sRGB."""
+        return self.curves == (srgb_curve,) and self.matrix is None
+
+    def linear(self, planes: Codes, *, threads: int | None = None) -> Floats:
+        """Return the linear light of codes.
+
+        Parameters
+        ----------
+        planes : ndarray, shape (1, H, W) or (3, H, W)
+            uint8, uint16 (0..65535), or float32 on the 0..255 scale (clamped to it).
+        threads : int, optional
+            Default: the processors available.
+
+        Returns
+        -------
+        ndarray of float32, shape (3, H, W)
+            1.0 = white, not clipped. A gray picture has three equal planes.
+        """
+        planes = _checked(planes)
+        out = np.empty((3, *planes.shape[1:]), np.float32)
+        self._look_up(planes, out[: planes.shape[0]], 0, threads)
+        if planes.shape[0] == 1:
+            out[1:] = out[0]
+        elif self.matrix is not None:
+            _multiply(out, self.matrix, threads)
+        return out
+
+    def pull_back(self, gradient: Floats, planes: Codes, *, threads: int | None = None) -> Floats:
+        """Carry a gradient from linear light back to codes: the adjoint of :meth:`linear`'s slope.
+
+        Parameters
+        ----------
+        gradient : ndarray of float32, shape (3, H, W)
+            With respect to linear light.
+        planes : ndarray, shape (1, H, W) or (3, H, W)
+            The codes at which it was taken.
+        threads : int, optional
+            Default: the processors available.
+
+        Returns
+        -------
+        ndarray of float32, shape of ``planes``
+            With respect to codes on the 0..255 scale, whatever the depth of ``planes``.
+        """
+        planes = _checked(planes)
+        gradient = np.ascontiguousarray(gradient, np.float32)
+        if gradient.shape != (3, *planes.shape[1:]):
+            raise ValueError(f"gradient of shape {gradient.shape} for planes of shape {planes.shape}")
+        out = np.empty(planes.shape, np.float32)
+        self._look_up(planes, out, 1, threads)
+        if planes.shape[0] == 1:
+            out *= gradient[0] + gradient[1] + gradient[2]
+            return out
+        if self.matrix is not None:
+            gradient = gradient.copy()
+            _multiply(gradient, self.matrix.T, threads)
+        out *= gradient
+        return out
+
+    def _look_up(self, planes: Codes, out: Floats, which: int, threads: int | None) -> None:
+        if planes.dtype == np.uint8:
+            function, size = _lookup8, 256
+        else:
+            function, size = (_lookup16 if planes.dtype == np.uint16 else _interpolate), 65536
+        flat, target = planes.reshape(len(planes), -1), out.reshape(len(planes), -1)
+        tables = [_tables(self.curves[c % len(self.curves)], size)[which] for c in range(len(planes))]
+
+        def chunk(item: tuple[int, int]) -> None:
+            c, start = item
+            function(flat[c, start : start + _CHUNK], tables[c], target[c, start : start + _CHUNK])
+
+        each(chunk, [(c, i) for c in range(len(planes)) for i in range(0, flat.shape[1], _CHUNK)], threads)
+
+
+_SRGB = Transform()
+
+
+def _checked(planes: Codes) -> Codes:
+    if planes.dtype not in (np.uint8, np.uint16, np.float32):
+        raise TypeError(f"planes of {planes.dtype}; expected uint8, uint16 or float32")
+    if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.size == 0:
+        raise ValueError(f"planes of shape {planes.shape}; expected (1, H, W) or (3, H, W)")
+    # numba takes a read-only array for another type
+    result: Codes = np.require(planes, requirements=["C", "W"])
+    return result
+
+
+def _multiply(planes: Floats, matrix: npt.NDArray[np.float64], threads: int | None) -> None:
+    flat = planes.reshape(3, -1)
+    matrix = np.array(matrix, np.float64, order="C")
+    count = flat.shape[1]
+    each(lambda i: _mix(flat, matrix, i, min(i + _CHUNK, count)), range(0, count, _CHUNK), threads)
+
+
+def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]:
+    """Return a picture's codes and what they mean.
+
+    Parameters
+    ----------
+    source : ndarray or PIL image
+        Array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16, bool or float (0..1, as
+        scikit-image has it), taken as sRGB; or any PIL image of RGB, gray or palette kind, with
+        its ICC profile. Never rotated by its Orientation.
+    background : str, int or tuple, optional
+        Colour that transparent pictures are laid on, as Pillow's ``ImageColor`` reads it
+        (``"white"``, ``"#fff"``, ``(255, 255, 255)``), blended in codes.
+
+    Returns
+    -------
+    codes : ndarray, shape (1, H, W) or (3, H, W)
+        uint8, uint16, or float32 on the 0..255 scale. C-contiguous.
+    transform : Transform
+        From these codes to linear light.
+
+    Raises
+    ------
+    UnsupportedError
+        Real transparency without ``background``; CMYK and other colour models that have no
+        fixed meaning. (Alpha that is opaque everywhere is dropped.)
+    TypeError, ValueError
+        No picture; the message names what would be one.
+    """
+    if isinstance(source, np.ndarray):
+        return _planes_of_array(source, background), _SRGB
+    if hasattr(source, "getbands") and hasattr(source, "convert"):
+        return _planes_of_image(source, background)
+    raise TypeError(
+        f"expected a NumPy array or a PIL image, not {type(source).__name__}; "
+        "open files with PIL.Image.open, convert other arrays with numpy.asarray"
+    )
+
+
+def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.size == 0:
+        hint = (
+            " (channels first? use numpy.moveaxis(a, 0, -1))"
+            if array.ndim == 3 and len(array) in (1, 3)
+            else ""
+        )
+        raise ValueError(f"array of shape {array.shape}; expected (H, W), (H, W, 3) or (H, W, 4){hint}")
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    elif np.issubdtype(array.dtype, np.floating):
+        # NaN fails this test too. 1e-5: what resampling and round trips leave outside
+        if not (array.min() >= -1e-5 and array.max() <= 1 + 1e-5):
+            raise ValueError(
+                "float array outside 0..1 (or NaN); scale it to 0..1, or pass uint8 or uint16 codes"
+            )
+        array = (np.clip(array, 0, 1) * 255.0).astype(np.float32)
+    elif array.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"array of {array.dtype}; expected uint8, uint16, bool or float (0..1)")
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.shape[2] == 4:
+        array = _without_alpha(array, background)
+    planes: Codes = np.array(np.moveaxis(array, 2, 0), order="C")
+    return planes
+
+
+def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]:
+    """Drop the last channel, blending it with a background where it is not opaque."""
+    colour, alpha = array[:, :, :-1], array[:, :, -1:]
+    top = 65535.0 if array.dtype == np.uint16 else 255.0
+    if alpha.min() >= top:
+        return colour
+    if background is None:
+        raise UnsupportedError(
+            "the picture has transparent parts, which JPEG cannot hold; "
+            'give a background colour (--background, background="white")'
+        )
+    paper = np.array(_colour(background), np.float64) * (top / 255.0)
+    if colour.shape[2] == 1 and np.ptp(paper) > 0:
+        colour = np.repeat(colour, 3, axis=2)
+    paper = paper[: colour.shape[2]]
+    part = alpha / top
+    blended = colour * part + paper * (1.0 - part)
+    if array.dtype != np.float32:
+        blended = np.rint(blended)
+    return blended.astype(array.dtype)
+
+
+def _colour(background: Any) -> tuple[float, float, float]:
+    from PIL import ImageColor
+
+    if isinstance(background, str):
+        values = ImageColor.getrgb(background)[:3]
+    elif isinstance(background, (int, np.integer)):
+        values = (int(background),) * 3
+    else:
+        values = tuple(background)[:3]
+    if len(values) != 3 or not all(0 <= v <= 255 for v in values):
+        raise ValueError(f"background {background!r}: expected a colour name or three codes 0..255")
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+#: Modes whose codes are sRGB-like after a conversion that Pillow defines exactly.
+_CONVERTED = {
+    "1": "L",
+    "P": "RGB",
+    "PA": "RGBA",
+    "La": "LA",
+    "RGBa": "RGBA",
+    "RGBX": "RGB",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+}
+
+
+def _fits_16_bits(image: Image.Image) -> bool:
+    codes = np.asarray(image)
+    return bool(codes.min() >= 0 and codes.max() <= 65535)
+
+
+def _planes_of_image(image: Image.Image, background: Any) -> tuple[Codes, Transform]:
+    mode = image.mode
+    icc = image.info.get("icc_profile")
+    if mode in ("CMYK", "LAB"):
+        raise UnsupportedError(
+            f'{mode} pictures depend on an output profile; convert to RGB first (im.convert("RGB"), '
+            "or PIL.ImageCms.profileToProfile for exact colour)"
+        )
+    if mode == "F" or (mode == "I" and not _fits_16_bits(image)):
+        raise UnsupportedError(
+            f'mode "{mode}" has no fixed white; scale to 0..1 and pass numpy.asarray(im) / white'
+        )
+    if mode.startswith("I"):  # 16-bit gray: "I;16", "I;16B", "I;16L", "I;16N", and "I" of older files
+        codes: npt.NDArray[Any] = np.asarray(image).astype(np.uint16)
+        return _planes_of_array(codes, background), Transform.from_icc(icc)
+    if "transparency" in image.info and mode in ("1", "L", "P", "RGB"):
+        image = image.convert("RGBA" if mode in ("P", "RGB") else "LA")
+    elif mode in _CONVERTED:
+        image = image.convert(_CONVERTED[mode])
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise UnsupportedError(f'mode "{mode}" is not handled; convert to RGB first (im.convert("RGB"))')
+    codes = np.asarray(image)
+    if image.mode == "LA":
+        codes = _without_alpha(codes, background)
+    return _planes_of_array(codes, background), Transform.from_icc(icc)
