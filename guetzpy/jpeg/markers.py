@@ -1,0 +1,353 @@
+"""Marker segments of ITU-T T.81 Annex B: found, parsed, serialised.
+
+Parsers take the payload (what follows the two length bytes) and raise :class:`FormatError`;
+``*_segment`` functions return whole segments, marker and length included. What is accepted
+follows libjpeg-turbo's ``jdmarker.c`` where the standard leaves room.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.errors import FormatError
+from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
+
+__all__ = [
+    "APP0",
+    "APP14",
+    "APP15",
+    "COM",
+    "DAC",
+    "DHP",
+    "DHT",
+    "DNL",
+    "DQT",
+    "DRI",
+    "EOI",
+    "EXP",
+    "RST0",
+    "RST7",
+    "SOF0",
+    "SOF1",
+    "SOF2",
+    "SOI",
+    "SOS",
+    "STANDARD_HUFFMAN_TABLES",
+    "TEM",
+    "FrameComponent",
+    "FrameHeader",
+    "HuffmanSpec",
+    "ScanComponent",
+    "ScanParameters",
+    "dht_segment",
+    "dnl_segment",
+    "dqt_segment",
+    "dri_segment",
+    "find_marker",
+    "parse_dht",
+    "parse_dnl",
+    "parse_dqt",
+    "parse_dri",
+    "parse_sof",
+    "parse_sos",
+    "read_payload",
+    "segment",
+    "sof_segment",
+    "sos_segment",
+]
+
+TEM = 0x01
+SOF0 = 0xC0
+SOF1 = 0xC1
+SOF2 = 0xC2
+DHT = 0xC4
+DAC = 0xCC
+RST0 = 0xD0
+RST7 = 0xD7
+SOI = 0xD8
+EOI = 0xD9
+SOS = 0xDA
+DQT = 0xDB
+DNL = 0xDC
+DRI = 0xDD
+DHP = 0xDE
+EXP = 0xDF
+APP0 = 0xE0
+APP14 = 0xEE
+APP15 = 0xEF
+COM = 0xFE
+
+# The last 0xFF of any fill bytes, and the code. A run of 0xFF is not matched as a whole: before
+# a stuffed zero that would be tried again from every byte of the run, in quadratic time.
+_MARKER = re.compile(rb"\xff([\x01-\xfe])", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class FrameComponent:
+    """One component of a frame header (T.81 B.2.2): id, sampling factors, quantisation table slot."""
+
+    identifier: int
+    h: int
+    v: int
+    tq: int
+
+
+@dataclass(frozen=True)
+class FrameHeader:
+    """A frame header (T.81 B.2.2); ``height`` is 0 if a DNL segment will tell it."""
+
+    sof: int
+    precision: int
+    height: int
+    width: int
+    components: tuple[FrameComponent, ...]
+
+
+@dataclass(frozen=True)
+class ScanComponent:
+    """One component of a scan header (T.81 B.2.3): id, DC and AC Huffman table slots."""
+
+    identifier: int
+    td: int
+    ta: int
+
+
+@dataclass(frozen=True)
+class ScanParameters:
+    """A scan header (T.81 B.2.3) as written in the file."""
+
+    components: tuple[ScanComponent, ...]
+    ss: int
+    se: int
+    ah: int
+    al: int
+
+
+@dataclass(frozen=True)
+class HuffmanSpec:
+    """A Huffman table as a file states it (T.81 B.2.4.2).
+
+    Attributes
+    ----------
+    counts : bytes
+        Number of codes of each length 1..16.
+    values : bytes
+        Symbols in order of code length.
+    """
+
+    counts: bytes
+    values: bytes
+
+
+def _standard(counts: str, values: str) -> HuffmanSpec:
+    return HuffmanSpec(bytes.fromhex(counts), bytes.fromhex(values))
+
+
+#: The example tables of T.81 K.3.3 by (class, slot); decoders assume them where a sequential file
+#: (Motion JPEG) defines none.
+STANDARD_HUFFMAN_TABLES: dict[tuple[int, int], HuffmanSpec] = {
+    (0, 0): _standard(
+        "00010501010101010100000000000000",
+        "000102030405060708090a0b",
+    ),
+    (0, 1): _standard(
+        "00030101010101010101010000000000",
+        "000102030405060708090a0b",
+    ),
+    (1, 0): _standard(
+        "0002010303020403050504040000017d",
+        "01020300041105122131410613516107227114328191a1082342b1c11552d1f02433627282090a161718191a25262728"
+        "292a3435363738393a434445464748494a535455565758595a636465666768696a737475767778797a83848586878889"
+        "8a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae1e2"
+        "e3e4e5e6e7e8e9eaf1f2f3f4f5f6f7f8f9fa",
+    ),
+    (1, 1): _standard(
+        "00020102040403040705040400010277",
+        "000102031104052131061241510761711322328108144291a1b1c109233352f0156272d10a162434e125f11718191a26"
+        "2728292a35363738393a434445464748494a535455565758595a636465666768696a737475767778797a828384858687"
+        "88898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9da"
+        "e2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9fa",
+    ),
+}
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    """Return a whole marker segment.
+
+    Raises
+    ------
+    ValueError
+        If the payload has more than 65533 bytes.
+    """
+    if len(payload) > 65533:
+        raise ValueError(f"a marker segment holds at most 65533 bytes, not {len(payload)}")
+    return bytes((0xFF, marker)) + (len(payload) + 2).to_bytes(2, "big") + payload
+
+
+def find_marker(data: bytes, position: int) -> tuple[int, int, int] | None:
+    """Return the next marker at or after ``position``.
+
+    Returns
+    -------
+    tuple of int or None
+        Marker code, position of its first 0xFF (fill bytes included), position after the code;
+        None if there is none.
+    """
+    match = _MARKER.search(data, position)
+    if match is None:
+        return None
+    begin = match.start()
+    while begin > position and data[begin - 1] == 0xFF:  # each fill byte is stepped over once
+        begin -= 1
+    return match[1][0], begin, match.end()
+
+
+def read_payload(data: bytes, position: int) -> tuple[bytes, int]:
+    """Return the payload of the segment whose length field is at ``position``, and where it ends.
+
+    A length below 2 is taken for an empty payload, as libjpeg does with APPn and COM.
+
+    Raises
+    ------
+    FormatError
+        If the data ends before the segment does.
+    """
+    length = int.from_bytes(data[position : position + 2], "big")
+    end = position + max(length, 2)
+    if end > len(data):
+        raise FormatError("truncated: the file ends inside a marker segment")
+    return data[position + 2 : end], end
+
+
+def parse_sof(marker: int, payload: bytes) -> FrameHeader:
+    """Parse a frame header; sampling factors and sizes are checked for sense, not for support."""
+    if len(payload) < 6:
+        raise FormatError("frame header is too short")
+    count = payload[5]
+    if len(payload) != 6 + 3 * count:
+        raise FormatError(f"frame header of {len(payload)} bytes does not fit {count} components")
+    components = tuple(
+        FrameComponent(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2])
+        for i in range(6, len(payload), 3)
+    )
+    height, width = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
+    if width == 0 or count == 0:
+        raise FormatError("frame header declares an empty picture")
+    if not all(1 <= c.h <= 4 and 1 <= c.v <= 4 for c in components):
+        raise FormatError("sampling factors must be 1 to 4")
+    return FrameHeader(marker, payload[0], height, width, components)
+
+
+def sof_segment(frame: FrameHeader) -> bytes:
+    """Serialise a frame header."""
+    head = bytes((frame.precision,)) + frame.height.to_bytes(2, "big") + frame.width.to_bytes(2, "big")
+    body = b"".join(bytes((c.identifier, c.h << 4 | c.v, c.tq)) for c in frame.components)
+    return segment(frame.sof, head + bytes((len(frame.components),)) + body)
+
+
+def parse_sos(payload: bytes) -> ScanParameters:
+    """Parse a scan header."""
+    count = payload[0] if payload else 0
+    if not 1 <= count <= 4 or len(payload) != 4 + 2 * count:
+        raise FormatError(f"scan header of {len(payload)} bytes does not fit {count} components")
+    components = tuple(
+        ScanComponent(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15)
+        for i in range(1, 1 + 2 * count, 2)
+    )
+    ss, se, approximation = payload[-3:]
+    return ScanParameters(components, ss, se, approximation >> 4, approximation & 15)
+
+
+def sos_segment(scan: ScanParameters) -> bytes:
+    """Serialise a scan header."""
+    body = b"".join(bytes((c.identifier, c.td << 4 | c.ta)) for c in scan.components)
+    return segment(
+        SOS, bytes((len(scan.components),)) + body + bytes((scan.ss, scan.se, scan.ah << 4 | scan.al))
+    )
+
+
+def parse_dqt(payload: bytes) -> list[tuple[int, npt.NDArray[np.uint16]]]:
+    """Parse quantisation tables: (slot 0..3, uint16 (64,) in natural order) each.
+
+    Any non-zero precision means 16-bit steps, as in libjpeg.
+    """
+    tables = []
+    position = 0
+    while position < len(payload):
+        precision, slot = payload[position] >> 4, payload[position] & 15
+        size = 128 if precision else 64
+        steps = payload[position + 1 : position + 1 + size]
+        if slot > 3 or len(steps) != size:
+            raise FormatError("quantisation table segment has a wrong length or slot")
+        table = np.empty(64, np.uint16)
+        table[NATURAL_ORDER] = np.frombuffer(steps, ">u2" if precision else "u1")
+        tables.append((slot, table))
+        position += 1 + size
+    return tables
+
+
+def dqt_segment(tables: Sequence[tuple[int, npt.NDArray[np.uint16]]]) -> bytes:
+    """Serialise quantisation tables, (slot, steps in natural order) each, in one segment.
+
+    Tables with a step above 255 are written with 16 bits (extended or progressive frames only).
+    """
+    payload = b""
+    for slot, table in tables:
+        steps = table[NATURAL_ORDER]
+        wide = int(steps.max()) > 255
+        payload += bytes((int(wide) << 4 | slot,)) + steps.astype(">u2" if wide else "u1").tobytes()
+    return segment(DQT, payload)
+
+
+def parse_dht(payload: bytes) -> list[tuple[int, int, HuffmanSpec]]:
+    """Parse Huffman tables: (class 0 DC or 1 AC, slot 0..3, table) each.
+
+    That the code lengths form a prefix code is checked when a scan uses the table, as in libjpeg.
+    """
+    tables = []
+    position = 0
+    while len(payload) - position > 16:
+        selector = payload[position]
+        counts = payload[position + 1 : position + 17]
+        end = position + 17 + sum(counts)
+        if selector & 0xEF > 3 or sum(counts) > 256 or end > len(payload):
+            raise FormatError("Huffman table segment has a wrong length or slot")
+        tables.append((selector >> 4, selector & 15, HuffmanSpec(counts, payload[position + 17 : end])))
+        position = end
+    if position != len(payload):
+        raise FormatError("Huffman table segment has a wrong length")
+    return tables
+
+
+def dht_segment(tables: Sequence[tuple[int, int, HuffmanSpec]]) -> bytes:
+    """Serialise Huffman tables, (class, slot, table) each, in one segment."""
+    return segment(DHT, b"".join(bytes((c << 4 | s,)) + t.counts + t.values for c, s, t in tables))
+
+
+def parse_dri(payload: bytes) -> int:
+    """Parse a restart interval in MCUs; 0 turns restarts off."""
+    if len(payload) != 2:
+        raise FormatError("restart interval segment has a wrong length")
+    return int.from_bytes(payload, "big")
+
+
+def dri_segment(interval: int) -> bytes:
+    """Serialise a restart interval."""
+    return segment(DRI, interval.to_bytes(2, "big"))
+
+
+def parse_dnl(payload: bytes) -> int:
+    """Parse the number of lines that a DNL segment tells (T.81 B.2.5)."""
+    if len(payload) != 2 or payload == b"\0\0":
+        raise FormatError("DNL segment has a wrong length or height")
+    return int.from_bytes(payload, "big")
+
+
+def dnl_segment(height: int) -> bytes:
+    """Serialise a DNL segment."""
+    return segment(DNL, height.to_bytes(2, "big"))
