@@ -1,0 +1,168 @@
+"""One picture at one chroma sampling: from unquantised coefficients to levels and back to pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.jpeg import pixels
+from guetzpy.jpeg.structure import Component, JpegImage, Segment
+from guetzpy.search import rate as rates
+from guetzpy.search import tables, trellis
+
+__all__ = ["Encoder", "Trial", "Weights"]
+
+Levels = npt.NDArray[np.int16]
+Coefficients = npt.NDArray[np.float32]
+
+#: Spectral bands of each component that the trellis prices by themselves, by zigzag index.
+BANDS = (
+    np.array([[1, 63]], np.int64),
+    np.array([[1, 63]], np.int64),
+    np.array([[1, 63]], np.int64),
+)
+
+
+@dataclass
+class Weights:
+    """How much an error matters, relative to the mean; one entry a component.
+
+    Attributes
+    ----------
+    blocks : list of ndarray of float32, shape (blocks_y, blocks_x, n)
+        By block, for each of n groups of frequencies.
+    groups : list of ndarray of int64, shape (64,)
+        Group of each zigzag index.
+    bands : list of ndarray of float32, shape (64,)
+        By frequency, zigzag index.
+    """
+
+    blocks: list[npt.NDArray[np.float32]]
+    groups: list[npt.NDArray[np.int64]]
+    bands: list[npt.NDArray[np.float32]]
+
+    @classmethod
+    def flat(cls, coefficients: list[Coefficients]) -> Weights:
+        """Return weights of 1."""
+        return cls(
+            [np.ones((*c.shape[:2], 1), np.float32) for c in coefficients],
+            [np.zeros(64, np.int64) for _ in coefficients],
+            [np.ones(64, np.float32) for _ in coefficients],
+        )
+
+
+@dataclass
+class Trial:
+    """One quantisation of the picture.
+
+    Attributes
+    ----------
+    distance : float
+        Fineness of the tables.
+    lagrangian : float
+        Squared error in squared steps that a bit was worth.
+    qtables : list of ndarray of uint16, shape (64,)
+        Steps, natural order.
+    levels : list of ndarray of int16, shape (blocks_y, blocks_x, 64)
+        Quantised coefficients.
+    """
+
+    distance: float
+    lagrangian: float
+    qtables: list[npt.NDArray[np.uint16]]
+    levels: list[Levels]
+
+
+@dataclass
+class Encoder:
+    """What stays the same while a picture is searched.
+
+    Attributes
+    ----------
+    width, height : int
+        Size in pixels.
+    coefficients : list of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        Unquantised coefficients, natural order, T.81 scaling.
+    sampling : tuple of (int, int)
+        Sampling factors of the luma; chroma has (1, 1).
+    colorspace : str
+        "ycbcr" or "gray".
+    threads : int or None
+        Threads to use.
+    """
+
+    width: int
+    height: int
+    coefficients: list[Coefficients]
+    sampling: tuple[int, int] = (1, 1)
+    colorspace: str = "ycbcr"
+    threads: int | None = None
+    rates: list[trellis.Rate] = field(default_factory=list)
+
+    @classmethod
+    def from_codes(
+        cls, codes: npt.NDArray[np.float32], sampling: tuple[int, int], threads: int | None = None
+    ) -> Encoder:
+        """Transform RGB or gray codes, float32 (1|3, H, W) on the scale of 0 to 255."""
+        coefficients = pixels.forward(codes, sampling, threads=threads)
+        colorspace = "gray" if len(coefficients) == 1 else "ycbcr"
+        return cls(codes.shape[2], codes.shape[1], coefficients, sampling, colorspace, threads)
+
+    @property
+    def subsampled(self) -> bool:
+        """Whether chroma is coded at half size in both directions."""
+        return self.sampling == (2, 2)
+
+    def tables(self, distance: float) -> list[npt.NDArray[np.uint16]]:
+        """Return the quantisation tables at a distance."""
+        return [tables.table(distance, c, self.subsampled) for c in range(len(self.coefficients))]
+
+    def quantise(
+        self,
+        qtables: list[npt.NDArray[np.uint16]],
+        lagrangian: float,
+        weights: Weights,
+        distance: float = 0.0,
+    ) -> Trial:
+        """Quantise all components; the statistics of the result price the next call's symbols."""
+        if not self.rates:
+            self.rates = [
+                rates.measure(_rounded(c, q), BANDS[i])
+                for i, (c, q) in enumerate(zip(self.coefficients, qtables, strict=True))
+            ]
+        levels = [
+            trellis.quantise(
+                c, q, self.rates[i], lagrangian,
+                weights=weights.blocks[i], groups=weights.groups[i], band_weights=weights.bands[i],
+                threads=self.threads,
+            )
+            for i, (c, q) in enumerate(zip(self.coefficients, qtables, strict=True))
+        ]  # fmt: skip
+        self.rates = [rates.measure(level, BANDS[i]) for i, level in enumerate(levels)]
+        return Trial(distance, lagrangian, qtables, levels)
+
+    def image(self, trial: Trial, segments: list[Segment] | None = None) -> JpegImage:
+        """Return a trial as a JPEG in coefficients."""
+        components = [
+            Component(
+                i + 1,
+                self.sampling[0] if i == 0 else 1,
+                self.sampling[1] if i == 0 else 1,
+                qtable,
+                levels,
+            )
+            for i, (qtable, levels) in enumerate(zip(trial.qtables, trial.levels, strict=True))
+        ]
+        return JpegImage(self.width, self.height, components, self.colorspace, segments=segments or [])
+
+    def decode(self, trial: Trial) -> npt.NDArray[np.uint8]:
+        """Return the codes, uint8 (1|3, H, W), that a decoder shows for a trial."""
+        return pixels.decode_planes(self.image(trial), threads=self.threads)
+
+
+def _rounded(coefficients: Coefficients, qtable: npt.NDArray[np.uint16]) -> Levels:
+    scaled = coefficients / qtable.astype(np.float32)
+    # A dead zone of 0.6 is about what the trellis makes, so that the first prices are near.
+    return np.where(np.abs(scaled) < np.float32(0.6), 0, np.rint(scaled)).astype(np.int16)

@@ -1,0 +1,105 @@
+"""What symbols cost: statistics of the levels of one pass price the next.
+
+Costs are entropies rather than Huffman code lengths: they are smooth, known for symbols that
+did not occur, and within a few per cent of what the optimal code of the final file will take.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._elementary import log2
+from guetzpy._jit import kernel
+from guetzpy.jpeg.structure import NATURAL_ORDER
+from guetzpy.search.trellis import Rate
+
+__all__ = ["measure"]
+
+
+@kernel("int64(int16[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])")
+def _count(levels, natural_order, bands, symbols, runs):  # type: ignore[no-untyped-def]
+    """Count run/size symbols as a spectral selection scan codes them (T.81 G.1.2.2).
+
+    ``symbols[band]`` counts run/size and EOBn symbols; ``runs[band]`` holds the number of runs
+    of ended blocks, the blocks in them and the blocks that hold a coefficient.
+    """
+    for band in range(bands.shape[0]):
+        first = bands[band, 0]
+        last = bands[band, 1]
+        ended = np.int64(0)
+        for block in range(levels.shape[0]):
+            run = np.int64(0)
+            filled = False
+            for k in range(first, last + 1):
+                level = np.int64(levels[block, natural_order[k]])
+                if level == 0:
+                    run += 1
+                    continue
+                if ended > 0:
+                    size = np.int64(0)
+                    while ended >> (size + 1) > 0:
+                        size += 1
+                    symbols[band, min(size, 14) << 4] += 1
+                    runs[band, 0] += 1
+                    ended = 0
+                while run > 15:
+                    symbols[band, 0xF0] += 1
+                    run -= 16
+                level = abs(level)
+                size = np.int64(0)
+                while level > 0:
+                    size += 1
+                    level >>= 1
+                symbols[band, (run << 4) | size] += 1
+                run = 0
+                filled = True
+            if filled:
+                runs[band, 2] += 1
+            if run > 0:
+                ended += 1
+                runs[band, 1] += 1
+                if ended == 0x7FFF:
+                    symbols[band, 14 << 4] += 1
+                    runs[band, 0] += 1
+                    ended = 0
+        if ended > 0:
+            size = np.int64(0)
+            while ended >> (size + 1) > 0:
+                size += 1
+            symbols[band, min(size, 14) << 4] += 1
+            runs[band, 0] += 1
+    return 0
+
+
+def measure(levels: npt.NDArray[np.int16], bands: npt.NDArray[np.int64]) -> Rate:
+    """Price symbols by how often they occur.
+
+    Parameters
+    ----------
+    levels : ndarray of int16, shape (blocks_y, blocks_x, 64)
+        Quantised coefficients of a component, natural order.
+    bands : ndarray of int64, shape (n, 2)
+        First and last zigzag index of each band.
+
+    Returns
+    -------
+    Rate
+        Costs in bits.
+    """
+    counts = np.zeros((len(bands), 256), np.int64)
+    runs = np.zeros((len(bands), 3), np.int64)
+    _count(levels.reshape(-1, 64), NATURAL_ORDER.copy(), bands, counts, runs)
+    symbols = np.zeros((len(bands), 256), np.float32)
+    eob = np.zeros((len(bands), 2), np.float32)
+    for band in range(len(bands)):
+        total = int(counts[band].sum())
+        # Half a count for what did not occur: about what the longest codes of a real table cost.
+        offset = log2(total + 128.0)
+        for symbol in range(256):
+            symbols[band, symbol] = min(offset - log2(int(counts[band, symbol]) + 0.5), 16.0)
+        bits = sum(int(counts[band, n << 4]) * (float(symbols[band, n << 4]) + n) for n in range(15))
+        # A block that ends early opens a run of such blocks, an empty one mostly continues it.
+        eob[band, 1] = bits / max(int(runs[band, 0]), 1)
+        eob[band, 0] = 0.1
+    return Rate(bands, symbols, eob)

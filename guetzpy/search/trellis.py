@@ -1,0 +1,211 @@
+"""Rate-distortion optimal quantisation of AC coefficients: dynamic programming over runs of zeros.
+
+For one block and one spectral band the cost of a choice of levels is
+
+    lambda * bits + sum over k of weight[k] * (a[k] - level[k])**2,    a[k] = |coefficient| / step,
+
+where the bits are those of the run/size symbols of T.81 F.1.2.2 plus the magnitude bits. The
+cheapest path over the coefficients that are kept is found exactly (Ramchandran and Vetterli
+1994; mozjpeg's ``jcdctmgr.c`` uses the same recursion), each kept at its rounded level or one
+below. Bands are coded by scans of their own and are therefore independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._jit import kernel
+from guetzpy._threads import each
+from guetzpy.jpeg.structure import NATURAL_ORDER
+
+__all__ = ["Rate", "quantise"]
+
+#: Blocks of one work item; fixed, so that results do not depend on the number of threads.
+_STRIP = 1024
+
+#: Largest AC level that an 8-bit baseline file may hold (T.81 F.1.2.2: ten magnitude bits).
+_LEVEL_MAX = 1023
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What symbols cost, in bits.
+
+    Attributes
+    ----------
+    bands : ndarray of int64, shape (n, 2)
+        First and last zigzag index of each band that a scan codes by itself.
+    symbols : ndarray of float32, shape (n, 256)
+        Code length of each run/size symbol ``run << 4 | size`` in each band.
+    eob : ndarray of float32, shape (n, 2)
+        Cost of ending a block that holds no coefficient in the band, and one that does.
+    """
+
+    bands: npt.NDArray[np.int64]
+    symbols: npt.NDArray[np.float32]
+    eob: npt.NDArray[np.float32]
+
+
+@kernel(
+    "int64(float32[:, ::1], float32[:, ::1], int64[::1], float32[::1], float32[::1], int64[::1],"
+    " int64[:, ::1], float32[:, ::1], float32[:, ::1], float32, int16[:, ::1])"
+)
+def _quantise(
+    coefficients,  # type: ignore[no-untyped-def]
+    weights,
+    groups,
+    band_weights,
+    inverse_steps,
+    natural_order,
+    bands,
+    symbols,
+    eob,
+    lagrangian,
+    levels,
+):
+    position = np.empty(65, np.int64)
+    rounded = np.empty(65, np.int64)
+    chosen = np.empty(65, np.int64)
+    previous = np.empty(65, np.int64)
+    magnitude = np.empty(65, np.float32)
+    weight_at = np.empty(65, np.float32)
+    zero_before = np.empty(65, np.float32)
+    base = np.empty(65, np.float32)  # cost of the best path that ends here, less the zeros' cost so far
+    half = np.float32(0.5)
+    for block in range(coefficients.shape[0]):
+        levels[block, 0] = np.int16(np.floor(coefficients[block, 0] * inverse_steps[0] + half))
+        for band in range(bands.shape[0]):
+            first = bands[band, 0]
+            last = bands[band, 1]
+            count = 1
+            position[0] = first - 1
+            base[0] = np.float32(0.0)
+            zero_cost = np.float32(0.0)
+            for k in range(first, last + 1):
+                natural = natural_order[k]
+                levels[block, natural] = np.int16(0)
+                a = np.abs(coefficients[block, natural] * inverse_steps[k])
+                weight = weights[block, groups[k]] * band_weights[k]
+                if a >= half:
+                    position[count] = k
+                    magnitude[count] = a
+                    weight_at[count] = weight
+                    zero_before[count] = zero_cost
+                    rounded[count] = min(np.int64(a + half), _LEVEL_MAX)
+                    count += 1
+                zero_cost += weight * a * a
+
+            earliest = 0
+            for i in range(1, count):
+                k = position[i]
+                a = magnitude[i]
+                weight = weight_at[i]
+                level = rounded[i]
+                size = np.int64(0)
+                rest = level
+                while rest > 0:
+                    size += 1
+                    rest >>= 1
+                error = a - np.float32(level)
+                high = weight * error * error + lagrangian * np.float32(size)
+                best = np.float32(1e30)
+                # the level below: the same size, or one bit less if level is a power of two
+                low_size = size - 1 if level & (level - 1) == 0 else size
+                error = a - np.float32(level - 1)
+                low = weight * error * error + lagrangian * np.float32(low_size)
+                for j in range(i - 1, earliest - 1, -1):
+                    run = k - position[j] - 1
+                    path = base[j] + zero_before[i]
+                    while run > 15:
+                        path += lagrangian * symbols[band, 0xF0]
+                        run -= 16
+                    cost = path + high + lagrangian * symbols[band, (run << 4) | size]
+                    if cost < best:
+                        best = cost
+                        previous[i] = j
+                        chosen[i] = level
+                    if level > 1:
+                        cost = path + low + lagrangian * symbols[band, (run << 4) | low_size]
+                        if cost < best:
+                            best = cost
+                            previous[i] = j
+                            chosen[i] = level - 1
+                zeroed = weight * a * a
+                base[i] = best - zero_before[i] - zeroed
+                # A coefficient whose loss costs more than any symbols that it could save (two codes of 16
+                # bits and ten magnitude bits) is on the best path: nothing before it need be looked at again.
+                if zeroed - high > lagrangian * np.float32(42.0):
+                    earliest = i
+
+            final = np.float32(1e30)
+            tail = 0
+            for j in range(earliest, count):
+                cost = base[j] + zero_cost
+                if position[j] < last:
+                    cost += lagrangian * eob[band, 0 if j == 0 else 1]
+                if cost < final:
+                    final = cost
+                    tail = j
+            while tail > 0:
+                natural = natural_order[position[tail]]
+                level = chosen[tail]
+                levels[block, natural] = np.int16(-level if coefficients[block, natural] < 0 else level)
+                tail = previous[tail]
+    return 0
+
+
+def quantise(
+    coefficients: npt.NDArray[np.float32],
+    qtable: npt.NDArray[np.uint16],
+    rate: Rate,
+    lagrangian: float,
+    *,
+    weights: npt.NDArray[np.float32],
+    groups: npt.NDArray[np.int64],
+    band_weights: npt.NDArray[np.float32],
+    threads: int | None = None,
+) -> npt.NDArray[np.int16]:
+    """Quantise the blocks of a component.
+
+    Parameters
+    ----------
+    coefficients : ndarray of float32, shape (blocks_y, blocks_x, 64)
+        Unquantised coefficients in natural order, T.81 scaling.
+    qtable : ndarray of uint16, shape (64,)
+        Steps in natural order.
+    rate : Rate
+        What symbols cost.
+    lagrangian : float
+        Squared error, in units of the squared step, that one bit is worth.
+    weights : ndarray of float32, shape (blocks_y, blocks_x, n)
+        Importance of each block for each of n groups of frequencies.
+    groups : ndarray of int64, shape (64,)
+        Group of each zigzag index.
+    band_weights : ndarray of float32, shape (64,)
+        Importance of each frequency, by zigzag index.
+    threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    ndarray of int16, shape (blocks_y, blocks_x, 64)
+        Levels in natural order; DC is rounded to nearest.
+    """
+    blocks = coefficients.reshape(-1, 64)
+    weights = np.ascontiguousarray(weights, np.float32).reshape(blocks.shape[0], -1)
+    levels = np.empty(blocks.shape, np.int16)
+    inverse = (np.float32(1) / qtable.astype(np.float32))[NATURAL_ORDER]
+    order = NATURAL_ORDER.copy()
+
+    def strip(start: int) -> None:
+        part = slice(start, start + _STRIP)
+        _quantise(
+            blocks[part], weights[part], groups, band_weights, inverse, order,
+            rate.bands, rate.symbols, rate.eob, np.float32(lagrangian), levels[part],
+        )  # fmt: skip
+
+    each(strip, range(0, blocks.shape[0], _STRIP), threads)
+    return levels.reshape(coefficients.shape)
