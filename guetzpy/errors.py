@@ -15,9 +15,26 @@ __all__ = ["FormatError", "GuetzpyError", "LimitError", "TargetError", "Unsuppor
 
 
 class GuetzpyError(Exception):
-    """Base of all errors that guetzpy raises on purpose."""
+    """Base of all errors that guetzpy raises on purpose.
+
+    Attributes
+    ----------
+    name : str, optional
+        The file concerned, where there is one; part of the message.
+    reason : str
+        The message without it.
+    """
 
     exit_code: int = 1
+    name: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """The message without the name."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return self.reason if self.name is None else f"{self.name}: {self.reason}"
 
 
 class FormatError(GuetzpyError):

@@ -1,0 +1,357 @@
+"""One picture to work on, from bytes, a path, an open file, a PIL image or an array.
+
+A JPEG file stays what it is, coefficients; anything else becomes planes of codes. The contents
+decide, never the name.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
+from guetzpy.jpeg.structure import JpegImage
+from guetzpy.picture import Transform, planes_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Metadata", "Readable", "Source", "is_jpeg", "load"]
+
+Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+Readable: TypeAlias = (
+    "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | npt.NDArray[Any] | Image.Image"
+)
+
+#: Largest side that libjpeg and its family read (JPEG_MAX_DIMENSION of jmorecfg.h).
+MAX_SIDE = 65500
+
+# Pillow hands these to other programs or to libraries of the system: not for files from strangers.
+_REFUSED = frozenset({"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MIC", "MPEG", "PDF", "WMF"})
+
+
+@dataclass(frozen=True)
+class Metadata:
+    r"""What a picture that is no JPEG carries besides its pixels.
+
+    Attributes
+    ----------
+    exif : bytes, optional
+        TIFF structure, without the ``Exif\0\0`` before it.
+    icc : bytes, optional
+        ICC profile.
+    xmp : bytes, optional
+        XMP packet.
+    photoshop : bytes, optional
+        Photoshop image resources (``8BIM`` ...), which hold IPTC.
+    dpi : tuple of float, optional
+        Horizontal and vertical resolution per inch.
+    comment : bytes, optional
+        Text of no further meaning.
+    """
+
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    photoshop: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: bytes | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A picture as it came.
+
+    Attributes
+    ----------
+    kind : {"jpeg", "pixels"}
+        Whether there are coefficients.
+    width, height : int
+        Size as stored; the Orientation tag is not applied.
+    data : bytes, optional
+        The file; None for arrays and PIL images.
+    name : str, optional
+        The file's name, for messages.
+    image : JpegImage, optional
+        A JPEG's coefficients; None for pixels.
+    codes : ndarray, shape (1, H, W) or (3, H, W), optional
+        Pixels: uint8, uint16, or float32 on the 0..255 scale; None for a JPEG.
+    transform : Transform
+        From codes (for a JPEG: those that it decodes to) to linear light.
+    metadata : Metadata
+        Of pixels; a JPEG's is in its segments.
+    """
+
+    kind: Literal["jpeg", "pixels"]
+    width: int
+    height: int
+    data: bytes | None = field(default=None, repr=False)
+    name: str | None = None
+    image: JpegImage | None = field(default=None, repr=False)
+    codes: Codes | None = field(default=None, repr=False)
+    transform: Transform = field(default_factory=Transform, repr=False)
+    metadata: Metadata = field(default_factory=Metadata, repr=False)
+
+    @property
+    def bytes_before(self) -> int | None:
+        """Size of the file; None where there was none."""
+        return None if self.data is None else len(self.data)
+
+
+def is_jpeg(head: bytes) -> bool:
+    """Return whether a file that begins with ``head`` is a JPEG: SOI, then another marker."""
+    return head[:3] == b"\xff\xd8\xff"
+
+
+def load(
+    source: Readable,
+    *,
+    max_pixels: int = 268_435_456,
+    repair: bool = False,
+    background: Any = None,
+    name: str | None = None,
+) -> Source:
+    """Read a picture.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or ndarray
+        Arrays are (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, or float 0..1, taken as sRGB.
+        A PIL image counts as its pixels, even if it was opened from a JPEG.
+    max_pixels : int
+        Refused above, before memory is taken.
+    repair : bool
+        Take what decodes of a JPEG whose data ends early.
+    background : str or tuple, optional
+        Colour under transparent parts.
+    name : str, optional
+        Name for messages; by default the path or the file's own.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    FormatError
+        Empty, corrupt or truncated, or no picture.
+    UnsupportedError
+        A picture of a kind that is not handled: animated, transparent without ``background`` ...
+    LimitError
+        More than ``max_pixels``, or a side that JPEG cannot hold.
+    OSError
+        The path or file cannot be read.
+    TypeError, ValueError
+        ``source`` is no picture in Python either.
+    """
+    try:
+        if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
+            return _from_python(source, max_pixels, background, name)
+        data, own_name = _contents(source)
+        name = name or own_name
+        if not data:
+            raise FormatError("empty file")
+        if is_jpeg(data):
+            return _from_jpeg(data, max_pixels, repair, name)
+        return _from_file(data, max_pixels, background, name)
+    except GuetzpyError as error:
+        error.name = error.name or name
+        raise
+
+
+def _contents(source: Any) -> tuple[bytes, str | None]:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source), None
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        return path.read_bytes(), str(path)
+    if hasattr(source, "read"):
+        data = source.read()
+        if not isinstance(data, bytes):
+            raise TypeError('the file was opened as text; open it with mode "rb"')
+        name = getattr(source, "name", None)
+        return data, name if isinstance(name, str) else None
+    raise TypeError(
+        f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}"
+    )
+
+
+def _from_jpeg(data: bytes, max_pixels: int, repair: bool, name: str | None) -> Source:
+    from guetzpy.jpeg import metadata, reader
+
+    image = reader.read(data, limits=reader.Limits(max_pixels=max_pixels), repair=repair)
+    transform = Transform.from_icc(metadata.icc_profile(image))
+    return Source("jpeg", image.width, image.height, data, name, image=image, transform=transform)
+
+
+def _from_python(source: Any, max_pixels: int, background: Any, name: str | None) -> Source:
+    if isinstance(source, np.ndarray):
+        codes, transform = planes_of(source, background=background)
+        metadata = Metadata()
+    else:
+        _check_size(source.width, source.height, max_pixels)
+        codes, transform = _planes(source, background)
+        metadata = _metadata(source)
+    height, width = codes.shape[1:]
+    _check_size(width, height, max_pixels)
+    return Source("pixels", width, height, None, name, codes=codes, transform=transform, metadata=metadata)
+
+
+def _from_file(data: bytes, max_pixels: int, background: Any, name: str | None) -> Source:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        raise FormatError("not an image, or of a kind that is not known here") from None
+    except Image.DecompressionBombError as error:
+        raise LimitError(f"{error}; PIL.Image.MAX_IMAGE_PIXELS sets that limit") from None
+    except Exception as error:  # decoders raise whatever broken files make them meet
+        raise FormatError(f"cannot be read: {_words(error)}") from None
+    with image:
+        kind = image.format or "picture"
+        if kind in _REFUSED:
+            raise UnsupportedError(f"{kind} files are not handled")
+        _check_size(image.width, image.height, max_pixels)
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise UnsupportedError(f"{kind} with {frames} frames or pages; a JPEG holds one")
+        try:
+            codes, transform = _planes(image, background)
+            metadata = _metadata(image)  # after the pixels: a PNG may have its Exif behind them
+        except (GuetzpyError, MemoryError):
+            raise
+        except Exception as error:
+            raise FormatError(f"{kind} cannot be decoded: {_words(error)}") from None
+    height, width = codes.shape[1:]
+    return Source("pixels", width, height, data, name, codes=codes, transform=transform, metadata=metadata)
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise FormatError(f"{width} x {height} pixels")
+    if max(width, height) > MAX_SIDE:
+        raise LimitError(f"{width} x {height} pixels; a side of a JPEG has at most {MAX_SIDE}")
+    if width * height > max_pixels:
+        raise LimitError(f"{width} x {height} pixels are more than the limit of {max_pixels}")
+
+
+def _planes(image: Image.Image, background: Any) -> tuple[Codes, Transform]:
+    deep = _deep_pixels(image)
+    if deep is None:
+        return planes_of(image, background=background)
+    codes, _ = planes_of(deep, background=background)
+    return codes, Transform.from_icc(image.info.get("icc_profile"))
+
+
+def _deep_pixels(image: Image.Image) -> npt.NDArray[np.uint16] | None:
+    """Return all 16 bits of a colour PNG or TIFF, or None where Pillow gives all that there is.
+
+    Pillow keeps the more significant byte of such samples. Told that they are stored in the
+    other byte order it keeps the less significant one, so two decodes hold both.
+    """
+    tiles = getattr(image, "tile", None)
+    stream = getattr(image, "fp", None)
+    if not tiles or stream is None or image.mode not in ("RGB", "RGBA"):
+        return None
+    if "transparency" in image.info:  # one colour is transparent: Pillow's own way must find it
+        return None
+    swapped = [_other_byte_order(tile) for tile in tiles]
+    if None in swapped:
+        return None
+    from PIL import Image
+
+    place = stream.tell()
+    stream.seek(0)
+    again = Image.open(io.BytesIO(stream.read()))
+    stream.seek(place)
+    again.tile = swapped
+    deep: npt.NDArray[np.uint16] = np.asarray(image).astype(np.uint16) << np.uint16(8)
+    deep |= np.asarray(again)
+    return deep
+
+
+def _other_byte_order(tile: Any) -> Any:
+    """Return a tile of Pillow's with its 16-bit raw mode byte-swapped; None if it is not 16-bit."""
+    arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+    mode = arguments[0]
+    if not isinstance(mode, str) or mode[:-1] not in ("RGB;16", "RGBA;16"):
+        return None
+    native = "L" if sys.byteorder == "little" else "B"
+    order = native if mode[-1] == "N" else mode[-1]
+    arguments = (mode[:-1] + ("B" if order == "L" else "L"), *arguments[1:])
+    return tile._replace(args=arguments if isinstance(tile.args, tuple) else arguments[0])
+
+
+# Tags of a TIFF's first directory that describe the picture, not how the file stores it (TIFF 6.0,
+# Exif 2.32): description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS.
+_DESCRIPTIVE = frozenset(
+    {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
+)
+_XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
+
+
+def _metadata(image: Image.Image) -> Metadata:
+    info = image.info
+    xmp = info.get("xmp")
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    dpi = info.get("dpi")
+    comment = info.get("comment")
+    return Metadata(
+        exif=_exif(image),
+        icc=info.get("icc_profile") or None,
+        xmp=xmp or None,
+        photoshop=_photoshop(image),
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(float(d) > 0 for d in dpi) else None,
+        comment=comment.encode() if isinstance(comment, str) else comment or None,
+    )
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    block = image.info.get("exif")
+    if isinstance(block, bytes) and block:
+        return block.removeprefix(b"Exif\0\0")
+    exif = image.getexif()
+    if image.format in ("TIFF", "DNG"):
+        for tag in [tag for tag in exif if tag not in _DESCRIPTIVE]:
+            del exif[tag]
+    if not len(exif):
+        return None
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def _photoshop(image: Image.Image) -> bytes | None:
+    """Return a TIFF's Photoshop resources, made from its IPTC if that stands alone."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        found = image.info.get("photoshop")  # of a JPEG that Pillow opened: {id: bytes}
+        if not isinstance(found, dict):
+            return None
+        return (
+            b"".join(_resource(key, value) for key, value in found.items() if isinstance(value, bytes))
+            or None
+        )
+    resources, iptc = tags.get(_PHOTOSHOP), tags.get(_IPTC)
+    if isinstance(resources, bytes) and resources:
+        return resources
+    if isinstance(iptc, bytes) and iptc:
+        return _resource(0x0404, iptc)
+    return None
+
+
+def _resource(identifier: int, contents: bytes) -> bytes:
+    """Return a Photoshop image resource: signature, id, empty name, length, contents, even in all."""
+    head = b"8BIM" + identifier.to_bytes(2, "big") + b"\0\0" + len(contents).to_bytes(4, "big")
+    return head + contents + b"\0" * (len(contents) % 2)
