@@ -4,143 +4,205 @@ The one module that touches numba's internals. ``@kernel(signature)`` compiles l
 ``nogil`` and ``error_model="numpy"``, never with ``fastmath`` or ``parallel`` (scores and
 bytes must not depend on the processor or the thread count).
 
-Numba's own disk cache has three traps: a caller keeps the code of a callee that changed in
-another file (numba#1833), import fails where no directory is writable (numba#5566), and its
-files stay in site-packages after an uninstall (numba#9312). :class:`_KernelLocator` cures
-them: the stamp of a kernel covers every guetzpy module that its file imports, and files go
-to the user's cache folder only, or nowhere.
+Numba's own disk cache has traps: a caller keeps the code of a callee that changed in another
+file (numba#1833), import fails where no folder is writable (numba#5566), a cache that is
+read-only is not even read, files stay in site-packages after an uninstall (numba#9312), damaged
+files are unpickled and run, and code with bounds checks is not told from code without. Here the
+stamp of a kernel covers every guetzpy module that its file imports, files go to the user's
+cache folder only, carry a digest, and any failure to read or write one means compiling again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import importlib
 import inspect
 import os
+import pickle
 import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite
 import numba
-from numba.core import caching
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core import caching, event, serialize
+from numba.core.sigutils import normalize_signature
 
-__all__ = ["cache_directory", "kernel", "kernels", "prune_cache", "warm"]
+__all__ = ["cache_directory", "compilations", "import_kernels", "kernel", "kernels", "prune_cache", "warm"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent
-_IMPORT = re.compile(r"^(?:from|import)\s+(guetzpy[\w.]*)(?:\s+import\s+\(?([\w\s,]*))?", re.MULTILINE)
+_IMPORT = re.compile(
+    r"^(?:import[ \t]+(guetzpy[\w.]*)|from[ \t]+(guetzpy[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*))",
+    re.MULTILINE,
+)
 _REGISTRY: dict[str, tuple[Any, str]] = {}
 
 
 @functools.cache
 def _source(module: str) -> bytes | None:
-    """Source of a guetzpy module, or None if ``module`` is no module."""
-    path = _PACKAGE.joinpath(*module.split(".")[1:])
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+    """Source of a guetzpy module, or None if ``module`` is none."""
+    package, _, rest = module.partition(".")
+    if package != "guetzpy":
+        return None
+    path = _PACKAGE.joinpath(*rest.split(".")) if rest else _PACKAGE
+    for candidate in (path.with_name(path.name + ".py"), path / "__init__.py"):
         if candidate.is_file():
             return candidate.read_bytes()
     return None
 
 
-@functools.cache
-def fingerprint(module: str) -> str:
-    """Return a hash of a module's source and of all guetzpy modules that it imports, directly or not.
+def imports(source: str) -> Iterator[str]:
+    """Yield the guetzpy modules that a source imports, and names that may be modules.
 
     Only imports at the start of a line count, with absolute names: the house's style.
+    """
+    for plain, base, names in _IMPORT.findall(source):
+        yield plain or base
+        for name in re.sub(r"#[^\n]*", "", names).strip("()").split(","):
+            if name.split():
+                yield f"{base}.{name.split()[0]}"
+
+
+@functools.cache
+def fingerprint(module: str) -> str | None:
+    """Return a hash of a module's source and of all guetzpy modules that it imports, directly or not.
+
+    None if the source cannot be found, as in a zip file: then nothing tells stale code from fresh.
     """
     seen: dict[str, bytes] = {}
     queue = [module]
     while queue:
         name = queue.pop()
         source = None if name in seen else _source(name)
-        if source is None:
-            continue
-        seen[name] = source
-        for base, names in _IMPORT.findall(source.decode("utf-8")):
-            queue.append(base)
-            queue.extend(f"{base}.{part.split()[0]}" for part in names.split(",") if part.split())
+        if source is not None:
+            seen[name] = source
+            queue.extend(imports(source.decode("utf-8")))
+    if module not in seen:
+        return None
     digest = hashlib.sha256()
     for name in sorted(seen):
         digest.update(name.encode() + b"\0" + seen[name] + b"\0")
     return digest.hexdigest()
 
 
-def _user_cache_directory() -> Path:
-    home = os.path.expanduser("~")
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home)
-    if sys.platform == "darwin":
-        return Path(home, "Library", "Caches")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home, ".cache"))
-
-
-@functools.cache
 def cache_directory() -> Path | None:
-    """Return the folder of compiled kernels, or None where no folder can be written.
+    """Return the folder of compiled kernels, which need not exist, or None without a home.
 
-    ``$NUMBA_CACHE_DIR/guetzpy`` if that variable is set, else the user's cache folder.
+    ``$NUMBA_CACHE_DIR/guetzpy`` if that variable is set, else in the user's cache folder.
     """
-    base = numba.config.CACHE_DIR or _user_cache_directory()
-    path = Path(base, "guetzpy")
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path).close()
-    except OSError:
-        return None
-    return path
+    home = os.path.expanduser("~")
+    if numba.config.CACHE_DIR:
+        base = os.path.abspath(numba.config.CACHE_DIR)
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or home
+    elif sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+    return Path(base, "guetzpy") if os.path.isabs(base) else None
 
 
-class _KernelLocator(caching._CacheLocator):
+class _KernelFiles:
+    """The compiled forms of one kernel, a file each: a SHA-256 digest, then numba's pickle.
+
+    The name holds all that the code depends on, so there is no index that two processes
+    could both rewrite.
+    """
+
+    def __init__(self, stem: Path) -> None:
+        self._stem = stem
+
+    def _path(self, key: Any) -> Path:
+        config = numba.config
+        flags = (config.BOUNDSCHECK, config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE)
+        all_of_it = (sys.version_info[:2], numba.__version__, llvmlite.__version__, flags, key)
+        digest = hashlib.sha256(repr(all_of_it).encode()).hexdigest()
+        return self._stem.with_name(f"{self._stem.name}-{digest[:20]}.bin")
+
+    def load(self, key: Any) -> Any:
+        content = self._path(key).read_bytes()
+        digest, data = content[:32], content[32:]
+        if hashlib.sha256(data).digest() != digest:
+            raise ValueError("damaged")
+        return pickle.loads(data)
+
+    def save(self, key: Any, data: Any) -> None:
+        pickled = serialize.dumps(data)
+        path = self._path(key)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(hashlib.sha256(pickled).digest() + pickled)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def flush(self) -> None:
+        for path in self._stem.parent.glob(f"{self._stem.name}-*.bin"):
+            path.unlink(missing_ok=True)
+
+
+class _Locator(caching._CacheLocator):  # type: ignore[misc]
     """Where a kernel's compiled code lies and what makes it stale."""
 
-    def __init__(self, py_func: Callable[..., Any], directory: Path) -> None:
-        self._py_file = inspect.getfile(py_func)  # CompileResultCacheImpl names it in warnings
-        self._stamp = fingerprint(py_func.__module__)
-        self._path = directory / f"{py_func.__module__}-{self._stamp[:16]}"
+    def __init__(self, function: Callable[..., Any], stamp: str, folder: Path) -> None:
+        self._py_file = inspect.getfile(function)  # numba's warnings name it
+        self._stamp = stamp
+        self._folder = folder
+
+    def ensure_cache_path(self) -> None:
+        """Do nothing: a folder that cannot be written can still be read."""
 
     def get_cache_path(self) -> str:
-        return str(self._path)
+        return str(self._folder)
 
     def get_source_stamp(self) -> str:
         return self._stamp
 
     def get_disambiguator(self) -> str:
-        return "k"  # kernel names are unique in their module
+        return ""
 
 
-class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    def __init__(self, py_func: Callable[..., Any]) -> None:
-        directory = cache_directory()
-        if directory is None:
-            raise OSError("no writable cache folder")
-        self._lineno = py_func.__code__.co_firstlineno
-        self._locator = _KernelLocator(py_func, directory)
-        self._filename_base = self.get_filename_base(py_func.__qualname__, getattr(sys, "abiflags", ""))
+class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    def __init__(self, function: Callable[..., Any]) -> None:
+        module = function.__module__
+        directory, stamp = cache_directory(), fingerprint(module)
+        if directory is None or stamp is None:
+            raise OSError("no cache folder, or no source")
+        self._lineno = function.__code__.co_firstlineno
+        self._locator = _Locator(function, stamp, directory / f"{module}-{stamp[:16]}")
+        self._filename_base = function.__qualname__
 
 
-class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Numba's function cache; a cache that cannot be read or written is no error."""
+class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
+    """Numba's function cache; what cannot be read or written is compiled again."""
 
     _impl_class = _KernelCacheImpl
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _KernelFiles(Path(self._cache_path, function.__qualname__))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # a truncated or foreign file raises whatever unpickling meets
+        except Exception:  # missing, damaged, of another make: unpickling raises whatever it meets
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        try:
+        with contextlib.suppress(OSError):  # read-only, disk full, folder gone
             super().save_overload(sig, data)
-        except OSError:  # disk full, folder gone: compile again next time
-            pass
 
 
 def kernel(signature: str) -> Callable[[F], F]:
@@ -154,13 +216,11 @@ def kernel(signature: str) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
-        dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
         if numba.config.DISABLE_JIT:
             return function
-        try:
+        dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+        with contextlib.suppress(OSError):  # nowhere to keep it: the kernel works, uncached
             dispatcher._cache = _KernelCache(function)
-        except OSError:
-            pass  # nothing writable: the kernel works, uncached
         _REGISTRY[f"{function.__module__}.{function.__qualname__}"] = (dispatcher, signature)
         return dispatcher  # type: ignore[no-any-return]
 
@@ -172,31 +232,51 @@ def kernels() -> dict[str, tuple[Any, str]]:
     return dict(_REGISTRY)
 
 
-def warm(names: list[str] | None = None) -> Iterator[tuple[str, float]]:
-    """Compile or load each imported kernel; yield its name and the seconds that it took."""
-    for name, (dispatcher, signature) in sorted(_REGISTRY.items()):
-        if names is None or name in names:
-            started = time.perf_counter()
-            dispatcher.compile(_arguments(signature))
-            yield name, time.perf_counter() - started
+def import_kernels() -> None:
+    """Import every module of the package that holds kernels."""
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        if b"\n@kernel(" in path.read_bytes():
+            importlib.import_module(".".join(("guetzpy", *path.relative_to(_PACKAGE).with_suffix("").parts)))
 
 
-def _arguments(signature: str) -> Any:
-    from numba.core.sigutils import normalize_signature
+def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
+    """Compile or load imported kernels, all or those named; yield name and seconds of each."""
+    for name in sorted(_REGISTRY) if names is None else names:
+        dispatcher, signature = _REGISTRY[name]
+        started = time.perf_counter()
+        dispatcher.compile(normalize_signature(signature)[0])
+        yield name, time.perf_counter() - started
 
-    arguments, _ = normalize_signature(signature)
-    return arguments
+
+class _Listener(event.Listener):  # type: ignore[misc]
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback = callback
+
+    def on_start(self, event: Any) -> None:
+        if event.data["dispatcher"] in [dispatcher for dispatcher, _ in _REGISTRY.values()]:
+            self._callback()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def compilations(callback: Callable[[], object]) -> Iterator[None]:
+    """Call ``callback()`` whenever a kernel has to be compiled rather than loaded."""
+    listener = _Listener(callback)
+    event.register("numba:compile", listener)
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", listener)
 
 
 def prune_cache() -> None:
-    """Remove compiled kernels of other versions of the modules that are imported now."""
+    """Remove what other versions of the package left; call it with all kernels imported."""
     directory = cache_directory()
-    if directory is None:
+    if directory is None or not directory.is_dir():
         return
-    modules = {name.rpartition(".")[0] for name in _REGISTRY}
-    current = {f"{module}-{fingerprint(module)[:16]}" for module in modules}
+    current = {Path(dispatcher._cache.cache_path) for dispatcher, _ in _REGISTRY.values()}
     for path in directory.iterdir():
-        if path.name.rpartition("-")[0] in modules and path.name not in current:
+        if path not in current and path.name.startswith("guetzpy."):
             shutil.rmtree(path, ignore_errors=True)
-
-
