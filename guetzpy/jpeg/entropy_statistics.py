@@ -1,0 +1,460 @@
+"""Which Huffman symbols a scan will send, counted without coding it.
+
+A block is seen as a bit mask: bit k says whether coefficient k (zigzag order) is non-zero at
+point transform Al, that is whether ``abs(c) >> Al != 0`` (T.81 G.1.2.1: division truncates
+towards zero). Runs of zeros, ends of blocks and correction bits then are bit scans, and empty
+blocks cost one test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._jit import kernel
+from guetzpy._threads import each
+from guetzpy.errors import UnsupportedError
+from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER, JpegImage, ScanHeader
+
+__all__ = [
+    "AC_EXTRA_BITS",
+    "DC_EXTRA_BITS",
+    "MAX_EOB_RUN",
+    "ScanStatistics",
+    "Significance",
+    "band_histograms",
+    "dc_histogram",
+    "significance",
+]
+
+#: Longest EOB run of one symbol (T.81 G.1.2.2).
+MAX_EOB_RUN = 0x7FFF
+
+_SIZES = np.array([value.bit_length() for value in range(256)], np.uint8)
+
+# Position of the only set bit of a 64-bit word by a de Bruijn sequence (Leiserson, Prokop, Randall, "Using
+# de Bruijn sequences to index a 1 in a computer word", 1998): a product and a table, with no intrinsic.
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+_BIT_POSITION = np.zeros(64, np.uint8)
+for _bit in range(64):
+    _BIT_POSITION[((int(_DE_BRUIJN) << _bit) & (2**64 - 1)) >> 58] = _bit
+
+
+@kernel("int64(uint64)")
+def lowest_bit(word):  # type: ignore[no-untyped-def]
+    """Position of the lowest set bit of a non-zero word."""
+    single = word & (~word + np.uint64(1))
+    return np.int64(_BIT_POSITION[np.int64((single * _DE_BRUIJN) >> np.uint64(58))])
+
+
+@kernel("int64(int64)")
+def bit_length(value):  # type: ignore[no-untyped-def]
+    """Bits of a magnitude below 2**17: the size category of T.81 tables F.1 and F.2."""
+    if value < 256:
+        return np.int64(_SIZES[value])
+    if value < 65536:
+        return 8 + np.int64(_SIZES[value >> 8])
+    return 16 + np.int64(_SIZES[value >> 16])
+
+
+@kernel("int64(int16[:, ::1], uint64[:, ::1], uint64[:, ::1], int64[:, ::1])")
+def _significance(blocks, words, masks, counts):  # type: ignore[no-untyped-def]
+    levels = masks.shape[0]
+    largest = np.int64(0)
+    for block in range(blocks.shape[0]):
+        for level in range(levels):
+            masks[level, block] = 0
+        for word in range(16):
+            # Most coefficients are zero: four of them are passed by in one test.
+            if words[block, word] == 0:
+                continue
+            for n in range(4 * word, 4 * word + 4):
+                magnitude = abs(np.int64(blocks[block, n]))
+                if magnitude == 0 or n == 0:
+                    continue
+                largest = max(largest, magnitude)
+                k = ZIGZAG_ORDER[n]
+                bit = np.uint64(1) << np.uint64(k)
+                for level in range(min(bit_length(magnitude), levels)):
+                    masks[level, block] |= bit
+                    counts[level, k] += 1
+    return largest
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Where the AC coefficients of a component are not zero.
+
+    Attributes
+    ----------
+    masks : ndarray of uint64, shape (levels, n)
+        Bit k of ``masks[al, b]``: coefficient k in zigzag order of block b is non-zero at Al.
+        Bit 0 (DC) is never set.
+    counts : ndarray of int64, shape (levels, 64)
+        Blocks in which coefficient k is non-zero at Al.
+    largest : int
+        Largest magnitude of an AC coefficient.
+    """
+
+    masks: npt.NDArray[np.uint64]
+    counts: npt.NDArray[np.int64]
+    largest: int
+
+
+def significance(blocks: npt.NDArray[np.int16], levels: int) -> Significance:
+    """Find the non-zero AC coefficients at the point transforms 0 .. levels - 1.
+
+    Parameters
+    ----------
+    blocks : ndarray of int16, shape (n, 64)
+        Coefficients in natural order.
+    levels : int
+        Number of point transforms.
+    """
+    _check_blocks(blocks)
+    masks = np.empty((levels, len(blocks)), np.uint64)
+    counts = np.zeros((levels, 64), np.int64)
+    largest = _significance(blocks, blocks.view(np.uint64), masks, counts)
+    return Significance(masks, counts, int(largest))
+
+
+def _check_blocks(blocks: npt.NDArray[np.int16]) -> None:
+    if blocks.dtype != np.int16 or blocks.ndim != 2 or blocks.shape[1] != 64 or not blocks.flags.c_contiguous:
+        raise ValueError("blocks must be a contiguous int16 array of shape (n, 64)")
+
+
+@kernel("int64(int64[::1], int64)")
+def _count_eob_run(eob, run):  # type: ignore[no-untyped-def]
+    while run > MAX_EOB_RUN:
+        eob[14] += 1
+        run -= MAX_EOB_RUN
+    if run > 0:
+        eob[bit_length(run) - 1] += 1
+    return 0
+
+
+@kernel(
+    "int64(int16[:, ::1], uint64[::1], uint64[::1], int64, int64, int64, int64[::1], int64[::1], "
+    "int64[:, :, ::1], int64[:, :, ::1], int64[:, :, ::1])"
+)
+def _band_statistics(  # type: ignore[no-untyped-def]
+    blocks, masks, known, refine, al, interval, starts, segment_of, following, leading, eob
+):
+    segments = starts.shape[0] - 1
+    one = np.uint64(1)
+    band = (~np.uint64(0) >> np.uint64(64 - starts[segments])) & (~np.uint64(0) << np.uint64(starts[0]))
+    zeros_before = np.zeros(segments, np.int64)
+    since = np.zeros((segments, segments), np.int64)  # first block of the pending EOB run of each band
+    touched = np.zeros(segments, np.int64)
+    count = blocks.shape[0]
+    for block in range(count):
+        if interval > 0 and block % interval == 0:
+            for i in range(segments):
+                for j in range(i, segments):
+                    _count_eob_run(eob[i, j], block - since[i, j])
+                    since[i, j] = block
+        new = masks[block] & band
+        todo = new
+        if refine != 0:
+            new &= ~known[block]
+        if new == 0:
+            continue
+        events = new
+
+        # Zeros are counted as positions less the non-zero coefficients passed, known ones included.
+        passed = np.int64(0)
+        opened = np.int64(0)  # segments whose start lies before the coefficient at hand
+        previous_segment = np.int64(-1)
+        previous_zeros = np.int64(0)
+        touched[:] = 0
+        while events != 0:
+            k = lowest_bit(todo)
+            bit = todo & (~todo + one)
+            todo ^= bit
+            segment = segment_of[k]
+            while opened <= segment:
+                zeros_before[opened] = starts[opened] - passed
+                opened += 1
+            zeros = k - passed
+            passed += 1
+            if events & bit == 0:
+                continue
+            events ^= bit
+            touched[segment] = 1
+            size = np.int64(1)
+            if refine == 0:
+                size = bit_length(abs(np.int64(blocks[block, NATURAL_ORDER[k]])) >> al)
+            if previous_segment >= 0:
+                run = zeros - previous_zeros
+                following[previous_segment, segment, 0xF0] += run >> 4
+                following[previous_segment, segment, 16 * (run & 15) + size] += 1
+            for i in range(previous_segment + 1, segment + 1):
+                run = zeros - zeros_before[i]
+                leading[i, segment, 0xF0] += run >> 4
+                leading[i, segment, 16 * (run & 15) + size] += 1
+            previous_segment = segment
+            previous_zeros = zeros
+
+        # Every band with a new coefficient in this block ends its EOB run, and begins one unless its last
+        # coefficient is new.
+        nearest = segments
+        for i in range(segments - 1, -1, -1):
+            if touched[i] != 0:
+                nearest = i
+            for j in range(nearest, segments):
+                _count_eob_run(eob[i, j], block - since[i, j])
+                since[i, j] = block + np.int64((new >> np.uint64(starts[j + 1] - 1)) & one)
+    for i in range(segments):
+        for j in range(i, segments):
+            _count_eob_run(eob[i, j], count - since[i, j])
+    return 0
+
+
+def band_histograms(
+    blocks: npt.NDArray[np.int16],
+    significant: Significance,
+    starts: Sequence[int],
+    ah: int,
+    al: int,
+    restart_interval: int = 0,
+) -> npt.NDArray[np.int64]:
+    """Count the symbols of every AC scan that begins and ends at given places, in one pass.
+
+    A coefficient whose predecessor lies in the same band has the same run of zeros in every such band,
+    so it is counted once, under the segments of both; only the first coefficient of a block
+    after each possible start is counted for that start. EOB runs are kept per band and touched
+    only by blocks that are not empty in it.
+
+    Parameters
+    ----------
+    blocks : ndarray of int16, shape (n, 64)
+        Coefficients in natural order.
+    significant : Significance
+        Of these blocks, with at least ``al + 1`` levels (``al + 2`` for refinements).
+    starts : sequence of int
+        m + 1 ascending zigzag positions 1..64: segment i is ``starts[i] .. starts[i + 1] - 1``.
+    ah, al : int
+        0 and Al for first scans; Al + 1 and Al for refinements.
+    restart_interval : int
+        Blocks in a restart interval; 0 for none.
+
+    Returns
+    -------
+    ndarray of int64, shape (m, m, 256)
+        ``[i, j]``, i <= j: how often each symbol occurs in the scan of segments i to j.
+    """
+    _check_blocks(blocks)
+    bounds = np.array(starts, np.int64)
+    m = len(bounds) - 1
+    if m < 1 or bounds[0] < 1 or bounds[-1] > 64 or np.any(np.diff(bounds) < 1):
+        raise ValueError("starts must ascend from 1 to 64")
+    segment_of = np.zeros(64, np.int64)
+    for segment in range(m):
+        segment_of[bounds[segment] : bounds[segment + 1]] = segment
+    following = np.zeros((m, m, 256), np.int64)
+    leading = np.zeros((m, m, 256), np.int64)
+    eob = np.zeros((m, m, 15), np.int64)
+    masks = significant.masks[al]
+    known = significant.masks[ah] if ah else masks
+    _band_statistics(
+        blocks, masks, known, int(ah > 0), al, restart_interval, bounds, segment_of, following, leading, eob
+    )
+    # [i, j] gathers leading[i, s] and following[q, s] for i <= q <= s <= j; both are empty elsewhere.
+    histograms = leading + following[::-1].cumsum(0)[::-1]
+    histograms.cumsum(1, out=histograms)
+    histograms[:, :, 0:0xF0:16] += eob
+    return histograms
+
+
+@kernel("int64(int16[:, :, ::1], int64, int64, int64, int64, int64, int64, int64[::1])")
+def _dc_statistics(coefficients, h, v, rows, columns, al, interval, histogram):  # type: ignore[no-untyped-def]
+    blocks_y, blocks_x = coefficients.shape[0], coefficients.shape[1]
+    predictor = np.int64(0)
+    left = interval
+    for row in range(rows):
+        for column in range(columns):
+            if interval > 0:
+                if left == 0:
+                    predictor = np.int64(0)
+                    left = interval
+                left -= 1
+            for y in range(row * v, (row + 1) * v):
+                for x in range(column * h, (column + 1) * h):
+                    difference = np.int64(0)  # padding blocks repeat the DC before them
+                    if y < blocks_y and x < blocks_x:
+                        dc = np.int64(coefficients[y, x, 0]) >> al
+                        difference = dc - predictor
+                        predictor = dc
+                    histogram[bit_length(abs(difference))] += 1
+    return 0
+
+
+def dc_histogram(
+    coefficients: npt.NDArray[np.int16],
+    sampling: tuple[int, int],
+    mcus: tuple[int, int],
+    al: int = 0,
+    restart_interval: int = 0,
+) -> npt.NDArray[np.int64]:
+    """Count the size categories of DC differences (T.81 F.1.2.1) in the order of a scan.
+
+    Parameters
+    ----------
+    coefficients : ndarray of int16, shape (blocks_y, blocks_x, 64)
+        Of one component.
+    sampling : (int, int)
+        Blocks of the component in an MCU (h, v): (1, 1) if the scan is not interleaved.
+    mcus : (int, int)
+        Rows and columns of MCUs in the scan.
+    al : int
+        Point transform.
+    restart_interval : int
+        MCUs in a restart interval; 0 for none.
+
+    Returns
+    -------
+    ndarray of int64, shape (256,)
+        Categories 0..17; the other symbols never occur.
+    """
+    _check_blocks(coefficients.reshape(-1, 64))
+    histogram = np.zeros(256, np.int64)
+    _dc_statistics(coefficients, *sampling, *mcus, al, restart_interval, histogram)
+    return histogram
+
+
+#: Bits that follow each AC symbol: magnitude or sign bits, or the length of an EOB run.
+AC_EXTRA_BITS: npt.NDArray[np.int64] = np.array([s & 15 or (s >> 4) % 15 for s in range(256)], np.int64)
+#: Bits that follow each DC symbol.
+DC_EXTRA_BITS: npt.NDArray[np.int64] = np.minimum(np.arange(256), 16)
+
+
+class ScanStatistics:
+    """Symbol statistics of any scan of an image, each counted once.
+
+    Parameters
+    ----------
+    image : JpegImage
+        Its coefficients must not change while this object lives.
+    levels : int
+        Point transforms 0 .. levels - 1 are known.
+    restart_interval : int
+        MCUs in a restart interval; 0 for none.
+    threads : int, optional
+        As in :func:`guetzpy._threads.each`.
+
+    Raises
+    ------
+    UnsupportedError
+        If a coefficient has a magnitude that no symbol can express (size 16).
+    """
+
+    def __init__(
+        self, image: JpegImage, levels: int, restart_interval: int = 0, threads: int | None = None
+    ) -> None:
+        self.image = image
+        self.levels = levels
+        self.restart_interval = restart_interval
+        self.blocks = [
+            np.ascontiguousarray(component.coefficients).reshape(-1, 64) for component in image.components
+        ]
+        found: dict[int, Significance] = {}
+
+        def find(index: int) -> None:
+            found[index] = significance(self.blocks[index], levels)
+
+        each(find, range(len(self.blocks)), threads)
+        self.significance = [found[index] for index in range(len(self.blocks))]
+        if any(item.largest > 0x7FFF for item in self.significance):
+            raise UnsupportedError("an AC coefficient of -32768 has no Huffman symbol")
+        self._ac: dict[tuple[int, int, int, int, int], npt.NDArray[np.int64]] = {}
+        self._dc: dict[tuple[int, bool, int], npt.NDArray[np.int64]] = {}
+
+    def mcus(self, components: Sequence[int]) -> tuple[int, int]:
+        """Return (rows, columns) of MCUs in a scan of these components (T.81 A.2)."""
+        if len(components) == 1:
+            rows, columns = self.image.components[components[0]].coefficients.shape[:2]
+            return int(rows), int(columns)
+        image = self.image
+        return -(-image.height // (8 * image.v_max)), -(-image.width // (8 * image.h_max))
+
+    def sampling(self, components: Sequence[int], index: int) -> tuple[int, int]:
+        """Return (h, v), the blocks of a component in an MCU of a scan of ``components``."""
+        if len(components) == 1:
+            return 1, 1
+        return self.image.components[index].h, self.image.components[index].v
+
+    def dc(self, index: int, components: Sequence[int], al: int) -> npt.NDArray[np.int64]:
+        """Return the histogram of a component's DC symbols in a scan of ``components``, (256,) int64."""
+        key = (index, len(components) > 1, al)
+        if key not in self._dc:
+            self._dc[key] = dc_histogram(
+                np.ascontiguousarray(self.image.components[index].coefficients),
+                self.sampling(components, index),
+                self.mcus(components),
+                al,
+                self.restart_interval,
+            )
+            if self._dc[key][16:].any():
+                raise UnsupportedError("a DC difference of 32768 or more has no Huffman symbol")
+        return self._dc[key]
+
+    def ac(self, index: int, ss: int, se: int, ah: int, al: int) -> npt.NDArray[np.int64]:
+        """Return the histogram of a progressive AC scan, (256,) int64."""
+        key = (index, ss, se, ah, al)
+        if key not in self._ac:
+            self._ac[key] = band_histograms(
+                self.blocks[index], self.significance[index], (ss, se + 1), ah, al, self.restart_interval
+            )[0, 0]
+        return self._ac[key]
+
+    def remember_bands(self, index: int, starts: Sequence[int], ah: int, al: int) -> npt.NDArray[np.int64]:
+        """Count all bands between ``starts`` in one pass (see :func:`band_histograms`) and keep them."""
+        histograms = band_histograms(
+            self.blocks[index], self.significance[index], starts, ah, al, self.restart_interval
+        )
+        for i in range(len(starts) - 1):
+            for j in range(i, len(starts) - 1):
+                self._ac[index, starts[i], starts[j + 1] - 1, ah, al] = histograms[i, j]
+        return histograms
+
+    def sequential_ac(self, index: int, components: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Return the histogram of a component's AC symbols in a sequential scan, (256,) int64."""
+        histogram = self.ac(index, 1, 63, 0, 0).copy()
+        histogram[0:0xF0:16] = (
+            0  # no EOB runs: each block that does not end with a coefficient has its own EOB
+        )
+        rows, columns = self.mcus(components)
+        h, v = self.sampling(components, index)
+        last = np.count_nonzero(self.significance[index].masks[0] >> np.uint64(63))
+        histogram[0] = rows * columns * h * v - last  # padding blocks are an EOB
+        return histogram
+
+    def symbols(self, scan: ScanHeader) -> list[tuple[int, int, npt.NDArray[np.int64]]]:
+        """Return (component, table class 0 DC or 1 AC, histogram) for each table that a scan uses."""
+        if scan.ss > 0:
+            index = scan.components[0]
+            return [(index, 1, self.ac(index, scan.ss, scan.se, scan.ah, scan.al))]
+        if scan.ah > 0:
+            return []
+        used = [(index, 0, self.dc(index, scan.components, scan.al)) for index in scan.components]
+        if scan.se > 0:
+            used += [(index, 1, self.sequential_ac(index, scan.components)) for index in scan.components]
+        return used
+
+    def raw_bits(self, scan: ScanHeader) -> int:
+        """Return the bits of a scan that are no Huffman codes: magnitudes, signs, run lengths, corrections."""
+        bits = sum(
+            int(histogram @ (AC_EXTRA_BITS if table_class else DC_EXTRA_BITS))
+            for _, table_class, histogram in self.symbols(scan)
+        )
+        if scan.ah > 0 and scan.ss > 0:
+            bits += int(self.significance[scan.components[0]].counts[scan.ah, scan.ss : scan.se + 1].sum())
+        elif scan.ah > 0:
+            rows, columns = self.mcus(scan.components)
+            for index in scan.components:
+                h, v = self.sampling(scan.components, index)
+                bits += rows * columns * h * v
+        return bits

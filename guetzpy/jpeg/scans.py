@@ -1,0 +1,98 @@
+"""Scan scripts: which coefficients a file sends in which scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from guetzpy.jpeg.structure import JpegImage, ScanHeader
+
+__all__ = ["check_script", "is_sequential", "sequential_script", "simple_progression"]
+
+
+def is_sequential(script: Sequence[ScanHeader]) -> bool:
+    """Return whether a script sends whole blocks, so that the frame is SOF0 or SOF1."""
+    return all((scan.ss, scan.se, scan.ah, scan.al) == (0, 63, 0, 0) for scan in script)
+
+
+def _interleavable(image: JpegImage) -> bool:
+    # T.81 B.2.3: at most ten blocks in an MCU.
+    return len(image.components) == 1 or sum(c.h * c.v for c in image.components) <= 10
+
+
+def _dc_groups(image: JpegImage) -> list[tuple[int, ...]]:
+    """Return the components of each scan that may be interleaved: all in one scan where that is legal."""
+    indices = tuple(range(len(image.components)))
+    return [indices] if _interleavable(image) else [(index,) for index in indices]
+
+
+def sequential_script(image: JpegImage) -> list[ScanHeader]:
+    """Return the sequential script: one interleaved scan if the sampling factors allow it."""
+    return [ScanHeader(components) for components in _dc_groups(image)]
+
+
+def simple_progression(image: JpegImage) -> list[ScanHeader]:
+    """Return a fixed progressive script, libjpeg's for pictures of three components.
+
+    Source: ``jpeg_simple_progression`` of libjpeg (jcparam.c), with luma's share for every component
+    of other pictures.
+    """
+    indices = range(len(image.components))
+    script = [ScanHeader(group, 0, 0, 0, 1) for group in _dc_groups(image)]
+    if len(image.components) == 3:
+        script += [ScanHeader((0,), 1, 5, 0, 2)]
+        script += [ScanHeader((index,), 1, 63, 0, 1) for index in (2, 1)]
+        script += [ScanHeader((0,), 6, 63, 0, 2), ScanHeader((0,), 1, 63, 2, 1)]
+    else:
+        script += [ScanHeader((index,), 1, 5, 0, 2) for index in indices]
+        script += [ScanHeader((index,), 6, 63, 0, 2) for index in indices]
+        script += [ScanHeader((index,), 1, 63, 2, 1) for index in indices]
+    script += [ScanHeader(group, 0, 0, 1, 0) for group in _dc_groups(image)]
+    script += [ScanHeader((index,), 1, 63, 1, 0) for index in reversed(indices)]
+    return script
+
+
+def check_script(image: JpegImage, script: Sequence[ScanHeader]) -> None:
+    """Check that a script is legal and sends every coefficient of every component in full.
+
+    Coefficients that are never sent, even if zero, make libjpeg smooth blocks: pixels would change.
+
+    Raises
+    ------
+    ValueError
+        If a scan breaks a rule of T.81 (B.2.3, G.1.1.1) or a coefficient is not sent down to Al = 0.
+    """
+    count = len(image.components)
+    if is_sequential(script):
+        sent = sorted(index for scan in script for index in scan.components)
+        if sent != list(range(count)):
+            raise ValueError("a sequential script sends each component once")
+        if len(script) > 1 and any(scan.components != tuple(sorted(scan.components)) for scan in script):
+            raise ValueError("components of a scan must be in the order of the frame")
+    state = np.full((count, 64), -1)  # the point transform that each coefficient has reached
+    for scan in script:
+        components = scan.components
+        if not components or any(not 0 <= index < count for index in components):
+            raise ValueError(f"{scan}: no such component")
+        if list(components) != sorted(set(components)):
+            raise ValueError(f"{scan}: components must be in the order of the frame")
+        if (
+            len(components) > 1
+            and sum(image.components[i].h * image.components[i].v for i in components) > 10
+        ):
+            raise ValueError(f"{scan}: more than ten blocks in an MCU")
+        if is_sequential(script):
+            continue
+        if not (0 <= scan.ss <= scan.se <= 63 and 0 <= scan.al <= 13 and scan.ah in (0, scan.al + 1)):
+            raise ValueError(f"{scan}: parameters out of range")
+        if (scan.ss == 0) != (scan.se == 0) or (scan.ss > 0 and len(components) > 1):
+            raise ValueError(f"{scan}: DC has scans of its own, AC scans have one component")
+        part = state[list(components), scan.ss : scan.se + 1]
+        if np.any(part != (scan.ah if scan.ah else -1)) or (
+            scan.ss > 0 and np.any(state[components[0], 0] < 0)
+        ):
+            raise ValueError(f"{scan}: does not continue the scans before it")
+        state[list(components), scan.ss : scan.se + 1] = scan.al
+    if not is_sequential(script) and np.any(state != 0):
+        raise ValueError("the script does not send every coefficient in full")

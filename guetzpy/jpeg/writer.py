@@ -1,0 +1,145 @@
+"""Coefficients to a JPEG file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from guetzpy._threads import each
+from guetzpy.jpeg import scans
+from guetzpy.jpeg.coding_tables import PlannedScan, plan_tables
+from guetzpy.jpeg.entropy_encode import encode_scan
+from guetzpy.jpeg.entropy_statistics import ScanStatistics
+from guetzpy.jpeg.markers import (
+    EOI,
+    SOF0,
+    SOF1,
+    SOF2,
+    SOI,
+    FrameComponent,
+    FrameHeader,
+    ScanComponent,
+    ScanParameters,
+    dht_segment,
+    dqt_segment,
+    dri_segment,
+    segment,
+    sof_segment,
+    sos_segment,
+)
+from guetzpy.jpeg.structure import JpegImage, ScanHeader
+
+__all__ = ["write"]
+
+
+def write(
+    image: JpegImage,
+    *,
+    script: Literal["auto", "sequential"] | Sequence[ScanHeader] = "auto",
+    restart_interval: int = 0,
+    threads: int | None = None,
+) -> bytes:
+    """Write an image in as few bytes as Huffman coding and the script allow.
+
+    Parameters
+    ----------
+    image : JpegImage
+        Coefficients, tables and metadata; its ``scans``, ``sof`` and ``restart_interval`` are those of
+        the file that was read and do not matter here.
+    script : "auto", "sequential" or sequence of ScanHeader
+        "auto" takes the smallest of the sequential and the searched progressive script.
+    restart_interval : int
+        MCUs (of each scan) between restart markers, 0..65535; 0 for none.
+    threads : int, optional
+        As in :func:`guetzpy._threads.each`. The bytes do not depend on it.
+
+    Returns
+    -------
+    bytes
+        SOI, ``image.segments`` as they are, DQT, SOF, scans, EOI, ``image.trailing``. SOF0 for
+        sequential scripts (SOF1 if a quantiser step exceeds 255), else SOF2.
+
+    Raises
+    ------
+    UnsupportedError
+        If a coefficient is too large for any Huffman symbol (size 16).
+    ValueError
+        If image or script contradict themselves.
+    """
+    _check_image(image)
+    if not 0 <= restart_interval <= 0xFFFF:
+        raise ValueError("restart_interval must lie in 0..65535")
+    if script == "auto":
+        script = scans.simple_progression(image)
+    elif script == "sequential":
+        script = scans.sequential_script(image)
+    assert not isinstance(script, str)
+    scans.check_script(image, script)
+    statistics = ScanStatistics(image, max(scan.al for scan in script) + 2, restart_interval, threads)
+    planned = plan_tables(statistics, script)
+    coded: dict[int, bytes] = {}
+
+    def encode(number: int) -> None:
+        scan = planned[number]
+        coded[number] = encode_scan(statistics, scan.header, scan.tables, threads=threads)
+
+    each(encode, range(len(planned)), threads)
+    head, frame = _headers(image, scans.is_sequential(script), restart_interval)
+    parts = [head, frame]
+    for number, scan in enumerate(planned):
+        parts += [_scan_header(image, scan), coded[number]]
+    return b"".join([*parts, bytes((0xFF, EOI)), image.trailing])
+
+
+def _check_image(image: JpegImage) -> None:
+    if not 1 <= len(image.components) <= 4:
+        raise ValueError(f"1 to 4 components, not {len(image.components)}")
+    if not (1 <= image.width <= 0xFFFF and 1 <= image.height <= 0xFFFF):
+        raise ValueError(f"no JPEG is {image.width} x {image.height} pixels")
+    for index, component in enumerate(image.components):
+        height, width = image.component_size(index)
+        if component.coefficients.shape != (-(-height // 8), -(-width // 8), 64):
+            raise ValueError(f"component {index}: {component.coefficients.shape} is no shape for its size")
+        if component.coefficients.dtype != np.int16:
+            raise ValueError(f"component {index}: coefficients must be int16")
+        if component.qtable.shape != (64,) or component.qtable.min() < 1:
+            raise ValueError(f"component {index}: 64 quantiser steps of at least 1 are needed")
+
+
+def _headers(image: JpegImage, sequential: bool, restart_interval: int) -> tuple[bytes, bytes]:
+    """Return SOI and the kept segments; and DQT, SOF and DRI."""
+    head = bytes((0xFF, SOI)) + b"".join(segment(item.marker, item.payload) for item in image.segments)
+    tables: list[bytes] = []
+    unique = []
+    slots = []
+    for component in image.components:
+        key = component.qtable.tobytes()
+        if key not in tables:
+            unique.append((len(tables), component.qtable))
+            tables.append(key)
+        slots.append(tables.index(key))
+    wide = any(int(table.max()) > 255 for _, table in unique)
+    frame = FrameHeader(
+        (SOF1 if wide else SOF0) if sequential else SOF2,
+        8,
+        image.height,
+        image.width,
+        tuple(
+            FrameComponent(c.identifier, c.h, c.v, slot)
+            for c, slot in zip(image.components, slots, strict=True)
+        ),
+    )
+    restarts = dri_segment(restart_interval) if restart_interval else b""
+    return head, dqt_segment(unique) + sof_segment(frame) + restarts
+
+
+def _scan_header(image: JpegImage, scan: PlannedScan) -> bytes:
+    header = scan.header
+    components = tuple(
+        ScanComponent(image.components[index].identifier, td, ta)
+        for index, (td, ta) in zip(header.components, scan.slots, strict=True)
+    )
+    tables = dht_segment(scan.definitions) if scan.definitions else b""
+    return tables + sos_segment(ScanParameters(components, header.ss, header.se, header.ah, header.al))
