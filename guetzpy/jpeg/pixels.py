@@ -1,0 +1,267 @@
+"""Coefficients to pictures and back.
+
+The way down to pixels equals libjpeg-turbo's default decode bit for bit, so that what is
+measured in a search is what every user of libjpeg-turbo sees. The way up keeps fractions.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._threads import each
+from guetzpy.errors import UnsupportedError
+from guetzpy.jpeg import color, dct
+from guetzpy.jpeg.sampling import box_down, fitted_down, upsample, upsample_adjoint
+from guetzpy.jpeg.structure import Component, JpegImage
+
+__all__ = ["decode", "decode_planes", "forward", "pull_back", "samples"]
+
+_ROWS = 64  # picture rows a task; fixed, so that nothing depends on the number of threads
+
+
+def samples(
+    component: Component, height: int, width: int, *, threads: int | None = None
+) -> npt.NDArray[np.uint8]:
+    """Return a component's samples before up-sampling and colour conversion.
+
+    Parameters
+    ----------
+    component : Component
+        Quantised coefficients and their steps.
+    height, width : int
+        Size of the component in samples (`JpegImage.component_size`).
+    threads : int, optional
+        Number of threads; default: the processors available.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width)
+    """
+    plane = dct.inverse(component.coefficients, component.qtable, threads=threads)
+    if height > plane.shape[0] or width > plane.shape[1]:
+        raise ValueError(f"{plane.shape[0]}x{plane.shape[1]} samples do not cover {height}x{width}")
+    return np.ascontiguousarray(plane[:height, :width])
+
+
+def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.uint8]:
+    """Decode to planes of codes, bit for bit as libjpeg-turbo does by default.
+
+    Parameters
+    ----------
+    image : JpegImage
+        A gray, YCbCr or RGB picture.
+    threads : int, optional
+        Number of threads; default: the processors available. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray of uint8, shape (1, height, width) or (3, height, width)
+        Gray, or red, green and blue.
+
+    Raises
+    ------
+    UnsupportedError
+        For CMYK and YCCK, and for sampling factors whose ratio is no integer (libjpeg has no
+        up-sampling for them either).
+    """
+    if image.colorspace not in ("gray", "ycbcr", "rgb"):
+        raise UnsupportedError(f"pixels of a JPEG with colour space {image.colorspace}")
+    ratios = [_ratio(image, component) for component in image.components]
+    sizes = [image.component_size(index) for index in range(len(image.components))]
+    planes = [dct.inverse(part.coefficients, part.qtable, threads=threads) for part in image.components]
+    for plane, (height, width) in zip(planes, sizes, strict=True):
+        if plane.shape[0] < height or plane.shape[1] < width:
+            raise ValueError("a component has fewer blocks than its size needs")
+
+    out = np.empty((len(planes), image.height, image.width), np.uint8)
+
+    def strip(first: int) -> None:
+        last = min(first + _ROWS, image.height)
+        full = []
+        for plane, size, ratio in zip(planes, sizes, ratios, strict=True):
+            if ratio == (1, 1):
+                full.append(plane[first:last])
+            else:
+                rows = np.empty((last - first, image.width), np.uint8)
+                upsample(plane, size, ratio, rows, first)
+                full.append(rows)
+        if image.colorspace == "ycbcr":
+            color.ycc_to_rgb(full[0], full[1], full[2], out, first)
+        else:
+            for target, rows in zip(out, full, strict=True):
+                target[first:last] = rows[:, : image.width]
+
+    each(strip, range(0, image.height, _ROWS), threads)
+    return out
+
+
+def decode(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.uint8]:
+    """Decode to a picture, bit for bit as libjpeg-turbo does by default.
+
+    Parameters
+    ----------
+    image : JpegImage
+        A gray, YCbCr or RGB picture.
+    threads : int, optional
+        Number of threads; default: the processors available.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width) or (height, width, 3)
+
+    Raises
+    ------
+    UnsupportedError
+        As `decode_planes`.
+    """
+    planes = decode_planes(image, threads=threads)
+    return planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def forward(
+    planes: npt.NDArray[np.float32],
+    sampling: tuple[int, int] = (1, 1),
+    *,
+    downsampler: Literal["box", "fitted"] = "box",
+    colorspace: Literal["ycbcr", "rgb"] = "ycbcr",
+    threads: int | None = None,
+) -> list[npt.NDArray[np.float32]]:
+    """Transform a picture to unquantised coefficients.
+
+    Parameters
+    ----------
+    planes : ndarray of float32, shape (1, height, width) or (3, height, width)
+        Gray, or red, green and blue, on the scale 0..255 (fractions are kept).
+    sampling : tuple of int
+        Sampling factors (h, v) of the luma; the chroma has (1, 1). (1, 1) is 4:4:4, (2, 2) 4:2:0.
+    downsampler : {"box", "fitted"}
+        "box" averages, as libjpeg does. "fitted" solves for the chroma that comes closest, by
+        least squares, after libjpeg-turbo's up-sampling.
+    colorspace : {"ycbcr", "rgb"}
+        Colour space of the coefficients of three planes.
+    threads : int, optional
+        Number of threads; default: the processors available.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        Coefficients of each component in the scaling of T.81, natural order: the quantised ones
+        are ``round(coefficient / step)``. Blocks cover the component's own size; what lies
+        outside the picture repeats its edge.
+    """
+    channels, height, width = _check_planes(planes)
+    h, v = sampling
+    if channels == 1 or colorspace == "rgb":
+        if (h, v) != (1, 1):
+            raise ValueError("only YCbCr is down-sampled")
+        return [dct.forward(_edge_padded(plane, 8, 8, 128.0), threads=threads) for plane in planes]
+
+    luma = _empty_blocks(height, width, 8, 8)
+    chroma = [_empty_blocks(height, width, 8 * v, 8 * h) for _ in range(2)]
+    color.rgb_to_ycc(planes, luma, chroma[0], chroma[1], threads=threads)
+    for plane in (luma, *chroma):
+        _replicate_edge(plane, height, width)
+    if (h, v) != (1, 1):
+        down = {"box": box_down, "fitted": fitted_down}[downsampler]
+        chroma = [down(plane, sampling, threads=threads) for plane in chroma]
+    return [dct.forward(plane, threads=threads) for plane in (luma, *chroma)]
+
+
+def pull_back(
+    gradient: npt.NDArray[np.float32],
+    sampling: tuple[int, int] = (1, 1),
+    *,
+    colorspace: Literal["ycbcr", "rgb"] = "ycbcr",
+    threads: int | None = None,
+) -> list[npt.NDArray[np.float32]]:
+    """Carry a gradient from codes to coefficients: the adjoint of decoding.
+
+    Decoding is taken as linear: no rounding and no clamping.
+
+    Parameters
+    ----------
+    gradient : ndarray of float32, shape (1, height, width) or (3, height, width)
+        Gradient with respect to the decoded codes (0..255).
+    sampling : tuple of int
+        Sampling factors (h, v) of the luma; the chroma has (1, 1).
+    colorspace : {"ycbcr", "rgb"}
+        Colour space of the coefficients of three planes.
+    threads : int, optional
+        Number of threads; default: the processors available.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        Gradient with respect to each component's dequantised coefficients, natural order.
+    """
+    channels, height, width = _check_planes(gradient)
+    h, v = sampling
+    if channels == 1 or colorspace == "rgb":
+        if (h, v) != (1, 1):
+            raise ValueError("only YCbCr is down-sampled")
+        padded = []
+        for part in gradient:
+            plane = _zero_blocks(height, width)
+            plane[:height, :width] = part
+            padded.append(plane)
+        return [dct.forward(plane, threads=threads) for plane in padded]
+
+    luma = _zero_blocks(height, width)
+    if (h, v) == (1, 1):
+        chroma = [_zero_blocks(height, width) for _ in range(2)]
+        color.pull_back(gradient, luma, chroma[0], chroma[1], threads=threads)
+    else:
+        full = [np.empty((height, width), np.float32) for _ in range(2)]
+        color.pull_back(gradient, luma, full[0], full[1], threads=threads)
+        size = (-(-height // v), -(-width // h))
+        chroma = [_zero_blocks(*size) for _ in range(2)]
+        for part, plane in zip(full, chroma, strict=True):
+            upsample_adjoint(part, size, sampling, plane, threads=threads)
+    return [dct.forward(plane, threads=threads) for plane in (luma, *chroma)]
+
+
+def _ratio(image: JpegImage, component: Component) -> tuple[int, int]:
+    h, h_rest = divmod(image.h_max, component.h)
+    v, v_rest = divmod(image.v_max, component.v)
+    if h_rest or v_rest:
+        factors = ", ".join(f"{part.h}x{part.v}" for part in image.components)
+        raise UnsupportedError(f"pixels of a JPEG with fractional sampling ({factors})")
+    return h, v
+
+
+def _check_planes(planes: npt.NDArray[np.float32]) -> tuple[int, int, int]:
+    if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.dtype != np.float32:
+        raise ValueError("planes must be float32 of shape (1, height, width) or (3, height, width)")
+    if not planes.flags.c_contiguous or not planes.flags.writeable:
+        raise ValueError("planes must be C-contiguous and writable")
+    return planes.shape[0], planes.shape[1], planes.shape[2]
+
+
+def _empty_blocks(height: int, width: int, unit_y: int, unit_x: int) -> npt.NDArray[np.float32]:
+    """Return a plane whose sides are rounded up to whole units."""
+    return np.empty((-(-height // unit_y) * unit_y, -(-width // unit_x) * unit_x), np.float32)
+
+
+def _zero_blocks(height: int, width: int) -> npt.NDArray[np.float32]:
+    plane = _empty_blocks(height, width, 8, 8)
+    plane[height:] = 0.0
+    plane[:, width:] = 0.0
+    return plane
+
+
+def _replicate_edge(plane: npt.NDArray[np.float32], height: int, width: int) -> None:
+    plane[:height, width:] = plane[:height, width - 1 : width]
+    plane[height:] = plane[height - 1]
+
+
+def _edge_padded(
+    part: npt.NDArray[np.float32], unit_y: int, unit_x: int, shift: float
+) -> npt.NDArray[np.float32]:
+    height, width = part.shape
+    plane = _empty_blocks(height, width, unit_y, unit_x)
+    np.subtract(part, np.float32(shift), out=plane[:height, :width])
+    _replicate_edge(plane, height, width)
+    return plane

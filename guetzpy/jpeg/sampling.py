@@ -1,0 +1,281 @@
+"""Chroma sampling: the up-sampling that decoders do, its adjoint, and two ways down.
+
+Up-sampling is libjpeg-turbo's default (jdsample.c, ``do_fancy_upsampling``): a triangle filter
+for factors 2x1, 1x2 and 2x2, replication for every other integral factor and, as there, for
+planes at most two samples wide. The triangle filter's special cases at the edges equal the
+general formula on the plane with its edge samples replicated, which is how they are written here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._jit import kernel
+from guetzpy._threads import each
+
+__all__ = ["box_down", "fancy", "fitted_down", "upsample", "upsample_adjoint"]
+
+_ROWS = 64  # output rows a task; fixed, so that nothing depends on the number of threads
+
+
+def fancy(h: int, v: int, width: int) -> bool:
+    """Return whether libjpeg-turbo interpolates a component instead of replicating it.
+
+    Parameters
+    ----------
+    h, v : int
+        Horizontal and vertical ratio of the picture to the component.
+    width : int
+        Width of the component in samples.
+    """
+    return (h, v) == (1, 2) or ((h, v) in ((2, 1), (2, 2)) and width > 2)
+
+
+@kernel(
+    "int64(uint8[:, ::1], int64, int64, int64, int64, boolean,"
+    " uint8[:, ::1], int64, int64, int64, int32[::1])"
+)
+def _upsample_rows(
+    samples: npt.NDArray[np.uint8],
+    height: int,
+    width: int,
+    h: int,
+    v: int,
+    triangle: bool,
+    out: npt.NDArray[np.uint8],
+    first: int,
+    last: int,
+    out_width: int,
+    sums: npt.NDArray[np.int32],
+) -> int:
+    # Rows first..last of the picture go to rows 0.. of out; sums has width + 2 places.
+    for y in range(first, last):
+        row = out[y - first]
+        near = samples[y // v]
+        if not triangle:
+            if h == 1:
+                for x in range(out_width):
+                    row[x] = near[x]
+            else:
+                for x in range(out_width):
+                    row[x] = near[x // h]
+            continue
+        if v == 2:
+            # 3/4 of the nearer row, 1/4 of the further one; the two sums are rounded in the end.
+            neighbour = y // 2 - 1 if y % 2 == 0 else y // 2 + 1
+            far = samples[min(max(neighbour, 0), height - 1)]
+            for x in range(width):
+                sums[x + 1] = np.int32(near[x]) * 3 + np.int32(far[x])
+        else:
+            for x in range(width):
+                sums[x + 1] = np.int32(near[x])
+        if h == 1:
+            bias = np.int32(1 + y % 2)  # halves are rounded up and down in turn
+            for x in range(width):
+                row[x] = np.uint8(np.int32(sums[x + 1] + bias) >> 2)
+            continue
+        sums[0] = sums[1]
+        sums[width + 1] = sums[width]
+        if v == 2:
+            left = np.int32(8)
+            right = np.int32(7)
+            for x in range(out_width // 2):
+                s = np.int32(sums[x + 1] * 3)
+                row[2 * x] = np.uint8(np.int32(s + sums[x] + left) >> 4)
+                row[2 * x + 1] = np.uint8(np.int32(s + sums[x + 2] + right) >> 4)
+            if out_width % 2:
+                row[out_width - 1] = np.uint8(np.int32(sums[width] * 3 + sums[width - 1] + left) >> 4)
+        else:
+            left = np.int32(1)
+            right = np.int32(2)
+            for x in range(out_width // 2):
+                s = np.int32(sums[x + 1] * 3)
+                row[2 * x] = np.uint8(np.int32(s + sums[x] + left) >> 2)
+                row[2 * x + 1] = np.uint8(np.int32(s + sums[x + 2] + right) >> 2)
+            if out_width % 2:
+                row[out_width - 1] = np.uint8(np.int32(sums[width] * 3 + sums[width - 1] + left) >> 2)
+    return 0
+
+
+@kernel(
+    "int64(float32[:, ::1], int64, int64, int64, int64, boolean, float32[:, ::1], int64, int64, float32[::1])"
+)
+def _adjoint_rows(
+    gradient: npt.NDArray[np.float32],
+    height: int,
+    width: int,
+    h: int,
+    v: int,
+    triangle: bool,
+    out: npt.NDArray[np.float32],
+    first: int,
+    last: int,
+    sums: npt.NDArray[np.float32],
+) -> int:
+    # Rows first..last of the component. sums has h * width + 2 places and starts as zeros: what
+    # lies right of the picture stays zero, as rows below it count as zero.
+    near = np.float32(0.75)
+    far = np.float32(0.25)
+    out_height, out_width = gradient.shape
+    for y in range(first, last):
+        for x in range(out_width):
+            sums[x + 1] = np.float32(0.0)
+        for j in range(-1, v + 1):
+            outside = j < 0 or j == v
+            if outside and (v == 1 or not triangle):
+                continue
+            weight = np.float32(1.0)
+            if triangle and v == 2:
+                weight = far if outside else near
+            # Row -1 of the up-sampled plane is row 0 (edge replication), the row below the last is the last.
+            source = min(max(v * y + j, 0), v * height - 1)
+            if source >= out_height:
+                continue
+            row = gradient[source]
+            for x in range(out_width):
+                sums[x + 1] += weight * row[x]
+        target = out[y]
+        if h == 1:
+            for x in range(width):
+                target[x] = sums[x + 1]
+        elif triangle:
+            sums[0] = sums[1]
+            sums[2 * width + 1] = sums[2 * width]
+            for x in range(width):
+                target[x] = (sums[2 * x + 1] + sums[2 * x + 2]) * near + (sums[2 * x] + sums[2 * x + 3]) * far
+        else:
+            for x in range(width):
+                total = np.float32(0.0)
+                for j in range(h):
+                    total += sums[h * x + j + 1]
+                target[x] = total
+    return 0
+
+
+@kernel("int64(float32[:, ::1], int64, int64, float32[:, ::1], int64, int64)")
+def _box_rows(
+    plane: npt.NDArray[np.float32],
+    h: int,
+    v: int,
+    out: npt.NDArray[np.float32],
+    first: int,
+    last: int,
+) -> int:
+    scale = np.float32(1.0) / np.float32(h * v)
+    width = out.shape[1]
+    for y in range(first, last):
+        target = out[y]
+        for j in range(v):
+            row = plane[v * y + j]
+            if h == 2:
+                for x in range(width):
+                    total = (row[2 * x] + row[2 * x + 1]) * scale
+                    target[x] = total if j == 0 else target[x] + total
+            else:
+                for x in range(width):
+                    total = np.float32(0.0)
+                    for i in range(h):
+                        total += row[h * x + i]
+                    target[x] = total * scale if j == 0 else target[x] + total * scale
+    return 0
+
+
+def upsample(
+    samples: npt.NDArray[np.uint8],
+    size: tuple[int, int],
+    ratio: tuple[int, int],
+    out: npt.NDArray[np.uint8],
+    first: int,
+) -> None:
+    """Bring rows of a component to the picture's size, as libjpeg-turbo does by default.
+
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (>= height, >= width)
+        The component's samples; those outside ``size`` are padding and not looked at.
+    size : tuple of int
+        (height, width) of the component.
+    ratio : tuple of int
+        (h, v): how many times the picture is wider and higher than the component.
+    out : ndarray of uint8, shape (rows, picture's width)
+        Receives the picture's rows ``first`` to ``first + rows``.
+    first : int
+        First row wanted.
+    """
+    height, width = size
+    rows, out_width = out.shape
+    h, v = ratio
+    sums = np.empty(width + 2, np.int32)
+    _upsample_rows(
+        samples, height, width, h, v, fancy(h, v, width), out, first, first + rows, out_width, sums
+    )
+
+
+def upsample_adjoint(
+    gradient: npt.NDArray[np.float32],
+    size: tuple[int, int],
+    ratio: tuple[int, int],
+    out: npt.NDArray[np.float32],
+    *,
+    threads: int | None = None,
+) -> None:
+    """Carry a gradient at the picture's size back to a component: the transpose of `upsample`.
+
+    Parameters
+    ----------
+    gradient : ndarray of float32, shape (picture's height, picture's width)
+        Gradient with respect to the up-sampled component.
+    size : tuple of int
+        (height, width) of the component.
+    ratio : tuple of int
+        (h, v): how many times the picture is wider and higher than the component.
+    out : ndarray of float32, shape (>= height, >= width)
+        Receives the gradient with respect to the component's samples (without their rounding).
+    threads : int, optional
+        Number of threads; default: the processors available.
+    """
+    height, width = size
+    h, v = ratio
+
+    def strip(first: int) -> None:
+        sums = np.zeros(h * width + 2, np.float32)
+        last = min(first + _ROWS, height)
+        _adjoint_rows(gradient, height, width, h, v, fancy(h, v, width), out, first, last, sums)
+
+    each(strip, range(0, height, _ROWS), threads)
+
+
+def box_down(
+    plane: npt.NDArray[np.float32], ratio: tuple[int, int], *, threads: int | None = None
+) -> npt.NDArray[np.float32]:
+    """Average h x v samples into one, as libjpeg's encoder does (but unrounded).
+
+    Parameters
+    ----------
+    plane : ndarray of float32, shape (v rows, h columns)
+        A plane whose sides are multiples of the ratio.
+    ratio : tuple of int
+        (h, v).
+    threads : int, optional
+        Number of threads; default: the processors available.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+    """
+    h, v = ratio
+    out = np.empty((plane.shape[0] // v, plane.shape[1] // h), np.float32)
+
+    def strip(first: int) -> None:
+        _box_rows(plane, h, v, out, first, min(first + _ROWS, out.shape[0]))
+
+    each(strip, range(0, out.shape[0], _ROWS), threads)
+    return out
+
+
+def fitted_down(
+    plane: npt.NDArray[np.float32], ratio: tuple[int, int], *, threads: int | None = None
+) -> npt.NDArray[np.float32]:
+    """To be written."""
+    return box_down(plane, ratio, threads=threads)
