@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import FormatError
-from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
+from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.structure import NATURAL_ORDER
 
 __all__ = [
     "APP0",
@@ -41,7 +42,6 @@ __all__ = [
     "TEM",
     "FrameComponent",
     "FrameHeader",
-    "HuffmanSpec",
     "ScanComponent",
     "ScanParameters",
     "dht_segment",
@@ -128,29 +128,13 @@ class ScanParameters:
     al: int
 
 
-@dataclass(frozen=True)
-class HuffmanSpec:
-    """A Huffman table as a file states it (T.81 B.2.4.2).
-
-    Attributes
-    ----------
-    counts : bytes
-        Number of codes of each length 1..16.
-    values : bytes
-        Symbols in order of code length.
-    """
-
-    counts: bytes
-    values: bytes
-
-
-def _standard(counts: str, values: str) -> HuffmanSpec:
-    return HuffmanSpec(bytes.fromhex(counts), bytes.fromhex(values))
+def _standard(counts: str, values: str) -> HuffmanTable:
+    return HuffmanTable(tuple(bytes.fromhex(counts)), bytes.fromhex(values))
 
 
 #: The example tables of T.81 K.3.3 by (class, slot); decoders assume them where a sequential file
 #: (Motion JPEG) defines none.
-STANDARD_HUFFMAN_TABLES: dict[tuple[int, int], HuffmanSpec] = {
+STANDARD_HUFFMAN_TABLES: dict[tuple[int, int], HuffmanTable] = {
     (0, 0): _standard(
         "00010501010101010100000000000000",
         "000102030405060708090a0b",
@@ -304,7 +288,7 @@ def dqt_segment(tables: Sequence[tuple[int, npt.NDArray[np.uint16]]]) -> bytes:
     return segment(DQT, payload)
 
 
-def parse_dht(payload: bytes) -> list[tuple[int, int, HuffmanSpec]]:
+def parse_dht(payload: bytes) -> list[tuple[int, int, HuffmanTable]]:
     """Parse Huffman tables: (class 0 DC or 1 AC, slot 0..3, table) each.
 
     That the code lengths form a prefix code is checked when a scan uses the table, as in libjpeg.
@@ -317,16 +301,18 @@ def parse_dht(payload: bytes) -> list[tuple[int, int, HuffmanSpec]]:
         end = position + 17 + sum(counts)
         if selector & 0xEF > 3 or sum(counts) > 256 or end > len(payload):
             raise FormatError("Huffman table segment has a wrong length or slot")
-        tables.append((selector >> 4, selector & 15, HuffmanSpec(counts, payload[position + 17 : end])))
+        tables.append(
+            (selector >> 4, selector & 15, HuffmanTable(tuple(counts), payload[position + 17 : end]))
+        )
         position = end
     if position != len(payload):
         raise FormatError("Huffman table segment has a wrong length")
     return tables
 
 
-def dht_segment(tables: Sequence[tuple[int, int, HuffmanSpec]]) -> bytes:
+def dht_segment(tables: Sequence[tuple[int, int, HuffmanTable]]) -> bytes:
     """Serialise Huffman tables, (class, slot, table) each, in one segment."""
-    return segment(DHT, b"".join(bytes((c << 4 | s,)) + t.counts + t.values for c, s, t in tables))
+    return segment(DHT, b"".join(bytes((c << 4 | s,)) + bytes(t.counts) + t.values for c, s, t in tables))
 
 
 def parse_dri(payload: bytes) -> int:

@@ -1,0 +1,503 @@
+"""Bytes to coefficients: baseline, extended and progressive Huffman files of 8 bits (ITU-T T.81).
+
+Where files deviate from the standard, libjpeg-turbo decides: a file that it decodes without a
+warning is read to the same coefficients. What it conceals in damaged files (data that ends early,
+restart markers that are lost) is a :class:`FormatError` here, unless ``repair`` asks for the same
+concealment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.errors import FormatError, LimitError, UnsupportedError
+from guetzpy.jpeg import entropy_decode, markers
+from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.structure import Component, JpegImage, ScanHeader, Segment
+
+__all__ = ["Limits", "read"]
+
+_UNSUPPORTED = {
+    0xC3: "lossless JPEG",
+    0xC5: "hierarchical JPEG",
+    0xC6: "hierarchical JPEG",
+    0xC7: "hierarchical lossless JPEG",
+    0xC8: "JPEG extensions (JPG marker)",
+    0xC9: "arithmetic coding",
+    0xCA: "arithmetic coding (progressive)",
+    0xCB: "lossless JPEG with arithmetic coding",
+    0xCD: "hierarchical JPEG with arithmetic coding",
+    0xCE: "hierarchical JPEG with arithmetic coding",
+    0xCF: "hierarchical lossless JPEG with arithmetic coding",
+    markers.DHP: "hierarchical JPEG",
+    markers.EXP: "hierarchical JPEG",
+    0xF7: "JPEG-LS",
+}
+
+# Coefficient blocks that a repair may allocate for data that cannot fill them: 128 MB.
+_REPAIRED_BLOCKS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may ask for; each is checked before memory or time is spent.
+
+    Attributes
+    ----------
+    max_pixels : int
+        Width times height.
+    max_scans : int
+        Number of scans. Encoders write up to about 20.
+    max_metadata : int
+        Bytes of all APPn and COM segments together.
+    max_block_visits : int
+        Blocks of all scans together: what a file of few bytes can cost in time by many scans over a
+        large picture. The largest picture of `max_pixels` may be gone through some 30 times.
+    """
+
+    max_pixels: int = 268_435_456
+    max_scans: int = 128
+    max_metadata: int = 268_435_456
+    max_block_visits: int = 400_000_000
+
+
+_DEFAULT_LIMITS = Limits()
+
+
+def read(data: bytes, *, limits: Limits = _DEFAULT_LIMITS, repair: bool = False) -> JpegImage:
+    """Read a JPEG file into its coefficients.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    limits : Limits
+        What it may ask for.
+    repair : bool
+        Take what can be decoded of a damaged file, as libjpeg would show it; blocks without data
+        stay zero. Such an image is ``complete``, so that it can be written.
+
+    Raises
+    ------
+    FormatError
+        No JPEG, or a damaged one.
+    UnsupportedError
+        A valid file with a feature that is not handled; the message names it.
+    LimitError
+        A limit would be exceeded.
+    """
+    return _Reader(bytes(data), limits, repair).read()
+
+
+class _Reader:
+    """State of reading one file, marker by marker."""
+
+    def __init__(self, data: bytes, limits: Limits, repair: bool) -> None:
+        self.data = data
+        self.limits = limits
+        self.repair = repair
+        self.position = 2
+        self.segments: list[Segment] = []
+        self.metadata = 0
+        self.warnings: list[str] = []
+        self.restart_interval = 0
+        self.quantisers: dict[int, npt.NDArray[np.uint16]] = {}
+        self.huffman: dict[tuple[int, int], HuffmanTable] = {}
+        self.frame: markers.FrameHeader | None = None
+        self.picture: _Picture | None = None
+
+    def read(self) -> JpegImage:
+        if self.data[:2] != b"\xff\xd8":
+            raise FormatError("not a JPEG file: it does not begin with FF D8")
+        eoi = self._read_markers()
+        if self.picture is None:
+            raise FormatError("no picture: the file ends before its first scan")
+        image = self.picture.finish(eoi)
+        image.segments = self.segments
+        image.warnings = self.warnings
+        image.trailing = self.data[self.position :]
+        return image
+
+    def _read_markers(self) -> bool:
+        """Read up to EOI (True), or to where a file without EOI ends (False)."""
+        while True:
+            found = markers.find_marker(self.data, self.position)
+            if found is None:
+                self.position = len(self.data)
+                return False
+            marker, begin, after = found
+            if begin > self.position:
+                self.warnings.append(f"{begin - self.position} bytes skipped before marker FF {marker:02X}")
+            if marker == markers.EOI:
+                self.position = after
+                return True
+            if marker == markers.SOI and self.picture is not None and self.picture.all_sent():
+                self.position = begin  # EOI is missing and another picture follows: it is trailing data
+                return False
+            try:
+                self._read_segment(marker, after)
+            except FormatError as error:
+                if not self.repair or self.picture is None:
+                    raise
+                self.picture.damaged = True
+                self.warnings.append(f"repaired: nothing is read after: {error}")
+                self.position = len(self.data)
+                return False
+
+    def _read_segment(self, marker: int, after: int) -> None:
+        self.position = after
+        if marker == markers.TEM or markers.RST0 <= marker <= markers.RST7:
+            return
+        if marker == markers.SOI:
+            if self.frame is not None:
+                raise FormatError("a second SOI marker within the picture")
+            self.warnings.append("SOI marker repeated")
+            self.restart_interval = 0
+            return
+        if marker in _UNSUPPORTED:
+            raise UnsupportedError(f"{_UNSUPPORTED[marker]} is not supported")
+        if marker < markers.SOF0 or 0xF0 <= marker < markers.COM:
+            raise FormatError(f"unknown marker FF {marker:02X}")
+        payload, self.position = markers.read_payload(self.data, after)
+        if marker == markers.COM or marker >= markers.APP0:
+            self.metadata += len(payload)
+            if self.metadata > self.limits.max_metadata:
+                raise LimitError(f"more than {self.limits.max_metadata} bytes of metadata")
+            self.segments.append(Segment(marker, payload))
+        elif marker == markers.DQT:
+            self.quantisers.update(markers.parse_dqt(payload))
+        elif marker == markers.DHT:
+            for table_class, slot, table in markers.parse_dht(payload):
+                self.huffman[table_class, slot] = table
+        elif marker == markers.DRI:
+            self.restart_interval = markers.parse_dri(payload)
+        elif marker in (markers.SOF0, markers.SOF1, markers.SOF2):
+            self._read_frame(marker, payload)
+        elif marker == markers.SOS:
+            self._read_scan(markers.parse_sos(payload))
+        # DAC concerns arithmetic coding only; a DNL that is needed was read with the first scan.
+
+    def _read_frame(self, marker: int, payload: bytes) -> None:
+        if self.frame is not None:
+            raise FormatError("a second frame header")
+        frame = markers.parse_sof(marker, payload)
+        if frame.precision == 12:
+            raise UnsupportedError("12-bit samples are not supported")
+        if frame.precision != 8:
+            raise FormatError(f"sample precision {frame.precision} is not allowed")
+        if len(frame.components) not in (1, 3, 4):
+            raise UnsupportedError(f"{len(frame.components)} components are not supported")
+        self._check_pixels(frame)
+        self.frame = frame
+
+    def _check_pixels(self, frame: markers.FrameHeader) -> None:
+        if frame.width * frame.height > self.limits.max_pixels:
+            raise LimitError(
+                f"{frame.width} x {frame.height} pixels are more than the limit of {self.limits.max_pixels}"
+            )
+
+    def _read_scan(self, scan: markers.ScanParameters) -> None:
+        if self.frame is None:
+            raise FormatError("a scan without a frame header")
+        if self.picture is None:
+            if self.frame.height == 0:
+                self.frame = replace(self.frame, height=self._find_height())
+                self._check_pixels(self.frame)
+            if self.frame.sof != markers.SOF2:  # tables that Motion JPEG leaves out
+                self.huffman = markers.STANDARD_HUFFMAN_TABLES | self.huffman
+            self.picture = _Picture(self)
+        self.position = self.picture.read_scan(scan, self.position)
+
+    def _find_height(self) -> int:
+        """Look beyond the first scan for the DNL segment that must follow it (T.81 B.2.5)."""
+        position = self.position
+        while (found := markers.find_marker(self.data, position)) is not None:
+            marker, _, position = found
+            if marker == markers.DNL:
+                return markers.parse_dnl(markers.read_payload(self.data, position)[0])
+            if not markers.RST0 <= marker <= markers.RST7:
+                break
+        raise FormatError("height 0 without a DNL segment after the first scan")
+
+
+class _Picture:
+    """The picture of a file while its scans are read."""
+
+    def __init__(self, reader: _Reader) -> None:
+        assert reader.frame is not None
+        self.reader = reader
+        self.frame = frame = reader.frame
+        self.restart_interval = reader.restart_interval
+        self.colorspace = _colorspace(frame, reader.segments)
+        self.v_max = max(c.v for c in frame.components)
+        self.h_max = max(c.h for c in frame.components)
+        self.mcu_rows = -(-frame.height // (8 * self.v_max))
+        self.mcu_rows_read = self.mcu_rows
+        self.blocks = [  # T.81 A.1.1 and A.2.3
+            (-(-frame.height * c.v // (8 * self.v_max)), -(-frame.width * c.h // (8 * self.h_max)))
+            for c in frame.components
+        ]
+        sizes = [rows * columns for rows, columns in self.blocks]
+        self.offsets = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+        self.data = np.array(np.frombuffer(reader.data, np.uint8))  # kernels take writable arrays only
+        self.coefficients: npt.NDArray[np.int16] | None = None
+        self.qtables: dict[int, npt.NDArray[np.uint16]] = {}
+        self.sent = np.full(
+            (len(frame.components), 64), -1
+        )  # Al of each coefficient, -1 before its first scan
+        self.scans: list[ScanHeader] = []
+        self.scan_bytes: list[int] = []
+        self.visits = 0
+        self.complete = True
+        self.damaged = False
+
+    @property
+    def progressive(self) -> bool:
+        return self.frame.sof == markers.SOF2
+
+    def all_sent(self) -> bool:
+        """Whether every coefficient has been sent in full."""
+        return bool((self.sent == 0).all())
+
+    def read_scan(self, parameters: markers.ScanParameters, position: int) -> int:
+        """Decode the scan whose data begins at ``position``; return where the data ends."""
+        reader = self.reader
+        if not self.progressive and len(self.scans) == 1 and len(self.scans[0].components) == len(self.sent):
+            raise FormatError("a sequential picture that is complete goes on with another scan")
+        header = self._header(parameters)
+        mode = self._mode(header)
+        if len(self.scans) == reader.limits.max_scans:
+            raise LimitError(f"more than {reader.limits.max_scans} scans")
+        self.visits += sum(self.blocks[c][0] * self.blocks[c][1] for c in header.components)
+        if self.visits > reader.limits.max_block_visits:
+            raise LimitError(f"{len(self.scans) + 1} scans over so large a picture are too much work")
+        self._latch_quantisers(header)
+        tables = self._tables(parameters, mode)
+        components, rows, columns = self._layout(header)
+        mcus = rows * columns
+        interval = min(reader.restart_interval, mcus) or mcus
+        intervals = -(-mcus // interval)
+
+        room = 0
+        if reader.restart_interval:
+            room = min(len(self.data) - position, intervals * (64 if reader.repair else 1) + 64)
+        scan = entropy_decode.split_scan(self.data, position, room=room)
+        self._check_enough(header, mode, len(scan.clean), len(self.data) - position)
+        if self.coefficients is None:
+            self.coefficients = np.zeros((self.offsets[-1] + 1, 64), np.int16)
+        bounds, regular = entropy_decode.restart_bounds(scan, intervals)
+        name = f"scan {len(self.scans) + 1}"
+        if not regular:
+            self._damage(f"restart markers of {name} are out of order")
+        report = entropy_decode.decode_scan(
+            mode,
+            scan.clean,
+            bounds,
+            entropy_decode.mcu_blocks(components),
+            tables,
+            self.coefficients,
+            interval=interval,
+            mcus=mcus,
+            mcus_per_row=columns,
+            band=(header.ss, header.se, header.al),
+            keep_going=reader.repair,
+        )
+        self.scans.append(header)
+        self.scan_bytes.append(scan.end - position)
+        if report.short >= 0:
+            step = self.frame.components[header.components[0]].v if len(components) == 1 else 1
+            read = report.short // columns // step
+            self.mcu_rows_read = min(self.mcu_rows_read, read)
+            self._damage(f"truncated: {read} of {self.mcu_rows} MCU rows" + self._of(name))
+        if report.bad_codes:
+            self._warn(f"{report.bad_codes} bad Huffman codes in {name}")
+        if report.overruns:
+            self._warn(f"{report.overruns} coefficients beyond their band in {name}")
+        if report.left_over or scan.markers >= intervals:
+            self._warn(f"data left over in {name}")
+        return scan.end
+
+    def _of(self, name: str) -> str:
+        return f" of {name}" if self.progressive or len(self.scans) > 1 else ""
+
+    def _warn(self, message: str) -> None:
+        self.reader.warnings.append(message)
+
+    def _damage(self, message: str) -> None:
+        """Raise, or note what a repair has left out."""
+        if not self.reader.repair:
+            raise FormatError(message)
+        self.damaged = True
+        self._warn(message)
+
+    def _header(self, scan: markers.ScanParameters) -> ScanHeader:
+        """Find the components of a scan; of equal ids each is taken once, as in libjpeg's ``get_sos``."""
+        chosen: list[int] = []
+        for wanted in scan.components:
+            for index, component in enumerate(self.frame.components):
+                # libjpeg passes over an index while that many components have been chosen
+                if component.identifier == wanted.identifier and index >= len(chosen):
+                    break
+            else:
+                raise FormatError(f"scan of a component that does not exist: id {wanted.identifier}")
+            if index in chosen:
+                raise FormatError(f"scan names component {wanted.identifier} twice")
+            chosen.append(index)
+        if self.progressive:
+            return ScanHeader(tuple(chosen), scan.ss, scan.se, scan.ah, scan.al)
+        if (scan.ss, scan.se, scan.ah, scan.al) != (0, 63, 0, 0):
+            self._warn("scan header of a sequential picture with progressive parameters")
+        return ScanHeader(tuple(chosen))
+
+    def _mode(self, header: ScanHeader) -> int:
+        """Check the progression of a scan (T.81 G.1.1.1) and note what it sends."""
+        sent = self.sent[list(header.components), header.ss : header.se + 1]
+        if not self.progressive:
+            self.sent[list(header.components)] = 0
+            return entropy_decode.SEQUENTIAL
+        if (
+            (header.se != 0 if header.ss == 0 else len(header.components) != 1)
+            or not header.ss <= header.se <= 63
+            or (header.ah != 0 and header.al != header.ah - 1)
+            or header.al > 13
+        ):
+            raise FormatError(
+                f"invalid progressive scan: Ss={header.ss} Se={header.se} Ah={header.ah} Al={header.al}"
+            )
+        without_dc = header.ss > 0 and self.sent[header.components[0], 0] < 0
+        if without_dc or not (np.maximum(sent, 0) == header.ah).all():
+            self._warn(f"scan {len(self.scans) + 1} does not follow from those before it")
+            self.complete = False
+        self.sent[list(header.components), header.ss : header.se + 1] = header.al
+        if header.ss == 0:
+            return entropy_decode.DC_REFINE if header.ah else entropy_decode.DC_FIRST
+        return entropy_decode.AC_REFINE if header.ah else entropy_decode.AC_FIRST
+
+    def _latch_quantisers(self, header: ScanHeader) -> None:
+        """Note the table that each component has at its first scan, which is the one libjpeg uses."""
+        for index in header.components:
+            table = self.reader.quantisers.get(self.frame.components[index].tq)
+            if index not in self.qtables:
+                if table is None:
+                    raise FormatError("a component without a quantisation table")
+                self.qtables[index] = table.copy()
+            elif table is None or not np.array_equal(table, self.qtables[index]):
+                self._warn("a quantisation table changes between the scans of its component")
+                self.complete = False  # T.81 B.2.4.1 forbids it; decoders differ in what they show
+
+    def _tables(
+        self, scan: markers.ScanParameters, mode: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Build the tables of a scan: row 2 i for DC, 2 i + 1 for AC of its i-th component."""
+        needs = {
+            entropy_decode.SEQUENTIAL: (True, True),
+            entropy_decode.DC_FIRST: (True, False),
+            entropy_decode.DC_REFINE: (False, False),
+        }.get(mode, (False, True))
+        values = mode != entropy_decode.AC_REFINE
+        unused = HuffmanTable((0,) * 16, b"")
+        rows = []
+        for component in scan.components:
+            for table_class, slot in enumerate((component.td, component.ta)):
+                table = self.reader.huffman.get((table_class, slot)) if needs[table_class] else unused
+                if table is None:
+                    raise FormatError(f"{('DC', 'AC')[table_class]} Huffman table {slot} is not defined")
+                rows.append((table, table_class == 0, values))
+        return entropy_decode.build_tables(rows)
+
+    def _layout(self, header: ScanHeader) -> tuple[list[tuple[int, int, int, int, int, int, int]], int, int]:
+        """Return the components of an MCU, MCU rows and MCU columns (T.81 A.2)."""
+        single = len(header.components) == 1
+        layout = []
+        for i, index in enumerate(header.components):
+            component = self.frame.components[index]
+            v, h = (1, 1) if single else (component.v, component.h)
+            layout.append((v, h, *self.blocks[index], self.offsets[index], 2 * i, 2 * i + 1))
+        if single:
+            return layout, *self.blocks[header.components[0]]
+        count = sum(v * h for v, h, *_ in layout)
+        if count > 10:
+            raise FormatError(f"an MCU of {count} blocks; T.81 allows 10")
+        return layout, self.mcu_rows, -(-self.frame.width // (8 * self.h_max))
+
+    def _check_enough(self, header: ScanHeader, mode: int, size: int, remaining: int) -> None:
+        """Refuse a scan with fewer bits than blocks, before memory is spent on it.
+
+        A block takes a code in a DC scan, two in a sequential scan; each code takes a bit at least.
+        """
+        if mode in (entropy_decode.AC_FIRST, entropy_decode.AC_REFINE):
+            return  # end-of-band runs have no such bound
+        least = 2 if mode == entropy_decode.SEQUENTIAL else 1
+        needed = least * sum(self.blocks[c][0] * self.blocks[c][1] for c in header.components)
+        available = 8 * size
+        if self.coefficients is None and 8 * remaining * needed < available * least * self.offsets[-1]:
+            needed, available = (
+                least * self.offsets[-1],
+                8 * remaining,
+            )  # scans of other components are to come
+        if available < needed and not (self.reader.repair and self.offsets[-1] <= _REPAIRED_BLOCKS):
+            read = available * self.mcu_rows // needed
+            raise FormatError(f"truncated: at most {read} of {self.mcu_rows} MCU rows")
+
+    def finish(self, eoi: bool) -> JpegImage:
+        """Return the image after the last scan."""
+        assert self.coefficients is not None
+        if not eoi and not self.all_sent() and not self.damaged:
+            self._damage(
+                f"truncated: {self.mcu_rows} of {self.mcu_rows} MCU rows of {len(self.scans)} scans;"
+                " further scans and EOI are missing"
+            )
+        if not self.all_sent():
+            self.complete = False
+            self._warn("some coefficients are never sent in full")
+        if any(not table.all() for table in self.qtables.values()):
+            self.complete = False
+            self._warn("a quantisation table has a step of 0")
+        if _colorspace(self.frame, self.reader.segments) != self.colorspace:
+            self.complete = False
+            self._warn("a JFIF or Adobe segment after the first scan contradicts the colour space")
+        components = []
+        for index, component in enumerate(self.frame.components):
+            table = self.qtables.get(index)
+            if table is None:  # never sent
+                table = self.reader.quantisers.get(component.tq, np.ones(64, np.uint16)).copy()
+            blocks = self.coefficients[self.offsets[index] : self.offsets[index + 1]]
+            shaped = blocks.reshape(*self.blocks[index], 64)
+            components.append(Component(component.identifier, component.h, component.v, table, shaped))
+        return JpegImage(
+            width=self.frame.width,
+            height=self.frame.height,
+            components=components,
+            colorspace=self.colorspace,
+            sof=self.frame.sof,
+            restart_interval=self.restart_interval,
+            scans=self.scans,
+            scan_bytes=self.scan_bytes,
+            complete=self.complete or self.damaged,
+            eoi=eoi,
+            mcu_rows_read=self.mcu_rows_read,
+        )
+
+
+def _colorspace(frame: markers.FrameHeader, segments: list[Segment]) -> str:
+    """Decide the colour space as libjpeg does (``default_decompress_parms`` in ``jdapimin.c``)."""
+    if len(frame.components) == 1:
+        return "gray"
+    jfif = any(
+        s.marker == markers.APP0 and len(s.payload) >= 14 and s.payload[:5] == b"JFIF\0" for s in segments
+    )
+    transforms = [
+        s.payload[11]
+        for s in segments
+        if s.marker == markers.APP14 and len(s.payload) >= 12 and s.payload[:5] == b"Adobe"
+    ]
+    if len(frame.components) == 4:
+        return "ycck" if transforms and transforms[-1] != 0 else "cmyk"
+    if jfif:
+        return "ycbcr"
+    if transforms:
+        return "ycbcr" if transforms[-1] != 0 else "rgb"
+    return "rgb" if bytes(c.identifier for c in frame.components) == b"RGB" else "ycbcr"
