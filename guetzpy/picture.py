@@ -57,15 +57,15 @@ def _interpolate(codes: Any, table: Any, out: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[:, ::1], float64[:, ::1], int64, int64)")
-def _mix(planes: Any, matrix: Any, start: int, stop: int) -> int:
-    for i in range(start, stop):
-        r = np.float64(planes[0, i])
-        g = np.float64(planes[1, i])
-        b = np.float64(planes[2, i])
-        planes[0, i] = np.float32(matrix[0, 0] * r + matrix[0, 1] * g + matrix[0, 2] * b)
-        planes[1, i] = np.float32(matrix[1, 0] * r + matrix[1, 1] * g + matrix[1, 2] * b)
-        planes[2, i] = np.float32(matrix[2, 0] * r + matrix[2, 1] * g + matrix[2, 2] * b)
+@kernel("int64(float32[::1], float32[::1], float32[::1], float64[:, ::1])")
+def _mix(red: Any, green: Any, blue: Any, matrix: Any) -> int:
+    for i in range(red.shape[0]):
+        r = np.float64(red[i])
+        g = np.float64(green[i])
+        b = np.float64(blue[i])
+        red[i] = np.float32(matrix[0, 0] * r + matrix[0, 1] * g + matrix[0, 2] * b)
+        green[i] = np.float32(matrix[1, 0] * r + matrix[1, 1] * g + matrix[1, 2] * b)
+        blue[i] = np.float32(matrix[2, 0] * r + matrix[2, 1] * g + matrix[2, 2] * b)
     return 0
 
 
@@ -138,7 +138,7 @@ class Transform:
         """Whether the codes are those of sRGB."""
         return self.curves == (srgb_curve,) and self.matrix is None
 
-    def linear(self, planes: Codes, *, threads: int | None = None) -> Floats:
+    def linear(self, planes: Codes, *, threads: int | None = None, out: Floats | None = None) -> Floats:
         """Return the linear light of codes.
 
         Parameters
@@ -147,6 +147,8 @@ class Transform:
             uint8, uint16 (0..65535), or float32 on the 0..255 scale (clamped to it).
         threads : int, optional
             Default: the processors available.
+        out : ndarray of float32, shape (3, H, W), optional
+            Where to write; C-contiguous in each plane.
 
         Returns
         -------
@@ -154,7 +156,10 @@ class Transform:
             1.0 = white, not clipped. A gray picture has three equal planes.
         """
         planes = _checked(planes)
-        out = np.empty((3, *planes.shape[1:]), np.float32)
+        if out is None:
+            out = np.empty((3, *planes.shape[1:]), np.float32)
+        elif out.shape != (3, *planes.shape[1:]) or out.dtype != np.float32 or not out[0].flags.c_contiguous:
+            raise ValueError("out must be float32 of shape (3, H, W), each plane C-contiguous")
         self._look_up(planes, out[: planes.shape[0]], 0, threads)
         if planes.shape[0] == 1:
             out[1:] = out[0]
@@ -199,14 +204,16 @@ class Transform:
             function, size = _lookup8, 256
         else:
             function, size = (_lookup16 if planes.dtype == np.uint16 else _interpolate), 65536
-        flat, target = planes.reshape(len(planes), -1), out.reshape(len(planes), -1)
+        # writable: numba takes a read-only array for another type
+        flat = [np.require(plane, requirements=["C", "W"]).reshape(-1) for plane in planes]
+        target = [plane.reshape(-1) for plane in out]  # views
         tables = [_tables(self.curves[c % len(self.curves)], size)[which] for c in range(len(planes))]
 
         def chunk(item: tuple[int, int]) -> None:
             c, start = item
-            function(flat[c, start : start + _CHUNK], tables[c], target[c, start : start + _CHUNK])
+            function(flat[c][start : start + _CHUNK], tables[c], target[c][start : start + _CHUNK])
 
-        each(chunk, [(c, i) for c in range(len(planes)) for i in range(0, flat.shape[1], _CHUNK)], threads)
+        each(chunk, [(c, i) for c in range(len(planes)) for i in range(0, flat[0].size, _CHUNK)], threads)
 
 
 _SRGB = Transform()
@@ -217,16 +224,17 @@ def _checked(planes: Codes) -> Codes:
         raise TypeError(f"planes of {planes.dtype}; expected uint8, uint16 or float32")
     if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.size == 0:
         raise ValueError(f"planes of shape {planes.shape}; expected (1, H, W) or (3, H, W)")
-    # numba takes a read-only array for another type
-    result: Codes = np.require(planes, requirements=["C", "W"])
-    return result
+    return planes
 
 
 def _multiply(planes: Floats, matrix: npt.NDArray[np.float64], threads: int | None) -> None:
-    flat = planes.reshape(3, -1)
+    r, g, b = (plane.reshape(-1) for plane in planes)
     matrix = np.array(matrix, np.float64, order="C")
-    count = flat.shape[1]
-    each(lambda i: _mix(flat, matrix, i, min(i + _CHUNK, count)), range(0, count, _CHUNK), threads)
+
+    def chunk(i: int) -> None:
+        _mix(r[i : i + _CHUNK], g[i : i + _CHUNK], b[i : i + _CHUNK], matrix)
+
+    each(chunk, range(0, r.size, _CHUNK), threads)
 
 
 def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]:

@@ -1,1 +1,34 @@
-"""Perceptual metrics: arrays in, numbers and maps out, nothing of JPEG."""
+"""Perceptual metrics: arrays in, numbers and maps out, nothing of JPEG.
+
+Names are imported when they are first asked for, so that importing guetzpy stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guetzpy.metrics._butteraugli import ButteraugliComparator, butteraugli
+    from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator, ssimulacra2
+
+__all__ = ["ButteraugliComparator", "SSIMULACRA2Comparator", "butteraugli", "ssimulacra2"]
+
+_MODULES = {
+    "ButteraugliComparator": "guetzpy.metrics._butteraugli",
+    "SSIMULACRA2Comparator": "guetzpy.metrics._ssimulacra2",
+    "butteraugli": "guetzpy.metrics._butteraugli",
+    "ssimulacra2": "guetzpy.metrics._ssimulacra2",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
