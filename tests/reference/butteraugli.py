@@ -118,7 +118,9 @@ def amplify_range(x, w):
 
 def soft_clamp(x, limit):
     slope = 0.724216145665
-    return np.where(x >= limit, (x - limit) * slope + limit, np.where(x < -limit, (x + limit) * slope - limit, x))
+    return np.where(
+        x >= limit, (x - limit) * slope + limit, np.where(x < -limit, (x + limit) * slope - limit, x)
+    )
 
 
 def bands(xyb):
@@ -126,7 +128,11 @@ def bands(xyb):
     low = np.stack([blur(plane, 7.15593339443) for plane in xyb])
     rest = xyb - low
     low = np.stack(
-        [33.832837186260 * low[0], 14.458268100570 * low[1], 49.87984651440 * (low[2] - 0.362267051518 * low[1])]
+        [
+            33.832837186260 * low[0],
+            14.458268100570 * low[1],
+            49.87984651440 * (low[2] - 0.362267051518 * low[1]),
+        ]
     )
     middle = np.stack([blur(plane, 3.22489901262) for plane in rest])
     high = rest[:2] - middle[:2]
