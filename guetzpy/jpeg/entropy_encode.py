@@ -1,20 +1,26 @@
 """Coefficients to the entropy-coded data of one scan (T.81 F.1.2 and G.1.2).
 
-Two steps. Kernels put codes into 64-bit words, most significant bit first, without byte stuffing, in
-pieces: a restart interval or a strip of MCU rows. Then the pieces are joined at any bit position,
-bytes 0xFF are followed by 0x00, intervals filled up with ones and RSTn markers put between them.
+Two steps. First the codes of each component go into 64-bit words of their own, most significant bit
+first, without byte stuffing, and it is noted where each MCU or restart interval ends. Then these pieces are
+joined at any bit position into the order of the scan, bytes 0xFF are followed by 0x00, and intervals are
+filled up with ones and RSTn markers put between them.
 
 Output bounds. A coefficient takes at most 16 bits of code and 15 of magnitude, and every 16th
 zero a ZRL of 16 bits, so 31 bits for each of 64 coefficients and 64 more (three ZRL and an EOB
-code) bound a sequential block: 2048 bits. Scans size their words from the exact number of bits in
-their statistics instead, which is less; each kernel compares its place with the size of
+code) bound a sequential block: 2048 bits. The exact number of bits is known from the statistics of the
+scan and limits the words too; each kernel compares its place with the size of
 the array before it stores a word, so that even wrong statistics cannot write outside of it. Stuffing
 at most doubles the bytes.
+
+Within a block, codes are first listed (value, length) and then shifted into the words by one loop: one
+place where words are stored, and no array is handed to a helper in a hot loop (numba would count
+references atomically there, which costs more than the coding).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,239 +36,178 @@ __all__ = ["MAX_BLOCK_BITS", "encode_scan"]
 #: Bound of the bits of one block in a sequential scan; see above.
 MAX_BLOCK_BITS = 2048
 
+#: MCU rows that are coded as one piece of work.
+STRIP_ROWS = 32
+
 _ONE = np.uint64(1)
-
-
-@kernel("Tuple((int64, uint64, int64))(uint64[::1], int64, uint64, int64, uint64, int64)")
-def _put(words, place, word, free, value, count):  # type: ignore[no-untyped-def]
-    # Appends the low `count` bits (0..63; the others of `value` are zero) to the words. `word` holds
-    # 64 - free bits; bits above them are rubbish that is shifted out in time.
-    if count > free:
-        if place < words.shape[0]:
-            words[place] = (word << np.uint64(free)) | (value >> np.uint64(count - free))
-        return place + 1, value, free + 64 - count
-    return place, (word << np.uint64(count)) | value, free - count
-
-
-@kernel("int64(uint64[::1], int64, uint64, int64)")
-def _finish(words, place, word, free):  # type: ignore[no-untyped-def]
-    # Stores the last word, its unused low bits zero; returns the number of bits.
-    if free < 64 and place < words.shape[0]:
-        words[place] = word << np.uint64(free)
-    return place * 64 + 64 - free
+_ALL = ~np.uint64(0)
 
 
 @kernel(
-    "int64(int16[:, :, ::1], int16[:, :, ::1], int16[:, :, ::1], int16[:, :, ::1], int64, int64, int64, int64)"
-)
-def _load(c0, c1, c2, c3, component, y, x, n):  # type: ignore[no-untyped-def]
-    if component == 0:
-        return np.int64(c0[y, x, n])
-    if component == 1:
-        return np.int64(c1[y, x, n])
-    if component == 2:
-        return np.int64(c2[y, x, n])
-    return np.int64(c3[y, x, n])
-
-
-@kernel(
-    "int64(int16[:, :, ::1], int16[:, :, ::1], int16[:, :, ::1], int16[:, :, ::1], "
-    "uint64[::1], uint64[::1], uint64[::1], uint64[::1], int64[:, ::1], uint32[:, ::1], uint32[:, ::1], "
-    "int64, int64, int64, int64, int64, int64, int64, uint64[::1], int64[:, ::1])"
+    "int64(int16[:, :, ::1], uint64[::1], uint32[::1], uint32[::1], int64, int64, int64, int64, int64, "
+    "int64, int64, int64, int64, uint64[::1], int64[::1])"
 )
 def _pack_mcus(  # type: ignore[no-untyped-def]
-    c0, c1, c2, c3, m0, m1, m2, m3, sampling, dc_codes, ac_codes,
-    components, sequential, ah, al, columns, first_row, last_row, words, pieces
+    coefficients, masks, dc_codes, ac_codes, h, v, columns, first_row, last_row,
+    whole_blocks, ah, al, interval, words, ends
 ):  # fmt: skip
-    """Code MCU rows of a sequential scan, or of a DC scan (first or refinement) of a progressive one.
+    """Code MCU rows of one component: of a sequential scan, or of a DC scan (first or refinement).
 
-    ``sampling[c]`` is (h, v, restart interval); each restart interval starts a new word and a new row
-    (first word, bits) of ``pieces``; returns the number of words needed.
+    ``ends`` gets the position in bits after each MCU. Returns the number of words needed.
     """
-    interval = sampling[0, 2]
-    predictor = np.zeros(4, np.int64)
-    if first_row > 0 and interval == 0:
-        for c in range(components):
-            # The last block of the MCU row above: no padding block, every MCU column has real ones.
-            blocks_x = (c0.shape[1], c1.shape[1], c2.shape[1], c3.shape[1])[c]
-            y = first_row * sampling[c, 1] - 1
-            predictor[c] = _load(c0, c1, c2, c3, c, y, blocks_x - 1, 0) >> al
-    piece = 0
-    start = place = np.int64(0)
-    word = np.uint64(0)
+    blocks_y, blocks_x = coefficients.shape[0], coefficients.shape[1]
+    values = np.empty(72, np.uint64)  # codes of a block: DC, 63 coefficients, 3 ZRL, EOB
+    counts = np.empty(72, np.int64)
+    place = np.int64(0)
+    word = np.uint64(0)  # its low 64 - free bits are codes, above them is rubbish
     free = np.int64(64)
-    left = interval
-
-    for row in range(first_row, last_row):
-        for column in range(columns):
-            if interval > 0:
-                if left == 0:
-                    pieces[piece, 0] = start
-                    pieces[piece, 1] = _finish(words, place, word, free) - 64 * start
-                    piece += 1
-                    if free < 64:
-                        place += 1
-                    start = place
-                    word = np.uint64(0)
-                    free = np.int64(64)
-                    left = interval
-                    predictor[:] = 0
-                left -= 1
-            for c in range(components):
-                if c == 0:
-                    blocks_y, blocks_x = c0.shape[0], c0.shape[1]
-                elif c == 1:
-                    blocks_y, blocks_x = c1.shape[0], c1.shape[1]
-                elif c == 2:
-                    blocks_y, blocks_x = c2.shape[0], c2.shape[1]
+    predictor = np.int64(0)
+    if first_row > 0:
+        # The last block of the MCU row above: no padding block, since every MCU column has real ones.
+        predictor = np.int64(coefficients[first_row * v - 1, blocks_x - 1, 0]) >> al
+    for mcu in range(first_row * columns, last_row * columns):
+        row, column = mcu // columns, mcu % columns
+        if interval > 0 and mcu % interval == 0:
+            predictor = np.int64(0)
+        for y in range(row * v, (row + 1) * v):
+            for x in range(column * h, (column + 1) * h):
+                # Padding blocks (T.81 A.2.4) repeat the DC before them and have no AC.
+                real = y < blocks_y and x < blocks_x
+                dc = np.int64(coefficients[y, x, 0]) >> al if real else predictor
+                listed = np.int64(1)
+                if ah > 0:
+                    values[0] = np.uint64(dc & 1)
+                    counts[0] = 1
                 else:
-                    blocks_y, blocks_x = c3.shape[0], c3.shape[1]
-                for y in range(row * sampling[c, 1], (row + 1) * sampling[c, 1]):
-                    for x in range(column * sampling[c, 0], (column + 1) * sampling[c, 0]):
-                        real = y < blocks_y and x < blocks_x
-                        # Padding blocks (T.81 A.2.4) repeat the DC of the block before: no difference.
-                        dc = _load(c0, c1, c2, c3, c, y, x, 0) >> al if real else predictor[c]
-                        if ah > 0:
-                            predictor[c] = dc
-                            place, word, free = _put(words, place, word, free, np.uint64(dc & 1), 1)
-                            continue
-                        difference = dc - predictor[c]
-                        predictor[c] = dc
-                        size = bit_length(abs(difference))
-                        entry = np.uint64(dc_codes[c, size])
-                        if difference < 0:
-                            difference += (1 << size) - 1
-                        place, word, free = _put(
-                            words, place, word, free,
-                            ((entry >> np.uint64(5)) << np.uint64(size)) | np.uint64(difference),
-                            np.int64(entry & np.uint64(31)) + size,
-                        )  # fmt: skip
-                        if sequential == 0:
-                            continue
-                        mask = np.uint64(0)
-                        if real:
-                            block = y * blocks_x + x
-                            if c == 0:
-                                mask = m0[block]
-                            elif c == 1:
-                                mask = m1[block]
-                            elif c == 2:
-                                mask = m2[block]
-                            else:
-                                mask = m3[block]
-                        k = np.int64(0)
-                        while mask != 0:
-                            position = lowest_bit(mask)
-                            mask &= mask - _ONE
-                            run = position - k - 1
-                            k = position
-                            while run > 15:
-                                entry = np.uint64(ac_codes[c, 0xF0])
-                                place, word, free = _put(
-                                    words,
-                                    place,
-                                    word,
-                                    free,
-                                    entry >> np.uint64(5),
-                                    np.int64(entry & np.uint64(31)),
-                                )
-                                run -= 16
-                            value = _load(c0, c1, c2, c3, c, y, x, NATURAL_ORDER[k])
-                            size = bit_length(abs(value))
-                            entry = np.uint64(ac_codes[c, 16 * run + size])
-                            if value < 0:
-                                value += (1 << size) - 1
-                            place, word, free = _put(
-                                words, place, word, free,
-                                ((entry >> np.uint64(5)) << np.uint64(size)) | np.uint64(value),
-                                np.int64(entry & np.uint64(31)) + size,
-                            )  # fmt: skip
-                        if k < 63:
-                            entry = np.uint64(ac_codes[c, 0])
-                            place, word, free = _put(
-                                words,
-                                place,
-                                word,
-                                free,
-                                entry >> np.uint64(5),
-                                np.int64(entry & np.uint64(31)),
-                            )
-    pieces[piece, 0] = start
-    pieces[piece, 1] = _finish(words, place, word, free) - 64 * start
+                    difference = dc - predictor
+                    size = bit_length(abs(difference))
+                    if difference < 0:
+                        difference += (1 << size) - 1
+                    entry = np.uint64(dc_codes[size])
+                    values[0] = ((entry >> np.uint64(5)) << np.uint64(size)) | np.uint64(difference)
+                    counts[0] = np.int64(entry & np.uint64(31)) + size
+                predictor = dc
+
+                if whole_blocks != 0:
+                    k = np.int64(0)
+                    mask = masks[y * blocks_x + x] if real else np.uint64(0)
+                    while mask != 0:
+                        run = -k - 1
+                        k = lowest_bit(mask)
+                        run += k
+                        mask &= mask - _ONE
+                        while run > 15:
+                            entry = np.uint64(ac_codes[0xF0])
+                            values[listed] = entry >> np.uint64(5)
+                            counts[listed] = np.int64(entry & np.uint64(31))
+                            listed += 1
+                            run -= 16
+                        value = np.int64(coefficients[y, x, NATURAL_ORDER[k]])
+                        size = bit_length(abs(value))
+                        if value < 0:
+                            value += (1 << size) - 1
+                        entry = np.uint64(ac_codes[16 * run + size])
+                        values[listed] = ((entry >> np.uint64(5)) << np.uint64(size)) | np.uint64(value)
+                        counts[listed] = np.int64(entry & np.uint64(31)) + size
+                        listed += 1
+                    if k < 63:
+                        entry = np.uint64(ac_codes[0])
+                        values[listed] = entry >> np.uint64(5)
+                        counts[listed] = np.int64(entry & np.uint64(31))
+                        listed += 1
+
+                for item in range(listed):
+                    value_bits = values[item]
+                    count = counts[item]
+                    if count > free:
+                        if place < words.shape[0]:
+                            words[place] = (word << np.uint64(free)) | (value_bits >> np.uint64(count - free))
+                        place += 1
+                        free += 64
+                        word = value_bits
+                    else:
+                        word = (word << np.uint64(count)) | value_bits
+                    free -= count
+        ends[mcu - first_row * columns] = 64 * place + 64 - free
     if free < 64:
+        if place < words.shape[0]:
+            words[place] = word << np.uint64(free)
         place += 1
     return place
 
 
 @kernel(
     "int64(int16[:, ::1], uint64[::1], uint64[::1], uint32[::1], int64, int64, int64, int64, int64, "
-    "uint64[::1], int64[:, ::1])"
+    "uint64[::1], int64[::1])"
 )
-def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, pieces):  # type: ignore[no-untyped-def]
+def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, ends):  # type: ignore[no-untyped-def]
     """Code a progressive AC scan (T.81 G.1.2.2 and G.1.2.3); one block is one MCU.
 
     ``masks`` are the non-zero coefficients at ``al``, ``known`` those at ``al + 1`` (used by refinement
-    scans only). Pieces and result as in :func:`_pack_mcus`.
+    scans only). ``ends`` gets the position in bits after each restart interval, the last one
+    included. Returns the number of words needed.
     """
-    band = (~np.uint64(0) >> np.uint64(63 - se)) & (~np.uint64(0) << np.uint64(ss))
+    band = (_ALL >> np.uint64(63 - se)) & (_ALL << np.uint64(ss))
     refine = ah > 0
-    count = blocks.shape[0]
-    piece = 0
-    start = place = np.int64(0)
-    word = np.uint64(0)
+    total = blocks.shape[0]
+    # Codes of a block: up to 63 of new coefficients and 3 ZRL, each with correction bits behind it; and those of
+    # an EOB run, with the correction bits of each of its blocks.
+    values = np.empty(MAX_EOB_RUN + 160, np.uint64)
+    counts = np.empty(MAX_EOB_RUN + 160, np.int64)
+    place = np.int64(0)
+    word = np.uint64(0)  # as in _pack_mcus
     free = np.int64(64)
-    left = interval
     run_length = np.int64(0)  # blocks in the pending EOB run ...
-    run_first = np.int64(0)  # ... its first block, and in that the first coefficient that the run covers
+    run_first = np.int64(0)  # ... its first block, and in that the first coefficient which the run covers
     run_from = ss
 
-    for block in range(count + 1):
+    for block in range(total + 1):
+        listed = np.int64(0)
         new = np.uint64(0)
-        if block < count:
+        if block < total:
             new = masks[block] & band
             if refine:
                 new &= ~known[block]
-        restart = interval > 0 and left == 0
-        left -= 1
-        if run_length > 0 and (new != 0 or block == count or restart or run_length == MAX_EOB_RUN):
+        boundary = block == total or (interval > 0 and block > 0 and block % interval == 0)
+        if run_length > 0 and (new != 0 or boundary or run_length == MAX_EOB_RUN):
             size = bit_length(run_length) - 1
             entry = np.uint64(codes[16 * size])
             extra = np.uint64(run_length - (1 << size))
-            place, word, free = _put(
-                words, place, word, free,
-                ((entry >> np.uint64(5)) << np.uint64(size)) | extra, np.int64(entry & np.uint64(31)) + size,
-            )  # fmt: skip
+            values[0] = ((entry >> np.uint64(5)) << np.uint64(size)) | extra
+            counts[0] = np.int64(entry & np.uint64(31)) + size
+            listed = np.int64(1)
             if refine:
                 for other in range(run_first, block):
                     rest = known[other] & band
                     if other == run_first:
-                        rest &= ~np.uint64(0) << np.uint64(run_from)
+                        rest &= _ALL << np.uint64(run_from)
+                    if rest == 0:
+                        continue
+                    corrections = np.uint64(0)
+                    corrected = np.int64(0)
                     while rest != 0:
                         value = np.int64(blocks[other, NATURAL_ORDER[lowest_bit(rest)]])
                         rest &= rest - _ONE
-                        bit = np.uint64((abs(value) >> al) & 1)
-                        place, word, free = _put(words, place, word, free, bit, 1)
+                        corrections = (corrections << _ONE) | np.uint64((abs(value) >> al) & 1)
+                        corrected += 1
+                    values[listed] = corrections
+                    counts[listed] = corrected
+                    listed += 1
             run_length = np.int64(0)
-        if block == count:
-            break
-        if restart:
-            pieces[piece, 0] = start
-            pieces[piece, 1] = _finish(words, place, word, free) - 64 * start
-            piece += 1
-            if free < 64:
-                place += 1
-            start = place
-            word = np.uint64(0)
-            free = np.int64(64)
-            left = interval - 1
+        if boundary:
+            bits = 64 * place + 64 - free
+            for item in range(listed):
+                bits += counts[item]
+            ends[(block - 1) // interval if interval > 0 else 0] = bits
 
         previous = ss - 1
         run = np.int64(0)
         corrections = np.uint64(0)  # correction bits of known coefficients since the last code
         corrected = np.int64(0)
-        # Known coefficients after the last new one belong to the EOB.
-        todo = masks[block] & band if refine else new
-        while new != 0:
+        todo = new
+        if refine and new != 0:
+            todo = masks[block] & band
+        while new != 0:  # known coefficients after the last new one belong to the EOB
             k = lowest_bit(todo)
             bit = todo & (~todo + _ONE)
             todo ^= bit
@@ -270,10 +215,11 @@ def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, piece
             previous = k
             while run > 15:
                 entry = np.uint64(codes[0xF0])
-                place, word, free = _put(
-                    words, place, word, free, entry >> np.uint64(5), np.int64(entry & np.uint64(31))
-                )
-                place, word, free = _put(words, place, word, free, corrections, corrected)
+                values[listed] = entry >> np.uint64(5)
+                counts[listed] = np.int64(entry & np.uint64(31))
+                values[listed + 1] = corrections
+                counts[listed + 1] = corrected
+                listed += 2
                 corrections = np.uint64(0)
                 corrected = np.int64(0)
                 run -= 16
@@ -286,86 +232,109 @@ def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, piece
             new ^= bit
             size = bit_length(magnitude)
             if refine:
-                extra = np.int64(value > 0)
+                extra = np.uint64(value > 0)
             elif value > 0:
-                extra = magnitude
+                extra = np.uint64(magnitude)
             else:
-                extra = (1 << size) - 1 - magnitude
+                extra = np.uint64((1 << size) - 1 - magnitude)
             entry = np.uint64(codes[16 * run + size])
-            place, word, free = _put(
-                words, place, word, free,
-                ((entry >> np.uint64(5)) << np.uint64(size)) | np.uint64(extra),
-                np.int64(entry & np.uint64(31)) + size,
-            )  # fmt: skip
-            place, word, free = _put(words, place, word, free, corrections, corrected)
+            values[listed] = ((entry >> np.uint64(5)) << np.uint64(size)) | extra
+            counts[listed] = np.int64(entry & np.uint64(31)) + size
+            listed += 1
+            if corrected > 0:
+                values[listed] = corrections
+                counts[listed] = corrected
+                listed += 1
             corrections = np.uint64(0)
             corrected = np.int64(0)
             run = np.int64(0)
-        if previous < se:
+        if block < total and previous < se:
             if run_length == 0:
                 run_first = block
                 run_from = previous + 1
             run_length += 1
 
-    pieces[piece, 0] = start
-    pieces[piece, 1] = _finish(words, place, word, free) - 64 * start
+        for item in range(listed):
+            value_bits = values[item]
+            count = counts[item]
+            if count > free:
+                if place < words.shape[0]:
+                    words[place] = (word << np.uint64(free)) | (value_bits >> np.uint64(count - free))
+                place += 1
+                free += 64
+                word = value_bits
+            else:
+                word = (word << np.uint64(count)) | value_bits
+            free -= count
     if free < 64:
+        if place < words.shape[0]:
+            words[place] = word << np.uint64(free)
         place += 1
     return place
 
 
-@kernel("int64(uint64[::1], int64[:, ::1], int64, uint8[::1])")
-def _join(words, pieces, restarts, out):  # type: ignore[no-untyped-def]
-    # out holds two bytes for each byte of data, and per piece one begun byte and a marker: see `join`.
+@kernel("int64(uint64[::1], int64[::1], int64[::1], int64, uint8[::1])")
+def _join(words, starts, lengths, group, out):  # type: ignore[no-untyped-def]
+    """Join pieces of ``lengths`` bits from the bits ``starts`` of the words; returns the number of bytes.
+
+    A restart marker follows each ``group`` pieces but the last ones; 0 for none. ``words`` has one
+    word more than bits need.
+    """
+    ones = np.uint64(0x0101010101010101)
+    count = starts.shape[0]
     place = np.int64(0)
-    carry = np.uint64(0)  # up to 7 bits of the piece before
-    carried = np.int64(0)
-    count = pieces.shape[0]
+    word = np.uint64(0)  # its highest `used` bits are data, the others zero
+    used = np.int64(0)
+    intervals = np.int64(0)
     for piece in range(count):
-        at = pieces[piece, 0]
-        bits = pieces[piece, 1]
-        final = restarts != 0 or piece == count - 1
-        while bits > 0 or (final and carried > 0):
-            # The next word: bits carried over, then bits of the piece, then ones.
-            source = words[at] if bits > 0 else np.uint64(0)
-            fresh = min(bits, 64)
-            if carried > 0:
-                word = (carry << np.uint64(64 - carried)) | (source >> np.uint64(carried))
+        at = starts[piece]
+        bits = lengths[piece]
+        ending = piece == count - 1 or (group > 0 and piece % group == group - 1)
+        while bits > 0 or (ending and used > 0):
+            whole = np.int64(8)
+            full = word
+            if bits > 0:
+                shift = np.uint64(at & 63)
+                chunk = words[at >> 6] << shift
+                if shift > 0:
+                    chunk |= words[(at >> 6) + 1] >> (np.uint64(64) - shift)
+                taken = min(bits, 64)
+                chunk &= _ALL << np.uint64(64 - taken)
+                at += taken
+                bits -= taken
+                full |= chunk >> np.uint64(used)
+                used += taken
+                if used < 64:
+                    word = full
+                    continue
+                used -= 64
+                word = np.uint64(0)
+                if used > 0:
+                    word = chunk << np.uint64(taken - used)
             else:
-                word = source
-            have = carried + fresh
-            at += 1
-            bits -= fresh
-            if have >= 64:
-                carried = have - 64
-                if carried > 0:
-                    carry = (source >> np.uint64(64 - fresh)) & ((_ONE << np.uint64(carried)) - _ONE)
-                whole = np.int64(8)
-            else:
-                whole = have // 8
-                carried = have % 8
-                if carried > 0 and bits == 0 and final:
-                    word |= ~np.uint64(0) >> np.uint64(have)
-                    whole += 1
-                    carried = np.int64(0)
-                elif carried > 0:
-                    carry = (word >> np.uint64(64 - have)) & ((_ONE << np.uint64(carried)) - _ONE)
+                full |= _ALL >> np.uint64(used)
+                whole = (used + 7) >> 3
+                used = np.int64(0)
+                word = np.uint64(0)
+            # Is a byte 0xFF? The test for a zero byte of the complement (Hacker's Delight 6-1).
+            if whole == 8 and (~full - ones) & full & (ones << np.uint64(7)) == 0:
+                for index in range(8):
+                    out[place + index] = np.uint8((full >> np.uint64(56 - 8 * index)) & np.uint64(255))
+                place += 8
+                continue
             for index in range(whole):
-                byte = np.uint8((word >> np.uint64(56 - 8 * index)) & np.uint64(255))
+                byte = np.uint8((full >> np.uint64(56 - 8 * index)) & np.uint64(255))
                 out[place] = byte
                 place += 1
                 if byte == 255:
                     out[place] = 0
                     place += 1
-        if restarts != 0 and piece < count - 1:
+        if ending and piece < count - 1:
             out[place] = 0xFF
-            out[place + 1] = np.uint8(0xD0 + piece % 8)
+            out[place + 1] = np.uint8(0xD0 + intervals % 8)
             place += 2
+            intervals += 1
     return place
-
-
-#: MCU rows that are coded as one piece of work.
-STRIP_ROWS = 32
 
 
 def encode_scan(
@@ -391,9 +360,9 @@ def encode_scan(
     Raises
     ------
     RuntimeError
-        If the data does not have the length that the statistics foretell, or a symbol has no code.
+        If a symbol has no code, or the data has not the length that the statistics foretell.
     """
-    codes = np.zeros((2, 4, 256), np.uint32)
+    codes = np.zeros((2, len(tables), 256), np.uint32)
     for place, pair in enumerate(tables):
         for table_class, table in enumerate(pair):
             if table is not None:
@@ -404,30 +373,43 @@ def encode_scan(
         if np.any((lengths == 0) & (histogram > 0)):
             raise RuntimeError("a symbol of the scan has no code in its table")
         bits += int(histogram @ lengths)
-    if scan.ss > 0:
-        words, pieces = _ac_scan(statistics, scan, codes[1, 0], bits)
-    else:
-        words, pieces = _mcu_scan(statistics, scan, codes, bits, threads)
-    if pieces[:, 1].sum() != bits:
-        raise RuntimeError(f"scan of {pieces[:, 1].sum()} bits where statistics say {bits}")
-    # Each byte may be stuffed; each piece may begin a byte and be followed by a marker.
-    out = np.empty(2 * (bits // 8) + 4 * len(pieces) + 2, np.uint8)
-    return out[: _join(words, pieces, int(statistics.restart_interval > 0), out)].tobytes()
+    pieces = (
+        _ac_scan(statistics, scan, codes, bits)
+        if scan.ss > 0
+        else _mcu_scan(statistics, scan, codes, bits, threads)
+    )
+    if pieces.lengths.sum() != bits:
+        raise RuntimeError(f"a scan of {pieces.lengths.sum()} bits where statistics say {bits}")
+    # Each byte may be stuffed; each interval may begin a byte, stuffed too, and be followed by a marker.
+    intervals = -(-len(pieces.lengths) // pieces.group) if pieces.group else 1
+    out = np.empty(2 * (bits // 8) + 4 * intervals, np.uint8)
+    return out[: _join(pieces.words, pieces.starts, pieces.lengths, pieces.group, out)].tobytes()
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Codes of a scan, not yet in one stream: see :func:`_join`."""
+
+    words: npt.NDArray[np.uint64]
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    group: int
 
 
 def _ac_scan(
     statistics: ScanStatistics, scan: ScanHeader, codes: npt.NDArray[np.uint32], bits: int
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+) -> _Pieces:
     index = scan.components[0]
     blocks, masks = statistics.blocks[index], statistics.significance[index].masks
     interval = statistics.restart_interval
-    pieces = np.zeros((-(-len(blocks) // interval) if interval else 1, 2), np.int64)
-    words = np.empty(bits // 64 + len(pieces) + 1, np.uint64)
+    ends = np.zeros(-(-len(blocks) // interval) if interval else 1, np.int64)
+    words = np.empty(bits // 64 + 2, np.uint64)
     known = masks[scan.ah] if scan.ah else masks[scan.al]
     _pack_ac(
-        blocks, masks[scan.al], known, codes, scan.ss, scan.se, scan.ah, scan.al, interval, words, pieces
+        blocks, masks[scan.al], known, codes[1, 0], scan.ss, scan.se, scan.ah, scan.al, interval, words, ends
     )
-    return words, pieces
+    starts = np.concatenate([[0], ends[:-1]])
+    return _Pieces(words, starts, ends - starts, 1 if interval else 0)
 
 
 def _mcu_scan(
@@ -436,36 +418,45 @@ def _mcu_scan(
     codes: npt.NDArray[np.uint32],
     bits: int,
     threads: int | None,
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+) -> _Pieces:
     interval = statistics.restart_interval
     rows, columns = statistics.mcus(scan.components)
-    padded = [*scan.components, *[scan.components[0]] * (4 - len(scan.components))]
-    coefficients = [np.ascontiguousarray(statistics.image.components[i].coefficients) for i in padded]
-    masks = [statistics.significance[i].masks[0] for i in padded]
-    sampling = np.array([[*statistics.sampling(scan.components, i), interval] for i in padded], np.int64)
-    blocks_per_mcu = int((sampling[: len(scan.components), 0] * sampling[: len(scan.components), 1]).sum())
+    strips = range(0, rows, STRIP_ROWS)
+    samplings = [statistics.sampling(scan.components, index) for index in scan.components]
+    # The exact total is known, and a bound of each strip. Pages that no code reaches are never touched.
+    room = min(bits, STRIP_ROWS * columns * max(h * v for h, v in samplings) * MAX_BLOCK_BITS) // 64 + 1
+    words = np.empty(len(scan.components) * len(strips) * room + 1, np.uint64)
+    ends = np.zeros((len(scan.components), rows, columns), np.int64)
+    starts = np.zeros_like(ends)
 
-    # The total of bits is known, that of a strip is not: the bound of a block limits it. Pages of the array that
-    # no strip reaches are never touched.
-    height = rows if interval else STRIP_ROWS
-    strips = range(0, rows, height)
-    count = -(-rows * columns // interval) if interval else len(strips)
-    room = (
-        min(bits, height * columns * blocks_per_mcu * MAX_BLOCK_BITS) // 64 + 1 + (count if interval else 0)
-    )
-    words = np.empty((len(strips), room), np.uint64)
-    pieces = np.zeros((count, 2), np.int64)
-
-    def pack(first: int) -> None:
-        strip = first // height
-        own = pieces if interval else pieces[strip : strip + 1]
+    def pack(task: tuple[int, int]) -> None:
+        place, first = task
+        index = scan.components[place]
+        own_ends = ends[place, first : first + STRIP_ROWS].reshape(-1)
+        base = (place * len(strips) + first // STRIP_ROWS) * room
         needed = _pack_mcus(
-            *coefficients, *masks, sampling, codes[0], codes[1], len(scan.components), int(scan.se > 0),
-            scan.ah, scan.al, columns, first, min(first + height, rows), words[strip], own,
+            np.ascontiguousarray(statistics.image.components[index].coefficients),
+            statistics.significance[index].masks[0],
+            codes[0, place], codes[1, place], *samplings[place], columns,
+            first, min(first + STRIP_ROWS, rows), int(scan.se > 0), scan.ah, scan.al, interval,
+            words[base : base + room], own_ends,
         )  # fmt: skip
         if needed > room:
             raise RuntimeError("a scan is longer than its statistics say")
-        own[:, 0] += strip * room
+        own_ends += 64 * base
+        own_starts = starts[place, first : first + STRIP_ROWS].reshape(-1)
+        own_starts[0] = 64 * base
+        own_starts[1:] = own_ends[:-1]
 
-    each(pack, strips, threads)
-    return words.reshape(-1), pieces
+    each(pack, [(place, first) for place in range(len(scan.components)) for first in strips], threads)
+    if len(scan.components) == 1 and not interval:
+        firsts = starts[0, ::STRIP_ROWS, 0].copy()
+        lasts = np.append(ends[0, STRIP_ROWS - 1 : -1 : STRIP_ROWS, -1], ends[0, -1, -1])
+        return _Pieces(words, firsts, lasts - firsts, 0)
+    order = (len(scan.components), rows * columns)
+    return _Pieces(
+        words,
+        starts.reshape(order).T.reshape(-1),
+        (ends - starts).reshape(order).T.reshape(-1),
+        interval * len(scan.components),
+    )

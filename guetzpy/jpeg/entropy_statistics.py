@@ -126,16 +126,6 @@ def _check_blocks(blocks: npt.NDArray[np.int16]) -> None:
         raise ValueError("blocks must be a contiguous int16 array of shape (n, 64)")
 
 
-@kernel("int64(int64[::1], int64)")
-def _count_eob_run(eob, run):  # type: ignore[no-untyped-def]
-    while run > MAX_EOB_RUN:
-        eob[14] += 1
-        run -= MAX_EOB_RUN
-    if run > 0:
-        eob[bit_length(run) - 1] += 1
-    return 0
-
-
 @kernel(
     "int64(int16[:, ::1], uint64[::1], uint64[::1], int64, int64, int64, int64[::1], int64[::1], "
     "int64[:, :, ::1], int64[:, :, ::1], int64[:, :, ::1])"
@@ -150,12 +140,19 @@ def _band_statistics(  # type: ignore[no-untyped-def]
     since = np.zeros((segments, segments), np.int64)  # first block of the pending EOB run of each band
     touched = np.zeros(segments, np.int64)
     count = blocks.shape[0]
-    for block in range(count):
-        if interval > 0 and block % interval == 0:
+    for block in range(count + 1):
+        if block == count or (interval > 0 and block % interval == 0):
             for i in range(segments):
                 for j in range(i, segments):
-                    _count_eob_run(eob[i, j], block - since[i, j])
+                    run = block - since[i, j]
                     since[i, j] = block
+                    while run > MAX_EOB_RUN:
+                        eob[i, j, 14] += 1
+                        run -= MAX_EOB_RUN
+                    if run > 0:
+                        eob[i, j, bit_length(run) - 1] += 1
+            if block == count:
+                break
         new = masks[block] & band
         todo = new
         if refine != 0:
@@ -205,11 +202,13 @@ def _band_statistics(  # type: ignore[no-untyped-def]
             if touched[i] != 0:
                 nearest = i
             for j in range(nearest, segments):
-                _count_eob_run(eob[i, j], block - since[i, j])
+                run = block - since[i, j]
                 since[i, j] = block + np.int64((new >> np.uint64(starts[j + 1] - 1)) & one)
-    for i in range(segments):
-        for j in range(i, segments):
-            _count_eob_run(eob[i, j], count - since[i, j])
+                while run > MAX_EOB_RUN:
+                    eob[i, j, 14] += 1
+                    run -= MAX_EOB_RUN
+                if run > 0:
+                    eob[i, j, bit_length(run) - 1] += 1
     return 0
 
 
