@@ -14,7 +14,7 @@ import numpy.typing as npt
 from guetzpy._threads import each
 from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg import color, dct
-from guetzpy.jpeg.sampling import box_down, fitted_down, upsample, upsample_adjoint
+from guetzpy.jpeg.sampling import box_down, fancy, fitted_down, upsample, upsample_adjoint
 from guetzpy.jpeg.structure import Component, JpegImage
 
 __all__ = ["decode", "decode_planes", "forward", "pull_back", "samples"]
@@ -139,7 +139,7 @@ def forward(
         Sampling factors (h, v) of the luma; the chroma has (1, 1). (1, 1) is 4:4:4, (2, 2) 4:2:0.
     downsampler : {"box", "fitted"}
         "box" averages, as libjpeg does. "fitted" solves for the chroma that comes closest, by
-        least squares, after libjpeg-turbo's up-sampling.
+        least squares, after libjpeg-turbo's up-sampling; where that replicates, it is "box".
     colorspace : {"ycbcr", "rgb"}
         Colour space of the coefficients of three planes.
     threads : int, optional
@@ -165,7 +165,8 @@ def forward(
     for plane in (luma, *chroma):
         _replicate_edge(plane, height, width)
     if (h, v) != (1, 1):
-        down = {"box": box_down, "fitted": fitted_down}[downsampler]
+        fits = downsampler == "fitted" and fancy(h, v, -(-width // h))
+        down = fitted_down if fits else box_down
         chroma = [down(plane, sampling, threads=threads) for plane in chroma]
     return [dct.forward(plane, threads=threads) for plane in (luma, *chroma)]
 
