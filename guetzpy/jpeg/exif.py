@@ -1,0 +1,335 @@
+"""EXIF: read the orientation, take out GPS or the thumbnail without moving anything else.
+
+An EXIF segment is a small TIFF file (CIPA DC-008; TIFF 6.0): directories of 12-byte entries that point at
+their values by offset from the TIFF header. Maker notes are opaque and often hold such offsets too, some of
+them beyond their own declared end. So nothing that stays is ever moved: what goes is blanked with zeros
+where it lies, and only a thumbnail that ends the segment is cut off.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = [
+    "HEADER",
+    "UnsafeEditError",
+    "maker_note",
+    "minimal",
+    "orientation",
+    "part_sizes",
+    "without_gps",
+    "without_thumbnail",
+]
+
+#: First bytes of an EXIF segment; the TIFF structure follows.
+HEADER = b"Exif\0\0"
+
+#: Bytes of one value of each TIFF field type.
+_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+
+_STRIP_OFFSETS, _STRIP_COUNTS = 0x0111, 0x0117
+_ORIENTATION = 0x0112
+_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+_EXIF_POINTER, _GPS_POINTER, _INTEROP_POINTER, _SUB_POINTERS = 0x8769, 0x8825, 0xA005, 0x014A
+_MAKER_NOTE = 0x927C
+
+#: Directories looked at in one segment; real files have at most about eight.
+_MAX_DIRECTORIES = 32
+
+
+class UnsafeEditError(ValueError):
+    """The part cannot be taken out without touching something that stays."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    position: int  # of the 12 bytes
+    tag: int
+    kind: int
+    count: int
+    start: int  # of the value, in the entry itself if it has at most 4 bytes
+    size: int  # of the value in bytes, clipped at the end of the segment
+
+    @property
+    def outside(self) -> bool:
+        return self.start != self.position + 8
+
+
+@dataclass(frozen=True)
+class _Directory:
+    role: str  # "main", "thumbnail", "exif", "gps", "interop" or "sub"
+    position: int
+    entries: tuple[_Entry, ...]
+    next_position: int  # of the pointer to the next directory; past the end if it is missing
+
+    def find(self, tag: int) -> _Entry | None:
+        return next((entry for entry in self.entries if entry.tag == tag), None)
+
+
+class _Tiff:
+    """The directories of a TIFF structure, each visited once."""
+
+    def __init__(self, data: bytes) -> None:
+        if data[:4] == b"II*\0":
+            self.order = "<"
+        elif data[:4] == b"MM\0*":
+            self.order = ">"
+        else:
+            raise ValueError("no TIFF header")
+        self.data = data
+        self.directories: list[_Directory] = []
+        seen: set[int] = set()
+        waiting = [("main", self.long(4))]
+        while waiting and len(self.directories) < _MAX_DIRECTORIES:
+            role, position = waiting.pop(0)
+            if position < 8 or position in seen:
+                continue
+            seen.add(position)
+            directory = self._directory(role, position)
+            if directory is None:
+                continue
+            self.directories.append(directory)
+            waiting += self._references(directory)
+        if waiting and len(self.directories) == _MAX_DIRECTORIES:
+            raise ValueError("too many directories")
+        if not self.directories or self.directories[0].role != "main":
+            raise ValueError("no readable directory")
+
+    def short(self, position: int) -> int:
+        return self._number("H", position, 2)
+
+    def long(self, position: int) -> int:
+        return self._number("I", position, 4)
+
+    def _number(self, code: str, position: int, size: int) -> int:
+        if position < 0 or position + size > len(self.data):
+            return 0
+        return int(struct.unpack_from(self.order + code, self.data, position)[0])
+
+    def number(self, entry: _Entry | None, index: int = 0) -> int | None:
+        """Return one value of a SHORT or LONG (or BYTE) entry, None if it is something else."""
+        size = _TYPE_SIZES.get(entry.kind, 0) if entry is not None else 0
+        if entry is None or entry.kind not in (1, 3, 4, 13) or size * (index + 1) > entry.size:
+            return None
+        code = {1: "B", 3: "H", 4: "I", 13: "I"}[entry.kind]
+        return self._number(code, entry.start + size * index, size)
+
+    def _directory(self, role: str, position: int) -> _Directory | None:
+        count = self.short(position)
+        if count == 0 or position + 2 + 12 * count > len(self.data):
+            return None
+        entries = []
+        for at in range(position + 2, position + 2 + 12 * count, 12):
+            tag, kind, number = struct.unpack_from(self.order + "HHI", self.data, at)
+            size = _TYPE_SIZES.get(kind, 1) * number
+            start = at + 8 if size <= 4 else self.long(at + 8)
+            entries.append(_Entry(at, tag, kind, number, start, max(0, min(size, len(self.data) - start))))
+        return _Directory(role, position, tuple(entries), position + 2 + 12 * count)
+
+    def _references(self, directory: _Directory) -> Iterator[tuple[str, int]]:
+        roles = {
+            _EXIF_POINTER: "exif",
+            _GPS_POINTER: "gps",
+            _INTEROP_POINTER: "interop",
+            _SUB_POINTERS: "sub",
+        }
+        for entry in directory.entries:
+            if entry.tag in roles:
+                for index in range(min(entry.count, 8)):
+                    yield roles[entry.tag], self.number(entry, index) or 0
+        if directory.role in ("main", "thumbnail"):
+            yield "thumbnail", self.long(directory.next_position)
+
+    def table(self, directory: _Directory) -> tuple[int, int]:
+        """Return the range of the directory itself, its next pointer included."""
+        return directory.position, min(directory.next_position + 4, len(self.data))
+
+    def values(self, directory: _Directory) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of the values that lie outside the directory, maker notes excepted."""
+        for entry in directory.entries:
+            if entry.outside and entry.size and entry.tag != _MAKER_NOTE:
+                yield entry.start, entry.start + entry.size
+
+    def pictures(self, directory: _Directory) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of the thumbnail's own data."""
+        start = self.number(directory.find(_THUMBNAIL_OFFSET))
+        length = self.number(directory.find(_THUMBNAIL_LENGTH))
+        if start is not None and length is not None:
+            yield self._clip(start, length)
+        offsets, lengths = directory.find(_STRIP_OFFSETS), directory.find(_STRIP_COUNTS)
+        for index in range(offsets.count if offsets and lengths else 0):
+            start, length = self.number(offsets, index), self.number(lengths, index)
+            if start is None or length is None:
+                return
+            yield self._clip(start, length)
+
+    def _clip(self, start: int, length: int) -> tuple[int, int]:
+        start = min(start, len(self.data))
+        return start, min(start + length, len(self.data))
+
+
+def orientation(tiff: bytes) -> int:
+    """Return the orientation, 1..8, of a TIFF structure; 1 if there is none or it is broken."""
+    try:
+        structure = _Tiff(tiff)
+    except ValueError:
+        return 1
+    value = structure.number(structure.directories[0].find(_ORIENTATION))
+    return value if value is not None and 1 <= value <= 8 else 1
+
+
+def minimal(orientation: int) -> bytes:
+    """Return the payload of an EXIF segment that holds the orientation alone."""
+    entry = struct.pack(">HHIHH", _ORIENTATION, 3, 1, orientation, 0)
+    return HEADER + b"MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
+
+
+def maker_note(tiff: bytes) -> tuple[int, int] | None:
+    """Return the range of the maker note in a TIFF structure."""
+    try:
+        structure = _Tiff(tiff)
+    except ValueError:
+        return None
+    for directory in structure.directories:
+        entry = directory.find(_MAKER_NOTE)
+        if directory.role == "exif" and entry is not None and entry.outside:
+            return entry.start, entry.start + entry.size
+    return None
+
+
+def part_sizes(tiff: bytes) -> dict[str, int]:
+    """Return the bytes that GPS data and thumbnail take, for those present."""
+    try:
+        structure = _Tiff(tiff)
+    except ValueError:
+        return {}
+    sizes = {}
+    for role in ("gps", "thumbnail"):
+        ranges = [
+            span
+            for directory in structure.directories
+            if directory.role == role
+            for span in (
+                structure.table(directory),
+                *structure.values(directory),
+                *structure.pictures(directory),
+            )
+        ]
+        if ranges:
+            sizes[role] = sum(_mask(len(tiff), ranges))
+    return sizes
+
+
+def without_gps(tiff: bytes) -> bytes:
+    """Take the GPS directory out, its bytes zeroed in place, the pointers to it removed.
+
+    Parameters
+    ----------
+    tiff : bytes
+        TIFF structure of an EXIF segment.
+
+    Returns
+    -------
+    bytes
+        The same length; everything but the GPS data is where it was.
+
+    Raises
+    ------
+    UnsafeEditError
+        If the structure cannot be read, or GPS data overlaps something else.
+    """
+    structure = _read(tiff)
+    gone = [d for d in structure.directories if d.role == "gps"]
+    stays = [d for d in structure.directories if d.role != "gps"]
+    reached = {d.position for d in structure.directories}
+    for entry in (entry for d in stays for entry in d.entries if entry.tag == _GPS_POINTER):
+        target = structure.number(entry)
+        if target is None or (8 <= target < len(tiff) and target not in reached and structure.short(target)):
+            raise UnsafeEditError("EXIF: GPS data cannot be read")
+    spans = [span for d in gone for span in (structure.table(d), *structure.values(d))]
+    _demand_apart(structure, spans, stays)
+    edited = _blanked(tiff, spans)
+    for directory in stays:
+        _drop_entries(edited, structure, directory, _GPS_POINTER)
+    return bytes(edited)
+
+
+def without_thumbnail(tiff: bytes) -> bytes:
+    """Take the thumbnail and its directory out; cut it off where it ends the structure.
+
+    Parameters
+    ----------
+    tiff : bytes
+        TIFF structure of an EXIF segment.
+
+    Returns
+    -------
+    bytes
+        At most as long; everything that stays is where it was.
+
+    Raises
+    ------
+    UnsafeEditError
+        If the structure cannot be read, or the thumbnail overlaps something else.
+    """
+    structure = _read(tiff)
+    gone = [d for d in structure.directories if d.role == "thumbnail"]
+    stays = [d for d in structure.directories if d.role != "thumbnail"]
+    pictures = [span for d in gone for span in structure.pictures(d)]
+    _demand_apart(structure, pictures, stays)
+    # Cameras let both directories share values such as the resolution; those stay.
+    kept = _mask(len(tiff), [span for d in stays for span in (structure.table(d), *structure.values(d))])
+    spans = pictures + [span for d in gone for span in (structure.table(d), *structure.values(d))]
+    mask = bytearray(a & (1 - b) for a, b in zip(_mask(len(tiff), spans), kept, strict=True))
+    edited = bytearray(0 if gone_here else byte for byte, gone_here in zip(tiff, mask, strict=True))
+    for directory in stays:
+        if directory.role == "main" and directory.next_position + 4 <= len(tiff):
+            edited[directory.next_position : directory.next_position + 4] = bytes(4)
+    end = len(edited)
+    while end > 8 and (mask[end - 1] or (edited[end - 1] == 0 and mask[end - 2] and not kept[end - 1])):
+        end -= 1  # the odd zero between two parts is TIFF's word alignment
+    return bytes(edited[:end])
+
+
+def _read(tiff: bytes) -> _Tiff:
+    try:
+        return _Tiff(tiff)
+    except ValueError as error:
+        raise UnsafeEditError(f"EXIF: {error}") from error
+
+
+def _mask(length: int, spans: list[tuple[int, int]]) -> bytearray:
+    mask = bytearray(length)
+    for start, end in spans:
+        start, end = min(start, length), min(end, length)
+        mask[start:end] = b"\1" * (end - start)
+    return mask
+
+
+def _blanked(data: bytes, spans: list[tuple[int, int]]) -> bytearray:
+    edited = bytearray(data)
+    for start, end in spans:
+        edited[start:end] = bytes(max(0, end - start))
+    return edited
+
+
+def _demand_apart(structure: _Tiff, spans: list[tuple[int, int]], stays: list[_Directory]) -> None:
+    # Maker notes are not asked: some declare more than they hold.
+    kept = [(0, 8)] + [span for d in stays for span in (structure.table(d), *structure.values(d))]
+    for start, end in spans:
+        if any(start < other_end and other_start < end for other_start, other_end in kept):
+            raise UnsafeEditError("EXIF: parts overlap")
+
+
+def _drop_entries(edited: bytearray, structure: _Tiff, directory: _Directory, tag: int) -> None:
+    """Close a directory up over its entries of one tag; the values of the others do not move."""
+    start, end = structure.table(directory)
+    kept = [entry for entry in directory.entries if entry.tag != tag]
+    if len(kept) == len(directory.entries):
+        return
+    table = struct.pack(structure.order + "H", len(kept))
+    table += b"".join(bytes(edited[entry.position : entry.position + 12]) for entry in kept)
+    table += bytes(edited[directory.next_position : end])
+    edited[start:end] = table.ljust(end - start, b"\0")

@@ -1,0 +1,343 @@
+"""XMP packets in APP1: find properties, and blank them without rewriting the XML around them.
+
+A packet is RDF/XML in UTF-8. Parsing and serialising it again would change prefixes, order and spacing, so
+what goes is overwritten with spaces, found by the byte positions that expat reports. Packets beyond one
+segment go on in "extended" segments, tied to the first by the MD5 of their content (XMP specification part
+3, 1.1.3.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+__all__ = [
+    "EXTENSION_HEADER",
+    "HEADER",
+    "Extension",
+    "Item",
+    "Packet",
+    "blanked",
+    "gather_extensions",
+    "payloads_of",
+    "read_packet",
+    "without_properties",
+]
+
+#: First bytes of an XMP segment and of an extended one.
+HEADER = b"http://ns.adobe.com/xap/1.0/\0"
+EXTENSION_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
+
+_CONTAINER = "http://ns.google.com/photos/1.0/container/"
+_CONTAINER_ITEM = "http://ns.google.com/photos/1.0/container/item/"
+_RDF_LI = ("http://www.w3.org/1999/02/22-rdf-syntax-ns#", "li")
+
+#: Largest content of one segment after its header (65535 less the length field).
+_MAX_PACKET = 65533 - len(HEADER)
+_MAX_EXTENSION = 65400  # the specification's advice; GUID, length and offset take 40 more
+_ATTRIBUTE = re.compile(rb"""\s([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
+_TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
+
+_MAX_NODES = 100_000
+
+Name = tuple[str, str]  # namespace, local name
+Span = tuple[int, int]
+
+
+@dataclass
+class _Node:
+    name: Name
+    start: int
+    tag_end: int
+    empty: bool
+    attributes: list[tuple[Name, str, Span, Span]]  # name, value, all of it, the value between its quotes
+    parent: _Node | None
+    end: int = 0
+    text: str = ""
+    children: list[_Node] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file of a Google container directory, the picture itself being the first.
+
+    Attributes
+    ----------
+    semantic : str
+        "Primary", "GainMap", "MotionPhoto" ...
+    mime : str
+        Media type.
+    length, padding : int
+        Bytes of the item and after it; 0 if not given.
+    span : tuple of int
+        Byte range of its list element in the packet.
+    length_span : tuple of int or None
+        Byte range of the digits of the length.
+    """
+
+    semantic: str
+    mime: str
+    length: int
+    padding: int
+    span: Span
+    length_span: Span | None
+
+
+class Packet:
+    """A parsed packet; positions are bytes from its start."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._nodes: list[_Node] = []
+        self._open: list[_Node] = []
+        parser = expat.ParserCreate("UTF-8", namespace_separator="\x1f")
+        parser.namespace_prefixes = True
+        parser.ordered_attributes = True
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._close
+        parser.CharacterDataHandler = self._text
+        self._parser = parser
+        try:
+            parser.Parse(data.rstrip(b"\0"), True)
+        except expat.ExpatError as error:
+            raise ValueError(f"XMP: {error}") from error
+        finally:
+            del self._parser
+
+    def _refuse(self, *_: object) -> None:
+        raise ValueError("XMP: a document type is not allowed")
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        if len(self._nodes) >= _MAX_NODES:
+            raise ValueError("XMP: too many elements")
+        at = self._parser.CurrentByteIndex
+        tag = _TAG.match(self.data, at)
+        if tag is None:
+            raise ValueError("XMP: element not found")
+        values = {_raw_name(n): (_name(n), v) for n, v in zip(attributes[::2], attributes[1::2], strict=True)}
+        found = []
+        for match in _ATTRIBUTE.finditer(tag.group()):
+            known = values.get(match.group(1).decode("utf-8", "replace"))
+            if known is not None:
+                everything, value = match.span(), match.span(2)
+                found.append(
+                    (*known, (at + everything[0], at + everything[1]), (at + value[0] + 1, at + value[1] - 1))
+                )
+        parent = self._open[-1] if self._open else None
+        node = _Node(_name(name), at, tag.end(), tag.group().endswith(b"/>"), found, parent)
+        if parent is not None:
+            parent.children.append(node)
+        self._nodes.append(node)
+        self._open.append(node)
+
+    def _close(self, _: str) -> None:
+        node = self._open.pop()
+        at = self._parser.CurrentByteIndex
+        node.end = node.tag_end if node.empty else self.data.index(b">", at) + 1
+
+    def _text(self, text: str) -> None:
+        if self._open:
+            self._open[-1].text += text
+
+    def properties(self, wanted: Callable[[str, str], bool]) -> Iterator[tuple[str, str, Span]]:
+        """Yield (name, value, byte range) of elements and attributes whose (namespace, name) is wanted."""
+        for node in self._nodes:
+            if wanted(*node.name):
+                yield node.name[1], node.text, (node.start, node.end)
+            for name, value, span, _ in node.attributes:
+                if wanted(*name):
+                    yield name[1], value, span
+
+    def items(self) -> list[Item]:
+        """Return the container directory, empty if there is none."""
+        found = []
+        for node in self._nodes:
+            if node.name == (_CONTAINER, "Item"):
+                holder = node.parent if node.parent is not None and node.parent.name == _RDF_LI else node
+                found.append(_item(node, holder))
+        return found
+
+
+def _item(node: _Node, holder: _Node) -> Item:
+    values: dict[str, tuple[str, Span]] = {}
+    for name, value, _, span in node.attributes:
+        values[name[1]] = value, span
+    for child in node.children:
+        if child.name[0] == _CONTAINER_ITEM:
+            values[child.name[1]] = child.text, (child.tag_end, child.tag_end + len(child.text.encode()))
+    number = {
+        key: int(values[key][0]) if key in values and re.fullmatch(r"[0-9]{1,12}", values[key][0]) else 0
+        for key in ("Length", "Padding")
+    }
+    return Item(
+        semantic=values.get("Semantic", ("", (0, 0)))[0],
+        mime=values.get("Mime", ("", (0, 0)))[0],
+        length=number["Length"],
+        padding=number["Padding"],
+        span=(holder.start, holder.end),
+        length_span=values["Length"][1] if number["Length"] else None,
+    )
+
+
+def _name(expanded: str) -> Name:
+    parts = expanded.split("\x1f")
+    return (parts[0], parts[1]) if len(parts) > 1 else ("", parts[0])
+
+
+def _raw_name(expanded: str) -> str:
+    parts = expanded.split("\x1f")
+    return f"{parts[2]}:{parts[1]}" if len(parts) > 2 else parts[-1]
+
+
+def read_packet(data: bytes) -> Packet | None:
+    """Parse a packet (a segment's payload after its header); None if that fails."""
+    try:
+        return Packet(data)
+    except ValueError:
+        return None
+
+
+def blanked(data: bytes, spans: Iterable[Span]) -> bytes:
+    """Return data of the same length with spaces in some ranges, line ends kept."""
+    edited = bytearray(data)
+    for start, end in spans:
+        edited[start:end] = re.sub(rb"[^\r\n]", b" ", data[start:end])
+    return bytes(edited)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """An extended packet put together from its segments.
+
+    Attributes
+    ----------
+    guid : bytes
+        32 hexadecimal digits: the MD5 of the content.
+    data : bytes
+        The content.
+    pieces : tuple of (int, int, int)
+        Number of the payload among those given, offset and length of its piece.
+    """
+
+    guid: bytes
+    data: bytes
+    pieces: tuple[tuple[int, int, int], ...]
+
+
+def gather_extensions(payloads: list[bytes]) -> list[Extension]:
+    """Put extended packets together; those with pieces missing or overlapping are left out.
+
+    Parameters
+    ----------
+    payloads : list of bytes
+        Payloads of extended XMP segments.
+    """
+    head = len(EXTENSION_HEADER)
+    by_guid: dict[bytes, list[tuple[int, int, int, bytes]]] = {}
+    for number, payload in enumerate(payloads):
+        if len(payload) >= head + 40:
+            total, offset = struct.unpack_from(">II", payload, head + 32)
+            row = (offset, total, number, payload[head + 40 :])
+            by_guid.setdefault(payload[head : head + 32], []).append(row)
+    found = []
+    for guid, rows in by_guid.items():
+        rows.sort(key=lambda row: row[:3])
+        data, pieces = b"", []
+        for offset, _, number, piece in rows:
+            if offset != len(data):
+                break
+            pieces.append((number, offset, len(piece)))
+            data += piece
+        if len(pieces) == len(rows) and all(total == len(data) for _, total, _, _ in rows):
+            found.append(Extension(guid, data, tuple(pieces)))
+    return found
+
+
+def without_properties(
+    payloads: list[bytes], wanted: Callable[[str, str], bool], suspicion: bytes = b""
+) -> list[bytes | None]:
+    """Blank properties in the payloads of XMP segments, extended ones included.
+
+    Parameters
+    ----------
+    payloads : list of bytes
+        Payloads of all XMP segments of a file, in order.
+    wanted : callable
+        Whether a property of this (namespace, name) goes.
+    suspicion : bytes
+        Lower-case text that a packet must not hold if it cannot be read.
+
+    Returns
+    -------
+    list of bytes or None
+        Payloads of the same lengths; None for unreadable ones under suspicion.
+    """
+    edited: list[bytes | None] = list(payloads)
+    head = len(HEADER)
+
+    def without(packet: bytes) -> bytes | None:
+        parsed = read_packet(packet)
+        if parsed is None:
+            return None if suspicion and suspicion in packet.lower() else packet
+        return blanked(packet, [span for _, _, span in parsed.properties(wanted)])
+
+    for i, payload in enumerate(payloads):
+        if payload.startswith(HEADER):
+            edited_packet = without(payload[head:])
+            edited[i] = None if edited_packet is None else payload[:head] + edited_packet
+
+    numbers = [i for i, payload in enumerate(payloads) if payload.startswith(EXTENSION_HEADER)]
+    extensions = gather_extensions([payloads[i] for i in numbers])
+    gathered = {numbers[piece[0]] for extension in extensions for piece in extension.pieces}
+    for i in numbers:
+        if i not in gathered and suspicion and suspicion in payloads[i].lower():
+            edited[i] = None
+    for extension in extensions:
+        data = without(extension.data)
+        if data is None:
+            for piece, _, _ in extension.pieces:
+                edited[numbers[piece]] = None
+        elif data != extension.data:
+            guid = _guid(data)
+            for piece, offset, length in extension.pieces:
+                head_of_piece = guid + struct.pack(">II", len(data), offset)
+                edited[numbers[piece]] = EXTENSION_HEADER + head_of_piece + data[offset : offset + length]
+            for i, kept in enumerate(edited):
+                if kept is not None and kept.startswith(HEADER):
+                    edited[i] = kept.replace(extension.guid, guid)
+    return edited
+
+
+def _guid(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest().upper().encode()
+
+
+def payloads_of(packet: bytes) -> list[bytes]:
+    """Return the payloads of the segments for a packet, several if it does not fit one.
+
+    Parameters
+    ----------
+    packet : bytes
+        RDF/XML in UTF-8, with or without the xpacket wrapper.
+    """
+    if len(packet) <= _MAX_PACKET:
+        return [HEADER + packet]
+    # The wrapper and its padding stay out of the extended packet.
+    content = re.sub(rb"<\?xpacket[^>]*\?>", b"", packet).strip()
+    guid = _guid(content)
+    main = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'
+        b' xmpNote:HasExtendedXMP="' + guid + b'"/></rdf:RDF></x:xmpmeta>'
+    )
+    pieces = range(0, len(content), _MAX_EXTENSION)
+    return [HEADER + main] + [
+        EXTENSION_HEADER + guid + struct.pack(">II", len(content), at) + content[at : at + _MAX_EXTENSION]
+        for at in pieces
+    ]
