@@ -1,3 +1,64 @@
-"""Perceptually optimised JPEG re-encoding."""
+"""Perceptually optimised JPEG re-encoding.
+
+``guetzpy.optimize`` makes a picture a smaller JPEG at a wanted quality, ``guetzpy.transcode`` repacks a
+JPEG without loss, ``guetzpy.metrics`` holds the two measures of what an eye would see.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guetzpy import metrics
+    from guetzpy.api import optimize, transcode, warmup
+    from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
+    from guetzpy.options import OptimizeOptions, TranscodeOptions
+    from guetzpy.result import Result
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "FormatError",
+    "GuetzpyError",
+    "LimitError",
+    "OptimizeOptions",
+    "Result",
+    "TargetError",
+    "TranscodeOptions",
+    "UnsupportedError",
+    "__version__",
+    "metrics",
+    "optimize",
+    "transcode",
+    "warmup",
+]
+
+_HOMES = {
+    "FormatError": "errors",
+    "GuetzpyError": "errors",
+    "LimitError": "errors",
+    "OptimizeOptions": "options",
+    "Result": "result",
+    "TargetError": "errors",
+    "TranscodeOptions": "options",
+    "UnsupportedError": "errors",
+    "optimize": "api",
+    "transcode": "api",
+    "warmup": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Numba alone takes 0.3 s to import: only who works with pictures pays for it.
+    if name == "metrics":
+        return importlib.import_module("guetzpy.metrics")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'guetzpy' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"guetzpy.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,7 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-__all__ = ["METADATA_KINDS", "TARGETS", "Effort", "OptimizeOptions", "Subsampling", "TranscodeOptions"]
+__all__ = [
+    "METADATA_KINDS",
+    "TARGETS",
+    "Effort",
+    "OptimizeOptions",
+    "Subsampling",
+    "TranscodeOptions",
+    "kinds",
+]
 
 Effort: TypeAlias = Literal["fast", "balanced", "max"]
 Subsampling: TypeAlias = Literal["auto", "444", "420", "keep"]
@@ -43,8 +51,8 @@ class _CommonOptions:
     ----------
     keep, strip : iterable of str, or comma-separated str, optional
         Kinds of metadata (:data:`METADATA_KINDS` or ``all``). Default: keep all. ``strip`` removes
-        those named; ``keep`` alone removes all others; both: ``keep`` names exceptions from ``strip``.
-        Stripping ``exif`` leaves its Orientation; ``all`` leaves the ICC profile unless ``icc`` is
+        those named; ``keep`` alone removes all others but ICC; with both, ``keep`` names exceptions from
+        ``all``. Stripping ``exif`` leaves its Orientation; ``all`` leaves the ICC profile unless ``icc`` is
         named too. Stored as sorted tuples.
     repair : bool
         Take what decodes of a JPEG whose data ends early.
@@ -56,7 +64,7 @@ class _CommonOptions:
         Seconds after which the work is given up with LimitError.
     """
 
-    keep: tuple[str, ...] | None = None
+    keep: tuple[str, ...] = ()
     strip: tuple[str, ...] = ()
     repair: bool = False
     max_pixels: int = 268_435_456
@@ -64,11 +72,12 @@ class _CommonOptions:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        keep = None if self.keep is None else _kinds("keep", self.keep)
-        strip = _kinds("strip", self.strip)
-        both = sorted(set(keep or ()) & set(strip))
+        keep, strip = kinds("keep", self.keep), kinds("strip", self.strip)
+        both = sorted(set(keep) & set(strip))
         if both:
             raise ValueError(f"{', '.join(both)}: both kept and stripped")
+        if keep and "all" not in keep and {"gps", "thumbnail"} & set(keep) and "exif" not in keep:
+            raise ValueError("keep: gps and thumbnail are parts of exif: keep exif as well")
         object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "strip", strip)
         _check_range("max_pixels", self.max_pixels, 1, math.inf)
@@ -169,13 +178,14 @@ class OptimizeOptions(_CommonOptions):
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
 
-def _kinds(option: str, names: str | Iterable[str]) -> tuple[str, ...]:
+def kinds(option: str, names: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the kinds of metadata that an option names, sorted; ValueError for an unknown one."""
     given = names.split(",") if isinstance(names, str) else list(names)
-    kinds = {name.strip().lower() for name in given} - {""}
-    unknown = sorted(kinds - set(METADATA_KINDS) - {"all"})
+    found = {name.strip().lower() for name in given} - {""}
+    unknown = sorted(found - set(METADATA_KINDS) - {"all"})
     if unknown:
         raise ValueError(f"{option}: {', '.join(unknown)}: expected some of all, {', '.join(METADATA_KINDS)}")
-    return tuple(sorted(kinds))
+    return tuple(sorted(found))
 
 
 def _check_range(

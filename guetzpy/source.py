@@ -17,7 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
-from guetzpy.jpeg.structure import JpegImage
+from guetzpy.jpeg import markers
+from guetzpy.jpeg.metadata import Policy, icc_profile, segments_for
+from guetzpy.jpeg.pixels import decode_planes
+from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.picture import Transform, planes_of
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ Readable: TypeAlias = (
 
 #: Largest side that libjpeg and its family read (JPEG_MAX_DIMENSION of jmorecfg.h).
 MAX_SIDE = 65500
+
+# Photoshop resources a segment: 65533 bytes less the header.
+_PIECE = 65519
 
 # Pillow hands these to other programs or to libraries of the system: not for files from strangers.
 _REFUSED = frozenset({"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MIC", "MPEG", "PDF", "WMF"})
@@ -72,15 +78,17 @@ class Source:
     Attributes
     ----------
     kind : {"jpeg", "pixels"}
-        Whether there are coefficients.
+        What it was.
     width, height : int
-        Size as stored; the Orientation tag is not applied.
+        Size as stored; the Orientation tag is not applied. 0 if an ``obstacle`` hides it.
     data : bytes, optional
         The file; None for arrays and PIL images.
     name : str, optional
         The file's name, for messages.
     image : JpegImage, optional
-        A JPEG's coefficients; None for pixels.
+        A JPEG's coefficients; None for pixels and where there is an ``obstacle``.
+    obstacle : str, optional
+        Why a valid JPEG cannot be read: a feature that is not handled. It can only be kept.
     codes : ndarray, shape (1, H, W) or (3, H, W), optional
         Pixels: uint8, uint16, or float32 on the 0..255 scale; None for a JPEG.
     transform : Transform
@@ -95,6 +103,7 @@ class Source:
     data: bytes | None = field(default=None, repr=False)
     name: str | None = None
     image: JpegImage | None = field(default=None, repr=False)
+    obstacle: str | None = None
     codes: Codes | None = field(default=None, repr=False)
     transform: Transform = field(default_factory=Transform, repr=False)
     metadata: Metadata = field(default_factory=Metadata, repr=False)
@@ -103,6 +112,54 @@ class Source:
     def bytes_before(self) -> int | None:
         """Size of the file; None where there was none."""
         return None if self.data is None else len(self.data)
+
+    def planes(self, *, threads: int | None = None) -> Codes:
+        """Return the codes that the picture shows, (1, H, W) or (3, H, W); a JPEG's are decoded each time.
+
+        Raises
+        ------
+        UnsupportedError
+            A JPEG that cannot be decoded here: CMYK, or with an ``obstacle``.
+        """
+        if self.codes is not None:
+            return self.codes
+        if self.image is None:
+            error = UnsupportedError(self.obstacle)
+        else:
+            try:
+                return decode_planes(self.image, threads=threads)
+            except UnsupportedError as caught:
+                error = caught
+        error.name = error.name or self.name
+        raise error
+
+    def segments(self, policy: Policy) -> list[Segment]:
+        """Return the marker segments for a JPEG made from these pixels, JFIF first.
+
+        Parameters
+        ----------
+        policy : Policy
+            Which metadata stays.
+
+        Raises
+        ------
+        LimitError
+            Metadata is too large for JPEG's segments.
+        """
+        from guetzpy.jpeg.photoshop import HEADER
+        from guetzpy.jpeg.preservation import carry
+
+        own = self.metadata
+        segments = segments_for(
+            icc=own.icc, exif_data=own.exif, xmp_data=own.xmp, dpi=own.dpi, comment=own.comment
+        )
+        if own.photoshop:
+            segments += [
+                Segment(0xED, HEADER + own.photoshop[i : i + _PIECE])
+                for i in range(0, len(own.photoshop), _PIECE)
+            ]
+        bare = JpegImage(self.width, self.height, [], "ycbcr", segments=segments)
+        return carry(b"", bare, policy).segments
 
 
 def is_jpeg(head: bytes) -> bool:
@@ -184,11 +241,28 @@ def _contents(source: Any) -> tuple[bytes, str | None]:
 
 
 def _from_jpeg(data: bytes, max_pixels: int, repair: bool, name: str | None) -> Source:
-    from guetzpy.jpeg import metadata, reader
+    from guetzpy.jpeg.reader import Limits, read
 
-    image = reader.read(data, limits=reader.Limits(max_pixels=max_pixels), repair=repair)
-    transform = Transform.from_icc(metadata.icc_profile(image))
+    try:
+        image = read(data, limits=Limits(max_pixels=max_pixels), repair=repair)
+    except UnsupportedError as error:
+        width, height = _frame_size(data)
+        return Source("jpeg", width, height, data, name, obstacle=error.reason)
+    transform = Transform.from_icc(icc_profile(image))
     return Source("jpeg", image.width, image.height, data, name, image=image, transform=transform)
+
+
+def _frame_size(data: bytes) -> tuple[int, int]:
+    """Return width and height from the first frame header of any kind, or zeros."""
+    position = 2
+    while (found := markers.find_marker(data, position)) is not None:
+        marker, _, position = found
+        if marker in (markers.SOI, markers.SOS, markers.EOI):
+            break
+        payload, position = markers.read_payload(data, position)
+        if 0xC0 <= marker <= 0xCF and marker not in (markers.DHT, 0xC8, markers.DAC) and len(payload) >= 5:
+            return int.from_bytes(payload[3:5], "big"), int.from_bytes(payload[1:3], "big")
+    return 0, 0
 
 
 def _from_python(source: Any, max_pixels: int, background: Any, name: str | None) -> Source:

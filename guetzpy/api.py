@@ -1,0 +1,230 @@
+"""The functions of one line: a picture in, a result out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from guetzpy.errors import GuetzpyError, UnsupportedError
+from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
+from guetzpy.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from guetzpy.source import Readable, Source
+
+__all__ = ["optimize", "run", "transcode", "warmup"]
+
+
+def optimize(
+    source: Readable,
+    *,
+    distance: float | None = None,
+    quality: int | None = None,
+    butteraugli: float | None = None,
+    ssimulacra2: float | None = None,
+    max_bytes: int | None = None,
+    bpp: float | None = None,
+    effort: Effort = "balanced",
+    subsampling: Subsampling = "auto",
+    progressive: bool = True,
+    keep: str | Iterable[str] = (),
+    strip: str | Iterable[str] = (),
+    background: str | tuple[int, int, int] | None = None,
+    strict: bool = False,
+    repair: bool = False,
+    min_saving: float = 0.05,
+    mark: bool = True,
+    max_pixels: int = 268_435_456,
+    threads: int | None = None,
+    timeout: float | None = None,
+) -> Result:
+    """Make the smallest JPEG that looks as asked, and measure it.
+
+    Parameters
+    ----------
+    source : bytes, path, binary file, PIL image or ndarray
+        Arrays: (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or float 0..1, taken as sRGB. A PIL
+        image counts as its pixels; pass a JPEG by path or bytes, so that its own coefficients are used.
+    distance, quality, butteraugli, ssimulacra2, max_bytes, bpp
+        The target, at most one; default ``distance=1.0``. See :class:`guetzpy.OptimizeOptions`,
+        which describes all other keywords too.
+
+    Returns
+    -------
+    Result
+        ``data`` holds the file. A JPEG never grows: at worst its own bytes come back.
+
+    Raises
+    ------
+    FormatError
+        Broken input.
+    UnsupportedError
+        Valid input of a kind that is not handled.
+    LimitError
+        Too large, or out of time.
+    TargetError
+        A raw score, a size or a strict distance that no JPEG of this picture meets.
+    OSError
+        The source cannot be read.
+    TypeError, ValueError
+        Not a picture in Python, or options that make no sense.
+
+    Examples
+    --------
+    >>> import guetzpy
+    >>> result = guetzpy.optimize("photo.jpg", distance=1.0)  # doctest: +SKIP
+    >>> result.save("smaller.jpg")  # doctest: +SKIP
+    """
+    options = OptimizeOptions(
+        distance=distance,
+        quality=quality,
+        butteraugli=butteraugli,
+        ssimulacra2=ssimulacra2,
+        max_bytes=max_bytes,
+        bpp=bpp,
+        effort=effort,
+        subsampling=subsampling,
+        progressive=progressive,
+        keep=kinds("keep", keep),
+        strip=kinds("strip", strip),
+        background=background,
+        strict=strict,
+        repair=repair,
+        min_saving=min_saving,
+        mark=mark,
+        max_pixels=max_pixels,
+        threads=threads,
+        timeout=timeout,
+    )
+    return run(source, options)
+
+
+def transcode(
+    source: Readable,
+    *,
+    progressive: bool | None = None,
+    keep: str | Iterable[str] = (),
+    strip: str | Iterable[str] = (),
+    repair: bool = False,
+    max_pixels: int = 268_435_456,
+    threads: int | None = None,
+    timeout: float | None = None,
+) -> Result:
+    """Pack the coefficients of a JPEG into fewer bytes: every pixel stays as it is.
+
+    Parameters
+    ----------
+    source : bytes, path or binary file
+        A JPEG.
+    progressive : bool, optional
+        Force progressive or sequential scans; default: the smaller.
+    keep, strip, repair, max_pixels, threads, timeout
+        As in :class:`guetzpy.TranscodeOptions`.
+
+    Returns
+    -------
+    Result
+        With status "lossless", or "kept" where the file is as small as it gets.
+
+    Raises
+    ------
+    FormatError, UnsupportedError, LimitError, OSError
+        As :func:`optimize`; also UnsupportedError for sources that are no JPEG.
+    """
+    options = TranscodeOptions(
+        progressive=progressive,
+        keep=kinds("keep", keep),
+        strip=kinds("strip", strip),
+        repair=repair,
+        max_pixels=max_pixels,
+        threads=threads,
+        timeout=timeout,
+    )
+    return run(source, options)
+
+
+def run(source: Readable, options: OptimizeOptions | TranscodeOptions, *, name: str | None = None) -> Result:
+    """Do what ``options`` ask for; errors name the source.
+
+    Parameters
+    ----------
+    source : as for :func:`optimize`
+    options : OptimizeOptions or TranscodeOptions
+        The kind of options says what is done.
+    name : str, optional
+        Name of the source in messages and in the result.
+    """
+    from guetzpy.source import load
+
+    started = time.perf_counter()
+    lossy = isinstance(options, OptimizeOptions)
+    picture = load(
+        source,
+        max_pixels=options.max_pixels,
+        repair=options.repair,
+        background=options.background if isinstance(options, OptimizeOptions) else None,
+        name=name,
+    )
+    try:
+        if picture.obstacle is not None and lossy:
+            result = _kept(picture)
+        elif isinstance(options, OptimizeOptions):
+            from guetzpy import reencode
+
+            result = reencode.optimize(picture, options)
+        else:
+            result = _transcode(picture, options)
+    except GuetzpyError as error:
+        error.name = error.name or picture.name
+        raise
+    return replace(result, input=picture.name, seconds=round(time.perf_counter() - started, 3))
+
+
+def _kept(source: Source) -> Result:
+    """Return the file as it is: a valid JPEG of a kind that is not handled."""
+    assert source.data is not None
+    return Result(
+        data=source.data,
+        status="kept",
+        reason=source.obstacle,
+        bytes_before=len(source.data),
+        bytes_after=len(source.data),
+        width=source.width or None,
+        height=source.height or None,
+        distance=0.0,
+        butteraugli_3norm=0.0,
+        butteraugli_max=0.0,
+        ssimulacra2=100.0,
+    )
+
+
+def _transcode(source: Source, options: TranscodeOptions) -> Result:
+    if source.kind != "jpeg":
+        raise UnsupportedError("not a JPEG; transcode repacks JPEG files only (use optimize)")
+    if source.obstacle is not None:
+        raise UnsupportedError(source.obstacle)
+    raise NotImplementedError
+
+
+def warmup(progress: Callable[[str, float], object] | None = None) -> None:
+    """Compile all kernels for this processor, or load them, so that later calls are quick.
+
+    Compiled kernels are kept in the user's cache folder (``$NUMBA_CACHE_DIR`` if set), where those of
+    other versions are removed.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with each kernel's name and the seconds that it took.
+    """
+    from guetzpy import _jit
+
+    _jit.import_kernels()
+    for name, seconds in _jit.warm():
+        if progress is not None:
+            progress(name, seconds)
+    _jit.prune_cache()

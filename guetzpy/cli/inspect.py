@@ -1,0 +1,31 @@
+"""``guetzpy inspect``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from guetzpy.cli.reporting import print_json, report_errors
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A JPEG file; - for stdin.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    max_pixels: Annotated[
+        int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
+    ] = 268_435_456,
+) -> None:
+    """Show what a JPEG file is made of and where its bytes are."""
+    with report_errors():
+        from guetzpy import inspection
+
+        source = sys.stdin.buffer if file == "-" else file
+        record = inspection.inspect(source, max_pixels=max_pixels)
+        if as_json:
+            print_json(record)
+        else:
+            typer.echo(inspection.table_text(record))

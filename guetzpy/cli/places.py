@@ -1,0 +1,139 @@
+"""Where files come from and go to: inputs, ``-o`` and ``--in-place`` made into pairs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from guetzpy.cli.reporting import usage_error
+
+__all__ = ["STANDARD", "Place", "plan", "prepare", "read_bytes", "write_bytes"]
+
+#: Name of stdin and stdout.
+STANDARD = "-"
+
+_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".jif"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An input and where its result goes; ``output`` is None if nothing is written."""
+
+    input: str
+    output: str | None
+    in_folder: bool = False
+    """Whether -o named a folder, which is made if it is missing."""
+
+
+def plan(inputs: list[str], output: str | None, in_place: bool, write: bool = True) -> list[Place]:
+    """Pair inputs with outputs; anything that makes no sense ends with exit code 2 before work starts."""
+    if STANDARD in inputs and len(inputs) > 1:
+        usage_error("- (stdin) must be the only input")
+    if output is not None and in_place:
+        usage_error("-o and --in-place contradict each other: give one")
+    for name in inputs:
+        if name != STANDARD and os.path.isdir(name):
+            usage_error(f"{name}: is a folder; give its files")
+    if not write:
+        return [Place(name, None) for name in inputs]
+    if in_place:
+        return [_in_place(name) for name in inputs]
+    if output is None and inputs == [STANDARD]:
+        output = STANDARD
+    if output is None:
+        usage_error("say where the result goes: -o FILE, -o FOLDER/, or --in-place to replace the input")
+    if output == STANDARD:
+        if len(inputs) > 1:
+            usage_error("-o - (stdout) takes one input")
+        if sys.stdout.isatty():
+            usage_error("stdout is a terminal; redirect it, or give -o FILE")
+        return [Place(inputs[0], STANDARD)]
+    return _without_clashes(_into(inputs, output))
+
+
+def _in_place(name: str) -> Place:
+    if name == STANDARD:
+        usage_error("--in-place cannot replace stdin")
+    try:
+        with open(name, "rb") as stream:
+            head = stream.read(3)
+    except OSError:
+        return Place(name, name)  # an error of that file, told when its turn comes
+    if head and not head.startswith(b"\xff\xd8"):
+        usage_error(f"{name}: not a JPEG; --in-place replaces JPEG files only (use -o)")
+    return Place(name, name)
+
+
+def _into(inputs: list[str], output: str) -> list[Place]:
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    is_folder = len(inputs) > 1 or output.endswith(separators) or os.path.isdir(output)
+    if not is_folder:
+        return [Place(inputs[0], output)]
+    if inputs == [STANDARD]:
+        usage_error(f"{output}: is a folder; stdin has no name to use there, give -o FILE")
+    if os.path.exists(output) and not os.path.isdir(output):
+        usage_error(f"{output}: is no folder, which -o must be for several inputs")
+    return [Place(name, os.path.join(output, _jpeg_name(name)), True) for name in inputs]
+
+
+def _jpeg_name(name: str) -> str:
+    path = Path(name)
+    return path.name if path.suffix.lower() in _JPEG_SUFFIXES else path.with_suffix(".jpg").name
+
+
+def _without_clashes(places: list[Place]) -> list[Place]:
+    taken: dict[str, str] = {}
+    for place in places:
+        assert place.output is not None
+        key = os.path.normcase(os.path.realpath(place.output))
+        if key in taken:
+            usage_error(f"{place.input} and {taken[key]} would both be written to {place.output}")
+        taken[key] = place.input
+    for place in places:
+        key = os.path.normcase(os.path.realpath(place.input))
+        if place.input != STANDARD and key in taken:
+            usage_error(f"{place.input}: is an input and an output; use --in-place to replace it")
+    return places
+
+
+def prepare(places: list[Place]) -> None:
+    """Make sure that outputs have a folder to go to, before time is spent on them."""
+    for place in places:
+        if place.output is None or place.output == STANDARD:
+            continue
+        folder = os.path.dirname(os.path.realpath(place.output))
+        if place.in_folder:
+            os.makedirs(folder, exist_ok=True)
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", os.path.dirname(place.output))
+        if not os.access(folder, os.W_OK) and not os.path.exists(place.output):
+            raise PermissionError(errno.EACCES, "the folder cannot be written", os.path.dirname(place.output))
+
+
+def read_bytes(place: Place) -> tuple[bytes, os.stat_result | None]:
+    """Return an input's contents and its state when read, or None for stdin."""
+    if place.input == STANDARD:
+        return sys.stdin.buffer.read(), None
+    with open(place.input, "rb") as stream:
+        state = os.fstat(stream.fileno())
+        return stream.read(), state
+
+
+def write_bytes(place: Place, data: bytes, state: os.stat_result | None, keep_times: bool = False) -> None:
+    """Write a result to its place; in place only if the input is still what was read."""
+    if place.output is None:
+        return
+    if place.output == STANDARD:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    from guetzpy.output import write
+
+    if place.output == place.input:
+        if data != Path(place.input).read_bytes():
+            write(place.output, data, keep_times=keep_times, expected=state)
+        return
+    write(place.output, data)

@@ -1,0 +1,121 @@
+"""Words on stderr, data on stdout, and what an error makes of the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from guetzpy.errors import GuetzpyError
+
+if TYPE_CHECKING:
+    from guetzpy.result import Result
+
+__all__ = ["describe", "explain", "fail", "notices", "print_json", "report_errors", "say", "usage_error"]
+
+
+def say(text: str) -> None:
+    """Print a line on stderr."""
+    typer.echo(f"guetzpy: {text}", err=True)
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """Print a line on stderr and exit."""
+    say(text)
+    raise typer.Exit(code)
+
+
+def usage_error(text: str) -> NoReturn:
+    """Exit as for any wrong use of the command line."""
+    fail(text, 2)
+
+
+def print_json(record: dict[str, Any]) -> None:
+    """Print one object on one line of stdout."""
+    typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+
+
+def explain(error: Exception, name: str | None = None) -> str:
+    """Return an error in one line of words, without the name of the file if it is ``name``."""
+    if isinstance(error, GuetzpyError):
+        return error.reason
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename and error.filename != name else ""
+        return where + error.strerror
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, (OSError, ValueError)):
+        return str(error)
+    if os.environ.get("GUETZPY_DEBUG"):
+        raise error
+    return f"internal error, {type(error).__name__}: {error} (GUETZPY_DEBUG=1 shows where)"
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Turn any error into one line that names the file, and its exit code."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    except BrokenPipeError:  # nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter complain
+        raise typer.Exit(1) from None
+    except Exception as error:
+        name = getattr(error, "name", None)
+        fail(f"{name}: {explain(error)}" if name else explain(error), getattr(error, "exit_code", 1))
+
+
+@contextmanager
+def notices(quiet: bool) -> Iterator[None]:
+    """Say it, once, when kernels are being compiled."""
+    if quiet:
+        yield
+        return
+    from guetzpy._jit import compilations
+
+    said = False
+
+    def notice() -> None:
+        nonlocal said
+        if not said:
+            say("compiling kernels for this CPU (first run only, takes some seconds) ...")
+        said = True
+
+    with compilations(notice):
+        yield
+
+
+def describe(result: Result) -> str:
+    """Return one line about a file."""
+    name = result.input or "array"
+    if result.status == "failed":
+        return f"{name}: {result.error}"
+    if result.status == "kept":
+        return f"{name}: {_bytes(result.bytes_after)}, kept{f' ({result.reason})' if result.reason else ''}"
+    saving = result.saving
+    sizes = f"{_bytes(result.bytes_before)} -> {_bytes(result.bytes_after)} bytes"
+    if saving is not None:
+        sizes += f" ({-100 * saving:+.1f} %)"
+    if result.status == "lossless":
+        return f"{name}: {sizes}, lossless{f' ({result.reason})' if result.reason else ''}"
+    parts = [
+        sizes,
+        f"distance {result.distance:.2f}" if result.distance is not None else "",
+        f"SSIMULACRA 2 {result.ssimulacra2:.1f}" if result.ssimulacra2 is not None else "",
+        f"Butteraugli {result.butteraugli_3norm:.3f}" if result.butteraugli_3norm is not None else "",
+        "limited by the format" if result.limited_by_format else "",
+        "larger than the source" if result.larger_than_source else "",
+    ]
+    return f"{name}: " + ", ".join(part for part in parts if part)
+
+
+def _bytes(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}".replace(",", " ")

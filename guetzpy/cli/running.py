@@ -1,0 +1,78 @@
+"""Files one after the other, from their places to their places, each ending in one line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import typer
+
+from guetzpy import api
+from guetzpy.cli.places import STANDARD, Place, prepare, read_bytes, write_bytes
+from guetzpy.cli.reporting import describe, explain, notices, print_json, report_errors, say
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.result import Result
+
+__all__ = ["run_all"]
+
+
+def run_all(
+    places: list[Place],
+    options: OptimizeOptions | TranscodeOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
+    threshold: float | None = None,
+) -> None:
+    """Run over all files and exit with what came of them.
+
+    Parameters
+    ----------
+    threshold : float, optional
+        Saving in percent above which the exit code is 3.
+    """
+    results: list[Result] = []
+    with report_errors(), notices(quiet):
+        from PIL import Image
+
+        Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
+        prepare(places)
+        for place in places:
+            result = _run(place, options)
+            if as_json:
+                print_json(result.to_dict())
+            if result.status == "failed" or not quiet:
+                say(describe(result))
+            results.append(replace(result, data=b""))
+        if len(results) > 1 and not quiet:
+            say(_total(results))
+    if any(result.status == "failed" for result in results):
+        raise typer.Exit(1)
+    if threshold is not None and any((result.saving or 0) * 100 > threshold for result in results):
+        raise typer.Exit(3)
+
+
+def _run(place: Place, options: OptimizeOptions | TranscodeOptions) -> Result:
+    name = "stdin" if place.input == STANDARD else place.input
+    try:
+        data, state = read_bytes(place)
+        result = api.run(data, options, name=name)
+        write_bytes(place, result.data, state)
+        return replace(result, output=place.output)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # one bad file must not end the run of many
+        return Result(status="failed", input=name, error=explain(error, name), target=_target(options))
+
+
+def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:
+    return dict([options.target]) if isinstance(options, OptimizeOptions) else None
+
+
+def _total(results: list[Result]) -> str:
+    done = [r for r in results if r.bytes_before and r.bytes_after is not None]
+    before, after = sum(r.bytes_before or 0 for r in done), sum(r.bytes_after or 0 for r in done)
+    failed = sum(r.status == "failed" for r in results)
+    text = f"{len(results)} files"
+    if before:
+        text += f", {before:,} -> {after:,} bytes ({100 * (after / before - 1):+.1f} %)".replace(",", " ")
+    return text + (f", {failed} failed" if failed else "")

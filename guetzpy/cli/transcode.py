@@ -1,0 +1,76 @@
+"""``guetzpy transcode``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from guetzpy.cli.places import STANDARD, plan
+from guetzpy.cli.reporting import usage_error
+from guetzpy.options import METADATA_KINDS, TranscodeOptions
+
+__all__ = ["transcode"]
+
+_KINDS = "Kinds, comma-separated: all, " + ", ".join(METADATA_KINDS) + "."
+
+
+def transcode(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN...", help="JPEG files; - for stdin.", show_default=False)
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|FOLDER/|-",
+            help="Where the result goes: a file, a folder (for several inputs), or - for stdout.",
+        ),
+    ] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
+    progressive: Annotated[
+        bool | None,
+        typer.Option("--progressive/--baseline", help="Force these scans; default: the smaller."),
+    ] = None,
+    keep: Annotated[str, typer.Option("--keep", metavar="LIST", help="Keep these only. " + _KINDS)] = "",
+    strip: Annotated[
+        str,
+        typer.Option(
+            "--strip",
+            metavar="LIST",
+            help="Remove these. Orientation always stays; all leaves the ICC profile.",
+        ),
+    ] = "",
+    repair: Annotated[bool, typer.Option("--repair", help="Take what decodes of a damaged JPEG.")] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", "-t", metavar="N", help="Threads for one picture. Default: all processors."
+        ),
+    ] = None,
+    max_pixels: Annotated[
+        int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
+    ] = 268_435_456,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Do everything but write.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+) -> None:
+    """Repack JPEG files without loss: the same coefficients, so the same pixels, in fewer bytes."""
+    try:
+        options = TranscodeOptions(
+            progressive=progressive,
+            keep=keep,  # type: ignore[arg-type]
+            strip=strip,  # type: ignore[arg-type]
+            repair=repair,
+            threads=threads,
+            max_pixels=max_pixels,
+        )
+    except ValueError as error:
+        usage_error(str(error))
+    places = plan(inputs, output, in_place, write=not dry_run)
+    if as_json and any(place.output == STANDARD for place in places):
+        usage_error("--json and -o - (stdout) contradict each other")
+    from guetzpy.cli.running import run_all
+
+    run_all(places, options, as_json=as_json, quiet=quiet)
