@@ -50,7 +50,7 @@ _NATURAL = np.concatenate([NATURAL_ORDER, np.full(16, 63)]).astype(np.int64)
 _SLOT, _DY, _DX, _V, _H, _BLOCKS_Y, _BLOCKS_X, _OFFSET, _DC, _AC = range(10)
 
 # Columns of the report.
-_SHORT, _BAD_CODES, _OVERRUNS, _LEFT_OVER = range(4)
+_SHORT, _BAD_CODES, _OVERRUNS, _OUT_OF_RANGE, _LEFT_OVER = range(5)
 
 SEQUENTIAL, DC_FIRST, DC_REFINE, AC_FIRST, AC_REFINE = range(5)
 
@@ -100,13 +100,11 @@ def _unstuff(data, position, restarts, clean, cuts, ends):  # type: ignore[no-un
 def _build_table(counts, symbols, values, lookup, canonical):  # type: ignore[no-untyped-def]
     """Fill one look-up and one canonical row (T.81 annex C, figure F.15).
 
-    ``symbols`` has 256 bytes, the sum of ``counts`` is at most 256. With ``values``, short codes carry
-    their value bits along. Returns 1 if the lengths form no prefix code without the all-ones code.
+    ``symbols`` has 256 bytes, the sum of ``counts`` is at most 256; the rows come as zeros and as -1.
+    With ``values``, short codes carry their value bits along. Returns 1 if the lengths form no prefix code without the all-ones code.
     """
     code = 0
     index = 0
-    canonical[:] = -1
-    lookup[:] = 0
     for length in range(1, 17):
         canonical[_OFFSETS + length] = index - code
         for _ in range(counts[length - 1]):
@@ -186,7 +184,8 @@ def _decode_mcus(clean, bounds, shape, geometry, lookup, canonical, coefficients
         end = bounds[i, 1]
         if bounds[i, 2] == 0:
             short = False
-        prediction[:] = 0
+        for slot in range(len(prediction)):
+            prediction[slot] = 0
         position = start
         buffer = np.int64(0)
         bits = np.int64(0)
@@ -233,7 +232,10 @@ def _decode_mcus(clean, bounds, shape, geometry, lookup, canonical, coefficients
                 slot = geometry[b, _SLOT]
                 value += prediction[slot]
                 prediction[slot] = value
-                coefficients[row, 0] = (((value << al) + 32768) & 65535) - 32768  # as a cast in C
+                value <<= al
+                if value > 2047 or value < -2047:
+                    report[_OUT_OF_RANGE] += 1
+                coefficients[row, 0] = ((value + 32768) & 65535) - 32768  # as a cast in C
                 if mode == DC_FIRST:
                     continue
 
@@ -263,6 +265,8 @@ def _decode_mcus(clean, bounds, shape, geometry, lookup, canonical, coefficients
                                 break
                             k += 16
                             continue
+                        if size > 10:
+                            report[_OUT_OF_RANGE] += 1
                         k += symbol >> 4
                         value = (buffer >> bits) & ((1 << size) - 1)
                         if value < 1 << (size - 1):
@@ -353,7 +357,10 @@ def _decode_bands(clean, bounds, shape, table, lookup, canonical, coefficients, 
                         value += 1 - (1 << size)
                 if k > se:
                     report[_OVERRUNS] += 1
-                coefficients[row, _NATURAL[k]] = (((value << al) + 32768) & 65535) - 32768
+                value <<= al
+                if value > 1023 or value < -1023:
+                    report[_OUT_OF_RANGE] += 1
+                coefficients[row, _NATURAL[k]] = ((value + 32768) & 65535) - 32768
                 k += 1
             if (position - start) * 8 - bits > (end - start) * 8:
                 short = True
@@ -494,6 +501,8 @@ class ScanReport:
         Bit patterns that are no code of the table.
     overruns : int
         Coefficients beyond the band of the scan.
+    out_of_range : int
+        Coefficients of more than the 11 (DC) or 10 (AC) bits of T.81 tables F.1 and F.2.
     left_over : int
         Bytes left unread in the segments.
     """
@@ -501,6 +510,7 @@ class ScanReport:
     short: int
     bad_codes: int
     overruns: int
+    out_of_range: int
     left_over: int
 
 
@@ -579,7 +589,7 @@ def build_tables(
         If code lengths form no prefix code, or a DC table has a category above 15.
     """
     lookup = np.zeros((len(tables), 1 << LOOKAHEAD), np.int32)
-    canonical = np.zeros((len(tables), _CANONICAL), np.int64)
+    canonical = np.full((len(tables), _CANONICAL), -1, np.int64)
     for row, (table, dc, values) in enumerate(tables):
         counts = np.array(table.counts, np.int64)
         symbols = np.zeros(256, np.uint8)
@@ -657,7 +667,7 @@ def decode_scan(
     if ends.max() >= len(coefficients) or not 0 <= ss <= se <= 63 or not 0 <= al <= 13:
         raise ValueError("scan does not fit the coefficients")
     shape = np.array([interval, mcus, mcus_per_row, mode, al, keep_going, geometry[0, _OFFSET], ss, se])
-    report = np.array([-1, 0, 0, 0], np.int64)
+    report = np.array([-1, 0, 0, 0, 0], np.int64)
     if mode in (AC_FIRST, AC_REFINE):
         if mcus > geometry[0, _BLOCKS_Y] * geometry[0, _BLOCKS_X]:
             raise ValueError("scan has more blocks than its component")

@@ -113,7 +113,7 @@ class _Reader:
         if self.data[:2] != b"\xff\xd8":
             raise FormatError("not a JPEG file: it does not begin with FF D8")
         eoi = self._read_markers()
-        if self.picture is None:
+        if self.picture is None or not self.picture.scans:
             raise FormatError("no picture: the file ends before its first scan")
         image = self.picture.finish(eoi)
         image.segments = self.segments
@@ -134,17 +134,19 @@ class _Reader:
             if marker == markers.EOI:
                 self.position = after
                 return True
-            if marker == markers.SOI and self.picture is not None and self.picture.all_sent():
-                self.position = begin  # EOI is missing and another picture follows: it is trailing data
-                return False
             try:
                 self._read_segment(marker, after)
             except FormatError as error:
-                if not self.repair or self.picture is None:
+                if self.picture is None or not self.picture.scans:
                     raise
-                self.picture.damaged = True
-                self.warnings.append(f"repaired: nothing is read after: {error}")
-                self.position = len(self.data)
+                if self.picture.whole():  # the picture is whole; what follows is trailing data
+                    self.warnings.append(f"EOI is missing; what follows the picture is no part of it: {error}")
+                elif self.repair:
+                    self.picture.damaged = True
+                    self.warnings.append(f"nothing is read after: {error}")
+                else:
+                    raise
+                self.position = begin
                 return False
 
     def _read_segment(self, marker: int, after: int) -> None:
@@ -252,7 +254,9 @@ class _Picture:
         self.scan_bytes: list[int] = []
         self.visits = 0
         self.complete = True
-        self.damaged = False
+        self.within_scan = False
+        self.damaged = False  # and repaired
+        self.usable = True  # can be written even if repaired
 
     @property
     def progressive(self) -> bool:
@@ -262,11 +266,16 @@ class _Picture:
         """Whether every coefficient has been sent in full."""
         return bool((self.sent == 0).all())
 
+    def whole(self) -> bool:
+        """Whether the picture needs no more data."""
+        return self.all_sent() and not self.within_scan
+
     def read_scan(self, parameters: markers.ScanParameters, position: int) -> int:
         """Decode the scan whose data begins at ``position``; return where the data ends."""
         reader = self.reader
-        if not self.progressive and len(self.scans) == 1 and len(self.scans[0].components) == len(self.sent):
-            raise FormatError("a sequential picture that is complete goes on with another scan")
+        if not self.progressive and self.scans and len(self.scans[0].components) == len(self.sent):
+            raise FormatError("another scan after the only one of a sequential picture")
+        self.within_scan = True
         header = self._header(parameters)
         mode = self._mode(header)
         if len(self.scans) == reader.limits.max_scans:
@@ -313,11 +322,16 @@ class _Picture:
             self.mcu_rows_read = min(self.mcu_rows_read, read)
             self._damage(f"truncated: {read} of {self.mcu_rows} MCU rows" + self._of(name))
         if report.bad_codes:
-            self._warn(f"{report.bad_codes} bad Huffman codes in {name}")
+            self._hold(f"{report.bad_codes} invalid Huffman codes in {name}")
+            self.damaged = reader.repair
+        if report.out_of_range:
+            self._hold(f"{report.out_of_range} coefficients in {name} are beyond the range of 8-bit samples")
+            self.usable = False
         if report.overruns:
             self._warn(f"{report.overruns} coefficients beyond their band in {name}")
         if report.left_over or scan.markers >= intervals:
             self._warn(f"data left over in {name}")
+        self.within_scan = False
         return scan.end
 
     def _of(self, name: str) -> str:
@@ -325,6 +339,11 @@ class _Picture:
 
     def _warn(self, message: str) -> None:
         self.reader.warnings.append(message)
+
+    def _hold(self, message: str) -> None:
+        """Note why the file can only be kept as it is; such reasons come first among the warnings."""
+        self.complete = False
+        self.reader.warnings.insert(0, message)
 
     def _damage(self, message: str) -> None:
         """Raise, or note what a repair has left out."""
@@ -369,8 +388,7 @@ class _Picture:
             )
         without_dc = header.ss > 0 and self.sent[header.components[0], 0] < 0
         if without_dc or not (np.maximum(sent, 0) == header.ah).all():
-            self._warn(f"scan {len(self.scans) + 1} does not follow from those before it")
-            self.complete = False
+            self._hold(f"scan {len(self.scans) + 1} does not follow from those before it")
         self.sent[list(header.components), header.ss : header.se + 1] = header.al
         if header.ss == 0:
             return entropy_decode.DC_REFINE if header.ah else entropy_decode.DC_FIRST
@@ -385,8 +403,8 @@ class _Picture:
                     raise FormatError("a component without a quantisation table")
                 self.qtables[index] = table.copy()
             elif table is None or not np.array_equal(table, self.qtables[index]):
-                self._warn("a quantisation table changes between the scans of its component")
-                self.complete = False  # T.81 B.2.4.1 forbids it; decoders differ in what they show
+                # T.81 B.2.4.1 forbids it; decoders differ in what they show
+                self._hold("a quantisation table changes between the scans of its component")
 
     def _tables(
         self, scan: markers.ScanParameters, mode: int
@@ -451,14 +469,12 @@ class _Picture:
                 " further scans and EOI are missing"
             )
         if not self.all_sent():
-            self.complete = False
-            self._warn("some coefficients are never sent in full")
-        if any(not table.all() for table in self.qtables.values()):
-            self.complete = False
-            self._warn("a quantisation table has a step of 0")
+            self._hold("some coefficients are never sent in full")
         if _colorspace(self.frame, self.reader.segments) != self.colorspace:
-            self.complete = False
-            self._warn("a JFIF or Adobe segment after the first scan contradicts the colour space")
+            self._hold("a JFIF or Adobe segment after the first scan contradicts the colour space")
+        if any(not table.all() for table in self.qtables.values()):
+            self._hold("a quantisation table has a step of 0")
+            self.usable = False
         components = []
         for index, component in enumerate(self.frame.components):
             table = self.qtables.get(index)
@@ -476,7 +492,7 @@ class _Picture:
             restart_interval=self.restart_interval,
             scans=self.scans,
             scan_bytes=self.scan_bytes,
-            complete=self.complete or self.damaged,
+            complete=(self.complete or self.damaged) and self.usable,
             eoi=eoi,
             mcu_rows_read=self.mcu_rows_read,
         )
