@@ -1,0 +1,176 @@
+"""The same picture in fewer bytes: read, apply the metadata policy, write, verify."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from PIL.JpegImagePlugin import JpegImageFile
+
+from guetzpy.errors import FormatError, UnsupportedError
+from guetzpy.jpeg.metadata import Policy
+from guetzpy.jpeg.preservation import Carried, carry, settle, splice
+from guetzpy.jpeg.reader import Limits, read
+from guetzpy.jpeg.structure import JpegImage
+from guetzpy.jpeg.writer import write
+
+__all__ = ["Transcoded", "same_coefficients", "same_pixels", "transcode_bytes"]
+
+_EOI = b"\xff\xd9"
+
+
+@dataclass(frozen=True)
+class Transcoded:
+    """A losslessly transcoded file.
+
+    Attributes
+    ----------
+    data : bytes
+        The file, never larger than its source unless that was repaired.
+    status : str
+        "lossless" if the picture data was written anew or metadata went, "kept" if ``data`` is the source.
+    reason : str
+        Why the source, or its picture data, was kept; empty otherwise.
+    removed : list of str
+        Kinds of metadata that the policy took out.
+    warnings : list of str
+        What was tolerated in the source, and what the metadata could not keep.
+    image : JpegImage
+        The source as read.
+    """
+
+    data: bytes
+    status: Literal["lossless", "kept"]
+    reason: str
+    removed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    image: JpegImage | None = field(default=None, repr=False)
+
+
+def transcode_bytes(
+    source: bytes,
+    policy: Policy = Policy(),  # noqa: B008 (frozen)
+    *,
+    script: Literal["auto", "sequential"] = "auto",
+    restart_interval: int = 0,
+    repair: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    threads: int | None = None,
+) -> Transcoded:
+    """Write a JPEG file anew with the same coefficients in fewer bytes.
+
+    The result is decoded by libjpeg-turbo and compared with the source's decode, pixel by pixel; where they
+    differ, or the source cannot be decoded there, the picture data is kept as it is. What the policy strips
+    goes in any case.
+
+    Parameters
+    ----------
+    source : bytes
+        A JPEG file.
+    policy : Policy
+        Metadata that goes; by default nothing.
+    script : "auto" or "sequential"
+        As for :func:`guetzpy.jpeg.writer.write`.
+    restart_interval : int
+        MCUs between restart markers; 0 for none.
+    repair : bool
+        Take what can be decoded of a damaged file.
+    limits : Limits
+        What the source may ask for.
+    threads : int, optional
+        Threads; the bytes do not depend on it.
+
+    Raises
+    ------
+    FormatError, UnsupportedError, LimitError
+        If the source cannot be read.
+    """
+    image, repaired = _read(source, limits, repair)
+    carried = carry(source, image, policy)
+    written, reason = _repacked(source, image, carried, repaired, script, restart_interval, threads)
+    spliced = splice(source, image, carried) if carried.removed else None
+    if spliced is not None and (written is None or len(spliced) < len(written)):
+        reason = reason or "picture data is already optimal"
+        written = spliced
+    if written is None:
+        return Transcoded(source, "kept", reason, image=image, warnings=list(image.warnings))
+    return Transcoded(
+        written, "lossless", reason, carried.removed, [*image.warnings, *carried.warnings], image
+    )
+
+
+def _read(source: bytes, limits: Limits, repair: bool) -> tuple[JpegImage, bool]:
+    """Return the image and whether it is damaged and was repaired."""
+    try:
+        return read(source, limits=limits), False
+    except FormatError:
+        if not repair:
+            raise
+    return read(source, limits=limits, repair=True), True
+
+
+def _repacked(
+    source: bytes,
+    image: JpegImage,
+    carried: Carried,
+    repaired: bool,
+    script: Literal["auto", "sequential"],
+    restart_interval: int,
+    threads: int | None,
+) -> tuple[bytes | None, str]:
+    """Return the file written anew and "", or None and the reason why not."""
+    if not image.complete:
+        return None, image.warnings[0] if image.warnings else "not all coefficients are sent in full"
+    carrier = replace(image, segments=carried.segments, trailing=carried.trailing)
+    try:
+        written = write(carrier, script=script, restart_interval=restart_interval, threads=threads)
+    except UnsupportedError as error:
+        return None, str(error)
+    data = settle(written, carried)
+    if len(data) >= len(source) and not repaired:
+        return None, "already optimal"
+    if not same_coefficients(image, read(data)):
+        return None, "the file written anew does not have the same coefficients"
+    if not repaired:
+        whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
+        same = same_pixels(whole, data)
+        if same is None:
+            return None, "libjpeg-turbo does not decode it"
+        if not same:
+            return None, "libjpeg-turbo would show other pixels"
+    return data, ""
+
+
+def same_coefficients(first: JpegImage, second: JpegImage) -> bool:
+    """Whether two images have the same components, tables and coefficients."""
+    if (first.width, first.height, first.colorspace, len(first.components)) != (
+        second.width,
+        second.height,
+        second.colorspace,
+        len(second.components),
+    ):
+        return False
+    return all(
+        (a.identifier, a.h, a.v) == (b.identifier, b.h, b.v)
+        and np.array_equal(a.qtable, b.qtable)
+        and np.array_equal(a.coefficients, b.coefficients)
+        for a, b in zip(first.components, second.components, strict=True)
+    )
+
+
+def same_pixels(first: bytes, second: bytes) -> bool | None:
+    """Whether libjpeg-turbo (in Pillow) shows the same pixels; None if it does not decode the first."""
+    expected = _pixels(first)
+    return None if expected is None else expected == _pixels(second)
+
+
+def _pixels(data: bytes) -> tuple[str, tuple[int, int], bytes] | None:
+    try:
+        # Not Image.open: its limit on pixels is not ours, and it would take MPF files for something else.
+        with JpegImageFile(io.BytesIO(data)) as picture:
+            picture.load()
+            return picture.mode, picture.size, picture.tobytes()
+    except (OSError, SyntaxError, ValueError, EOFError):
+        return None
