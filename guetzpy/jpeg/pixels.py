@@ -152,7 +152,8 @@ def forward(
         are ``round(coefficient / step)``. Blocks cover the component's own size; what lies
         outside the picture repeats its edge.
     """
-    channels, height, width = _check_planes(planes)
+    planes = _checked(planes)
+    channels, height, width = planes.shape
     h, v = sampling
     if channels == 1 or colorspace == "rgb":
         if (h, v) != (1, 1):
@@ -198,7 +199,8 @@ def pull_back(
     list of ndarray of float32, shape (blocks_y, blocks_x, 64)
         Gradient with respect to each component's dequantised coefficients, natural order.
     """
-    channels, height, width = _check_planes(gradient)
+    gradient = _checked(gradient)
+    channels, height, width = gradient.shape
     h, v = sampling
     if channels == 1 or colorspace == "rgb":
         if (h, v) != (1, 1):
@@ -233,12 +235,11 @@ def _ratio(image: JpegImage, component: Component) -> tuple[int, int]:
     return h, v
 
 
-def _check_planes(planes: npt.NDArray[np.float32]) -> tuple[int, int, int]:
+def _checked(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the planes as kernels take them, copied only if they are laid out otherwise."""
     if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.dtype != np.float32:
         raise ValueError("planes must be float32 of shape (1, height, width) or (3, height, width)")
-    if not planes.flags.c_contiguous or not planes.flags.writeable:
-        raise ValueError("planes must be C-contiguous and writable")
-    return planes.shape[0], planes.shape[1], planes.shape[2]
+    return np.require(planes, requirements=["C", "A", "W"])
 
 
 def _empty_blocks(height: int, width: int, unit_y: int, unit_x: int) -> npt.NDArray[np.float32]:
