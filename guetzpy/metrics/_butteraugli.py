@@ -19,14 +19,13 @@ from guetzpy._elementary import power
 from guetzpy._threads import each
 from guetzpy.metrics._butteraugli_errors import halve_rows, merge_rows, power_sums
 from guetzpy.metrics._butteraugli_scale import (
-    Bands,
+    MARGIN,
     Geometry,
     Memory,
-    Window,
+    Reference,
     compare,
     separate_reference,
     strips,
-    windows,
 )
 
 __all__ = ["ButteraugliComparator"]
@@ -38,6 +37,10 @@ Norm = float | Literal["max"]
 _SMALLEST = 8
 #: Of larger pictures no bands are kept: they are computed again, window by window, for each score.
 _CACHED_SAMPLES = 12_500_000
+#: A distorted picture is worked on in windows, to bound memory.
+_WINDOW_ROWS = 640
+#: Rows whose powers are summed at a time; part of the score's definition to the last digit.
+_SUM_ROWS = 32
 
 
 class _Light:
@@ -81,34 +84,53 @@ def _light_of_picture(picture: Any) -> _Light:
     return _Light(*planes_of(picture))
 
 
-class _Part(NamedTuple):
-    window: Window
-    geometry: Geometry
-    bands: Bands | None
+class _Window(NamedTuple):
+    """Rows ``top`` to ``bottom`` are worked on, those from ``first`` to ``last`` count."""
+
+    top: int
+    bottom: int
+    first: int
+    last: int
+
+
+def _windows(height: int) -> list[_Window]:
+    """Return windows with their margins, which cover a picture from top to bottom."""
+    count = -(-height // _WINDOW_ROWS)
+    size = -(-height // count)
+    size += size % 2  # so that rows pair up for the half size
+    return [
+        _Window(max(0, y - MARGIN), min(height, y + size + MARGIN), y, min(height, y + size))
+        for y in range(0, height, size)
+    ]
 
 
 class _Scale:
-    """The reference at one size."""
+    """The reference at one size, with its bands or without."""
 
-    def __init__(self, light: _Light, threads: int | None, keep: bool) -> None:
-        self.parts = []
-        self._light = light
+    def __init__(self, light: _Light, keep: bool, threads: int | None) -> None:
+        self.light = light
+        self.windows = [(w, Geometry(w.bottom - w.top, light.width)) for w in _windows(light.height)]
         self._threads = threads
-        for window in windows(light.height):
-            geometry = Geometry(window.bottom - window.top, light.width)
-            part = _Part(window, geometry, None)
-            self.parts.append(part._replace(bands=self.bands(part)) if keep else part)
+        self._whole: Reference | None = None
+        if keep:
+            geometry = Geometry(light.height, light.width)
+            self._whole = separate_reference(light.rows(0, light.height, threads), geometry, threads)
 
-    def bands(self, part: _Part) -> Bands:
-        if part.bands is not None:
-            return part.bands
-        linear = self._light.rows(part.window.top, part.window.bottom, self._threads)
-        return separate_reference(linear, part.geometry, self._threads)
+    def compare(self, number: int, linear: Floats, memory: Memory, out: Floats) -> None:
+        """Write a window's rows of the map of errors."""
+        window, geometry = self.windows[number]
+        if self._whole is not None:
+            reference = self._whole.rows(window.top, window.bottom)
+        else:
+            light = self.light.rows(window.top, window.bottom, self._threads)
+            reference = separate_reference(light, geometry, self._threads)
+        rows = window.first - window.top, window.last - window.top
+        compare(reference, linear, geometry, memory, rows, out[window.first : window.last], self._threads)
 
 
-def _halve(linear: Floats, window: Window, height: int, half: Floats, threads: int | None) -> None:
-    first, last = window.first // 2, (window.last + 1) // 2
-    each(lambda rows: halve_rows(linear, *rows, window.top, height, half), strips(first, last), threads)
+def _halve(linear: Floats, window: _Window, height: int, half: Floats, threads: int | None) -> None:
+    work = strips(window.first // 2, (window.last + 1) // 2, half.shape[2])
+    each(lambda rows: halve_rows(linear, *rows, window.top, height, half), work, threads)
 
 
 class ButteraugliComparator:
@@ -158,14 +180,19 @@ class ButteraugliComparator:
         self._lock = threading.Lock()
         light = self._inner(light)
         keep = light.height * light.width <= _CACHED_SAMPLES
-        self._full = _Scale(light, threads, keep)
-        self._half: _Scale | None = None
-        if min(light.height, light.width) >= 2 * _SMALLEST - 1:
-            half = np.empty((3, (light.height + 1) // 2, (light.width + 1) // 2), np.float32)
-            for window in windows(light.height):
+        half = self._half_light(light)
+        if half is not None:
+            for window in _windows(light.height):
                 linear = light.rows(window.top, window.bottom, threads)
                 _halve(linear, window, light.height, half, threads)
-            self._half = _Scale(_Light(half), threads, keep)
+        self._full = _Scale(light, keep, threads)
+        self._half = None if half is None else _Scale(_Light(half), keep, threads)
+
+    @staticmethod
+    def _half_light(light: _Light) -> Floats | None:
+        if min(light.height, light.width) < 2 * _SMALLEST - 1:
+            return None
+        return np.empty((3, (light.height + 1) // 2, (light.width + 1) // 2), np.float32)
 
     def _inner(self, light: _Light) -> _Light:
         if (light.height, light.width) != self._shape:
@@ -181,31 +208,24 @@ class ButteraugliComparator:
         with self._lock:
             memory = self._spare.pop() if self._spare else Memory()
         diffmap = np.empty((light.height, light.width), np.float32)
-        half = None
-        if self._half is not None:
-            half = np.empty((3, (light.height + 1) // 2, (light.width + 1) // 2), np.float32)
-        for part in self._full.parts:
-            linear = light.rows(part.window.top, part.window.bottom, threads)
+        half = self._half_light(light)
+        for number, (window, _) in enumerate(self._full.windows):
+            linear = light.rows(window.top, window.bottom, threads)
             if half is not None:
-                _halve(linear, part.window, light.height, half, threads)
-            self._compare(self._full, part, linear, diffmap, memory)
+                _halve(linear, window, light.height, half, threads)
+            self._full.compare(number, linear, memory, diffmap)
         if half is not None and self._half is not None:
             coarse = np.empty(half.shape[1:], np.float32)
             smaller = _Light(half)
-            for part in self._half.parts:
-                linear = smaller.rows(part.window.top, part.window.bottom, threads)
-                self._compare(self._half, part, linear, coarse, memory)
-            each(lambda rows: merge_rows(coarse, *rows, diffmap), strips(0, light.height), threads)
+            for number, (window, _) in enumerate(self._half.windows):
+                linear = smaller.rows(window.top, window.bottom, threads)
+                self._half.compare(number, linear, memory, coarse)
+            work = strips(0, light.height, light.width)
+            each(lambda rows: merge_rows(coarse, *rows, diffmap), work, threads)
         with self._lock:
             self._spare[:] = [memory]
         top, left = (max(0, (_SMALLEST - side) // 2) for side in self._shape)
         return np.ascontiguousarray(diffmap[top : top + self._shape[0], left : left + self._shape[1]])
-
-    def _compare(self, scale: _Scale, part: _Part, linear: Floats, out: Floats, memory: Memory) -> None:
-        window = part.window
-        rows = window.first - window.top, window.last - window.top
-        target = out[window.first : window.last]
-        compare(scale.bands(part), linear, part.geometry, memory, rows, target, self._threads)
 
     def diffmap(self, distorted: Any) -> Floats:
         """Return the map of errors.
@@ -268,21 +288,21 @@ def score_of_diffmap(diffmap: Floats, norm: Norm = 3, threads: int | None = None
         return _scores(diffmap, threads)[1]
     if isinstance(norm, str) or not 1 <= norm <= 1000:
         raise ValueError(f'norm {norm!r}: expected "max" or a number from 1 on')
-    sums = _power_sums(diffmap, int(norm), threads)
+    sums = _power_sums(diffmap, float(norm), threads)
     return _mean_norm(sums, diffmap.size, norm)
 
 
 def _scores(diffmap: Floats, threads: int | None) -> tuple[float, float]:
-    sums = _power_sums(diffmap, 3, threads)
+    sums = _power_sums(diffmap, 3.0, threads)
     return _mean_norm(sums, diffmap.size, 3.0), sums[3]
 
 
-def _power_sums(diffmap: Floats, exponent: int, threads: int | None) -> list[float]:
-    pieces = list(strips(0, diffmap.shape[0]))
+def _power_sums(diffmap: Floats, p: float, threads: int | None) -> list[float]:
+    pieces = [(y, min(y + _SUM_ROWS, len(diffmap))) for y in range(0, len(diffmap), _SUM_ROWS)]
     sums = np.zeros((len(pieces), 4))
 
     def strip(i: int) -> None:
-        power_sums(diffmap, *pieces[i], exponent, np.empty((3, diffmap.shape[1])), sums[i])
+        power_sums(diffmap, *pieces[i], p, np.empty((3, diffmap.shape[1])), sums[i])
 
     each(strip, range(len(pieces)), threads)
     totals = [0.0, 0.0, 0.0]

@@ -1,10 +1,10 @@
 """Butteraugli's eye: from linear light to opponent colours in four frequency bands.
 
 Facts (structure and constants) from libjxl, ``lib/jxl/butteraugli/butteraugli.cc``:
-``OpsinDynamicsImage``, ``SeparateFrequencies``, ``CombineChannelsForMasking``, ``DiffPrecompute``.
+``OpsinDynamicsImage``, ``SeparateFrequencies``, ``CombineChannelsForMasking``, ``DiffPrecompute``,
+``FuzzyErosion``.
 
-All kernels work on rows ``start`` to ``stop`` of planes, so that strips of one plane can go to
-several threads; every sample's arithmetic has one order, whatever the strips.
+What works on single samples takes flat runs of them, so that a strip of a plane is one loop.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from guetzpy._jit import kernel
-from guetzpy.metrics.blur import blur_row
 
-__all__ = ["erode_rows", "high_rows", "low_rows", "middle_rows", "opsin_rows", "smooth_rows"]
+__all__ = ["erode_rows", "mirrored_rows", "opponent", "split_high", "split_low", "split_middle"]
 
 F = np.float32
 
@@ -26,7 +25,7 @@ SIGMA_MIDDLE = 3.22489901262
 SIGMA_HIGH = 1.56416327805
 SIGMA_ACTIVITY = 2.7
 
-#: The display's white in cd/m2; all that follows is in these units.
+#: The display's white in cd/m2; absorbances are in these units.
 NITS = F(80.0)
 MIX00, MIX01, MIX02 = F(0.29956550340058319), F(0.63373087833825936), F(0.077705617820981968)
 MIX10, MIX11, MIX12 = F(0.22158691104574774), F(0.69391388044116142), F(0.0987313588422)
@@ -51,183 +50,126 @@ ACTIVITY_MUL, ACTIVITY_BIAS = F(6.19424080439), F(6.19424080439 * 12.61050594197
 ACTIVITY_ROOT = np.sqrt(ACTIVITY_BIAS)
 
 _LN2 = F(0.6931471805599453)
-_ONE, _TWO, _HALF, _ZERO = F(1.0), F(2.0), F(0.5), F(0.0)
+_ONE, _TWO, _ZERO = F(1.0), F(2.0), F(0.0)
 _T3, _T5, _T7, _T9 = F(2.0 / 3.0), F(2.0 / 5.0), F(2.0 / 7.0), F(2.0 / 9.0)
+_CHUNK = 1024
 
 
 @kernel("int64(float32[::1])")
-def log_row(values: Any) -> int:
-    """Replace each value, positive and normal, by its natural logarithm; error below 2 units in the last place.
+def log_in_place(values: Any) -> int:
+    """Replace positive normal values by their natural logarithms; error below 2 units in the last place.
 
     ``ln(2^e m) = e ln 2 + 2 artanh((m - 1) / (m + 1))`` with m from sqrt(1/2) to sqrt(2): the first
-    term that is left out of the series is below 2 * 0.1716^11 / 11 = 7e-10.
+    term left out of the series is below 2 * 0.1716^11 / 11 = 7e-10.
     """
     bits = values.view(np.int32)
-    for x in range(values.shape[0]):
-        b = np.int32(bits[x])
-        e = np.int32(np.int32(b - np.int32(0x3F3504F3)) >> np.int32(23))
-        bits[x] = np.int32(b - np.int32(e << np.int32(23)))
-        exponent = F(e)
-        m = values[x]
+    for i in range(values.shape[0]):
+        word = np.int32(bits[i])
+        exponent = np.int32(np.int32(word - np.int32(0x3F3504F3)) >> np.int32(23))  # sqrt(1/2)
+        bits[i] = np.int32(word - np.int32(exponent << np.int32(23)))
+        m = values[i]
         t = (m - _ONE) / (m + _ONE)
         s = t * t
-        values[x] = exponent * _LN2 + t * (_TWO + s * (_T3 + s * (_T5 + s * (_T7 + s * _T9))))
+        values[i] = F(exponent) * _LN2 + t * (_TWO + s * (_T3 + s * (_T5 + s * (_T7 + s * _T9))))
     return 0
 
 
-@kernel(
-    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
-)
-def _five(centre: Any, a: Any, b: Any, c: Any, d: Any, taps: Any, out: Any) -> int:
-    k0, k1, k2 = taps[0], taps[1], taps[2]
-    for x in range(out.shape[0]):
-        out[x] = k0 * centre[x] + k1 * (a[x] + b[x]) + k2 * (c[x] + d[x])
-    return 0
-
-
-@kernel("int64(float32[:, ::1], int64, float32[::1], float32[::1], float32[::1])")
-def mirrored_row(plane: Any, y: int, taps: Any, line: Any, out: Any) -> int:
-    """Write row ``y`` of a plane blurred with five taps, mirrored at the edges (the edge sample twice)."""
-    height, width = plane.shape
-    row = line[2 : 2 + width]
-    a = plane[y - 1] if y >= 1 else plane[0]
-    b = plane[y + 1] if y + 1 < height else plane[height - 1]
-    c = plane[y - 2] if y >= 2 else plane[1 - y]
-    d = plane[y + 2] if y + 2 < height else plane[2 * height - 3 - y]
-    _five(plane[y], a, b, c, d, taps, row)
-    line[1] = line[2]
-    line[0] = line[3]
-    line[width + 2] = line[width + 1]
-    line[width + 3] = line[width]
-    _five(row, line[1 : 1 + width], line[3 : 3 + width], line[:width], line[4 : 4 + width], taps, out)
-    return 0
-
-
-@kernel("int64(float32[:, ::1], float32[:, ::1])")
-def _sensitivity_row(light: Any, gain: Any) -> int:
-    """Absorbances of three rows of blurred light (in place), and the eye's gain for them."""
-    width = light.shape[1]
-    r, g, b = light[0], light[1], light[2]
-    p, q, s = gain[0], gain[1], gain[2]
-    for x in range(width):
-        u = NITS * r[x]
-        v = NITS * g[x]
-        w = NITS * b[x]
-        m0 = MIX00 * u + MIX01 * v + MIX02 * w + BIAS01
-        m1 = MIX10 * u + MIX11 * v + MIX12 * w + BIAS01
-        m2 = MIX20 * u + MIX21 * v + MIX22 * w + BIAS2
-        # Written so that NaN stays: the score then is NaN too, and the caller is told.
-        m0 = BIAS01 if m0 < BIAS01 else m0
-        m1 = BIAS01 if m1 < BIAS01 else m1
-        m2 = BIAS2 if m2 < BIAS2 else m2
-        r[x] = m0
-        g[x] = m1
-        b[x] = m2
-        p[x] = m0 + GAMMA_BIAS
-        q[x] = m1 + GAMMA_BIAS
-        s[x] = m2 + GAMMA_BIAS
-    for c in range(3):
-        absorbed = light[c]
-        curve = gain[c]
-        log_row(curve)
-        for x in range(width):
-            # At least 1e-4: the curve is positive from the bias on, and falls below only past 1e7 nits.
-            value = (GAMMA_MUL * curve[x] + GAMMA_ADD) / absorbed[x]
-            curve[x] = MIN_SENSITIVITY if value < MIN_SENSITIVITY else value
-    return 0
-
-
-@kernel(
-    "int64(float32[::1], float32[::1], float32[::1], float32[:, ::1], float32[::1], float32[::1], float32[::1])"
-)
-def _opponent_row(r: Any, g: Any, b: Any, gain: Any, out_x: Any, out_y: Any, out_b: Any) -> int:
-    p, q, s = gain[0], gain[1], gain[2]
-    for x in range(out_x.shape[0]):
-        u = NITS * r[x]
-        v = NITS * g[x]
-        w = NITS * b[x]
-        m0 = (MIX00 * u + MIX01 * v + MIX02 * w + BIAS01) * p[x]
-        m1 = (MIX10 * u + MIX11 * v + MIX12 * w + BIAS01) * q[x]
-        m2 = (MIX20 * u + MIX21 * v + MIX22 * w + BIAS2) * s[x]
-        m0 = BIAS01 if m0 < BIAS01 else m0
-        m1 = BIAS01 if m1 < BIAS01 else m1
-        m2 = BIAS2 if m2 < BIAS2 else m2
-        out_x[x] = m0 - m1
-        out_y[x] = m0 + m1
-        out_b[x] = m2
-    return 0
-
-
-@kernel(
-    "int64(float32[:, :, ::1], int64, int64, float32[::1], float32[:, ::1], float32[:, ::1], float32[:, :, ::1])"
-)
-def opsin_rows(linear: Any, start: int, stop: int, taps: Any, line: Any, scratch: Any, out: Any) -> int:
-    """Linear sRGB to opponent colours X, Y, B.
+@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1], float32[:, ::1])")
+def mirrored_rows(plane: Any, start: int, stop: int, taps: Any, line: Any, out: Any) -> int:
+    """Blur rows with five taps, the plane mirrored at its edges (the edge sample comes twice).
 
     Parameters
     ----------
-    linear : float32 (3, H, W)
-        1.0 = white.
+    plane : float32 (H, W), both at least 2
     start, stop : int64
     taps : float32 (3,)
-        Of the blur that adapts the eye.
-    line : float32 (1, W + 4)
-    scratch : float32 (6, W)
-    out : float32 (3, H, W)
+        From the centre outwards.
+    line : float32 (W + 4,)
+    out : float32 (stop - start, W)
     """
-    light, gain = scratch[:3], scratch[3:]
+    height, width = plane.shape
+    k0, k1, k2 = taps[0], taps[1], taps[2]
     for y in range(start, stop):
+        centre, target = plane[y], out[y - start]
+        a, b = plane[max(y - 1, 0)], plane[min(y + 1, height - 1)]
+        c = plane[y - 2] if y >= 2 else plane[1 - y]
+        d = plane[y + 2] if y + 2 < height else plane[2 * height - 3 - y]
+        for x in range(width):
+            line[x + 2] = k0 * centre[x] + k1 * (a[x] + b[x]) + k2 * (c[x] + d[x])
+        line[1], line[0] = line[2], line[3]
+        line[width + 2], line[width + 3] = line[width + 1], line[width]
+        for x in range(width):
+            target[x] = k0 * line[x + 2] + k1 * (line[x + 1] + line[x + 3]) + k2 * (line[x] + line[x + 4])
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1])")
+def sensitivity(p: Any, q: Any, s: Any, curve: Any) -> int:
+    """Turn blurred linear light, in place, into the gain of the eye that has adapted to it."""
+    count = p.shape[0]
+    for start in range(0, count, _CHUNK):
+        stop = min(start + _CHUNK, count)
+        u, v, w, log = p[start:stop], q[start:stop], s[start:stop], curve[: stop - start]
+        for i in range(log.shape[0]):
+            r = NITS * u[i]
+            g = NITS * v[i]
+            b = NITS * w[i]
+            m0 = MIX00 * r + MIX01 * g + MIX02 * b + BIAS01
+            m1 = MIX10 * r + MIX11 * g + MIX12 * b + BIAS01
+            m2 = MIX20 * r + MIX21 * g + MIX22 * b + BIAS2
+            # Written so that NaN stays NaN: the score then is NaN too, and the caller is told.
+            u[i] = BIAS01 if m0 < BIAS01 else m0
+            v[i] = BIAS01 if m1 < BIAS01 else m1
+            w[i] = BIAS2 if m2 < BIAS2 else m2
         for c in range(3):
-            mirrored_row(linear[c], y, taps, line[0], light[c])
-        _sensitivity_row(light, gain)
-        _opponent_row(linear[0, y], linear[1, y], linear[2, y], gain, out[0, y], out[1, y], out[2, y])
+            absorbed = u if c == 0 else (v if c == 1 else w)
+            for i in range(log.shape[0]):
+                log[i] = absorbed[i] + GAMMA_BIAS
+            log_in_place(log)
+            for i in range(log.shape[0]):
+                gain = (GAMMA_MUL * log[i] + GAMMA_ADD) / absorbed[i]
+                absorbed[i] = MIN_SENSITIVITY if gain < MIN_SENSITIVITY else gain
     return 0
 
 
 @kernel(
-    "int64(float32[:, :, ::1], int64, int64, float32[::1], float32[::1], float32[::1],"
-    " float32[:, ::1], float32[:, :, ::1], float32[:, :, ::1], int64)"
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1])"
 )
-def low_rows(
-    xyb: Any,
-    start: int,
-    stop: int,
-    taps: Any,
-    gain_y: Any,
-    gain_x: Any,
-    scratch: Any,
-    rest: Any,
-    low: Any,
-    origin: int,
-) -> int:
-    """Split off the low band.
+def opponent(r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, out_x: Any, out_y: Any, out_b: Any) -> int:
+    """Linear sRGB (``r``, ``g``, ``b``) and the eye's gains to opponent colours X, Y, B."""
+    for i in range(r.shape[0]):
+        u = NITS * r[i]
+        v = NITS * g[i]
+        w = NITS * b[i]
+        m0 = (MIX00 * u + MIX01 * v + MIX02 * w + BIAS01) * p[i]
+        m1 = (MIX10 * u + MIX11 * v + MIX12 * w + BIAS01) * q[i]
+        m2 = (MIX20 * u + MIX21 * v + MIX22 * w + BIAS2) * s[i]
+        m0 = BIAS01 if m0 < BIAS01 else m0
+        m1 = BIAS01 if m1 < BIAS01 else m1
+        m2 = BIAS2 if m2 < BIAS2 else m2
+        out_x[i] = m0 - m1
+        out_y[i] = m0 + m1
+        out_b[i] = m2
+    return 0
 
-    Parameters
-    ----------
-    xyb : float32 (3, H, W)
-    start, stop : int64
-    taps, gain_y, gain_x : float32
-        Of the blur.
-    scratch : float32 (2, W + 2 radius + 4)
-        The first row holds zeros.
-    rest : float32 (3, H, W)
-        What the low band leaves, for :func:`middle_rows`.
-    low : float32 (3, n, W)
-        The low band in units of its error terms; row y goes to row ``y - origin``.
-    origin : int64
-    """
-    for y in range(start, stop):
-        for c in range(3):
-            out = low[c, y - origin]
-            blur_row(xyb[c], y, taps, gain_y, gain_x, scratch[0], scratch[1], out)
-            source, target = xyb[c, y], rest[c, y]
-            for x in range(out.shape[0]):
-                target[x] = source[x] - out[x]
-        lx, ly, lb = low[0, y - origin], low[1, y - origin], low[2, y - origin]
-        for x in range(lx.shape[0]):
-            lb[x] = (lb[x] + LOW_Y_TO_B * ly[x]) * LOW_B
-            lx[x] *= LOW_X
-            ly[x] *= LOW_Y
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1])"
+)
+def split_low(x: Any, y: Any, b: Any, lx: Any, ly: Any, lb: Any, rx: Any, ry: Any, rb: Any) -> int:
+    """What the low band (``lx`` ...) leaves of the colours goes to ``rx`` ...; it then gets its errors' units."""
+    for i in range(x.shape[0]):
+        low_x = lx[i]
+        low_y = ly[i]
+        low_b = lb[i]
+        rx[i] = x[i] - low_x
+        ry[i] = y[i] - low_y
+        rb[i] = b[i] - low_b
+        lx[i] = low_x * LOW_X
+        ly[i] = low_y * LOW_Y
+        lb[i] = (low_b + LOW_Y_TO_B * low_y) * LOW_B
     return 0
 
 
@@ -240,126 +182,92 @@ def _remove(v: Any, w: Any) -> Any:
 
 
 @kernel("float32(float32, float32)")
-def _amplify(v: Any, w: Any) -> Any:
-    """Make the range around zero more important: twice it."""
-    clipped = w if v > w else v
-    clipped = -w if clipped < -w else clipped
-    return v + clipped
-
-
-@kernel("float32(float32, float32)")
-def _soften(v: Any, limit: Any) -> Any:
-    """Grow more slowly beyond a limit."""
+def _clip(v: Any, limit: Any) -> Any:
     clipped = limit if v > limit else v
-    clipped = -limit if clipped < -limit else clipped
-    return clipped + (v - clipped) * CLAMP_SLOPE
+    return -limit if clipped < -limit else clipped
 
 
-@kernel(
-    "int64(float32[:, :, ::1], int64, int64, float32[::1], float32[::1], float32[::1],"
-    " float32[:, ::1], float32[:, :, ::1], float32[:, :, ::1])"
-)
-def middle_rows(
-    rest: Any,
-    start: int,
-    stop: int,
-    taps: Any,
-    gain_y: Any,
-    gain_x: Any,
-    scratch: Any,
-    middle: Any,
-    rest_high: Any,
-) -> int:
-    """Split off the middle band (X, Y, B), as :func:`low_rows` does; ``rest_high`` (2, H, W) is what it leaves."""
-    for y in range(start, stop):
-        for c in range(3):
-            blur_row(rest[c], y, taps, gain_y, gain_x, scratch[0], scratch[1], middle[c, y])
-        rx, ry, mx, my = rest[0, y], rest[1, y], middle[0, y], middle[1, y]
-        hx, hy = rest_high[0, y], rest_high[1, y]
-        for x in range(mx.shape[0]):
-            luma = ry[x] - my[x]
-            # Red-green detail is less visible where luma changes too.
-            factor = SUPPRESS / (luma * luma + SUPPRESS) * (_ONE - SUPPRESS_REST) + SUPPRESS_REST
-            hx[x] = (rx[x] - mx[x]) * factor
-            hy[x] = luma
-            mx[x] = _remove(mx[x], REMOVE_MIDDLE)
-            my[x] = _amplify(my[x], ADD_MIDDLE)
+@kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])")
+def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
+    """What the middle band (``mx``, ``my``) leaves goes to ``hx``, ``hy``; its range around zero is bent."""
+    for i in range(rx.shape[0]):
+        luma = ry[i] - my[i]
+        # Red-green detail is less visible where luma changes too.
+        factor = SUPPRESS / (luma * luma + SUPPRESS) * (_ONE - SUPPRESS_REST) + SUPPRESS_REST
+        hx[i] = (rx[i] - mx[i]) * factor
+        hy[i] = luma
+        mx[i] = _remove(mx[i], REMOVE_MIDDLE)
+        my[i] = my[i] + _clip(my[i], ADD_MIDDLE)
     return 0
 
 
 @kernel(
-    "int64(float32[:, :, ::1], int64, int64, float32[::1], float32[::1], float32[::1],"
-    " float32[:, ::1], float32[:, :, ::1], float32[:, :, ::1], float32[:, ::1])"
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
 )
-def high_rows(
-    rest: Any,
-    start: int,
-    stop: int,
-    taps: Any,
-    gain_y: Any,
-    gain_x: Any,
-    scratch: Any,
-    high: Any,
-    ultra: Any,
-    activity: Any,
-) -> int:
-    """Split into the high and the ultra-high band (X, Y each), and measure the activity that masks errors."""
-    for y in range(start, stop):
-        for c in range(2):
-            blur_row(rest[c], y, taps, gain_y, gain_x, scratch[0], scratch[1], high[c, y])
-        rx, ry = rest[0, y], rest[1, y]
-        hx, hy, ux, uy = high[0, y], high[1, y], ultra[0, y], ultra[1, y]
-        for x in range(hx.shape[0]):
-            smooth = hx[x]
-            hx[x] = _remove(smooth, REMOVE_HIGH)
-            ux[x] = _remove(rx[x] - smooth, REMOVE_ULTRA)
-            smooth = _soften(hy[x], CLAMP_HIGH)
-            uy[x] = MUL_ULTRA * _soften(ry[x] - smooth, CLAMP_ULTRA)
-            hy[x] = _amplify(MUL_HIGH * smooth, ADD_HIGH)
-        out = activity[y]
-        for x in range(hx.shape[0]):
-            dx = ACTIVITY_X * (ux[x] + hx[x])
-            dy = ACTIVITY_Y * (uy[x] + hy[x])
-            magnitude = np.sqrt(dx * dx + dy * dy)
-            out[x] = np.sqrt(ACTIVITY_MUL * magnitude + ACTIVITY_BIAS) - ACTIVITY_ROOT
+def split_high(rx: Any, ry: Any, hx: Any, hy: Any, ux: Any, uy: Any, activity: Any) -> int:
+    """Split into the high (``hx``, ``hy``) and ultra-high bands, and measure the activity that masks errors."""
+    for i in range(rx.shape[0]):
+        smooth = hx[i]
+        x_high = _remove(smooth, REMOVE_HIGH)
+        x_ultra = _remove(rx[i] - smooth, REMOVE_ULTRA)
+        smooth = hy[i]
+        clipped = _clip(smooth, CLAMP_HIGH)
+        smooth = clipped + (smooth - clipped) * CLAMP_SLOPE
+        ultra = ry[i] - smooth
+        clipped = _clip(ultra, CLAMP_ULTRA)
+        y_ultra = MUL_ULTRA * (clipped + (ultra - clipped) * CLAMP_SLOPE)
+        smooth = MUL_HIGH * smooth
+        y_high = smooth + _clip(smooth, ADD_HIGH)
+        hx[i] = x_high
+        hy[i] = y_high
+        ux[i] = x_ultra
+        uy[i] = y_ultra
+        dx = ACTIVITY_X * (x_ultra + x_high)
+        dy = ACTIVITY_Y * (y_ultra + y_high)
+        activity[i] = np.sqrt(ACTIVITY_MUL * np.sqrt(dx * dx + dy * dy) + ACTIVITY_BIAS) - ACTIVITY_ROOT
     return 0
 
 
-@kernel(
-    "int64(float32[:, ::1], int64, int64, float32[::1], float32[::1], float32[::1], float32[:, ::1], float32[:, ::1])"
-)
-def smooth_rows(
-    plane: Any, start: int, stop: int, taps: Any, gain_y: Any, gain_x: Any, scratch: Any, out: Any
-) -> int:
-    """Blur rows of one plane."""
-    for y in range(start, stop):
-        blur_row(plane, y, taps, gain_y, gain_x, scratch[0], scratch[1], out[y])
-    return 0
+@kernel("int64(float32[:, ::1], int64, int64, float32[:, ::1], float32[:, ::1])")
+def erode_rows(plane: Any, start: int, stop: int, scratch: Any, out: Any) -> int:
+    """Mix the three smallest of each sample, its neighbours at distance 3, and twice the sample.
 
-
-@kernel("int64(float32[:, ::1], int64, int64, float32[:, ::1])")
-def erode_rows(plane: Any, start: int, stop: int, out: Any) -> int:
-    """Mix the three smallest of a sample and its neighbours at distance 3; twice the sample bounds them."""
+    Parameters
+    ----------
+    plane : float32 (H, W)
+        Not negative.
+    start, stop : int64
+    scratch : float32 (3, W)
+    out : float32 (stop - start, W)
+    """
     height, width = plane.shape
     for y in range(start, stop):
         for x in range(width):
-            least = plane[y, x]
-            second = _TWO * least
-            third = second
-            for j in range(max(y - 3, y % 3), min(y + 4, height), 3):
-                for i in range(max(x - 3, x % 3), min(x + 4, width), 3):
-                    if i == x and j == y:
-                        continue
-                    v = plane[j, i]
-                    if v < third:
-                        if v < second:
-                            third = second
-                            if v < least:
-                                second = least
-                                least = v
-                            else:
-                                second = v
-                        else:
-                            third = v
-            out[y, x] = F(0.45) * least + F(0.3) * second + F(0.25) * third
+            scratch[0, x] = plane[y, x]
+            scratch[1, x] = _TWO * plane[y, x]
+            scratch[2, x] = _TWO * plane[y, x]
+        for j in range(max(y - 3, y % 3), min(y + 4, height), 3):
+            for dx in range(-3, 4, 3):
+                count = width - abs(dx)
+                if count <= 0 or (dx == 0 and j == y):
+                    continue
+                neighbour = plane[j, max(dx, 0) : max(dx, 0) + count]
+                here = max(-dx, 0)
+                least, second, third = (
+                    scratch[0, here : here + count],
+                    scratch[1, here : here + count],
+                    scratch[2, here : here + count],
+                )
+                for x in range(count):
+                    v = neighbour[x]
+                    a = least[x]
+                    b = second[x]
+                    c = third[x]
+                    least[x] = v if v < a else a
+                    v = a if v < a else v
+                    second[x] = v if v < b else b
+                    v = b if v < b else v
+                    third[x] = v if v < c else c
+        for x in range(width):
+            out[y - start, x] = F(0.45) * scratch[0, x] + F(0.3) * scratch[1, x] + F(0.25) * scratch[2, x]
     return 0

@@ -1,14 +1,13 @@
-"""Butteraugli at one scale: a window of a picture through all stages, shared between threads.
+"""Butteraugli at one scale: planes through all stages, in strips that threads share.
 
-A window is a picture of its own with a margin of rows around those that count; what its inner
-edges do to the margin does not reach them. Each stage works on strips of 32 rows, and
-each waits for the one before, because the blurs look across strips.
+Each stage waits for the one before, because the blurs look across strips. A strip's height follows
+from the width alone, and no sample's value depends on it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,175 +21,227 @@ from guetzpy.metrics._butteraugli_bands import (
     SIGMA_MIDDLE,
     SIGMA_OPSIN,
     erode_rows,
-    high_rows,
-    low_rows,
-    middle_rows,
-    opsin_rows,
-    smooth_rows,
+    mirrored_rows,
+    opponent,
+    sensitivity,
+    split_high,
+    split_low,
+    split_middle,
 )
-from guetzpy.metrics._butteraugli_errors import dc_rows, error_rows
-from guetzpy.metrics._butteraugli_malta import HIGH_LINES, MIDDLE_LINES, REACH, ULTRA_LINES
-from guetzpy.metrics.blur import edge_gain, half_kernel
+from guetzpy.metrics._butteraugli_errors import ac_errors, dc_errors, mask_errors
+from guetzpy.metrics._butteraugli_malta import (
+    HIGH_LINES,
+    MIDDLE_LINES,
+    REACH,
+    ULTRA_LINES,
+    difference_rows,
+    full_lines,
+    sparse_lines,
+)
+from guetzpy.metrics.blur import blur_rows, edge_gain, half_kernel, scratch_rows
 
-__all__ = ["MARGIN", "Bands", "Geometry", "Memory", "Window", "compare", "separate_reference", "windows"]
+__all__ = ["MARGIN", "Blur", "Geometry", "Memory", "Reference", "compare", "separate_reference", "strips"]
 
 Floats = npt.NDArray[np.float32]
 
 #: Reach of the blurs in sequence: 2 (opsin) + 16 (low) + 7 (middle) + 3 (high) + 6 (activity).
 MARGIN = 34
-_WINDOW = 640
-_STRIP = 32
+#: Samples in a strip: the planes that a stage touches fit in a processor's second cache.
+_STRIP_SAMPLES = 1 << 16
+_CHUNK = 1024
 
-_OPSIN = half_kernel(SIGMA_OPSIN)
-_LOW = half_kernel(SIGMA_LOW)
-_MIDDLE = half_kernel(SIGMA_MIDDLE)
-_HIGH = half_kernel(SIGMA_HIGH)
-_ACTIVITY = half_kernel(SIGMA_ACTIVITY)
-_TABLES = np.stack([MIDDLE_LINES, HIGH_LINES, ULTRA_LINES])
-#: Room beside a row for the widest blur: 16 + 2 samples on each side.
-_PAD = 2 * (len(_LOW) - 1 + 2)
+OPSIN_TAPS = half_kernel(SIGMA_OPSIN)
 
 
-class Window(NamedTuple):
-    """Rows ``top`` to ``bottom`` are worked on, those from ``first`` to ``last`` count."""
-
-    top: int
-    bottom: int
-    first: int
-    last: int
-
-
-def windows(height: int, margin: int = MARGIN) -> list[Window]:
-    """Return windows of at most 640 rows, and their margins, that cover a picture from top to bottom."""
-    count = -(-height // _WINDOW)
-    size = -(-height // count)
-    size += size % 2  # so that rows pair up for the half size
-    return [
-        Window(max(0, y - margin), min(height, y + size + margin), y, min(height, y + size))
-        for y in range(0, height, size)
-    ]
-
-
-def strips(first: int, last: int) -> Iterator[tuple[int, int]]:
+def strips(first: int, last: int, width: int) -> list[tuple[int, int]]:
     """Return the strips of rows that threads take."""
-    return ((y, min(y + _STRIP, last)) for y in range(first, last, _STRIP))
+    rows = max(8, _STRIP_SAMPLES // width)
+    return [(y, min(y + rows, last)) for y in range(first, last, rows)]
+
+
+class Blur:
+    """One of the renormalised blurs, for planes of one size."""
+
+    def __init__(self, sigma: float, height: int, width: int) -> None:
+        self.taps = half_kernel(sigma)
+        self.gain_y = edge_gain(height, self.taps)
+        self.gain_x = edge_gain(width, self.taps)
+
+    def rows(self, plane: Floats, start: int, stop: int, out: Floats) -> None:
+        """Blur rows ``start`` to ``stop`` of a plane into ``out`` (stop - start, W)."""
+        scratch = scratch_rows(plane.shape[1], self.taps)
+        blur_rows(plane, start, stop, self.taps, self.gain_y, self.gain_x, scratch, out)
 
 
 class Geometry:
-    """Size of a window's planes and the edge gains of the four renormalised blurs for it."""
+    """Size of planes, and the blurs for it."""
 
     def __init__(self, height: int, width: int) -> None:
-        self.height = height
-        self.width = width
-        self.low = _LOW, edge_gain(height, _LOW), edge_gain(width, _LOW)
-        self.middle = _MIDDLE, edge_gain(height, _MIDDLE), edge_gain(width, _MIDDLE)
-        self.high = _HIGH, edge_gain(height, _HIGH), edge_gain(width, _HIGH)
-        self.activity = _ACTIVITY, edge_gain(height, _ACTIVITY), edge_gain(width, _ACTIVITY)
-
-    def scratch(self) -> Floats:
-        """Return rows for a blur: zeros, and a padded line."""
-        rows = np.empty((2, self.width + _PAD), np.float32)
-        rows[0] = 0.0
-        return rows
-
-
-class Bands(NamedTuple):
-    """A reference's bands and mask; planes of one window."""
-
-    low: Floats
-    middle: Floats
-    high: Floats
-    ultra: Floats
-    activity: Floats
-    erosion: Floats
+        self.height, self.width = height, width
+        self.low = Blur(SIGMA_LOW, height, width)
+        self.middle = Blur(SIGMA_MIDDLE, height, width)
+        self.high = Blur(SIGMA_HIGH, height, width)
+        self.activity = Blur(SIGMA_ACTIVITY, height, width)
 
 
 class Memory:
-    """A stack of planes in one block that is used again: fresh pages cost as much as the arithmetic."""
+    """Planes of one size in a block that is used again: fresh pages cost as much as the arithmetic."""
 
     def __init__(self) -> None:
         self._block = np.empty(0, np.float32)
-        self._used = 0
 
-    def reserve(self, size: int) -> None:
-        """Forget all planes and make room for ``size`` samples."""
-        self._used = 0
+    def planes(self, count: int, height: int, width: int) -> list[Floats]:
+        """Return planes that are not initialised; those given out before are taken back."""
+        size = count * height * width
         if self._block.size < size:
-            self._block = np.empty(0, np.float32)  # let go of the old one first
+            self._block = np.empty(0, np.float32)  # let go of the old block first
             self._block = np.empty(size, np.float32)
-
-    def planes(self, *shape: int) -> Floats:
-        """Return planes that are not initialised."""
-        size = math.prod(shape)
-        block = self._block[self._used : self._used + size]
-        self._used += size
-        return block.reshape(shape)
+        return list(self._block[:size].reshape(count, height, width))
 
 
-def _opsin(linear: Floats, geometry: Geometry, xyb: Floats, threads: int | None) -> None:
+class Reference(NamedTuple):
+    """A reference's bands (X, Y, B as far as they go), its blurred activity and the mask that it makes."""
+
+    low: Sequence[Floats]
+    middle: Sequence[Floats]
+    high: Sequence[Floats]
+    ultra: Sequence[Floats]
+    activity: Floats
+    erosion: Floats
+
+    def rows(self, top: int, bottom: int) -> Reference:
+        """Return the rows from ``top`` to ``bottom``."""
+        bands = [[plane[top:bottom] for plane in band] for band in self[:4]]
+        return Reference(*bands, self.activity[top:bottom], self.erosion[top:bottom])
+
+
+def flat(planes: Sequence[Floats], start: int, stop: int) -> list[Floats]:
+    """Return rows ``start`` to ``stop`` of each plane as one run of samples."""
+    return [plane[start:stop].reshape(-1) for plane in planes]
+
+
+def opsin_strip(linear: Sequence[Floats], start: int, stop: int, xyb: Sequence[Floats]) -> None:
+    """Linear light to opponent colours, rows ``start`` to ``stop``."""
+    width = linear[0].shape[1]
+    gains = np.empty((3, stop - start, width), np.float32)
+    line = np.empty(width + 4, np.float32)
+    for plane, out in zip(linear, gains, strict=True):
+        mirrored_rows(plane, start, stop, OPSIN_TAPS, line, out)
+    eye = gains.reshape(3, -1)
+    sensitivity(*eye, np.empty(_CHUNK, np.float32))
+    opponent(*flat(linear, start, stop), *eye, *flat(xyb, start, stop))
+
+
+def _opsin(linear: Floats, geometry: Geometry, xyb: Sequence[Floats], threads: int | None) -> None:
+    work = strips(0, geometry.height, geometry.width)
+    each(lambda rows: opsin_strip(linear, *rows, xyb), work, threads)
+
+
+def low_strip(
+    xyb: Sequence[Floats],
+    geometry: Geometry,
+    start: int,
+    stop: int,
+    low: Sequence[Floats],
+    rest: Sequence[Floats],
+) -> None:
+    """Split off rows of the low band; ``low`` holds just these rows, ``rest`` all."""
+    for plane, out in zip(xyb, low, strict=True):
+        geometry.low.rows(plane, start, stop, out)
+    split_low(*flat(xyb, start, stop), *flat(low, 0, stop - start), *flat(rest, start, stop))
+
+
+def _middle(
+    rest: Sequence[Floats],
+    geometry: Geometry,
+    middle: Sequence[Floats],
+    rest_high: Sequence[Floats],
+    threads: int | None,
+) -> None:
     def strip(rows: tuple[int, int]) -> None:
-        line = np.empty((1, geometry.width + _PAD), np.float32)
-        scratch = np.empty((6, geometry.width), np.float32)
-        opsin_rows(linear, *rows, _OPSIN, line, scratch, xyb)
+        start, stop = rows
+        for plane, out in zip(rest, middle, strict=True):
+            geometry.middle.rows(plane, start, stop, out[start:stop])
+        split_middle(*flat(rest[:2], *rows), *flat(middle[:2], *rows), *flat(rest_high, *rows))
 
-    each(strip, strips(0, geometry.height), threads)
-
-
-def _middle(rest: Floats, geometry: Geometry, middle: Floats, rest_high: Floats, threads: int | None) -> None:
-    each(
-        lambda rows: middle_rows(rest, *rows, *geometry.middle, geometry.scratch(), middle, rest_high),
-        strips(0, geometry.height),
-        threads,
-    )
+    each(strip, strips(0, geometry.height, geometry.width), threads)
 
 
 def _high(
-    rest: Floats, geometry: Geometry, high: Floats, ultra: Floats, activity: Floats, threads: int | None
+    rest: Sequence[Floats],
+    geometry: Geometry,
+    high: Sequence[Floats],
+    ultra: Sequence[Floats],
+    activity: Floats,
+    threads: int | None,
 ) -> None:
-    each(
-        lambda rows: high_rows(rest, *rows, *geometry.high, geometry.scratch(), high, ultra, activity),
-        strips(0, geometry.height),
-        threads,
-    )
+    def strip(rows: tuple[int, int]) -> None:
+        start, stop = rows
+        for plane, out in zip(rest, high, strict=True):
+            geometry.high.rows(plane, start, stop, out[start:stop])
+        split_high(*flat(rest, *rows), *flat(high, *rows), *flat(ultra, *rows), *flat([activity], *rows))
+
+    each(strip, strips(0, geometry.height, geometry.width), threads)
 
 
-def separate_reference(linear: Floats, geometry: Geometry, threads: int | None) -> Bands:
+def separate_reference(linear: Floats, geometry: Geometry, threads: int | None) -> Reference:
     """Return the bands and the mask of a reference.
 
     Parameters
     ----------
     linear : ndarray of float32, shape (3, H, W)
-        Linear sRGB of a window, 1.0 = white.
+        Linear sRGB, 1.0 = white.
     geometry : Geometry
+        Of the planes.
     threads : int or None
     """
     height, width = geometry.height, geometry.width
-    xyb = np.empty((3, height, width), np.float32)
-    rest, low = np.empty_like(xyb), np.empty_like(xyb)
-    ultra, rest_high = np.empty_like(xyb[:2]), np.empty_like(xyb[:2])
+    xyb, rest, low = (list(np.empty((3, height, width), np.float32)) for _ in range(3))
+    rest_high, ultra = (list(np.empty((2, height, width), np.float32)) for _ in range(2))
+    work = strips(0, height, width)
     _opsin(linear, geometry, xyb, threads)
     each(
-        lambda rows: low_rows(xyb, *rows, *geometry.low, geometry.scratch(), rest, low, 0),
-        strips(0, height),
+        lambda rows: low_strip(xyb, geometry, *rows, [plane[rows[0] : rows[1]] for plane in low], rest),
+        work,
         threads,
     )
-    middle = xyb  # not needed any more
+    middle = xyb  # which is not needed any more
     _middle(rest, geometry, middle, rest_high, threads)
     high, sharp = rest[:2], rest[2]
     _high(rest_high, geometry, high, ultra, sharp, threads)
     activity = np.empty((height, width), np.float32)
+    each(lambda rows: geometry.activity.rows(sharp, *rows, activity[rows[0] : rows[1]]), work, threads)
+    erosion = sharp
     each(
-        lambda rows: smooth_rows(sharp, *rows, *geometry.activity, geometry.scratch(), activity),
-        strips(0, height),
+        lambda rows: erode_rows(
+            activity, *rows, np.empty((3, width), np.float32), erosion[rows[0] : rows[1]]
+        ),
+        work,
         threads,
     )
-    erosion = sharp
-    each(lambda rows: erode_rows(activity, *rows, erosion), strips(0, height), threads)
-    return Bands(low, middle, high, ultra, activity, erosion)
+    return Reference(low, middle, high, ultra, activity, erosion)
+
+
+def _add_lines(
+    a: Sequence[Floats],
+    b: Sequence[Floats],
+    start: int,
+    stop: int,
+    weights: Sequence[tuple[np.float32, np.float32]],
+    full: bool,
+    field: Floats,
+    ac: Floats,
+) -> None:
+    for u, v, weight in zip(a, b, weights, strict=False):
+        difference_rows(u, v, start, stop, REACH, *weight, field)
+        if full:
+            full_lines(field, ac)
+        else:
+            sparse_lines(field, ac)
 
 
 def compare(
-    reference: Bands,
+    reference: Reference,
     linear: Floats,
     geometry: Geometry,
     memory: Memory,
@@ -198,46 +249,54 @@ def compare(
     out: Floats,
     threads: int | None,
 ) -> None:
-    """Write rows of the map of errors of a window.
+    """Write rows of the map of errors.
 
     Parameters
     ----------
-    reference : Bands
+    reference : Reference
     linear : ndarray of float32, shape (3, H, W)
-        The distorted picture's window.
+        The distorted picture's light.
     geometry : Geometry
+        Of the planes.
     memory : Memory
     rows : tuple of int
-        First and last row of the window that count.
+        First and last row wanted.
     out : ndarray of float32, shape (last - first, W)
     threads : int or None
     """
     height, width = geometry.height, geometry.width
-    memory.reserve(11 * height * width)
-    xyb, rest = memory.planes(3, height, width), memory.planes(3, height, width)
-    rest_high, ultra = memory.planes(2, height, width), memory.planes(2, height, width)
-    dc = memory.planes(height, width)
+    planes = memory.planes(11, height, width)
+    xyb, rest, rest_high, ultra, dc = planes[:3], planes[3:6], planes[6:8], planes[8:10], planes[10]
     _opsin(linear, geometry, xyb, threads)
 
-    def low_strip(strip: tuple[int, int]) -> None:
-        low = np.empty((3, strip[1] - strip[0], width), np.float32)
-        low_rows(xyb, *strip, *geometry.low, geometry.scratch(), rest, low, strip[0])
-        dc_rows(reference.low, low, *strip, strip[0], dc)
+    def low(strip: tuple[int, int]) -> None:
+        band = list(np.empty((3, strip[1] - strip[0], width), np.float32))
+        low_strip(xyb, geometry, *strip, band, rest)
+        dc_errors(*flat(reference.low, *strip), *flat(band, 0, height), *flat([dc], *strip))
 
-    each(low_strip, strips(0, height), threads)
+    each(low, strips(0, height, width), threads)
     middle = xyb
     _middle(rest, geometry, middle, rest_high, threads)
     high, activity = rest[:2], rest[2]
     _high(rest_high, geometry, high, ultra, activity, threads)
     first = rows[0]
 
-    def error_strip(strip: tuple[int, int]) -> None:
-        count = strip[1] - strip[0]
-        error_rows(
-            reference.middle, reference.high, reference.ultra, reference.activity, reference.erosion,
-            middle, high, ultra, activity, dc, *strip, *geometry.activity, geometry.scratch(), _TABLES,
-            np.empty((count + 2 * REACH, width + 2 * REACH), np.float32),
-            np.empty((count + 1, width), np.float32), out[strip[0] - first : strip[1] - first],
-        )  # fmt: skip
+    def errors(strip: tuple[int, int]) -> None:
+        start, stop = strip
+        smooth, ac = np.empty((2, stop - start, width), np.float32)
+        field = np.empty((stop - start + 2 * REACH, width + 2 * REACH), np.float32)
+        geometry.activity.rows(activity, start, stop, smooth)
+        ac_errors(
+            *flat([*reference.middle, *middle, *reference.high, *high, reference.activity], start, stop),
+            *flat([smooth, ac], 0, stop - start),
+        )
+        _add_lines(reference.middle, middle, start, stop, MIDDLE_LINES, False, field, ac)
+        _add_lines(reference.high, high, start, stop, HIGH_LINES, False, field, ac)
+        _add_lines(reference.ultra, ultra, start, stop, ULTRA_LINES, True, field, ac)
+        mask_errors(
+            *flat([reference.erosion, dc], start, stop),
+            ac.reshape(-1),
+            out[start - first : stop - first].reshape(-1),
+        )
 
-    each(error_strip, strips(*rows), threads)
+    each(errors, strips(*rows, width), threads)

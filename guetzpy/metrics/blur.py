@@ -19,7 +19,7 @@ import numpy.typing as npt
 from guetzpy._elementary import exp
 from guetzpy._jit import kernel
 
-__all__ = ["blur_row", "edge_gain", "half_kernel"]
+__all__ = ["blur_rows", "edge_gain", "half_kernel", "scratch_rows"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,26 +61,23 @@ def edge_gain(length: int, taps: Floats) -> Floats:
     gain = np.ones(length, np.float32)
     weights = [float(tap) for tap in taps]
     radius = len(weights) - 1
-    for i in range(length):
-        if radius <= i < length - radius:
-            continue
+    for i in [*range(min(radius, length)), *range(max(radius, length - radius), length)]:
         inside = sum(weights[abs(k)] for k in range(-radius, radius + 1) if 0 <= i + k < length)
         gain[i] = 1.0 / inside
     return gain
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], float32)")
-def scale_row(source: Any, gain: Any, out: Any, factor: Any) -> int:
-    """``out = factor * gain * source``, element by element."""
-    for x in range(out.shape[0]):
-        out[x] = source[x] * (gain[x] * factor)
-    return 0
+def scratch_rows(width: int, taps: Floats) -> Floats:
+    """Return the room that :func:`blur_rows` needs for planes of a width: float32 (2, n), the first row zero."""
+    rows = np.empty((2, width + 2 * len(taps)), np.float32)
+    rows[0] = 0.0
+    return rows
 
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32, float32, float32[::1])")
-def _begin(centre: Any, left: Any, right: Any, k0: Any, k1: Any, out: Any) -> int:
+def _begin(centre: Any, a: Any, b: Any, k0: Any, k1: Any, out: Any) -> int:
     for x in range(out.shape[0]):
-        out[x] = k0 * centre[x] + k1 * (left[x] + right[x])
+        out[x] = k0 * centre[x] + k1 * (a[x] + b[x])
     return 0
 
 
@@ -95,75 +92,68 @@ def _add_pairs(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, k0: Any, k1: Any,
 
 
 @kernel(
-    "int64(float32[:, ::1], int64, float32[::1], float32[::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1])"
+    "int64(float32[:, ::1], int64, int64, float32[::1], float32[::1], float32[::1], float32[:, ::1],"
+    " float32[:, ::1])"
 )
-def blur_row(plane: Any, y: int, taps: Any, gain_y: Any, gain_x: Any, zeros: Any, line: Any, out: Any) -> int:
-    """Write row ``y`` of a blurred plane.
+def blur_rows(
+    plane: Any, start: int, stop: int, taps: Any, gain_y: Any, gain_x: Any, scratch: Any, out: Any
+) -> int:
+    """Blur rows ``start`` to ``stop`` of a plane.
 
     Parameters
     ----------
     plane : float32 (H, W)
-    y : int64
-        Row, 0 <= y < H.
+    start, stop : int64
     taps : float32 (radius + 1,)
+        From :func:`half_kernel`; ``radius % 3`` is 0 or 1.
     gain_y, gain_x : float32 (H,), (W,)
         From :func:`edge_gain`; all ones for the adjoint.
-    zeros : float32, at least (W,)
-        Stands for the rows beyond the edge.
-    line : float32, at least (W + 2 radius + 4,)
-        Room for the row between the two directions.
-    out : float32 (W,)
+    scratch : float32 (2, W + 2 radius + 2)
+        From :func:`scratch_rows`.
+    out : float32 (stop - start, W)
     """
     height, width = plane.shape
     radius = taps.shape[0] - 1
-    none = zeros[:width]
-    down = line[radius + 2 : radius + 2 + width]
-    # Taps 1, 2, 3 ... are taken three at a time; what is left over goes with the centre.
-    first = radius % 3
-    for pad in range(radius + 2):
-        line[pad] = np.float32(0.0)
-        line[radius + 2 + width + pad] = np.float32(0.0)
-    for direction in range(2):
-        if direction == 0:
-            target = down
-            centre = plane[y]
+    zeros, line = scratch[0, :width], scratch[1]
+    down = line[radius : radius + width]
+    line[:radius] = np.float32(0.0)
+    line[radius + width :] = np.float32(0.0)
+    odd = radius % 3
+    for y in range(start, stop):
+        # Down the columns: row y and the rows above and below, in pairs, zeros beyond the edge.
+        if odd == 1:
+            a = plane[y - 1] if y >= 1 else zeros
+            b = plane[y + 1] if y + 1 < height else zeros
+            _begin(plane[y], a, b, taps[0], taps[1], down)
         else:
-            target = out
-            centre = down
-        i = np.int64(1)
-        if first == 0:
-            _begin(centre, none, none, taps[0], np.float32(0.0), target)
-        while i <= radius:
-            if direction == 0:
-                a = plane[y - i] if y >= i else none
-                b = plane[y + i] if y + i < height else none
-            else:
-                a = line[radius + 2 - i : radius + 2 - i + width]
-                b = line[radius + 2 + i : radius + 2 + i + width]
-            if i == 1 and first == 1:
-                _begin(centre, a, b, taps[0], taps[1], target)
-                i += 1
-                continue
-            if direction == 0:
-                c = plane[y - i - 1] if y >= i + 1 else none
-                d = plane[y + i + 1] if y + i + 1 < height else none
-                e = plane[y - i - 2] if y >= i + 2 else none
-                f = plane[y + i + 2] if y + i + 2 < height else none
-            else:
-                c = line[radius + 1 - i : radius + 1 - i + width]
-                d = line[radius + 3 + i : radius + 3 + i + width]
-                e = line[radius - i : radius - i + width]
-                f = line[radius + 4 + i : radius + 4 + i + width]
+            _begin(plane[y], zeros, zeros, taps[0], np.float32(0.0), down)
+        for i in range(1 + odd, radius, 3):
+            a = plane[y - i] if y >= i else zeros
+            b = plane[y + i] if y + i < height else zeros
+            c = plane[y - i - 1] if y > i else zeros
+            d = plane[y + i + 1] if y + i + 1 < height else zeros
+            e = plane[y - i - 2] if y > i + 1 else zeros
+            f = plane[y + i + 2] if y + i + 2 < height else zeros
+            _add_pairs(a, b, c, d, e, f, taps[i], taps[i + 1], taps[i + 2], down)
+        factor = gain_y[y]
+        if factor != np.float32(1.0):
+            for x in range(width):
+                down[x] *= factor
+        # Along the row, between zeros.
+        target = out[y - start]
+        if odd == 1:
+            a, b = line[radius - 1 : radius - 1 + width], line[radius + 1 : radius + 1 + width]
+            _begin(down, a, b, taps[0], taps[1], target)
+        else:
+            _begin(down, zeros, zeros, taps[0], np.float32(0.0), target)
+        for i in range(1 + odd, radius, 3):
+            left, right = radius - i, radius + i
+            a, b = line[left : left + width], line[right : right + width]
+            c, d = line[left - 1 : left - 1 + width], line[right + 1 : right + 1 + width]
+            e, f = line[left - 2 : left - 2 + width], line[right + 2 : right + 2 + width]
             _add_pairs(a, b, c, d, e, f, taps[i], taps[i + 1], taps[i + 2], target)
-            i += 3
-        if direction == 0:
-            factor = gain_y[y]
-            if factor != np.float32(1.0):
-                for x in range(width):
-                    down[x] *= factor
-    for x in range(min(radius, width)):
-        out[x] *= gain_x[x]
-    for x in range(max(width - radius, min(radius, width)), width):
-        out[x] *= gain_x[x]
+        for x in range(min(radius, width)):
+            target[x] *= gain_x[x]
+        for x in range(max(width - radius, min(radius, width)), width):
+            target[x] *= gain_x[x]
     return 0
