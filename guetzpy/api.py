@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from guetzpy.errors import GuetzpyError, UnsupportedError
+from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
 from guetzpy.result import Result
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from guetzpy.source import Readable, Source
 
 __all__ = ["optimize", "run", "transcode", "warmup"]
+
+
+# Scores of pixels that stay as they are.
+_UNCHANGED: Any = {"distance": 0.0, "butteraugli_3norm": 0.0, "butteraugli_max": 0.0, "ssimulacra2": 100.0}
 
 
 def optimize(
@@ -106,7 +110,7 @@ def optimize(
 def transcode(
     source: Readable,
     *,
-    progressive: bool | None = None,
+    progressive: bool = True,
     keep: str | Iterable[str] = (),
     strip: str | Iterable[str] = (),
     repair: bool = False,
@@ -120,8 +124,8 @@ def transcode(
     ----------
     source : bytes, path or binary file
         A JPEG.
-    progressive : bool, optional
-        Force progressive or sequential scans; default: the smaller.
+    progressive : bool
+        Progressive scans where they are smaller, or one baseline scan.
     keep, strip, repair, max_pixels, threads, timeout
         As in :class:`guetzpy.TranscodeOptions`.
 
@@ -158,30 +162,38 @@ def run(source: Readable, options: OptimizeOptions | TranscodeOptions, *, name: 
     name : str, optional
         Name of the source in messages and in the result.
     """
+    started = time.perf_counter()
+    try:
+        if isinstance(options, OptimizeOptions):
+            result = _optimize(source, options, name)
+        else:
+            result = _transcode(source, options, name)
+    except GuetzpyError as error:
+        error.name = error.name or name
+        raise
+    return replace(result, seconds=round(time.perf_counter() - started, 3))
+
+
+def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> Result:
     from guetzpy.source import load
 
-    started = time.perf_counter()
-    lossy = isinstance(options, OptimizeOptions)
     picture = load(
         source,
         max_pixels=options.max_pixels,
         repair=options.repair,
-        background=options.background if isinstance(options, OptimizeOptions) else None,
+        background=options.background,
         name=name,
     )
-    try:
-        if picture.obstacle is not None and lossy:
-            result = _kept(picture)
-        elif isinstance(options, OptimizeOptions):
-            from guetzpy import reencode
+    if picture.obstacle is not None:
+        return _kept(picture)
+    from guetzpy import reencode
 
-            result = reencode.optimize(picture, options)
-        else:
-            result = _transcode(picture, options)
+    try:
+        result: Result = reencode.optimize(picture, options)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
-    return replace(result, input=picture.name, seconds=round(time.perf_counter() - started, 3))
+    return replace(result, input=picture.name)
 
 
 def _kept(source: Source) -> Result:
@@ -195,19 +207,49 @@ def _kept(source: Source) -> Result:
         bytes_after=len(source.data),
         width=source.width or None,
         height=source.height or None,
-        distance=0.0,
-        butteraugli_3norm=0.0,
-        butteraugli_max=0.0,
-        ssimulacra2=100.0,
+        **_UNCHANGED,
+        input=source.name,
     )
 
 
-def _transcode(source: Source, options: TranscodeOptions) -> Result:
-    if source.kind != "jpeg":
-        raise UnsupportedError("not a JPEG; transcode repacks JPEG files only (use optimize)")
-    if source.obstacle is not None:
-        raise UnsupportedError(source.obstacle)
-    raise NotImplementedError
+def _transcode(source: Readable, options: TranscodeOptions, name: str | None) -> Result:
+    from guetzpy.jpeg.metadata import Policy
+    from guetzpy.jpeg.reader import Limits
+    from guetzpy.jpeg.transcode import transcode_bytes
+    from guetzpy.source import contents, frame_of, is_jpeg, subsampling_of
+
+    data, own_name = contents(source)
+    name = name or own_name
+    try:
+        if not data:
+            raise FormatError("empty file")
+        if not is_jpeg(data):
+            raise UnsupportedError("not a JPEG; transcode repacks JPEG files only (use optimize)")
+        done = transcode_bytes(
+            data,
+            Policy.of(options.keep, options.strip),
+            script="auto" if options.progressive else "sequential",
+            repair=options.repair,
+            limits=Limits(max_pixels=options.max_pixels),
+            threads=options.threads,
+        )
+    except GuetzpyError as error:
+        error.name = error.name or name
+        raise
+    assert done.image is not None
+    return Result(
+        data=done.data,
+        status=done.status,
+        reason=done.reason or None,
+        input=name,
+        bytes_before=len(data),
+        bytes_after=len(done.data),
+        width=done.image.width,
+        height=done.image.height,
+        **_UNCHANGED,
+        subsampling=subsampling_of(done.image),
+        progressive=frame_of(done.data)[0] == 0xC2,
+    )
 
 
 def warmup(progress: Callable[[str, float], object] | None = None) -> None:

@@ -8,9 +8,9 @@ from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg import metadata, preservation
 from guetzpy.jpeg.quantization import estimate_quality
 from guetzpy.jpeg.structure import JpegImage
-from guetzpy.source import Readable, load
+from guetzpy.source import Readable, load, subsampling_of
 
-__all__ = ["inspect", "subsampling_of", "table_text"]
+__all__ = ["inspect", "table_text"]
 
 _MODES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 
@@ -90,28 +90,6 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
         "reason": reason,
         "warnings": image.warnings,
     }
-
-
-def subsampling_of(image: JpegImage) -> str:
-    """Return the usual name of a sampling: "gray", "444", "422", "420", ..., or the factors.
-
-    The names count chroma samples in two rows of four pixels (J:a:b).
-    """
-    if len(image.components) == 1:
-        return "gray"
-    first, *rest = image.components
-    names: dict[tuple[float, float], str] = {
-        (1, 1): "444",
-        (2, 1): "422",
-        (2, 2): "420",
-        (1, 2): "440",
-        (4, 1): "411",
-        (4, 2): "410",
-    }
-    ratios = {(first.h / c.h, first.v / c.v) for c in rest[:2]}
-    if len(ratios) == 1 and (name := names.get(ratios.pop())):
-        return name
-    return " ".join(f"{c.h}x{c.v}" for c in image.components)
 
 
 def _reason(image: JpegImage) -> str | None:

@@ -91,8 +91,8 @@ class _CommonOptions:
 class TranscodeOptions(_CommonOptions):
     """Options of a lossless repack: see :class:`OptimizeOptions` for those that both share."""
 
-    progressive: bool | None = None
-    """True or False: that mode; None: the smaller of the two."""
+    progressive: bool = True
+    """Progressive scans where they are smaller, or one baseline scan."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from guetzpy.picture import Transform, planes_of
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Metadata", "Readable", "Source", "is_jpeg", "load"]
+__all__ = ["Metadata", "Readable", "Source", "contents", "frame_of", "is_jpeg", "load", "subsampling_of"]
 
 Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Readable: TypeAlias = (
@@ -211,7 +211,7 @@ def load(
     try:
         if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
             return _from_python(source, max_pixels, background, name)
-        data, own_name = _contents(source)
+        data, own_name = contents(source)
         name = name or own_name
         if not data:
             raise FormatError("empty file")
@@ -223,7 +223,14 @@ def load(
         raise
 
 
-def _contents(source: Any) -> tuple[bytes, str | None]:
+def contents(source: Any) -> tuple[bytes, str | None]:
+    """Return the bytes of a source that has some (bytes, path, binary file), and its name.
+
+    Raises
+    ------
+    OSError, TypeError
+        As :func:`load`.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source), None
     if isinstance(source, (str, os.PathLike)):
@@ -246,14 +253,14 @@ def _from_jpeg(data: bytes, max_pixels: int, repair: bool, name: str | None) -> 
     try:
         image = read(data, limits=Limits(max_pixels=max_pixels), repair=repair)
     except UnsupportedError as error:
-        width, height = _frame_size(data)
+        _, width, height = frame_of(data)
         return Source("jpeg", width, height, data, name, obstacle=error.reason)
     transform = Transform.from_icc(icc_profile(image))
     return Source("jpeg", image.width, image.height, data, name, image=image, transform=transform)
 
 
-def _frame_size(data: bytes) -> tuple[int, int]:
-    """Return width and height from the first frame header of any kind, or zeros."""
+def frame_of(data: bytes) -> tuple[int, int, int]:
+    """Return marker, width and height of a JPEG's first frame header, of any kind; zeros without one."""
     position = 2
     while (found := markers.find_marker(data, position)) is not None:
         marker, _, position = found
@@ -261,8 +268,30 @@ def _frame_size(data: bytes) -> tuple[int, int]:
             break
         payload, position = markers.read_payload(data, position)
         if 0xC0 <= marker <= 0xCF and marker not in (markers.DHT, 0xC8, markers.DAC) and len(payload) >= 5:
-            return int.from_bytes(payload[3:5], "big"), int.from_bytes(payload[1:3], "big")
-    return 0, 0
+            return marker, int.from_bytes(payload[3:5], "big"), int.from_bytes(payload[1:3], "big")
+    return 0, 0, 0
+
+
+def subsampling_of(image: JpegImage) -> str:
+    """Return the usual name of a sampling: "gray", "444", "422", "420", ..., or the factors.
+
+    The names count chroma samples in two rows of four pixels (J:a:b).
+    """
+    if len(image.components) == 1:
+        return "gray"
+    first, *rest = image.components
+    names: dict[tuple[float, float], str] = {
+        (1, 1): "444",
+        (2, 1): "422",
+        (2, 2): "420",
+        (1, 2): "440",
+        (4, 1): "411",
+        (4, 2): "410",
+    }
+    ratios = {(first.h / c.h, first.v / c.v) for c in rest[:2]}
+    if len(ratios) == 1 and (name := names.get(ratios.pop())):
+        return name
+    return " ".join(f"{c.h}x{c.v}" for c in image.components)
 
 
 def _from_python(source: Any, max_pixels: int, background: Any, name: str | None) -> Source:

@@ -16,7 +16,17 @@ from guetzpy.errors import GuetzpyError
 if TYPE_CHECKING:
     from guetzpy.result import Result
 
-__all__ = ["describe", "explain", "fail", "notices", "print_json", "report_errors", "say", "usage_error"]
+__all__ = [
+    "describe",
+    "explain",
+    "fail",
+    "notices",
+    "print_json",
+    "report_errors",
+    "say",
+    "thousands",
+    "usage_error",
+]
 
 
 def say(text: str) -> None:
@@ -98,14 +108,15 @@ def describe(result: Result) -> str:
     name = result.input or "array"
     if result.status == "failed":
         return f"{name}: {result.error}"
+    why = f" ({result.reason})" if result.reason else ""
     if result.status == "kept":
-        return f"{name}: {_bytes(result.bytes_after)}, kept{f' ({result.reason})' if result.reason else ''}"
+        return f"{name}: {thousands(result.bytes_after)} bytes, kept{why}"
     saving = result.saving
-    sizes = f"{_bytes(result.bytes_before)} -> {_bytes(result.bytes_after)} bytes"
+    sizes = f"{thousands(result.bytes_before)} -> {thousands(result.bytes_after)} bytes"
     if saving is not None:
         sizes += f" ({-100 * saving:+.1f} %)"
     if result.status == "lossless":
-        return f"{name}: {sizes}, lossless{f' ({result.reason})' if result.reason else ''}"
+        return f"{name}: {sizes}, lossless{why}"
     parts = [
         sizes,
         f"distance {result.distance:.2f}" if result.distance is not None else "",
@@ -117,5 +128,6 @@ def describe(result: Result) -> str:
     return f"{name}: " + ", ".join(part for part in parts if part)
 
 
-def _bytes(count: int | None) -> str:
+def thousands(count: int | None) -> str:
+    """Return a number in groups of three digits."""
     return "?" if count is None else f"{count:,}".replace(",", " ")

@@ -8,7 +8,7 @@ import typer
 
 from guetzpy import api
 from guetzpy.cli.places import STANDARD, Place, prepare, read_bytes, write_bytes
-from guetzpy.cli.reporting import describe, explain, notices, print_json, report_errors, say
+from guetzpy.cli.reporting import describe, explain, notices, print_json, report_errors, say, thousands
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
@@ -74,5 +74,5 @@ def _total(results: list[Result]) -> str:
     failed = sum(r.status == "failed" for r in results)
     text = f"{len(results)} files"
     if before:
-        text += f", {before:,} -> {after:,} bytes ({100 * (after / before - 1):+.1f} %)".replace(",", " ")
+        text += f", {thousands(before)} -> {thousands(after)} bytes ({100 * (after / before - 1):+.1f} %)"
     return text + (f", {failed} failed" if failed else "")

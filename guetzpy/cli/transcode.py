@@ -30,9 +30,8 @@ def transcode(
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
     progressive: Annotated[
-        bool | None,
-        typer.Option("--progressive/--baseline", help="Force these scans; default: the smaller."),
-    ] = None,
+        bool, typer.Option("--progressive/--baseline", help="Progressive scans where they are smaller.")
+    ] = True,
     keep: Annotated[str, typer.Option("--keep", metavar="LIST", help="Keep these only. " + _KINDS)] = "",
     strip: Annotated[
         str,

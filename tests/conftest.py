@@ -1,0 +1,42 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def photo_array() -> np.ndarray:
+    """A small colour picture with edges, texture and smooth parts: (96, 128, 3) uint8."""
+    y, x = np.mgrid[0:96, 0:128]
+    noise = np.random.default_rng(7).normal(0, 6, (96, 128))
+    disc = np.hypot(y - 40, x - 70) < 25
+    red = 90 + 0.9 * x + noise
+    green = 60 + 1.2 * y + 40 * np.sin(x / 5) + noise
+    blue = 200 - 0.8 * x + 20 * disc
+    rgb = np.stack([red + 60 * disc, green, blue], axis=-1)
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if any test made a kernel compile for types other than its own."""
+    jit = sys.modules.get("guetzpy._jit")
+    if jit is None:
+        return
+    from numba.core.sigutils import normalize_signature
+
+    for name, (dispatcher, signature) in jit.kernels().items():
+        declared, _ = normalize_signature(signature)
+        others = [s for s in dispatcher.signatures if tuple(s) != declared]
+        if others:
+            print(f"\n{name}: declared {declared}, but called with {others}", file=sys.stderr)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

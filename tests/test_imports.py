@@ -1,0 +1,146 @@
+"""Imports go one way, cost little, and the kernel cache sees them all."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import guetzpy
+from guetzpy import _jit
+
+PACKAGE = Path(guetzpy.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+#: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
+ROWS = [
+    {"errors", "options"},
+    {"output", "result"},
+    {"_jit", "_threads", "_elementary", "picture"},
+    {"jpeg", "metrics"},
+    {"search"},
+    {"source"},
+    {"reencode"},
+    {"api", "comparison", "inspection"},
+    {"batch", "report", "integrations"},
+    {"cli"},
+    {"__main__"},
+]
+ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
+#: Neighbours in a row that may still import each other.
+FRIENDS = {
+    ("picture", "_jit"), ("picture", "_threads"), ("picture", "_elementary"), ("_elementary", "_jit"),
+    ("result", "output"), ("integrations", "batch"), ("report", "batch"),
+}  # fmt: skip
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """Names that an import statement binds or loads, dotted."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "relative import"
+        for alias in node.names:
+            full = f"{node.module}.{alias.name}"
+            yield full if is_module(full) else str(node.module)
+
+
+def for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def run_time_imports(tree: ast.AST) -> Iterator[str]:
+    """All imports, those inside functions too, but not those for type checkers."""
+    for child in ast.iter_child_nodes(tree):
+        if not for_types_only(child):
+            yield from imported(child)
+            yield from run_time_imports(child)
+
+
+def top_level_imports(tree: ast.Module) -> Iterator[str]:
+    for child in tree.body:
+        yield from imported(child)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_go_one_way(path: Path) -> None:
+    module = module_of(path)
+    room = [*module.split("."), ""][1]
+    for name in run_time_imports(ast.parse(path.read_text())):
+        if not name.startswith("guetzpy."):
+            continue
+        other = name.split(".")[1]
+        assert other in ROW_OF, f"{module} imports {name}, whose room is new: give it a row"
+        if room in ("", other) or (room, other) in FRIENDS:
+            continue
+        assert ROW_OF[other] < ROW_OF[room], f"{module} must not import {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_heavy_packages_stay_in_their_place(path: Path) -> None:
+    module = module_of(path)
+    tree = ast.parse(path.read_text())
+    for name in run_time_imports(tree):
+        package = name.split(".")[0]
+        if package in ("typer", "rich", "click"):
+            assert module.startswith("guetzpy.cli"), f"{module} imports {name}"
+        if package in ("numba", "llvmlite"):
+            assert module in ("guetzpy._jit", "guetzpy.metrics._fused"), f"{module} imports {name}"
+    for name in top_level_imports(tree):
+        assert name.split(".")[0] not in ("scipy", "skimage"), f"{module} imports {name} at its top"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_kernel_cache_sees_every_import(path: Path) -> None:
+    """The regular expression of the fingerprint finds what Python's own parser finds."""
+    source = path.read_text()
+    wanted = {name for name in top_level_imports(ast.parse(source)) if name.split(".")[0] == "guetzpy"}
+    assert wanted <= set(_jit.imports(source))
+
+
+def test_fingerprint_regex_on_awkward_layouts() -> None:
+    source = (
+        "from guetzpy.a import x\nfrom guetzpy.b import y\nimport guetzpy.c\n"
+        "from guetzpy.d import (\n    e,  # why, really\n    f as g,\n)\nfrom guetzpy import h, i\n"
+    )
+    assert {
+        "guetzpy.a", "guetzpy.b", "guetzpy.c", "guetzpy.d", "guetzpy.d.e", "guetzpy.d.f",
+        "guetzpy.h", "guetzpy.i",
+    } <= set(_jit.imports(source))  # fmt: skip
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level packages that a fresh interpreter has loaded after some code."""
+    script = f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_import_is_light() -> None:
+    heavy = {"numba", "numpy", "scipy", "skimage", "PIL", "typer", "rich", "asyncio"}
+    assert not loaded_after("import guetzpy") & heavy
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["optimize", "--help"], ["--version"]])
+def test_help_is_light(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom guetzpy.cli import main\n"
+        f"sys.argv = ['guetzpy', *{arguments}]\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code"
+    )
+    heavy = {"numba", "numpy", "scipy", "skimage", "PIL", "rich", "asyncio", "multiprocessing", "sqlite3"}
+    assert not loaded_after(code) & heavy

@@ -1,0 +1,274 @@
+"""The kernel cache: each trap of numba's own, and what a disk can do to files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from guetzpy import _jit, picture
+
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
+
+SIGNATURE = "int64(uint8[::1], float32[::1], float32[::1])"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder of this test's own."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def registry() -> Iterator[None]:
+    """Leave the registry as it was, but for modules imported meanwhile."""
+    before = dict(_jit._REGISTRY)
+    yield
+    _jit._REGISTRY.update(before)
+
+
+def fresh() -> Any:
+    """The kernel that looks codes up in a table, as a new process would have it."""
+    original = _jit.kernels()["guetzpy.picture._lookup8"][0]
+    return _jit.kernel(SIGNATURE)(original.py_func)
+
+
+def works(dispatcher: Any) -> bool:
+    codes = np.arange(256, dtype=np.uint8)
+    table = np.linspace(0, 1, 256, dtype=np.float32)
+    out = np.zeros(256, np.float32)
+    dispatcher(codes, table, out)
+    return np.array_equal(out, table)
+
+
+def was_loaded(dispatcher: Any) -> bool:
+    assert works(dispatcher)
+    assert len(dispatcher.signatures) == 1
+    return sum(dispatcher.stats.cache_hits.values()) == 1
+
+
+def files(cache: Path) -> list[Path]:
+    return [path for path in cache.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def small_files_only() -> Iterator[None]:
+    """Writes fail after some bytes, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_second_process_loads(cache: Path) -> None:
+    assert not was_loaded(fresh())
+    assert len(files(cache)) == 1
+    assert was_loaded(fresh())
+
+
+def test_cache_is_for_its_owner_only(cache: Path) -> None:
+    fresh().compile(numba.core.sigutils.normalize_signature(SIGNATURE)[0])
+    assert files(cache)[0].parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "bit", "foreign"])
+def test_damaged_file_is_compiled_again_and_mended(cache: Path, damage: str) -> None:
+    works(fresh())
+    (path,) = files(cache)
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[-100] ^= 1
+    foreign = b"cos\nsystem\n(S'touch pwned'\ntR."
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut": content[: len(content) // 2],
+            "bit": bytes(flipped),
+            "foreign": hashlib.sha256(foreign[::-1]).digest() + foreign,
+        }[damage]
+    )
+    assert not was_loaded(fresh())
+    assert path.read_bytes() != b""
+    assert was_loaded(fresh())
+    assert not Path("pwned").exists()
+
+
+def test_disk_full(cache: Path, small_files_only: None) -> None:
+    assert works(fresh())
+    assert files(cache) == []
+    assert works(fresh())
+
+
+def test_nowhere_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert not was_loaded(fresh())
+    _jit.prune_cache()
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert _jit.cache_directory() is None
+    assert works(fresh())
+    _jit.prune_cache()
+
+
+def test_read_only_cache_is_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    works(fresh())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert was_loaded(fresh())
+    files(cache)[0].unlink()
+    assert not was_loaded(fresh())
+
+
+def test_bounds_checked_code_is_another(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    works(fresh())
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
+    checked = fresh()
+    assert not was_loaded(checked)
+    with pytest.raises(IndexError):
+        checked(np.full(3, 9, np.uint8), np.zeros(4, np.float32), np.zeros(3, np.float32))
+    assert len(files(cache)) == 2
+
+
+def test_notice_only_when_compiling(cache: Path) -> None:
+    calls: list[int] = []
+    with _jit.compilations(lambda: calls.append(1)):
+        works(fresh())
+        assert calls == [1]
+        works(fresh())
+        numba.njit(lambda x: x + 1)(1)  # someone else's function is none of our business
+    assert calls == [1]
+
+
+def test_pruning_keeps_what_is_current(cache: Path) -> None:
+    works(fresh())
+    old = cache / "guetzpy" / "guetzpy.picture-0123456789abcdef"
+    old.mkdir()
+    (old / "x.bin").touch()
+    (cache / "guetzpy" / "mine").mkdir()
+    _jit.prune_cache()
+    assert not old.exists()
+    assert (cache / "guetzpy" / "mine").exists()
+    assert was_loaded(fresh())
+
+
+def test_every_kernel_compiles_as_declared() -> None:
+    _jit.import_kernels()
+    assert "guetzpy.picture._lookup8" in _jit.kernels()
+    for name, _ in _jit.warm():
+        dispatcher, signature = _jit.kernels()[name]
+        arguments, returns = numba.core.sigutils.normalize_signature(signature)
+        assert dispatcher.signatures == [arguments], name
+        returned = dispatcher.overloads[arguments].signature.return_type
+        assert numba.types.unliteral(returned) == returns, name
+
+
+def test_no_kernel_is_left_out_of_the_warm_up() -> None:
+    """import_kernels() finds kernels by their text; all that decorators saw must be among them."""
+    _jit.import_kernels()
+    modules = {name.rpartition(".")[0] for name in _jit.kernels()}
+    for name in list(sys.modules):
+        if name.startswith("guetzpy.") and hasattr(sys.modules[name], "kernel") and name != "guetzpy._jit":
+            assert name in modules, name
+
+
+def test_without_jit() -> None:
+    script = (
+        "import numpy as np\nfrom guetzpy import _jit, picture\n"
+        "codes, table, out = np.arange(4, dtype=np.uint8), np.ones(4, np.float32), np.zeros(4, np.float32)\n"
+        "picture._lookup8(codes, table, out)\nassert out.sum() == 4\nassert not _jit.kernels()\n"
+        "assert list(_jit.warm()) == []"
+    )
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+
+
+def build_wheel(folder: Path, version: str, inner: str) -> Path:
+    """Make a wheel of a small guetzpy: this _jit, a kernel in inner.py, its caller in outer.py."""
+    info = f"guetzpy-{version}.dist-info"
+    contents = {
+        "guetzpy/__init__.py": "",
+        "guetzpy/_jit.py": Path(_jit.__file__).read_text(),
+        "guetzpy/inner.py": "from guetzpy._jit import kernel\n\n"
+        f'@kernel("int64(int64)")\ndef inner(x):\n    return {inner}\n',
+        "guetzpy/outer.py": "from guetzpy._jit import kernel\nfrom guetzpy.inner import inner\n\n"
+        '@kernel("int64(int64)")\ndef outer(x):\n    return inner(x) * 10\n',
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: guetzpy\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = f"{info}/RECORD"
+    contents[record] = "".join(f"{name},,\n" for name in [*contents, record])
+    path = folder / f"guetzpy-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in contents.items():
+            wheel.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), text)
+    return path
+
+
+def test_upgrade_by_wheels(tmp_path: Path) -> None:
+    """Version 2 changes the callee's file only; the caller must not keep version 1's code (numba#1833).
+
+    And nothing but what the wheel holds lies in site-packages (numba#9312).
+    """
+    site, home = tmp_path / "site", tmp_path / "home"
+    environment = {
+        **os.environ, "PYTHONPATH": str(site), "NUMBA_CACHE_DIR": str(home), "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    script = (
+        "from guetzpy.outer import inner, outer\n"
+        "print(inner(1), outer(1), sum(outer.stats.cache_hits.values()))"
+    )
+
+    def install_and_run(version: str, formula: str) -> str:
+        wheel = build_wheel(tmp_path, version, formula)
+        options = "--quiet --no-deps --no-index --no-compile --disable-pip-version-check --upgrade".split()
+        command = [sys.executable, "-m", "pip", "install", *options, "--target", str(site), str(wheel)]
+        subprocess.run(command, check=True)
+        return run()
+
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert install_and_run("1.0", "x + 1") == "2 20 0"
+    assert run() == "2 20 1"  # from the cache
+    assert install_and_run("2.0", "x + 100") == "101 1010 0"
+    assert {path.name for path in (site / "guetzpy").iterdir()} == {
+        "__init__.py", "_jit.py", "inner.py", "outer.py",
+    }  # fmt: skip
+    assert files(home)
+
+
+def test_source_that_cannot_be_found_is_not_cached(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setattr(_jit, "fingerprint", lambda module: None)
+    assert not was_loaded(fresh())
+    assert files(cache) == []
+
+
+def test_outsiders_have_no_fingerprint() -> None:
+    assert _jit.fingerprint("numpy") is None
+    assert _jit.fingerprint("guetzpy.no_such_module") is None
+    assert _jit.fingerprint(picture.__name__) is not None
