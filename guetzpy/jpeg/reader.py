@@ -140,7 +140,9 @@ class _Reader:
                 if self.picture is None or not self.picture.scans:
                     raise
                 if self.picture.whole():  # the picture is whole; what follows is trailing data
-                    self.warnings.append(f"EOI is missing; what follows the picture is no part of it: {error}")
+                    self.warnings.append(
+                        f"EOI is missing; what follows the picture is no part of it: {error}"
+                    )
                 elif self.repair:
                     self.picture.damaged = True
                     self.warnings.append(f"nothing is read after: {error}")
@@ -353,17 +355,20 @@ class _Picture:
         self._warn(message)
 
     def _header(self, scan: markers.ScanParameters) -> ScanHeader:
-        """Find the components of a scan; of equal ids each is taken once, as in libjpeg's ``get_sos``."""
+        """Find the components of a scan, in the order of the frame (T.81 B.2.3).
+
+        Equal ids are told apart as in libjpeg's ``get_sos``: an index below the number of components
+        chosen so far is passed over.
+        """
         chosen: list[int] = []
         for wanted in scan.components:
             for index, component in enumerate(self.frame.components):
-                # libjpeg passes over an index while that many components have been chosen
                 if component.identifier == wanted.identifier and index >= len(chosen):
                     break
             else:
-                raise FormatError(f"scan of a component that does not exist: id {wanted.identifier}")
+                raise FormatError(f"scan of component {wanted.identifier}, which is missing or out of order")
             if index in chosen:
-                raise FormatError(f"scan names component {wanted.identifier} twice")
+                raise FormatError(f"scan of component {wanted.identifier} twice")
             chosen.append(index)
         if self.progressive:
             return ScanHeader(tuple(chosen), scan.ss, scan.se, scan.ah, scan.al)
