@@ -64,11 +64,14 @@ def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArra
     Raises
     ------
     UnsupportedError
-        For CMYK and YCCK, and for sampling factors whose ratio is no integer (libjpeg has no
-        up-sampling for them either).
+        For CMYK and YCCK, for sampling factors whose ratio is no integer (libjpeg has no
+        up-sampling for them either), and for files that do not send their coefficients in full.
     """
     if image.colorspace not in ("gray", "ycbcr", "rgb"):
         raise UnsupportedError(f"pixels of a JPEG with colour space {image.colorspace}")
+    if not image.complete:
+        # libjpeg smooths between blocks where coefficients of low frequency are not final.
+        raise UnsupportedError("pixels of a JPEG whose coefficients are incomplete")
     ratios = [_ratio(image, component) for component in image.components]
     sizes = [image.component_size(index) for index in range(len(image.components))]
     planes = [dct.inverse(part.coefficients, part.qtable, threads=threads) for part in image.components]
@@ -158,17 +161,25 @@ def forward(
     if channels == 1 or colorspace == "rgb":
         if (h, v) != (1, 1):
             raise ValueError("only YCbCr is down-sampled")
-        return [dct.forward(_edge_padded(plane, 8, 8, 128.0), threads=threads) for plane in planes]
+        return [dct.forward(_edge_padded(plane - np.float32(128)), threads=threads) for plane in planes]
 
-    luma = _empty_blocks(height, width, 8, 8)
-    chroma = [_empty_blocks(height, width, 8 * v, 8 * h) for _ in range(2)]
-    color.rgb_to_ycc(planes, luma, chroma[0], chroma[1], threads=threads)
-    for plane in (luma, *chroma):
-        _replicate_edge(plane, height, width)
-    if (h, v) != (1, 1):
+    luma = _empty_units(height, width, 8, 8)
+    if (h, v) == (1, 1):
+        chroma = [np.empty_like(luma) for _ in range(2)]
+        color.rgb_to_ycc(planes, luma, chroma[0], chroma[1], threads=threads)
+        for plane in chroma:
+            _replicate_edge(plane, height, width)
+    else:
+        full = [_empty_units(height, width, v, h) for _ in range(2)]
+        color.rgb_to_ycc(planes, luma, full[0], full[1], threads=threads)
         fits = downsampler == "fitted" and fancy(h, v, -(-width // h))
         down = fitted_down if fits else box_down
-        chroma = [down(plane, sampling, threads=threads) for plane in chroma]
+        chroma = []
+        for plane in full:
+            _replicate_edge(plane, height, width)
+            # Padding repeats the small plane's edge, not the picture's: smoother, so fewer bits.
+            chroma.append(_edge_padded(down(plane, sampling, threads=threads)))
+    _replicate_edge(luma, height, width)
     return [dct.forward(plane, threads=threads) for plane in (luma, *chroma)]
 
 
@@ -242,13 +253,14 @@ def _checked(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.require(planes, requirements=["C", "A", "W"])
 
 
-def _empty_blocks(height: int, width: int, unit_y: int, unit_x: int) -> npt.NDArray[np.float32]:
+def _empty_units(height: int, width: int, unit_y: int, unit_x: int) -> npt.NDArray[np.float32]:
     """Return a plane whose sides are rounded up to whole units."""
     return np.empty((-(-height // unit_y) * unit_y, -(-width // unit_x) * unit_x), np.float32)
 
 
 def _zero_blocks(height: int, width: int) -> npt.NDArray[np.float32]:
-    plane = _empty_blocks(height, width, 8, 8)
+    """Return a plane of whole blocks that is zero outside the picture, undefined inside."""
+    plane = _empty_units(height, width, 8, 8)
     plane[height:] = 0.0
     plane[:, width:] = 0.0
     return plane
@@ -259,11 +271,10 @@ def _replicate_edge(plane: npt.NDArray[np.float32], height: int, width: int) -> 
     plane[height:] = plane[height - 1]
 
 
-def _edge_padded(
-    part: npt.NDArray[np.float32], unit_y: int, unit_x: int, shift: float
-) -> npt.NDArray[np.float32]:
+def _edge_padded(part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the samples in a plane of whole blocks that repeats their edge."""
     height, width = part.shape
-    plane = _empty_blocks(height, width, unit_y, unit_x)
-    np.subtract(part, np.float32(shift), out=plane[:height, :width])
+    plane = _empty_units(height, width, 8, 8)
+    plane[:height, :width] = part
     _replicate_edge(plane, height, width)
     return plane
