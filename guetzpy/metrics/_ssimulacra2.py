@@ -5,13 +5,16 @@ variances, and three maps a channel: what of the structure is lost (SSIM without
 division), edges that came, edges that went. The 1- and the 4-norm of each map are weighted,
 summed and remapped to 100 (identical) downwards. Only maps with a weight are computed.
 
-Work goes strip by strip (64 rows, whatever the number of threads) and tile by tile; partial sums
-are added in that order, in float64.
+The blur is a recursion across whole rows and down whole columns (see ``_recursive_gaussian``), so
+work goes band by band (``BAND`` rows, whatever the number of threads): first across, in groups of
+16 rows, then down, in blocks of 128 columns that carry the recursion's state on to the next band.
+The down pass lags by 4 rows, for the blur looks that far ahead. Planes of a band are stored block
+by block, ``(blocks, HISTORY + rows, BLOCK)``, the last ``HISTORY`` rows of the band before first.
+Partial sums are taken per block and band and added in that order, in float64.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +22,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy._elementary import power
 from guetzpy._jit import kernel
 from guetzpy._threads import each
-from guetzpy.metrics._tiles import HALO, PLANE, ROWS, STRIDE, STRIP, WIDTH, blur, load
+from guetzpy.metrics._recursive_gaussian import (
+    BLOCK,
+    CHUNK,
+    GROUP,
+    LEAD,
+    REACH,
+    SPAN,
+    across,
+    down,
+    transpose_in,
+    transpose_out,
+)
 from guetzpy.metrics.colorspace import halve, positive_xyb
-from guetzpy.picture import Codes, Floats, Transform, planes_of, power
+from guetzpy.picture import Codes, Floats, Transform, planes_of
 
 __all__ = ["SSIMULACRA2Comparator", "ssimulacra2"]
+
+BAND = 128  # rows; a multiple of GROUP
+HISTORY = LEAD + REACH
+_ROWS = HISTORY + BAND + 2 * REACH  # of a band's planes: the last outputs look beyond the picture
 
 _SCALES = 6
 _SMALLEST = 8  # a side below this ends the pyramid
@@ -33,7 +52,7 @@ _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
 
-#: Pictures above this many pixels are not cached as maps but prepared anew, strip by strip.
+#: The reference's side of larger pictures is not kept as maps but computed anew, band by band.
 _CACHED_PIXELS = 12_500_000
 
 #: Weights of the maps' norms (libjxl, Msssim::Score): index -> weight, the rest are zero. The index
@@ -61,225 +80,269 @@ _WEIGHTS[
 ]  # fmt: skip
 
 
-@kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])")
-def _load_xyb(linear: Any, first: int, top: int, left: int, work: Any) -> int:
-    """Fill the first three tiles of ``work`` with positive XYB; zero beyond the picture."""
-    for c in range(3):
-        load(linear[c], first, top, left, work[c * PLANE : (c + 1) * PLANE])
-    positive_xyb(work[: 3 * PLANE])
-    # positive XYB of black is not zero, but libjxl's blur takes what is beyond the picture as zero
-    _, height, width = linear.shape
-    begin = max(HALO - left, 0)
-    end = min(width - left + HALO, STRIDE)
-    for y in range(ROWS):
-        source = top - HALO + y - first
-        inside = 0 <= source < height
-        for c in range(3):
-            row = work[c * PLANE + y * STRIDE : c * PLANE + (y + 1) * STRIDE]
-            if inside:
-                row[:begin] = _ZERO
-                row[end:] = _ZERO
-            else:
-                row[:] = _ZERO
-    return 0
-
-
 @kernel("int64(float32[::1], float32[::1], float32[::1])")
 def _multiply(a: Any, b: Any, product: Any) -> int:
-    for i in range(PLANE):
+    for i in range(a.shape[0]):
         product[i] = a[i] * b[i]
     return 0
 
 
-@kernel("int64(float32[::1], int64, int64, int64, float32[:, ::1], int64, int64)")
-def _store(tile: Any, first: int, rows: int, columns: int, plane: Any, top: int, left: int) -> int:
-    """Copy ``rows`` counted rows of a tile, from its ``first``, to (top, left) of a plane."""
-    for y in range(rows):
-        j = (first + y) * STRIDE + HALO
-        plane[top + y, left : left + columns] = tile[j : j + columns]
+@kernel("int64(float32[:, ::1], int64, int64, int64, float32[:, :, ::1])")
+def _to_blocks(plane: Any, rows: int, width: int, row: int, blocks: Any) -> int:
+    for b in range(blocks.shape[0]):
+        columns = min(BLOCK, width - b * BLOCK)
+        for y in range(rows):
+            blocks[b, row + y, :columns] = plane[y, b * BLOCK : b * BLOCK + columns]
     return 0
 
 
 @kernel(
-    "int64(float32[:, :, ::1], int64, int64, int64, int64, int64, int64[:, ::1], float32[::1],"
-    " float32[:, :, ::1], int64)"
+    "int64(float32[:, :, ::1], int64, int64, int64, int64, int64[:, ::1], float32[:, :, ::1],"
+    " float32[::1], float32[:, ::1], float32[:, :, :, ::1], float32[:, :, :, ::1])"
 )
-def _prepare_strip(
+def _across_group(
     linear: Any,
     first: int,
-    top: int,
-    bottom: int,
-    upper: int,
-    lower: int,
+    rows: int,
+    row: int,
+    prepare: int,
     slots: Any,
+    xyb: Any,
     work: Any,
     reference: Any,
-    reference_first: int,
+    channels: Any,
+    blurred: Any,
 ) -> int:
-    """Write what a score needs of the reference, for the rows top to bottom of a scale.
+    """Turn a group of up to 16 rows into XYB and blur across what the maps need.
 
-    ``slots[c]`` says which planes of ``reference`` hold, for channel c: the channel itself, its
-    blurred mean and its variance (consecutive; -1: not needed); and its edges |channel - mean|
-    (-1: not needed). The channel itself is written for the rows upper to lower.
+    Parameters
+    ----------
+    linear : ndarray of float32, shape (3, any, W)
+        The group is its rows ``first`` to ``first + rows``.
+    first, rows, row : int
+        ``row`` is the row of the band's planes that the group begins at.
+    prepare : int
+        1: the reference's side; 0: the distorted one's.
+    slots : ndarray of int64, shape (3, 3)
+        See :class:`Plan`.
+    xyb : ndarray of float32, shape (3, 16, any)
+        Scratch.
+    work : ndarray of float32
+        Scratch of 3 chunks and 3 states.
+    reference : ndarray of float32, shape (channels with a structure map, (W' + 2 SPAN) * 16)
+        The reference's channels for this group, transposed: written (prepare) or read.
+    channels : ndarray of float32, shape (3, blocks, rows of a band, BLOCK)
+        Written: XYB.
+    blurred : ndarray of float32, shape (9, blocks, rows of a band, BLOCK)
+        Written: for each channel the mean, the square, and the product with the reference.
     """
     width = linear.shape[2]
-    square = work[3 * PLANE : 4 * PLANE]
-    between = work[4 * PLANE : 5 * PLANE]
-    mean = work[5 * PLANE : 6 * PLANE]
-    blurred = work[6 * PLANE : 7 * PLANE]
-    rows = bottom - top
-    for left in range(0, width, WIDTH):
-        columns = min(WIDTH, width - left)
-        _load_xyb(linear, first, top, left, work)
-        for c in range(3):
-            channel = work[c * PLANE : (c + 1) * PLANE]
-            structure = slots[c, 0]
-            edges = slots[c, 1]
-            if structure < 0 and edges < 0:
+    for c in range(3):
+        for y in range(rows):
+            xyb[c, y, :width] = linear[c, first + y]
+    for y in range(rows):
+        positive_xyb(xyb[0, y], xyb[1, y], xyb[2, y], width)
+    chunk = work[:CHUNK]
+    product = work[CHUNK : 2 * CHUNK]
+    out = work[2 * CHUNK : 3 * CHUNK]
+    states = work[3 * CHUNK : 3 * CHUNK + 18 * GROUP]
+    for c in range(3):
+        structure = slots[c, 0]
+        if structure < 0 and slots[c, 1] < 0:
+            continue
+        _to_blocks(xyb[c], rows, width, row, channels[c])
+        for b in range(channels.shape[1]):
+            left = b * BLOCK
+            transpose_in(xyb[c], 0, rows, left, width, chunk)
+            across(chunk, left, width, states[: 6 * GROUP], out)
+            transpose_out(out, row, rows, blurred[3 * c, b].reshape(-1))
+            if structure < 0:
                 continue
-            blur(channel, between, mean)
-            if structure >= 0:
-                _multiply(channel, channel, square)
-                blur(square, between, blurred)
-                for i in range(PLANE):
-                    blurred[i] = blurred[i] - mean[i] * mean[i]
-                _store(
-                    channel, HALO + upper - top, lower - upper, columns,
-                    reference[structure], upper - reference_first, left,
-                )  # fmt: skip
-                _store(mean, HALO, rows, columns, reference[structure + 1], top - reference_first, left)
-                _store(blurred, HALO, rows, columns, reference[structure + 2], top - reference_first, left)
-            if edges >= 0:
-                for i in range(PLANE):
-                    mean[i] = abs(channel[i] - mean[i])
-                _store(mean, HALO, rows, columns, reference[edges], top - reference_first, left)
+            _multiply(chunk, chunk, product)
+            across(product, left, width, states[6 * GROUP : 12 * GROUP], out)
+            transpose_out(out, row, rows, blurred[3 * c + 1, b].reshape(-1))
+            other = reference[slots[c, 2], left * GROUP : left * GROUP + CHUNK]
+            if prepare:
+                other[:] = chunk
+            else:
+                _multiply(chunk, other, product)
+                across(product, left, width, states[12 * GROUP :], out)
+                transpose_out(out, row, rows, blurred[3 * c + 2, b].reshape(-1))
     return 0
 
 
-@kernel("int64(float32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64, float32[::1])")
-def _add_structure(
-    moments: Any, means: Any, variances: Any, top: int, left: int, rows: int, columns: int, sums: Any
-) -> int:
-    """Add the structure map of a tile and its fourth power to column sums.
-
-    ``moments``: three tiles, the distorted channel's blurred mean, square, and product with the
-    reference. ``sums``: two rows of ``STRIDE``.
-    """
-    for y in range(rows):
-        j = (HALO + y) * STRIDE + HALO
-        mean_row = means[top + y, left : left + columns]
-        variance_row = variances[top + y, left : left + columns]
-        moment_row = moments[j : j + 2 * PLANE + columns]
-        for x in range(columns):
-            mu1 = mean_row[x]
-            mu2 = moment_row[x]
-            luminance = _ONE - (mu1 - mu2) * (mu1 - mu2)
-            covariance = moment_row[x + 2 * PLANE] - mu1 * mu2
-            numerator = (covariance + covariance) + _C2
-            denominator = variance_row[x] + (moment_row[x + PLANE] - mu2 * mu2) + _C2
-            d = max(_ONE - luminance * numerator / denominator, _ZERO)
-            sums[x] += d
-            sums[x + STRIDE] += (d * d) * (d * d)
-    return 0
-
-
-@kernel("int64(float32[::1], float32[::1], float32[:, ::1], int64, int64, int64, int64, float32[::1])")
-def _add_edges(
-    channel: Any, mean: Any, edges: Any, top: int, left: int, rows: int, columns: int, sums: Any
-) -> int:
-    """Add the maps of edges that came and that went, and their fourth powers, to column sums."""
-    for y in range(rows):
-        j = (HALO + y) * STRIDE + HALO
-        edge_row = edges[top + y, left : left + columns]
-        channel_row = channel[j : j + columns]
-        mean_row = mean[j : j + columns]
-        for x in range(columns):
-            edge = edge_row[x]
-            # (1 + e2) / (1 + e1) - 1 without its cancellation
-            d = (abs(channel_row[x] - mean_row[x]) - edge) / (_ONE + edge)
-            came = max(d, _ZERO)
-            went = max(-d, _ZERO)
-            sums[x] += came
-            sums[x + STRIDE] += went
-            sums[x + 2 * STRIDE] += (came * came) * (came * came)
-            sums[x + 3 * STRIDE] += (went * went) * (went * went)
+@kernel("int64(float32[:, ::1], int64)")
+def _carry_over(plane: Any, last: int) -> int:
+    """Make a band's last rows the history of the next one; ``last``: rows beyond it are black."""
+    if last >= 0:
+        plane[last:] = _ZERO
+    else:
+        for y in range(HISTORY):
+            plane[y] = plane[BAND + y]
     return 0
 
 
 @kernel(
-    "int64(float32[:, :, ::1], int64, int64, int64, int64[:, ::1], float32[:, :, ::1], int64,"
-    " float32[::1], float32[:, :, ::1], float64[:, ::1])"
+    "int64(int64, int64, int64, int64, int64, int64[:, ::1], float32[:, :, :, ::1],"
+    " float32[:, :, :, ::1], float32[:, :, ::1], float32[::1], float32[:, :, :, ::1], int64)"
 )
-def _score_strip(
-    linear: Any,
-    first: int,
+def _prepare_block(
+    b: int,
     top: int,
-    bottom: int,
+    rows: int,
+    last: int,
+    columns: int,
     slots: Any,
-    reference: Any,
-    reference_first: int,
+    channels: Any,
+    blurred: Any,
+    states: Any,
     work: Any,
-    kept: Any,
+    reference: Any,
+    offset: int,
+) -> int:
+    """Blur a band of a block down, and write what scores need of the reference.
+
+    For a channel with a structure map its mean and variance, for one with edge maps its edges,
+    ``|channel - mean|``: planes ``slots[c, 0]``, the next one, and ``slots[c, 1]`` of
+    ``reference``, which begins with the row ``offset`` of the picture.
+    """
+    stop = top + rows if last else top + rows - REACH
+    for c in range(3):
+        structure, edges = slots[c, 0], slots[c, 1]
+        for k in range(2):
+            if last:
+                _carry_over(blurred[3 * c + k, b], HISTORY + rows)
+        for n in range(top - REACH, stop, 4):
+            row = n - top + HISTORY
+            for k in range(2):
+                if k == 0 or structure >= 0:
+                    target = work[4 * k * BLOCK : 4 * (k + 1) * BLOCK]
+                    down(blurred[3 * c + k, b].reshape(-1), row, states[3 * c + k, b], target)
+            for y in range(max(0, -n), min(4, stop - n)):
+                mean = work[y * BLOCK : (y + 1) * BLOCK]
+                square = work[(4 + y) * BLOCK : (5 + y) * BLOCK]
+                if structure >= 0:
+                    reference[structure, b, n + y - offset] = mean
+                    variance = reference[structure + 1, b, n + y - offset]
+                    for x in range(columns):
+                        variance[x] = square[x] - mean[x] * mean[x]
+                if edges >= 0:
+                    edge = reference[edges, b, n + y - offset]
+                    channel = channels[c, b, row + y]
+                    for x in range(columns):
+                        edge[x] = abs(channel[x] - mean[x])
+        for k in range(2):
+            _carry_over(blurred[3 * c + k, b], -1)
+        _carry_over(channels[c, b], -1)
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])")
+def _add_structure(moments: Any, means: Any, variances: Any, columns: int, sums: Any) -> int:
+    """Add a row of the structure map and its fourth power to column sums.
+
+    ``moments``: the distorted channel's blurred mean, square, and product with the reference,
+    each 4 rows of ``BLOCK``. ``sums``: two rows of ``BLOCK``.
+    """
+    for x in range(columns):
+        mu1 = means[x]
+        mu2 = moments[x]
+        luminance = _ONE - (mu1 - mu2) * (mu1 - mu2)
+        covariance = moments[x + 8 * BLOCK] - mu1 * mu2
+        numerator = (covariance + covariance) + _C2
+        denominator = variances[x] + (moments[x + 4 * BLOCK] - mu2 * mu2) + _C2
+        d = max(_ONE - luminance * numerator / denominator, _ZERO)
+        sums[x] += d
+        sums[x + BLOCK] += (d * d) * (d * d)
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])")
+def _add_edges(channel: Any, mean: Any, edges: Any, columns: int, sums: Any) -> int:
+    """Add a row of the maps of edges that came and that went, and their fourth powers."""
+    for x in range(columns):
+        # (1 + e2) / (1 + e1) - 1 without its cancellation
+        d = (abs(channel[x] - mean[x]) - edges[x]) / (_ONE + edges[x])
+        came = max(d, _ZERO)
+        went = max(-d, _ZERO)
+        sums[x] += came
+        sums[x + BLOCK] += went
+        sums[x + 2 * BLOCK] += (came * came) * (came * came)
+        sums[x + 3 * BLOCK] += (went * went) * (went * went)
+    return 0
+
+
+@kernel(
+    "int64(int64, int64, int64, int64, int64, int64[:, ::1], float32[:, :, :, ::1],"
+    " float32[:, :, :, ::1], float32[:, :, ::1], float32[::1], float32[:, :, :, ::1], int64,"
+    " float64[:, :, ::1])"
+)
+def _score_block(
+    b: int,
+    top: int,
+    rows: int,
+    last: int,
+    columns: int,
+    slots: Any,
+    channels: Any,
+    blurred: Any,
+    states: Any,
+    work: Any,
+    reference: Any,
+    offset: int,
     sums: Any,
 ) -> int:
-    """Add up the maps of the rows top to bottom of a scale.
+    """Blur a band of a block down and add up the maps.
 
-    ``sums[c]`` gets channel c's sums in the order of the weights: structure, came, went, and the
-    fourth powers of these. ``kept`` gets, if it has any planes, XYB and the moments: three planes
-    of XYB, then for each channel mean, square and product.
+    ``sums[b, c]`` gets channel c's sums in the order of the weights: structure, came, went, and
+    the fourth powers of these. The rest is as for ``_prepare_block``.
     """
-    width = linear.shape[2]
-    product = work[3 * PLANE : 4 * PLANE]
-    between = work[4 * PLANE : 5 * PLANE]
-    mean = work[5 * PLANE : 6 * PLANE]
-    moments = work[5 * PLANE : 8 * PLANE]
-    other = work[8 * PLANE : 9 * PLANE]
-    columns_sums = work[9 * PLANE : 9 * PLANE + 6 * STRIDE]
-    rows = bottom - top
-    for left in range(0, width, WIDTH):
-        columns = min(WIDTH, width - left)
-        _load_xyb(linear, first, top, left, work)
-        for c in range(3):
-            channel = work[c * PLANE : (c + 1) * PLANE]
-            structure = slots[c, 0]
-            edges = slots[c, 1]
-            if kept.shape[0] > 0:
-                _store(channel, HALO, rows, columns, kept[c], top, left)
-            if structure < 0 and edges < 0:
-                continue
-            columns_sums[:] = _ZERO
-            blur(channel, between, mean)
-            if structure >= 0:
-                _multiply(channel, channel, product)
-                blur(product, between, work[6 * PLANE : 7 * PLANE])
-                load(reference[structure], reference_first, top, left, other)
-                _multiply(channel, other, product)
-                blur(product, between, work[7 * PLANE : 8 * PLANE])
-                _add_structure(
-                    moments, reference[structure + 1], reference[structure + 2],
-                    top - reference_first, left, rows, columns, columns_sums[: 2 * STRIDE],
-                )  # fmt: skip
-            if edges >= 0:
-                _add_edges(
-                    channel, mean, reference[edges],
-                    top - reference_first, left, rows, columns, columns_sums[2 * STRIDE :],
-                )  # fmt: skip
-            if kept.shape[0] > 0:
-                for k in range(3):
-                    if k == 0 or structure >= 0:
-                        tile = work[(5 + k) * PLANE : (6 + k) * PLANE]
-                        _store(tile, HALO, rows, columns, kept[3 + 3 * c + k], top, left)
-            for x in range(columns):
-                sums[c, 0] += np.float64(columns_sums[x])
-                sums[c, 3] += np.float64(columns_sums[x + STRIDE])
-                sums[c, 1] += np.float64(columns_sums[x + 2 * STRIDE])
-                sums[c, 2] += np.float64(columns_sums[x + 3 * STRIDE])
-                sums[c, 4] += np.float64(columns_sums[x + 4 * STRIDE])
-                sums[c, 5] += np.float64(columns_sums[x + 5 * STRIDE])
+    stop = top + rows if last else top + rows - REACH
+    moments = work[: 12 * BLOCK]
+    columns_sums = work[12 * BLOCK : 18 * BLOCK]
+    for c in range(3):
+        structure, edges = slots[c, 0], slots[c, 1]
+        columns_sums[:] = _ZERO
+        for k in range(3):
+            if last:
+                _carry_over(blurred[3 * c + k, b], HISTORY + rows)
+        for n in range(top - REACH, stop, 4):
+            row = n - top + HISTORY
+            for k in range(3):
+                if k == 0 or structure >= 0:
+                    target = moments[4 * k * BLOCK : 4 * (k + 1) * BLOCK]
+                    down(blurred[3 * c + k, b].reshape(-1), row, states[3 * c + k, b], target)
+            for y in range(max(0, -n), min(4, stop - n)):
+                if structure >= 0:
+                    _add_structure(
+                        moments[y * BLOCK :],
+                        reference[structure, b, n + y - offset],
+                        reference[structure + 1, b, n + y - offset],
+                        columns,
+                        columns_sums[: 2 * BLOCK],
+                    )
+                if edges >= 0:
+                    _add_edges(
+                        channels[c, b, row + y],
+                        moments[y * BLOCK : (y + 1) * BLOCK],
+                        reference[edges, b, n + y - offset],
+                        columns,
+                        columns_sums[2 * BLOCK :],
+                    )
+        for x in range(columns):
+            sums[b, c, 0] += np.float64(columns_sums[x])
+            sums[b, c, 3] += np.float64(columns_sums[x + BLOCK])
+            sums[b, c, 1] += np.float64(columns_sums[x + 2 * BLOCK])
+            sums[b, c, 2] += np.float64(columns_sums[x + 3 * BLOCK])
+            sums[b, c, 4] += np.float64(columns_sums[x + 4 * BLOCK])
+            sums[b, c, 5] += np.float64(columns_sums[x + 5 * BLOCK])
+        for k in range(3):
+            _carry_over(blurred[3 * c + k, b], -1)
+        _carry_over(channels[c, b], -1)
     return 0
 
 
-_WORK = 9 * PLANE + 6 * STRIDE
+_WORK = max(3 * CHUNK + 18 * GROUP, 18 * BLOCK)
 
 
 class Rows:
@@ -288,35 +351,25 @@ class Rows:
     def __init__(self, planes: Codes | Floats, transform: Transform | None = None) -> None:
         self.planes = planes
         self.transform = transform
+        self.height, self.width = planes.shape[1], planes.shape[2]
 
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.planes.shape[1], self.planes.shape[2]
-
-    def rows(self, start: int, stop: int, local: Any) -> tuple[Floats, int]:
+    def rows(self, start: int, stop: int, local: Local) -> tuple[Floats, int]:
         """Return planes that hold the rows start to stop, and the row that they begin with."""
         if self.transform is None:
             return self.planes, 0  # type: ignore[return-value]
-        out = local_array(local, "linear", (3, stop - start, self.planes.shape[2]))
+        out = local.array("linear", (3, stop - start, self.width))
         return self.transform.linear(self.planes[:, start:stop], threads=1, out=out), start
 
 
-def local_array(local: Any, name: str, shape: tuple[int, ...]) -> Floats:
-    """Return a float32 array of a thread's own, used again by its next strip."""
-    size = math.prod(shape)
-    array: Floats | None = getattr(local, name, None)
-    if array is None or array.size < size:
-        array = np.empty(size, np.float32)
-        setattr(local, name, array)
-    return array[:size].reshape(shape)
+class Local(threading.local):
+    """Scratch arrays of a thread's own."""
 
-
-def _sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the sizes of the scales; the first side below 8 is the last one computed."""
-    sizes = [(height, width)]
-    while len(sizes) < _SCALES and min(sizes[-1]) >= _SMALLEST:
-        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
-    return sizes
+    def array(self, name: str, shape: tuple[int, ...]) -> Floats:
+        array: Floats | None = getattr(self, name, None)
+        if array is None or array.shape != shape:
+            array = np.empty(shape, np.float32)
+            setattr(self, name, array)
+        return array
 
 
 @dataclass(frozen=True)
@@ -329,50 +382,97 @@ class Plan:
         Height and width of each scale.
     weights : ndarray of float64, shape (scales, 3, 6)
         Of structure, came, went (1-norms), structure, came, went (4-norms).
-    slots : list of ndarray of int64, shape (3, 2)
-        For each scale: see ``_prepare_strip``.
-    planes : list of int
-        Reference planes of each scale.
+    slots : list of ndarray of int64, shape (3, 3)
+        For each scale and channel: where the reference's planes of the structure map (mean,
+        variance) begin, where that of the edge maps is, and where the transposed channel (for
+        the structure map) is; -1 for maps without weight.
+    planes : list of (int, int)
+        Planes of the reference's maps and transposed channels at each scale.
     """
 
     sizes: list[tuple[int, int]]
     weights: npt.NDArray[np.float64]
     slots: list[npt.NDArray[np.int64]]
-    planes: list[int]
+    planes: list[tuple[int, int]]
 
     @classmethod
     def of(cls, height: int, width: int) -> Plan:
-        sizes = _sizes(height, width)
+        sizes = [(height, width)]
+        while len(sizes) < _SCALES and min(sizes[-1]) >= _SMALLEST:
+            sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
         weights = _WEIGHTS[: 18 * len(sizes)].reshape(3, len(sizes), 6).transpose(1, 0, 2).copy()
         all_slots, planes = [], []
         for by_channel in weights:
-            slots, count = np.full((3, 2), -1, np.int64), 0
+            slots, count, transposed = np.full((3, 3), -1, np.int64), 0, 0
             for c, w in enumerate(by_channel):
                 if w[0] or w[3]:
-                    slots[c, 0], count = count, count + 3
+                    slots[c, 0], count = count, count + 2
+                    slots[c, 2], transposed = transposed, transposed + 1
                 if w[1] or w[2] or w[4] or w[5]:
                     slots[c, 1], count = count, count + 1
             all_slots.append(slots)
-            planes.append(count)
+            planes.append((count, transposed))
         return cls(sizes, weights, all_slots, planes)
 
 
-def norms_of(sums: npt.NDArray[np.float64], pixels: int) -> npt.NDArray[np.float64]:
-    """Return 1-norms and 4-norms (means over pixels) of sums, shape (3, 6)."""
-    means = sums / pixels
-    means[:, 3:] = np.sqrt(np.sqrt(means[:, 3:]))
-    return means
+class Reference:
+    """The reference's side of one scale: of the whole picture, or of one band."""
+
+    def __init__(self, planes: tuple[int, int], height: int, width: int) -> None:
+        blocks, groups = -(-width // BLOCK), -(-height // GROUP)
+        self.offset = 0  # row of the picture that the planes begin with
+        self.first_group = 0
+        self.maps = np.empty((planes[0], blocks, height, BLOCK), np.float32)
+        self.transposed = np.empty((groups, planes[1], (blocks * BLOCK + 2 * SPAN) * GROUP), np.float32)
 
 
-def remap(total: float) -> tuple[float, float]:
-    """Return the score of a weighted sum of norms, and its slope (libjxl, Msssim::Score)."""
-    x = 0.9562382616834844 * total
-    y = ((6.248496625763138e-05 * x - 0.020884521182843837) * x + 2.326765642916932) * x
-    if y <= 0:
-        return 100.0, 0.0
-    root = float(power(np.float64(y), 0.6276336467831387))
-    inner = (3 * 6.248496625763138e-05 * x - 2 * 0.020884521182843837) * x + 2.326765642916932
-    return 100.0 - 10.0 * root, -10.0 * 0.6276336467831387 * root / y * inner * 0.9562382616834844
+class Side:
+    """One picture's way through one scale, band by band, with the recursions' state."""
+
+    def __init__(self, level: Rows, slots: npt.NDArray[np.int64], smaller: Floats | None) -> None:
+        self.level = level
+        self.slots = slots
+        self.smaller = smaller
+        blocks = -(-level.width // BLOCK)
+        self.blocks = range(blocks)
+        self.channels = np.zeros((3, blocks, _ROWS, BLOCK), np.float32)
+        self.blurred = np.zeros((9, blocks, _ROWS, BLOCK), np.float32)
+        self.states = np.zeros((9, blocks, 6 * BLOCK), np.float32)
+        self.sums = np.zeros((blocks, 3, 6))
+        self.local = Local()
+
+    def advance(self, top: int, reference: Reference, prepare: bool, threads: int | None) -> None:
+        """Work on the band that begins with row ``top``."""
+        level, local = self.level, self.local
+        bottom = min(top + BAND, level.height)
+        last = bottom == level.height
+
+        def group(start: int) -> None:
+            stop = min(start + GROUP, bottom)
+            linear, first = level.rows(start, stop, local)
+            if self.smaller is not None:
+                for c in range(3):
+                    halve(linear[c], first, start, stop, self.smaller[c], 0)
+            xyb = local.array("xyb", (3, GROUP, (level.width | 31) + 17))  # rows in different cache sets
+            transposed = reference.transposed[start // GROUP - reference.first_group]
+            _across_group(
+                linear, start - first, stop - start, start - top + HISTORY, int(prepare), self.slots,
+                xyb, local.array("work", (_WORK,)), transposed, self.channels, self.blurred,
+            )  # fmt: skip
+
+        def block(b: int) -> None:
+            arguments = (
+                b, top, bottom - top, int(last), min(BLOCK, level.width - b * BLOCK), self.slots,
+                self.channels, self.blurred, self.states, local.array("work", (_WORK,)),
+                reference.maps, reference.offset,
+            )  # fmt: skip
+            if prepare:
+                _prepare_block(*arguments)
+            else:
+                _score_block(*arguments, self.sums)
+
+        each(group, range(top, bottom, GROUP), threads)
+        each(block, self.blocks, threads)
 
 
 class SSIMULACRA2Comparator:
@@ -390,7 +490,7 @@ class SSIMULACRA2Comparator:
 
     Notes
     -----
-    About 45 bytes a pixel are kept, up to 12.5 megapixels; above, only the picture itself, and
+    About 40 bytes a pixel are kept, up to 12.5 megapixels; above, only the picture itself, and
     each score works on both sides. Sides under 8 pixels are made 8 by repeating the edge.
     """
 
@@ -409,41 +509,19 @@ class SSIMULACRA2Comparator:
         self.shape: tuple[int, int] = (planes.shape[1], planes.shape[2])
         self._threads = threads
         planes = _at_least_smallest(planes)
-        self.plan = Plan.of(planes.shape[1], planes.shape[2])
-        self._references: list[Floats] = []
-        self._levels: list[Rows] = []
-        cached = planes[0].size <= _CACHED_PIXELS
-        level = Rows(planes, transform)
-        for scale, (height, width) in enumerate(self.plan.sizes):
-            reference = np.empty((self.plan.planes[scale] if cached else 0, height, width), np.float32)
-            smaller = self._smaller(scale)
-            local = threading.local()
-
-            def strip(
-                top: int,
-                level: Rows = level,
-                scale: int = scale,
-                reference: Floats = reference,
-                smaller: Floats | None = smaller,
-                local: Any = local,
-            ) -> None:
-                height = level.size[0]
-                bottom = min(top + STRIP, height)
-                linear, first = level.rows(max(top - HALO, 0), min(bottom + HALO, height), local)
-                _halve_strip(linear, first, top, bottom, smaller)
-                if cached:
-                    work = local_array(local, "work", (_WORK,))
-                    _prepare_strip(
-                        linear, first, top, bottom, top, bottom, self.plan.slots[scale], work, reference, 0
-                    )
-
-            each(strip, range(0, height, STRIP), threads)
-            if cached:
+        self._plan = Plan.of(planes.shape[1], planes.shape[2])
+        self._level = Rows(planes, transform)
+        self._references: list[Reference] = []
+        if planes[0].size <= _CACHED_PIXELS:
+            level = self._level
+            for scale, (height, width) in enumerate(self._plan.sizes):
+                reference = Reference(self._plan.planes[scale], height, width)
+                side = self._side(scale, level)
+                for top in range(0, height, BAND):
+                    side.advance(top, reference, True, threads)
                 self._references.append(reference)
-            else:
-                self._levels.append(level)
-            if smaller is not None:
-                level = Rows(smaller)
+                if side.smaller is not None:
+                    level = Rows(side.smaller)
 
     def score(self, distorted: Any) -> float:
         """Return the score of a picture (array or PIL image, as the constructor takes them).
@@ -462,59 +540,32 @@ class SSIMULACRA2Comparator:
 
     def _score(self, planes: Codes | Floats, transform: Transform | None) -> float:
         check_sizes(self.shape, (planes.shape[1], planes.shape[2]))
-        level = Rows(_at_least_smallest(planes), transform)
+        level, reference_level = Rows(_at_least_smallest(planes), transform), self._level
         total = 0.0
-        for scale in range(len(self.plan.sizes)):
-            norms, level = self.forward(scale, level, np.empty((0, 1, 1), np.float32))
-            total += _weighted(self.plan.weights[scale], norms)
+        for scale, (height, width) in enumerate(self._plan.sizes):
+            side = self._side(scale, level)
+            if self._references:
+                for top in range(0, height, BAND):
+                    side.advance(top, self._references[scale], False, self._threads)
+            else:
+                other = self._side(scale, reference_level)
+                band = Reference(self._plan.planes[scale], BAND + REACH, width)
+                for top in range(0, height, BAND):
+                    band.offset, band.first_group = top - REACH, top // GROUP
+                    other.advance(top, band, True, self._threads)
+                    side.advance(top, band, False, self._threads)
+                if other.smaller is not None:
+                    reference_level = Rows(other.smaller)
+            norms = norms_of(side.sums, height * width)
+            total += weighted(self._plan.weights[scale], norms)
+            if side.smaller is not None:
+                level = Rows(side.smaller)
         return remap(total)[0]
 
-    def forward(self, scale: int, level: Rows, kept: Floats) -> tuple[npt.NDArray[np.float64], Rows]:
-        """Return the norms of one scale, shape (3, 6), and the next smaller picture.
-
-        ``kept``: see ``_score_strip``.
-        """
-        height, width = self.plan.sizes[scale]
-        smaller = self._smaller(scale)
-        starts = range(0, height, STRIP)
-        sums = np.zeros((len(starts), 3, 6))
-        local = threading.local()
-        slots = self.plan.slots[scale]
-
-        def strip(top: int) -> None:
-            bottom = min(top + STRIP, height)
-            linear, first = level.rows(max(top - HALO, 0), min(bottom + HALO, height), local)
-            _halve_strip(linear, first, top, bottom, smaller)
-            work = local_array(local, "work", (_WORK,))
-            reference, reference_first = self._reference(scale, top, bottom, local)
-            _score_strip(
-                linear, first, top, bottom, slots, reference, reference_first, work, kept, sums[top // STRIP]
-            )
-
-        each(strip, starts, self._threads)
-        total = np.zeros((3, 6))
-        for part in sums:
-            total += part
-        return norms_of(total, height * width), level if smaller is None else Rows(smaller)
-
-    def _smaller(self, scale: int) -> Floats | None:
-        if scale + 1 == len(self.plan.sizes):
-            return None
-        return np.empty((3, *self.plan.sizes[scale + 1]), np.float32)
-
-    def _reference(self, scale: int, top: int, bottom: int, local: Any) -> tuple[Floats, int]:
-        """Return the reference's planes for the rows top to bottom, and the row they begin with."""
-        if self._references:
-            return self._references[scale], 0
-        height, width = self.plan.sizes[scale]
-        upper, lower = max(top - HALO, 0), min(bottom + HALO, height)
-        linear, first = self._levels[scale].rows(upper, lower, local)
-        reference = local_array(local, "reference", (self.plan.planes[scale], lower - upper, width))
-        work = local_array(local, "work", (_WORK,))
-        _prepare_strip(
-            linear, first, top, bottom, upper, lower, self.plan.slots[scale], work, reference, upper
-        )
-        return reference, upper
+    def _side(self, scale: int, level: Rows) -> Side:
+        sizes = self._plan.sizes
+        smaller = np.empty((3, *sizes[scale + 1]), np.float32) if scale + 1 < len(sizes) else None
+        return Side(level, self._plan.slots[scale], smaller)
 
 
 def ssimulacra2(reference: Any, distorted: Any) -> float:
@@ -559,11 +610,33 @@ def check_sizes(reference: tuple[int, int], distorted: tuple[int, int]) -> None:
         )
 
 
-def _weighted(weights: npt.NDArray[np.float64], norms: npt.NDArray[np.float64]) -> float:
+def norms_of(sums: npt.NDArray[np.float64], pixels: int) -> npt.NDArray[np.float64]:
+    """Return 1-norms and 4-norms (means over pixels), shape (3, 6), of sums by block or strip."""
+    means = np.zeros((3, 6))
+    for part in sums:
+        means += part
+    means /= pixels
+    means[:, 3:] = np.sqrt(np.sqrt(means[:, 3:]))
+    return means
+
+
+def weighted(weights: npt.NDArray[np.float64], norms: npt.NDArray[np.float64]) -> float:
+    """Return the weighted sum of norms, added in order."""
     total = 0.0
     for weight, norm in zip(weights.flat, norms.flat, strict=True):
         total += float(weight) * float(norm)
     return total
+
+
+def remap(total: float) -> tuple[float, float]:
+    """Return the score of a weighted sum of norms, and its slope (libjxl, Msssim::Score)."""
+    x = 0.9562382616834844 * total
+    y = 2.326765642916932 * x - 0.020884521182843837 * x * x + 6.248496625763138e-05 * x * x * x
+    if y <= 0:
+        return 100.0, 0.0
+    root = power(y, 0.6276336467831387)
+    inner = 2.326765642916932 - 2 * 0.020884521182843837 * x + 3 * 6.248496625763138e-05 * x * x
+    return 100.0 - 10.0 * root, -10.0 * 0.6276336467831387 * root / y * inner * 0.9562382616834844
 
 
 def _linear_planes(planes: Floats) -> Floats:
@@ -576,9 +649,3 @@ def _at_least_smallest(planes: Any) -> Any:
     """Repeat the last row and column until both sides are 8."""
     down, across = (max(_SMALLEST - side, 0) for side in planes.shape[1:])
     return np.pad(planes, ((0, 0), (0, down), (0, across)), mode="edge") if down or across else planes
-
-
-def _halve_strip(linear: Floats, first: int, top: int, bottom: int, smaller: Floats | None) -> None:
-    if smaller is not None:
-        for c in range(3):
-            halve(linear[c], first, top, bottom, smaller[c], 0)

@@ -1,0 +1,34 @@
+"""The fused multiply-add of IEEE 754 for kernels: one rounding, the same digits everywhere.
+
+libjxl's kernels are built of it, and its rounding is part of their scores. Processors without the
+instruction get libm's ``fmaf``, slow and with the same, correctly rounded, result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+
+__all__ = ["fma"]
+
+
+if numba.config.DISABLE_JIT:
+
+    def fma(a: Any, b: Any, c: Any) -> Any:
+        """Return ``a * b + c`` of float32 values, rounded once (but for ties in float64)."""
+        return np.float32(np.float64(a) * np.float64(b) + np.float64(c))
+
+else:
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+        """Return ``a * b + c`` of float32 values, rounded once."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.fma(*arguments)
+
+        return types.float32(types.float32, types.float32, types.float32), generate
