@@ -25,6 +25,9 @@ BANDS = (
 )
 
 
+DOWNSAMPLER = "fitted"
+
+
 @dataclass
 class Weights:
     """How much an error matters, relative to the mean; one entry a component.
@@ -91,6 +94,10 @@ class Encoder:
         "ycbcr" or "gray".
     threads : int or None
         Threads to use.
+    rates : list of Rate
+        Prices of symbols from the last pass; empty before the first.
+    source_tables : list of ndarray of uint16, shape (64,), or None
+        Of a JPEG source: steps are kept to multiples of these.
     """
 
     width: int
@@ -100,13 +107,14 @@ class Encoder:
     colorspace: str = "ycbcr"
     threads: int | None = None
     rates: list[trellis.Rate] = field(default_factory=list)
+    source_tables: list[npt.NDArray[np.uint16] | None] = field(default_factory=list)
 
     @classmethod
     def from_codes(
         cls, codes: npt.NDArray[np.float32], sampling: tuple[int, int], threads: int | None = None
     ) -> Encoder:
         """Transform RGB or gray codes, float32 (1|3, H, W) on the scale of 0 to 255."""
-        coefficients = pixels.forward(codes, sampling, threads=threads)
+        coefficients = pixels.forward(codes, sampling, downsampler=DOWNSAMPLER, threads=threads)
         colorspace = "gray" if len(coefficients) == 1 else "ycbcr"
         return cls(codes.shape[2], codes.shape[1], coefficients, sampling, colorspace, threads)
 
@@ -115,9 +123,35 @@ class Encoder:
         """Whether chroma is coded at half size in both directions."""
         return self.sampling == (2, 2)
 
+    @property
+    def subsampling_name(self) -> str:
+        """Chroma sampling as people write it."""
+        if len(self.coefficients) == 1:
+            return "gray"
+        return {(1, 1): "444", (2, 1): "422", (1, 2): "440", (2, 2): "420"}[self.sampling]
+
     def tables(self, distance: float) -> list[npt.NDArray[np.uint16]]:
         """Return the quantisation tables at a distance."""
-        return [tables.table(distance, c, self.subsampled) for c in range(len(self.coefficients))]
+        result = []
+        for c in range(len(self.coefficients)):
+            steps = tables.steps(distance, c, self.subsampled)
+            source = self.source_tables[c] if self.source_tables else None
+            if source is not None:
+                steps = source * np.maximum(np.floor(steps / source + 0.5), 1.0)
+                steps = np.where(steps > 255, source, steps)
+            result.append(np.clip(np.floor(steps + 0.5), 1, 255).astype(np.uint16))
+        return result
+
+    def finest(self) -> Trial:
+        """Return the encode with all steps 1 (or a JPEG source's own steps) and plain rounding."""
+        steps = [np.ones(64, np.uint16) for _ in self.coefficients]
+        if self.source_tables:
+            steps = [s if t is None else np.minimum(t, 255) for s, t in zip(steps, self.source_tables, strict=True)]
+        levels = [
+            np.clip(np.rint(c / q.astype(np.float32)), -1023, 1023).astype(np.int16)
+            for c, q in zip(self.coefficients, steps, strict=True)
+        ]
+        return Trial(0.0, 0.0, steps, levels)
 
     def quantise(
         self,

@@ -102,6 +102,13 @@ class Limits:
         """Return the two limits that a distance stands for."""
         return cls(butteraugli_limit(distance), ssimulacra2_limit(distance))
 
+    def relaxed(self, butteraugli: float, ssimulacra2: float) -> Limits:
+        """Return limits that are no stricter than these scores."""
+        return Limits(
+            None if self.butteraugli is None else max(self.butteraugli, butteraugli),
+            None if self.ssimulacra2 is None else min(self.ssimulacra2, ssimulacra2),
+        )
+
     def met(self, butteraugli: float, ssimulacra2: float) -> bool:
         """Return whether scores meet the limits."""
         return (self.butteraugli is None or butteraugli <= self.butteraugli) and (
@@ -137,3 +144,51 @@ class Limits:
         if self.ssimulacra2 is not None:
             distances.append(ssimulacra2_distance(self.ssimulacra2))
         return min(max(min(distances), 0.02), 25.0)
+
+
+class Root:
+    """One-dimensional search for the largest x at which a rising, slightly noisy f is not above 0.
+
+    Parameters
+    ----------
+    slope : float
+        Expected slope, used until two points are known.
+    tolerance : float
+        A point with ``-tolerance <= f <= 0`` is good enough.
+    """
+
+    def __init__(self, slope: float, tolerance: float) -> None:
+        self.slope = slope
+        self.tolerance = tolerance
+        self.points: list[tuple[float, float]] = []
+
+    def add(self, x: float, f: float) -> None:
+        """Record a measured point."""
+        self.points.append((x, f))
+
+    @property
+    def done(self) -> bool:
+        """Whether some point is good enough."""
+        return any(-self.tolerance <= f <= 0.0 for _, f in self.points)
+
+    def propose(self) -> float:
+        """Return the x to measure next: aims a little inside, within the bracket if there is one."""
+        aim = -0.4 * self.tolerance
+        x, f = self.points[-1]
+        slope = self.slope
+        if len(self.points) > 1:
+            # The slope through the two points nearest to the aim, kept within a factor of the expected one.
+            near = sorted(self.points, key=lambda p: abs(p[1] - aim))[:2]
+            (x, f), (x1, f1) = near
+            if abs(x - x1) > 1e-9:
+                slope = min(max((f - f1) / (x - x1), 0.35 * self.slope), 3.0 * self.slope)
+        result = x + min(max((aim - f) / slope, -1.5), 1.5)
+        passing = [p for p, value in self.points if value <= 0.0]
+        failing = [p for p, value in self.points if value > 0.0]
+        low = max((p for p in passing if not failing or p < min(failing)), default=None)
+        high = min((p for p in failing if not passing or p > min(passing)), default=None)
+        if low is not None and high is not None and low < high:
+            margin = 0.1 * (high - low)
+            if not low + margin <= result <= high - margin:
+                result = 0.5 * (low + high)
+        return result

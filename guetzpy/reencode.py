@@ -1,0 +1,423 @@
+"""One picture from source to verified result: candidates, search, verification, choice."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL.JpegImagePlugin import JpegImageFile
+
+from guetzpy.errors import GuetzpyError, LimitError, TargetError
+from guetzpy.jpeg import pixels
+from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
+from guetzpy.jpeg.metadata import Policy, mark, read_mark, without_marks
+from guetzpy.jpeg.preservation import Carried, carry, settle
+from guetzpy.jpeg.reader import Limits as ReadLimits
+from guetzpy.jpeg.structure import JpegImage, Segment
+from guetzpy.jpeg.transcode import Transcoded, transcode_bytes
+from guetzpy.jpeg.writer import write
+from guetzpy.options import OptimizeOptions
+from guetzpy.result import Result
+from guetzpy.search import closed_loop, source_quality
+from guetzpy.search.encoder import Encoder
+from guetzpy.search.judge import Judge, Scores
+from guetzpy.search.subsampling import choose
+from guetzpy.search.target import Limits, butteraugli_distance, ssimulacra2_distance
+from guetzpy.source import Source
+
+__all__ = ["optimize"]
+
+Codes = npt.NDArray[np.uint8]
+
+#: A lossy encode must be wanted at a clearly coarser distance than the source already has.
+_HEADROOM = 0.9
+
+
+@dataclass
+class _Clock:
+    """Gives up when the time is over."""
+
+    timeout: float | None
+    started: float
+
+    def check(self) -> None:
+        if self.timeout is not None and time.perf_counter() - self.started > self.timeout:
+            raise LimitError(f"not done within {self.timeout:g} s")
+
+
+@dataclass
+class _Goal:
+    """What the target means for this picture: limits of the metrics, or a size in bytes."""
+
+    limits: Limits | None = None
+    size: int | None = None
+    raw: bool = False
+
+
+def optimize(source: Source, options: OptimizeOptions) -> Result:
+    """Make the smallest JPEG of a picture that meets the target, and verify it.
+
+    Parameters
+    ----------
+    source : Source
+        The picture.
+    options : OptimizeOptions
+        What is asked for.
+
+    Returns
+    -------
+    Result
+        Without ``input`` and ``seconds``.
+
+    Raises
+    ------
+    TargetError
+        A raw score, a size or a strict distance cannot be met.
+    LimitError
+        Out of time.
+    """
+    clock = _Clock(options.timeout, time.perf_counter())
+    if source.kind == "jpeg":
+        return _from_jpeg(source, options, clock)
+    return _from_pixels(source, options, clock)
+
+
+def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
+    assert source.codes is not None
+    segments = source.segments(Policy.of(options.keep, options.strip))
+    codes = source.codes
+    scaled = codes.astype(np.float32) if codes.dtype != np.uint16 else codes.astype(np.float32) / np.float32(257)
+    judge = Judge(codes, source.transform, options.threads)
+    goal = _goal(options, scaled, judge, source.width * source.height)
+    encoders = [
+        Encoder.from_codes(scaled, sampling, options.threads) for sampling in _samplings(options, len(codes))
+    ]
+    carried = Carried(segments, b"")
+    found, encoder, relaxed = _search(encoders, judge, goal, options, carried, clock)
+    data = _finish(found, encoder, carried, options)
+    assert goal is not None
+    return _result(source, options, data, found.scores, encoder, goal, relaxed)
+
+
+def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
+    assert source.data is not None
+    assert source.image is not None
+    image = source.image
+    policy = Policy.of(options.keep, options.strip)
+    script = "auto" if options.progressive else "sequential"
+    repack = transcode_bytes(
+        source.data,
+        policy,
+        script=script,  # type: ignore[arg-type]
+        repair=options.repair,
+        limits=ReadLimits(max_pixels=options.max_pixels),
+        threads=options.threads,
+    )
+    clock.check()
+    obstacle = _obstacle(image)
+    if obstacle:
+        return _lossless(source, options, repack, obstacle)
+    reference = pixels.decode_planes(image, threads=options.threads)
+    already = source_quality.estimate(image)
+    target, value = options.target
+    if target in ("distance", "butteraugli", "ssimulacra2"):
+        wanted = _limits_of(target, value).starting_distance()
+        marked = read_mark(image.segments)
+        if marked is not None and options.mark and marked >= 0.995 * wanted:
+            return _lossless(source, options, repack, "encoded by guetzpy at this distance before")
+        if already >= _HEADROOM * wanted:
+            return _lossless(source, options, repack, f"the source is at about distance {already:.2g} already")
+    if target in ("max_bytes", "bpp") and len(repack.data) <= _size(options, source.width * source.height):
+        return _lossless(source, options, repack, None)
+
+    judge = Judge(reference, source.transform, options.threads)
+    scaled = reference.astype(np.float32)
+    goal = _goal(options, scaled, judge, source.width * source.height)
+    if goal.limits is not None and already >= _HEADROOM * goal.limits.starting_distance():
+        return _lossless(source, options, repack, f"the source is at about distance {already:.2g} already")
+    encoders = _encoders_of(image, scaled, options)
+    carried = carry(source.data, image, policy)
+    carried = replace(carried, segments=without_marks(carried.segments))
+    try:
+        found, encoder, relaxed = _search(encoders, judge, goal, options, carried, clock)
+    except TargetError:
+        if goal.raw or options.strict:
+            raise
+        return _lossless(source, options, repack, "the target cannot be met by a lossy encode")
+    data = _finish(found, encoder, carried, options)
+    if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
+        return _lossless(source, options, repack, f"a lossy encode would save under {options.min_saving:.0%}")
+    return _result(source, options, data, found.scores, encoder, goal, relaxed)
+
+
+def _obstacle(image: JpegImage) -> str | None:
+    """Return why a JPEG can only be packed losslessly, if so."""
+    if not image.complete:
+        return image.warnings[0] if image.warnings else "not all coefficients are sent in full"
+    if image.colorspace not in ("gray", "ycbcr"):
+        return f"{image.colorspace.upper()} is packed losslessly only"
+    if image.colorspace == "ycbcr":
+        luma, *chroma = image.components
+        if any((c.h, c.v) != (1, 1) for c in chroma) or (luma.h, luma.v) not in ((1, 1), (2, 1), (1, 2), (2, 2)):
+            return "unusual sampling factors are packed losslessly only"
+    return None
+
+
+def _samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:
+    if planes == 1 or options.subsampling == "444":
+        return [(1, 1)]
+    if options.subsampling == "420":
+        return [(2, 2)]
+    return [(1, 1), (2, 2)]
+
+
+def _encoders_of(image: JpegImage, codes: npt.NDArray[np.float32], options: OptimizeOptions) -> list[Encoder]:
+    """Return encoders of a JPEG's own coefficients, and from 4:4:4 also one at 4:2:0.
+
+    Steps that are multiples of the source's add no noise where levels stay, new ones follow the
+    eye better: both are tried.
+    """
+    own = [c.coefficients * c.qtable.astype(np.float32) for c in image.components]
+    luma = image.components[0]
+    sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
+    tables = [c.qtable for c in image.components]
+
+    def encoder(source_tables: list[npt.NDArray[np.uint16] | None]) -> Encoder:
+        size = image.width, image.height
+        return Encoder(*size, own, sampling, image.colorspace, options.threads, source_tables=source_tables)
+
+    encoders = [encoder([*tables]), encoder([None] * len(own))]
+    if sampling == (1, 1) and len(own) > 1 and options.subsampling in ("auto", "420"):
+        other = Encoder.from_codes(codes, (2, 2), options.threads)
+        other.coefficients[0] = own[0]
+        other.source_tables = [tables[0], None, None]
+        encoders = [other] if options.subsampling == "420" else [*encoders, other]
+    return encoders
+
+
+def _limits_of(target: str, value: float) -> Limits:
+    if target == "distance":
+        return Limits.at_distance(value)
+    if target == "butteraugli":
+        return Limits(value, None)
+    return Limits(None, value)
+
+
+def _size(options: OptimizeOptions, area: int) -> int:
+    target, value = options.target
+    return int(value) if target == "max_bytes" else int(value * area / 8)
+
+
+def _goal(options: OptimizeOptions, codes: npt.NDArray[np.float32], judge: Judge, area: int) -> _Goal:
+    target, value = options.target
+    if target in ("max_bytes", "bpp"):
+        return _Goal(size=_size(options, area))
+    if target == "quality":
+        return _Goal(limits=_limits_of_quality(int(value), codes, judge))
+    return _Goal(limits=_limits_of(target, value), raw=target != "distance")
+
+
+def _limits_of_quality(quality: int, codes: npt.NDArray[np.float32], judge: Judge) -> Limits:
+    """Return the scores of Pillow's own file of this picture."""
+    from PIL import Image
+
+    samples = np.floor(np.clip(codes, 0, 255) + np.float32(0.5)).astype(np.uint8)
+    picture = Image.fromarray(samples[0] if len(samples) == 1 else samples.transpose(1, 2, 0).copy())
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    scores = judge.scores(_decode(file.getvalue()))
+    return Limits(scores.butteraugli, scores.ssimulacra2)
+
+
+def _search(
+    encoders: list[Encoder],
+    judge: Judge,
+    goal: _Goal,
+    options: OptimizeOptions,
+    carried: Carried,
+    clock: _Clock,
+) -> tuple[closed_loop.Found, Encoder, Limits | None]:
+    """Return what was found, by which encoder, and the limits as they were relaxed, if so."""
+    effort = closed_loop.EFFORTS[options.effort]
+    if goal.size is not None:
+        return _search_size(encoders, judge, goal.size, options, carried, clock)
+    assert goal.limits is not None
+    limits, relaxed = goal.limits, None
+    finalists = choose(encoders, judge, limits, effort)
+    for attempt in range(2):
+        outcomes = []
+        for encoder, start in finalists:
+            best, nearest = closed_loop.search(encoder, judge, limits, effort, start=start, check=clock.check)
+            outcomes.append((best, nearest, encoder))
+        passing = [(found, encoder) for found, _, encoder in outcomes if found is not None]
+        if passing:
+            sized = [(len(_bare(found, encoder, options)), i) for i, (found, encoder) in enumerate(passing)]
+            found, encoder = passing[min(sized)[1]] if len(passing) > 1 else passing[0]
+            return found, encoder, relaxed
+        if attempt:
+            break
+        finest = _finest(encoders, judge)
+        best_excess = limits.excess(finest.butteraugli, finest.ssimulacra2)
+        if goal.raw or options.strict or best_excess <= 0.0:
+            reached = min((nearest for _, nearest, _ in outcomes), key=lambda n: n.excess).scores
+            scores = finest if best_excess < limits.excess(reached.butteraugli, reached.ssimulacra2) else reached
+            raise TargetError(
+                f"best reached: Butteraugli 3-norm {scores.butteraugli:.3f}, SSIMULACRA 2 {scores.ssimulacra2:.2f}"
+            )
+        relaxed = limits = limits.relaxed(finest.butteraugli, finest.ssimulacra2)
+        finalists = choose(encoders, judge, limits, effort)
+    raise TargetError("no encode meets the target")
+
+
+def _finest(encoders: list[Encoder], judge: Judge) -> Scores:
+    """Return the scores of the encode with all steps 1, at the fullest sampling there is."""
+    encoder = min(encoders, key=lambda e: e.sampling)
+    return judge.scores(encoder.decode(encoder.finest()))
+
+
+def _search_size(
+    encoders: list[Encoder],
+    judge: Judge,
+    size: int,
+    options: OptimizeOptions,
+    carried: Carried,
+    clock: _Clock,
+) -> tuple[closed_loop.Found, Encoder, Limits | None]:
+    """Return the best that fits into ``size`` bytes with its metadata."""
+
+    def measure(found: closed_loop.Found, encoder: Encoder) -> int:
+        return len(_finish(found, encoder, carried, options, verify=False))
+
+    outcomes = []
+    smallest = None
+    for encoder in encoders:
+        best, least = closed_loop.search_size(
+            encoder, judge, size, measure, closed_loop.EFFORTS[options.effort], check=clock.check
+        )
+        smallest = least if smallest is None else min(smallest, least)
+        if best is not None:
+            distance = _achieved(best.scores)
+            outcomes.append((distance, best, encoder))
+    if not outcomes:
+        raise TargetError(f"the smallest file reached has {smallest} bytes, {size} were asked for")
+    _, found, encoder = min(outcomes, key=lambda o: o[0])
+    return found, encoder, None
+
+
+def _bare(found: closed_loop.Found, encoder: Encoder, options: OptimizeOptions) -> bytes:
+    image = encoder.image(found.trial)
+    return write(image, script="auto" if options.progressive else "sequential", threads=options.threads)
+
+
+def _finish(
+    found: closed_loop.Found,
+    encoder: Encoder,
+    carried: Carried,
+    options: OptimizeOptions,
+    *,
+    verify: bool = True,
+) -> bytes:
+    """Return the file, verified: libjpeg-turbo shows the very pixels that were scored."""
+    segments: list[Segment] = list(carried.segments)
+    if options.mark:
+        segments.append(mark(_marked_distance(found, options)))
+    image = encoder.image(found.trial, segments)
+    image.trailing = carried.trailing
+    data = write(image, script="auto" if options.progressive else "sequential", threads=options.threads)
+    data = settle(data, carried)
+    if verify and not np.array_equal(_decode(data), found.codes):
+        raise GuetzpyError("libjpeg-turbo shows other pixels than were measured; nothing was written")
+    return data
+
+
+def _marked_distance(found: closed_loop.Found, options: OptimizeOptions) -> float:
+    target, value = options.target
+    return value if target == "distance" else _achieved(found.scores)
+
+
+def _decode(data: bytes) -> Codes:
+    """Return what libjpeg-turbo shows, uint8 (1|3, H, W)."""
+    with JpegImageFile(io.BytesIO(data)) as picture:
+        samples = np.asarray(picture)
+    return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
+
+
+def _achieved(scores: Scores) -> float:
+    return max(butteraugli_distance(scores.butteraugli), ssimulacra2_distance(scores.ssimulacra2))
+
+
+def _result(
+    source: Source,
+    options: OptimizeOptions,
+    data: bytes,
+    scores: Scores,
+    encoder: Encoder,
+    goal: _Goal,
+    relaxed: Limits | None,
+) -> Result:
+    target, value = options.target
+    before = source.bytes_before
+    return Result(
+        data=data,
+        status="optimized",
+        bytes_before=before,
+        bytes_after=len(data),
+        width=source.width,
+        height=source.height,
+        target={target: value},
+        distance=round(_achieved(scores), 4),
+        butteraugli_3norm=scores.butteraugli,
+        butteraugli_max=scores.butteraugli_max,
+        ssimulacra2=scores.ssimulacra2,
+        limited_by_format=relaxed is not None,
+        butteraugli_wanted=goal.limits.butteraugli if goal.limits else None,
+        ssimulacra2_wanted=goal.limits.ssimulacra2 if goal.limits else None,
+        larger_than_source=source.kind != "jpeg" and before is not None and len(data) > before,
+        subsampling=encoder.subsampling_name,
+        progressive=_is_progressive(data),
+        effort=options.effort,
+    )
+
+
+def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reason: str | None) -> Result:
+    target, value = options.target
+    return Result(
+        data=repack.data,
+        status=repack.status,
+        reason="; ".join(part for part in (reason, repack.reason) if part) or None,
+        bytes_before=source.bytes_before,
+        bytes_after=len(repack.data),
+        width=source.width,
+        height=source.height,
+        target={target: value},
+        distance=0.0,
+        butteraugli_3norm=0.0,
+        butteraugli_max=0.0,
+        ssimulacra2=100.0,
+        subsampling=_subsampling(source.image) if source.image else None,
+        progressive=_is_progressive(repack.data),
+        effort=options.effort,
+    )
+
+
+def _subsampling(image: JpegImage) -> str:
+    if len(image.components) < 3:
+        return "gray"
+    luma, chroma = image.components[0], image.components[1]
+    names = {(1, 1): "444", (2, 1): "422", (1, 2): "440", (2, 2): "420", (4, 1): "411", (4, 2): "410"}
+    ratio = (luma.h / chroma.h, luma.v / chroma.v)
+    return names.get((int(ratio[0]), int(ratio[1])), f"{luma.h}x{luma.v}")
+
+
+def _is_progressive(data: bytes) -> bool:
+    position = 2
+    while (found := find_marker(data, position)) is not None:
+        marker, _, position = found
+        if marker in (SOF0, SOF1, SOF2):
+            return marker == SOF2
+        if marker != SOI:
+            _, position = read_payload(data, position)
+    return False

@@ -1,0 +1,203 @@
+"""The loop: quantise, decode, look, weigh, and again, until the limits are met and hardly more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._elementary import exp, log, power
+from guetzpy.search.encoder import Encoder, Trial, Weights
+from guetzpy.search.judge import Judge, Scores
+from guetzpy.search.target import Limits, Root
+from guetzpy.search.weighting import Mix, reweigh
+
+__all__ = ["EFFORTS", "Effort", "Found", "lagrangian", "search", "search_size"]
+
+#: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
+FINEST, COARSEST = 0.02, 60.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to search.
+
+    Attributes
+    ----------
+    rounds : int
+        Times that the weights are made anew from gradients.
+    probes : int
+        Passes that may be scored after the weights stand.
+    warm : int
+        Passes of the trellis before the first look, to settle the prices of symbols.
+    """
+
+    rounds: int
+    probes: int
+    warm: int = 2
+
+
+EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(2, 4), "max": Effort(4, 8)}
+
+
+@dataclass
+class Found:
+    """A trial, what a decoder shows of it, and its scores."""
+
+    trial: Trial
+    codes: npt.NDArray[np.uint8]
+    scores: Scores
+    excess: float
+
+
+def lagrangian(distance: float) -> float:
+    """Return what a bit is worth in squared steps: grows with distance (fitted in bench/)."""
+    return 0.05 * power(min(max(distance, 0.5), 6.0), 0.25)
+
+
+def _pass(encoder: Encoder, x: float, weights: Weights) -> Trial:
+    distance = exp(x)
+    return encoder.quantise(encoder.tables(distance), lagrangian(distance), weights, distance)
+
+
+def search(
+    encoder: Encoder,
+    judge: Judge,
+    limits: Limits,
+    effort: Effort,
+    *,
+    start: float | None = None,
+    mix: Mix | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[Found | None, Found]:
+    """Find the coarsest quantisation that meets the limits.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The picture at one sampling.
+    judge : Judge
+        Scores against the reference.
+    limits : Limits
+        What must hold.
+    effort : Effort
+        How long to search.
+    start : float, optional
+        Distance of the tables to begin with.
+    check : callable
+        Called between passes; raises to give up (time-out, cancellation).
+
+    Returns
+    -------
+    best : Found or None
+        The coarsest that meets the limits, if any did.
+    nearest : Found
+        The one with the least excess.
+    """
+    mix = mix or Mix()
+    x = log(start or limits.starting_distance())
+    weights = Weights.flat(encoder.coefficients)
+    trial = _pass(encoder, x, weights)
+    for _ in range(effort.warm - 1):
+        trial = _pass(encoder, x, weights)
+    for _ in range(effort.rounds):
+        check()
+        codes = encoder.decode(trial)
+        scores, *gradients = judge.gradients(codes)
+        excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
+        weights = reweigh(encoder, trial, (gradients[0], gradients[1]), mix, weights)
+        x = min(max(x - min(max(excess, -1.5), 1.5), log(FINEST)), log(COARSEST))
+        trial = _pass(encoder, x, weights)
+
+    root = Root(slope=1.0, tolerance=0.012)
+    best: Found | None = None
+    nearest: Found | None = None
+    for probe in range(effort.probes + 8):
+        check()
+        codes = encoder.decode(trial)
+        scores = judge.scores(codes)
+        excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
+        found = Found(trial, codes, scores, excess)
+        if nearest is None or excess < nearest.excess:
+            nearest = found
+        if excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
+            best = found
+        root.add(x, excess)
+        if root.done or (best is not None and probe + 1 >= effort.probes):
+            break
+        if excess > 0.0 and x <= log(FINEST) + 1e-9:
+            break
+        x = min(max(root.propose(), log(FINEST)), log(COARSEST))
+        if best is None and probe + 2 >= effort.probes:
+            x -= 0.02 * (probe + 3 - effort.probes)  # out of patience: a little finer than it should need
+        if any(abs(x - known) < 1e-4 for known, _ in root.points):
+            break
+        trial = _pass(encoder, x, weights)
+    assert nearest is not None
+    return best, nearest
+
+
+def search_size(
+    encoder: Encoder,
+    judge: Judge,
+    size: int,
+    measure: Callable[[Found, Encoder], int],
+    effort: Effort,
+    *,
+    mix: Mix | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[Found | None, int]:
+    """Find the finest quantisation whose file has at most ``size`` bytes.
+
+    Parameters
+    ----------
+    measure : callable
+        Returns the bytes of the file of a trial.
+    encoder, judge, effort, check
+        As for :func:`search`.
+
+    Returns
+    -------
+    best : Found or None
+        None if even the coarsest does not fit.
+    smallest : int
+        Bytes of the smallest file tried.
+    """
+    mix = mix or Mix()
+    weights = Weights.flat(encoder.coefficients)
+    bits = 8.0 * size / (encoder.width * encoder.height)
+    # Photographs take about 1.3 bits a pixel at distance 1, and fewer by the power -1.5 of the distance.
+    x = min(max(log(1.3 / bits) / 0.65, log(FINEST)), log(COARSEST))
+    best: Found | None = None
+    smallest = 1 << 62
+    root = Root(slope=0.65, tolerance=0.005)
+    for probe in range(effort.rounds + effort.probes + 6):
+        check()
+        trial = _pass(encoder, x, weights)
+        if probe == 0:
+            trial = _pass(encoder, x, weights)
+        codes = encoder.decode(trial)
+        if probe < effort.rounds:
+            scores, *gradients = judge.gradients(codes)
+            weights = reweigh(encoder, trial, (gradients[0], gradients[1]), mix, weights)
+        else:
+            scores = judge.scores(codes)
+        found = Found(trial, codes, scores, 0.0)
+        taken = measure(found, encoder)
+        smallest = min(smallest, taken)
+        excess = log(taken / size)
+        if probe >= effort.rounds:
+            root.add(-x, excess)
+            if excess <= 0.0 and (best is None or trial.distance < best.trial.distance):
+                best = found
+            if -root.tolerance <= excess <= 0.0 or (excess <= 0.0 and x <= log(FINEST)):
+                break
+            if excess > 0.0 and x >= log(COARSEST) - 1e-9:
+                break
+            x = -root.propose()
+        else:
+            x += min(max(excess / 0.65, -1.5), 1.5)
+        x = min(max(x, log(FINEST)), log(COARSEST))
+    return best, smallest
