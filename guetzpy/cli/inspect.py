@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from guetzpy.cli.reporting import print_json, report_errors
+from guetzpy.cli.reporting import notices, print_json, report_errors
 
 __all__ = ["inspect"]
 
@@ -20,7 +20,7 @@ def inspect(
     ] = 268_435_456,
 ) -> None:
     """Show what a JPEG file is made of and where its bytes are."""
-    with report_errors():
+    with report_errors(), notices(quiet=False):
         from guetzpy import inspection
 
         source = sys.stdin.buffer if file == "-" else file
