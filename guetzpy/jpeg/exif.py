@@ -243,12 +243,17 @@ def without_gps(tiff: bytes) -> bytes:
     structure = _read(tiff)
     gone = [d for d in structure.directories if d.role == "gps"]
     stays = [d for d in structure.directories if d.role != "gps"]
+    spans = [span for d in gone for span in (structure.table(d), *structure.values(d))]
     reached = {d.position for d in structure.directories}
     for entry in (entry for d in stays for entry in d.entries if entry.tag == _GPS_POINTER):
         target = structure.number(entry)
-        if target is None or (8 <= target < len(tiff) and target not in reached and structure.short(target)):
+        if (
+            target is not None
+            and 8 <= target < len(tiff)
+            and target not in reached
+            and structure.short(target)
+        ):
             raise UnsafeEditError("EXIF: GPS data cannot be read")
-    spans = [span for d in gone for span in (structure.table(d), *structure.values(d))]
     _demand_apart(structure, spans, stays)
     edited = _blanked(tiff, spans)
     for directory in stays:
@@ -287,8 +292,12 @@ def without_thumbnail(tiff: bytes) -> bytes:
     for directory in stays:
         if directory.role == "main" and directory.next_position + 4 <= len(tiff):
             edited[directory.next_position : directory.next_position + 4] = bytes(4)
-    end = len(edited)
-    while end > 8 and (mask[end - 1] or (edited[end - 1] == 0 and mask[end - 2] and not kept[end - 1])):
+    end = len(tiff)
+    while end > 8 and not mask[end - 1] and not kept[end - 1] and tiff[end - 1] in (0, 0xFF):
+        end -= 1  # padding behind the thumbnail
+    if not mask[end - 1]:
+        return bytes(edited)
+    while end > 8 and (mask[end - 1] or (tiff[end - 1] == 0 and mask[end - 2] and not kept[end - 1])):
         end -= 1  # the odd zero between two parts is TIFF's word alignment
     return bytes(edited[:end])
 

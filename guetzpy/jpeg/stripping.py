@@ -253,7 +253,7 @@ class Edit:
     def strip_appended(self) -> None:
         """Drop gain maps, further pictures and other trailing data, and what announces them."""
         stays, goes = appended.unwritten(self.parts, bytes(self.trailing), self.stripped)
-        self.removed.update(part.kind for part in goes)
+        self.removed.update(part.kind for part in goes if part.kind in self.stripped)
         self.announce_no_more(goes)
         if self.index is not None and self.survey.mpf is not None:
             gone = {part.number for part in goes if part.number is not None}

@@ -36,9 +36,9 @@ _CONTAINER = "http://ns.google.com/photos/1.0/container/"
 _CONTAINER_ITEM = "http://ns.google.com/photos/1.0/container/item/"
 _RDF_LI = ("http://www.w3.org/1999/02/22-rdf-syntax-ns#", "li")
 
-#: Largest content of one segment after its header (65535 less the length field).
-_MAX_PACKET = 65533 - len(HEADER)
-_MAX_EXTENSION = 65400  # the specification's advice; GUID, length and offset take 40 more
+# Largest contents of one segment after its header by the specification, 1.1.3 and 1.1.3.1.
+_MAX_PACKET = 65502
+_MAX_EXTENSION = 65400
 _ATTRIBUTE = re.compile(rb"""\s([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 

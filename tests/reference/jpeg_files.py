@@ -1,0 +1,162 @@
+"""JPEG files for tests, put together plainly from their parts."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+from PIL import Image
+
+Entry = tuple[int, int, int, bytes]  # tag, TIFF type, count, value
+
+
+def picture(width: int = 48, height: int = 40, seed: int = 0, quality: int = 90, **options: object) -> bytes:
+    """Return a JPEG file of smooth colours with some noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    planes = np.stack([x * 4 % 256, y * 5 % 256, (x + y) * 3 % 256], axis=-1) + rng.normal(
+        0, 9, (height, width, 3)
+    )
+    buffer = io.BytesIO()
+    Image.fromarray(planes.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=quality, **options)
+    return buffer.getvalue()
+
+
+def segment(marker: int, payload: bytes) -> bytes:
+    """Return a marker segment."""
+    return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+
+
+def with_segments(jpeg: bytes, *segments: bytes) -> bytes:
+    """Put segments behind SOI."""
+    return jpeg[:2] + b"".join(segments) + jpeg[2:]
+
+
+def directory(order: str, position: int, entries: list[Entry], following: int = 0) -> bytes:
+    """Return a TIFF directory at a position with its long values behind it."""
+    values_at = position + 2 + 12 * len(entries) + 4
+    table, values = struct.pack(order + "H", len(entries)), b""
+    for tag, kind, count, value in entries:
+        table += struct.pack(order + "HHI", tag, kind, count)
+        if len(value) <= 4:
+            table += value.ljust(4, b"\0")
+        else:
+            table += struct.pack(order + "I", values_at + len(values))
+            values += value + b"\0" * (len(value) % 2)
+    return table + struct.pack(order + "I", following) + values
+
+
+def exif(
+    order: str = "<",
+    *,
+    orientation: int = 6,
+    note: bytes = b"MAKER NOTE WITH OFFSETS",
+    gps: bytes | None = b"GPS-SECRET-LATITUDE-DATA",
+    thumbnail: bytes | None = b"\xff\xd8\xff\xdbTHUMBNAIL\xff\xd9",
+    tail: bytes = b"",
+) -> bytes:
+    """Return a TIFF structure: main, EXIF and GPS directories, maker note, thumbnail, and more bytes."""
+    short, long = order + "H", order + "I"
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(long, 8)
+
+    def main(exif_at: int, gps_at: int, following: int) -> bytes:
+        entries = [(0x010F, 2, 8, b"CAMERA!\0"), (0x0112, 3, 1, struct.pack(short, orientation))]
+        entries.append((0x8769, 4, 1, struct.pack(long, exif_at)))
+        if gps is not None:
+            entries.append((0x8825, 4, 1, struct.pack(long, gps_at)))
+        entries.append((0xC4A5, 7, 6, b"after!"))
+        return directory(order, 8, entries, following)
+
+    exif_at = 8 + len(main(0, 0, 0))
+    sub = directory(order, exif_at, [(0x927C, 7, len(note), note), (0xA002, 4, 1, struct.pack(long, 48))])
+    gps_at = exif_at + len(sub)
+    block = b""
+    if gps is not None:
+        block = directory(
+            order, gps_at, [(0, 1, 4, b"\2\2\0\0"), (2, 5, len(gps) // 8, gps), (1, 2, 2, b"N\0")]
+        )
+    thumbnail_at = gps_at + len(block)
+    small = b""
+    if thumbnail is not None:
+        for start in (0, thumbnail_at + 2 + 12 * 2 + 4):  # the length is known after the first round
+            entries = [
+                (0x0201, 4, 1, struct.pack(long, start)),
+                (0x0202, 4, 1, struct.pack(long, len(thumbnail))),
+            ]
+            small = directory(order, thumbnail_at, entries) + thumbnail
+    following = thumbnail_at if thumbnail is not None else 0
+    return head + main(exif_at, gps_at, following) + sub + block + small + tail
+
+
+def mpf(order: str, pictures: list[tuple[int, int, int]]) -> bytes:
+    """Return the payload of an MPF segment for (attribute, size, offset) of each picture."""
+    rows = b"".join(struct.pack(order + "IIIHH", *row, 0, 0) for row in pictures)
+    entries = [
+        (0xB000, 7, 4, b"0100"),
+        (0xB001, 4, 1, struct.pack(order + "I", len(pictures))),
+        (0xB002, 7, len(rows), rows),
+    ]
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    return b"MPF\0" + head + directory(order, 8, entries)
+
+
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+HDRGM = 'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"'
+GCAMERA = 'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/"'
+
+
+def xmp(attributes: str = "", content: str = "") -> bytes:
+    """Return an XMP packet with attributes and content of its description."""
+    return (
+        '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" {attributes}>{content}</rdf:Description></rdf:RDF></x:xmpmeta>'
+        '<?xpacket end="w"?>'
+    ).encode()
+
+
+def container(*items: tuple[str, str, int | None]) -> str:
+    """Return a container directory for (semantic, media type, length) of each file."""
+    rows = "".join(
+        f'<rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="{semantic}" Item:Mime="{mime}"'
+        + (f' Item:Length="{length}"' if length is not None else "")
+        + "/></rdf:li>"
+        for semantic, mime, length in items
+    )
+    return (
+        '<Container:Directory xmlns:Container="http://ns.google.com/photos/1.0/container/"'
+        ' xmlns:Item="http://ns.google.com/photos/1.0/container/item/">'
+        f"<rdf:Seq>{rows}</rdf:Seq></Container:Directory>"
+    )
+
+
+def ultra_hdr(
+    order: str = "<",
+    *,
+    video: bytes = b"",
+    padding: int = 0,
+    extra: bytes = b"",
+    primary_length: bool = False,
+) -> bytes:
+    """Return an Ultra HDR file: picture, gain map by MPF and container, perhaps a motion photo's video."""
+    gain_map = with_segments(
+        picture(24, 20, seed=1), segment(0xE1, XMP + xmp(f'{HDRGM} hdrgm:Version="1.0" hdrgm:GainMapMax="3"'))
+    )
+    motion = f' {GCAMERA} GCamera:MotionPhoto="1"' if video else ""
+    base = picture()
+
+    def build(size: int, offset: int) -> tuple[bytes, int]:
+        items = [("Primary", "image/jpeg", size if primary_length else None)]
+        items.append(("GainMap", "image/jpeg", len(gain_map)))
+        if video:
+            items.append(("MotionPhoto", "video/mp4", len(video)))
+        packet = xmp(f'{HDRGM} hdrgm:Version="1.0"{motion}', container(*items))
+        before = segment(0xE1, XMP + packet) + extra
+        index = mpf(order, [(0x030000, size, 0), (0, len(gain_map), offset)])
+        return with_segments(base, before, segment(0xE2, index)), 2 + len(before) + 4 + 4
+
+    primary, at = build(99999, 0)
+    for _ in range(3):  # until the digits of its own length fit
+        primary, at = build(len(primary), len(primary) + padding - at)
+    return primary + bytes(padding) + gain_map + video
