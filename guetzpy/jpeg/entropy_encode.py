@@ -150,8 +150,8 @@ def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, ends)
     band = (_ALL >> np.uint64(63 - se)) & (_ALL << np.uint64(ss))
     refine = ah > 0
     total = blocks.shape[0]
-    # Codes of a block: up to 63 of new coefficients and 3 ZRL, each with correction bits behind it; and those of
-    # an EOB run, with the correction bits of each of its blocks.
+    # Codes of a block: up to 63 of new coefficients and 3 ZRL, each with correction bits behind it; and
+    # those of an EOB run, with the correction bits of each of its blocks.
     values = np.empty(MAX_EOB_RUN + 160, np.uint64)
     counts = np.empty(MAX_EOB_RUN + 160, np.int64)
     place = np.int64(0)

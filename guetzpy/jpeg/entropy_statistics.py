@@ -71,16 +71,18 @@ def _significance(blocks, words, masks, counts):  # type: ignore[no-untyped-def]
             # Most coefficients are zero: four of them are passed by in one test.
             if words[block, word] == 0:
                 continue
-            for n in range(4 * word, 4 * word + 4):
+            for n in range(max(4 * word, 1), 4 * word + 4):
                 magnitude = abs(np.int64(blocks[block, n]))
-                if magnitude == 0 or n == 0:
+                if magnitude == 0:
                     continue
                 largest = max(largest, magnitude)
+                level = min(bit_length(magnitude), levels) - 1
                 k = ZIGZAG_ORDER[n]
-                bit = np.uint64(1) << np.uint64(k)
-                for level in range(min(bit_length(magnitude), levels)):
-                    masks[level, block] |= bit
-                    counts[level, k] += 1
+                masks[level, block] |= np.uint64(1) << np.uint64(k)
+                counts[level, k] += 1
+        # So far each coefficient is at its highest level only.
+        for level in range(levels - 2, -1, -1):
+            masks[level, block] |= masks[level + 1, block]
     return largest
 
 
@@ -118,7 +120,7 @@ def significance(blocks: npt.NDArray[np.int16], levels: int) -> Significance:
     masks = np.empty((levels, len(blocks)), np.uint64)
     counts = np.zeros((levels, 64), np.int64)
     largest = _significance(blocks, blocks.view(np.uint64), masks, counts)
-    return Significance(masks, counts, int(largest))
+    return Significance(masks, counts[::-1].cumsum(0)[::-1], int(largest))
 
 
 def _check_blocks(blocks: npt.NDArray[np.int16]) -> None:
@@ -128,45 +130,51 @@ def _check_blocks(blocks: npt.NDArray[np.int16]) -> None:
 
 @kernel(
     "int64(int16[:, ::1], uint64[::1], uint64[::1], int64, int64, int64, int64[::1], int64[::1], "
-    "int64[:, :, ::1], int64[:, :, ::1], int64[:, :, ::1])"
+    "int64[:, :, ::1], int64[:, :, ::1], int64[:, ::1])"
 )
 def _band_statistics(  # type: ignore[no-untyped-def]
     blocks, masks, known, refine, al, interval, starts, segment_of, following, leading, eob
 ):
-    segments = starts.shape[0] - 1
+    # Bands (i, j), i <= j, are numbered row by row, at most 64 of them: one word holds a bit for each. It is
+    # in `none`, `short` or `long` if the band's EOB run has 0, 1 or more blocks, from block `since` on.
     one = np.uint64(1)
-    band = (~np.uint64(0) >> np.uint64(64 - starts[segments])) & (~np.uint64(0) << np.uint64(starts[0]))
+    zero = np.uint64(0)
+    segments = starts.shape[0] - 1
+    bands_with = np.zeros(segments, np.uint64)  # bands that contain a segment
+    bands_to = np.zeros(segments, np.uint64)  # bands that end with a segment
+    bands = 0
+    for i in range(segments):
+        for j in range(i, segments):
+            for segment in range(i, j + 1):
+                bands_with[segment] |= one << np.uint64(bands)
+            bands_to[j] |= one << np.uint64(bands)
+            bands += 1
+    every = ~zero >> np.uint64(64 - bands)
+    none, short, long = every, zero, zero
+    since = np.zeros(bands, np.int64)
+    planes = np.zeros(40, np.uint64)  # vertical counters of runs of one block: bit n in planes[n]
+
+    spectrum = (~zero >> np.uint64(64 - starts[segments])) & (~zero << np.uint64(starts[0]))
     zeros_before = np.zeros(segments, np.int64)
-    since = np.zeros((segments, segments), np.int64)  # first block of the pending EOB run of each band
-    touched = np.zeros(segments, np.int64)
     count = blocks.shape[0]
     for block in range(count + 1):
-        if block == count or (interval > 0 and block % interval == 0):
-            for i in range(segments):
-                for j in range(i, segments):
-                    run = block - since[i, j]
-                    since[i, j] = block
-                    while run > MAX_EOB_RUN:
-                        eob[i, j, 14] += 1
-                        run -= MAX_EOB_RUN
-                    if run > 0:
-                        eob[i, j, bit_length(run) - 1] += 1
-            if block == count:
-                break
-        new = masks[block] & band
-        todo = new
-        if refine != 0:
-            new &= ~known[block]
-        if new == 0:
-            continue
-        events = new
+        boundary = block == count or (interval > 0 and block % interval == 0)
+        new = zero
+        todo = zero
+        if block < count:
+            new = masks[block] & spectrum
+            todo = new
+            if refine != 0:
+                new &= ~known[block]
 
-        # Zeros are counted as positions less the non-zero coefficients passed, known ones included.
+        # Zeros before a coefficient are its position less the non-zero ones passed, known ones included.
+        filled = zero  # bands in which the block is not empty
+        ended = zero  # those of them whose last coefficient is new: no EOB
+        events = new
         passed = np.int64(0)
-        opened = np.int64(0)  # segments whose start lies before the coefficient at hand
+        opened = np.int64(0)  # segments that begin before the coefficient at hand
         previous_segment = np.int64(-1)
         previous_zeros = np.int64(0)
-        touched[:] = 0
         while events != 0:
             k = lowest_bit(todo)
             bit = todo & (~todo + one)
@@ -180,35 +188,53 @@ def _band_statistics(  # type: ignore[no-untyped-def]
             if events & bit == 0:
                 continue
             events ^= bit
-            touched[segment] = 1
             size = np.int64(1)
             if refine == 0:
                 size = bit_length(abs(np.int64(blocks[block, NATURAL_ORDER[k]])) >> al)
             if previous_segment >= 0:
                 run = zeros - previous_zeros
-                following[previous_segment, segment, 0xF0] += run >> 4
                 following[previous_segment, segment, 16 * (run & 15) + size] += 1
+                if run > 15:
+                    following[previous_segment, segment, 0xF0] += run >> 4
             for i in range(previous_segment + 1, segment + 1):
                 run = zeros - zeros_before[i]
-                leading[i, segment, 0xF0] += run >> 4
                 leading[i, segment, 16 * (run & 15) + size] += 1
+                if run > 15:
+                    leading[i, segment, 0xF0] += run >> 4
+            filled |= bands_with[segment]
+            if k + 1 == starts[segment + 1]:
+                ended |= bands_to[segment]
             previous_segment = segment
             previous_zeros = zeros
 
-        # Every band with a new coefficient in this block ends its EOB run, and begins one unless its last
-        # coefficient is new.
-        nearest = segments
-        for i in range(segments - 1, -1, -1):
-            if touched[i] != 0:
-                nearest = i
-            for j in range(nearest, segments):
-                run = block - since[i, j]
-                since[i, j] = block + np.int64((new >> np.uint64(starts[j + 1] - 1)) & one)
-                while run > MAX_EOB_RUN:
-                    eob[i, j, 14] += 1
-                    run -= MAX_EOB_RUN
-                if run > 0:
-                    eob[i, j, bit_length(run) - 1] += 1
+        # EOB runs: those of filled bands end here, all at a boundary (which comes before the block).
+        ending = every if boundary else filled
+        carry = short & ending
+        plane = 0
+        while carry != 0:
+            carried = planes[plane] & carry
+            planes[plane] ^= carry
+            carry = carried
+            plane += 1
+        rest = long & ending
+        while rest != 0:
+            band = lowest_bit(rest)
+            rest &= rest - one
+            run = block - since[band]
+            while run > MAX_EOB_RUN:
+                eob[band, 14] += 1
+                run -= MAX_EOB_RUN
+            eob[band, bit_length(run) - 1] += 1
+        if boundary:
+            none, short, long = every, zero, zero
+        rest = short & ~filled
+        while rest != 0:
+            since[lowest_bit(rest)] = block - 1
+            rest &= rest - one
+        none, short, long = filled & ended, (filled & ~ended) | (none & ~filled), (short | long) & ~filled
+    for band in range(bands):
+        for plane in range(40):
+            eob[band, 0] += np.int64((planes[plane] >> np.uint64(band)) & one) << plane
     return 0
 
 
@@ -224,8 +250,8 @@ def band_histograms(
 
     A coefficient whose predecessor lies in the same band has the same run of zeros in every such band,
     so it is counted once, under the segments of both; only the first coefficient of a block
-    after each possible start is counted for that start. EOB runs are kept per band and touched
-    only by blocks that are not empty in it.
+    after each possible start is counted for that start. EOB runs of all bands are kept side by side in
+    the bits of a word.
 
     Parameters
     ----------
@@ -234,7 +260,7 @@ def band_histograms(
     significant : Significance
         Of these blocks, with at least ``al + 1`` levels (``al + 2`` for refinements).
     starts : sequence of int
-        m + 1 ascending zigzag positions 1..64: segment i is ``starts[i] .. starts[i + 1] - 1``.
+        m + 1 ascending zigzag positions 1..64, m <= 10: segment i is ``starts[i] .. starts[i + 1] - 1``.
     ah, al : int
         0 and Al for first scans; Al + 1 and Al for refinements.
     restart_interval : int
@@ -248,14 +274,14 @@ def band_histograms(
     _check_blocks(blocks)
     bounds = np.array(starts, np.int64)
     m = len(bounds) - 1
-    if m < 1 or bounds[0] < 1 or bounds[-1] > 64 or np.any(np.diff(bounds) < 1):
-        raise ValueError("starts must ascend from 1 to 64")
+    if not 1 <= m <= 10 or bounds[0] < 1 or bounds[-1] > 64 or np.any(np.diff(bounds) < 1):
+        raise ValueError("starts must be 2 to 11 positions that ascend from 1 to 64")
     segment_of = np.zeros(64, np.int64)
     for segment in range(m):
         segment_of[bounds[segment] : bounds[segment + 1]] = segment
     following = np.zeros((m, m, 256), np.int64)
     leading = np.zeros((m, m, 256), np.int64)
-    eob = np.zeros((m, m, 15), np.int64)
+    eob = np.zeros((m * (m + 1) // 2, 15), np.int64)
     masks = significant.masks[al]
     known = significant.masks[ah] if ah else masks
     _band_statistics(
@@ -264,7 +290,8 @@ def band_histograms(
     # [i, j] gathers leading[i, s] and following[q, s] for i <= q <= s <= j; both are empty elsewhere.
     histograms = leading + following[::-1].cumsum(0)[::-1]
     histograms.cumsum(1, out=histograms)
-    histograms[:, :, 0:0xF0:16] += eob
+    first, last = np.triu_indices(m)
+    histograms[first, last, 0:0xF0:16] += eob
     return histograms
 
 
@@ -379,6 +406,11 @@ class ScanStatistics:
         image = self.image
         return -(-image.height // (8 * image.v_max)), -(-image.width // (8 * image.h_max))
 
+    def restarts(self, scan: ScanHeader) -> int:
+        """Return the number of restart markers in a scan."""
+        rows, columns = self.mcus(scan.components)
+        return (rows * columns - 1) // self.restart_interval if self.restart_interval else 0
+
     def sampling(self, components: Sequence[int], index: int) -> tuple[int, int]:
         """Return (h, v), the blocks of a component in an MCU of a scan of ``components``."""
         if len(components) == 1:
@@ -444,7 +476,7 @@ class ScanStatistics:
         return used
 
     def raw_bits(self, scan: ScanHeader) -> int:
-        """Return the bits of a scan that are no Huffman codes: magnitudes, signs, run lengths, corrections."""
+        """Return the bits of a scan that are no Huffman codes: magnitudes, run lengths, corrections."""
         bits = sum(
             int(histogram @ (AC_EXTRA_BITS if table_class else DC_EXTRA_BITS))
             for _, table_class, histogram in self.symbols(scan)

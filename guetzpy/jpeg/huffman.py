@@ -36,6 +36,17 @@ class HuffmanTable:
     counts: tuple[int, ...]
     values: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes within a DHT segment: class and slot, counts, symbols."""
+        return 17 + len(self.values)
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Return the code length of each symbol, (256,); 0 for symbols without a code."""
+        lengths = np.zeros(256, np.int64)
+        lengths[list(self.values)] = np.repeat(np.arange(1, MAX_CODE_LENGTH + 1), self.counts)
+        return lengths
+
     def codes(self) -> npt.NDArray[np.uint32]:
         """Return the code of each symbol as ``code << 5 | length``; 0 for symbols without a code.
 

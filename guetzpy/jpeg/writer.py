@@ -29,9 +29,13 @@ from guetzpy.jpeg.markers import (
     sof_segment,
     sos_segment,
 )
+from guetzpy.jpeg.script_search import SEARCHED_LEVELS
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 
 __all__ = ["write"]
+
+# Sizes are exact but for stuffing; where two plans differ by less than this share, both are written.
+_DOUBT = 0.005
 
 
 def write(
@@ -72,22 +76,31 @@ def write(
     if not 0 <= restart_interval <= 0xFFFF:
         raise ValueError("restart_interval must lie in 0..65535")
     if script == "auto":
-        script = scans.simple_progression(image)
-    elif script == "sequential":
-        script = scans.sequential_script(image)
-    assert not isinstance(script, str)
-    scans.check_script(image, script)
-    statistics = ScanStatistics(image, max(scan.al for scan in script) + 2, restart_interval, threads)
-    planned = plan_tables(statistics, script)
+        statistics = ScanStatistics(image, SEARCHED_LEVELS + 1, restart_interval, threads)
+        plans = scans.candidates(statistics, threads)
+        if scans.total_bytes(plans[1]) > (1 + _DOUBT) * scans.total_bytes(plans[0]):
+            plans.pop()
+    else:
+        headers = scans.sequential_script(image) if isinstance(script, str) else list(script)
+        scans.check_script(image, headers)
+        levels = max(header.al for header in headers) + 2
+        statistics = ScanStatistics(image, levels, restart_interval, threads)
+        plans = [plan_tables(statistics, headers)]
+    return min((_file(statistics, plan, threads) for plan in plans), key=len)
+
+
+def _file(statistics: ScanStatistics, planned: Sequence[PlannedScan], threads: int | None) -> bytes:
+    """Return the file with these scans."""
+    image = statistics.image
     coded: dict[int, bytes] = {}
 
     def encode(number: int) -> None:
         scan = planned[number]
         coded[number] = encode_scan(statistics, scan.header, scan.tables, threads=threads)
 
-    each(encode, range(len(planned)), threads)
-    head, frame = _headers(image, scans.is_sequential(script), restart_interval)
-    parts = [head, frame]
+    # The longest first, so that no thread is left with it at the end.
+    each(encode, sorted(range(len(planned)), key=lambda number: -planned[number].bits), threads)
+    parts = [_headers(image, scans.is_sequential([s.header for s in planned]), statistics.restart_interval)]
     for number, scan in enumerate(planned):
         parts += [_scan_header(image, scan), coded[number]]
     return b"".join([*parts, bytes((0xFF, EOI)), image.trailing])
@@ -108,8 +121,8 @@ def _check_image(image: JpegImage) -> None:
             raise ValueError(f"component {index}: 64 quantiser steps of at least 1 are needed")
 
 
-def _headers(image: JpegImage, sequential: bool, restart_interval: int) -> tuple[bytes, bytes]:
-    """Return SOI and the kept segments; and DQT, SOF and DRI."""
+def _headers(image: JpegImage, sequential: bool, restart_interval: int) -> bytes:
+    """Return all before the first scan: SOI, the kept segments, DQT, SOF and DRI."""
     head = bytes((0xFF, SOI)) + b"".join(segment(item.marker, item.payload) for item in image.segments)
     tables: list[bytes] = []
     unique = []
@@ -132,7 +145,7 @@ def _headers(image: JpegImage, sequential: bool, restart_interval: int) -> tuple
         ),
     )
     restarts = dri_segment(restart_interval) if restart_interval else b""
-    return head, dqt_segment(unique) + sof_segment(frame) + restarts
+    return head + dqt_segment(unique) + sof_segment(frame) + restarts
 
 
 def _scan_header(image: JpegImage, scan: PlannedScan) -> bytes:
