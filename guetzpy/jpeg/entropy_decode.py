@@ -101,7 +101,8 @@ def _build_table(counts, symbols, values, lookup, canonical):  # type: ignore[no
     """Fill one look-up and one canonical row (T.81 annex C, figure F.15).
 
     ``symbols`` has 256 bytes, the sum of ``counts`` is at most 256; the rows come as zeros and as -1.
-    With ``values``, short codes carry their value bits along. Returns 1 if the lengths form no prefix code without the all-ones code.
+    With ``values``, short codes carry their value bits along. Returns 1 if the lengths form no prefix
+    code without the all-ones code.
     """
     code = 0
     index = 0
@@ -376,10 +377,17 @@ def _decode_bands(clean, bounds, shape, table, lookup, canonical, coefficients, 
 
 @kernel(
     "int64(uint8[::1], int64[:, ::1], int64[::1], int64, int32[:, ::1], int64[:, ::1],"
-    " int16[:, ::1], int64[::1])"
+    " int16[:, ::1], int64[:, ::1], int64, int64[::1])"
 )
-def _refine_bands(clean, bounds, shape, table, lookup, canonical, coefficients, report):  # type: ignore[no-untyped-def]
-    """Decode a refinement scan of a band of AC coefficients (T.81 G.1.2.3, figure G.7)."""
+def _refine_bands(  # type: ignore[no-untyped-def]
+    clean, bounds, shape, table, lookup, canonical, coefficients, words, without_dc, report
+):
+    """Decode a refinement scan of a band of AC coefficients (T.81 G.1.2.3, figure G.7).
+
+    ``words`` is the same memory as ``coefficients``, four of them in one number, ``without_dc`` masks
+    the first one: blocks of zeros within an end-of-band run, most of all blocks, are told by a
+    few loads. (Many scans over a large flat picture would else cost minutes.)
+    """
     interval = shape[0]
     total = shape[1]
     keep_going = shape[5]
@@ -405,6 +413,14 @@ def _refine_bands(clean, bounds, shape, table, lookup, canonical, coefficients, 
                     report[_SHORT] = block
                 break
             row = first + block
+            if run > 0:
+                nonzero = words[row, 0] & without_dc
+                for j in range(1, 16):
+                    nonzero |= words[row, j]
+                if nonzero == 0:
+                    run -= 1
+                    block += 1
+                    continue
             k = ss
             while k <= se:
                 new = np.int64(0)
@@ -671,8 +687,13 @@ def decode_scan(
     if mode in (AC_FIRST, AC_REFINE):
         if mcus > geometry[0, _BLOCKS_Y] * geometry[0, _BLOCKS_X]:
             raise ValueError("scan has more blocks than its component")
-        function = _decode_bands if mode == AC_FIRST else _refine_bands
-        function(clean, bounds, shape, int(geometry[0, _AC]), *tables, coefficients, report)
+        table = int(geometry[0, _AC])
+        if mode == AC_FIRST:
+            _decode_bands(clean, bounds, shape, table, *tables, coefficients, report)
+        else:
+            words = coefficients.view(np.int64)
+            mask = int(np.array([0, -1, -1, -1], np.int16).view(np.int64)[0])
+            _refine_bands(clean, bounds, shape, table, *tables, coefficients, words, mask, report)
     else:
         prediction = np.zeros(4, np.int64)
         _decode_mcus(clean, bounds, shape, geometry, *tables, coefficients, prediction, report)

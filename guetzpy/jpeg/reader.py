@@ -55,13 +55,13 @@ class Limits:
         Bytes of all APPn and COM segments together.
     max_block_visits : int
         Blocks of all scans together: what a file of few bytes can cost in time by many scans over a
-        large picture. The largest picture of `max_pixels` may be gone through some 30 times.
+        large picture (10 to 50 ns each). Every block of the largest picture may be visited 15 times.
     """
 
     max_pixels: int = 268_435_456
     max_scans: int = 128
     max_metadata: int = 268_435_456
-    max_block_visits: int = 400_000_000
+    max_block_visits: int = 200_000_000
 
 
 _DEFAULT_LIMITS = Limits()
