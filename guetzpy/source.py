@@ -181,7 +181,8 @@ def load(
     ----------
     source : bytes, path, binary file, PIL image or ndarray
         Arrays are (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, or float 0..1, taken as sRGB.
-        A PIL image counts as its pixels, even if it was opened from a JPEG.
+        A PIL image counts as its pixels, even if it was opened from a JPEG. Pixels stay as stored,
+        the Orientation beside them (but Pillow itself turns TIFF upright and drops the tag).
     max_pixels : int
         Refused above, before memory is taken.
     repair : bool

@@ -79,8 +79,9 @@ def report_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter complain
         raise typer.Exit(1) from None
     except Exception as error:
-        name = getattr(error, "name", None)
-        fail(f"{name}: {explain(error)}" if name else explain(error), getattr(error, "exit_code", 1))
+        if isinstance(error, GuetzpyError):
+            fail(str(error), error.exit_code)
+        fail(explain(error))
 
 
 @contextmanager
