@@ -14,6 +14,25 @@ from guetzpy._threads import each
 
 __all__ = ["pull_back", "rgb_to_ycc", "ycc_to_rgb"]
 
+# Rows Y, Cb, Cr of R, G, B: T.871 clause 7, from the luma weights 0.299, 0.587 and 0.114.
+_FROM_RGB = np.array(
+    [
+        [0.299, 0.587, 0.114],
+        [-0.299 / 1.772, -0.587 / 1.772, 0.5],
+        [0.5, -0.587 / 1.402, -0.114 / 1.402],
+    ],
+    np.float32,
+)
+# The transpose of the inverse of that matrix.
+_TO_RGB_TRANSPOSED = np.array(
+    [
+        [1.0, 1.0, 1.0],
+        [0.0, -0.114 * 1.772 / 0.587, 1.772],
+        [1.402, -0.299 * 1.402 / 0.587, 0.0],
+    ],
+    np.float32,
+)
+
 _ROWS = 64  # rows a task; fixed, so that nothing depends on the number of threads
 
 
@@ -51,9 +70,14 @@ def _ycc_to_rgb_rows(
     return 0
 
 
-@kernel("int64(float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], int64, int64)")
-def _rgb_to_ycc_rows(
+@kernel(
+    "int64(float32[:, :, ::1], float32[:, ::1], float32, float32[:, ::1], float32[:, ::1], float32[:, ::1],"
+    " int64, int64)"
+)
+def _matrix_rows(
     rgb: npt.NDArray[np.float32],
+    matrix: npt.NDArray[np.float32],
+    shift: np.float32,
     luma: npt.NDArray[np.float32],
     cb_plane: npt.NDArray[np.float32],
     cr_plane: npt.NDArray[np.float32],
@@ -61,43 +85,18 @@ def _rgb_to_ycc_rows(
     last: int,
 ) -> int:
     width = rgb.shape[2]
+    m = matrix
     for y in range(first, last):
-        red = rgb[0, y]
-        green = rgb[1, y]
-        blue = rgb[2, y]
         y_row = luma[y]
         cb_row = cb_plane[y]
         cr_row = cr_plane[y]
         for x in range(width):
-            s = red[x] * np.float32(0.299) + green[x] * np.float32(0.587) + blue[x] * np.float32(0.114)
-            y_row[x] = s - np.float32(128.0)
-            cb_row[x] = (blue[x] - s) * np.float32(0.5 / 0.886)
-            cr_row[x] = (red[x] - s) * np.float32(0.5 / 0.701)
-    return 0
-
-
-@kernel("int64(float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], int64, int64)")
-def _pull_back_rows(
-    gradient: npt.NDArray[np.float32],
-    luma: npt.NDArray[np.float32],
-    cb_plane: npt.NDArray[np.float32],
-    cr_plane: npt.NDArray[np.float32],
-    first: int,
-    last: int,
-) -> int:
-    # The transposed matrix of YCbCr -> RGB.
-    width = gradient.shape[2]
-    for y in range(first, last):
-        red = gradient[0, y]
-        green = gradient[1, y]
-        blue = gradient[2, y]
-        y_row = luma[y]
-        cb_row = cb_plane[y]
-        cr_row = cr_plane[y]
-        for x in range(width):
-            y_row[x] = red[x] + green[x] + blue[x]
-            cb_row[x] = blue[x] * np.float32(1.772) - green[x] * np.float32(0.344136286)
-            cr_row[x] = red[x] * np.float32(1.402) - green[x] * np.float32(0.714136286)
+            r = rgb[0, y, x]
+            g = rgb[1, y, x]
+            b = rgb[2, y, x]
+            y_row[x] = r * m[0, 0] + g * m[0, 1] + b * m[0, 2] - shift
+            cb_row[x] = r * m[1, 0] + g * m[1, 1] + b * m[1, 2]
+            cr_row[x] = r * m[2, 0] + g * m[2, 1] + b * m[2, 2]
     return 0
 
 
@@ -141,12 +140,7 @@ def rgb_to_ycc(
     threads : int, optional
         Number of threads; default: the processors available.
     """
-    height = rgb.shape[1]
-    each(
-        lambda first: _rgb_to_ycc_rows(rgb, luma, cb, cr, first, min(first + _ROWS, height)),
-        range(0, height, _ROWS),
-        threads,
-    )
+    _multiply(rgb, _FROM_RGB, 128.0, (luma, cb, cr), threads)
 
 
 def pull_back(
@@ -168,9 +162,19 @@ def pull_back(
     threads : int, optional
         Number of threads; default: the processors available.
     """
-    height = gradient.shape[1]
-    each(
-        lambda first: _pull_back_rows(gradient, luma, cb, cr, first, min(first + _ROWS, height)),
-        range(0, height, _ROWS),
-        threads,
-    )
+    _multiply(gradient, _TO_RGB_TRANSPOSED, 0.0, (luma, cb, cr), threads)
+
+
+def _multiply(
+    planes: npt.NDArray[np.float32],
+    matrix: npt.NDArray[np.float32],
+    shift: float,
+    out: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    threads: int | None,
+) -> None:
+    height = planes.shape[1]
+
+    def strip(first: int) -> None:
+        _matrix_rows(planes, matrix, np.float32(shift), *out, first, min(first + _ROWS, height))
+
+    each(strip, range(0, height, _ROWS), threads)

@@ -75,32 +75,23 @@ def _upsample_rows(
                 sums[x + 1] = np.int32(near[x]) * 3 + np.int32(far[x])
         else:
             for x in range(width):
-                sums[x + 1] = np.int32(near[x])
+                sums[x + 1] = np.int32(near[x]) * 4
+        # Halves are rounded up and down in turn, so that the mean does not move.
         if h == 1:
-            bias = np.int32(1 + y % 2)  # halves are rounded up and down in turn
+            bias = np.int32(1 + y % 2)
             for x in range(width):
                 row[x] = np.uint8(np.int32(sums[x + 1] + bias) >> 2)
             continue
         sums[0] = sums[1]
         sums[width + 1] = sums[width]
-        if v == 2:
-            left = np.int32(8)
-            right = np.int32(7)
-            for x in range(out_width // 2):
-                s = np.int32(sums[x + 1] * 3)
-                row[2 * x] = np.uint8(np.int32(s + sums[x] + left) >> 4)
-                row[2 * x + 1] = np.uint8(np.int32(s + sums[x + 2] + right) >> 4)
-            if out_width % 2:
-                row[out_width - 1] = np.uint8(np.int32(sums[width] * 3 + sums[width - 1] + left) >> 4)
-        else:
-            left = np.int32(1)
-            right = np.int32(2)
-            for x in range(out_width // 2):
-                s = np.int32(sums[x + 1] * 3)
-                row[2 * x] = np.uint8(np.int32(s + sums[x] + left) >> 2)
-                row[2 * x + 1] = np.uint8(np.int32(s + sums[x + 2] + right) >> 2)
-            if out_width % 2:
-                row[out_width - 1] = np.uint8(np.int32(sums[width] * 3 + sums[width - 1] + left) >> 2)
+        left = np.int32(8 if v == 2 else 4)
+        right = np.int32(7 if v == 2 else 8)
+        for x in range(out_width // 2):
+            s = np.int32(sums[x + 1] * 3)
+            row[2 * x] = np.uint8(np.int32(s + sums[x] + left) >> 4)
+            row[2 * x + 1] = np.uint8(np.int32(s + sums[x + 2] + right) >> 4)
+        if out_width % 2:
+            row[out_width - 1] = np.uint8(np.int32(sums[width] * 3 + sums[width - 1] + left) >> 4)
     return 0
 
 
@@ -172,18 +163,19 @@ def _box_rows(
     width = out.shape[1]
     for y in range(first, last):
         target = out[y]
+        for x in range(width):
+            target[x] = np.float32(0.0)
         for j in range(v):
             row = plane[v * y + j]
-            if h == 2:
+            if h == 2:  # apart, because this one vectorises
                 for x in range(width):
-                    total = (row[2 * x] + row[2 * x + 1]) * scale
-                    target[x] = total if j == 0 else target[x] + total
+                    target[x] += row[2 * x] + row[2 * x + 1]
             else:
                 for x in range(width):
-                    total = np.float32(0.0)
                     for i in range(h):
-                        total += row[h * x + i]
-                    target[x] = total * scale if j == 0 else target[x] + total * scale
+                        target[x] += row[h * x + i]
+        for x in range(width):
+            target[x] *= scale
     return 0
 
 
@@ -207,25 +199,20 @@ def _fit_columns(
         upper = plane[2 * i, first:last]
         lower = plane[2 * i + 1, first:last]
         below = plane[min(2 * i + 2, 2 * height - 1), first:last]
+        # The first row has none before it: the ratio that is taken is 0 there, and at the end.
+        previous = out[i - 1, first:last] if i > 0 else above
+        ratio = ratios[i]
         row = out[i, first:last]
         for x in range(width):
-            row[x] = (upper[x] + lower[x]) * near + (above[x] + below[x]) * far
-        if i > 0:
-            previous = out[i - 1, first:last]
-            ratio = ratios[i - 1]
-            for x in range(width):
-                row[x] -= previous[x] * ratio
+            right = (upper[x] + lower[x]) * near + (above[x] + below[x]) * far
+            row[x] = right - previous[x] * ratio
     for i in range(height - 1, -1, -1):
         row = out[i, first:last]
+        following = out[min(i + 1, height - 1), first:last]
         inverse = inverses[i]
-        if i == height - 1:
-            for x in range(width):
-                row[x] *= inverse
-        else:
-            following = out[i + 1, first:last]
-            ratio = ratios[i]
-            for x in range(width):
-                row[x] = row[x] * inverse - following[x] * ratio
+        ratio = ratios[i + 1]
+        for x in range(width):
+            row[x] = row[x] * inverse - following[x] * ratio
     return 0
 
 
@@ -358,7 +345,8 @@ def _fit_rows(plane: npt.NDArray[np.float32], threads: int | None) -> npt.NDArra
     """Halve the number of rows so that up-sampling comes closest to ``plane``."""
     height, width = plane.shape[0] // 2, plane.shape[1]
     pivots = _tridiagonal_pivots(height)
-    ratios = (_OFF_DIAGONAL / pivots).astype(np.float32)
+    ratios = np.zeros(height + 1, np.float32)
+    ratios[1:height] = _OFF_DIAGONAL / pivots[:-1]
     inverses = (1.0 / pivots).astype(np.float32)
     out = np.empty((height, width), np.float32)
 
