@@ -8,16 +8,17 @@ at a white of 80 cd/m2; ``tests/reference/butteraugli.py`` says the same in plai
 
 from __future__ import annotations
 
-import math
 import threading
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import power
 from guetzpy._threads import each
-from guetzpy.metrics._butteraugli_errors import halve_rows, merge_rows, power_sums
+from guetzpy.metrics._butteraugli_adjoint import Trace, pull_back, trace
+from guetzpy.metrics._butteraugli_errors import FULL_WEIGHT, HALF_WEIGHT, halve_rows, merge_rows
+from guetzpy.metrics._butteraugli_gradient import double_rows
+from guetzpy.metrics._butteraugli_norm import Norm, norm_and_maximum, norm_and_slopes, norm_of_map
 from guetzpy.metrics._butteraugli_scale import (
     MARGIN,
     Geometry,
@@ -31,7 +32,6 @@ from guetzpy.metrics._butteraugli_scale import (
 __all__ = ["ButteraugliComparator"]
 
 Floats = npt.NDArray[np.float32]
-Norm = float | Literal["max"]
 
 #: Smaller sides are extended, as libjxl does; below twice this less one there is no half size.
 _SMALLEST = 8
@@ -39,8 +39,6 @@ _SMALLEST = 8
 _CACHED_SAMPLES = 12_500_000
 #: A distorted picture is worked on in windows, to bound memory.
 _WINDOW_ROWS = 640
-#: Rows whose powers are summed at a time; part of the score's definition to the last digit.
-_SUM_ROWS = 32
 
 
 class _Light:
@@ -93,13 +91,13 @@ class _Window(NamedTuple):
     last: int
 
 
-def _windows(height: int) -> list[_Window]:
+def _windows(height: int, margin: int = MARGIN) -> list[_Window]:
     """Return windows with their margins, which cover a picture from top to bottom."""
     count = -(-height // _WINDOW_ROWS)
     size = -(-height // count)
     size += size % 2  # so that rows pair up for the half size
     return [
-        _Window(max(0, y - MARGIN), min(height, y + size + MARGIN), y, min(height, y + size))
+        _Window(max(0, y - margin), min(height, y + size + margin), y, min(height, y + size))
         for y in range(0, height, size)
     ]
 
@@ -116,21 +114,70 @@ class _Scale:
             geometry = Geometry(light.height, light.width)
             self._whole = separate_reference(light.rows(0, light.height, threads), geometry, threads)
 
+    def _reference(self, window: _Window, geometry: Geometry) -> Reference:
+        if self._whole is not None:
+            return self._whole.rows(window.top, window.bottom)
+        light = self.light.rows(window.top, window.bottom, self._threads)
+        return separate_reference(light, geometry, self._threads)
+
     def compare(self, number: int, linear: Floats, memory: Memory, out: Floats) -> None:
         """Write a window's rows of the map of errors."""
         window, geometry = self.windows[number]
-        if self._whole is not None:
-            reference = self._whole.rows(window.top, window.bottom)
-        else:
-            light = self.light.rows(window.top, window.bottom, self._threads)
-            reference = separate_reference(light, geometry, self._threads)
         rows = window.first - window.top, window.last - window.top
-        compare(reference, linear, geometry, memory, rows, out[window.first : window.last], self._threads)
+        target = out[window.first : window.last]
+        compare(self._reference(window, geometry), linear, geometry, memory, rows, target, self._threads)
+
+    def trace(self, linear: Floats, window: _Window) -> Trace:
+        """Compare a window for its derivatives."""
+        geometry = Geometry(window.bottom - window.top, self.light.width)
+        return trace(self._reference(window, geometry), linear, geometry, self._threads)
+
+    def pull_back(self, light: _Light, slopes: Floats) -> Floats:
+        """Return derivatives by light from those by the map, window by window."""
+        gradient = np.empty((3, light.height, light.width), np.float32)
+        for window in _windows(light.height, 2 * MARGIN):
+            traced = self.trace(light.rows(window.top, window.bottom, self._threads), window)
+            part = pull_back(traced, slopes[window.top : window.bottom], self._threads)
+            rows = slice(window.first - window.top, window.last - window.top)
+            gradient[:, window.first : window.last] = part[:, rows]
+        return gradient
 
 
 def _halve(linear: Floats, window: _Window, height: int, half: Floats, threads: int | None) -> None:
     work = strips(window.first // 2, (window.last + 1) // 2, half.shape[2])
     each(lambda rows: halve_rows(linear, *rows, window.top, height, half), work, threads)
+
+
+def _whole(height: int) -> _Window:
+    return _Window(0, height, 0, height)
+
+
+def _merge(half: Floats, full: Floats, threads: int | None) -> None:
+    each(lambda rows: merge_rows(half, *rows, full), strips(0, *full.shape), threads)
+
+
+def _double(half: Floats, full: Floats, threads: int | None) -> None:
+    each(lambda rows: double_rows(half, *rows, full), strips(0, *full.shape[1:]), threads)
+
+
+def _sum_pairs(plane: Floats) -> Floats:
+    """Return the sums of 2 x 2 samples: the adjoint of repeating each sample."""
+    rows = plane[0::2].copy()
+    rows[: len(plane) // 2] += plane[1::2]
+    out = rows[:, 0::2].copy()
+    out[:, : plane.shape[1] // 2] += rows[:, 1::2]
+    return out
+
+
+def _fold(planes: Floats, border: list[tuple[int, int]]) -> Floats:
+    """Add what lies beyond a border to its edge: the adjoint of repeating the edge."""
+    for axis, (before, after) in enumerate(border, start=1):
+        moved = np.moveaxis(planes, axis, 0).copy()
+        inner = moved[before : len(moved) - after]
+        inner[0] += moved[:before].sum(axis=0)
+        inner[-1] += moved[len(moved) - after :].sum(axis=0)
+        planes = np.moveaxis(inner, 0, axis)
+    return np.ascontiguousarray(planes)
 
 
 class ButteraugliComparator:
@@ -220,12 +267,102 @@ class ButteraugliComparator:
             for number, (window, _) in enumerate(self._half.windows):
                 linear = smaller.rows(window.top, window.bottom, threads)
                 self._half.compare(number, linear, memory, coarse)
-            work = strips(0, light.height, light.width)
-            each(lambda rows: merge_rows(coarse, *rows, diffmap), work, threads)
+            _merge(coarse, diffmap, threads)
         with self._lock:
             self._spare[:] = [memory]
-        top, left = (max(0, (_SMALLEST - side) // 2) for side in self._shape)
+        top, left = self._origin
         return np.ascontiguousarray(diffmap[top : top + self._shape[0], left : left + self._shape[1]])
+
+    def _gradient(self, light: _Light, norm: float) -> tuple[float, Floats]:
+        light = self._inner(light)
+        if light.height * light.width > _CACHED_SAMPLES:
+            return self._gradient_by_windows(light, norm)
+        threads = self._threads
+        linear = light.rows(0, light.height, threads)
+        full = self._full.trace(linear, _whole(light.height))
+        if self._half is None:  # the one case in which the picture may have been extended
+            top, left = self._origin
+            inner = full.errors[top : top + self._shape[0], left : left + self._shape[1]]
+            score, slopes = norm_and_slopes(np.ascontiguousarray(inner), norm, threads)
+            gradient = pull_back(full, np.pad(slopes, self._border(light)), threads)
+            return score, _fold(gradient, self._border(light))
+        smaller = self._half_light(light)
+        assert smaller is not None
+        _halve(linear, _whole(light.height), light.height, smaller, threads)
+        half = self._half.trace(smaller, _whole(smaller.shape[1]))
+        merged = full.errors.copy()
+        _merge(half.errors, merged, threads)
+        score, slopes = norm_and_slopes(merged, norm, threads)
+        coarse = pull_back(half, HALF_WEIGHT * _sum_pairs(slopes), threads)
+        slopes *= FULL_WEIGHT
+        gradient = pull_back(full, slopes, threads)
+        _double(coarse, gradient, threads)
+        return score, gradient
+
+    def _gradient_by_windows(self, light: _Light, norm: float) -> tuple[float, Floats]:
+        """Pull back a large picture's derivatives in bounded memory, at the price of a second pass."""
+        assert self._half is not None
+        threads = self._threads
+        score, slopes = norm_and_slopes(self._diffmap(light), norm, threads)
+        smaller = self._half_light(light)
+        assert smaller is not None
+        for window in _windows(light.height):
+            linear = light.rows(window.top, window.bottom, threads)
+            _halve(linear, window, light.height, smaller, threads)
+        coarse = self._half.pull_back(_Light(smaller), HALF_WEIGHT * _sum_pairs(slopes))
+        slopes *= FULL_WEIGHT
+        gradient = self._full.pull_back(light, slopes)
+        _double(coarse, gradient, threads)
+        return score, gradient
+
+    @property
+    def _origin(self) -> tuple[int, int]:
+        """Where the picture lies in the extended one."""
+        top, left = (max(0, (_SMALLEST - side) // 2) for side in self._shape)
+        return top, left
+
+    def _border(self, light: _Light) -> list[tuple[int, int]]:
+        sides = zip(self._origin, self._shape, (light.height, light.width), strict=True)
+        return [(before, outer - before - inner) for before, inner, outer in sides]
+
+    def gradient(self, distorted: Any, norm: float = 3) -> tuple[float, Floats]:
+        """Return the score and its derivatives by a picture's codes.
+
+        Parameters
+        ----------
+        distorted : ndarray or PIL image
+            Of the reference's size.
+        norm : float, optional
+            As for :meth:`score`, but not ``"max"``.
+
+        Returns
+        -------
+        score : float
+        gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
+            By one level of 255, whatever the depth of the picture.
+        """
+        from guetzpy.picture import planes_of
+
+        codes, transform = planes_of(distorted)
+        score, gradient = self._gradient(_Light(codes, transform), norm)
+        return score, transform.pull_back(gradient, codes, threads=self._threads)
+
+    def gradient_linear(self, planes: npt.ArrayLike, norm: float = 3) -> tuple[float, Floats]:
+        """Return the score and its derivatives by linear planes.
+
+        Parameters
+        ----------
+        planes : ndarray of float32, shape (3, H, W)
+            Linear sRGB, 1.0 = white.
+        norm : float, optional
+            As for :meth:`score`, but not ``"max"``.
+
+        Returns
+        -------
+        score : float
+        gradient : ndarray of float32, shape (3, H, W)
+        """
+        return self._gradient(_light_of_planes(planes), norm)
 
     def diffmap(self, distorted: Any) -> Floats:
         """Return the map of errors.
@@ -267,54 +404,16 @@ class ButteraugliComparator:
         ValueError
             Sizes differ, or the light is not finite.
         """
-        return score_of_diffmap(self.diffmap(distorted), norm, self._threads)
+        return norm_of_map(self.diffmap(distorted), norm, self._threads)
 
     def score_linear(self, planes: npt.ArrayLike, norm: Norm = 3) -> float:
         """Return the distance of linear planes; see :meth:`from_linear` and :meth:`score`."""
-        return score_of_diffmap(self.diffmap_linear(planes), norm, self._threads)
+        return norm_of_map(self.diffmap_linear(planes), norm, self._threads)
 
     def scores(self, distorted: Any) -> tuple[float, float]:
         """Return the 3-norm and the maximum from one map."""
-        return _scores(self.diffmap(distorted), self._threads)
+        return norm_and_maximum(self.diffmap(distorted), self._threads)
 
     def scores_linear(self, planes: npt.ArrayLike) -> tuple[float, float]:
         """Return the 3-norm and the maximum of linear planes from one map."""
-        return _scores(self.diffmap_linear(planes), self._threads)
-
-
-def score_of_diffmap(diffmap: Floats, norm: Norm = 3, threads: int | None = None) -> float:
-    """Return the score that a map of errors gives; ``norm`` as in :meth:`ButteraugliComparator.score`."""
-    if norm == "max":
-        return _scores(diffmap, threads)[1]
-    if isinstance(norm, str) or not 1 <= norm <= 1000:
-        raise ValueError(f'norm {norm!r}: expected "max" or a number from 1 on')
-    sums = _power_sums(diffmap, float(norm), threads)
-    return _mean_norm(sums, diffmap.size, norm)
-
-
-def _scores(diffmap: Floats, threads: int | None) -> tuple[float, float]:
-    sums = _power_sums(diffmap, 3.0, threads)
-    return _mean_norm(sums, diffmap.size, 3.0), sums[3]
-
-
-def _power_sums(diffmap: Floats, p: float, threads: int | None) -> list[float]:
-    pieces = [(y, min(y + _SUM_ROWS, len(diffmap))) for y in range(0, len(diffmap), _SUM_ROWS)]
-    sums = np.zeros((len(pieces), 4))
-
-    def strip(i: int) -> None:
-        power_sums(diffmap, *pieces[i], p, np.empty((3, diffmap.shape[1])), sums[i])
-
-    each(strip, range(len(pieces)), threads)
-    totals = [0.0, 0.0, 0.0]
-    for row in sums.tolist():
-        totals = [total + value for total, value in zip(totals, row, strict=False)]
-    if not math.isfinite(totals[2]):
-        raise ValueError("the pictures' light is not finite")
-    return [*totals, float(sums[:, 3].max())]
-
-
-def _mean_norm(sums: list[float], count: int, p: float) -> float:
-    total = 0.0
-    for value, exponent in zip(sums, (p, 2.0 * p, 4.0 * p), strict=False):
-        total += power(value / count, 1.0 / exponent) if value > 0.0 else 0.0
-    return total / 3.0
+        return norm_and_maximum(self.diffmap_linear(planes), self._threads)

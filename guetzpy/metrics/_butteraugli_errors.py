@@ -14,7 +14,7 @@ import numpy as np
 
 from guetzpy._jit import kernel
 
-__all__ = ["ac_errors", "dc_errors", "halve_rows", "mask_errors", "merge_rows", "power_sums"]
+__all__ = ["ac_errors", "dc_errors", "halve_rows", "mask_errors", "merge_rows", "power", "power_sums"]
 
 F = np.float32
 _ONE, _ZERO = F(1.0), F(0.0)
@@ -131,7 +131,7 @@ def merge_rows(half: Any, start: int, stop: int, full: Any) -> int:
 
 
 @kernel("float64(float64, float64)")
-def _power(x: Any, p: Any) -> Any:
+def power(x: Any, p: Any) -> Any:
     """``x`` to the power ``p`` for x >= 0, p > 0; relative error below 1e-13 for results from 1e-300 on.
 
     As in :mod:`guetzpy._elementary`, for kernels: the range is reduced by steps of two, because the
@@ -197,7 +197,7 @@ def power_sums(field: Any, start: int, stop: int, p: float, columns: Any, out: A
                 s2[x] += v * v
         else:
             for x in range(width):
-                v = _power(np.float64(row[x]), p)
+                v = power(np.float64(row[x]), p)
                 s0[x] += v
                 v = v * v
                 s1[x] += v

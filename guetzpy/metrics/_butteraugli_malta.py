@@ -27,7 +27,7 @@ __all__ = [
 
 F = np.float32
 _HALF, _TWO = F(0.5), F(2.0)
-_FEWER, _MORE = F(0.55), F(1.05)
+FEWER, MORE = F(0.55), F(1.05)
 
 #: Samples that a line reaches from its centre, and so the margin of zeros around a difference.
 REACH = 4
@@ -88,8 +88,8 @@ def difference_rows(
         for x in range(width):
             r = u[x]
             d = v[x]
-            fewer = _FEWER * r
-            more = _MORE * r
+            fewer = FEWER * r
+            more = MORE * r
             low = fewer if fewer < more else more
             high = more if fewer < more else fewer
             clipped = low if d < low else d

@@ -6,7 +6,6 @@ from the width alone, and no sample's value depends on it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -184,8 +183,23 @@ def _high(
     each(strip, strips(0, geometry.height, geometry.width), threads)
 
 
-def separate_reference(linear: Floats, geometry: Geometry, threads: int | None) -> Reference:
-    """Return the bands and the mask of a reference.
+class Bands(NamedTuple):
+    """A picture's bands, what its middle band left, and its activity."""
+
+    low: Sequence[Floats]
+    middle: Sequence[Floats]
+    rest_high: Sequence[Floats]
+    high: Sequence[Floats]
+    ultra: Sequence[Floats]
+    activity: Floats
+
+
+#: Planes that :func:`separate` needs.
+BAND_PLANES = 13
+
+
+def separate(linear: Floats, geometry: Geometry, planes: Sequence[Floats], threads: int | None) -> Bands:
+    """Return the bands of a picture.
 
     Parameters
     ----------
@@ -193,33 +207,43 @@ def separate_reference(linear: Floats, geometry: Geometry, threads: int | None) 
         Linear sRGB, 1.0 = white.
     geometry : Geometry
         Of the planes.
+    planes : sequence of 13 ndarrays of float32, shape (H, W)
+        Where the bands go.
     threads : int or None
     """
-    height, width = geometry.height, geometry.width
-    xyb, rest, low = (list(np.empty((3, height, width), np.float32)) for _ in range(3))
-    rest_high, ultra = (list(np.empty((2, height, width), np.float32)) for _ in range(2))
-    work = strips(0, height, width)
+    xyb, rest, low, rest_high, ultra = planes[:3], planes[3:6], planes[6:9], planes[9:11], planes[11:13]
     _opsin(linear, geometry, xyb, threads)
-    each(
-        lambda rows: low_strip(xyb, geometry, *rows, [plane[rows[0] : rows[1]] for plane in low], rest),
-        work,
-        threads,
-    )
+
+    def strip(rows: tuple[int, int]) -> None:
+        low_strip(xyb, geometry, *rows, [plane[rows[0] : rows[1]] for plane in low], rest)
+
+    each(strip, strips(0, geometry.height, geometry.width), threads)
     middle = xyb  # which is not needed any more
     _middle(rest, geometry, middle, rest_high, threads)
-    high, sharp = rest[:2], rest[2]
-    _high(rest_high, geometry, high, ultra, sharp, threads)
+    high, activity = rest[:2], rest[2]
+    _high(rest_high, geometry, high, ultra, activity, threads)
+    return Bands(low, middle, rest_high, high, ultra, activity)
+
+
+def separate_reference(linear: Floats, geometry: Geometry, threads: int | None) -> Reference:
+    """Return the bands and the mask of a reference; parameters as for :func:`separate`."""
+    height, width = geometry.height, geometry.width
+    # Blocks by lifetime: what the middle band leaves is needed here only.
+    kept = list(np.empty((11, height, width), np.float32))
+    spare = list(np.empty((2, height, width), np.float32))
+    bands = separate(linear, geometry, [*kept[:9], *spare, *kept[9:]], threads)
+    work = strips(0, height, width)
     activity = np.empty((height, width), np.float32)
-    each(lambda rows: geometry.activity.rows(sharp, *rows, activity[rows[0] : rows[1]]), work, threads)
-    erosion = sharp
     each(
-        lambda rows: erode_rows(
-            activity, *rows, np.empty((3, width), np.float32), erosion[rows[0] : rows[1]]
-        ),
-        work,
-        threads,
+        lambda rows: geometry.activity.rows(bands.activity, *rows, activity[rows[0] : rows[1]]), work, threads
     )
-    return Reference(low, middle, high, ultra, activity, erosion)
+    erosion = bands.activity
+
+    def erode(rows: tuple[int, int]) -> None:
+        erode_rows(activity, *rows, np.empty((3, width), np.float32), erosion[rows[0] : rows[1]])
+
+    each(erode, work, threads)
+    return Reference(bands.low, bands.middle, bands.high, bands.ultra, activity, erosion)
 
 
 def _add_lines(
@@ -238,6 +262,39 @@ def _add_lines(
             full_lines(field, ac)
         else:
             sparse_lines(field, ac)
+
+
+class Errors:
+    """The last stage: all bands of two pictures to the map of errors."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        geometry: Geometry,
+        middle: Sequence[Floats],
+        high: Sequence[Floats],
+        ultra: Sequence[Floats],
+        activity: Floats,
+    ) -> None:
+        self._a = reference
+        self._geometry = geometry
+        self._middle, self._high, self._ultra, self._activity = middle, high, ultra, activity
+
+    def rows(self, start: int, stop: int, smooth: Floats, dc: Floats, out: Floats) -> None:
+        """Write rows of the map to ``out``; ``smooth`` takes the blurred activity, ``dc`` is the low band's error."""
+        a, width = self._a, out.shape[1]
+        ac = np.empty((stop - start, width), np.float32)
+        field = np.empty((stop - start + 2 * REACH, width + 2 * REACH), np.float32)
+        self._geometry.activity.rows(self._activity, start, stop, smooth)
+        ac_errors(
+            *flat([*a.middle, *self._middle, *a.high, *self._high, a.activity], start, stop),
+            smooth.reshape(-1),
+            ac.reshape(-1),
+        )
+        _add_lines(a.middle, self._middle, start, stop, MIDDLE_LINES, False, field, ac)
+        _add_lines(a.high, self._high, start, stop, HIGH_LINES, False, field, ac)
+        _add_lines(a.ultra, self._ultra, start, stop, ULTRA_LINES, True, field, ac)
+        mask_errors(*flat([a.erosion, dc], start, stop), ac.reshape(-1), out.reshape(-1))
 
 
 def compare(
@@ -279,24 +336,12 @@ def compare(
     _middle(rest, geometry, middle, rest_high, threads)
     high, activity = rest[:2], rest[2]
     _high(rest_high, geometry, high, ultra, activity, threads)
+    errors = Errors(reference, geometry, middle, high, ultra, activity)
     first = rows[0]
 
-    def errors(strip: tuple[int, int]) -> None:
-        start, stop = strip
-        smooth, ac = np.empty((2, stop - start, width), np.float32)
-        field = np.empty((stop - start + 2 * REACH, width + 2 * REACH), np.float32)
-        geometry.activity.rows(activity, start, stop, smooth)
-        ac_errors(
-            *flat([*reference.middle, *middle, *reference.high, *high, reference.activity], start, stop),
-            *flat([smooth, ac], 0, stop - start),
-        )
-        _add_lines(reference.middle, middle, start, stop, MIDDLE_LINES, False, field, ac)
-        _add_lines(reference.high, high, start, stop, HIGH_LINES, False, field, ac)
-        _add_lines(reference.ultra, ultra, start, stop, ULTRA_LINES, True, field, ac)
-        mask_errors(
-            *flat([reference.erosion, dc], start, stop),
-            ac.reshape(-1),
-            out[start - first : stop - first].reshape(-1),
-        )
+    def strip(part: tuple[int, int]) -> None:
+        start, stop = part
+        smooth = np.empty((stop - start, width), np.float32)
+        errors.rows(start, stop, smooth, dc, out[start - first : stop - first])
 
-    each(errors, strips(*rows, width), threads)
+    each(strip, strips(*rows, width), threads)

@@ -1,0 +1,255 @@
+"""Butteraugli backwards: from derivatives by the map of errors to those by the light of a picture.
+
+The stages of :mod:`guetzpy.metrics._butteraugli_scale` in reverse order. A renormalised blur is
+``diag(gain) K``: its adjoint multiplies by the gain first, where the stage before writes its result,
+and then sums without renormalising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._threads import each
+from guetzpy.metrics._butteraugli_bands import mirrored_rows, sensitivity
+from guetzpy.metrics._butteraugli_errors import ACTIVITY, dc_errors
+from guetzpy.metrics._butteraugli_gradient import (
+    FULL,
+    SPARSE,
+    error_slopes,
+    high_slopes,
+    line_slopes,
+    low_slopes,
+    middle_slopes,
+    mirrored_slopes,
+    opponent_slopes,
+    rest_slopes,
+)
+from guetzpy.metrics._butteraugli_malta import (
+    HIGH_LINES,
+    MIDDLE_LINES,
+    REACH,
+    ULTRA_LINES,
+    difference_rows,
+)
+from guetzpy.metrics._butteraugli_scale import (
+    BAND_PLANES,
+    OPSIN_TAPS,
+    Bands,
+    Blur,
+    Errors,
+    Geometry,
+    Reference,
+    flat,
+    separate,
+    strips,
+)
+from guetzpy.metrics.blur import blur_rows, scratch_rows
+
+__all__ = ["Trace", "pull_back", "trace"]
+
+Floats = npt.NDArray[np.float32]
+
+_CHUNK = 1024
+_MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
+_HIGH_TABLE = np.array([*HIGH_LINES, *ULTRA_LINES], np.float32)
+
+
+class Trace(NamedTuple):
+    """A comparison with all that its derivatives need."""
+
+    reference: Reference
+    linear: Floats
+    geometry: Geometry
+    bands: Bands
+    smooth: Floats
+    errors: Floats
+
+
+def trace(reference: Reference, linear: Floats, geometry: Geometry, threads: int | None) -> Trace:
+    """Compare a picture with a reference, keeping all stages; ``errors`` is the map."""
+    height, width = geometry.height, geometry.width
+    *planes, smooth, errors = np.empty((BAND_PLANES + 2, height, width), np.float32)
+    bands = separate(linear, geometry, planes, threads)
+    stage = Errors(reference, geometry, bands.middle, bands.high, bands.ultra, bands.activity)
+
+    def strip(rows: tuple[int, int]) -> None:
+        start, stop = rows
+        dc_errors(*flat([*reference.low, *bands.low, errors], start, stop))
+        stage.rows(start, stop, smooth[start:stop], errors, errors[start:stop])
+
+    each(strip, strips(0, height, width), threads)
+    return Trace(reference, linear, geometry, bands, smooth, errors)
+
+
+class _Adjoint:
+    """Adjoint of a renormalised blur."""
+
+    def __init__(self, blur: Blur) -> None:
+        self._blur = blur
+        self._ones = np.ones(max(len(blur.gain_y), len(blur.gain_x)), np.float32)
+
+    def weigh(self, plane: Floats, start: int, stop: int) -> None:
+        """Multiply rows of a plane by the gain, which differs from 1 near the edges only."""
+        blur, height, width = self._blur, *plane.shape
+        radius = len(blur.taps) - 1
+        left, right = min(radius, width), max(min(radius, width), width - radius)
+        plane[start:stop, :left] *= blur.gain_x[:left]
+        plane[start:stop, right:] *= blur.gain_x[right:]
+        for y in range(start, stop):
+            if y < radius or y >= height - radius:
+                plane[y] *= blur.gain_y[y]
+
+    def rows(self, plane: Floats, start: int, stop: int) -> Floats:
+        """Return summed rows of a plane that has been weighed."""
+        height, width = plane.shape
+        taps = self._blur.taps
+        out = np.empty((stop - start, width), np.float32)
+        ones_y, ones_x = self._ones[:height], self._ones[:width]
+        blur_rows(plane, start, stop, taps, ones_y, ones_x, scratch_rows(width, taps), out)
+        return out
+
+
+def _line_slopes(
+    a: Floats,
+    b: Floats,
+    weights: tuple[np.float32, np.float32],
+    full: bool,
+    share: Floats,
+    rows: tuple[int, int],
+    scratch: Floats,
+    out: Floats,
+) -> None:
+    """Derivatives by the weighted difference of two planes of the energies of its lines."""
+    start, stop = rows
+    field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)
+    difference_rows(a, b, start, stop, 2 * REACH, *weights, field)
+    line_slopes(field, share, *(FULL if full else SPARSE), scratch, out)
+
+
+def _padded(plane: Floats, start: int, stop: int) -> Floats:
+    """Return rows with a margin of 4, zero beyond the edges."""
+    height, width = plane.shape
+    out = np.zeros((stop - start + 2 * REACH, width + 2 * REACH), np.float32)
+    top, bottom = max(0, start - REACH), min(height, stop + REACH)
+    offset = top - (start - REACH)
+    out[offset : offset + bottom - top, REACH : REACH + width] = plane[top:bottom]
+    return out
+
+
+def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
+    """Return the derivatives of a score by the light of the distorted picture.
+
+    Parameters
+    ----------
+    traced : Trace
+    slopes : ndarray of float32, shape (H, W)
+        Derivatives of the score by the map ``traced.errors``.
+    threads : int or None
+
+    Returns
+    -------
+    ndarray of float32, shape (3, H, W)
+    """
+    a, b, geometry = traced.reference, traced.bands, traced.geometry
+    height, width = geometry.height, geometry.width
+    blurs = [_Adjoint(blur) for blur in (geometry.low, geometry.middle, geometry.high, geometry.activity)]
+    by_low, by_middle, by_high, by_activity = blurs
+    work = strips(0, height, width)
+    planes = list(np.empty((12, height, width), np.float32))
+    ac, activity, low, middle = planes[0], planes[1], planes[2:5], planes[5:8]
+    smooth, plain = planes[8:10], planes[10:12]
+
+    def errors(rows: tuple[int, int]) -> None:
+        start, stop = rows
+        dc = np.empty((stop - start) * width, np.float32)
+        error_slopes(*flat([a.erosion, traced.errors, slopes, ac], start, stop), dc)
+        low_slopes(*flat([*a.low, *b.low], start, stop), dc, *flat(low, start, stop))
+        part = activity[start:stop]
+        np.subtract(traced.smooth[start:stop], a.activity[start:stop], out=part)
+        part *= ac[start:stop]
+        part *= np.float32(2.0) * ACTIVITY
+        by_activity.weigh(activity, start, stop)
+
+    def bands(rows: tuple[int, int]) -> None:
+        start, stop = rows
+        share = _padded(ac, start, stop)
+        lines = np.empty((4, stop - start, width), np.float32)
+        scratch = np.empty((len(SPARSE[1]), stop - start + 8, 264), np.float32)
+        for c in range(2):
+            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, share, rows, scratch, lines[c])
+        middle_slopes(
+            *flat([*a.middle, *b.middle, ac], start, stop), *flat(lines[:2], 0, height), _MIDDLE_TABLE,
+            *flat(middle, start, stop),
+        )  # fmt: skip
+        for c in range(2):
+            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, share, rows, scratch, lines[c])
+            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, share, rows, scratch, lines[2 + c])
+        by = by_activity.rows(activity, start, stop)
+        high_slopes(
+            *flat([*a.high, *b.high, *a.ultra, *b.ultra, ac], start, stop), by.reshape(-1), lines,
+            _HIGH_TABLE, *flat([*smooth, *plain], start, stop),
+        )  # fmt: skip
+        for plane in smooth:
+            by_high.weigh(plane, start, stop)
+
+    def rest_of_middle(rows: tuple[int, int]) -> None:
+        start, stop = rows
+        through = [by_high.rows(plane, start, stop) for plane in smooth]
+        rest_slopes(
+            *flat(b.rest_high, start, stop),
+            *flat(through, 0, height),
+            *flat([*plain, *middle[:2]], start, stop),
+        )
+        for plane in middle:
+            by_middle.weigh(plane, start, stop)
+
+    rest = [*plain, ac]  # the error's derivatives are not needed any more
+
+    def rest_of_low(rows: tuple[int, int]) -> None:
+        start, stop = rows
+        for c in range(3):
+            part = rest[c][start:stop]
+            through = by_middle.rows(middle[c], start, stop)
+            if c < 2:
+                part += through
+            else:
+                part[:] = through
+            low[c][start:stop] -= part
+            by_low.weigh(low[c], start, stop)
+
+    light = np.empty((3, height, width), np.float32)
+    adapted = middle
+
+    def opsin(rows: tuple[int, int]) -> None:
+        start, stop = rows
+        for c in range(3):
+            np.add(rest[c][start:stop], by_low.rows(low[c], start, stop), out=light[c, start:stop])
+        _opsin_slopes(traced.linear, start, stop, adapted, light)
+
+    def adaptation(rows: tuple[int, int]) -> None:
+        line = np.empty(width + 4, np.float32)
+        for c in range(3):
+            mirrored_slopes(adapted[c], *rows, OPSIN_TAPS, line, light[c])
+
+    for stage in (errors, bands, rest_of_middle, rest_of_low, opsin, adaptation):
+        each(stage, work, threads)
+    return light
+
+
+def _opsin_slopes(
+    linear: Sequence[Floats], start: int, stop: int, adapted: Sequence[Floats], light: Sequence[Floats]
+) -> None:
+    """Derivatives by opponent colours (``light``, replaced) to those by light and by what the eye adapts to."""
+    width = linear[0].shape[1]
+    line = np.empty(width + 4, np.float32)
+    for plane, out in zip(linear, adapted, strict=True):
+        mirrored_rows(plane, start, stop, OPSIN_TAPS, line, out[start:stop])
+    gains = [part.copy() for part in flat(adapted, start, stop)]
+    sensitivity(*gains, np.empty(_CHUNK, np.float32))
+    opponent_slopes(
+        *flat(linear, start, stop), *flat(adapted, start, stop), *gains, *flat(light, start, stop)
+    )

@@ -1,0 +1,495 @@
+"""Derivatives of Butteraugli's stages: what a change of each stage's input does to the score.
+
+Each kernel is the adjoint of one of :mod:`guetzpy.metrics._butteraugli_bands`,
+``_butteraugli_errors`` or ``_butteraugli_malta``, at the distorted picture (``b``). Bent ranges are
+known from their results, since every bend is monotone; where a slope jumps, either side's will do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._jit import kernel
+from guetzpy.metrics._butteraugli_bands import (
+    ACTIVITY_BIAS,
+    ACTIVITY_MUL,
+    ACTIVITY_X,
+    ACTIVITY_Y,
+    ADD_HIGH,
+    ADD_MIDDLE,
+    BIAS2,
+    BIAS01,
+    CLAMP_HIGH,
+    CLAMP_SLOPE,
+    CLAMP_ULTRA,
+    GAMMA_BIAS,
+    GAMMA_MUL,
+    LOW_B,
+    LOW_X,
+    LOW_Y,
+    LOW_Y_TO_B,
+    MIN_SENSITIVITY,
+    MIX00,
+    MIX01,
+    MIX02,
+    MIX10,
+    MIX11,
+    MIX12,
+    MIX20,
+    MIX21,
+    MIX22,
+    MUL_HIGH,
+    MUL_ULTRA,
+    NITS,
+    SUPPRESS,
+    SUPPRESS_REST,
+)
+from guetzpy.metrics._butteraugli_errors import (
+    AC_MUL,
+    AC_OFFSET,
+    AC_SCALER,
+    ACTIVITY,
+    DC_MUL,
+    DC_OFFSET,
+    DC_SCALER,
+    GLOBAL_SCALE,
+    HIGH_X,
+    HIGH_Y,
+    MIDDLE_B,
+    MIDDLE_X,
+    MIDDLE_Y,
+    beyond,
+    power,
+)
+from guetzpy.metrics._butteraugli_errors import LOW_B as ERROR_LOW_B
+from guetzpy.metrics._butteraugli_errors import LOW_X as ERROR_LOW_X
+from guetzpy.metrics._butteraugli_errors import LOW_Y as ERROR_LOW_Y
+from guetzpy.metrics._butteraugli_malta import EXCESS, FEWER, MORE
+
+__all__ = [
+    "FULL",
+    "SPARSE",
+    "double_rows",
+    "error_slopes",
+    "high_slopes",
+    "line_slopes",
+    "low_slopes",
+    "middle_slopes",
+    "mirrored_slopes",
+    "norm_slopes",
+    "opponent_slopes",
+    "rest_slopes",
+]
+
+F = np.float32
+_ZERO, _HALF, _ONE, _TWO = F(0.0), F(0.5), F(1.0), F(2.0)
+_BLOCK = 256
+
+
+@kernel("int64(float32[:, ::1], int64, int64, float64, float64[::1], float64, float32[:, ::1])")
+def norm_slopes(field: Any, start: int, stop: int, p: float, norms: Any, factor: float, out: Any) -> int:
+    """Derivative of the mean of three norms by the map of errors.
+
+    Parameters
+    ----------
+    field : float32 (H, W)
+    start, stop : int64
+    p : float64
+    norms : float64 (3,)
+        Reciprocals of the p-, 2p- and 4p-norm.
+    factor : float64
+        1 / (3 H W).
+    out : float32 (H, W)
+    """
+    n0, n1, n2 = norms[0], norms[1], norms[2]
+    for y in range(start, stop):
+        source, target = field[y], out[y]
+        for x in range(field.shape[1]):
+            d = np.float64(source[x])
+            u, v, w = d * n0, d * n1, d * n2
+            if p == 3.0:
+                v2 = v * v
+                w4 = w * w * w * w
+                slope = u * u + v2 * v2 * v + w4 * w4 * (w * w * w)
+            else:
+                slope = power(u, p - 1.0) + power(v, 2.0 * p - 1.0) + power(w, 4.0 * p - 1.0)
+            target[x] = F(factor * slope)
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])")
+def error_slopes(erosion: Any, error: Any, slope: Any, ac: Any, dc: Any) -> int:
+    """Derivatives by the two kinds of error, from those (``slope``) by their masked root (``error``)."""
+    for i in range(ac.shape[0]):
+        e = erosion[i]
+        seen = GLOBAL_SCALE * (_ONE + AC_MUL / (AC_SCALER * e + AC_OFFSET))
+        seen_dc = GLOBAL_SCALE * (_ONE + DC_MUL / (DC_SCALER * e + DC_OFFSET))
+        # Where there is no error, the root has no slope; nothing is to be gained there either.
+        d = error[i]
+        g = _HALF * slope[i] / (d if d > F(1e-12) else _ONE)
+        g = g if d > F(1e-12) else _ZERO
+        ac[i] = g * (seen * seen)
+        dc[i] = g * (seen_dc * seen_dc)
+    return 0
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1], float32[::1])"
+)
+def low_slopes(
+    ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any, dc: Any, gx: Any, gy: Any, gb: Any
+) -> int:
+    """Derivatives by the low band before it got its errors' units."""
+    for i in range(dc.shape[0]):
+        g = _TWO * dc[i]
+        x = g * ERROR_LOW_X * (bx[i] - ax[i])
+        y = g * ERROR_LOW_Y * (by[i] - ay[i])
+        b = g * ERROR_LOW_B * (bb[i] - ab[i]) * LOW_B
+        gx[i] = x * LOW_X
+        gy[i] = y * LOW_Y + LOW_Y_TO_B * b
+        gb[i] = b
+    return 0
+
+
+def _lines(
+    doubled: int, *arms: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Tables of lines from their arms "dy,dx dy,dx ..."; the other arm is the mirror image."""
+    offsets = np.zeros((len(arms), 4, 2), np.int64)
+    counts = np.zeros(len(arms), np.int64)
+    for offset, arm, i in zip(offsets, arms, range(len(arms)), strict=True):
+        steps = [tuple(map(int, step.split(","))) for step in arm.split()]
+        offset[: len(steps)] = steps
+        counts[i] = len(steps)
+    factors = np.ones(len(arms), np.float32)
+    factors[:doubled] = 2.0
+    return offsets, counts, factors
+
+
+#: The lines of :func:`guetzpy.metrics._butteraugli_malta.sparse_lines`: steps, their number, factor.
+SPARSE = _lines(
+    0,
+    "0,2 0,4", "2,0 4,0", "2,2 3,3", "2,-2 3,-3", "2,-1 4,-1", "2,-1 3,-2", "2,-1 4,-2", "2,1 4,1",
+    "2,1 3,2", "2,1 4,2", "1,2 1,4", "1,2 2,3", "1,2 2,4", "1,-2 1,-4", "1,-2 2,-3", "1,-2 2,-4",
+)  # fmt: skip
+#: The lines of :func:`guetzpy.metrics._butteraugli_malta.full_lines`; the first four count twice.
+FULL = _lines(
+    4,
+    "1,0 2,-1 3,-1 4,-1", "1,0 2,1 3,1 4,1", "0,1 1,2 1,3 1,4", "0,1 -1,2 -1,3 -1,4",
+    "0,1 0,2 0,3 0,4", "1,0 2,0 3,0 4,0", "1,1 2,2 3,3", "1,1 2,1 3,2", "1,1 1,2 2,3",
+    "1,-1 2,-2 3,-3", "1,-1 2,-1 3,-2", "1,-1 1,-2 2,-3",
+)  # fmt: skip
+
+
+@kernel("int64(float32[:, ::1], int64, int64, int64[:, ::1], int64, float32[::1])")
+def _add_line(planes: Any, y: int, x: int, steps: Any, count: int, out: Any) -> int:
+    """Add the samples of a line about (y, x + i) of a plane to ``out[i]``, without the centre."""
+    n = out.shape[0]
+    for k in range(0, count - 1, 2):
+        dy, dx = steps[k, 0], steps[k, 1]
+        ey, ex = steps[k + 1, 0], steps[k + 1, 1]
+        a, b = planes[y + dy, x + dx : x + dx + n], planes[y - dy, x - dx : x - dx + n]
+        c, d = planes[y + ey, x + ex : x + ex + n], planes[y - ey, x - ex : x - ex + n]
+        for i in range(n):
+            out[i] += (a[i] + b[i]) + (c[i] + d[i])
+    if count % 2 == 1:
+        dy, dx = steps[count - 1, 0], steps[count - 1, 1]
+        a, b = planes[y + dy, x + dx : x + dx + n], planes[y - dy, x - dx : x - dx + n]
+        for i in range(n):
+            out[i] += a[i] + b[i]
+    return 0
+
+
+@kernel(
+    "int64(float32[:, ::1], float32[:, ::1], int64[:, :, ::1], int64[::1], float32[::1],"
+    " float32[:, :, ::1], float32[:, ::1])"
+)
+def line_slopes(
+    field: Any, weight: Any, offsets: Any, counts: Any, factors: Any, scratch: Any, out: Any
+) -> int:
+    """Derivatives by a field of weighted differences of the energies of its lines.
+
+    Parameters
+    ----------
+    field : float32 (n + 16, W + 16)
+        With a margin of 8.
+    weight : float32 (n + 8, W + 8)
+        Derivatives by the energies, with a margin of 4: zero where there is no sample.
+    offsets, counts, factors
+        :data:`SPARSE` or :data:`FULL`.
+    scratch : float32 (lines, n + 8, 264)
+    out : float32 (n, W)
+    """
+    rows, width = out.shape
+    lines = counts.shape[0]
+    for left in range(0, width, _BLOCK):
+        size = min(_BLOCK, width - left)
+        # A line's sum s adds s^2; its derivative 2 s reaches all of its samples.
+        for k in range(lines):
+            factor = _TWO * factors[k]
+            for i in range(rows + 8):
+                target = scratch[k, i, : size + 8]
+                centre, share = field[i + 4, left + 4 : left + 12 + size], weight[i, left : left + 8 + size]
+                target[:] = centre
+                _add_line(field, i + 4, left + 4, offsets[k], counts[k], target)
+                for x in range(size + 8):
+                    target[x] *= factor * share[x]
+        for i in range(rows):
+            target = out[i, left : left + size]
+            target[:] = _ZERO
+            for k in range(lines):
+                centre = scratch[k, i + 4, 4 : 4 + size]
+                for x in range(size):
+                    target[x] += centre[x]
+                _add_line(scratch[k], i + 4, 4, offsets[k], counts[k], target)
+    return 0
+
+
+@kernel("float32(float32, float32, float32, float32)")
+def _difference_slope(a: Any, b: Any, norm: Any, scale: Any) -> Any:
+    """Slope of a weighted difference by ``b``; see ``difference_rows``."""
+    fewer = FEWER * a
+    more = MORE * a
+    low = fewer if fewer < more else more
+    high = more if fewer < more else fewer
+    clipped = low if b < low else b
+    clipped = high if clipped > high else clipped
+    share = scale / (norm + _HALF * (abs(a) + abs(b)))
+    value = share * ((a - b) + EXCESS * (clipped - b))
+    slope = -_ONE if clipped == b else -(_ONE + EXCESS)
+    turn = value if b > _ZERO else -value
+    return share * (slope - _HALF * turn / scale)
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1], float32[:, ::1], float32[::1], float32[::1], float32[::1])"
+)
+def middle_slopes(
+    ax: Any,
+    ay: Any,
+    ab: Any,
+    bx: Any,
+    by: Any,
+    bb: Any,
+    ac: Any,
+    lx: Any,
+    ly: Any,
+    table: Any,
+    gx: Any,
+    gy: Any,
+    gb: Any,
+) -> int:
+    """Derivatives by the middle band before its range was bent; ``lx``, ``ly`` are those by line differences."""
+    norm_x, scale_x, norm_y, scale_y = table[0, 0], table[0, 1], table[1, 0], table[1, 1]
+    for i in range(ac.shape[0]):
+        g = _TWO * ac[i]
+        x = g * MIDDLE_X * (bx[i] - ax[i]) + lx[i] * _difference_slope(ax[i], bx[i], norm_x, scale_x)
+        y = g * MIDDLE_Y * (by[i] - ay[i]) + ly[i] * _difference_slope(ay[i], by[i], norm_y, scale_y)
+        gx[i] = x if bx[i] != _ZERO else _ZERO
+        gy[i] = y if abs(by[i]) > _TWO * ADD_MIDDLE else y + y
+        gb[i] = g * MIDDLE_B * (bb[i] - ab[i])
+    return 0
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1], float32[:, :, ::1], float32[:, ::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1])"
+)
+def high_slopes(
+    hax: Any, hay: Any, hbx: Any, hby: Any, uax: Any, uay: Any, ubx: Any, uby: Any,
+    ac: Any, activity: Any, lines: Any, table: Any, sx: Any, sy: Any, ox: Any, oy: Any,
+) -> int:  # fmt: skip
+    """Derivatives by the blurred (``sx``, ``sy``) and the plain (``ox``, ``oy``) input of ``split_high``.
+
+    Parameters
+    ----------
+    hax, hay, hbx, hby, uax, uay, ubx, uby : float32 (n,)
+        High and ultra-high bands of both pictures.
+    ac, activity : float32 (n,)
+        Derivatives by the error and by the activity.
+    lines : float32 (4, rows, W), n samples each
+        Derivatives by the line differences of high X and Y, ultra-high X and Y.
+    table : float32 (4, 2)
+        Weights of these.
+    sx, sy, ox, oy : float32 (n,)
+    """
+    flat = lines.reshape(4, ac.shape[0])
+    l0, l1, l2, l3 = flat[0], flat[1], flat[2], flat[3]
+    n0, n1, n2, n3 = table[0, 0], table[1, 0], table[2, 0], table[3, 0]
+    w0, w1, w2, w3 = table[0, 1], table[1, 1], table[2, 1], table[3, 1]
+    for i in range(ac.shape[0]):
+        hx, hy, ux, uy = hbx[i], hby[i], ubx[i], uby[i]
+        dx = ACTIVITY_X * (ux + hx)
+        dy = ACTIVITY_Y * (uy + hy)
+        size = np.sqrt(dx * dx + dy * dy)
+        share = _HALF * ACTIVITY_MUL * activity[i] / np.sqrt(ACTIVITY_MUL * size + ACTIVITY_BIAS)
+        share = share / (size if size > _ZERO else _ONE)
+        dx = ACTIVITY_X * share * dx
+        dy = ACTIVITY_Y * share * dy
+        g = _TWO * ac[i]
+        high_x = g * HIGH_X * ((hx - hax[i]) - beyond(hax[i], hx))
+        high_x += l0[i] * _difference_slope(hax[i], hx, n0, w0) + dx
+        high_y = g * HIGH_Y * ((hy - hay[i]) - beyond(hay[i], hy))
+        high_y += l1[i] * _difference_slope(hay[i], hy, n1, w1) + dy
+        ultra_x = l2[i] * _difference_slope(uax[i], ux, n2, w2) + dx
+        ultra_y = MUL_ULTRA * (l3[i] * _difference_slope(uay[i], uy, n3, w3) + dy)
+        high_x = high_x if hx != _ZERO else _ZERO
+        ultra_x = ultra_x if ux != _ZERO else _ZERO
+        ultra_y = ultra_y * CLAMP_SLOPE if abs(uy) > MUL_ULTRA * CLAMP_ULTRA else ultra_y
+        high_y = MUL_HIGH * (high_y if abs(hy) > _TWO * ADD_HIGH else high_y + high_y) - ultra_y
+        high_y = high_y * CLAMP_SLOPE if abs(hy) - ADD_HIGH > MUL_HIGH * CLAMP_HIGH else high_y
+        sx[i] = high_x - ultra_x
+        sy[i] = high_y
+        ox[i] = ultra_x
+        oy[i] = ultra_y
+    return 0
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1])"
+)
+def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, my: Any) -> int:
+    """Derivatives by what is left of the middle band's input, and through it by the band.
+
+    Parameters
+    ----------
+    hx, hy : float32 (n,)
+        What ``split_middle`` left.
+    cx, cy : float32 (n,)
+        Derivatives through the blur of ``split_high``.
+    ox, oy : float32 (n,)
+        Derivatives past it; the result.
+    mx, my : float32 (n,)
+        Derivatives by the middle band before its range was bent, to which those through the rest are added.
+    """
+    for i in range(hx.shape[0]):
+        luma = hy[i]
+        q = _ONE / (luma * luma + SUPPRESS)
+        factor = SUPPRESS * q * (_ONE - SUPPRESS_REST) + SUPPRESS_REST
+        x = ox[i] + cx[i]
+        turn = -_TWO * (_ONE - SUPPRESS_REST) * SUPPRESS * q * q * luma
+        y = oy[i] + cy[i] + x * (hx[i] / factor) * turn
+        x = x * factor
+        ox[i] = x
+        oy[i] = y
+        mx[i] -= x
+        my[i] -= y
+    return 0
+
+
+@kernel("float32(float32, float32, float32)")
+def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
+    """Slope of the eye's gain by the absorbed light."""
+    slope = (GAMMA_MUL / (absorbed + GAMMA_BIAS) - gain) / absorbed
+    return slope if absorbed > bias and gain > MIN_SENSITIVITY else _ZERO
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
+)
+def opponent_slopes(
+    r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, u: Any, v: Any, w: Any, gx: Any, gy: Any, gb: Any
+) -> int:
+    """Derivatives by linear light, directly and through the light that the eye has adapted to.
+
+    Parameters
+    ----------
+    r, g, b : float32 (n,)
+        Linear light.
+    p, q, s : float32 (n,)
+        Blurred linear light; replaced by the derivatives by it.
+    u, v, w : float32 (n,)
+        Gains, from ``sensitivity``.
+    gx, gy, gb : float32 (n,)
+        Derivatives by the opponent colours; replaced by the direct ones by light.
+    """
+    for i in range(r.shape[0]):
+        red = NITS * r[i]
+        green = NITS * g[i]
+        blue = NITS * b[i]
+        m0 = MIX00 * red + MIX01 * green + MIX02 * blue + BIAS01
+        m1 = MIX10 * red + MIX11 * green + MIX12 * blue + BIAS01
+        m2 = MIX20 * red + MIX21 * green + MIX22 * blue + BIAS2
+        k0 = NITS * (gx[i] + gy[i]) if m0 * u[i] > BIAS01 else _ZERO
+        k1 = NITS * (gy[i] - gx[i]) if m1 * v[i] > BIAS01 else _ZERO
+        k2 = NITS * gb[i] if m2 * w[i] > BIAS2 else _ZERO
+        red = NITS * p[i]
+        green = NITS * q[i]
+        blue = NITS * s[i]
+        a0 = MIX00 * red + MIX01 * green + MIX02 * blue + BIAS01
+        a1 = MIX10 * red + MIX11 * green + MIX12 * blue + BIAS01
+        a2 = MIX20 * red + MIX21 * green + MIX22 * blue + BIAS2
+        a0 = k0 * m0 * _gain_slope(a0, u[i], BIAS01)
+        a1 = k1 * m1 * _gain_slope(a1, v[i], BIAS01)
+        a2 = k2 * m2 * _gain_slope(a2, w[i], BIAS2)
+        k0 *= u[i]
+        k1 *= v[i]
+        k2 *= w[i]
+        gx[i] = MIX00 * k0 + MIX10 * k1 + MIX20 * k2
+        gy[i] = MIX01 * k0 + MIX11 * k1 + MIX21 * k2
+        gb[i] = MIX02 * k0 + MIX12 * k1 + MIX22 * k2
+        p[i] = MIX00 * a0 + MIX10 * a1 + MIX20 * a2
+        q[i] = MIX01 * a0 + MIX11 * a1 + MIX21 * a2
+        s[i] = MIX02 * a0 + MIX12 * a1 + MIX22 * a2
+    return 0
+
+
+@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1], float32[:, ::1])")
+def mirrored_slopes(plane: Any, start: int, stop: int, taps: Any, line: Any, out: Any) -> int:
+    """Add the adjoint of ``mirrored_rows`` to rows ``start`` to ``stop`` of ``out``.
+
+    Parameters
+    ----------
+    plane : float32 (H, W)
+    start, stop : int64
+    taps : float32 (3,)
+    line : float32 (W + 4,)
+    out : float32 (H, W)
+    """
+    height, width = plane.shape
+    k0, k1, k2 = taps[0], taps[1], taps[2]
+    for y in range(start, stop):
+        line[:] = _ZERO
+        for j in range(max(y - 2, 0), min(y + 3, height)):
+            # Row j took row y at a distance of |j - y|, and once more where the mirror showed it.
+            weight = taps[abs(j - y)]
+            if j + y + 1 <= 2:
+                weight += taps[j + y + 1]
+            if 2 * height - 1 - j - y <= 2:
+                weight += taps[2 * height - 1 - j - y]
+            source = plane[j]
+            for x in range(width):
+                line[x + 2] += weight * source[x]
+        target = out[y]
+        for x in range(width):
+            target[x] += k0 * line[x + 2] + k1 * (line[x + 1] + line[x + 3]) + k2 * (line[x] + line[x + 4])
+        target[0] += k1 * line[2] + k2 * line[3]
+        target[1] += k2 * line[2]
+        target[width - 1] += k1 * line[width + 1] + k2 * line[width]
+        target[width - 2] += k2 * line[width + 1]
+    return 0
+
+
+@kernel("int64(float32[:, :, ::1], int64, int64, float32[:, :, ::1])")
+def double_rows(half: Any, start: int, stop: int, full: Any) -> int:
+    """Add the adjoint of ``halve_rows`` to rows ``start`` to ``stop`` of planes of the full size."""
+    height, width = full.shape[1], full.shape[2]
+    for c in range(3):
+        for y in range(start, stop):
+            source, out = half[c, y // 2], full[c, y]
+            share = _HALF if y == height - 1 and height % 2 == 1 else F(0.25)
+            for x in range(width // 2):
+                addend = share * source[x]
+                out[2 * x] += addend
+                out[2 * x + 1] += addend
+            if width % 2 == 1:
+                out[width - 1] += _TWO * share * source[width // 2]
+    return 0
