@@ -235,7 +235,10 @@ def settle(written: bytes, carried: Carried) -> bytes:
         return written
     eoi = len(written) - len(carried.trailing)
     places = appended.places(written, 0, eoi)[: len(carried.segments)]
-    if [place.segment for place in places] != carried.segments or written[eoi:] != carried.trailing:
+    shapes = [
+        [(s.marker, len(s.payload)) for s in row] for row in ([p.segment for p in places], carried.segments)
+    ]
+    if shapes[0] != shapes[1] or written[eoi:] != carried.trailing:
         raise ValueError("the file was not written with these segments")
     data = bytearray(written)
     pictures: dict[int, tuple[int, int]] = {}

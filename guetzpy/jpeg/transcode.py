@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from guetzpy.errors import FormatError, UnsupportedError
+from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.metadata import Policy
 from guetzpy.jpeg.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
@@ -19,6 +19,7 @@ from guetzpy.jpeg.writer import write
 __all__ = ["Transcoded", "same_coefficients", "same_pixels", "transcode_bytes"]
 
 _EOI = b"\xff\xd9"
+_NO_LIMITS = Limits(65535**2, max_scans=10_000, max_metadata=2**40, max_block_visits=2**62)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _repacked(
     data = settle(written, carried)
     if len(data) >= len(source) and not repaired:
         return None, "already optimal"
-    if not same_coefficients(image, read(data)):
+    if not _reads_as(data, image):
         return None, "the file written anew does not have the same coefficients"
     if not repaired:
         whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
@@ -140,7 +141,17 @@ def _repacked(
             return None, "libjpeg-turbo does not decode it"
         if not same:
             return None, "libjpeg-turbo would show other pixels"
+        # Pillow takes profiles before the frame header alone, and all segments are written there.
+        if "icc" not in carried.removed and _profile(whole) != _profile(data):
+            return None, "its ICC profile would be read differently"
     return data, ""
+
+
+def _reads_as(data: bytes, image: JpegImage) -> bool:
+    try:
+        return same_coefficients(image, read(data, limits=_NO_LIMITS))
+    except GuetzpyError:
+        return False
 
 
 def same_coefficients(first: JpegImage, second: JpegImage) -> bool:
@@ -168,9 +179,19 @@ def same_pixels(first: bytes, second: bytes) -> bool | None:
 
 def _pixels(data: bytes) -> tuple[str, tuple[int, int], bytes] | None:
     try:
-        # Not Image.open: its limit on pixels is not ours, and it would take MPF files for something else.
-        with JpegImageFile(io.BytesIO(data)) as picture:
+        with _open(data) as picture:
             picture.load()
             return picture.mode, picture.size, picture.tobytes()
     except (OSError, SyntaxError, ValueError, EOFError):
         return None
+
+
+def _profile(data: bytes) -> bytes | None:
+    with _open(data) as picture:
+        profile: bytes | None = picture.info.get("icc_profile")
+    return profile
+
+
+def _open(data: bytes) -> JpegImageFile:
+    # Not Image.open: its limit on pixels is not ours, and it would take MPF files for something else.
+    return JpegImageFile(io.BytesIO(data))

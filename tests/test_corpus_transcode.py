@@ -1,0 +1,191 @@
+"""Transcoding measured over real files, which lie beside the repository and not in it."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from guetzpy.errors import FormatError, GuetzpyError
+from guetzpy.jpeg.appended import places
+from guetzpy.jpeg.markers import find_marker, read_payload
+from guetzpy.jpeg.metadata import Policy, icc_profile, kind_of, orientation
+from guetzpy.jpeg.preservation import carry, describe, settle, splice
+from guetzpy.jpeg.reader import read
+from guetzpy.jpeg.transcode import Transcoded, same_pixels, transcode_bytes
+
+IMAGES = Path(__file__).resolve().parents[2] / "shared" / "images"
+FOLDERS = ("jpeg-features", "jpeg-camera", "jpeg-orientation", "jpeg-gainmap")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.foreign,
+    pytest.mark.skipif(not IMAGES.is_dir(), reason="the collection of real files is not there"),
+    # what the files have in their metadata is not for us to judge
+    pytest.mark.filterwarnings("ignore"),
+]
+
+#: Motion photos whose picture was cut short by those who published them.
+TRUNCATED = {
+    "androidx-media__pixel-motion-photo-shortened.jpg",
+    "androidx-media__ss-motion-photo-shortened.jpg",
+}
+
+#: Pillow takes the profile before the frame header alone, where libjpeg reads the whole header.
+PROFILE_BEHIND_FRAME = {"pillow__icc-after-SOF.jpg"}
+
+
+def files() -> list[Path]:
+    found = [p for folder in FOLDERS for p in sorted((IMAGES / folder).glob("*"))]
+    return [p for p in found if p.read_bytes()[:3] == b"\xff\xd8\xff"]
+
+
+def is_huffman_8_bit(data: bytes) -> bool:
+    """Whether the frame header says sequential or progressive Huffman DCT with 8 bits."""
+    position = 2
+    while (found := find_marker(data, position)) is not None:
+        marker, _, position = found
+        if marker in (0x01, 0xD8):
+            continue
+        payload, position = read_payload(data, position)
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return marker <= 0xC2 and payload[0] == 8
+    return False
+
+
+def decodes(data: bytes) -> bool:
+    """Whether Pillow or imagecodecs decodes a file."""
+    imagecodecs = pytest.importorskip("imagecodecs")
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.load()
+            return True
+    except Exception:
+        pass
+    try:
+        imagecodecs.jpeg8_decode(data)
+        return True
+    except Exception:
+        return False
+
+
+@cache
+def transcoded(path: Path) -> Transcoded | GuetzpyError:
+    try:
+        return transcode_bytes(path.read_bytes())
+    except GuetzpyError as error:
+        return error
+
+
+def coefficients(path: Path, tmp_path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return libjpeg's coefficients and table of each component."""
+    jpeglib = pytest.importorskip("jpeglib")
+    try:
+        image = jpeglib.read_dct(str(path))
+    except OSError:  # more segments than it takes
+        data = path.read_bytes()
+        plain = read(data)
+        bare = splice(data, plain, carry(data, plain, Policy.of(strip=["all", "icc"])))
+        assert bare is not None
+        path = tmp_path / "bare.jpg"
+        path.write_bytes(bare)
+        image = jpeglib.read_dct(str(path))
+    planes = [p for p in (image.Y, image.Cb, image.Cr, image.K) if p is not None]
+    return [
+        (plane.reshape(*plane.shape[:2], 64), image.get_component_qt(n)) for n, plane in enumerate(planes)
+    ]
+
+
+@pytest.mark.parametrize("path", files() if IMAGES.is_dir() else [], ids=lambda p: p.name)
+def test_file(path: Path, tmp_path: Path) -> None:
+    data = path.read_bytes()
+    result = transcoded(path)
+    if isinstance(result, GuetzpyError):
+        if path.name in TRUNCATED:
+            assert isinstance(result, FormatError)
+            assert "truncated" in str(result)
+        else:
+            assert not (is_huffman_8_bit(data) and decodes(data)), result
+        return
+    assert len(result.data) <= len(data)
+    assert result.image is not None
+    if result.status == "kept":
+        assert result.data == data
+        assert result.reason
+    else:
+        assert same_pixels(data, result.data) is True
+        assert read(result.data).segments[: len(result.image.segments)] != [] or not result.image.segments
+    new = tmp_path / "new.jpg"
+    new.write_bytes(result.data)
+    old, after = coefficients(path, tmp_path), coefficients(new, tmp_path)
+    assert len(old) == len(after) == len(result.image.components)
+    for component, (a, table_a), (b, table_b) in zip(result.image.components, old, after, strict=True):
+        assert np.array_equal(a, b)
+        assert np.array_equal(component.coefficients, a[: len(component.coefficients)])
+        assert np.array_equal(table_a, table_b)
+
+
+@pytest.mark.parametrize("path", files() if IMAGES.is_dir() else [], ids=lambda p: p.name)
+def test_metadata_of_file(path: Path) -> None:
+    data = path.read_bytes()
+    try:
+        image = read(data)
+    except GuetzpyError:
+        pytest.skip("not read")
+    assert [place.segment for place in places(data, 0, len(data) - len(image.trailing))] == image.segments
+    result = transcoded(path)
+    assert isinstance(result, Transcoded)
+    after = read(result.data)
+    assert after.trailing == image.trailing
+    assert [kind_of(s) for s in after.segments] == [kind_of(s) for s in image.segments]
+    for a, b in zip(image.segments, after.segments, strict=True):
+        assert a.payload == b.payload or kind_of(a) == "mpf"
+    assert orientation(after) == orientation(image)
+    assert icc_profile(after) == icc_profile(image)
+    assert describe(result.data, after) == describe(data, image)
+    with Image.open(io.BytesIO(data)) as picture:
+        if path.name not in PROFILE_BEHIND_FRAME:
+            assert icc_profile(image) == picture.info.get("icc_profile")
+        tag = picture.getexif().get(0x0112)
+        if "xmp" not in [kind_of(s) for s in image.segments]:
+            assert orientation(image) == (tag if tag in range(1, 9) else 1)
+    for kind in ("gps", "thumbnail", "all"):
+        carried = carry(data, image, Policy.of(strip=[kind]))
+        spliced = splice(data, image, carried)
+        assert spliced is not None
+        assert len(spliced) <= len(data)
+        assert settle(spliced, carried) == spliced
+        assert same_pixels(data, spliced) is True
+        left = describe(spliced, read(spliced))
+        assert kind == "all" or kind not in left
+
+
+def test_total_size() -> None:
+    """At most the bytes of mozjpeg's jpegtran with all metadata, and of what it drops after EOI."""
+    mozjpeg = pytest.importorskip("mozjpeg_lossless_optimization")
+    rows, kept = [], []
+    for folder in FOLDERS:
+        ours = theirs = before = count = 0
+        for path in files():
+            result = transcoded(path)
+            if path.parent.name != folder or isinstance(result, GuetzpyError):
+                continue
+            assert result.image is not None
+            data = path.read_bytes()
+            peer = len(mozjpeg.optimize(data, copy=mozjpeg.COPY_MARKERS.ALL)) + len(result.image.trailing)
+            count, before = count + 1, before + len(data)
+            ours, theirs = ours + len(result.data), theirs + min(peer, len(data))
+            if result.status == "kept":
+                kept.append((path.name, result.reason))
+        rows.append((folder, count, before, ours, theirs))
+    rows.append(("all", *(sum(row[n] for row in rows) for n in range(1, 5))))  # type: ignore[arg-type]
+    print("\n| folder | files | bytes before | after | mozjpeg jpegtran | against it |")
+    print("|---|---|---|---|---|---|")
+    for folder, count, before, ours, theirs in rows:
+        print(f"| {folder} | {count} | {before} | {ours} | {theirs} | {ours / theirs - 1:+.2%} |")
+    print("\n".join(f"kept: {name}: {reason}" for name, reason in kept))
+    assert all(ours <= theirs for _, _, _, ours, theirs in rows)
