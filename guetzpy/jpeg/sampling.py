@@ -21,7 +21,7 @@ _COLUMNS = 256  # columns a task
 
 # The triangle filter's normal equations have 2 (0.75^2 + 0.25^2) on the diagonal, this beside it:
 _OFF_DIAGONAL = 2 * 0.75 * 0.25
-_BOX_PULL = 0.5
+_BOX_PULL = 1.0  # weight of |x - box average|^2: see fitted_down
 _NEAR_WEIGHT = 0.75 + _BOX_PULL / 2
 
 
@@ -189,7 +189,7 @@ def _fit_columns(
     first: int,
     last: int,
 ) -> int:
-    # Right side A't + (box average) / 2 of the normal equations, forward elimination and back
+    # Right side A't + (box average) of the normal equations, forward elimination and back
     # substitution (Thomas), lanes along the columns.
     far = np.float32(0.25)
     height = out.shape[0]
@@ -314,8 +314,11 @@ def fitted_down(
 ) -> npt.NDArray[np.float32]:
     """Find the small plane that comes closest to ``plane`` after the triangle filter.
 
-    By least squares along each halved axis, with a pull of weight 1/2 towards the box average:
-    a pure fit gains little more and spends bits on what quantisation takes away again.
+    By least squares along each halved axis, with a pull of weight 1 towards the box average: a
+    pure fit spends bits on what quantisation takes away again. On six photographs in 4:2:0 with
+    the tables of T.81 Annex K, bytes at equal score against the box average were -1.3 % by
+    SSIMULACRA 2 and -0.5 % by Butteraugli's 3-norm (without the pull -1.3 and +0.4, with 2 -0.9
+    and -0.4).
 
     Parameters
     ----------
@@ -359,11 +362,10 @@ def _fit_rows(plane: npt.NDArray[np.float32], threads: int | None) -> npt.NDArra
 
 
 def _tridiagonal_pivots(size: int) -> npt.NDArray[np.float64]:
-    """Return the pivots of the elimination of A'A + 1/2, A the triangle filter of ``size`` samples."""
-    diagonal = np.full(size, 2 * (0.75**2 + 0.25**2) + _BOX_PULL)
-    diagonal[0] += 0.75 * 0.25 * 2  # the replicated edge sample stands for its neighbour
-    diagonal[-1] += 0.75 * 0.25 * 2
-    pivots = diagonal
+    """Return the pivots of the elimination of A'A + 1, A the triangle filter of ``size`` samples."""
+    pivots = np.full(size, 2 * (0.75**2 + 0.25**2) + _BOX_PULL)
+    pivots[0] += 2 * 0.75 * 0.25  # the replicated edge sample stands in for its neighbour
+    pivots[-1] += 2 * 0.75 * 0.25
     for i in range(1, size):
         pivots[i] -= _OFF_DIAGONAL**2 / pivots[i - 1]
     return pivots
