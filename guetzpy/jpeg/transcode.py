@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
+from guetzpy._threads import each
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.metadata import Policy
 from guetzpy.jpeg.preservation import Carried, carry, settle, splice
@@ -19,6 +20,7 @@ from guetzpy.jpeg.writer import write
 __all__ = ["Transcoded", "same_coefficients", "same_pixels", "transcode_bytes"]
 
 _EOI = b"\xff\xd9"
+_Pixels = tuple[str, tuple[int, int], bytes]  # mode, size, samples
 _NO_LIMITS = Limits(65535**2, max_scans=10_000, max_metadata=2**40, max_block_visits=2**62)
 
 
@@ -132,19 +134,34 @@ def _repacked(
     data = settle(written, carried)
     if len(data) >= len(source) and not repaired:
         return None, "already optimal"
-    if not _reads_as(data, image):
-        return None, "the file written anew does not have the same coefficients"
-    if not repaired:
-        whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
-        same = same_pixels(whole, data)
-        if same is None:
-            return None, "libjpeg-turbo does not decode it"
-        if not same:
-            return None, "libjpeg-turbo would show other pixels"
-        # Pillow takes profiles before the frame header alone, and all segments are written there.
-        if "icc" not in carried.removed and _profile(whole) != _profile(data):
-            return None, "its ICC profile would be read differently"
-    return data, ""
+    whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
+    objection = _objection(whole, image, data, repaired, threads)
+    # Pillow takes profiles before the frame header alone, and all segments are written there.
+    if not objection and "icc" not in carried.removed and _profile(whole) != _profile(data):
+        objection = "its ICC profile would be read differently"
+    return (None, objection) if objection else (data, "")
+
+
+def _objection(source: bytes, image: JpegImage, data: bytes, repaired: bool, threads: int | None) -> str:
+    """Return what speaks against the file written anew; empty if it shows the same."""
+    same = False
+    pixels: dict[bytes, _Pixels | None] = {}
+
+    def look(what: bytes | None) -> None:
+        nonlocal same
+        if what is None:
+            same = _reads_as(data, image)
+        else:
+            pixels[what] = _pixels(what)
+
+    each(look, [None] if repaired else [data, None, source], threads)
+    if not same:
+        return "the file written anew does not have the same coefficients"
+    if not repaired and pixels[source] is None:
+        return "libjpeg-turbo does not decode it"
+    if not repaired and pixels[source] != pixels[data]:
+        return "libjpeg-turbo would show other pixels"
+    return ""
 
 
 def _reads_as(data: bytes, image: JpegImage) -> bool:
@@ -177,7 +194,7 @@ def same_pixels(first: bytes, second: bytes) -> bool | None:
     return None if expected is None else expected == _pixels(second)
 
 
-def _pixels(data: bytes) -> tuple[str, tuple[int, int], bytes] | None:
+def _pixels(data: bytes) -> _Pixels | None:
     try:
         with _open(data) as picture:
             picture.load()
