@@ -22,10 +22,12 @@ from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
 from guetzpy.result import Result
 from guetzpy.search import closed_loop, source_quality
+from guetzpy.search.compensation import Compensation
 from guetzpy.search.encoder import Encoder
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.subsampling import choose
 from guetzpy.search.target import Limits, butteraugli_distance, ssimulacra2_distance
+from guetzpy.picture import Transform
 from guetzpy.source import Source
 
 __all__ = ["optimize"]
@@ -92,8 +94,10 @@ def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Res
     scaled = codes.astype(np.float32) if codes.dtype != np.uint16 else codes.astype(np.float32) / np.float32(257)
     judge = Judge(codes, source.transform, options.threads)
     goal = _goal(options, scaled, judge, source.width * source.height)
+    compensation = Compensation(scaled, source.transform, threads=options.threads) if len(codes) == 3 else None
     encoders = [
-        Encoder.from_codes(scaled, sampling, options.threads) for sampling in _samplings(options, len(codes))
+        Encoder.from_codes(scaled, sampling, compensation, options.threads)
+        for sampling in _samplings(options, len(codes))
     ]
     carried = Carried(segments, b"")
     found, encoder, relaxed = _search(encoders, judge, goal, options, carried, clock)
@@ -138,7 +142,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
     goal = _goal(options, scaled, judge, source.width * source.height)
     if goal.limits is not None and already >= _HEADROOM * goal.limits.starting_distance():
         return _lossless(source, options, repack, f"the source is at about distance {already:.2g} already")
-    encoders = _encoders_of(image, scaled, options)
+    encoders = _encoders_of(image, scaled, source.transform, options)
     carried = carry(source.data, image, policy)
     carried = replace(carried, segments=without_marks(carried.segments))
     try:
@@ -174,7 +178,9 @@ def _samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:
     return [(1, 1), (2, 2)]
 
 
-def _encoders_of(image: JpegImage, codes: npt.NDArray[np.float32], options: OptimizeOptions) -> list[Encoder]:
+def _encoders_of(
+    image: JpegImage, codes: npt.NDArray[np.float32], transform: Transform, options: OptimizeOptions
+) -> list[Encoder]:
     """Return encoders of a JPEG's own coefficients, and from 4:4:4 also one at 4:2:0.
 
     Steps that are multiples of the source's add no noise where levels stay, new ones follow the
@@ -184,14 +190,18 @@ def _encoders_of(image: JpegImage, codes: npt.NDArray[np.float32], options: Opti
     luma = image.components[0]
     sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
     tables = [c.qtable for c in image.components]
+    compensation = Compensation(codes, transform, 1.0, options.threads) if len(own) == 3 else None
 
     def encoder(source_tables: list[npt.NDArray[np.uint16] | None]) -> Encoder:
         size = image.width, image.height
-        return Encoder(*size, own, sampling, image.colorspace, options.threads, source_tables=source_tables)
+        return Encoder(
+            *size, own, sampling, image.colorspace, options.threads,
+            source_tables=source_tables, compensation=compensation,
+        )  # fmt: skip
 
     encoders = [encoder([*tables]), encoder([None] * len(own))]
     if sampling == (1, 1) and len(own) > 1 and options.subsampling in ("auto", "420"):
-        other = Encoder.from_codes(codes, (2, 2), options.threads)
+        other = Encoder.from_codes(codes, (2, 2), compensation, options.threads)
         other.coefficients[0] = own[0]
         other.source_tables = [tables[0], None, None]
         encoders = [other] if options.subsampling == "420" else [*encoders, other]

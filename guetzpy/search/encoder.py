@@ -11,6 +11,7 @@ from guetzpy.jpeg import pixels
 from guetzpy.jpeg.structure import Component, JpegImage, Segment
 from guetzpy.search import rate as rates
 from guetzpy.search import tables, trellis
+from guetzpy.search.compensation import Compensation
 
 __all__ = ["Encoder", "Trial", "Weights"]
 
@@ -23,9 +24,6 @@ BANDS = (
     np.array([[1, 63]], np.int64),
     np.array([[1, 63]], np.int64),
 )
-
-
-DOWNSAMPLER = "fitted"
 
 
 @dataclass
@@ -70,12 +68,15 @@ class Trial:
         Steps, natural order.
     levels : list of ndarray of int16, shape (blocks_y, blocks_x, 64)
         Quantised coefficients.
+    targets : list of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        What was quantised.
     """
 
     distance: float
     lagrangian: float
     qtables: list[npt.NDArray[np.uint16]]
     levels: list[Levels]
+    targets: list[Coefficients] = field(default_factory=list)
 
 
 @dataclass
@@ -98,6 +99,8 @@ class Encoder:
         Prices of symbols from the last pass; empty before the first.
     source_tables : list of ndarray of uint16, shape (64,), or None
         Of a JPEG source: steps are kept to multiples of these.
+    compensation : Compensation, optional
+        Moves the luma to make up for the chroma's error.
     """
 
     width: int
@@ -108,15 +111,22 @@ class Encoder:
     threads: int | None = None
     rates: list[trellis.Rate] = field(default_factory=list)
     source_tables: list[npt.NDArray[np.uint16] | None] = field(default_factory=list)
+    compensation: Compensation | None = None
 
     @classmethod
     def from_codes(
-        cls, codes: npt.NDArray[np.float32], sampling: tuple[int, int], threads: int | None = None
+        cls,
+        codes: npt.NDArray[np.float32],
+        sampling: tuple[int, int],
+        compensation: Compensation | None = None,
+        threads: int | None = None,
     ) -> Encoder:
         """Transform RGB or gray codes, float32 (1|3, H, W) on the scale of 0 to 255."""
-        coefficients = pixels.forward(codes, sampling, downsampler=DOWNSAMPLER, threads=threads)
+        coefficients = pixels.forward(codes, sampling, downsampler="fitted", threads=threads)
         colorspace = "gray" if len(coefficients) == 1 else "ycbcr"
-        return cls(codes.shape[2], codes.shape[1], coefficients, sampling, colorspace, threads)
+        return cls(
+            codes.shape[2], codes.shape[1], coefficients, sampling, colorspace, threads, compensation=compensation
+        )
 
     @property
     def subsampled(self) -> bool:
@@ -161,21 +171,27 @@ class Encoder:
         distance: float = 0.0,
     ) -> Trial:
         """Quantise all components; the statistics of the result price the next call's symbols."""
+        count = len(self.coefficients)
         if not self.rates:
             self.rates = [
                 rates.measure(_rounded(c, q), BANDS[i])
                 for i, (c, q) in enumerate(zip(self.coefficients, qtables, strict=True))
             ]
-        levels = [
-            trellis.quantise(
-                c, q, self.rates[i], lagrangian,
-                weights=weights.blocks[i], groups=weights.groups[i], band_weights=weights.bands[i],
+        levels: list[Levels] = [np.empty(0, np.int16)] * count
+        targets = list(self.coefficients)
+        # Chroma first: the luma makes up for its error.
+        for c in [*range(1, count), 0]:
+            if c == 0 and count == 3 and self.compensation is not None:
+                luma = np.broadcast_to(np.zeros(64, np.int16), self.coefficients[0].shape)
+                chroma = self.image(Trial(distance, lagrangian, qtables, [luma, *levels[1:]]))
+                targets[0] = self.coefficients[0] + self.compensation.change(chroma)
+            levels[c] = trellis.quantise(
+                targets[c], qtables[c], self.rates[c], lagrangian,
+                weights=weights.blocks[c], groups=weights.groups[c], band_weights=weights.bands[c],
                 threads=self.threads,
-            )
-            for i, (c, q) in enumerate(zip(self.coefficients, qtables, strict=True))
-        ]  # fmt: skip
+            )  # fmt: skip
         self.rates = [rates.measure(level, BANDS[i]) for i, level in enumerate(levels)]
-        return Trial(distance, lagrangian, qtables, levels)
+        return Trial(distance, lagrangian, qtables, levels, targets)
 
     def image(self, trial: Trial, segments: list[Segment] | None = None) -> JpegImage:
         """Return a trial as a JPEG in coefficients."""

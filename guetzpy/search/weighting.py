@@ -96,7 +96,7 @@ def reweigh(
     bands = []
     for c in range(count):
         sums = [
-            growth(carried[m][c], encoder.coefficients[c], trial.levels[c], trial.qtables[c], encoder.threads)
+            growth(carried[m][c], trial.targets[c], trial.levels[c], trial.qtables[c], encoder.threads)
             for m in range(2)
         ]
         totals[:, c] = [s.band_growth.sum() for s in sums]
