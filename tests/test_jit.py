@@ -140,6 +140,7 @@ def test_read_only_cache_is_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not was_loaded(fresh())
 
 
+@pytest.mark.skipif(bool(numba.config.BOUNDSCHECK), reason="all code is checked in this run")
 def test_bounds_checked_code_is_another(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     works(fresh())
     monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)

@@ -38,7 +38,7 @@ def compare(
             reference, distorted, background=background, max_pixels=max_pixels, threads=threads
         )
         if as_json:
-            print_json(scores)
+            print_json({name: None if value is None else round(value, 6) for name, value in scores.items()})
             return
         typer.echo(f"Butteraugli 3-norm  {scores['butteraugli_3norm']:.4f}")
         typer.echo(f"Butteraugli max     {scores['butteraugli_max']:.4f}")
