@@ -17,17 +17,15 @@ from guetzpy._threads import each
 from guetzpy.metrics._butteraugli_bands import mirrored_rows, sensitivity
 from guetzpy.metrics._butteraugli_errors import ACTIVITY, dc_errors
 from guetzpy.metrics._butteraugli_gradient import (
-    FULL,
-    SPARSE,
     error_slopes,
     high_slopes,
-    line_slopes,
     low_slopes,
     middle_slopes,
     mirrored_slopes,
     opponent_slopes,
     rest_slopes,
 )
+from guetzpy.metrics._butteraugli_line_slopes import RING, line_slopes
 from guetzpy.metrics._butteraugli_malta import (
     HIGH_LINES,
     MIDDLE_LINES,
@@ -120,14 +118,14 @@ def _line_slopes(
     full: bool,
     share: Floats,
     rows: tuple[int, int],
-    scratch: Floats,
+    ring: Floats,
     out: Floats,
 ) -> None:
     """Derivatives by the weighted difference of two planes of the energies of its lines."""
     start, stop = rows
     field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)
     difference_rows(a, b, start, stop, 2 * REACH, *weights, field)
-    line_slopes(field, share, *(FULL if full else SPARSE), scratch, out)
+    line_slopes(field, share, full, ring, out)
 
 
 def _padded(plane: Floats, start: int, stop: int) -> Floats:
@@ -178,16 +176,16 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
         start, stop = rows
         share = _padded(ac, start, stop)
         lines = np.empty((4, stop - start, width), np.float32)
-        scratch = np.empty((len(SPARSE[1]), stop - start + 8, 264), np.float32)
+        ring = np.empty(RING, np.float32)
         for c in range(2):
-            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, share, rows, scratch, lines[c])
+            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, share, rows, ring, lines[c])
         middle_slopes(
             *flat([*a.middle, *b.middle, ac], start, stop), *flat(lines[:2], 0, height), _MIDDLE_TABLE,
             *flat(middle, start, stop),
         )  # fmt: skip
         for c in range(2):
-            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, share, rows, scratch, lines[c])
-            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, share, rows, scratch, lines[2 + c])
+            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, share, rows, ring, lines[c])
+            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, share, rows, ring, lines[2 + c])
         by = by_activity.rows(activity, start, stop)
         high_slopes(
             *flat([*a.high, *b.high, *a.ultra, *b.ultra, ac], start, stop), by.reshape(-1), lines,

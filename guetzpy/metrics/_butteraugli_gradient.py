@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from guetzpy._jit import kernel
 from guetzpy.metrics._butteraugli_bands import (
@@ -70,12 +69,9 @@ from guetzpy.metrics._butteraugli_errors import LOW_Y as ERROR_LOW_Y
 from guetzpy.metrics._butteraugli_malta import EXCESS, FEWER, MORE
 
 __all__ = [
-    "FULL",
-    "SPARSE",
     "double_rows",
     "error_slopes",
     "high_slopes",
-    "line_slopes",
     "low_slopes",
     "middle_slopes",
     "mirrored_slopes",
@@ -86,7 +82,6 @@ __all__ = [
 
 F = np.float32
 _ZERO, _HALF, _ONE, _TWO = F(0.0), F(0.5), F(1.0), F(2.0)
-_BLOCK = 256
 
 
 @kernel("int64(float32[:, ::1], int64, int64, float64, float64[::1], float64, float32[:, ::1])")
@@ -152,100 +147,6 @@ def low_slopes(
         gx[i] = x * LOW_X
         gy[i] = y * LOW_Y + LOW_Y_TO_B * b
         gb[i] = b
-    return 0
-
-
-def _lines(
-    doubled: int, *arms: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Tables of lines from their arms "dy,dx dy,dx ..."; the other arm is the mirror image."""
-    offsets = np.zeros((len(arms), 4, 2), np.int64)
-    counts = np.zeros(len(arms), np.int64)
-    for offset, arm, i in zip(offsets, arms, range(len(arms)), strict=True):
-        steps = [tuple(map(int, step.split(","))) for step in arm.split()]
-        offset[: len(steps)] = steps
-        counts[i] = len(steps)
-    factors = np.ones(len(arms), np.float32)
-    factors[:doubled] = 2.0
-    return offsets, counts, factors
-
-
-#: The lines of :func:`guetzpy.metrics._butteraugli_malta.sparse_lines`: steps, their number, factor.
-SPARSE = _lines(
-    0,
-    "0,2 0,4", "2,0 4,0", "2,2 3,3", "2,-2 3,-3", "2,-1 4,-1", "2,-1 3,-2", "2,-1 4,-2", "2,1 4,1",
-    "2,1 3,2", "2,1 4,2", "1,2 1,4", "1,2 2,3", "1,2 2,4", "1,-2 1,-4", "1,-2 2,-3", "1,-2 2,-4",
-)  # fmt: skip
-#: The lines of :func:`guetzpy.metrics._butteraugli_malta.full_lines`; the first four count twice.
-FULL = _lines(
-    4,
-    "1,0 2,-1 3,-1 4,-1", "1,0 2,1 3,1 4,1", "0,1 1,2 1,3 1,4", "0,1 -1,2 -1,3 -1,4",
-    "0,1 0,2 0,3 0,4", "1,0 2,0 3,0 4,0", "1,1 2,2 3,3", "1,1 2,1 3,2", "1,1 1,2 2,3",
-    "1,-1 2,-2 3,-3", "1,-1 2,-1 3,-2", "1,-1 1,-2 2,-3",
-)  # fmt: skip
-
-
-@kernel("int64(float32[:, ::1], int64, int64, int64[:, ::1], int64, float32[::1])")
-def _add_line(planes: Any, y: int, x: int, steps: Any, count: int, out: Any) -> int:
-    """Add the samples of a line about (y, x + i) of a plane to ``out[i]``, without the centre."""
-    n = out.shape[0]
-    for k in range(0, count - 1, 2):
-        dy, dx = steps[k, 0], steps[k, 1]
-        ey, ex = steps[k + 1, 0], steps[k + 1, 1]
-        a, b = planes[y + dy, x + dx : x + dx + n], planes[y - dy, x - dx : x - dx + n]
-        c, d = planes[y + ey, x + ex : x + ex + n], planes[y - ey, x - ex : x - ex + n]
-        for i in range(n):
-            out[i] += (a[i] + b[i]) + (c[i] + d[i])
-    if count % 2 == 1:
-        dy, dx = steps[count - 1, 0], steps[count - 1, 1]
-        a, b = planes[y + dy, x + dx : x + dx + n], planes[y - dy, x - dx : x - dx + n]
-        for i in range(n):
-            out[i] += a[i] + b[i]
-    return 0
-
-
-@kernel(
-    "int64(float32[:, ::1], float32[:, ::1], int64[:, :, ::1], int64[::1], float32[::1],"
-    " float32[:, :, ::1], float32[:, ::1])"
-)
-def line_slopes(
-    field: Any, weight: Any, offsets: Any, counts: Any, factors: Any, scratch: Any, out: Any
-) -> int:
-    """Derivatives by a field of weighted differences of the energies of its lines.
-
-    Parameters
-    ----------
-    field : float32 (n + 16, W + 16)
-        With a margin of 8.
-    weight : float32 (n + 8, W + 8)
-        Derivatives by the energies, with a margin of 4: zero where there is no sample.
-    offsets, counts, factors
-        :data:`SPARSE` or :data:`FULL`.
-    scratch : float32 (lines, n + 8, 264)
-    out : float32 (n, W)
-    """
-    rows, width = out.shape
-    lines = counts.shape[0]
-    for left in range(0, width, _BLOCK):
-        size = min(_BLOCK, width - left)
-        # A line's sum s adds s^2; its derivative 2 s reaches all of its samples.
-        for k in range(lines):
-            factor = _TWO * factors[k]
-            for i in range(rows + 8):
-                target = scratch[k, i, : size + 8]
-                centre, share = field[i + 4, left + 4 : left + 12 + size], weight[i, left : left + 8 + size]
-                target[:] = centre
-                _add_line(field, i + 4, left + 4, offsets[k], counts[k], target)
-                for x in range(size + 8):
-                    target[x] *= factor * share[x]
-        for i in range(rows):
-            target = out[i, left : left + size]
-            target[:] = _ZERO
-            for k in range(lines):
-                centre = scratch[k, i + 4, 4 : 4 + size]
-                for x in range(size):
-                    target[x] += centre[x]
-                _add_line(scratch[k], i + 4, 4, offsets[k], counts[k], target)
     return 0
 
 
