@@ -1,0 +1,369 @@
+"""One scale of SSIMULACRA 2, band by band, with libjxl's rounding.
+
+The blur is a recursion across whole rows and down whole columns (see ``_recursive_gaussian``), so
+a band (``BAND`` rows, whatever the number of threads) is worked on twice: across, in groups of
+16 rows, then down, in blocks of 128 columns that carry the recursion's state on to the next band.
+The pass down lags by 4 rows, for the blur looks that far ahead. Planes of a band are stored block
+by block, ``(blocks, HISTORY + rows, BLOCK)``, the last ``HISTORY`` rows of the band before first.
+Partial sums are taken per block and band and added in that order, in float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._jit import kernel
+from guetzpy._threads import each
+from guetzpy.metrics._recursive_gaussian import (
+    BLOCK,
+    CHUNK,
+    GROUP,
+    LEAD,
+    REACH,
+    SPAN,
+    across,
+    down,
+    transpose_in,
+    transpose_out,
+)
+from guetzpy.metrics._ssimulacra2_scales import Local, Rows
+from guetzpy.metrics.colorspace import halve, positive_xyb
+from guetzpy.picture import Floats
+
+__all__ = ["BAND", "Reference", "Side"]
+
+BAND = 128  # rows; a multiple of GROUP
+HISTORY = LEAD + REACH
+_ROWS = HISTORY + BAND + 2 * REACH  # of a band's planes: the last outputs look beyond the picture
+
+_C2 = np.float32(0.0009)
+_ONE = np.float32(1.0)
+_ZERO = np.float32(0.0)
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1])")
+def _multiply(a: Any, b: Any, product: Any) -> int:
+    for i in range(a.shape[0]):
+        product[i] = a[i] * b[i]
+    return 0
+
+
+@kernel("int64(float32[:, ::1], int64, int64, int64, float32[:, :, ::1])")
+def _to_blocks(plane: Any, rows: int, width: int, row: int, blocks: Any) -> int:
+    for b in range(blocks.shape[0]):
+        columns = min(BLOCK, width - b * BLOCK)
+        for y in range(rows):
+            blocks[b, row + y, :columns] = plane[y, b * BLOCK : b * BLOCK + columns]
+    return 0
+
+
+@kernel(
+    "int64(float32[:, :, ::1], int64, int64, int64, int64, int64[:, ::1], float32[:, :, ::1],"
+    " float32[::1], float32[:, ::1], float32[:, :, :, ::1], float32[:, :, :, ::1])"
+)
+def _across_group(
+    linear: Any,
+    first: int,
+    rows: int,
+    row: int,
+    prepare: int,
+    slots: Any,
+    xyb: Any,
+    work: Any,
+    reference: Any,
+    channels: Any,
+    blurred: Any,
+) -> int:
+    """Turn a group of up to 16 rows into XYB and blur across what the maps need.
+
+    Parameters
+    ----------
+    linear : ndarray of float32, shape (3, any, W)
+        The group is its rows ``first`` to ``first + rows``.
+    first, rows, row : int
+        ``row`` is the row of the band's planes that the group begins at.
+    prepare : int
+        1: the reference's side; 0: the distorted one's.
+    slots : ndarray of int64, shape (3, 3)
+        See :class:`Plan`.
+    xyb : ndarray of float32, shape (3, 16, any)
+        Scratch.
+    work : ndarray of float32
+        Scratch of 3 chunks and 3 states.
+    reference : ndarray of float32, shape (channels with a structure map, (W' + 2 SPAN) * 16)
+        The reference's channels for this group, transposed: written (prepare) or read.
+    channels : ndarray of float32, shape (3, blocks, rows of a band, BLOCK)
+        Written: XYB.
+    blurred : ndarray of float32, shape (9, blocks, rows of a band, BLOCK)
+        Written: for each channel the mean, the square, and the product with the reference.
+    """
+    width = linear.shape[2]
+    for c in range(3):
+        for y in range(rows):
+            xyb[c, y, :width] = linear[c, first + y]
+    for y in range(rows):
+        positive_xyb(xyb[0, y], xyb[1, y], xyb[2, y], width)
+    chunk = work[:CHUNK]
+    product = work[CHUNK : 2 * CHUNK]
+    out = work[2 * CHUNK : 3 * CHUNK]
+    states = work[3 * CHUNK : 3 * CHUNK + 18 * GROUP]
+    for c in range(3):
+        structure = slots[c, 0]
+        if structure < 0 and slots[c, 1] < 0:
+            continue
+        _to_blocks(xyb[c], rows, width, row, channels[c])
+        for b in range(channels.shape[1]):
+            left = b * BLOCK
+            transpose_in(xyb[c], 0, rows, left, width, chunk)
+            across(chunk, left, width, states[: 6 * GROUP], out)
+            transpose_out(out, row, rows, blurred[3 * c, b].reshape(-1))
+            if structure < 0:
+                continue
+            _multiply(chunk, chunk, product)
+            across(product, left, width, states[6 * GROUP : 12 * GROUP], out)
+            transpose_out(out, row, rows, blurred[3 * c + 1, b].reshape(-1))
+            other = reference[slots[c, 2], left * GROUP : left * GROUP + CHUNK]
+            if prepare:
+                other[:] = chunk
+            else:
+                _multiply(chunk, other, product)
+                across(product, left, width, states[12 * GROUP :], out)
+                transpose_out(out, row, rows, blurred[3 * c + 2, b].reshape(-1))
+    return 0
+
+
+@kernel("int64(float32[:, ::1], int64)")
+def _carry_over(plane: Any, last: int) -> int:
+    """Make a band's last rows the history of the next one; ``last``: rows beyond it are black."""
+    if last >= 0:
+        plane[last:] = _ZERO
+    else:
+        for y in range(HISTORY):
+            plane[y] = plane[BAND + y]
+    return 0
+
+
+@kernel(
+    "int64(int64, int64, int64, int64, int64, int64[:, ::1], float32[:, :, :, ::1],"
+    " float32[:, :, :, ::1], float32[:, :, ::1], float32[::1], float32[:, :, :, ::1], int64)"
+)
+def _prepare_block(
+    b: int,
+    top: int,
+    rows: int,
+    last: int,
+    columns: int,
+    slots: Any,
+    channels: Any,
+    blurred: Any,
+    states: Any,
+    work: Any,
+    reference: Any,
+    offset: int,
+) -> int:
+    """Blur a band of a block down, and write what scores need of the reference.
+
+    For a channel with a structure map its mean and variance, for one with edge maps its edges,
+    ``|channel - mean|``: planes ``slots[c, 0]``, the next one, and ``slots[c, 1]`` of
+    ``reference``, which begins with the row ``offset`` of the picture.
+    """
+    stop = top + rows if last else top + rows - REACH
+    for c in range(3):
+        structure, edges = slots[c, 0], slots[c, 1]
+        for k in range(2):
+            if last:
+                _carry_over(blurred[3 * c + k, b], HISTORY + rows)
+        for n in range(top - REACH, stop, 4):
+            row = n - top + HISTORY
+            for k in range(2):
+                if k == 0 or structure >= 0:
+                    target = work[4 * k * BLOCK : 4 * (k + 1) * BLOCK]
+                    down(blurred[3 * c + k, b].reshape(-1), row, states[3 * c + k, b], target)
+            for y in range(max(0, -n), min(4, stop - n)):
+                mean = work[y * BLOCK : (y + 1) * BLOCK]
+                square = work[(4 + y) * BLOCK : (5 + y) * BLOCK]
+                if structure >= 0:
+                    reference[structure, b, n + y - offset] = mean
+                    variance = reference[structure + 1, b, n + y - offset]
+                    for x in range(columns):
+                        variance[x] = square[x] - mean[x] * mean[x]
+                if edges >= 0:
+                    edge = reference[edges, b, n + y - offset]
+                    channel = channels[c, b, row + y]
+                    for x in range(columns):
+                        edge[x] = abs(channel[x] - mean[x])
+        for k in range(2):
+            _carry_over(blurred[3 * c + k, b], -1)
+        _carry_over(channels[c, b], -1)
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])")
+def _add_structure(moments: Any, means: Any, variances: Any, columns: int, sums: Any) -> int:
+    """Add a row of the structure map and its fourth power to column sums.
+
+    ``moments``: the distorted channel's blurred mean, square, and product with the reference,
+    each 4 rows of ``BLOCK``. ``sums``: two rows of ``BLOCK``.
+    """
+    for x in range(columns):
+        mu1 = means[x]
+        mu2 = moments[x]
+        luminance = _ONE - (mu1 - mu2) * (mu1 - mu2)
+        covariance = moments[x + 8 * BLOCK] - mu1 * mu2
+        numerator = (covariance + covariance) + _C2
+        denominator = variances[x] + (moments[x + 4 * BLOCK] - mu2 * mu2) + _C2
+        d = max(_ONE - luminance * numerator / denominator, _ZERO)
+        sums[x] += d
+        sums[x + BLOCK] += (d * d) * (d * d)
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])")
+def _add_edges(channel: Any, mean: Any, edges: Any, columns: int, sums: Any) -> int:
+    """Add a row of the maps of edges that came and that went, and their fourth powers."""
+    for x in range(columns):
+        # (1 + e2) / (1 + e1) - 1 without its cancellation
+        d = (abs(channel[x] - mean[x]) - edges[x]) / (_ONE + edges[x])
+        came = max(d, _ZERO)
+        went = max(-d, _ZERO)
+        sums[x] += came
+        sums[x + BLOCK] += went
+        sums[x + 2 * BLOCK] += (came * came) * (came * came)
+        sums[x + 3 * BLOCK] += (went * went) * (went * went)
+    return 0
+
+
+@kernel(
+    "int64(int64, int64, int64, int64, int64, int64[:, ::1], float32[:, :, :, ::1],"
+    " float32[:, :, :, ::1], float32[:, :, ::1], float32[::1], float32[:, :, :, ::1], int64,"
+    " float64[:, :, ::1])"
+)
+def _score_block(
+    b: int,
+    top: int,
+    rows: int,
+    last: int,
+    columns: int,
+    slots: Any,
+    channels: Any,
+    blurred: Any,
+    states: Any,
+    work: Any,
+    reference: Any,
+    offset: int,
+    sums: Any,
+) -> int:
+    """Blur a band of a block down and add up the maps.
+
+    ``sums[b, c]`` gets channel c's sums in the order of the weights: structure, came, went, and
+    the fourth powers of these. The rest is as for ``_prepare_block``.
+    """
+    stop = top + rows if last else top + rows - REACH
+    moments = work[: 12 * BLOCK]
+    columns_sums = work[12 * BLOCK : 18 * BLOCK]
+    for c in range(3):
+        structure, edges = slots[c, 0], slots[c, 1]
+        columns_sums[:] = _ZERO
+        for k in range(3):
+            if last:
+                _carry_over(blurred[3 * c + k, b], HISTORY + rows)
+        for n in range(top - REACH, stop, 4):
+            row = n - top + HISTORY
+            for k in range(3):
+                if k == 0 or structure >= 0:
+                    target = moments[4 * k * BLOCK : 4 * (k + 1) * BLOCK]
+                    down(blurred[3 * c + k, b].reshape(-1), row, states[3 * c + k, b], target)
+            for y in range(max(0, -n), min(4, stop - n)):
+                if structure >= 0:
+                    _add_structure(
+                        moments[y * BLOCK :],
+                        reference[structure, b, n + y - offset],
+                        reference[structure + 1, b, n + y - offset],
+                        columns,
+                        columns_sums[: 2 * BLOCK],
+                    )
+                if edges >= 0:
+                    _add_edges(
+                        channels[c, b, row + y],
+                        moments[y * BLOCK : (y + 1) * BLOCK],
+                        reference[edges, b, n + y - offset],
+                        columns,
+                        columns_sums[2 * BLOCK :],
+                    )
+        for x in range(columns):
+            sums[b, c, 0] += np.float64(columns_sums[x])
+            sums[b, c, 3] += np.float64(columns_sums[x + BLOCK])
+            sums[b, c, 1] += np.float64(columns_sums[x + 2 * BLOCK])
+            sums[b, c, 2] += np.float64(columns_sums[x + 3 * BLOCK])
+            sums[b, c, 4] += np.float64(columns_sums[x + 4 * BLOCK])
+            sums[b, c, 5] += np.float64(columns_sums[x + 5 * BLOCK])
+        for k in range(3):
+            _carry_over(blurred[3 * c + k, b], -1)
+        _carry_over(channels[c, b], -1)
+    return 0
+
+
+_WORK = max(3 * CHUNK + 18 * GROUP, 18 * BLOCK)
+
+
+class Reference:
+    """The reference's side of one scale: of the whole picture, or of one band."""
+
+    def __init__(self, planes: tuple[int, int], height: int, width: int) -> None:
+        blocks, groups = -(-width // BLOCK), -(-height // GROUP)
+        self.offset = 0  # row of the picture that the planes begin with
+        self.first_group = 0
+        self.maps = np.empty((planes[0], blocks, height, BLOCK), np.float32)
+        self.transposed = np.empty((groups, planes[1], (blocks * BLOCK + 2 * SPAN) * GROUP), np.float32)
+
+
+class Side:
+    """One picture's way through one scale, band by band, with the recursions' state."""
+
+    def __init__(self, level: Rows, slots: npt.NDArray[np.int64], smaller: Floats | None) -> None:
+        self.level = level
+        self.slots = slots
+        self.smaller = smaller
+        blocks = -(-level.width // BLOCK)
+        self.blocks = range(blocks)
+        self.channels = np.zeros((3, blocks, _ROWS, BLOCK), np.float32)
+        self.blurred = np.zeros((9, blocks, _ROWS, BLOCK), np.float32)
+        self.states = np.zeros((9, blocks, 6 * BLOCK), np.float32)
+        self.sums = np.zeros((blocks, 3, 6))
+        self.local = Local()
+
+    def advance(self, top: int, reference: Reference, prepare: bool, threads: int | None) -> None:
+        """Work on the band that begins with row ``top``."""
+        level, local = self.level, self.local
+        bottom = min(top + BAND, level.height)
+        last = bottom == level.height
+
+        def group(start: int) -> None:
+            stop = min(start + GROUP, bottom)
+            linear, first = level.rows(start, stop, local)
+            if self.smaller is not None:
+                for c in range(3):
+                    halve(linear[c], first, start, stop, self.smaller[c], 0)
+            xyb = local.array("xyb", (3, GROUP, (level.width | 31) + 17))  # rows in different cache sets
+            transposed = reference.transposed[start // GROUP - reference.first_group]
+            _across_group(
+                linear, start - first, stop - start, start - top + HISTORY, int(prepare), self.slots,
+                xyb, local.array("work", (_WORK,)), transposed, self.channels, self.blurred,
+            )  # fmt: skip
+
+        def block(b: int) -> None:
+            arguments = (
+                b, top, bottom - top, int(last), min(BLOCK, level.width - b * BLOCK), self.slots,
+                self.channels, self.blurred, self.states, local.array("work", (_WORK,)),
+                reference.maps, reference.offset,
+            )  # fmt: skip
+            if prepare:
+                _prepare_block(*arguments)
+            else:
+                _score_block(*arguments, self.sums)
+
+        each(group, range(top, bottom, GROUP), threads)
+        each(block, self.blocks, threads)
