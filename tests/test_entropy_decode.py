@@ -11,7 +11,9 @@ from reference import entropy_decode as twin
 from guetzpy.errors import FormatError
 from guetzpy.jpeg import entropy_decode as ed
 from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.huffman_decode import build_tables
 from guetzpy.jpeg.markers import STANDARD_HUFFMAN_TABLES
+from guetzpy.jpeg.scan_data import ScanData, restart_bounds, split_scan
 
 MODES = {
     "sequential": ed.SEQUENTIAL,
@@ -76,7 +78,7 @@ def run_both(
         np.array(np.frombuffer(b"".join(segments), np.uint8)),
         np.ascontiguousarray(bounds),
         ed.mcu_blocks(layout),
-        ed.build_tables(flat),
+        build_tables(flat),
         coefficients,
         interval=interval,
         mcus=mcus,
@@ -136,26 +138,26 @@ def test_any_bytes_decode_as_in_the_twin(data):
 
 def test_stuffing_fill_bytes_and_markers():
     data = np.array(np.frombuffer(b"xxA\xff\x00B\xff\xd0\xff\xff\x00\xff\xff\xd1C\xff\xff\xd9rest", np.uint8))
-    scan = ed.split_scan(data, 2, room=8)
+    scan = split_scan(data, 2, room=8)
     assert scan.clean.tobytes() == b"A\xffB\xffC"
     assert scan.cuts.tolist() == [[0xD0, 3], [0xD1, 4]]
     assert data[scan.end :].tobytes() == b"\xff\xff\xd9rest"
     assert scan.markers == 2
 
-    few = ed.split_scan(data, 2, room=1)
+    few = split_scan(data, 2, room=1)
     assert few.cuts.tolist() == [[0xD0, 3]]
     assert few.markers == 2
     assert few.end == scan.end
 
-    assert ed.split_scan(data, 2, room=0).end == 6  # without restarts any marker ends the scan
-    assert ed.split_scan(np.array([65, 255, 255], np.uint8), 0, room=0).clean.tobytes() == b"A"
+    assert split_scan(data, 2, room=0).end == 6  # without restarts any marker ends the scan
+    assert split_scan(np.array([65, 255, 255], np.uint8), 0, room=0).clean.tobytes() == b"A"
 
 
 def bounds_of(codes: list[int], intervals: int) -> tuple[list[list[int]], bool]:
     """Segments of ten bytes between the given markers."""
     cuts = np.array([[code, 10 * i + 10] for i, code in enumerate(codes)], np.int64).reshape(-1, 2)
-    scan = ed.ScanData(np.zeros(10 * len(codes) + 10, np.uint8), cuts, len(codes), 0)
-    bounds, regular = ed.restart_bounds(scan, intervals)
+    scan = ScanData(np.zeros(10 * len(codes) + 10, np.uint8), cuts, len(codes), 0)
+    bounds, regular = restart_bounds(scan, intervals)
     return bounds.tolist(), regular
 
 
@@ -194,17 +196,17 @@ def test_restart_markers_out_of_order_are_resynchronised_as_in_libjpeg():
 )
 def test_impossible_tables_are_refused(counts, values, dc):
     with pytest.raises(FormatError, match="Huffman table"):
-        ed.build_tables([(HuffmanTable(counts, values), dc, True)])
+        build_tables([(HuffmanTable(counts, values), dc, True)])
 
 
 def test_a_table_without_codes_decodes_nothing():
-    lookup, canonical = ed.build_tables([(HuffmanTable((0,) * 16, b""), False, True)])
+    lookup, canonical = build_tables([(HuffmanTable((0,) * 16, b""), False, True)])
     assert not lookup.any()
     assert (canonical[:, :18] == -1).all()
 
 
 def test_the_wrapper_refuses_what_does_not_fit():
-    tables = ed.build_tables([(STANDARD_HUFFMAN_TABLES[0, 0], True, True)] * 2)
+    tables = build_tables([(STANDARD_HUFFMAN_TABLES[0, 0], True, True)] * 2)
     clean = np.zeros(9, np.uint8)
     bounds = np.array([[0, 9, 0]], np.int64)
     geometry = ed.mcu_blocks([(1, 1, 2, 2, 0, 0, 1)])
@@ -217,5 +219,7 @@ def test_the_wrapper_refuses_what_does_not_fit():
         )
     with pytest.raises(ValueError, match="shape"):
         ed.decode_scan(0, clean, bounds, geometry, tables, good, interval=2, mcus=4, mcus_per_row=2)
+    with pytest.raises(ValueError, match="out of range"):
+        ed.decode_scan(0, clean[:8], bounds, geometry, tables, good, interval=4, mcus=4, mcus_per_row=2)
     with pytest.raises(ValueError, match="blocks"):
         ed.decode_scan(3, clean, bounds, geometry, tables, good, interval=5, mcus=5, mcus_per_row=2)

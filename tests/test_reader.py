@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
+import subprocess
 import tracemalloc
 from pathlib import Path
 
@@ -660,6 +662,37 @@ def test_random_bytes_after_a_header(data):
     head = SEEDS[0][: SEEDS[0].index(b"\xff\xda") + 14]
     for repair in (False, True):
         read_or_none(head + data, repair)
+
+
+# Scans by libjpeg
+
+
+@pytest.mark.foreign
+@pytest.mark.skipif(shutil.which("jpegtran") is None, reason="needs jpegtran")
+@pytest.mark.parametrize(
+    "script",
+    [
+        "0; 1; 2;",
+        "0: 0-0, 0, 0; 1,2: 0-0, 0, 0; 0: 1-2, 0, 0; 0: 3-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0;",
+        "0,1,2: 0-0, 0, 3; 0,1,2: 0-0, 3, 2; 0,1,2: 0-0, 2, 1; 0,1,2: 0-0, 1, 0;"
+        + "".join(
+            f"{c}: 1-9, 0, 4; {c}: 10-63, 0, 3; {c}: 1-9, 4, 3;"
+            f"{c}: 1-63, 3, 2; {c}: 1-63, 2, 1; {c}: 1-63, 1, 0;"
+            for c in range(3)
+        ),
+    ],
+)
+def test_scan_scripts_of_jpegtran(script, tmp_path):
+    source = pillow(photo(70, 90), quality=95)
+    (tmp_path / "script").write_text(script)
+    for restart in ("0", "1", "7B"):
+        command = ["jpegtran", "-scans", str(tmp_path / "script"), "-restart", restart, "-optimize"]
+        data = subprocess.run(command, input=source, capture_output=True, check=True).stdout
+        image = read(data)
+        assert image.complete
+        assert image.warnings == []
+        assert len(image.scans) == script.count(";")
+        assert_coefficients(image, twin.read_coefficients(source))
 
 
 # The shared corpora, against libjpeg-turbo's own coefficients

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from guetzpy.errors import FormatError
 from guetzpy.jpeg.huffman import HuffmanTable
-from guetzpy.jpeg.structure import NATURAL_ORDER
+from guetzpy.jpeg.structure import NATURAL_ORDER, Segment
 
 __all__ = [
     "APP0",
@@ -44,6 +44,7 @@ __all__ = [
     "FrameHeader",
     "ScanComponent",
     "ScanParameters",
+    "colorspace",
     "dht_segment",
     "dnl_segment",
     "dqt_segment",
@@ -337,3 +338,22 @@ def parse_dnl(payload: bytes) -> int:
 def dnl_segment(height: int) -> bytes:
     """Serialise a DNL segment."""
     return segment(DNL, height.to_bytes(2, "big"))
+
+
+def colorspace(frame: FrameHeader, segments: Sequence[Segment]) -> str:
+    """Decide the colour space as libjpeg does (``default_decompress_parms`` in ``jdapimin.c``)."""
+    if len(frame.components) == 1:
+        return "gray"
+    jfif = any(s.marker == APP0 and len(s.payload) >= 14 and s.payload[:5] == b"JFIF\0" for s in segments)
+    transforms = [
+        s.payload[11]
+        for s in segments
+        if s.marker == APP14 and len(s.payload) >= 12 and s.payload[:5] == b"Adobe"
+    ]
+    if len(frame.components) == 4:
+        return "ycck" if transforms and transforms[-1] != 0 else "cmyk"
+    if jfif:
+        return "ycbcr"
+    if transforms:
+        return "ycbcr" if transforms[-1] != 0 else "rgb"
+    return "rgb" if bytes(c.identifier for c in frame.components) == b"RGB" else "ycbcr"

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
 from guetzpy.jpeg import entropy_decode, markers
 from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.huffman_decode import build_tables
+from guetzpy.jpeg.scan_data import restart_bounds, split_scan
 from guetzpy.jpeg.structure import Component, JpegImage, ScanHeader, Segment
 
 __all__ = ["Limits", "read"]
@@ -79,6 +81,11 @@ def read(data: bytes, *, limits: Limits = _DEFAULT_LIMITS, repair: bool = False)
     repair : bool
         Take what can be decoded of a damaged file, as libjpeg would show it; blocks without data
         stay zero. Such an image is ``complete``, so that it can be written.
+
+    Returns
+    -------
+    JpegImage
+        If it is not ``complete``, the first of its ``warnings`` says why.
 
     Raises
     ------
@@ -235,7 +242,7 @@ class _Picture:
         self.reader = reader
         self.frame = frame = reader.frame
         self.restart_interval = reader.restart_interval
-        self.colorspace = _colorspace(frame, reader.segments)
+        self.colorspace = markers.colorspace(frame, reader.segments)
         self.v_max = max(c.v for c in frame.components)
         self.h_max = max(c.h for c in frame.components)
         self.mcu_rows = -(-frame.height // (8 * self.v_max))
@@ -295,11 +302,11 @@ class _Picture:
         room = 0
         if reader.restart_interval:
             room = min(len(self.data) - position, intervals * (64 if reader.repair else 1) + 64)
-        scan = entropy_decode.split_scan(self.data, position, room=room)
+        scan = split_scan(self.data, position, room=room)
         self._check_enough(header, mode, len(scan.clean), len(self.data) - position)
         if self.coefficients is None:
             self.coefficients = np.zeros((self.offsets[-1] + 1, 64), np.int16)
-        bounds, regular = entropy_decode.restart_bounds(scan, intervals)
+        bounds, regular = restart_bounds(scan, intervals)
         name = f"scan {len(self.scans) + 1}"
         if not regular:
             self._damage(f"restart markers of {name} are out of order")
@@ -429,7 +436,7 @@ class _Picture:
                 if table is None:
                     raise FormatError(f"{('DC', 'AC')[table_class]} Huffman table {slot} is not defined")
                 rows.append((table, table_class == 0, values))
-        return entropy_decode.build_tables(rows)
+        return build_tables(rows)
 
     def _layout(self, header: ScanHeader) -> tuple[list[tuple[int, int, int, int, int, int, int]], int, int]:
         """Return the components of an MCU, MCU rows and MCU columns (T.81 A.2)."""
@@ -475,7 +482,7 @@ class _Picture:
             )
         if not self.all_sent():
             self._hold("some coefficients are never sent in full")
-        if _colorspace(self.frame, self.reader.segments) != self.colorspace:
+        if markers.colorspace(self.frame, self.reader.segments) != self.colorspace:
             self._hold("a JFIF or Adobe segment after the first scan contradicts the colour space")
         if any(not table.all() for table in self.qtables.values()):
             self._hold("a quantisation table has a step of 0")
@@ -501,24 +508,3 @@ class _Picture:
             eoi=eoi,
             mcu_rows_read=self.mcu_rows_read,
         )
-
-
-def _colorspace(frame: markers.FrameHeader, segments: list[Segment]) -> str:
-    """Decide the colour space as libjpeg does (``default_decompress_parms`` in ``jdapimin.c``)."""
-    if len(frame.components) == 1:
-        return "gray"
-    jfif = any(
-        s.marker == markers.APP0 and len(s.payload) >= 14 and s.payload[:5] == b"JFIF\0" for s in segments
-    )
-    transforms = [
-        s.payload[11]
-        for s in segments
-        if s.marker == markers.APP14 and len(s.payload) >= 12 and s.payload[:5] == b"Adobe"
-    ]
-    if len(frame.components) == 4:
-        return "ycck" if transforms and transforms[-1] != 0 else "cmyk"
-    if jfif:
-        return "ycbcr"
-    if transforms:
-        return "ycbcr" if transforms[-1] != 0 else "rgb"
-    return "rgb" if bytes(c.identifier for c in frame.components) == b"RGB" else "ycbcr"
