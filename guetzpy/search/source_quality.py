@@ -28,9 +28,9 @@ def estimate(image: JpegImage) -> float:
     """
     low = NATURAL_ORDER[:21]
     luma = _mean_log(image.components[0].qtable[low])
-    result = exp(_SLOPE * luma + _OFFSET)
+    subsampled = len(image.components) == 3 and image.h_max * image.v_max > 1
+    result = exp(_SLOPE * luma + _OFFSET + (_OFFSET_420 if subsampled else 0.0))
     if len(image.components) == 3:
-        subsampled = image.h_max * image.v_max > 1
         chroma = 0.5 * sum(_mean_log(c.qtable[low[:10]]) for c in image.components[1:])
         # Chroma coarser than its usual relation to luma costs as much again.
         result = max(result, exp(_SLOPE * (chroma - _CHROMA) + _OFFSET))
@@ -39,7 +39,7 @@ def estimate(image: JpegImage) -> float:
     return float(min(max(result, 0.02), 25.0))
 
 
-_SLOPE, _OFFSET, _CHROMA, _FLOOR_420 = 1.0, -1.55, 0.9, 0.35
+_SLOPE, _OFFSET, _OFFSET_420, _CHROMA, _FLOOR_420 = 0.95, -1.2, 0.12, 0.95, 0.45
 
 
 def _mean_log(steps: np.ndarray[tuple[int], np.dtype[np.uint16]]) -> float:
