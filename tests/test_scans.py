@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from guetzpy.jpeg import scans, script_search
-from guetzpy.jpeg.coding_tables import plan_tables, table_bits
+from guetzpy.jpeg.coding_tables import STUFFING, plan_tables, table_bits
 from guetzpy.jpeg.entropy_statistics import ScanStatistics, band_histograms, significance
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
@@ -93,14 +93,8 @@ def test_size_is_exact_but_for_stuffing(photo):
         planned = plan_tables(ScanStatistics(photo, 7), script)
         first = min(data.index(b"\xff\xc4"), data.index(b"\xff\xda"))
         stuffed = data[first:].count(b"\xff\x00")
-        unstuffed = sum(scan.bytes - (scan.bits + 7) // 8 * scans_stuffing() for scan in planned)
+        unstuffed = sum(scan.bytes - (scan.bits + 7) // 8 * STUFFING for scan in planned)
         assert len(data) - first - stuffed - 2 - len(photo.trailing) == pytest.approx(unstuffed)
-
-
-def scans_stuffing() -> float:
-    from guetzpy.jpeg.coding_tables import STUFFING
-
-    return STUFFING
 
 
 def test_small_pictures_are_sequential(photo):
@@ -142,18 +136,33 @@ def test_predicted_bits_of_a_component_are_those_of_its_script(photo):
     for ah, al in ((0, 0), (0, 1), (1, 0)):
         search.measure(ah, al)
     search.improve()
-    script = search.script()
+    script = [scan for chain in search.chains() for scan in chain.scans()]
     sizes = 0.0
     for scan in script:
         ((_, _, histogram),) = statistics.symbols(scan)
         data = int(table_bits(histogram[None])[0]) + statistics.raw_bits(scan)
-        sizes += data * (1 + scans_stuffing()) + script_search._SCAN_OVERHEAD
+        sizes += data * (1 + STUFFING) + script_search._SCAN_OVERHEAD
     assert search.bits == pytest.approx(sizes)
     # No change of the level of any range of segments is better.
     for level in (0, 1):
         for i, j in itertools.combinations(range(len(search.levels) + 1), 2):
             trial = search.levels[:i] + (level,) * (j - i) + search.levels[j:]
             assert search.cost(trial) >= search.bits
+
+
+def test_refined_chains_send_the_same_in_no_more_bits(photo):
+    statistics = ScanStatistics(photo, 7)
+
+    def bits(chain):
+        histograms = [statistics.symbols(scan)[0][2] for scan in chain.scans()]
+        return table_bits(np.stack(histograms)).sum() + sum(map(statistics.raw_bits, chain.scans()))
+
+    for ah, al, edges in ((0, 0, (1, 6, 64)), (0, 2, (3, 64)), (1, 0, (1, 64)), (2, 1, (5, 6, 7))):
+        chain = script_search._Chain(0, ah, al, edges)
+        refined = chain.refined(statistics)
+        assert (refined.edges[0], refined.edges[-1]) == (edges[0], edges[-1])
+        overhead = script_search._SCAN_OVERHEAD * (len(refined.edges) - len(edges))
+        assert bits(refined) * (1 + STUFFING) + overhead <= bits(chain) * (1 + STUFFING) + 1e-6
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=12))

@@ -11,6 +11,7 @@ down bit by bit (T.81 G.1.1.1.2).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +26,7 @@ __all__ = ["SEARCHED_LEVELS", "search_script"]
 
 #: Where bands may begin (zigzag positions), and the end. Photos at qualities 60 to 96 lose 0.1 % against
 #: all 63 positions (0.2 % at 96); these are the ones most often taken there.
-BAND_STARTS = (1, 2, 3, 4, 6, 9, 13, 19, 25, 64)
+BAND_STARTS = (1, 2, 3, 4, 6, 9, 10, 13, 19, 25, 64)
 
 #: Point transforms that are tried: 0 .. 5, as long as one more helps.
 SEARCHED_LEVELS = 6
@@ -76,6 +77,52 @@ def _runs(flags: Sequence[object]) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
+def _band_bits(
+    statistics: ScanStatistics, index: int, starts: Sequence[int], ah: int, al: int
+) -> npt.NDArray[np.float64]:
+    """Return the bits of every AC scan between ``starts``, its headers included."""
+    i, j = np.triu_indices(len(starts) - 1)
+    used = statistics.remember_bands(index, starts, ah, al)[i, j]
+    data = table_bits(used) + used @ AC_EXTRA_BITS
+    if ah:
+        known = np.append(0, statistics.significance[index].counts[ah].cumsum())
+        bounds = np.array(starts)
+        data += known[bounds[j + 1]] - known[bounds[i]]
+    restarts = statistics.restarts(ScanHeader((index,), 1, 63, ah, al))
+    bits = np.full((len(starts) - 1, len(starts) - 1), np.inf)
+    bits[i, j] = data * (1 + STUFFING) + _SCAN_OVERHEAD + 8 * RESTART_BYTES * restarts
+    return bits
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Adjacent scans of one component and point transform: band n is ``edges[n] .. edges[n + 1] - 1``."""
+
+    index: int
+    ah: int
+    al: int
+    edges: tuple[int, ...]
+
+    def scans(self) -> list[ScanHeader]:
+        return [ScanHeader((self.index,), i, j - 1, self.ah, self.al) for i, j in pairwise(self.edges)]
+
+    def refined(self, statistics: ScanStatistics) -> _Chain:
+        """Return the best chain whose bands begin at these edges, near them or between them."""
+        begin, end = self.edges[0], self.edges[-1]
+        near = [edge + step for step in (1, -1) for edge in self.edges[1:-1]]
+        near += [begin + 1, begin + 2]
+        near += [round((i * j) ** 0.5) for i, j in pairwise(self.edges)]
+        near += [edge + step for step in (2, -2) for edge in self.edges[1:-1]]
+        places = dict.fromkeys((*self.edges, *(place for place in near if begin < place < end)))
+        starts = sorted(list(places)[: len(BAND_STARTS)])
+        if len(starts) == len(self.edges):
+            return self
+        bands = _Partitions(_band_bits(statistics, self.index, starts, self.ah, self.al)).bands(
+            0, len(starts) - 1
+        )
+        return replace(self, edges=(*(starts[i] for i, _ in bands), end))
+
+
 class _ComponentSearch:
     """Scans of one component's AC coefficients."""
 
@@ -89,27 +136,25 @@ class _ComponentSearch:
 
     def measure(self, ah: int, al: int) -> None:
         """Find the best bands of first scans at ``al``, or of refinements from ``ah`` to ``al``."""
-        m = len(BAND_STARTS) - 1
-        histograms = self.statistics.remember_bands(self.index, BAND_STARTS, ah, al)
-        i, j = np.triu_indices(m)
-        used = histograms[i, j]
-        data = table_bits(used) + used @ AC_EXTRA_BITS
-        if ah:
-            known = np.append(0, self.statistics.significance[self.index].counts[ah].cumsum())
-            bounds = np.array(BAND_STARTS)
-            data += known[bounds[j + 1]] - known[bounds[i]]
-        bits = np.full((m, m), np.inf)
-        restarts = self.statistics.restarts(ScanHeader((self.index,), 1, 63, ah, al))
-        bits[i, j] = data * (1 + STUFFING) + _SCAN_OVERHEAD + 8 * RESTART_BYTES * restarts
+        bits = _band_bits(self.statistics, self.index, BAND_STARTS, ah, al)
         (self.refinement if ah else self.first)[al] = _Partitions(bits)
+
+    def _ranges(self, levels: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+        """Return (ah, al, begin, end), ranges of segments that are partitioned into bands by themselves."""
+        ranges = [(0, levels[i], i, j) for i, j in _runs(levels)]
+        for al in range(max(levels)):
+            deeper = [level > al for level in levels]
+            ranges += [(al + 1, al, i, j) for i, j in _runs(deeper) if deeper[i]]
+        return ranges
 
     def cost(self, levels: tuple[int, ...]) -> float:
         """Return the bits of all scans if segment s is first sent at point transform ``levels[s]``."""
-        bits = sum(self.first[levels[i]].best[i, j] for i, j in _runs(levels))
-        for al in range(max(levels)):
-            flags = [level > al for level in levels]
-            bits += sum(self.refinement[al].best[i, j] for i, j in _runs(flags) if flags[i])
-        return float(bits)
+        return float(
+            sum(
+                (self.refinement if ah else self.first)[al].best[i, j]
+                for ah, al, i, j in self._ranges(levels)
+            )
+        )
 
     def improve(self) -> bool:
         """Find better levels among those measured, from the best so far; tell whether there are."""
@@ -121,29 +166,25 @@ class _ComponentSearch:
         better = True
         while better:
             better = False
-            for i in range(m):
-                for j in range(i + 1, m + 1):
-                    for level in self.first:
-                        trial = self.levels[:i] + (level,) * (j - i) + self.levels[j:]
-                        bits = self.cost(trial)
-                        if bits < self.bits:
-                            self.levels, self.bits, better = trial, bits, True
+            trials = {
+                self.levels[:i] + (level,) * (j - i) + self.levels[j:]
+                for i in range(m)
+                for j in range(i + 1, m + 1)
+                for level in self.first
+            }
+            bits, trial = min((self.cost(trial), trial) for trial in trials)
+            if bits < self.bits:
+                self.levels, self.bits, better = trial, bits, True
         return self.bits < before
 
-    def script(self) -> list[ScanHeader]:
+    def chains(self) -> list[_Chain]:
         """Return the scans of the best levels."""
         found = []
-        for begin, end in _runs(self.levels):
-            level = self.levels[begin]
-            found += [(i, j, 0, level) for i, j in self.first[level].bands(begin, end)]
-        for al in range(max(self.levels)):
-            flags = [level > al for level in self.levels]
-            for begin, end in _runs(flags):
-                if flags[begin]:
-                    found += [(i, j, al + 1, al) for i, j in self.refinement[al].bands(begin, end)]
-        return [
-            ScanHeader((self.index,), BAND_STARTS[i], BAND_STARTS[j] - 1, ah, al) for i, j, ah, al in found
-        ]
+        for ah, al, begin, end in self._ranges(self.levels):
+            bands = (self.refinement if ah else self.first)[al].bands(begin, end)
+            edges = (*(BAND_STARTS[i] for i, _ in bands), BAND_STARTS[end])
+            found.append(_Chain(self.index, ah, al, edges))
+        return found
 
 
 def _dc_script(statistics: ScanStatistics) -> list[ScanHeader]:
@@ -192,7 +233,13 @@ def search_script(statistics: ScanStatistics, threads: int | None = None) -> lis
     for level in range(2, SEARCHED_LEVELS):
         each(measure, [(s, ah, al) for ah, al in ((0, level), (level, level - 1)) for s in active], threads)
         active = [search for search in active if search.improve()]
-    scans = [scan for search in searches for scan in search.script()]
+    chains = [chain for search in searches for chain in search.chains()]
+
+    def refine(number: int) -> None:
+        chains[number] = chains[number].refined(statistics)
+
+    each(refine, range(len(chains)), threads)
+    scans = [scan for chain in chains for scan in chain.scans()]
     # Coarse before fine, low frequencies before high.
     scans.sort(key=lambda scan: (scan.ah > 0, -scan.al if scan.ah else 0, scan.ss, scan.components))
     return _dc_script(statistics) + scans
