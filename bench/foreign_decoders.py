@@ -80,7 +80,9 @@ def by_imagemagick(paths: list[Path]) -> dict[Path, Picture]:
     program = "magick" if shutil.which("magick") else "/usr/bin/convert"
     found = {}
     for path in paths:
-        picture = _ppm(_output([program, f"{path}[0]", "-set", "colorspace", "RGB", "-depth", "8", "ppm:-"]))
+        picture = _ppm(
+            _output([program, f"{path}[0]", "-strip", "-set", "colorspace", "RGB", "-depth", "8", "ppm:-"])
+        )
         if picture is not None:
             found[path] = picture
     return found
@@ -321,8 +323,8 @@ def report_searched(paths: list[Path]) -> None:
     """Print how far each decoder's pictures are from Pillow's."""
     expected = by_pillow(paths)
     print(f"{len(paths)} searched files, 4:4:4\n")
-    print("| decoder | decoded | mean difference to Pillow, worst file | largest difference |")
-    print("|---|---|---|---|")
+    print("| decoder | decoded | mean difference to Pillow | of the worst file | largest difference |")
+    print("|---|---|---|---|---|")
     for name, (decode, present) in DECODERS.items():
         if not present():
             print(f"missing: {name}", file=sys.stderr)
@@ -333,7 +335,8 @@ def report_searched(paths: list[Path]) -> None:
         ]
         means = [float(d.mean()) for d in differences]
         largest = max((int(d.max()) for d in differences), default=0)
-        print(f"| {name} | {len(pictures)} | {max(means, default=0.0):.3f} | {largest} |")
+        mean, worst = sum(means) / max(len(means), 1), max(means, default=0.0)
+        print(f"| {name} | {len(pictures)} | {mean:.3f} | {worst:.3f} | {largest} |")
 
 
 if __name__ == "__main__":
