@@ -40,6 +40,7 @@ __all__ = [
     "SOS",
     "STANDARD_HUFFMAN_TABLES",
     "TEM",
+    "UNSUPPORTED",
     "FrameComponent",
     "FrameHeader",
     "ScanComponent",
@@ -82,6 +83,24 @@ APP0 = 0xE0
 APP14 = 0xEE
 APP15 = 0xEF
 COM = 0xFE
+
+#: Markers of features that are not handled, by name.
+UNSUPPORTED: dict[int, str] = {
+    0xC3: "lossless JPEG",
+    0xC5: "hierarchical JPEG",
+    0xC6: "hierarchical JPEG",
+    0xC7: "hierarchical lossless JPEG",
+    0xC8: "JPEG extensions (JPG marker)",
+    0xC9: "arithmetic coding",
+    0xCA: "arithmetic coding (progressive)",
+    0xCB: "lossless JPEG with arithmetic coding",
+    0xCD: "hierarchical JPEG with arithmetic coding",
+    0xCE: "hierarchical JPEG with arithmetic coding",
+    0xCF: "hierarchical lossless JPEG with arithmetic coding",
+    DHP: "hierarchical JPEG",
+    EXP: "hierarchical JPEG",
+    0xF7: "JPEG-LS",
+}
 
 # The last 0xFF of any fill bytes, and the code. A run of 0xFF is not matched as a whole: before
 # a stuffed zero that would be tried again from every byte of the run, in quadratic time.

@@ -22,23 +22,6 @@ from guetzpy.jpeg.structure import Component, JpegImage, ScanHeader, Segment
 
 __all__ = ["Limits", "read"]
 
-_UNSUPPORTED = {
-    0xC3: "lossless JPEG",
-    0xC5: "hierarchical JPEG",
-    0xC6: "hierarchical JPEG",
-    0xC7: "hierarchical lossless JPEG",
-    0xC8: "JPEG extensions (JPG marker)",
-    0xC9: "arithmetic coding",
-    0xCA: "arithmetic coding (progressive)",
-    0xCB: "lossless JPEG with arithmetic coding",
-    0xCD: "hierarchical JPEG with arithmetic coding",
-    0xCE: "hierarchical JPEG with arithmetic coding",
-    0xCF: "hierarchical lossless JPEG with arithmetic coding",
-    markers.DHP: "hierarchical JPEG",
-    markers.EXP: "hierarchical JPEG",
-    0xF7: "JPEG-LS",
-}
-
 # Coefficient blocks that a repair may allocate for data that cannot fill them: 128 MB.
 _REPAIRED_BLOCKS = 1 << 20
 
@@ -168,8 +151,8 @@ class _Reader:
             self.warnings.append("SOI marker repeated")
             self.restart_interval = 0
             return
-        if marker in _UNSUPPORTED:
-            raise UnsupportedError(f"{_UNSUPPORTED[marker]} is not supported")
+        if marker in markers.UNSUPPORTED:
+            raise UnsupportedError(f"{markers.UNSUPPORTED[marker]} is not supported")
         if marker < markers.SOF0 or 0xF0 <= marker < markers.COM:
             raise FormatError(f"unknown marker FF {marker:02X}")
         payload, self.position = markers.read_payload(self.data, after)
