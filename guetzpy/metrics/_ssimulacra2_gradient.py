@@ -32,6 +32,8 @@ __all__ = ["Gradient"]
 _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
+_NOISE = 2e-6  # a 4-norm up to this is rounding (chroma of a gray picture), and has no direction
+_STEEP = np.float32(1e5)  # 1e-5 of XYB is less than a hundredth of a code
 
 
 @kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])")
@@ -300,7 +302,8 @@ def _edges_adjoint(
         cube = d * d * d
         slope = came + came4 * cube if d > _ZERO else went4 * cube - went
         slope = slope * inverse if d != _ZERO else _ZERO
-        slope = -slope if other < _ZERO else slope
+        # the slope of |other|: not its sign where other is but rounding, as in flat blocks
+        slope = slope * min(max(other * _STEEP, -_ONE), _ONE)
         direct[i] = slope
         by_blurred[i] -= slope
     return 0
@@ -507,6 +510,6 @@ def _slopes(plan: Plan, scale: int, norms: npt.NDArray[np.float64], slope: float
     slopes = slope * plan.weights[scale] / (height * width)
     for c, k in np.ndindex(3, 3):
         norm = norms[c, 3 + k]  # (mean d^4)^(1/4), whose derivative by d is d^3 / (pixels norm^3)
-        slopes[c, 3 + k] = slopes[c, 3 + k] / (norm * norm * norm) if norm > 0 else 0.0
+        slopes[c, 3 + k] = slopes[c, 3 + k] / (norm * norm * norm) if norm > _NOISE else 0.0
     result: Floats = slopes.astype(np.float32)
     return result
