@@ -8,7 +8,8 @@ at a white of 80 cd/m2; ``tests/reference/butteraugli.py`` says the same in plai
 
 from __future__ import annotations
 
-import threading
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,16 +128,16 @@ class _Scale:
         target = out[window.first : window.last]
         compare(self._reference(window, geometry), linear, geometry, memory, rows, target, self._threads)
 
-    def trace(self, linear: Floats, window: _Window) -> Trace:
+    def trace(self, linear: Floats, window: _Window, memory: Memory) -> Trace:
         """Compare a window for its derivatives."""
         geometry = Geometry(window.bottom - window.top, self.light.width)
-        return trace(self._reference(window, geometry), linear, geometry, self._threads)
+        return trace(self._reference(window, geometry), linear, geometry, memory, self._threads)
 
-    def pull_back(self, light: _Light, slopes: Floats) -> Floats:
+    def pull_back(self, light: _Light, slopes: Floats, memory: Memory) -> Floats:
         """Return derivatives by light from those by the map, window by window."""
         gradient = np.empty((3, light.height, light.width), np.float32)
         for window in _windows(light.height, 2 * MARGIN):
-            traced = self.trace(light.rows(window.top, window.bottom, self._threads), window)
+            traced = self.trace(light.rows(window.top, window.bottom, self._threads), window, memory)
             part = pull_back(traced, slopes[window.top : window.bottom], self._threads)
             rows = slice(window.first - window.top, window.last - window.top)
             gradient[:, window.first : window.last] = part[:, rows]
@@ -178,6 +179,22 @@ def _fold(planes: Floats, border: list[tuple[int, int]]) -> Floats:
         inner[-1] += moved[len(moved) - after :].sum(axis=0)
         planes = np.moveaxis(inner, 0, axis)
     return np.ascontiguousarray(planes)
+
+
+class _MemoryPool:
+    """Working memory that is kept between calls; calls at the same time get their own."""
+
+    def __init__(self) -> None:
+        self._spare: list[Memory] = []
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[Memory]:
+        try:
+            memory = self._spare.pop()
+        except IndexError:
+            memory = Memory()
+        yield memory
+        self._spare.append(memory)
 
 
 class ButteraugliComparator:
@@ -223,8 +240,7 @@ class ButteraugliComparator:
     def _build(self, light: _Light, threads: int | None) -> None:
         self._threads = threads
         self._shape = light.height, light.width
-        self._spare: list[Memory] = []
-        self._lock = threading.Lock()
+        self._memory = _MemoryPool()
         light = self._inner(light)
         keep = light.height * light.width <= _CACHED_SAMPLES
         half = self._half_light(light)
@@ -250,10 +266,11 @@ class ButteraugliComparator:
         return light.extended(self._threads) if min(self._shape) < _SMALLEST else light
 
     def _diffmap(self, light: _Light) -> Floats:
-        light = self._inner(light)
+        with self._memory.lend() as memory:
+            return self._diffmap_in(self._inner(light), memory)
+
+    def _diffmap_in(self, light: _Light, memory: Memory) -> Floats:
         threads = self._threads
-        with self._lock:
-            memory = self._spare.pop() if self._spare else Memory()
         diffmap = np.empty((light.height, light.width), np.float32)
         half = self._half_light(light)
         for number, (window, _) in enumerate(self._full.windows):
@@ -268,18 +285,22 @@ class ButteraugliComparator:
                 linear = smaller.rows(window.top, window.bottom, threads)
                 self._half.compare(number, linear, memory, coarse)
             _merge(coarse, diffmap, threads)
-        with self._lock:
-            self._spare[:] = [memory]
         top, left = self._origin
         return np.ascontiguousarray(diffmap[top : top + self._shape[0], left : left + self._shape[1]])
 
     def _gradient(self, light: _Light, norm: float) -> tuple[float, Floats]:
         light = self._inner(light)
-        if light.height * light.width > _CACHED_SAMPLES:
-            return self._gradient_by_windows(light, norm)
+        with self._memory.lend() as memory, self._memory.lend() as more:
+            if light.height * light.width > _CACHED_SAMPLES:
+                return self._gradient_by_windows(light, norm, memory)
+            return self._gradient_at_once(light, norm, memory, more)
+
+    def _gradient_at_once(
+        self, light: _Light, norm: float, memory: Memory, more: Memory
+    ) -> tuple[float, Floats]:
         threads = self._threads
         linear = light.rows(0, light.height, threads)
-        full = self._full.trace(linear, _whole(light.height))
+        full = self._full.trace(linear, _whole(light.height), memory)
         if self._half is None:  # the one case in which the picture may have been extended
             top, left = self._origin
             inner = full.errors[top : top + self._shape[0], left : left + self._shape[1]]
@@ -289,7 +310,7 @@ class ButteraugliComparator:
         smaller = self._half_light(light)
         assert smaller is not None
         _halve(linear, _whole(light.height), light.height, smaller, threads)
-        half = self._half.trace(smaller, _whole(smaller.shape[1]))
+        half = self._half.trace(smaller, _whole(smaller.shape[1]), more)
         merged = full.errors.copy()
         _merge(half.errors, merged, threads)
         score, slopes = norm_and_slopes(merged, norm, threads)
@@ -299,19 +320,19 @@ class ButteraugliComparator:
         _double(coarse, gradient, threads)
         return score, gradient
 
-    def _gradient_by_windows(self, light: _Light, norm: float) -> tuple[float, Floats]:
+    def _gradient_by_windows(self, light: _Light, norm: float, memory: Memory) -> tuple[float, Floats]:
         """Pull back a large picture's derivatives in bounded memory, at the price of a second pass."""
         assert self._half is not None
         threads = self._threads
-        score, slopes = norm_and_slopes(self._diffmap(light), norm, threads)
+        score, slopes = norm_and_slopes(self._diffmap_in(light, memory), norm, threads)
         smaller = self._half_light(light)
         assert smaller is not None
         for window in _windows(light.height):
             linear = light.rows(window.top, window.bottom, threads)
             _halve(linear, window, light.height, smaller, threads)
-        coarse = self._half.pull_back(_Light(smaller), HALF_WEIGHT * _sum_pairs(slopes))
+        coarse = self._half.pull_back(_Light(smaller), HALF_WEIGHT * _sum_pairs(slopes), memory)
         slopes *= FULL_WEIGHT
-        gradient = self._full.pull_back(light, slopes)
+        gradient = self._full.pull_back(light, slopes, memory)
         _double(coarse, gradient, threads)
         return score, gradient
 

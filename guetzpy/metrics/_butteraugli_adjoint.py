@@ -25,7 +25,7 @@ from guetzpy.metrics._butteraugli_gradient import (
     opponent_slopes,
     rest_slopes,
 )
-from guetzpy.metrics._butteraugli_line_slopes import RING, line_slopes
+from guetzpy.metrics._butteraugli_line_slopes import SLOT, STRIDE, line_slopes
 from guetzpy.metrics._butteraugli_malta import (
     HIGH_LINES,
     MIDDLE_LINES,
@@ -40,6 +40,7 @@ from guetzpy.metrics._butteraugli_scale import (
     Blur,
     Errors,
     Geometry,
+    Memory,
     Reference,
     flat,
     separate,
@@ -52,12 +53,14 @@ __all__ = ["Trace", "pull_back", "trace"]
 Floats = npt.NDArray[np.float32]
 
 _CHUNK = 1024
+#: Planes that :func:`pull_back` needs.
+_SPARE_PLANES = 12
 _MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
 _HIGH_TABLE = np.array([*HIGH_LINES, *ULTRA_LINES], np.float32)
 
 
 class Trace(NamedTuple):
-    """A comparison with all that its derivatives need."""
+    """A comparison with all that its derivatives need, and planes for these."""
 
     reference: Reference
     linear: Floats
@@ -65,13 +68,19 @@ class Trace(NamedTuple):
     bands: Bands
     smooth: Floats
     errors: Floats
+    spare: Sequence[Floats]
 
 
-def trace(reference: Reference, linear: Floats, geometry: Geometry, threads: int | None) -> Trace:
-    """Compare a picture with a reference, keeping all stages; ``errors`` is the map."""
+def trace(
+    reference: Reference, linear: Floats, geometry: Geometry, memory: Memory, threads: int | None
+) -> Trace:
+    """Compare a picture with a reference, keeping all stages; ``errors`` is the map.
+
+    The trace lives in ``memory``, until that is used again.
+    """
     height, width = geometry.height, geometry.width
-    *planes, smooth, errors = np.empty((BAND_PLANES + 2, height, width), np.float32)
-    bands = separate(linear, geometry, planes, threads)
+    smooth, errors, *planes = memory.planes(2 + BAND_PLANES + _SPARE_PLANES, height, width)
+    bands = separate(linear, geometry, planes[:BAND_PLANES], threads)
     stage = Errors(reference, geometry, bands.middle, bands.high, bands.ultra, bands.activity)
 
     def strip(rows: tuple[int, int]) -> None:
@@ -80,7 +89,7 @@ def trace(reference: Reference, linear: Floats, geometry: Geometry, threads: int
         stage.rows(start, stop, smooth[start:stop], errors, errors[start:stop])
 
     each(strip, strips(0, height, width), threads)
-    return Trace(reference, linear, geometry, bands, smooth, errors)
+    return Trace(reference, linear, geometry, bands, smooth, errors, planes[BAND_PLANES:])
 
 
 class _Adjoint:
@@ -118,14 +127,14 @@ def _line_slopes(
     full: bool,
     share: Floats,
     rows: tuple[int, int],
-    ring: Floats,
     out: Floats,
 ) -> None:
     """Derivatives by the weighted difference of two planes of the energies of its lines."""
     start, stop = rows
     field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)
     difference_rows(a, b, start, stop, 2 * REACH, *weights, field)
-    line_slopes(field, share, full, ring, out)
+    sums = np.empty((stop - start + 4 * REACH) * STRIDE, np.float32)
+    line_slopes(field, share, full, np.empty(SLOT, np.float32), sums, out)
 
 
 def _padded(plane: Floats, start: int, stop: int) -> Floats:
@@ -157,7 +166,7 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
     blurs = [_Adjoint(blur) for blur in (geometry.low, geometry.middle, geometry.high, geometry.activity)]
     by_low, by_middle, by_high, by_activity = blurs
     work = strips(0, height, width)
-    planes = list(np.empty((12, height, width), np.float32))
+    planes = traced.spare
     ac, activity, low, middle = planes[0], planes[1], planes[2:5], planes[5:8]
     smooth, plain = planes[8:10], planes[10:12]
 
@@ -176,19 +185,19 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
         start, stop = rows
         share = _padded(ac, start, stop)
         lines = np.empty((4, stop - start, width), np.float32)
-        ring = np.empty(RING, np.float32)
+        by_lines = list(lines.reshape(4, -1))
         for c in range(2):
-            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, share, rows, ring, lines[c])
+            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, share, rows, lines[c])
         middle_slopes(
-            *flat([*a.middle, *b.middle, ac], start, stop), *flat(lines[:2], 0, height), _MIDDLE_TABLE,
+            *flat([*a.middle, *b.middle, ac], start, stop), *by_lines[:2], _MIDDLE_TABLE,
             *flat(middle, start, stop),
         )  # fmt: skip
         for c in range(2):
-            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, share, rows, ring, lines[c])
-            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, share, rows, ring, lines[2 + c])
+            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, share, rows, lines[c])
+            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, share, rows, lines[2 + c])
         by = by_activity.rows(activity, start, stop)
         high_slopes(
-            *flat([*a.high, *b.high, *a.ultra, *b.ultra, ac], start, stop), by.reshape(-1), lines,
+            *flat([*a.high, *b.high, *a.ultra, *b.ultra, ac], start, stop), by.reshape(-1), *by_lines,
             _HIGH_TABLE, *flat([*smooth, *plain], start, stop),
         )  # fmt: skip
         for plane in smooth:

@@ -199,12 +199,12 @@ def middle_slopes(
 
 @kernel(
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1], float32[::1], float32[:, :, ::1], float32[:, ::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1])"
+    " float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[:, ::1], float32[::1], float32[::1], float32[::1], float32[::1])"
 )
 def high_slopes(
     hax: Any, hay: Any, hbx: Any, hby: Any, uax: Any, uay: Any, ubx: Any, uby: Any,
-    ac: Any, activity: Any, lines: Any, table: Any, sx: Any, sy: Any, ox: Any, oy: Any,
+    ac: Any, activity: Any, lhx: Any, lhy: Any, lux: Any, luy: Any, table: Any, sx: Any, sy: Any, ox: Any, oy: Any,
 ) -> int:  # fmt: skip
     """Derivatives by the blurred (``sx``, ``sy``) and the plain (``ox``, ``oy``) input of ``split_high``.
 
@@ -214,14 +214,12 @@ def high_slopes(
         High and ultra-high bands of both pictures.
     ac, activity : float32 (n,)
         Derivatives by the error and by the activity.
-    lines : float32 (4, rows, W), n samples each
-        Derivatives by the line differences of high X and Y, ultra-high X and Y.
+    lhx, lhy, lux, luy : float32 (n,)
+        Derivatives by the weighted differences that the line detectors see.
     table : float32 (4, 2)
         Weights of these.
     sx, sy, ox, oy : float32 (n,)
     """
-    flat = lines.reshape(4, ac.shape[0])
-    l0, l1, l2, l3 = flat[0], flat[1], flat[2], flat[3]
     n0, n1, n2, n3 = table[0, 0], table[1, 0], table[2, 0], table[3, 0]
     w0, w1, w2, w3 = table[0, 1], table[1, 1], table[2, 1], table[3, 1]
     for i in range(ac.shape[0]):
@@ -235,11 +233,11 @@ def high_slopes(
         dy = ACTIVITY_Y * share * dy
         g = _TWO * ac[i]
         high_x = g * HIGH_X * ((hx - hax[i]) - beyond(hax[i], hx))
-        high_x += l0[i] * _difference_slope(hax[i], hx, n0, w0) + dx
+        high_x += lhx[i] * _difference_slope(hax[i], hx, n0, w0) + dx
         high_y = g * HIGH_Y * ((hy - hay[i]) - beyond(hay[i], hy))
-        high_y += l1[i] * _difference_slope(hay[i], hy, n1, w1) + dy
-        ultra_x = l2[i] * _difference_slope(uax[i], ux, n2, w2) + dx
-        ultra_y = MUL_ULTRA * (l3[i] * _difference_slope(uay[i], uy, n3, w3) + dy)
+        high_y += lhy[i] * _difference_slope(hay[i], hy, n1, w1) + dy
+        ultra_x = lux[i] * _difference_slope(uax[i], ux, n2, w2) + dx
+        ultra_y = MUL_ULTRA * (luy[i] * _difference_slope(uay[i], uy, n3, w3) + dy)
         high_x = high_x if hx != _ZERO else _ZERO
         ultra_x = ultra_x if ux != _ZERO else _ZERO
         ultra_y = ultra_y * CLAMP_SLOPE if abs(uy) > MUL_ULTRA * CLAMP_ULTRA else ultra_y
