@@ -21,7 +21,7 @@ from reference import jpeg_files
 
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
 from guetzpy.jpeg import exif, xmp
-from guetzpy.jpeg.metadata import KINDS, Policy, kind_of, mark
+from guetzpy.jpeg.metadata import KINDS, Policy, kind_of, mark, without_marks
 from guetzpy.jpeg.preservation import carry, describe, settle, splice
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
@@ -459,6 +459,23 @@ def test_settle_allows_segments_behind() -> None:
     carried = carry(source, image)
     marked = replace(image, segments=[*carried.segments, mark(1.0)], trailing=carried.trailing)
     assert frames(settle(write(marked), carried)) == frames(source)
+
+
+def test_settle_allows_segments_left_out() -> None:
+    source = jpeg_files.ultra_hdr(
+        extra=jpeg_files.segment(0xFE, mark(2.0).payload)
+        + jpeg_files.segment(0xE1, exif.HEADER + jpeg_files.exif())
+    )
+    image = parsed(source)
+    carried = carry(source, image)
+    fewer = replace(carried, segments=without_marks(carried.segments))
+    assert len(fewer.segments) == len(image.segments) - 1
+    written = write(replace(image, segments=[*fewer.segments, mark(1.0)], trailing=carried.trailing))
+    assert frames(settle(written, fewer)) == frames(source)
+    spliced = splice(source, image, fewer)
+    assert spliced is not None
+    assert len(spliced) == len(source) - len(mark(2.0).payload) - 4
+    assert frames(spliced) == frames(source)
 
 
 def test_splice_returns_the_source_if_nothing_goes() -> None:

@@ -45,7 +45,7 @@ class _Picture:
 class _Pointer:
     """A 32-bit offset in an EXIF segment to something after EOI."""
 
-    segment: int
+    segment: Segment
     position: int
     order: str
     base: int  # what it counts from, in the payload
@@ -56,7 +56,7 @@ class _Pointer:
 class _Length:
     """Digits in an XMP segment that tell the length of the first picture."""
 
-    segment: int
+    segment: Segment
     start: int
     end: int
 
@@ -68,7 +68,7 @@ class Carried:
     Attributes
     ----------
     segments : list of Segment
-        For the new file, in order. Further ones may follow them.
+        For the new file, in order. Some may be left out, further ones may follow.
     trailing : bytes
         Bytes after EOI for the new file.
     removed : list of str
@@ -81,9 +81,10 @@ class Carried:
     trailing: bytes
     removed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    _mpf: int | None = None  # number of the segment with the MPF index
+    # What follows names segments by identity, so that callers may leave some out.
+    _mpf: Segment | None = None  # the one with the MPF index
     _anchors: tuple[_Picture | _Pointer | _Length, ...] = ()
-    _sources: tuple[int, ...] = ()  # number of each segment in the source
+    _origins: tuple[tuple[int, Segment], ...] = ()  # number in the source
 
     @property
     def size(self) -> int:
@@ -123,23 +124,26 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
 
 
 def _result(edit: Edit) -> Carried:
-    kept = [i for i, payload in enumerate(edit.payloads) if payload is not None]
-    renumbered = {old: new for new, old in enumerate(kept)}
+    kept = {
+        number: Segment(edit.markers[number], payload)
+        for number, payload in enumerate(edit.payloads)
+        if payload is not None
+    }
     pieces = [bytes(edit.trailing[part.start : part.end]) for part in edit.parts]
-    number = renumbered.get(edit.survey.mpf) if edit.survey.mpf is not None else None
+    index = kept.get(edit.survey.mpf) if edit.survey.mpf is not None else None
     anchors: list[_Picture | _Pointer | _Length] = []
-    if number is not None:
+    if index is not None:
         anchors += _picture_anchors(edit)
-    anchors += _pointer_anchors(edit, renumbered)
-    anchors += _length_anchors(edit, renumbered)
+    anchors += _pointer_anchors(edit, kept)
+    anchors += _length_anchors(edit, kept)
     return Carried(
-        segments=[Segment(edit.markers[i], edit.payload(i)) for i in kept],
+        segments=list(kept.values()),
         trailing=b"".join(pieces),
         removed=[kind for kind in KINDS if kind in edit.removed],
         warnings=edit.warnings,
-        _mpf=number,
+        _mpf=index,
         _anchors=tuple(anchors),
-        _sources=tuple(kept) if edit.survey.places else (),
+        _origins=tuple(kept.items()) if edit.survey.places else (),
     )
 
 
@@ -169,7 +173,7 @@ def _picture_anchors(edit: Edit) -> Iterator[_Picture]:
             yield _Picture(new, _moved(edit.parts, edit.survey.base + picture.offset - eoi), picture.size)
 
 
-def _pointer_anchors(edit: Edit, renumbered: dict[int, int]) -> Iterator[_Pointer]:
+def _pointer_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Pointer]:
     """Find offsets to previews that makers put after the picture and point at from their notes."""
     starts = _picture_starts(edit.trailing, edit.parts)
     for group in edit.exif_groups():
@@ -186,18 +190,16 @@ def _pointer_anchors(edit: Edit, renumbered: dict[int, int]) -> Iterator[_Pointe
                     pattern = struct.pack(order + "I", offset & 0xFFFFFFFF)
                     at = payload.find(pattern, head + first, head + last)
                     if at >= 0:
-                        yield _Pointer(
-                            renumbered[group[0]], at, order, head + base, _moved(edit.parts, start)
-                        )
+                        yield _Pointer(kept[group[0]], at, order, head + base, _moved(edit.parts, start))
 
 
-def _length_anchors(edit: Edit, renumbered: dict[int, int]) -> Iterator[_Length]:
+def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Length]:
     items, number = edit.survey.items, edit.survey.directory
-    if items and number in renumbered and items[0].length_span is not None:
+    if items and number in kept and items[0].length_span is not None:
         known = {edit.survey.eoi} | ({edit.index.pictures[0].size} if edit.index is not None else set())
         if items[0].semantic == "Primary" and items[0].length in known:
             start, end = items[0].length_span
-            yield _Length(renumbered[number], len(xmp.HEADER) + start, len(xmp.HEADER) + end)
+            yield _Length(kept[number], len(xmp.HEADER) + start, len(xmp.HEADER) + end)
 
 
 def _picture_starts(trailing: bytes | bytearray, parts: list[Part]) -> list[int]:
@@ -240,24 +242,25 @@ def settle(written: bytes, carried: Carried) -> bytes:
     ]
     if shapes[0] != shapes[1] or written[eoi:] != carried.trailing:
         raise ValueError("the file was not written with these segments")
+    payloads = {id(s): place.payload for s, place in zip(carried.segments, places, strict=True)}
     data = bytearray(written)
     pictures: dict[int, tuple[int, int]] = {}
     for anchor in carried._anchors:
         match anchor:
             case _Picture(number, None, size):
                 pictures[number] = eoi + size, 0
-            case _Picture(number, place, size) if place is not None and carried._mpf is not None:
-                base = places[carried._mpf].payload + len(mpf.HEADER)
+            case _Picture(number, place, size) if place is not None and id(carried._mpf) in payloads:
+                base = payloads[id(carried._mpf)] + len(mpf.HEADER)
                 pictures[number] = size, eoi + place - base
-            case _Pointer(segment, position, order, base, place):
-                start = places[segment].payload
+            case _Pointer(segment, position, order, base, place) if id(segment) in payloads:
+                start = payloads[id(segment)]
                 struct.pack_into(order + "I", data, start + position, eoi + place - start - base)
-            case _Length(segment, start, end):
-                _write_length(data, places[segment].payload + start, places[segment].payload + end, eoi)
-    if pictures and carried._mpf is not None:
-        index = mpf.read_index(carried.segments[carried._mpf].payload)
+            case _Length(segment, start, end) if id(segment) in payloads:
+                _write_length(data, payloads[id(segment)] + start, payloads[id(segment)] + end, eoi)
+    if pictures and carried._mpf is not None and id(carried._mpf) in payloads:
+        index = mpf.read_index(carried._mpf.payload)
         if index is not None:
-            start = places[carried._mpf].payload
+            start = payloads[id(carried._mpf)]
             data[start : start + len(index.payload)] = index.with_places(pictures)
     return bytes(data)
 
@@ -291,7 +294,8 @@ def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
     places = appended.places(source, 0, eoi)
     if [place.segment for place in places] != image.segments:
         return None
-    new = dict(zip(carried._sources, carried.segments, strict=True)) if carried._sources else {}
+    wanted = {id(segment) for segment in carried.segments}
+    new = {number: segment for number, segment in carried._origins if id(segment) in wanted}
     pieces, at = [], 0
     for number, place in enumerate(places):
         if new.get(number) == place.segment:
