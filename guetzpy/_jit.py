@@ -35,7 +35,18 @@ import numba
 from numba.core import caching, event, serialize
 from numba.core.sigutils import normalize_signature
 
-__all__ = ["cache_directory", "compilations", "import_kernels", "kernel", "kernels", "prune_cache", "warm"]
+__all__ = [
+    "cache_directory",
+    "can_keep",
+    "compilations",
+    "import_kernels",
+    "is_cold",
+    "kernel",
+    "kernels",
+    "prune_cache",
+    "warm",
+    "warm_in_processes",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -240,12 +251,61 @@ def import_kernels() -> None:
 
 
 def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
-    """Compile or load imported kernels, all or those named; yield name and seconds of each."""
+    """Compile or load imported kernels, all or those named; yield each name and its processor seconds."""
     for name in sorted(_REGISTRY) if names is None else names:
         dispatcher, signature = _REGISTRY[name]
-        started = time.perf_counter()
+        started = time.thread_time()
         dispatcher.compile(normalize_signature(signature)[0])
-        yield name, time.perf_counter() - started
+        yield name, time.thread_time() - started
+
+
+def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
+    """Compile all kernels into the cache by several processes, as numba compiles one at a time in each.
+
+    Yields name and seconds of processor time of each, in any order. The calling process still has
+    to load them.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    import_kernels()
+    modules = {name.rpartition(".")[0] for name in _REGISTRY}
+    longest_first = sorted(modules, key=lambda module: (-len(_source(module) or b""), module))
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_warm_module, module) for module in longest_first]):
+            yield from future.result()
+
+
+def _warm_module(module: str) -> list[tuple[str, float]]:
+    importlib.import_module(module)
+    return list(warm([name for name in sorted(_REGISTRY) if name.rpartition(".")[0] == module]))
+
+
+def is_cold() -> bool:
+    """Return whether kernels can be kept, and none are for some module with kernels.
+
+    A quick look at folders; code for another processor counts as kept.
+    """
+    import_kernels()
+    return not all(folder.is_dir() for folder in _folders()) and can_keep()
+
+
+def _folders() -> set[Path]:
+    paths = {dispatcher._cache.cache_path for dispatcher, _ in _REGISTRY.values()}
+    return {Path(path) for path in paths if path is not None}
+
+
+def can_keep() -> bool:
+    """Return whether compiled kernels can be written."""
+    directory = cache_directory()
+    if directory is None:
+        return False
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError:
+        return False
+    return True
 
 
 class _Listener(event.Listener):  # type: ignore[misc]
@@ -276,7 +336,7 @@ def prune_cache() -> None:
     directory = cache_directory()
     if directory is None or not directory.is_dir():
         return
-    current = {Path(dispatcher._cache.cache_path) for dispatcher, _ in _REGISTRY.values()}
+    current = _folders()
     for path in directory.iterdir():
         if path not in current and path.name.startswith("guetzpy."):
             shutil.rmtree(path, ignore_errors=True)

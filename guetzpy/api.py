@@ -252,7 +252,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None) ->
     )
 
 
-def warmup(progress: Callable[[str, float], object] | None = None) -> None:
+def warmup(progress: Callable[[str, float], object] | None = None, *, processes: int = 1) -> None:
     """Compile all kernels for this processor, or load them, so that later calls are quick.
 
     Compiled kernels are kept in the user's cache folder (``$NUMBA_CACHE_DIR`` if set), where those of
@@ -261,11 +261,19 @@ def warmup(progress: Callable[[str, float], object] | None = None) -> None:
     Parameters
     ----------
     progress : callable, optional
-        Called with each kernel's name and the seconds that it took.
+        Called with each kernel's name and the seconds of processor time that it took.
+    processes : int
+        Processes that compile at once. More than one start Python anew, so a script that uses them
+        must have its work under ``if __name__ == "__main__":``.
     """
     from guetzpy import _jit
 
     _jit.import_kernels()
+    if processes > 1 and _jit.can_keep():
+        for name, seconds in _jit.warm_in_processes(processes):
+            if progress is not None:
+                progress(name, seconds)
+        progress = None
     for name, seconds in _jit.warm():
         if progress is not None:
             progress(name, seconds)

@@ -84,4 +84,4 @@ print("fine")
 def test_public_names_survive_the_import_of_every_module() -> None:
     """No module of the package hides a public name, whatever was imported before."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True)
-    assert done.stdout == "fine\n", done.stderr
+    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr

@@ -13,6 +13,8 @@ import typer
 
 from guetzpy.errors import GuetzpyError
 
+COMPILING = "compiling kernels for this CPU (first run only, takes some seconds) ..."
+
 if TYPE_CHECKING:
     from guetzpy.result import Result
 
@@ -87,21 +89,32 @@ def report_errors() -> Iterator[None]:
 @contextmanager
 def notices(quiet: bool) -> Iterator[None]:
     """Say it, once, when kernels are being compiled."""
-    if quiet:
-        yield
-        return
     from guetzpy._jit import compilations
 
-    said = False
+    said = quiet
 
     def notice() -> None:
         nonlocal said
         if not said:
-            say("compiling kernels for this CPU (first run only, takes some seconds) ...")
+            say(COMPILING)
         said = True
 
     with compilations(notice):
         yield
+
+
+def compile_if_cold(quiet: bool) -> None:
+    """Compile all kernels by several processes where none are kept yet: half the time on two processors."""
+    from guetzpy import _jit
+    from guetzpy._threads import default_threads
+
+    processes = min(4, default_threads())
+    if processes == 1 or not _jit.is_cold():
+        return  # they are loaded, or compiled one by one, as they are needed
+    if not quiet:
+        say(COMPILING)
+    for _ in _jit.warm_in_processes(processes):
+        pass
 
 
 def describe(result: Result) -> str:

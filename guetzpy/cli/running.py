@@ -8,7 +8,16 @@ import typer
 
 from guetzpy import api
 from guetzpy.cli.places import STANDARD, Place, prepare, read_bytes, write_bytes
-from guetzpy.cli.reporting import describe, explain, notices, print_json, report_errors, say, thousands
+from guetzpy.cli.reporting import (
+    compile_if_cold,
+    describe,
+    explain,
+    notices,
+    print_json,
+    report_errors,
+    say,
+    thousands,
+)
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
@@ -32,6 +41,8 @@ def run_all(
     """
     results: list[Result] = []
     with report_errors(), notices(quiet):
+        if isinstance(options, OptimizeOptions):
+            compile_if_cold(quiet)
         from PIL import Image
 
         Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import Annotated
 
 import typer
@@ -14,22 +15,37 @@ __all__ = ["warmup"]
 
 def warmup(
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print the seconds that each kernel took.")
+        bool, typer.Option("--verbose", "-v", help="Print the seconds that each kernel and room took.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", metavar="N", min=1, help="Processes that compile at once. Default: up to 4."
+        ),
+    ] = None,
 ) -> None:
     """Compile all kernels for this processor now, so that the first picture need not wait."""
     started = time.perf_counter()
-    count = 0
+    times: dict[str, float] = {}
 
     def progress(name: str, seconds: float) -> None:
-        nonlocal count
-        count += 1
+        times[name] = seconds
         if verbose:
             typer.echo(f"{seconds:7.3f} s  {name}")
 
     with report_errors():
         from guetzpy import _jit, api
+        from guetzpy._threads import default_threads
 
-        api.warmup(progress)
-        seconds = time.perf_counter() - started
-        say(f"{count} kernels ready in {seconds:.1f} s, kept in {_jit.cache_directory()}")
+        api.warmup(progress, processes=jobs or min(4, default_threads()))
+        if verbose:
+            rooms: defaultdict[str, float] = defaultdict(float)
+            for name, seconds in times.items():
+                rooms[".".join(name.split(".")[:2])] += seconds
+            for room, seconds in sorted(rooms.items()):
+                typer.echo(f"{seconds:7.3f} s  {room} in all")
+        say(f"{len(times)} kernels ready in {time.perf_counter() - started:.1f} s")
+        if _jit.can_keep():
+            say(f"kept in {_jit.cache_directory()}")
+        else:
+            say(f"cannot be kept in {_jit.cache_directory()}: every start will compile (set NUMBA_CACHE_DIR)")
