@@ -1,0 +1,397 @@
+"""Which pictures a run is about, and where each goes.
+
+A file's first bytes decide what it is, never its name. Hidden files and guetzpy's own temporaries are
+passed over; so is a folder that was met before, so that links in circles end.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import posixpath
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from guetzpy import output
+from guetzpy.batch import storage
+
+__all__ = ["Discovery", "Filter", "Skipped", "Task", "discover", "in_shard", "jpeg_name", "kind_of", "pair"]
+
+#: Suffixes that a JPEG may have; they stay as they are.
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
+#: Suffixes of pictures that become ``.jpg``; any other stays before it.
+PICTURE_SUFFIXES = frozenset(
+    {
+        ".png",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".ppm",
+        ".pgm",
+        ".pnm",
+        ".pbm",
+        ".jp2",
+        ".avif",
+        ".qoi",
+    }
+)
+
+_HEAD = 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture and where its result goes.
+
+    Attributes
+    ----------
+    input : str
+        Path or URL.
+    relative : str
+        Its place in the set, with forward slashes.
+    kind : {"jpeg", "picture", "unknown"}
+        What its first bytes are; "unknown" for what only its name calls a picture.
+    size : int
+        Bytes.
+    identity : str
+        Changes when the file does.
+    output : str, optional
+        Where a JPEG goes; None if nothing is written.
+    copy : str, optional
+        Where the source itself goes if it is no JPEG and stays what it is.
+    """
+
+    input: str
+    relative: str
+    kind: str
+    size: int
+    identity: str
+    output: str | None = None
+    copy: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is not worked on, and why."""
+
+    input: str
+    relative: str
+    reason: str
+
+
+@dataclass
+class Discovery:
+    """What was found: pictures, files that are none, and what could not be looked at."""
+
+    pictures: list[Task] = field(default_factory=list)
+    others: list[Skipped] = field(default_factory=list)
+    unreadable: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Globs, case ignored: without a slash they name files, or folders to leave out, at any depth.
+
+    With a slash they are held against the whole place below the folder that was given.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, relative: str) -> bool:
+        """Return whether a file is to be looked at."""
+        return (not self.include or _matches(relative, self.include)) and not self.drops(relative)
+
+    def drops(self, relative: str) -> bool:
+        """Return whether a file, or a folder with all below it, is left out."""
+        return _matches(relative, self.exclude)
+
+
+def _matches(relative: str, globs: Iterable[str]) -> bool:
+    whole = relative.lower()
+    name = posixpath.basename(whole)
+    for glob in globs:
+        pattern = glob.replace(os.sep, "/").lower().rstrip("/")
+        if fnmatch.fnmatchcase(whole if "/" in pattern else name, pattern.lstrip("/")):
+            return True
+    return False
+
+
+def kind_of(head: bytes) -> str | None:
+    """Return "jpeg", "picture" (of another kind), or None, by a file's first 16 bytes."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    signatures = (
+        b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"GIF89a", b"qoif",
+        b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51",
+    )  # fmt: skip
+    if head.startswith(signatures) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "picture"
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in (b"\n", b" ", b"\t", b"\r", b"#"):
+        return "picture"
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":  # two reserved words of zero
+        return "picture"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return "picture"
+    return None
+
+
+def jpeg_name(relative: str) -> str:
+    """Return the name of the JPEG made from a file: ``.JPG`` stays, ``.png`` becomes ``.jpg``."""
+    path = PurePosixPath(relative)
+    suffix = path.suffix.lower()
+    if suffix in JPEG_SUFFIXES:
+        return relative
+    if suffix in PICTURE_SUFFIXES:
+        return str(path.with_suffix(".jpg"))
+    return f"{relative}.jpg"
+
+
+def discover(
+    sources: Collection[str],
+    chosen: Filter = Filter(),
+    *,
+    skip: Collection[str] = (),
+    jpeg_only: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Discovery:
+    """Find the pictures of files, folders and URLs.
+
+    Parameters
+    ----------
+    sources : collection of str
+        Files are taken as they are. Folders are searched with all below them; one folder's files are
+        placed below it without its name, those of several keep it.
+    chosen : Filter
+        Globs for what lies in folders.
+    skip : collection of str
+        Folders to leave out: the destination, if it lies within.
+    jpeg_only : bool
+        Whether other pictures count as ``others``.
+    storage_options : mapping, optional
+        For fsspec.
+
+    Raises
+    ------
+    FileNotFoundError
+        A source does not exist.
+    ValueError
+        A URL that cannot be opened.
+    """
+    found = Discovery()
+    folders = [name for name in sources if _is_folder(name, storage_options)]
+    left_out = {os.path.realpath(name) for name in skip if not storage.is_url(name)}
+    met: set[str] = set()
+    for name in sources:
+        if name in folders:
+            prefix = f"{_own_name(name)}/" if len(folders) > 1 or len(folders) < len(sources) else ""
+            if storage.is_url(name):
+                _search_url(name, prefix, chosen, skip, jpeg_only, storage_options, found)
+            else:
+                _search(name, prefix, chosen, left_out, met, jpeg_only, found)
+        else:
+            entry = storage.state(name, storage_options)
+            _sort_in(entry, _own_name(name), _head(entry.name, storage_options), jpeg_only, found, named=True)
+    return found
+
+
+def _is_folder(name: str, options: Mapping[str, Any] | None) -> bool:
+    if not storage.is_url(name):
+        return os.path.isdir(name)
+    system, path = storage.filesystem(name, options)
+    return bool(system.isdir(path))
+
+
+def _own_name(name: str) -> str:
+    return (
+        posixpath.basename(name.rstrip("/"))
+        if storage.is_url(name)
+        else os.path.basename(os.path.abspath(name))
+    )
+
+
+def _head(name: str, options: Mapping[str, Any] | None = None) -> bytes:
+    if storage.is_url(name):
+        system, path = storage.filesystem(name, options)
+        return bytes(system.cat_file(path, start=0, end=_HEAD))
+    with open(name, "rb", buffering=0) as stream:
+        return stream.read(_HEAD)
+
+
+def _search(
+    root: str, prefix: str, chosen: Filter, skip: set[str], met: set[str], jpeg_only: bool, found: Discovery
+) -> None:
+    """Walk a local folder, names in order, every real folder once."""
+    pending = [(root, "")]
+    while pending:
+        folder, below = pending.pop()
+        real = os.path.realpath(folder)
+        if real in met or real in skip:
+            continue
+        met.add(real)
+        try:
+            with os.scandir(folder) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            found.unreadable.append(Skipped(folder, prefix + below, error.strerror or str(error)))
+            continue
+        inner = []
+        for entry in listed:
+            relative = below + entry.name
+            if entry.name.startswith(".") or output.is_temporary(entry.name):
+                continue
+            if entry.is_dir():
+                if not chosen.drops(relative):
+                    inner.append((entry.path, f"{relative}/"))
+            elif chosen.takes(relative):
+                _take_local(entry, prefix + relative, jpeg_only, found)
+        pending.extend(reversed(inner))
+
+
+def _take_local(entry: os.DirEntry[str], relative: str, jpeg_only: bool, found: Discovery) -> None:
+    try:
+        if not entry.is_file():
+            broken = entry.is_symlink() and not os.path.exists(entry.path)
+            reason = "a link to nothing" if broken else "no regular file"
+            found.others.append(Skipped(entry.path, relative, reason))
+            return
+        state, head = storage.of_stat(entry.path, entry.stat()), _head(entry.path)
+    except OSError as error:
+        found.unreadable.append(Skipped(entry.path, relative, error.strerror or str(error)))
+        return
+    _sort_in(state, relative, head, jpeg_only, found)
+
+
+def _search_url(
+    root: str,
+    prefix: str,
+    chosen: Filter,
+    skip: Collection[str],
+    jpeg_only: bool,
+    options: Mapping[str, Any] | None,
+    found: Discovery,
+) -> None:
+    system, base = storage.filesystem(root, options)
+    left_out = [name.rstrip("/") + "/" for name in skip if storage.is_url(name)]
+    for path, info in sorted(system.find(base, detail=True).items()):
+        relative = path[len(base.rstrip("/")) :].lstrip("/")
+        name = storage.join(root, relative)
+        parts = relative.split("/")
+        above = ["/".join(parts[: i + 1]) for i in range(len(parts) - 1)]
+        if any(part.startswith(".") for part in parts) or any(name.startswith(other) for other in left_out):
+            continue
+        if info.get("type") == "file" and chosen.takes(relative) and not any(map(chosen.drops, above)):
+            entry = storage.of_info(name, info)
+            _sort_in(entry, prefix + relative, _head(name, options), jpeg_only, found)
+
+
+def _sort_in(
+    entry: storage.Entry, relative: str, head: bytes, jpeg_only: bool, found: Discovery, named: bool = False
+) -> None:
+    kind = kind_of(head)
+    if kind is None and (named or PurePosixPath(relative).suffix.lower() in JPEG_SUFFIXES):
+        kind = "unknown"  # called a picture: if it is none, that is an error to be told
+    if kind is None:
+        found.others.append(Skipped(entry.name, relative, "not a picture"))
+    elif kind == "picture" and jpeg_only:
+        found.others.append(Skipped(entry.name, relative, "not a JPEG"))
+    else:
+        found.pictures.append(Task(entry.name, relative, kind, entry.size, entry.identity))
+
+
+def pair(
+    found: Discovery, destination: str | None, *, in_place: bool = False, copy_others: bool = False
+) -> list[Task]:
+    """Return the pictures with their outputs.
+
+    Parameters
+    ----------
+    found : Discovery
+        What there is.
+    destination : str, optional
+        Folder or URL; None writes nothing, unless ``in_place``.
+    in_place : bool
+        Each file is its own output; one that is found by several names is taken once.
+    copy_others : bool
+        Whether ``found.others`` are going to be copied too.
+
+    Raises
+    ------
+    ValueError
+        Two files would be written to one place, or one over an input.
+    """
+    if in_place:
+        return list(_once(found.pictures))
+    if destination is None:
+        return list(found.pictures)
+    paired = []
+    claims: list[tuple[str, str]] = []
+    for task in found.pictures:
+        place = storage.join(destination, jpeg_name(task.relative))
+        own = storage.join(destination, task.relative)
+        paired.append(Task(task.input, task.relative, task.kind, task.size, task.identity, place, own))
+        claims.append((place, task.input))
+    if copy_others:
+        claims += [(storage.join(destination, other.relative), other.input) for other in found.others]
+    _refuse_clashes(claims, destination)
+    return paired
+
+
+def _once(tasks: Iterable[Task]) -> Iterator[Task]:
+    met: set[str] = set()
+    for task in tasks:
+        real = task.input if storage.is_url(task.input) else os.path.realpath(task.input)
+        if real not in met:
+            met.add(real)
+            yield Task(task.input, task.relative, task.kind, task.size, task.identity, task.input, task.input)
+
+
+def _refuse_clashes(claims: list[tuple[str, str]], destination: str) -> None:
+    fold = str.casefold if _ignores_case(destination) else str
+    taken: dict[str, str] = {}
+    for place, source in claims:
+        key = fold(place)
+        if key in taken:
+            raise ValueError(
+                f"{taken[key]} and {source} would both be written to {place}; leave one out with --exclude"
+            )
+        taken[key] = source
+    # Realpath costs a call to the system for each part of a path: only where an input can be hit at all.
+    base = destination if storage.is_url(destination) else os.path.realpath(destination)
+    for _, source in claims:
+        real = source if storage.is_url(source) else os.path.realpath(source)
+        if not real.startswith(base.rstrip("/" + os.sep)):
+            continue
+        places = {fold(name) for name in (source, os.path.join(destination, os.path.relpath(real, base)))}
+        if not places.isdisjoint(taken):
+            raise ValueError(f"{source}: is an input and an output; use --in-place to replace it")
+
+
+def _ignores_case(folder: str) -> bool:
+    """Return whether a folder, or the first one above it that exists, takes A and a for one name."""
+    if storage.is_url(folder):
+        return False
+    place = os.path.abspath(folder)
+    while not os.path.isdir(place) and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+    name = os.path.basename(place)
+    other = os.path.join(os.path.dirname(place), name.swapcase())
+    if name == name.swapcase():
+        return os.name == "nt"
+    try:
+        return os.path.samefile(place, other)
+    except OSError:
+        return False
+
+
+def in_shard(relative: str, shard: tuple[int, int]) -> bool:
+    """Return whether a file belongs to part k of n (from 1), by a hash of its place that never changes."""
+    part, count = shard
+    digest = hashlib.sha256(relative.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") % count == part - 1

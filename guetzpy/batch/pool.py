@@ -1,0 +1,290 @@
+"""Who does the work: processes of this machine, or any executor.
+
+Local workers sit in pools of one process each. A process that dies breaks its whole pool, and a pool does
+not say whose task it was, nor when a task began: with one process and one task a pool, the file that
+killed it is known, its time is known, and nobody else's work is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+from guetzpy.batch import memory
+from guetzpy.batch.discover import Task
+from guetzpy.batch.worker import Delivery, Done, process, ready, start
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+
+__all__ = ["Crash", "Executed", "Outcome", "Overtime", "Pool", "Processes"]
+
+Options = OptimizeOptions | TranscodeOptions
+
+# Past the timeout that the search watches itself, before its process is killed.
+_GRACE = 2.0
+# For a write that has begun, before a process is killed that was asked to end.
+_PATIENCE = 2.0
+
+
+@dataclass(frozen=True)
+class Crash:
+    """Whoever worked on a file is gone, or cannot be reached."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Overtime:
+    """A file took longer than it may; its process was killed."""
+
+    seconds: float
+
+
+Outcome = Done | Crash | Overtime
+
+
+class Pool(Protocol):
+    """What :func:`guetzpy.batch.run` needs of whoever does the work."""
+
+    def takes(self, task: Task, alone: bool) -> bool:
+        """Return whether there is room for another task."""
+
+    def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
+        """Begin a task."""
+
+    def finished(self) -> list[tuple[Task, Outcome]]:
+        """Wait until something is done, and return it."""
+
+    def busy(self) -> int:
+        """Return the number of tasks that were begun and not returned."""
+
+    def close(self) -> None:
+        """Let go of everything, at once."""
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started here: it is their parent's to handle."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Slot:
+    """One worker process, made when it is needed and again after it died."""
+
+    def __init__(self) -> None:
+        self.task: Task | None = None
+        self.future: Future[Done] | None = None
+        self.memory = 0
+        self._pool: ProcessPoolExecutor | None = None
+        self._life: Connection | None = None
+        self._limit: float | None = None
+        self._begun: float | None = None
+
+    def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
+        self.task, self._limit, self._begun = task, options.timeout, None
+        end: Connection | None = None
+        with _interrupts_held():
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                end, self._life = context.Pipe(duplex=False)
+                self._pool = ProcessPoolExecutor(1, context, start, (end,))
+            # Its time begins when the worker has come to life.
+            self._pool.submit(ready).add_done_callback(self._begin)
+            self.future = self._pool.submit(process, task, options, delivery)
+            if end is not None:
+                end.close()  # the worker has it now
+
+    def _begin(self, _: Future[int]) -> None:
+        self._begun = time.monotonic()
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the task is out of time; None if it has no limit, or has not begun."""
+        if self._limit is None or self._begun is None:
+            return None
+        return self._begun + self._limit + _GRACE - time.monotonic()
+
+    def hint(self) -> None:
+        """Ask the process to end, without waiting for it."""
+        if self._life is not None:
+            self._life.close()
+
+    def stop(self, patience: float = 0.0) -> None:
+        """End the process: asked to between two writes, killed if it does not listen."""
+        pool, self._pool = self._pool, None
+        life, self._life = self._life, None
+        self.task = self.future = None
+        if pool is None or life is None:
+            return
+        life.close()  # which the worker watches
+        # No public way before 3.14 (kill_workers). SIGKILL: a worker that hangs may ignore all else.
+        workers = list((getattr(pool, "_processes", None) or {}).values())
+        until = time.monotonic() + patience
+        for worker in workers:
+            worker.join(max(0.0, until - time.monotonic()))
+            worker.kill()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+    def settle(self) -> Outcome:
+        """Return what came of the task, which is done."""
+        assert self.future is not None
+        future, self.future, self.task = self.future, None, None
+        try:
+            return future.result()
+        except Exception as error:  # process() raises nothing: the worker is gone
+            self.stop()
+            return Crash(
+                "its worker process died (killed, or out of memory)" if _is_death(error) else repr(error)
+            )
+
+
+def _is_death(error: BaseException) -> bool:
+    from concurrent.futures import BrokenExecutor
+
+    return isinstance(error, (BrokenExecutor, CancelledError))
+
+
+class Processes:
+    """Worker processes of this machine.
+
+    Parameters
+    ----------
+    jobs : int
+        How many at most.
+    budget : int, optional
+        Bytes that all pictures at work may take together. One is always let in.
+    """
+
+    def __init__(
+        self, jobs: int, budget: int | None = None, storage_options: Mapping[str, Any] | None = None
+    ) -> None:
+        self._slots = [_Slot() for _ in range(jobs)]
+        self._budget = budget
+        self._storage_options = storage_options
+        self._asked: tuple[Task | None, int] = (None, 0)
+
+    def takes(self, task: Task, alone: bool) -> bool:
+        """Return whether a process is idle and there is memory for one more picture."""
+        working = [slot for slot in self._slots if slot.task is not None]
+        if not working:
+            return True
+        if alone or len(working) == len(self._slots):
+            return False
+        if self._budget is None:
+            return True
+        return sum(slot.memory for slot in working) + self._wanted(task) <= self._budget
+
+    def _wanted(self, task: Task) -> int:
+        if self._asked[0] is not task:
+            self._asked = task, memory.PER_WORKER + memory.wanted(task, self._storage_options)
+        return self._asked[1]
+
+    def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
+        """Give a task to an idle process."""
+        slot = next(slot for slot in self._slots if slot.task is None)
+        slot.memory = self._wanted(task) if self._budget is not None else 0
+        slot.submit(task, options, delivery)
+
+    def finished(self) -> list[tuple[Task, Outcome]]:
+        """Wait for a task that ends, by itself or by the clock."""
+        working = {slot.future: slot for slot in self._slots if slot.future is not None}
+        done: list[tuple[Task, Outcome]] = []
+        while working and not done:
+            times = [slot.left for slot in working.values()]
+            # A slot whose worker is still starting has no time yet: look again.
+            limited = [0.5 if left is None else max(0.0, left) for left in times]
+            idle = all(slot._limit is None for slot in working.values())
+            ended, _ = wait(working, timeout=None if idle else min(limited), return_when=FIRST_COMPLETED)
+            for future in ended:
+                slot = working.pop(future)
+                task = slot.task
+                assert task is not None
+                done.append((task, slot.settle()))
+            for slot in list(working.values()):
+                if slot.left is not None and slot.left <= 0:
+                    task, limit = slot.task, slot._limit
+                    assert task is not None
+                    assert limit is not None
+                    slot.stop()
+                    done.append((task, Overtime(limit)))
+        return done
+
+    def busy(self) -> int:
+        """Return the number of processes at work."""
+        return sum(slot.task is not None for slot in self._slots)
+
+    def close(self) -> None:
+        """End all processes."""
+        for slot in self._slots:
+            slot.hint()
+        for slot in self._slots:
+            slot.stop(_PATIENCE)
+
+
+class Executed:
+    """Any executor: threads, a pool of one's own, a cluster.
+
+    Parameters
+    ----------
+    executor : Executor
+        Stays open.
+    in_flight : int
+        Tasks that are handed over and not finished, at most.
+    """
+
+    def __init__(self, executor: Executor, in_flight: int) -> None:
+        self._executor = executor
+        self._in_flight = in_flight
+        self._working: dict[Future[Done], Task] = {}
+        self._refused: list[tuple[Task, Outcome]] = []
+
+    def takes(self, task: Task, alone: bool) -> bool:
+        """Return whether another task may be handed over."""
+        return len(self._working) < (1 if alone else self._in_flight) and not self._refused
+
+    def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
+        """Hand a task over."""
+        try:
+            self._working[self._executor.submit(process, task, options, delivery)] = task
+        except RuntimeError as error:  # it is broken, or was shut down
+            self._refused.append((task, Crash(f"the executor takes no more work: {error}")))
+
+    def finished(self) -> list[tuple[Task, Outcome]]:
+        """Wait for the first to finish."""
+        done, self._refused = self._refused, []
+        if done:
+            return done
+        ended, _ = wait(self._working, return_when=FIRST_COMPLETED)
+        for future in ended:
+            task = self._working.pop(future)
+            try:
+                done.append((task, future.result()))
+            except CancelledError:
+                done.append((task, Crash("the executor cancelled it")))
+            except Exception as error:  # process() raises nothing: the executor's own trouble
+                done.append((task, Crash(f"{type(error).__name__}: {' '.join(str(error).split())}")))
+        return done
+
+    def busy(self) -> int:
+        """Return the number of tasks handed over and not returned."""
+        return len(self._working) + len(self._refused)
+
+    def close(self) -> None:
+        """Take back what has not begun."""
+        for future in self._working:
+            future.cancel()
+        wait(self._working, timeout=60)
+        self._working.clear()

@@ -1,0 +1,168 @@
+"""Where pictures lie: files of this machine, or whatever an fsspec URL names.
+
+Local files are handled by the standard library alone. Names with a scheme (``s3://``, ``gs://``,
+``memory://``) go through fsspec, the extra ``guetzpy[cloud]``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from guetzpy import output
+
+__all__ = ["Entry", "exists", "filesystem", "is_url", "join", "read", "sizes_below", "state", "write"]
+
+# Two letters at least: C:\ is a drive.
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
+
+# Stores where an object appears whole or not at all; elsewhere a rename makes it so.
+_WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as it was found: its size, and what changes when its contents do."""
+
+    name: str
+    size: int
+    identity: str
+
+
+def is_url(name: str) -> bool:
+    """Return whether a name is an fsspec URL rather than a path; ``file://`` counts as a URL."""
+    return _SCHEME.match(name) is not None
+
+
+def join(base: str, relative: str) -> str:
+    """Return the name of a file below a folder or URL; ``relative`` has forward slashes."""
+    if is_url(base):
+        return f"{base.rstrip('/')}/{relative}"
+    return os.path.join(base, *relative.split("/"))
+
+
+def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
+    """Return the fsspec file system of a URL, and the path in it.
+
+    Raises
+    ------
+    ValueError
+        The scheme is unknown, or its package is not installed.
+    """
+    try:
+        core = importlib.import_module("fsspec.core")
+    except ImportError:
+        raise ValueError(f"{url}: URLs need fsspec: pip install 'guetzpy[cloud]'") from None
+    try:
+        system, path = core.url_to_fs(url, **(options or {}))
+    except ImportError as error:
+        raise ValueError(f"{url}: {error}") from None
+    # Listings kept from before a change would show a finished run as unfinished.
+    system.invalidate_cache()
+    return system, path
+
+
+def state(name: str, options: Mapping[str, Any] | None = None) -> Entry:
+    """Return a file's size and identity.
+
+    Raises
+    ------
+    OSError
+        There is no such file, or it cannot be reached.
+    """
+    if not is_url(name):
+        return of_stat(name, os.stat(name))
+    system, path = filesystem(name, options)
+    return of_info(name, system.info(path))
+
+
+def of_stat(name: str, found: os.stat_result) -> Entry:
+    """Return the entry of a local file."""
+    return Entry(name, found.st_size, f"{found.st_size}:{found.st_mtime_ns}")
+
+
+def of_info(name: str, info: Mapping[str, Any]) -> Entry:
+    """Return the entry of what an fsspec listing says of a file."""
+    size = int(info.get("size") or 0)
+    for key in ("ETag", "etag", "md5Hash", "md5", "LastModified", "last_modified", "mtime", "created"):
+        if info.get(key):
+            return Entry(name, size, f"{size}:{info[key]}")
+    return Entry(name, size, f"{size}:")
+
+
+def exists(name: str, options: Mapping[str, Any] | None = None) -> bool:
+    """Return whether there is anything of that name."""
+    if not is_url(name):
+        return os.path.lexists(name)
+    system, path = filesystem(name, options)
+    return bool(system.exists(path))
+
+
+def read(name: str, options: Mapping[str, Any] | None = None) -> tuple[bytes, Entry, os.stat_result | None]:
+    """Return a file's contents, its identity as read, and its state if it is a local file."""
+    if not is_url(name):
+        with open(name, "rb") as stream:
+            found = os.fstat(stream.fileno())
+            return stream.read(), of_stat(name, found), found
+    system, path = filesystem(name, options)
+    entry = of_info(name, system.info(path))
+    return system.cat_file(path), entry, None
+
+
+def write(
+    name: str,
+    data: bytes,
+    options: Mapping[str, Any] | None = None,
+    *,
+    like: str | None = None,
+    expected: os.stat_result | None = None,
+    keep_times: bool = False,
+) -> None:
+    """Make or replace a file, whole or not at all; folders above it are made.
+
+    Parameters
+    ----------
+    name : str
+        Path or URL.
+    data : bytes
+        Contents.
+    like, expected, keep_times
+        As in :func:`guetzpy.output.write`; local files only.
+    """
+    if not is_url(name):
+        os.makedirs(os.path.dirname(os.path.abspath(name)), exist_ok=True)
+        output.write(name, data, like=like, keep_times=keep_times, expected=expected)
+        return
+    system, path = filesystem(name, options)
+    scheme = name.partition("://")[0].lower()
+    if scheme in _WHOLE_OBJECTS:
+        system.pipe_file(path, data)
+        return
+    folder, _, _ = path.rpartition("/")
+    if folder:
+        system.makedirs(folder, exist_ok=True)
+    temporary = (
+        f"{folder}/.guetzpy-{secrets.token_hex(8)}.tmp" if folder else f".guetzpy-{secrets.token_hex(8)}.tmp"
+    )
+    try:
+        system.pipe_file(temporary, data)
+        system.mv(temporary, path)
+    except BaseException:
+        if system.exists(temporary):
+            system.rm_file(temporary)
+        raise
+
+
+def sizes_below(url: str, options: Mapping[str, Any] | None = None) -> dict[str, int]:
+    """Return URL and size of every file below a URL, in one listing; empty if there is nothing."""
+    system, path = filesystem(url, options)
+    try:
+        found = system.find(path, detail=True)
+    except FileNotFoundError:
+        return {}
+    return {system.unstrip_protocol(name): int(info.get("size") or 0) for name, info in found.items()}

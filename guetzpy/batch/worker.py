@@ -1,0 +1,230 @@
+"""One file of many: read, worked on, written; what runs in worker processes.
+
+Nothing here raises on account of a picture: a bad one is a result like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from guetzpy import api, output
+from guetzpy.batch import storage
+from guetzpy.batch.discover import Task
+from guetzpy.errors import GuetzpyError, UnsupportedError
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.result import Result
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+__all__ = ["Delivery", "Done", "explain", "process", "ready", "start"]
+
+#: Held while a file takes its name, so that a worker whose parent died ends between files' writes.
+_writing = threading.Lock()
+
+# A worker that lost its parent waits this long for a write; none may outlive the parent by 2 s.
+_LAST_WRITE = 1.5
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is done with results.
+
+    Attributes
+    ----------
+    write : bool
+        Whether anything is written.
+    in_place : bool
+        Whether inputs are replaced; those that stay as they are are not touched.
+    backup : str, optional
+        Folder to which originals go before they are replaced, each to its own place.
+    preserve : bool
+        Whether outputs take mode and times of their inputs.
+    keep_data : bool
+        Whether results carry the file.
+    storage_options : mapping, optional
+        For fsspec.
+    """
+
+    write: bool = True
+    in_place: bool = False
+    backup: str | None = None
+    preserve: bool = False
+    keep_data: bool = False
+    storage_options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """An outcome, and what the manifest needs to know again."""
+
+    result: Result
+    identity: str
+    output: str | None = None
+    output_size: int | None = None
+
+
+def start(life: Connection | None = None) -> None:
+    """Prepare a worker process: Ctrl-C is the parent's, and without a parent there is no work.
+
+    Parameters
+    ----------
+    life : Connection, optional
+        The parent closes its end to end the worker.
+    """
+    import multiprocessing
+
+    from PIL import Image
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
+    parent = multiprocessing.parent_process()
+    watched = [] if parent is None else [parent.sentinel]
+    threading.Thread(target=_watch, args=([*watched, life] if life else watched,), daemon=True).start()
+
+
+def _watch(signs: list[Any]) -> None:
+    from multiprocessing.connection import wait
+
+    wait(signs)
+    _writing.acquire(timeout=_LAST_WRITE)
+    os._exit(1)
+
+
+def ready() -> int:
+    """Return the worker's process, once it can work."""
+    return os.getpid()
+
+
+def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: Delivery) -> Done:
+    """Do one file, whatever happens to it."""
+    target = dict([options.target]) if isinstance(options, OptimizeOptions) else None
+    identity = task.identity
+    try:
+        data, entry, state = storage.read(task.input, delivery.storage_options)
+        identity = entry.identity
+        result = _run(task, data, options)
+        place = _place(task, result, delivery)
+        if place is not None:
+            identity = _deliver(task, result, place, data, state, identity, delivery)
+    except Exception as error:  # one bad file must not end the run of many
+        text = explain(error, task.input)
+        return Done(Result(status="failed", input=task.input, error=text, target=target), identity)
+    size = len(result.data)
+    kept_data = result.data if delivery.keep_data else b""
+    return Done(replace(result, output=place, data=kept_data), identity, place, size if place else None)
+
+
+def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:
+    """Return the result; what is no JPEG, and cannot become a smaller one, stays what it is."""
+    try:
+        result = api.run(data, options, name=task.input)
+    except UnsupportedError as error:
+        if task.kind == "unknown":
+            raise
+        return _kept(task, data, error.reason)
+    if task.kind != "jpeg" and result.larger_than_source:
+        return replace(_kept(task, data, "a JPEG of it would be larger"), seconds=result.seconds)
+    return result
+
+
+def _kept(task: Task, data: bytes, reason: str) -> Result:
+    size = len(data)
+    return Result(
+        data=data,
+        status="kept",
+        reason=reason,
+        input=task.input,
+        bytes_before=size,
+        bytes_after=size,
+        distance=0.0,
+        butteraugli_3norm=0.0,
+        butteraugli_max=0.0,
+        ssimulacra2=100.0,
+    )
+
+
+def _place(task: Task, result: Result, delivery: Delivery) -> str | None:
+    if not delivery.write:
+        return None
+    own_kind = task.kind != "jpeg" and result.status == "kept"
+    return task.copy if own_kind else task.output
+
+
+def _deliver(
+    task: Task,
+    result: Result,
+    place: str,
+    data: bytes,
+    state: os.stat_result | None,
+    identity: str,
+    delivery: Delivery,
+) -> str:
+    """Write a result and return the identity that the input has from now on."""
+    if delivery.in_place:
+        if result.data == data:
+            return identity
+        with _writing:
+            if delivery.backup is not None:
+                _back_up(task, data, delivery)
+            storage.write(
+                place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
+            )
+        return storage.state(place, delivery.storage_options).identity
+    local = not storage.is_url(place)
+    if local and os.path.islink(place):
+        raise OSError(errno.EEXIST, "is a link; nothing is written through it", place)
+    like = task.input if delivery.preserve and local and not storage.is_url(task.input) else None
+    with _writing:
+        storage.write(place, result.data, delivery.storage_options, like=like, keep_times=delivery.preserve)
+    return identity
+
+
+def _back_up(task: Task, data: bytes, delivery: Delivery) -> None:
+    """Keep the original; an older one of the same name stays too."""
+    assert delivery.backup is not None
+    wanted = storage.join(delivery.backup, task.relative)
+    place = _free(wanted, delivery.storage_options)
+    if storage.is_url(place) or storage.is_url(task.input):
+        storage.write(place, data, delivery.storage_options)
+        return
+    if place != wanted and os.path.samefile(task.input, wanted):
+        return  # a run that was killed here got as far as this
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    original = os.path.realpath(task.input)
+    try:
+        os.link(original, place)  # the very file: its times, mode and all; the new one takes its name
+    except OSError:  # another file system, or one without links
+        output.write(place, data)
+        shutil.copystat(original, place)
+
+
+def _free(place: str, options: Mapping[str, Any] | None) -> str:
+    candidate, count = place, 0
+    while storage.exists(candidate, options):
+        count += 1
+        candidate = f"{place}.{count}"
+    return candidate
+
+
+def explain(error: BaseException, name: str | None = None) -> str:
+    """Return an error in one line of words, without the name of the file if it is ``name``."""
+    if isinstance(error, GuetzpyError):
+        return error.reason
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename and error.filename != name else ""
+        return where + error.strerror
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, (OSError, ValueError)):
+        return " ".join(str(error).split()) or type(error).__name__
+    return f"internal error, {type(error).__name__}: {' '.join(str(error).split())}"
