@@ -55,6 +55,7 @@ Floats = npt.NDArray[np.float32]
 _CHUNK = 1024
 #: Planes that :func:`pull_back` needs.
 _SPARE_PLANES = 12
+_TALLER = 4
 _MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
 _HIGH_TABLE = np.array([*HIGH_LINES, *ULTRA_LINES], np.float32)
 
@@ -85,8 +86,9 @@ def trace(
 
     def strip(rows: tuple[int, int]) -> None:
         start, stop = rows
-        dc_errors(*flat([*reference.low, *bands.low, errors], start, stop))
-        stage.rows(start, stop, smooth[start:stop], errors, errors[start:stop])
+        dc = np.empty((stop - start, width), np.float32)
+        dc_errors(*flat([*reference.low, *bands.low], start, stop), dc.reshape(-1))
+        stage.rows(start, stop, smooth[start:stop], dc, errors[start:stop])
 
     each(strip, strips(0, height, width), threads)
     return Trace(reference, linear, geometry, bands, smooth, errors, planes[BAND_PLANES:])
@@ -242,7 +244,10 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
         for c in range(3):
             mirrored_slopes(adapted[c], *rows, OPSIN_TAPS, line, light[c])
 
-    for stage in (errors, bands, rest_of_middle, rest_of_low, opsin, adaptation):
+    each(errors, work, threads)
+    # The margin of 8 rows around a strip is costly here: taller strips.
+    each(bands, strips(0, height, width, _TALLER), threads)
+    for stage in (rest_of_middle, rest_of_low, opsin, adaptation):
         each(stage, work, threads)
     return light
 

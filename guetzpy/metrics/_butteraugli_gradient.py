@@ -355,18 +355,24 @@ def mirrored_slopes(plane: Any, start: int, stop: int, taps: Any, line: Any, out
     """
     height, width = plane.shape
     k0, k1, k2 = taps[0], taps[1], taps[2]
+    weights = np.empty(5, np.float32)
+    line[:2] = _ZERO
+    line[width + 2 :] = _ZERO
     for y in range(start, stop):
-        line[:] = _ZERO
-        for j in range(max(y - 2, 0), min(y + 3, height)):
+        for k in range(5):
             # Row j took row y at a distance of |j - y|, and once more where the mirror showed it.
-            weight = taps[abs(j - y)]
-            if j + y + 1 <= 2:
-                weight += taps[j + y + 1]
-            if 2 * height - 1 - j - y <= 2:
-                weight += taps[2 * height - 1 - j - y]
-            source = plane[j]
-            for x in range(width):
-                line[x + 2] += weight * source[x]
+            j = y + k - 2
+            inside = j >= 0 and j < height
+            weights[k] = taps[abs(k - 2)] if inside else _ZERO
+            if inside and j + y + 1 <= 2:
+                weights[k] += taps[j + y + 1]
+            if inside and 2 * height - 1 - j - y <= 2:
+                weights[k] += taps[2 * height - 1 - j - y]
+        w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
+        a, b = plane[max(y - 2, 0)], plane[max(y - 1, 0)]
+        c, d, e = plane[y], plane[min(y + 1, height - 1)], plane[min(y + 2, height - 1)]
+        for x in range(width):
+            line[x + 2] = (w0 * a[x] + w4 * e[x]) + (w1 * b[x] + w3 * d[x]) + w2 * c[x]
         target = out[y]
         for x in range(width):
             target[x] += k0 * line[x + 2] + k1 * (line[x + 1] + line[x + 3]) + k2 * (line[x] + line[x + 4])

@@ -52,9 +52,9 @@ _CHUNK = 1024
 OPSIN_TAPS = half_kernel(SIGMA_OPSIN)
 
 
-def strips(first: int, last: int, width: int) -> list[tuple[int, int]]:
-    """Return the strips of rows that threads take."""
-    rows = max(8, _STRIP_SAMPLES // width)
+def strips(first: int, last: int, width: int, factor: int = 1) -> list[tuple[int, int]]:
+    """Return the strips of rows that threads take, ``factor`` times as tall as is usual."""
+    rows = max(8, factor * _STRIP_SAMPLES // width)
     return [(y, min(y + rows, last)) for y in range(first, last, rows)]
 
 
@@ -63,8 +63,8 @@ class Blur:
 
     def __init__(self, sigma: float, height: int, width: int) -> None:
         self.taps = half_kernel(sigma)
-        self.gain_y = edge_gain(height, self.taps)
-        self.gain_x = edge_gain(width, self.taps)
+        self.gain_y = edge_gain(height, sigma)
+        self.gain_x = edge_gain(width, sigma)
 
     def rows(self, plane: Floats, start: int, stop: int, out: Floats) -> None:
         """Blur rows ``start`` to ``stop`` of a plane into ``out`` (stop - start, W)."""
@@ -281,7 +281,7 @@ class Errors:
         self._middle, self._high, self._ultra, self._activity = middle, high, ultra, activity
 
     def rows(self, start: int, stop: int, smooth: Floats, dc: Floats, out: Floats) -> None:
-        """Write rows of the map to ``out``; ``smooth`` takes the blurred activity, ``dc`` is the low band's error."""
+        """Write rows of the map to ``out``; ``dc`` is the low band's error there, ``smooth`` takes the blurred activity."""
         a, width = self._a, out.shape[1]
         ac = np.empty((stop - start, width), np.float32)
         field = np.empty((stop - start + 2 * REACH, width + 2 * REACH), np.float32)
@@ -294,7 +294,7 @@ class Errors:
         _add_lines(a.middle, self._middle, start, stop, MIDDLE_LINES, False, field, ac)
         _add_lines(a.high, self._high, start, stop, HIGH_LINES, False, field, ac)
         _add_lines(a.ultra, self._ultra, start, stop, ULTRA_LINES, True, field, ac)
-        mask_errors(*flat([a.erosion, dc], start, stop), ac.reshape(-1), out.reshape(-1))
+        mask_errors(a.erosion[start:stop].reshape(-1), dc.reshape(-1), ac.reshape(-1), out.reshape(-1))
 
 
 def compare(
@@ -342,6 +342,6 @@ def compare(
     def strip(part: tuple[int, int]) -> None:
         start, stop = part
         smooth = np.empty((stop - start, width), np.float32)
-        errors.rows(start, stop, smooth, dc, out[start - first : stop - first])
+        errors.rows(start, stop, smooth, dc[start:stop], out[start - first : stop - first])
 
     each(strip, strips(*rows, width), threads)

@@ -11,6 +11,7 @@ each sample's sum has one fixed order.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = ["blur_rows", "edge_gain", "half_kernel", "scratch_rows"]
 Floats = npt.NDArray[np.float32]
 
 
+@functools.lru_cache(maxsize=16)
 def half_kernel(sigma: float) -> Floats:
     """Return the taps of a blur from the centre outwards.
 
@@ -35,7 +37,7 @@ def half_kernel(sigma: float) -> Floats:
     Returns
     -------
     ndarray of float32, shape (radius + 1,)
-        The full kernel, these taps and their mirror, sums to one.
+        The full kernel, these taps and their mirror, sums to one. Shared between callers.
     """
     radius = max(1, int(2.25 * sigma))
     taps = [exp(-i * i / (2.0 * sigma * sigma)) for i in range(radius + 1)]
@@ -43,23 +45,24 @@ def half_kernel(sigma: float) -> Floats:
     return np.array([tap / total for tap in taps], np.float32)
 
 
-def edge_gain(length: int, taps: Floats) -> Floats:
+@functools.lru_cache(maxsize=256)
+def edge_gain(length: int, sigma: float) -> Floats:
     """Return the reciprocal of the weight that lies within the field, for each sample of a line.
 
     Parameters
     ----------
     length : int
         Samples in the line.
-    taps : ndarray of float32, shape (radius + 1,)
-        From :func:`half_kernel`.
+    sigma : float
+        As for :func:`half_kernel`.
 
     Returns
     -------
     ndarray of float32, shape (length,)
-        1 at a distance of ``radius`` or more from both ends.
+        Shared between callers, not to be written to. 1 at a distance of ``radius`` or more from both ends.
     """
     gain = np.ones(length, np.float32)
-    weights = [float(tap) for tap in taps]
+    weights = half_kernel(sigma).tolist()
     radius = len(weights) - 1
     for i in [*range(min(radius, length)), *range(max(radius, length - radius), length)]:
         inside = sum(weights[abs(k)] for k in range(-radius, radius + 1) if 0 <= i + k < length)
