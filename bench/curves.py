@@ -19,7 +19,14 @@ from scipy.interpolate import PchipInterpolator
 BEST_OF_FOUR = ("jpegli444", "jpegli420", "moz444", "moz420")
 
 #: Metrics by column, and whether a larger score is better.
-METRICS = {"ssimulacra2": True, "butteraugli_3norm": False, "butteraugli_max": False, "psnr": True}
+METRICS = {
+    "ssimulacra2": True,
+    "butteraugli_3norm": False,
+    "butteraugli_max": False,
+    "psnr": True,
+    "ms_ssim_db": True,
+    "psnr_hvs_m": True,
+}
 
 #: The ranges that are reported: name -> (metric, low, high).
 RANGES = {
@@ -30,6 +37,8 @@ RANGES = {
     "Butteraugli 3-norm, 0.35-2.0": ("butteraugli_3norm", 0.35, 2.0),
     "Butteraugli max": ("butteraugli_max", 0.5, 12.0),
     "PSNR": ("psnr", 20.0, 60.0),
+    "MS-SSIM": ("ms_ssim_db", 5.0, 40.0),
+    "PSNR-HVS-M": ("psnr_hvs_m", 20.0, 70.0),
 }
 
 Points = list[dict[str, float]]

@@ -1,0 +1,155 @@
+"""Plots of results, as SVG, the same bytes for the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import curves
+
+#: Colours by kind (those of others: grey), guetzpy's own the strongest.
+COLOURS = {
+    "guetzpy": "#b3261e",
+    "guetzpy-fast": "#e08a83",
+    "guetzpy-max": "#6d0f0a",
+    "jpegli444": "#1f77b4",
+    "jpegli420": "#7fb2dc",
+    "moz444": "#2c7a3f",
+    "moz420": "#86c79a",
+    "turbo444": "#8a8a8a",
+    "turbo420": "#bdbdbd",
+    "webp": "#e6a100",
+    "avif": "#7b4fb3",
+    "jxl": "#00838f",
+    "hevc": "#a0522d",
+    "guetzli": "#000000",
+}
+
+_PANELS = {
+    "SSIMULACRA 2, 50-92": "SSIMULACRA 2",
+    "Butteraugli 3-norm, 0.35-2.0": "Butteraugli 3-norm (smaller is better)",
+    "Butteraugli max": "Butteraugli max (smaller is better)",
+    "MS-SSIM": "MS-SSIM, dB",
+    "PSNR-HVS-M": "PSNR-HVS-M, dB",
+    "PSNR": "PSNR, dB",
+}
+
+
+def _figure(rows: int, columns: int, size: tuple[float, float]) -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "guetzpy"
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def plot_rate_distortion(
+    table: dict[str, dict[str, curves.Points]],
+    summary: dict[str, dict[str, Any]],
+    baseline: Iterable[str],
+    path: Path,
+) -> list[Path]:
+    """Draw bytes against the base line by quality, and each picture's figure; return the files."""
+    from bench.rate_distortion import OURS, title
+
+    shown = [name for name in _PANELS if any(name in f for f in summary.values())]
+    if not shown:
+        return []
+    rows = (len(shown) + 2) // 3
+    figure, axes = _figure(rows, 3, (15, 4.2 * rows))
+    for axis, name in zip(axes.flat, shown, strict=False):
+        for kind in summary:
+            at, relative = relative_curve(table, kind, tuple(baseline), name)
+            if len(at):
+                wide = 2.4 if kind in OURS else 1.2
+                axis.plot(at, relative, color=COLOURS.get(kind, "#999999"), linewidth=wide, label=title(kind))
+        axis.axhline(0, color="black", linewidth=0.8, linestyle=":")
+        axis.set_xlabel(_PANELS[name])
+        axis.set_ylabel("bytes against the best of " + str(len(tuple(baseline))) + ", %")
+        axis.set_ylim(-40, 40)
+        axis.grid(alpha=0.25)
+        if not curves.METRICS[curves.RANGES[name][0]]:
+            axis.invert_xaxis()
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(6, max(1, len(labels))), frameon=False
+    )
+    curves_path = path.with_name(path.name + "-curves.svg")
+    _save(figure, curves_path)
+    return [curves_path, *_plot_pictures(summary, path)]
+
+
+def relative_curve(
+    table: dict[str, dict[str, curves.Points]],
+    kind: str,
+    baseline: tuple[str, ...],
+    name: str,
+    samples: int = 40,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return metric values, and there the mean over pictures of one kind's bytes against the base line, %.
+
+    Values that under half of the pictures cover are left out.
+    """
+    metric, low, high = curves.RANGES[name]
+    sign = 1.0 if curves.METRICS[metric] else -1.0
+    values = [p[metric] for kinds in table.values() for p in kinds.get(kind, []) if metric in p]
+    if not values:
+        return np.empty(0), np.empty(0)
+    at = np.linspace(max(low, min(values)), min(high, max(values)), samples)
+    logs = np.full((len(table), samples), np.nan)
+    for row, kinds in enumerate(table.values()):
+        own = [p for p in kinds.get(kind, []) if metric in p]
+        others = [[p for p in kinds.get(k, []) if metric in p] for k in baseline]
+        pairs = [curves.Curve(p, metric) for p in (own, *others) if len(p) > 1]
+        if len(own) < 2 or len(pairs) < 2:
+            continue
+        sampled = [_sampled(curve, sign * at) for curve in pairs]
+        peers = np.stack(sampled[1:])
+        best = np.where(np.isnan(peers), np.inf, peers).min(axis=0)
+        logs[row] = np.where(np.isfinite(best), sampled[0] - best, np.nan)
+    count = np.isfinite(logs).sum(axis=0)
+    keep = (count > 0) & (2 * count >= (np.isfinite(logs).any(axis=1)).sum())
+    mean = np.nansum(logs[:, keep], axis=0) / count[keep]
+    return at[keep], 100 * np.expm1(mean)
+
+
+def _sampled(curve: curves.Curve, quality: np.ndarray) -> np.ndarray:
+    out = np.full(len(quality), np.nan)
+    if curve.function is not None:
+        inside = (quality >= curve.low) & (quality <= curve.high)
+        out[inside] = curve.function(quality[inside])
+    return out
+
+
+def _plot_pictures(summary: dict[str, dict[str, Any]], path: Path) -> list[Path]:
+    """Draw guetzpy's figure of every picture, by both metrics of the search."""
+    ours = summary.get("guetzpy", {})
+    shown = [n for n in ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0") if n in ours]
+    if not shown:
+        return []
+    figure, axes = _figure(1, len(shown), (6.5 * len(shown), 1.5 + 0.2 * len(ours[shown[0]]["pictures"])))
+    for axis, name in zip(axes.flat, shown, strict=True):
+        pairs = sorted(ours[name]["pictures"].items(), key=lambda pair: -pair[1])
+        axis.barh([p for p, _ in pairs], [v for _, v in pairs], color=COLOURS["guetzpy"])
+        axis.axvline(0, color="black", linewidth=0.8)
+        axis.set_xlabel(f"bytes at equal {name}, against the best of four, %")
+        axis.tick_params(axis="y", labelsize=7)
+        axis.grid(axis="x", alpha=0.25)
+    pictures_path = path.with_name(path.name + "-pictures.svg")
+    _save(figure, pictures_path)
+    return [pictures_path]

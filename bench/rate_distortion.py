@@ -1,0 +1,330 @@
+"""Bytes at equal quality: guetzpy against other encoders, picture by picture, by several metrics.
+
+    python -m bench rate_distortion                            scikit-image's photos, all peers that are here
+    python -m bench rate_distortion --images DIR --name NAME   any folder
+    ... --peers-table CSV                                      peers' points from a table, none run
+    ... --ours CSV                                             only report: guetzpy's points from a table, too
+
+The base line is the lower envelope of jpegli and mozjpeg, each in 4:4:4 and 4:2:0: the best of these
+four at each quality of each picture. bench/curves.py says how curves are compared. SSIMULACRA 2 and
+Butteraugli's 3-norm are what the search looks at; the other metrics are independent of it.
+
+Writes NAME.json (figures, machine, versions), NAME.csv (every point that was measured here) and plots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from bench import corpus, curves, peers
+from bench.provenance import RESULTS, provenance, write
+from bench.quality import COLUMNS, Reference, libjxl_scores
+
+#: Settings of guetzpy: its distances.
+DISTANCES = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
+#: guetzpy's kinds in tables, and the effort of each.
+OURS = {"guetzpy": "balanced", "guetzpy-fast": "fast", "guetzpy-max": "max"}
+FIELDS = ("image", "width", "height", "kind", "setting", "bytes", *COLUMNS)
+
+Row = dict[str, Any]
+Table = dict[str, dict[str, curves.Points]]  # image -> kind -> points
+
+
+@dataclass(frozen=True)
+class Work:
+    """One picture, and what is to be run on it."""
+
+    picture: corpus.Named
+    kinds: tuple[str, ...]
+    distances: tuple[float, ...] = DISTANCES
+    columns: tuple[str, ...] = COLUMNS
+    check: bool = False
+
+
+@dataclass
+class Done:
+    """What came of it: points, and by how much guetzpy's metrics differ from libjxl's tools."""
+
+    image: str
+    rows: list[Row] = field(default_factory=list)
+    differences: dict[str, float] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def measure(work: Work) -> Done:
+    """Encode one picture at every setting of every kind, decode and score."""
+    picture = work.picture.read()
+    height, width = picture.shape[:2]
+    reference = Reference(picture, work.columns, threads=1)
+    done = Done(work.picture.name)
+    for kind in work.kinds:
+        settings = work.distances if kind in OURS else peers.PEERS[kind].settings
+        for setting in settings:
+            try:
+                data, shown = encoded(kind, picture, setting)
+            except Exception as error:
+                done.failures.append(f"{work.picture.name}: {kind} {setting:g}: {error}")
+                continue
+            scores = reference.scores(shown)
+            size = {"width": width, "height": height}
+            row = {"image": work.picture.name, **size, "kind": kind, "setting": setting, "bytes": len(data)}
+            done.rows.append(row | scores)
+            if work.check and kind == "guetzpy":
+                for column, value in libjxl_scores(picture, shown).items():
+                    scale = 1.0 if column == "ssimulacra2" else value
+                    difference = abs(scores[column] - value) / scale
+                    done.differences[column] = max(done.differences.get(column, 0.0), difference)
+    return done
+
+
+def encoded(kind: str, picture: corpus.Picture, setting: float) -> tuple[bytes, corpus.Picture]:
+    """Return a file and what a decoder shows."""
+    if kind in OURS:
+        import guetzpy
+
+        options: dict[str, Any] = {"effort": OURS[kind], "threads": 1, "mark": False}
+        data = guetzpy.optimize(picture, distance=setting, **options).data
+        return data, peers.decode(data)
+    peer = peers.PEERS[kind]
+    data = peer.encode(picture, setting)
+    return data, peer.decode(data)
+
+
+def run(works: list[Work], jobs: int) -> Iterator[Done]:
+    """Measure pictures on several processes, of one thread each."""
+    if jobs <= 1 or len(works) <= 1:
+        yield from map(measure, works)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(measure, work) for work in works]):
+            yield future.result()
+
+
+def tabled(rows: Iterable[Row]) -> Table:
+    """Sort points by picture and kind."""
+    table: Table = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        keys = ("setting", "bytes", *curves.METRICS)
+        table[row["image"]][row["kind"]].append(
+            {k: float(row[k]) for k in keys if row.get(k) not in (None, "")}
+        )
+    return table
+
+
+def merged(*tables: Table) -> Table:
+    """Join tables; of two that hold the same picture and kind the first wins."""
+    result: Table = defaultdict(dict)
+    for table in tables:
+        for image, kinds in table.items():
+            for kind, points in kinds.items():
+                result[image].setdefault(kind, points)
+    return result
+
+
+def write_points(path: Path, rows: list[Row]) -> None:
+    """Write points as CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    order = {kind: i for i, kind in enumerate([*OURS, *peers.PEERS])}
+    rows = sorted(rows, key=lambda r: (r["image"], order.get(r["kind"], 99), float(r["setting"])))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n", restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read points as they were written."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def compare(table: Table, kind: str, baseline: tuple[str, ...], of: str) -> dict[str, Any] | None:
+    """Return how many per cent more bytes one kind takes than the base line at equal quality.
+
+    Parameters
+    ----------
+    table : dict
+        Points.
+    kind : str
+        What is compared.
+    baseline : tuple of str
+        Kinds whose lower envelope it is compared with.
+    of : str
+        One of curves.RANGES.
+
+    Returns
+    -------
+    dict or None
+        ``mean`` (of the logs) and ``worst`` in per cent, ``image`` of the worst, ``better`` (share of
+        pictures with fewer bytes), ``pictures``: name -> per cent. None: nothing to compare.
+    """
+    metric, low, high = curves.RANGES[of]
+    logs = {}
+    for image, kinds in table.items():
+        ours = _with(kinds.get(kind, []), metric)
+        others = [_with(kinds.get(k, []), metric) for k in baseline if k != kind or len(baseline) > 1]
+        if len(ours) < 2:
+            continue
+        found = curves.difference(ours, others, metric, low, high)
+        if found is not None:
+            logs[image] = found
+    if not logs:
+        return None
+    worst = max(logs, key=lambda image: logs[image])
+    return {
+        "mean": round(curves.per_cent(fmean(logs.values())), 2),
+        "worst": round(curves.per_cent(logs[worst]), 2),
+        "image": worst,
+        "better": round(fmean(v < 0 for v in logs.values()), 3),
+        "pictures": {image: round(curves.per_cent(v), 2) for image, v in sorted(logs.items())},
+    }
+
+
+def _with(points: curves.Points, metric: str) -> curves.Points:
+    return [p for p in points if metric in p]
+
+
+def summarise(table: Table, baseline: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Compare every kind over every range: kind -> range -> figures."""
+    kinds = sorted({k for kinds in table.values() for k in kinds}, key=_rank)
+    result: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        found = {name: compare(table, kind, baseline, name) for name in curves.RANGES}
+        result[kind] = {name: figures for name, figures in found.items() if figures}
+    return result
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    order = [*OURS, *peers.PEERS]
+    return (order.index(kind) if kind in order else len(order), kind)
+
+
+def title(kind: str) -> str:
+    """Return a kind in words."""
+    if kind in OURS:
+        return "guetzpy" if kind == "guetzpy" else f"guetzpy, effort {OURS[kind]}"
+    return peers.PEERS[kind].title if kind in peers.PEERS else kind
+
+
+def report(summary: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yield lines of Markdown: the mean of each kind and range, then guetzpy's worst pictures."""
+    names = [n for n in curves.RANGES if any(n in figures for figures in summary.values())]
+    yield "| bytes at equal | " + " | ".join(names) + " | pictures |"
+    yield "|---" * (len(names) + 2) + "|"
+    for kind, figures in summary.items():
+        cells = [f"{figures[n]['mean']:+.1f} %" if n in figures else "" for n in names]
+        count = max((len(f["pictures"]) for f in figures.values()), default=0)
+        yield f"| {title(kind)} | " + " | ".join(cells) + f" | {count} |"
+    for kind in (k for k in OURS if k in summary):
+        yield ""
+        yield f"{title(kind)}, worst picture:"
+        for name in names:
+            if name in summary[kind]:
+                f = summary[kind][name]
+                yield f"  {name:30} {f['worst']:+6.1f} %  {f['image']}  (better on {f['better']:.0%})"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Compare bytes at equal quality."""
+    parser = argparse.ArgumentParser(prog="python -m bench rate_distortion", description=main.__doc__)
+    corpus.add_arguments(parser)
+    parser.add_argument("--name", default="rate_distortion", help="of the files that are written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    parser.add_argument("--peers-table", type=Path, metavar="CSV", help="points that need not be measured")
+    parser.add_argument(
+        "--ours", type=Path, metavar="CSV", help="report guetzpy's points of a table, run nothing"
+    )
+    parser.add_argument("--kinds", default="guetzpy", metavar="A,B", help=f"guetzpy's: {', '.join(OURS)}")
+    parser.add_argument(
+        "--peers", metavar="A,B", help=f"live peers (none: no peer): {', '.join(peers.PEERS)}"
+    )
+    parser.add_argument("--baseline", default=",".join(curves.BEST_OF_FOUR), metavar="A,B")
+    parser.add_argument("--distances", default=",".join(f"{d:g}" for d in DISTANCES), metavar="A,B")
+    parser.add_argument("--columns", default=",".join(COLUMNS), metavar="A,B", help="metrics")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at once")
+    parser.add_argument("--no-plots", action="store_true")
+    options = parser.parse_args(arguments)
+    for kind in options.kinds.split(","):
+        if kind not in OURS:
+            parser.error(f"{kind}: expected some of {', '.join(OURS)}")
+
+    given = tabled(read_rows(options.peers_table)) if options.peers_table else {}
+    rows: list[Row] = []
+    found: dict[str, Any] = {"versions": {}, "missing": [], "differences": {}, "failures": []}
+    if options.ours:
+        rows = read_rows(options.ours)
+    else:
+        rows, found = _measured(options, given)
+        write_points(options.output / f"{options.name}.csv", rows)
+    table = merged(tabled(rows), given)
+    if not options.ours:
+        names = {picture.name for picture in corpus.chosen(options)}
+        table = {image: kinds for image, kinds in table.items() if image in names}
+    baseline = tuple(options.baseline.split(","))
+    summary = summarise(table, baseline)
+    result = provenance(
+        part="rate_distortion",
+        images=len(table),
+        baseline=list(baseline),
+        distances=[float(d) for d in options.distances.split(",")],
+        peers=found["versions"],
+        peers_table=options.peers_table.name if options.peers_table else None,
+        missing=found["missing"],
+        differences_to_libjxl=found["differences"],
+        failures=found["failures"],
+        summary=summary,
+    )
+    print(f"wrote {write(options.name, result, options.output).name}", file=sys.stderr)
+    if not options.no_plots:
+        from bench.plots import plot_rate_distortion
+
+        plot_rate_distortion(table, summary, baseline, options.output / options.name)
+    print("\n".join(report(summary)))
+    for words, lines in (("missing", found["missing"]), ("failed", found["failures"])):
+        for line in lines:
+            print(f"{words}: {line}", file=sys.stderr)
+
+
+def _measured(options: argparse.Namespace, given: Table) -> tuple[list[Row], dict[str, Any]]:
+    """Run guetzpy and the peers on every picture."""
+    none = options.peers == "none" or (options.peers is None and options.peers_table)
+    asked = [] if none else options.peers.split(",") if options.peers else None
+    here, missing = peers.available(asked)
+    ours = tuple(options.kinds.split(","))
+    distances = tuple(float(d) for d in options.distances.split(","))
+    columns = tuple(options.columns.split(","))
+    works = []
+    for number, picture in enumerate(corpus.chosen(options)):
+        live = tuple(k for k in here if k not in given.get(picture.name, {}))
+        works.append(Work(picture, (*ours, *live), distances, columns, check=number < 2))
+    rows: list[Row] = []
+    differences: dict[str, float] = {}
+    failures: list[str] = []
+    for number, done in enumerate(run(works, options.jobs), start=1):
+        rows += done.rows
+        failures += done.failures
+        for column, value in done.differences.items():
+            differences[column] = round(max(differences.get(column, 0.0), value), 6)
+        print(f"{number}/{len(works)} {done.image}", file=sys.stderr, flush=True)
+        write_points(options.output / f"{options.name}.csv", rows)
+    found = {
+        "versions": peers.versions(here),
+        "missing": missing,
+        "differences": differences,
+        "failures": failures,
+    }
+    return rows, found
+
+
+if __name__ == "__main__":
+    main()
