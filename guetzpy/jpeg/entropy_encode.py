@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,19 +46,33 @@ _ALL = ~np.uint64(0)
 
 @kernel(
     "int64(int16[:, :, ::1], uint64[::1], uint32[::1], uint32[::1], int64, int64, int64, int64, int64, "
-    "int64, int64, int64, int64, uint64[::1], int64[::1])"
+    "int64, int64, int64, int64, uint64[::1], int64[::1], uint64[::1], int64[::1])"
 )
-def _pack_mcus(  # type: ignore[no-untyped-def]
-    coefficients, masks, dc_codes, ac_codes, h, v, columns, first_row, last_row,
-    whole_blocks, ah, al, interval, words, ends
-):  # fmt: skip
+def _pack_mcus(
+    coefficients: Any,
+    masks: Any,
+    dc_codes: Any,
+    ac_codes: Any,
+    h: Any,
+    v: Any,
+    columns: Any,
+    first_row: Any,
+    last_row: Any,
+    whole_blocks: Any,
+    ah: Any,
+    al: Any,
+    interval: Any,
+    words: Any,
+    ends: Any,
+    values: Any,
+    counts: Any,
+) -> Any:
     """Code MCU rows of one component: of a sequential scan, or of a DC scan (first or refinement).
 
-    ``ends`` gets the position in bits after each MCU. Returns the number of words needed.
+    ``ends`` gets the position in bits after each MCU. ``values`` and ``counts`` are room for the codes of a
+    block: DC, 63 coefficients, 3 ZRL, EOB. Returns the number of words needed.
     """
     blocks_y, blocks_x = coefficients.shape[0], coefficients.shape[1]
-    values = np.empty(72, np.uint64)  # codes of a block: DC, 63 coefficients, 3 ZRL, EOB
-    counts = np.empty(72, np.int64)
     place = np.int64(0)
     word = np.uint64(0)  # its low 64 - free bits are codes, above them is rubbish
     free = np.int64(64)
@@ -138,27 +153,39 @@ def _pack_mcus(  # type: ignore[no-untyped-def]
 
 @kernel(
     "int64(int16[:, ::1], uint64[::1], uint64[::1], uint32[::1], int64, int64, int64, int64, int64, "
-    "uint64[::1], int64[::1])"
+    "uint64[::1], int64[::1], uint64[::1], int64[::1])"
 )
-def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, ends):  # type: ignore[no-untyped-def]
+def _pack_ac(
+    blocks: Any,
+    masks: Any,
+    known: Any,
+    codes: Any,
+    ss: Any,
+    se: Any,
+    ah: Any,
+    al: Any,
+    interval: Any,
+    words: Any,
+    ends: Any,
+    values: Any,
+    counts: Any,
+) -> Any:
     """Code a progressive AC scan (T.81 G.1.2.2 and G.1.2.3); one block is one MCU.
 
     ``masks`` are the non-zero coefficients at ``al``, ``known`` those at ``al + 1`` (used by refinement
     scans only). ``ends`` gets the position in bits after each restart interval, the last one
-    included. Returns the number of words needed.
+    included. ``values`` and ``counts`` are room for the codes of a block, up to 63 of new coefficients and
+    3 ZRL, each with correction bits behind it, and for those of an EOB run with the correction bits of
+    each of its blocks. Returns the number of words needed.
     """
     band = (_ALL >> np.uint64(63 - se)) & (_ALL << np.uint64(ss))
     refine = ah > 0
     total = blocks.shape[0]
-    # Codes of a block: up to 63 of new coefficients and 3 ZRL, each with correction bits behind it; and
-    # those of an EOB run, with the correction bits of each of its blocks.
-    values = np.empty(MAX_EOB_RUN + 160, np.uint64)
-    counts = np.empty(MAX_EOB_RUN + 160, np.int64)
     place = np.int64(0)
     word = np.uint64(0)  # as in _pack_mcus
     free = np.int64(64)
     run_length = np.int64(0)  # blocks in the pending EOB run ...
-    run_first = np.int64(0)  # ... its first block, and in that the first coefficient which the run covers
+    run_first = 0  # ... its first block, and in that the first coefficient which the run covers
     run_from = ss
 
     for block in range(total + 1):
@@ -175,7 +202,7 @@ def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, ends)
             extra = np.uint64(run_length - (1 << size))
             values[0] = ((entry >> np.uint64(5)) << np.uint64(size)) | extra
             counts[0] = np.int64(entry & np.uint64(31)) + size
-            listed = np.int64(1)
+            listed += 1
             if refine:
                 for other in range(run_first, block):
                     rest = known[other] & band
@@ -274,7 +301,7 @@ def _pack_ac(blocks, masks, known, codes, ss, se, ah, al, interval, words, ends)
 
 
 @kernel("int64(uint64[::1], int64[::1], int64[::1], int64, uint8[::1])")
-def _join(words, starts, lengths, group, out):  # type: ignore[no-untyped-def]
+def _join(words: Any, starts: Any, lengths: Any, group: Any, out: Any) -> Any:
     """Join pieces of ``lengths`` bits from the bits ``starts`` of the words; returns the number of bytes.
 
     A restart marker follows each ``group`` pieces but the last ones; 0 for none. ``words`` has one
@@ -406,7 +433,19 @@ def _ac_scan(
     words = np.empty(bits // 64 + 2, np.uint64)
     known = masks[scan.ah] if scan.ah else masks[scan.al]
     _pack_ac(
-        blocks, masks[scan.al], known, codes[1, 0], scan.ss, scan.se, scan.ah, scan.al, interval, words, ends
+        blocks,
+        masks[scan.al],
+        known,
+        codes[1, 0],
+        scan.ss,
+        scan.se,
+        scan.ah,
+        scan.al,
+        interval,
+        words,
+        ends,
+        np.empty(MAX_EOB_RUN + 160, np.uint64),
+        np.empty(MAX_EOB_RUN + 160, np.int64),
     )
     starts = np.concatenate([[0], ends[:-1]])
     return _Pieces(words, starts, ends - starts, 1 if interval else 0)
@@ -439,7 +478,7 @@ def _mcu_scan(
             statistics.significance[index].masks[0],
             codes[0, place], codes[1, place], *samplings[place], columns,
             first, min(first + STRIP_ROWS, rows), int(scan.se > 0), scan.ah, scan.al, interval,
-            words[base : base + room], own_ends,
+            words[base : base + room], own_ends, np.empty(72, np.uint64), np.empty(72, np.int64),
         )  # fmt: skip
         if needed > room:
             raise RuntimeError("a scan is longer than its statistics say")

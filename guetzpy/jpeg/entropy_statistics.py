@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,14 +45,14 @@ for _bit in range(64):
 
 
 @kernel("int64(uint64)")
-def lowest_bit(word):  # type: ignore[no-untyped-def]
+def lowest_bit(word: Any) -> Any:
     """Position of the lowest set bit of a non-zero word."""
     single = word & (~word + np.uint64(1))
     return np.int64(_BIT_POSITION[np.int64((single * _DE_BRUIJN) >> np.uint64(58))])
 
 
 @kernel("int64(int64)")
-def bit_length(value):  # type: ignore[no-untyped-def]
+def bit_length(value: Any) -> Any:
     """Bits of a magnitude below 2**17: the size category of T.81 tables F.1 and F.2."""
     if value < 256:
         return np.int64(_SIZES[value])
@@ -61,7 +62,7 @@ def bit_length(value):  # type: ignore[no-untyped-def]
 
 
 @kernel("int64(int16[:, ::1], uint64[:, ::1], uint64[:, ::1], int64[:, ::1])")
-def _significance(blocks, words, masks, counts):  # type: ignore[no-untyped-def]
+def _significance(blocks: Any, words: Any, masks: Any, counts: Any) -> Any:
     levels = masks.shape[0]
     largest = np.int64(0)
     for block in range(blocks.shape[0]):
@@ -130,32 +131,39 @@ def _check_blocks(blocks: npt.NDArray[np.int16]) -> None:
 
 @kernel(
     "int64(int16[:, ::1], uint64[::1], uint64[::1], int64, int64, int64, int64[::1], int64[::1], "
-    "int64[:, :, ::1], int64[:, :, ::1], int64[:, ::1])"
+    "uint64[:, ::1], int64[:, :, ::1], int64[:, :, ::1], int64[:, ::1], uint64[::1], int64[:, ::1])"
 )
-def _band_statistics(  # type: ignore[no-untyped-def]
-    blocks, masks, known, refine, al, interval, starts, segment_of, following, leading, eob
-):
-    # Bands (i, j), i <= j, are numbered row by row, at most 64 of them: one word holds a bit for each. It is
-    # in `none`, `short` or `long` if the band's EOB run has 0, 1 or more blocks, from block `since` on.
+def _band_statistics(
+    blocks: Any,
+    masks: Any,
+    known: Any,
+    refine: Any,
+    al: Any,
+    interval: Any,
+    starts: Any,
+    segment_of: Any,
+    bands: Any,
+    following: Any,
+    leading: Any,
+    eob: Any,
+    planes: Any,
+    scratch: Any,
+) -> Any:
+    # A word holds a bit for each band: bands[0, s] are those that contain segment s, bands[1, s] those that
+    # end with it. A band is in `none`, `short` or `long` if its EOB run has 0, 1 or more blocks, from block
+    # `since` on. Runs of one block are counted in vertical counters, bit n of all in planes[n].
     one = np.uint64(1)
     zero = np.uint64(0)
     segments = starts.shape[0] - 1
-    bands_with = np.zeros(segments, np.uint64)  # bands that contain a segment
-    bands_to = np.zeros(segments, np.uint64)  # bands that end with a segment
-    bands = 0
-    for i in range(segments):
-        for j in range(i, segments):
-            for segment in range(i, j + 1):
-                bands_with[segment] |= one << np.uint64(bands)
-            bands_to[j] |= one << np.uint64(bands)
-            bands += 1
-    every = ~zero >> np.uint64(64 - bands)
-    none, short, long = every, zero, zero
-    since = np.zeros(bands, np.int64)
-    planes = np.zeros(40, np.uint64)  # vertical counters of runs of one block: bit n in planes[n]
-
+    every = zero
+    for segment in range(segments):
+        every |= bands[0, segment]
+    none = every
+    short = zero
+    long = zero
+    since = scratch[0]
+    zeros_before = scratch[1]
     spectrum = (~zero >> np.uint64(64 - starts[segments])) & (~zero << np.uint64(starts[0]))
-    zeros_before = np.zeros(segments, np.int64)
     count = blocks.shape[0]
     for block in range(count + 1):
         boundary = block == count or (interval > 0 and block % interval == 0)
@@ -201,9 +209,9 @@ def _band_statistics(  # type: ignore[no-untyped-def]
                 leading[i, segment, 16 * (run & 15) + size] += 1
                 if run > 15:
                     leading[i, segment, 0xF0] += run >> 4
-            filled |= bands_with[segment]
+            filled |= bands[0, segment]
             if k + 1 == starts[segment + 1]:
-                ended |= bands_to[segment]
+                ended |= bands[1, segment]
             previous_segment = segment
             previous_zeros = zeros
 
@@ -226,15 +234,16 @@ def _band_statistics(  # type: ignore[no-untyped-def]
                 run -= MAX_EOB_RUN
             eob[band, bit_length(run) - 1] += 1
         if boundary:
-            none, short, long = every, zero, zero
+            none = every
+            short = zero
+            long = zero
         rest = short & ~filled
         while rest != 0:
             since[lowest_bit(rest)] = block - 1
             rest &= rest - one
-        none, short, long = filled & ended, (filled & ~ended) | (none & ~filled), (short | long) & ~filled
-    for band in range(bands):
-        for plane in range(40):
-            eob[band, 0] += np.int64((planes[plane] >> np.uint64(band)) & one) << plane
+        long = (short | long) & ~filled
+        short = (filled & ~ended) | (none & ~filled)
+        none = filled & ended
     return 0
 
 
@@ -279,24 +288,34 @@ def band_histograms(
     segment_of = np.zeros(64, np.int64)
     for segment in range(m):
         segment_of[bounds[segment] : bounds[segment + 1]] = segment
+    first, last = np.triu_indices(m)
+    bits = np.uint64(1) << np.arange(len(first), dtype=np.uint64)
+    bands = np.zeros((2, m), np.uint64)
+    for segment in range(m):
+        bands[0, segment] = bits[(first <= segment) & (segment <= last)].sum()
+        bands[1, segment] = bits[last == segment].sum()
     following = np.zeros((m, m, 256), np.int64)
     leading = np.zeros((m, m, 256), np.int64)
-    eob = np.zeros((m * (m + 1) // 2, 15), np.int64)
+    eob = np.zeros((len(first), 15), np.int64)
+    planes = np.zeros(40, np.uint64)
     masks = significant.masks[al]
     known = significant.masks[ah] if ah else masks
     _band_statistics(
-        blocks, masks, known, int(ah > 0), al, restart_interval, bounds, segment_of, following, leading, eob
-    )
+        blocks, masks, known, int(ah > 0), al, restart_interval, bounds, segment_of, bands,
+        following, leading, eob, planes, np.zeros((2, 64), np.int64),
+    )  # fmt: skip
+    eob[:, 0] += ((planes[:, None] & bits != 0) << np.arange(40)[:, None]).sum(0)
     # [i, j] gathers leading[i, s] and following[q, s] for i <= q <= s <= j; both are empty elsewhere.
-    histograms = leading + following[::-1].cumsum(0)[::-1]
+    histograms: npt.NDArray[np.int64] = leading + following[::-1].cumsum(0)[::-1]
     histograms.cumsum(1, out=histograms)
-    first, last = np.triu_indices(m)
     histograms[first, last, 0:0xF0:16] += eob
     return histograms
 
 
 @kernel("int64(int16[:, :, ::1], int64, int64, int64, int64, int64, int64, int64[::1])")
-def _dc_statistics(coefficients, h, v, rows, columns, al, interval, histogram):  # type: ignore[no-untyped-def]
+def _dc_statistics(
+    coefficients: Any, h: Any, v: Any, rows: Any, columns: Any, al: Any, interval: Any, histogram: Any
+) -> Any:
     blocks_y, blocks_x = coefficients.shape[0], coefficients.shape[1]
     predictor = np.int64(0)
     left = interval

@@ -9,6 +9,7 @@ optimal. As T.81 demands, no code consists of ones only: a symbol that never occ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +70,7 @@ class HuffmanTable:
 
 
 @kernel("int64(int64[:, ::1], uint8[:, ::1], int64[::1], int64[::1], uint8[:, ::1])")
-def _package_merge(histograms, lengths, keys, weights, is_leaf):  # type: ignore[no-untyped-def]
+def _package_merge(histograms: Any, lengths: Any, keys: Any, weights: Any, is_leaf: Any) -> Any:
     # keys: (257,); weights: (2 * 514,), two lists in turn; is_leaf: (16, 514).
     # With n leaves a list holds at most n leaves and half of the list below: fewer than 2n <= 514.
     for row in range(histograms.shape[0]):
