@@ -12,13 +12,8 @@ from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg import entropy_encode
 from guetzpy.jpeg.coding_tables import plan_tables
 from guetzpy.jpeg.entropy_encode import encode_scan
-from guetzpy.jpeg.entropy_statistics import (
-    AC_EXTRA_BITS,
-    MAX_EOB_RUN,
-    ScanStatistics,
-    band_histograms,
-    significance,
-)
+from guetzpy.jpeg.entropy_statistics import MAX_EOB_RUN, band_histograms, significance
+from guetzpy.jpeg.scan_statistics import AC_EXTRA_BITS, ScanStatistics
 from guetzpy.jpeg.structure import NATURAL_ORDER, Component, JpegImage, ScanHeader
 
 SAMPLINGS = [[(1, 1)], [(2, 2), (1, 1), (1, 1)], [(1, 2), (2, 1), (1, 1)], [(1, 1)] * 4]

@@ -13,8 +13,9 @@ from PIL import Image
 
 from guetzpy.jpeg import scans, script_search
 from guetzpy.jpeg.coding_tables import STUFFING, plan_tables, table_bits
-from guetzpy.jpeg.entropy_statistics import ScanStatistics, band_histograms, significance
+from guetzpy.jpeg.entropy_statistics import band_histograms, significance
 from guetzpy.jpeg.reader import read
+from guetzpy.jpeg.scan_statistics import ScanStatistics
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 from guetzpy.jpeg.writer import write
 
@@ -95,6 +96,19 @@ def test_size_is_exact_but_for_stuffing(photo):
         stuffed = data[first:].count(b"\xff\x00")
         unstuffed = sum(scan.bytes - (scan.bits + 7) // 8 * STUFFING for scan in planned)
         assert len(data) - first - stuffed - 2 - len(photo.trailing) == pytest.approx(unstuffed)
+
+
+def test_prices_of_symbols(photo):
+    """Code lengths and extra bits of all symbols add up to the bits of the scan."""
+    for script in (scans.sequential_script(photo), simple(photo)):
+        for scan in scans.plan(photo, script):
+            bits = 0
+            statistics = ScanStatistics(photo, 4)
+            for index, table_class, histogram in statistics.symbols(scan.header):
+                table = scan.tables[scan.header.components.index(index)][table_class]
+                bits += int(histogram @ table.lengths())
+                assert (table.lengths() > 0)[histogram > 0].all()
+            assert bits + statistics.raw_bits(scan.header) == scan.bits
 
 
 def test_small_pictures_are_sequential(photo):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy.jpeg.entropy_statistics import ScanStatistics
 from guetzpy.jpeg.huffman import HuffmanTable, code_lengths, optimal_table
+from guetzpy.jpeg.scan_statistics import ScanStatistics
 from guetzpy.jpeg.structure import ScanHeader
 
 __all__ = ["RESTART_BYTES", "STUFFING", "PlannedScan", "plan_tables", "table_bits"]

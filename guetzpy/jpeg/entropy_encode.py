@@ -1,9 +1,8 @@
 """Coefficients to the entropy-coded data of one scan (T.81 F.1.2 and G.1.2).
 
 Two steps. First the codes of each component go into 64-bit words of their own, most significant bit
-first, without byte stuffing, and it is noted where each MCU or restart interval ends. Then these pieces are
-joined at any bit position into the order of the scan, bytes 0xFF are followed by 0x00, and intervals are
-filled up with ones and RSTn markers put between them.
+first, without byte stuffing, and it is noted where each MCU or restart interval ends. Then
+:mod:`guetzpy.jpeg.bitstream` joins these pieces in the order of the scan.
 
 Output bounds. A coefficient takes at most 16 bits of code and 15 of magnitude, and every 16th
 zero a ZRL of 16 bits, so 31 bits for each of 64 coefficients and 64 more (three ZRL and an EOB
@@ -20,7 +19,6 @@ references atomically there, which costs more than the coding).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +26,10 @@ import numpy.typing as npt
 
 from guetzpy._jit import kernel
 from guetzpy._threads import each
-from guetzpy.jpeg.entropy_statistics import MAX_EOB_RUN, ScanStatistics, bit_length, lowest_bit
+from guetzpy.jpeg.bitstream import Pieces, join
+from guetzpy.jpeg.entropy_statistics import MAX_EOB_RUN, bit_length, lowest_bit
 from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.scan_statistics import ScanStatistics
 from guetzpy.jpeg.structure import NATURAL_ORDER, ScanHeader
 
 __all__ = ["MAX_BLOCK_BITS", "encode_scan"]
@@ -300,70 +300,6 @@ def _pack_ac(
     return place
 
 
-@kernel("int64(uint64[::1], int64[::1], int64[::1], int64, uint8[::1])")
-def _join(words: Any, starts: Any, lengths: Any, group: Any, out: Any) -> Any:
-    """Join pieces of ``lengths`` bits from the bits ``starts`` of the words; returns the number of bytes.
-
-    A restart marker follows each ``group`` pieces but the last ones; 0 for none. ``words`` has one
-    word more than bits need.
-    """
-    ones = np.uint64(0x0101010101010101)
-    count = starts.shape[0]
-    place = np.int64(0)
-    word = np.uint64(0)  # its highest `used` bits are data, the others zero
-    used = np.int64(0)
-    intervals = np.int64(0)
-    for piece in range(count):
-        at = starts[piece]
-        bits = lengths[piece]
-        ending = piece == count - 1 or (group > 0 and piece % group == group - 1)
-        while bits > 0 or (ending and used > 0):
-            whole = np.int64(8)
-            full = word
-            if bits > 0:
-                shift = np.uint64(at & 63)
-                chunk = words[at >> 6] << shift
-                if shift > 0:
-                    chunk |= words[(at >> 6) + 1] >> (np.uint64(64) - shift)
-                taken = min(bits, 64)
-                chunk &= _ALL << np.uint64(64 - taken)
-                at += taken
-                bits -= taken
-                full |= chunk >> np.uint64(used)
-                used += taken
-                if used < 64:
-                    word = full
-                    continue
-                used -= 64
-                word = np.uint64(0)
-                if used > 0:
-                    word = chunk << np.uint64(taken - used)
-            else:
-                full |= _ALL >> np.uint64(used)
-                whole = (used + 7) >> 3
-                used = np.int64(0)
-                word = np.uint64(0)
-            # Is a byte 0xFF? The test for a zero byte of the complement (Hacker's Delight 6-1).
-            if whole == 8 and (~full - ones) & full & (ones << np.uint64(7)) == 0:
-                for index in range(8):
-                    out[place + index] = np.uint8((full >> np.uint64(56 - 8 * index)) & np.uint64(255))
-                place += 8
-                continue
-            for index in range(whole):
-                byte = np.uint8((full >> np.uint64(56 - 8 * index)) & np.uint64(255))
-                out[place] = byte
-                place += 1
-                if byte == 255:
-                    out[place] = 0
-                    place += 1
-        if ending and piece < count - 1:
-            out[place] = 0xFF
-            out[place + 1] = np.uint8(0xD0 + intervals % 8)
-            place += 2
-            intervals += 1
-    return place
-
-
 def encode_scan(
     statistics: ScanStatistics,
     scan: ScanHeader,
@@ -407,25 +343,12 @@ def encode_scan(
     )
     if pieces.lengths.sum() != bits:
         raise RuntimeError(f"a scan of {pieces.lengths.sum()} bits where statistics say {bits}")
-    # Each byte may be stuffed; each interval may begin a byte, stuffed too, and be followed by a marker.
-    intervals = -(-len(pieces.lengths) // pieces.group) if pieces.group else 1
-    out = np.empty(2 * (bits // 8) + 4 * intervals, np.uint8)
-    return out[: _join(pieces.words, pieces.starts, pieces.lengths, pieces.group, out)].tobytes()
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """Codes of a scan, not yet in one stream: see :func:`_join`."""
-
-    words: npt.NDArray[np.uint64]
-    starts: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
-    group: int
+    return join(pieces)
 
 
 def _ac_scan(
     statistics: ScanStatistics, scan: ScanHeader, codes: npt.NDArray[np.uint32], bits: int
-) -> _Pieces:
+) -> Pieces:
     index = scan.components[0]
     blocks, masks = statistics.blocks[index], statistics.significance[index].masks
     interval = statistics.restart_interval
@@ -448,7 +371,7 @@ def _ac_scan(
         np.empty(MAX_EOB_RUN + 160, np.int64),
     )
     starts = np.concatenate([[0], ends[:-1]])
-    return _Pieces(words, starts, ends - starts, 1 if interval else 0)
+    return Pieces(words, starts, ends - starts, 1 if interval else 0)
 
 
 def _mcu_scan(
@@ -457,7 +380,7 @@ def _mcu_scan(
     codes: npt.NDArray[np.uint32],
     bits: int,
     threads: int | None,
-) -> _Pieces:
+) -> Pieces:
     interval = statistics.restart_interval
     rows, columns = statistics.mcus(scan.components)
     strips = range(0, rows, STRIP_ROWS)
@@ -491,9 +414,9 @@ def _mcu_scan(
     if len(scan.components) == 1 and not interval:
         firsts = starts[0, ::STRIP_ROWS, 0].copy()
         lasts = np.append(ends[0, STRIP_ROWS - 1 : -1 : STRIP_ROWS, -1], ends[0, -1, -1])
-        return _Pieces(words, firsts, lasts - firsts, 0)
+        return Pieces(words, firsts, lasts - firsts, 0)
     order = (len(scan.components), rows * columns)
-    return _Pieces(
+    return Pieces(
         words,
         starts.reshape(order).T.reshape(-1),
         (ends - starts).reshape(order).T.reshape(-1),

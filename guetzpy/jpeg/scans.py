@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from guetzpy.jpeg.coding_tables import PlannedScan, plan_tables
-from guetzpy.jpeg.entropy_statistics import ScanStatistics
+from guetzpy.jpeg.scan_statistics import ScanStatistics
 from guetzpy.jpeg.script_search import SEARCHED_LEVELS, search_script
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 
@@ -16,6 +16,7 @@ __all__ = [
     "check_script",
     "choose",
     "is_sequential",
+    "plan",
     "sequential_script",
     "simple_progression",
     "total_bytes",
@@ -148,3 +149,20 @@ def choose(image: JpegImage, *, threads: int | None = None) -> tuple[list[ScanHe
     """
     best = candidates(ScanStatistics(image, SEARCHED_LEVELS + 1, threads=threads), threads)[0]
     return [scan.header for scan in best], total_bytes(best)
+
+
+def plan(image: JpegImage, script: Sequence[ScanHeader], *, threads: int | None = None) -> list[PlannedScan]:
+    """Return the scans of a script with their Huffman tables and exact bits, coding nothing.
+
+    Prices of symbols for a trellis are ``plan(...)[n].tables[c][1].lengths()``, int64 (256,): the bits of each AC
+    run/size or EOBn symbol in scan n, for its c-th component, 0 for symbols that do not occur;
+    magnitude bits (``AC_EXTRA_BITS``) come on top. Index 0 instead of 1 gives DC categories.
+
+    Raises
+    ------
+    ValueError
+        If the script is not legal.
+    """
+    check_script(image, script)
+    levels = max(scan.al for scan in script) + 2
+    return plan_tables(ScanStatistics(image, levels, threads=threads), script)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from guetzpy._threads import each
 from guetzpy.jpeg.coding_tables import RESTART_BYTES, STUFFING, plan_tables, table_bits
-from guetzpy.jpeg.entropy_statistics import AC_EXTRA_BITS, ScanStatistics
+from guetzpy.jpeg.scan_statistics import AC_EXTRA_BITS, ScanStatistics
 from guetzpy.jpeg.structure import ScanHeader
 
 __all__ = ["SEARCHED_LEVELS", "search_script"]

@@ -11,7 +11,6 @@ from guetzpy._threads import each
 from guetzpy.jpeg import scans
 from guetzpy.jpeg.coding_tables import PlannedScan, plan_tables
 from guetzpy.jpeg.entropy_encode import encode_scan
-from guetzpy.jpeg.entropy_statistics import ScanStatistics
 from guetzpy.jpeg.markers import (
     EOI,
     SOF0,
@@ -29,6 +28,7 @@ from guetzpy.jpeg.markers import (
     sof_segment,
     sos_segment,
 )
+from guetzpy.jpeg.scan_statistics import ScanStatistics
 from guetzpy.jpeg.script_search import SEARCHED_LEVELS
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 
