@@ -154,8 +154,8 @@ def choose(image: JpegImage, *, threads: int | None = None) -> tuple[list[ScanHe
 def plan(image: JpegImage, script: Sequence[ScanHeader], *, threads: int | None = None) -> list[PlannedScan]:
     """Return the scans of a script with their Huffman tables and exact bits, coding nothing.
 
-    Prices of symbols for a trellis are ``plan(...)[n].tables[c][1].lengths()``, int64 (256,): the bits of each AC
-    run/size or EOBn symbol in scan n, for its c-th component, 0 for symbols that do not occur;
+    Prices of symbols for a trellis are ``plan(...)[n].tables[c][1].lengths()``, int64 (256,): the bits of
+    each AC run/size or EOBn symbol in scan n, for its c-th component, 0 for symbols that do not occur;
     magnitude bits (``AC_EXTRA_BITS``) come on top. Index 0 instead of 1 gives DC categories.
 
     Raises
