@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from guetzpy import __version__, api
+from guetzpy import __version__, _jit, api
 from guetzpy._threads import default_threads
 from guetzpy.batch import memory, storage
 from guetzpy.batch.discover import Discovery, Filter, Skipped, Task, discover, in_shard, pair
@@ -32,6 +33,7 @@ def run(
     options: Options | None = None,
     *,
     in_place: bool = False,
+    write: bool = True,
     backup: str | os.PathLike[str] | None = None,
     preserve: bool = False,
     include: Iterable[str] = (),
@@ -62,6 +64,8 @@ def run(
         unless ``options.threads`` says otherwise.
     in_place : bool
         Replace the sources; JPEG files only. Those that get no smaller are not touched.
+    write : bool
+        False: do everything but write.
     backup : path or URL, optional
         With ``in_place``: folder for the originals of what is replaced.
     preserve : bool
@@ -106,7 +110,8 @@ def run(
     options = OptimizeOptions() if options is None else options
     keeper = None if backup is None else _name(backup)
     _check(names, goal, in_place, keeper, shard, copy_others)
-    write = goal is not None or in_place
+    nowhere = goal is None and not in_place
+    write = write and not nowhere
     found = discover(
         names,
         Filter(tuple(include), tuple(exclude)),
@@ -119,7 +124,7 @@ def run(
         in_place=in_place,
         backup=keeper,
         preserve=preserve,
-        keep_data=not write,
+        keep_data=nowhere,
         storage_options=storage_options,
     )
     tasks = pair(found, goal, in_place=in_place, copy_others=copy_others)
@@ -127,12 +132,12 @@ def run(
         tasks = [task for task in tasks if in_shard(task.relative, shard)]
         found.others = [other for other in found.others if in_shard(other.relative, shard)]
         found.unreadable = [other for other in found.unreadable if in_shard(other.relative, shard)]
-    if goal is not None and not storage.is_url(goal):
+    if write and goal is not None and not storage.is_url(goal):
         os.makedirs(goal, exist_ok=True)
     record = Manifest(manifest or location(names, goal, shard)) if write else None
     try:
-        planned = Run(tasks, found, options, delivery, record, goal if copy_others else None)
-        if resume:
+        planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
+        if resume and write:
             planned._leave_out_what_is_done(goal)
     except BaseException:
         if record is not None:
@@ -234,7 +239,7 @@ class Run(Iterator[Result]):
             return
 
         def processes() -> Pool:
-            api.warmup()  # once, here, rather than once a worker
+            _warm(self.options)  # once, here, rather than once a worker
             free = memory.available()
             budget = None if free is None or count == 1 else int(free * _SHARE_OF_MEMORY)
             return Processes(count, budget, self._delivery.storage_options)
@@ -277,6 +282,17 @@ class Run(Iterator[Result]):
                 yield done.result
         finally:
             pool.close()
+
+
+def _warm(options: Options) -> None:
+    """Compile what the work needs, if that was never done here."""
+    if isinstance(options, OptimizeOptions):
+        if _jit.is_cold():
+            api.warmup(processes=min(4, default_threads()))
+        return
+    importlib.import_module("guetzpy.jpeg.transcode")
+    for _ in _jit.warm([name for name in _jit.kernels() if name.startswith("guetzpy.jpeg.")]):
+        pass
 
 
 class _Threads(Executed):

@@ -6,6 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
+from guetzpy.cli.folder import (
+    Backup,
+    CopyOthers,
+    Dask,
+    EqualSlope,
+    Exclude,
+    FolderOptions,
+    Include,
+    Jobs,
+    ManifestPath,
+    Preserve,
+    Recursive,
+    Resume,
+    Shard,
+    TotalBits,
+    TotalBytes,
+    run_folders,
+)
 from guetzpy.cli.places import STANDARD, plan
 from guetzpy.cli.reporting import usage_error
 from guetzpy.options import METADATA_KINDS, OptimizeOptions
@@ -146,6 +164,20 @@ def optimize(
         float | None,
         typer.Option("--timeout", metavar="SECONDS", help="Give up on a picture after this."),
     ] = None,
+    recursive: Recursive = False,
+    jobs: Jobs = None,
+    resume: Resume = False,
+    manifest: ManifestPath = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    copy_others: CopyOthers = False,
+    backup: Backup = None,
+    preserve: Preserve = False,
+    shard: Shard = None,
+    dask: Dask = None,
+    total_bytes: TotalBytes = None,
+    total_bpp: TotalBits = None,
+    equal_slope: EqualSlope = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Do everything but write.")] = False,
     check: Annotated[
         bool,
@@ -173,6 +205,17 @@ def optimize(
         options = OptimizeOptions(**asked)
     except ValueError as error:
         usage_error(str(error))
+    wishes = FolderOptions(
+        recursive=recursive, jobs=jobs, resume=resume, manifest=manifest, include=tuple(include or ()),
+        exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve, shard=shard,
+        dask=dask, total_bytes=total_bytes, total_bpp=total_bpp, equal_slope=equal_slope,
+    )  # fmt: skip
+    if wishes.concern(inputs, output):
+        run_folders(
+            inputs, output, in_place, options, wishes, write=not (dry_run or check), as_json=as_json,
+            quiet=quiet, threshold=threshold if check else None,
+        )  # fmt: skip
+        return
     places = plan(inputs, output, in_place, write=not (dry_run or check))
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")

@@ -36,7 +36,7 @@ def plan(inputs: list[str], output: str | None, in_place: bool, write: bool = Tr
         usage_error("-o and --in-place contradict each other: give one")
     for name in inputs:
         if name != STANDARD and os.path.isdir(name):
-            usage_error(f"{name}: is a folder; give its files")
+            usage_error(f"{name}: is a folder; -r takes it with all below it")
     if not write:
         return [Place(name, None) for name in inputs]
     if in_place:

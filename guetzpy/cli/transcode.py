@@ -6,6 +6,21 @@ from typing import Annotated
 
 import typer
 
+from guetzpy.cli.folder import (
+    Backup,
+    CopyOthers,
+    Dask,
+    Exclude,
+    FolderOptions,
+    Include,
+    Jobs,
+    ManifestPath,
+    Preserve,
+    Recursive,
+    Resume,
+    Shard,
+    run_folders,
+)
 from guetzpy.cli.places import STANDARD, plan
 from guetzpy.cli.reporting import usage_error
 from guetzpy.options import METADATA_KINDS, TranscodeOptions
@@ -51,6 +66,20 @@ def transcode(
     max_pixels: Annotated[
         int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
     ] = 268_435_456,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up on a file after this.")
+    ] = None,
+    recursive: Recursive = False,
+    jobs: Jobs = None,
+    resume: Resume = False,
+    manifest: ManifestPath = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    copy_others: CopyOthers = False,
+    backup: Backup = None,
+    preserve: Preserve = False,
+    shard: Shard = None,
+    dask: Dask = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Do everything but write.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
@@ -64,9 +93,20 @@ def transcode(
             repair=repair,
             threads=threads,
             max_pixels=max_pixels,
+            timeout=timeout,
         )
     except ValueError as error:
         usage_error(str(error))
+    wishes = FolderOptions(
+        recursive=recursive, jobs=jobs, resume=resume, manifest=manifest, include=tuple(include or ()),
+        exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve, shard=shard,
+        dask=dask,
+    )  # fmt: skip
+    if wishes.concern(inputs, output):
+        run_folders(
+            inputs, output, in_place, options, wishes, write=not dry_run, as_json=as_json, quiet=quiet,
+        )  # fmt: skip
+        return
     places = plan(inputs, output, in_place, write=not dry_run)
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")

@@ -1,0 +1,358 @@
+"""Folders and sets of files from the command line: options, progress, summary, exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from guetzpy.cli.places import STANDARD
+from guetzpy.cli.reporting import (
+    compile_if_cold,
+    describe,
+    fail,
+    notices,
+    print_json,
+    report_errors,
+    say,
+    thousands,
+    usage_error,
+)
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+
+if TYPE_CHECKING:
+    from guetzpy.batch import Run
+    from guetzpy.result import Result
+
+__all__ = [
+    "Backup",
+    "CopyOthers",
+    "Dask",
+    "EqualSlope",
+    "Exclude",
+    "FolderOptions",
+    "Include",
+    "Jobs",
+    "ManifestPath",
+    "Preserve",
+    "Recursive",
+    "Resume",
+    "Shard",
+    "TotalBits",
+    "TotalBytes",
+    "run_folders",
+]
+
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Take folders with all below them; -o mirrors them.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=1,
+        help="Files at once, each in a process. Default for folders: the processors, fewer while large "
+        "pictures need the memory.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Leave out what an earlier run with the same options has done.")
+]
+ManifestPath = Annotated[
+    str | None,
+    typer.Option("--manifest", metavar="FILE", help="Where --resume keeps its record. Default: the output."),
+]
+Include = Annotated[
+    list[str] | None, typer.Option("--include", metavar="GLOB", help="In folders, only these files.")
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="In folders, not these files and folders."),
+]
+CopyOthers = Annotated[bool, typer.Option("--copy-others", help="Copy files that are no pictures, too.")]
+Backup = Annotated[
+    str | None,
+    typer.Option("--backup", metavar="FOLDER", help="With --in-place: keep the replaced originals there."),
+]
+Preserve = Annotated[
+    bool, typer.Option("--preserve", "-p", help="Keep permissions and modification times of the inputs.")
+]
+Shard = Annotated[
+    str | None, typer.Option("--shard", metavar="K/N", help="Only part K of N, for job arrays.")
+]
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", metavar="ADDRESS", help="Work on a Dask cluster, e.g. tcp://host:8786."),
+]
+TotalBytes = Annotated[
+    int | None,
+    typer.Option("--total-bytes", metavar="N", help="Find the distance at which all files make N bytes."),
+]
+TotalBits = Annotated[
+    float | None,
+    typer.Option("--total-bpp", metavar="B", help="The same in bits per pixel of the whole set."),
+]
+EqualSlope = Annotated[
+    bool,
+    typer.Option("--equal-slope", help="For --total-...: least distortion in total, not one distance."),
+]
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """What only matters for many files; see the options of the same names."""
+
+    recursive: bool = False
+    jobs: int | None = None
+    resume: bool = False
+    manifest: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    copy_others: bool = False
+    backup: str | None = None
+    preserve: bool = False
+    shard: str | None = None
+    dask: str | None = None
+    total_bytes: int | None = None
+    total_bpp: float | None = None
+    equal_slope: bool = False
+
+    def concern(self, inputs: list[str], output: str | None) -> bool:
+        """Return whether the batch room does this, rather than one file after the other here."""
+        return self != FolderOptions() or any("://" in name for name in [*inputs, output or ""])
+
+
+@dataclass
+class _Tally:
+    """What came of a run so far."""
+
+    files: int = 0
+    failed: int = 0
+    before: int = 0
+    after: int = 0
+    largest_saving: float = 0.0
+
+    def add(self, result: Result) -> None:
+        self.files += 1
+        self.failed += result.status == "failed"
+        if result.bytes_before and result.bytes_after is not None:
+            self.before += result.bytes_before
+            self.after += result.bytes_after
+            self.largest_saving = max(self.largest_saving, result.saving or 0.0)
+
+    def words(self) -> str:
+        text = f"{self.files} file{'' if self.files == 1 else 's'}"
+        if self.before:
+            change = 100 * (self.after / self.before - 1)
+            text += f", {thousands(self.before)} -> {thousands(self.after)} bytes ({change:+.1f} %)"
+        return text + (f", {self.failed} failed" if self.failed else "")
+
+
+def run_folders(
+    inputs: list[str],
+    output: str | None,
+    in_place: bool,
+    options: OptimizeOptions | TranscodeOptions,
+    wishes: FolderOptions,
+    *,
+    write: bool,
+    as_json: bool,
+    quiet: bool,
+    threshold: float | None = None,
+) -> None:
+    """Run over folders and exit with what came of it.
+
+    Parameters
+    ----------
+    write : bool
+        Whether anything is written.
+    threshold : float, optional
+        Saving in percent above which the exit code is 3.
+    """
+    _check(inputs, output, in_place, wishes, write)
+    tally = _Tally()
+    with report_errors(), notices(quiet):
+        with _cluster(wishes.dask) as executor:
+            run = _plan(inputs, output, in_place, options, wishes, write, executor)
+            if run.tasks and executor is None and isinstance(options, OptimizeOptions):
+                compile_if_cold(quiet)
+            try:
+                with (
+                    run,
+                    _progress(run, tally, shown=not quiet and not (as_json and sys.stdout.isatty())) as bar,
+                ):
+                    if not quiet:
+                        _tell_plan(run, wishes)
+                    for result in run:
+                        tally.add(result)
+                        if as_json:
+                            print_json(result.to_dict())
+                        if result.status == "failed" or not (quiet or bar.shown):
+                            bar.say(describe(result))
+                        bar.update()
+            except KeyboardInterrupt:
+                say(
+                    f"{tally.words()}; the rest was not begun"
+                    + (", --resume goes on" if run.manifest else "")
+                )
+                fail("interrupted", 130)
+            if not quiet:
+                _tell_outcome(run, tally)
+    if tally.failed:
+        raise typer.Exit(1)
+    if threshold is not None and tally.largest_saving * 100 > threshold:
+        raise typer.Exit(3)
+
+
+def _check(inputs: list[str], output: str | None, in_place: bool, wishes: FolderOptions, write: bool) -> None:
+    import os
+
+    if STANDARD in inputs or output == STANDARD:
+        usage_error("- (stdin, stdout) is for one file, not for folders")
+    if output is not None and in_place:
+        usage_error("-o and --in-place contradict each other: give one")
+    if write and output is None and not in_place:
+        usage_error("say where the results go: -o FOLDER, or --in-place to replace the inputs")
+    if output is not None and os.path.exists(output) and not os.path.isdir(output):
+        usage_error(f"{output}: is no folder, which -o must be here")
+    if not wishes.recursive:
+        for name in inputs:
+            if os.path.isdir(name):
+                usage_error(f"{name}: is a folder; -r takes it with all below it")
+    if wishes.equal_slope and wishes.total_bytes is None and wishes.total_bpp is None:
+        usage_error("--equal-slope goes with --total-bytes or --total-bpp")
+
+
+def _plan(
+    inputs: list[str],
+    output: str | None,
+    in_place: bool,
+    options: OptimizeOptions | TranscodeOptions,
+    wishes: FolderOptions,
+    write: bool,
+    executor: Any,
+) -> Run:
+    from guetzpy import batch
+
+    try:
+        return batch.run(
+            inputs,
+            output,
+            options,
+            in_place=in_place,
+            write=write,
+            backup=wishes.backup,
+            preserve=wishes.preserve,
+            include=wishes.include,
+            exclude=wishes.exclude,
+            copy_others=wishes.copy_others,
+            resume=wishes.resume,
+            manifest=wishes.manifest,
+            shard=_shard(wishes.shard),
+            jobs=wishes.jobs,
+            executor=executor,
+        )
+    except ValueError as error:
+        usage_error(str(error))
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, slash, count = text.partition("/")
+    if not (slash and part.isdigit() and count.isdigit()):
+        usage_error(f"--shard {text}: expected K/N, e.g. 3/16")
+    return int(part), int(count)
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    if address is None:
+        yield None
+        return
+    from guetzpy.batch.cluster import dask_executor
+
+    try:
+        with dask_executor(address) as executor:
+            yield executor
+    except ModuleNotFoundError as error:
+        usage_error(f"--dask: {error}")
+
+
+def _tell_plan(run: Run, wishes: FolderOptions) -> None:
+    if run.earlier:
+        say(f"{len(run.earlier)} files done by an earlier run, {len(run)} to do")
+    if run.others and not wishes.copy_others:
+        named = ", ".join(f"{other.input} ({other.reason})" for other in run.others[:3])
+        more = f" and {len(run.others) - 3} more" if len(run.others) > 3 else ""
+        say(f"passed over: {named}{more}; --copy-others copies them")
+
+
+def _tell_outcome(run: Run, tally: _Tally) -> None:
+    if not tally.files and not run.earlier:
+        say("no pictures found")
+    else:
+        say(tally.words())
+
+
+class _Bar:
+    """A line of progress, where somebody watches; rich is imported only then."""
+
+    def __init__(self, run: Run, tally: _Tally, shown: bool) -> None:
+        self.shown = shown
+        self._tally = tally
+        if not shown:
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._begun = time.monotonic()
+        self.progress = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[saved]} saved"),
+            TextColumn("{task.fields[rate]} files/s"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self.progress.add_task("", total=len(run), saved="0 B", rate="-")
+
+    def say(self, text: str) -> None:
+        if self.shown:
+            self.progress.console.print(f"guetzpy: {text}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(text)
+
+    def update(self) -> None:
+        if self.shown:
+            rate = self._tally.files / max(1e-3, time.monotonic() - self._begun)
+            saved = _bytes(self._tally.before - self._tally.after)
+            self.progress.update(self._task, completed=self._tally.files, saved=saved, rate=f"{rate:.3g}")
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+@contextmanager
+def _progress(run: Run, tally: _Tally, shown: bool) -> Iterator[_Bar]:
+    bar = _Bar(run, tally, shown and sys.stderr.isatty())
+    if not bar.shown:
+        yield bar
+        return
+    with bar.progress:
+        yield bar
