@@ -130,7 +130,7 @@ class SSIMULACRA2Comparator:
         Notes
         -----
         The first call computes the reference's side again without that rounding, and keeps it
-        (55 bytes a pixel); a call holds about 90 bytes a pixel more while it works.
+        and scratch memory (about 40 and 60 bytes a pixel).
         """
         return self._score_and_gradient(_linear_planes(planes), None)
 

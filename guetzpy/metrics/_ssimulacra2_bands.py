@@ -35,7 +35,7 @@ from guetzpy.picture import Floats
 
 __all__ = ["BAND", "Reference", "Side"]
 
-BAND = 128  # rows; a multiple of GROUP
+BAND = 64  # rows; a multiple of GROUP; two bands of a wide picture fit the second-level cache best
 HISTORY = LEAD + REACH
 _ROWS = HISTORY + BAND + 2 * REACH  # of a band's planes: the last outputs look beyond the picture
 

@@ -78,7 +78,10 @@ def _store(tile: Any, rows: int, columns: int, plane: Any, top: int, left: int) 
     """Copy the counted part of a tile to (top, left) of a plane."""
     for y in range(rows):
         j = (HALO + y) * STRIDE + HALO
-        plane[top + y, left : left + columns] = tile[j : j + columns]
+        row = plane[top + y, left : left + columns]
+        values = tile[j : j + columns]
+        for x in range(columns):
+            row[x] = values[x]
     return 0
 
 
@@ -427,6 +430,7 @@ class Gradient:
         self._threads = threads
         self._slots: list[npt.NDArray[np.int64]] = []
         self._references: list[Floats] = []
+        self._spare: list[list[Floats]] = []  # scratch of earlier calls: fresh memory is slow
         for scale, (height, width) in enumerate(plan.sizes):
             slots, count = np.zeros((3, 3), np.int64), 0
             for c in range(3):
@@ -448,14 +452,17 @@ class Gradient:
     def __call__(self, level: Rows) -> tuple[float, Floats]:
         """Return the score and the gradient by linear light, shape (3, H, W)."""
         plan = self._plan
-        everything_kept, all_norms, total = [], [], 0.0
+        try:
+            everything_kept = self._spare.pop()
+        except IndexError:
+            everything_kept = [np.empty((12, *size), np.float32) for size in plan.sizes]
+        all_norms, total = [], 0.0
         for scale, (height, width) in enumerate(plan.sizes):
-            kept = np.empty((12, height, width), np.float32)
             sums = np.zeros((-(-height // STRIP), 3, 6))
 
             def forward(
                 linear: Floats, first: int, top: int, bottom: int, work: Floats,
-                scale: int = scale, kept: Floats = kept, sums: Any = sums,
+                scale: int = scale, kept: Floats = everything_kept[scale], sums: Any = sums,
             ) -> None:  # fmt: skip
                 slots, reference = self._slots[scale], self._references[scale]
                 _forward_strip(linear, first, top, bottom, slots, reference, work, kept, sums[top // STRIP])
@@ -463,14 +470,14 @@ class Gradient:
             level = self._strips(scale, level, forward)
             norms = norms_of(sums, height * width)
             total += weighted(plan.weights[scale], norms)
-            everything_kept.append(kept)
             all_norms.append(norms)
         score, slope = remap(total)
 
         gradient = np.empty((0, 1, 1), np.float32)
         for scale in reversed(range(len(plan.sizes))):
             slopes = _slopes(plan, scale, all_norms[scale], slope)
-            gradient = self._backward(scale, everything_kept.pop(), slopes, gradient)
+            gradient = self._backward(scale, everything_kept[scale], slopes, gradient)
+        self._spare = [everything_kept]
         return score, gradient
 
     def _strips(self, scale: int, level: Rows, work_on: Any) -> Rows:
