@@ -11,7 +11,7 @@ import numpy.typing as npt
 from guetzpy.metrics import ButteraugliComparator, SSIMULACRA2Comparator
 from guetzpy.source import Codes, Readable, Source, load
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_sources", "diffmap_of", "load_pair"]
 
 
 def compare(
@@ -48,12 +48,20 @@ def compare(
     GuetzpyError, OSError, TypeError
         As :func:`guetzpy.optimize`.
     """
+    first, second = load_pair(reference, distorted, background=background, max_pixels=max_pixels)
+    return compare_sources(first, second, threads=threads)
+
+
+def load_pair(
+    reference: Readable, distorted: Readable, *, background: Any = None, max_pixels: int = 268_435_456
+) -> tuple[Source, Source]:
+    """Read two pictures of one size; see :func:`compare`."""
     first = load(reference, max_pixels=max_pixels, background=background)
     second = load(distorted, max_pixels=max_pixels, background=background)
     if (first.width, first.height) != (second.width, second.height):
         sizes = f"{first.width} x {first.height} and {second.width} x {second.height}"
         raise ValueError(f"pictures of different sizes cannot be compared: {sizes}")
-    return compare_sources(first, second, threads=threads)
+    return first, second
 
 
 def compare_sources(first: Source, second: Source, *, threads: int | None = None) -> dict[str, float | None]:
@@ -70,6 +78,13 @@ def compare_sources(first: Source, second: Source, *, threads: int | None = None
         "ssimulacra2": ssimulacra2.score_linear(other),
         "psnr": _psnr(before, after),
     }
+
+
+def diffmap_of(first: Source, second: Source, *, threads: int | None = None) -> npt.NDArray[np.float32]:
+    """Return Butteraugli's map of errors between two sources of one size, float32 (H, W)."""
+    light = first.transform.linear(first.planes(threads=threads), threads=threads)
+    other = second.transform.linear(second.planes(threads=threads), threads=threads)
+    return ButteraugliComparator.from_linear(light, threads=threads).diffmap_linear(other)
 
 
 def _psnr(before: Codes, after: Codes) -> float | None:

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from guetzpy.errors import UnsupportedError
+from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.jpeg import metadata, preservation
+from guetzpy.jpeg.anatomy import Anatomy, survey
+from guetzpy.jpeg.component_bytes import scan_shares
 from guetzpy.jpeg.quantization import estimate_quality
+from guetzpy.jpeg.reader import Limits
 from guetzpy.jpeg.structure import JpegImage
-from guetzpy.source import Readable, load, subsampling_of
+from guetzpy.jpeg.transcode import transcode_bytes
+from guetzpy.search.source_quality import estimate
+from guetzpy.source import Readable, Source, load, subsampling_of
 
 __all__ = ["inspect", "table_text"]
 
-_MODES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
+_MODES = {
+    0xC0: "baseline",
+    0xC1: "extended",
+    0xC2: "progressive",
+    0xC3: "lossless",
+    0xC9: "extended, arithmetic coding",
+    0xCA: "progressive, arithmetic coding",
+    0xCB: "lossless, arithmetic coding",
+}
+_CHANNELS = {
+    "gray": ("Y",),
+    "ycbcr": ("Y", "Cb", "Cr"),
+    "rgb": ("R", "G", "B"),
+    "cmyk": ("C", "M", "Y", "K"),
+    "ycck": ("Y", "Cb", "Cr", "K"),
+}
+# Parts of EXIF (or IPTC) and of what follows the picture: named too, but counted there.
+_WITHIN = frozenset({"gps", "thumbnail", "motion_photo"})
 
 
 def inspect(source: Readable, *, max_pixels: int = 268_435_456) -> dict[str, Any]:
@@ -28,16 +50,22 @@ def inspect(source: Readable, *, max_pixels: int = 268_435_456) -> dict[str, Any
     Returns
     -------
     dict
-        For JSON: ``input``, ``bytes``, ``width``, ``height``, ``mode``, ``colorspace``, ``subsampling``,
-        ``restart_interval``, ``orientation``, ``components`` (id, sampling, quantiser steps in rows),
-        ``quality`` (of libjpeg, ``exact`` or nearest), ``scans`` (components, band, bits, bytes),
-        ``bytes_by_part`` (metadata by kind, scans, tables and headers), ``icc``, ``gain_map``,
-        ``motion_photo``, ``mark``, ``reencodable``, ``reason`` (why not), ``warnings``.
+        For JSON. ``input``, ``bytes``, ``width``, ``height``, ``mode`` (of coding), ``colorspace``,
+        ``subsampling``, ``restart_interval``, ``orientation``; ``components`` (``name``, ``id``,
+        ``sampling``, ``qtable`` in rows); ``quality`` (libjpeg's of the nearest tables) and
+        ``quality_exact``; ``distance`` (the estimated one of the encode); ``scans`` (``components`` by
+        name, ``band``, ``bits``, ``bytes``, and ``bytes_by_component``); ``bytes_by_part`` (metadata by
+        kind, tables, headers, scans; they add up to the file); ``bytes_within`` (parts of those parts:
+        GPS, thumbnails, the video of a motion photo); ``bytes_by_component``; ``icc``, ``gain_map``,
+        ``motion_photo``, ``mark``; ``reencodable`` and ``reason`` (why not); ``lossless_saving`` (bytes
+        that a repack saves, 0 if none) and ``lossless_reason``; ``warnings``.
+
+        A JPEG of a kind that is not handled has only what its headers tell.
 
     Raises
     ------
     UnsupportedError
-        No JPEG. (A JPEG that cannot be read is described as far as its headers go.)
+        No JPEG.
     FormatError, LimitError, OSError
         As :func:`guetzpy.optimize`.
     """
@@ -53,18 +81,40 @@ def inspect(source: Readable, *, max_pixels: int = 268_435_456) -> dict[str, Any
         "height": picture.height,
     }
     if picture.image is None:
-        return record | {"reencodable": False, "reason": picture.obstacle}
-    return record | _describe(picture.data, picture.image)
+        return record | _headers(picture)
+    return record | _describe(picture.data, picture.image, max_pixels)
 
 
-def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
-    parts = preservation.describe(data, image)
-    # Parts of EXIF and of the trailing data are named too, but counted once.
-    inside = {"gps", "thumbnail", "motion_photo"}
-    scans = sum(image.scan_bytes)
-    whole = scans + sum(size for kind, size in parts.items() if kind not in inside)
+def _headers(picture: Source) -> dict[str, Any]:
+    """Describe a file whose coefficients cannot be read."""
+    assert picture.data is not None
+    record: dict[str, Any] = {"reencodable": False, "reason": picture.obstacle}
+    try:
+        parts = survey(picture.data)
+    except GuetzpyError:
+        return record
+    if parts.frame is not None:
+        record["mode"] = _MODES.get(parts.frame.sof, "other")
+        record["precision"] = parts.frame.precision
+        record["components"] = [{"id": c.identifier, "sampling": [c.h, c.v]} for c in parts.frame.components]
+    kinds: dict[str, int] = {}
+    for segment in parts.segments:
+        kind = metadata.kind_of(segment)
+        kinds[kind] = kinds.get(kind, 0) + 4 + len(segment.payload)
+    return record | {"bytes_by_part": _by_part(parts, kinds, len(picture.data))}
+
+
+def _describe(data: bytes, image: JpegImage, max_pixels: int) -> dict[str, Any]:
+    parts = survey(data)
+    kinds = preservation.describe(data, image)
     quality = estimate_quality([component.qtable for component in image.components])
     reason = _reason(image)
+    names = _names(image)
+    scans = _scans(image, parts, names)
+    by_component = dict.fromkeys(names, 0)
+    for scan in scans:
+        for name, size in scan["bytes_by_component"].items():
+            by_component[name] += size
     return {
         "mode": _MODES.get(image.sof, "other"),
         "colorspace": image.colorspace,
@@ -72,68 +122,160 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
         "restart_interval": image.restart_interval,
         "orientation": metadata.orientation(image),
         "components": [
-            {"id": c.identifier, "sampling": [c.h, c.v], "qtable": c.qtable.reshape(8, 8).tolist()}
-            for c in image.components
+            {"name": n, "id": c.identifier, "sampling": [c.h, c.v], "qtable": c.qtable.reshape(8, 8).tolist()}
+            for n, c in zip(names, image.components, strict=True)
         ],
         "quality": quality.quality,
         "quality_exact": quality.exact,
-        "scans": [
-            {"components": list(s.components), "band": [s.ss, s.se], "bits": [s.ah, s.al], "bytes": size}
-            for s, size in zip(image.scans, image.scan_bytes, strict=True)
-        ],
-        "bytes_by_part": {**parts, "scans": scans, "tables and headers": len(data) - whole},
+        "distance": round(estimate(image), 2) if image.colorspace in ("gray", "ycbcr") else None,
+        "scans": scans,
+        "bytes_by_part": _by_part(parts, kinds, len(data)),
+        "bytes_within": {kind: size for kind, size in kinds.items() if kind in _WITHIN},
+        "bytes_by_component": by_component,
         "icc": metadata.icc_profile(image) is not None,
-        "gain_map": "gainmap" in parts,
-        "motion_photo": "motion_photo" in parts,
+        "gain_map": "gainmap" in kinds,
+        "motion_photo": "motion_photo" in kinds,
         "mark": metadata.read_mark(image.segments),
         "reencodable": reason is None,
         "reason": reason,
+        **_repack(data, max_pixels),
         "warnings": image.warnings,
     }
 
 
+def _names(image: JpegImage) -> list[str]:
+    names = _CHANNELS.get(image.colorspace, ())
+    if len(names) == len(image.components):
+        return list(names)
+    return [f"component {i + 1}" for i in range(len(image.components))]
+
+
+def _scans(image: JpegImage, parts: Anatomy, names: list[str]) -> list[dict[str, Any]]:
+    known = len(parts.scans) == len(image.scans)  # not in damaged files, where the reader may give up earlier
+    scans = []
+    for number, (header, size) in enumerate(zip(image.scans, image.scan_bytes, strict=True)):
+        if known:
+            shares = scan_shares(image, number, parts.scans[number], image.restart_interval)
+        else:
+            shares = [size] + [0] * (len(header.components) - 1)
+        scans.append(
+            {
+                "components": [names[i] for i in header.components],
+                "band": [header.ss, header.se],
+                "bits": [header.ah, header.al],
+                "bytes": sum(shares),
+                "bytes_by_component": {
+                    names[i]: share for i, share in zip(header.components, shares, strict=True)
+                },
+            }
+        )
+    return scans
+
+
+def _by_part(parts: Anatomy, kinds: dict[str, int], whole: int) -> dict[str, int]:
+    """Return the bytes of every part; they add up to the whole."""
+    sizes = {kind: size for kind, size in kinds.items() if kind not in _WITHIN}
+    named = {
+        "quantisation tables": parts.quantisation,
+        "Huffman tables": parts.huffman,
+        "scans": parts.coded,
+    }
+    sizes |= {name: size for name, size in named.items() if size}
+    return sizes | {"headers": whole - sum(sizes.values())}
+
+
+def _repack(data: bytes, max_pixels: int) -> dict[str, Any]:
+    try:
+        done = transcode_bytes(data, limits=Limits(max_pixels=max_pixels))
+    except GuetzpyError as error:
+        return {"lossless_saving": 0, "lossless_reason": error.reason}
+    return {"lossless_saving": len(data) - len(done.data), "lossless_reason": done.reason or None}
+
+
 def _reason(image: JpegImage) -> str | None:
-    """Return why only the same coefficients can be written, if so."""
-    if image.colorspace in ("cmyk", "ycck"):
-        return f"{image.colorspace.upper()}: lossless only"
+    """Return why only the same coefficients can be written, if so; in step with ``reencode``."""
     if not image.complete:
-        return "unusual scans or tables: kept as it is"
+        return image.warnings[0] if image.warnings else "not all coefficients are sent in full"
+    if image.colorspace not in ("gray", "ycbcr"):
+        return f"{image.colorspace.upper()} is packed losslessly only"
+    if image.colorspace == "ycbcr":
+        luma, *chroma = image.components
+        usual = (luma.h, luma.v) in ((1, 1), (2, 1), (1, 2), (2, 2))
+        if not usual or any((c.h, c.v) != (1, 1) for c in chroma):
+            return "unusual sampling factors are packed losslessly only"
     return None
 
 
 def table_text(record: dict[str, Any]) -> str:
     """Lay a record of :func:`inspect` out for reading."""
-    lines = [f"{record['input'] or 'JPEG'}: {record['bytes']} bytes, {record['width']} x {record['height']}"]
-    if "mode" not in record:
-        return "\n".join([*lines, f"cannot be read: {record['reason']}"])
+    whole = record["bytes"]
+    name = _printable(record["input"] or "JPEG")
+    lines = [f"{name}: {_thousands(whole)} bytes, {record['width']} x {record['height']}"]
+    if "scans" not in record:
+        if "mode" in record:
+            lines.append(f"{record['mode']}, {record['precision']} bits a sample")
+        if "bytes_by_part" in record:
+            lines += ["", *_shares("bytes", record["bytes_by_part"], whole)]
+        return "\n".join([*lines, "", f"cannot be re-encoded: {record['reason']}"])
     scans = len(record["scans"])
+    about = "" if record["quality_exact"] else "about "
     lines += [
         f"{record['mode']}, {record['colorspace']}, {record['subsampling']}, "
         f"{scans} scan{'s' if scans > 1 else ''}, orientation {record['orientation']}",
-        f"quality {'' if record['quality_exact'] else 'about '}{record['quality']} in libjpeg's terms",
+        f"quality {about}{record['quality']} in libjpeg's terms"
+        + (f", about distance {record['distance']:g}" if record["distance"] is not None else ""),
         "",
-        "bytes",
+        *_shares("bytes", record["bytes_by_part"], whole),
     ]
-    lines += [f"{size:10d}  {part}" for part, size in record["bytes_by_part"].items()]
-    lines += ["", "scans"]
+    if record["bytes_within"]:
+        lines += ["", *_shares("of these", record["bytes_within"], whole)]
+    lines += ["", *_shares("scans by component", record["bytes_by_component"], whole), "", "scans"]
     lines += [
-        f"{scan['bytes']:10d}  components {','.join(map(str, scan['components']))}, "
+        f"{_thousands(scan['bytes']):>12}  {' '.join(scan['components'])}, "
         f"coefficients {scan['band'][0]}..{scan['band'][1]}, bits {scan['bits'][0]} to {scan['bits'][1]}"
         for scan in record["scans"]
     ]
-    shown: list[Any] = []
-    for component in record["components"]:
-        if component["qtable"] not in shown:
-            shown.append(component["qtable"])
-            lines += ["", f"quantiser steps from component {component['id']}"]
-            lines += [" ".join(f"{step:4d}" for step in row) for row in component["qtable"]]
+    lines += [*_tables(record["components"]), ""]
     held = {"icc": "ICC profile", "gain_map": "gain map", "motion_photo": "motion photo"}
     notes = [name for key, name in held.items() if record[key]]
-    if record["mark"] is not None:
-        notes.append(f"encoded by guetzpy at distance {record['mark']:g}")
     if notes:
-        lines += ["", "holds " + ", ".join(notes)]
-    if record["reason"]:
-        lines += ["", f"cannot be re-encoded: {record['reason']}"]
+        lines.append("holds " + ", ".join(notes))
+    if record["mark"] is not None:
+        lines.append(f"encoded by guetzpy at distance {record['mark']:g}")
+    saving, why = record["lossless_saving"], record["lossless_reason"]
+    text = f"saves {_thousands(saving)} bytes ({100 * saving / whole:.1f} %)" if saving else "saves nothing"
+    lines.append(f"a lossless repack {text}" + (f": {why}" if why else ""))
+    lines.append(f"cannot be re-encoded: {record['reason']}" if record["reason"] else "can be re-encoded")
     lines += [f"warning: {warning}" for warning in record["warnings"]]
     return "\n".join(lines)
+
+
+def _shares(title: str, sizes: dict[str, int], whole: int) -> list[str]:
+    return [title] + [
+        f"{_thousands(size):>12}  {100 * size / whole:5.1f} %  {part}" for part, size in sizes.items()
+    ]
+
+
+def _tables(components: list[dict[str, Any]]) -> list[str]:
+    users: list[tuple[list[str], list[list[int]]]] = []
+    for component in components:
+        for names, table in users:
+            if table == component["qtable"]:
+                names.append(component["name"])
+                break
+        else:
+            users.append(([component["name"]], component["qtable"]))
+    lines = []
+    for names, table in users:
+        lines += ["", f"quantiser steps of {' '.join(names)}"]
+        lines += [" ".join(f"{step:4d}" for step in row) for row in table]
+    return lines
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def _printable(name: str) -> str:
+    """Return a name without what would steer a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in name)

@@ -1,0 +1,141 @@
+"""Where the bytes of a JPEG file are: its marker segments walked, no coefficient decoded.
+
+It reads files of every process of T.81, those that the reader does not handle included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.errors import FormatError
+from guetzpy.jpeg import markers
+from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.markers import FrameHeader, ScanParameters
+from guetzpy.jpeg.structure import Segment
+
+__all__ = ["Anatomy", "Scan", "survey"]
+
+_STANDALONE = frozenset({markers.TEM, markers.SOI, *range(markers.RST0, markers.RST7 + 1)})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {markers.DHT, 0xC8, markers.DAC}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan: its header, entropy-coded bytes (stuffing and restart markers included), and tables.
+
+    ``huffman`` holds the Huffman tables in effect, by (class, slot).
+    """
+
+    header: ScanParameters
+    size: int
+    huffman: Mapping[tuple[int, int], HuffmanTable]
+
+
+@dataclass
+class Anatomy:
+    """The parts of a file in bytes; they add up to the whole.
+
+    Attributes
+    ----------
+    frame : FrameHeader, optional
+        The first one; its height is 0 where only a DNL segment tells it.
+    qtables : dict
+        Quantiser steps by slot, uint16 (64,) in natural order, as first defined.
+    scans : list of Scan
+        In file order.
+    segments : list of Segment
+        APPn and COM.
+    quantisation, huffman, metadata, headers, trailing : int
+        Bytes of DQT; of DHT and DAC; of APPn and COM; of all other markers, and stray bytes between
+        them; after EOI.
+    """
+
+    frame: FrameHeader | None = None
+    qtables: dict[int, npt.NDArray[np.uint16]] = field(default_factory=dict)
+    scans: list[Scan] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    quantisation: int = 0
+    huffman: int = 0
+    metadata: int = 0
+    headers: int = 0
+    trailing: int = 0
+
+    @property
+    def coded(self) -> int:
+        """Entropy-coded bytes of all scans."""
+        return sum(scan.size for scan in self.scans)
+
+
+def survey(data: bytes) -> Anatomy:
+    """Walk the marker segments of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        A JPEG file. One that ends early is walked as far as it goes.
+
+    Raises
+    ------
+    FormatError
+        It does not begin with SOI, or a table or header makes no sense.
+    """
+    if data[:2] != b"\xff\xd8":
+        raise FormatError("not a JPEG: it does not begin with SOI")
+    parts = Anatomy(headers=2)
+    tables: dict[tuple[int, int], HuffmanTable] = dict(markers.STANDARD_HUFFMAN_TABLES)
+    position = 2
+    while (found := markers.find_marker(data, position)) is not None:
+        marker, _, after = found
+        start, position = position, after  # stray and fill bytes before a marker go with it
+        if marker == markers.EOI:
+            parts.headers += position - start
+            parts.trailing = len(data) - position
+            return parts
+        if marker in _STANDALONE:
+            parts.headers += position - start
+            continue
+        try:
+            payload, position = markers.read_payload(data, after)
+        except FormatError:  # the file ends here
+            position = start
+            break
+        _count(parts, tables, marker, payload, position - start)
+        if marker == markers.SOS:
+            end = _end_of_scan(data, position)
+            parts.scans.append(Scan(markers.parse_sos(payload), end - position, dict(tables)))
+            position = end
+    parts.headers += len(data) - position
+    return parts
+
+
+def _count(
+    parts: Anatomy, tables: dict[tuple[int, int], HuffmanTable], marker: int, payload: bytes, size: int
+) -> None:
+    if marker == markers.DQT:
+        for slot, steps in markers.parse_dqt(payload):
+            parts.qtables.setdefault(slot, steps)
+        parts.quantisation += size
+    elif marker in (markers.DHT, markers.DAC):
+        if marker == markers.DHT:
+            tables.update({(kind, slot): table for kind, slot, table in markers.parse_dht(payload)})
+        parts.huffman += size
+    elif markers.APP0 <= marker <= markers.APP15 or marker == markers.COM:
+        parts.segments.append(Segment(marker, payload))
+        parts.metadata += size
+    else:
+        if marker in _FRAMES and parts.frame is None:
+            parts.frame = markers.parse_sof(marker, payload)
+        parts.headers += size
+
+
+def _end_of_scan(data: bytes, position: int) -> int:
+    """Return where entropy-coded data ends: at the next marker that is no restart marker (T.81 B.1.1.5)."""
+    while (found := markers.find_marker(data, position)) is not None:
+        marker, begin, position = found
+        if not markers.RST0 <= marker <= markers.RST7:
+            return begin
+    return len(data)
