@@ -8,13 +8,14 @@ outside sRGB's gamut stay below 0 or above 1: both sides of a comparison keep wh
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy._icc import Curve, parse, slope_of, srgb_curve
 from guetzpy._jit import kernel
 from guetzpy._threads import each
 from guetzpy.errors import UnsupportedError
@@ -26,7 +27,6 @@ __all__ = ["Transform", "planes_of"]
 
 Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32]
-Curve = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 _CHUNK = 1 << 18  # values a thread takes at a time
 
@@ -69,74 +69,12 @@ def _mix(red: Any, green: Any, blue: Any, matrix: Any) -> int:
     return 0
 
 
-def power(base: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.float64]:
-    """Return ``base ** exponent`` for base >= 0 with the same digits on every machine.
-
-    Only additions, multiplications and divisions, which IEEE 754 fixes; relative error below
-    2e-15 times ``max(1, |exponent * log(base)|)``. (numpy and libm choose their ``pow`` by CPU.)
-    """
-    base = np.asarray(base, np.float64)
-    mantissa, binary = np.frexp(np.where(base > 0, base, 1.0))  # mantissa in [0.5, 1)
-    low = mantissa < 0.7071067811865476
-    mantissa = np.where(low, 2 * mantissa, mantissa)
-    binary = binary - low
-    # log m = 2 atanh((m - 1) / (m + 1)), |argument| <= 0.1716: 0.1716^23 / 23 < 1e-18
-    t = (mantissa - 1) / (mantissa + 1)
-    t2 = t * t
-    series = np.zeros_like(t)
-    for k in range(21, 0, -2):
-        series = series * t2 + 1.0 / k
-    log = binary * 0.6931471805599453 + 2 * t * series
-    # exp y = 2^n exp(y - n log 2), |rest| <= 0.3466: 0.3466^16 / 16! < 1e-20
-    y = exponent * log
-    n = np.rint(y * 1.4426950408889634)
-    rest = y - n * 0.6931471805599453
-    value = np.ones_like(y)
-    for k in range(16, 0, -1):
-        value = 1.0 + value * rest / k
-    result = np.ldexp(value, np.clip(n, -2000, 2000).astype(np.int32))
-    return np.where(base > 0, result, 0.0 if exponent > 0 else 1.0)
-
-
-def _fused(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], c: float) -> npt.NDArray[np.float32]:
-    product = a.astype(np.float64) * b.astype(np.float64)
-    return (product + np.float64(np.float32(c))).astype(np.float32)
-
-
-def srgb_curve(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the linear light of sRGB codes, both 0..1, as float32 values.
-
-    IEC 61966-2-1 by the rational polynomial of libjxl (lib/jxl/cms/transfer_functions-inl.h,
-    TF_SRGB), with its rounding: the metrics' scores near identity depend on the last bit.
-    Relative error below 1e-6.
-    """
-    x = np.asarray(codes).astype(np.float32)
-    upper, lower = np.full_like(x, 8.210152774e-01), np.full_like(x, 6.521209011e-03)
-    for p, q in (
-        (7.961564959e-01, -5.512498495e-02),
-        (1.624820318e-01, 4.987528350e-01),
-        (1.043637593e-02, 1.076976492e00),
-        (2.200248328e-04, 2.631846970e-01),
-    ):
-        upper, lower = _fused(upper, x, p), _fused(lower, x, q)
-    linear = x * (np.float32(1.0) / np.float32(12.92))
-    return np.where(x > np.float32(0.04045), upper / lower, linear).astype(np.float64)
-
-
-def _exact_srgb_curve(codes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.where(codes <= 0.04045, codes / 12.92, power((codes + 0.055) / 1.055, 2.4))
-
-
 @functools.lru_cache(maxsize=24)
 def _tables(curve: Curve, size: int) -> tuple[Floats, Floats]:
     """Return values of a curve at ``size`` codes from 0 to 1, and slopes per code of 1/255."""
     # rounded as libjxl rounds them: code times the rounded reciprocal of the largest one
     codes = (np.arange(size, dtype=np.float32) * np.float32(1.0 / (size - 1))).astype(np.float64)
-    step = 1.0 / 65535
-    below, above = np.maximum(codes - step, 0.0), np.minimum(codes + step, 1.0)
-    smooth = _exact_srgb_curve if curve is srgb_curve else curve
-    slope = (smooth(above) - smooth(below)) / (above - below) / 255.0
-    return curve(codes).astype(np.float32), slope.astype(np.float32)
+    return curve(codes).astype(np.float32), (slope_of(curve, codes) / 255.0).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,20 +87,37 @@ class Transform:
         One (gray, or the same for all) or three tone curves, codes 0..1 to light 0..1.
     matrix : ndarray of float64, shape (3, 3), optional
         From the light of the picture's own primaries to that of sRGB's; None for sRGB and gray.
+    channels : int, optional
+        1 or 3: the kind of picture that this is for, any other counts as sRGB; None: either.
+    tables : bytes, optional
+        A profile of several-dimensional tables, applied by lcms, in 8 bits.
     """
 
     curves: tuple[Curve, ...] = (srgb_curve,)
     matrix: npt.NDArray[np.float64] | None = None
+    channels: int | None = None
+    tables: bytes | None = None
 
     @classmethod
     def from_icc(cls, icc: bytes | None) -> Transform:
-        """Return the transform of an ICC profile; a missing or broken one counts as sRGB."""
-        return _SRGB
+        """Return the transform of an ICC profile; a missing or broken one counts as sRGB.
+
+        Matrix and tone curve profiles are applied in floats and not clipped, as libjxl does;
+        those that are sRGB but for rounding are exactly that. Profiles with tables go through
+        lcms. Profiles of other classes (CMYK, device links) count as sRGB.
+        """
+        profile = parse(bytes(icc)) if icc else None
+        if profile is None or profile.is_srgb:
+            return _SRGB
+        if profile.tables:
+            usable = icc is not None and _lcms(bytes(icc), profile.channels) is not None
+            return cls(channels=profile.channels, tables=bytes(icc or b"")) if usable else _SRGB
+        return cls(profile.curves, profile.matrix, profile.channels)
 
     @property
     def is_srgb(self) -> bool:
         """Whether the codes are those of sRGB."""
-        return self.curves == (srgb_curve,) and self.matrix is None
+        return self.curves == (srgb_curve,) and self.matrix is None and self.tables is None
 
     def linear(self, planes: Codes, *, threads: int | None = None, out: Floats | None = None) -> Floats:
         """Return the linear light of codes.
@@ -182,6 +137,10 @@ class Transform:
             1.0 = white, not clipped. A gray picture has three equal planes.
         """
         planes = _checked(planes)
+        if self.channels not in (None, len(planes)):
+            return _SRGB.linear(planes, threads=threads, out=out)
+        if self.tables is not None:
+            return _SRGB.linear(self._managed(planes), threads=threads, out=out)
         if out is None:
             out = np.empty((3, *planes.shape[1:]), np.float32)
         elif out.shape != (3, *planes.shape[1:]) or out.dtype != np.float32 or not out[0].flags.c_contiguous:
@@ -211,6 +170,11 @@ class Transform:
             With respect to codes on the 0..255 scale, whatever the depth of ``planes``.
         """
         planes = _checked(planes)
+        if self.channels not in (None, len(planes)):
+            return _SRGB.pull_back(gradient, planes, threads=threads)
+        if self.tables is not None:  # what lcms does to codes is taken for the identity
+            by_codes = _SRGB.pull_back(gradient, self._managed(planes), threads=threads)
+            return by_codes if len(planes) == 3 else by_codes.sum(axis=0, keepdims=True)
         gradient = np.ascontiguousarray(gradient, np.float32)
         if gradient.shape != (3, *planes.shape[1:]):
             raise ValueError(f"gradient of shape {gradient.shape} for planes of shape {planes.shape}")
@@ -224,6 +188,21 @@ class Transform:
             _multiply(gradient, self.matrix.T, threads)
         out *= gradient
         return out
+
+    def _managed(self, planes: Codes) -> npt.NDArray[np.uint8]:
+        """Return sRGB codes, (3, H, W), as lcms turns planes into them."""
+        from PIL import Image, ImageCms
+
+        if planes.dtype == np.uint16:
+            planes = ((planes.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        elif planes.dtype == np.float32:
+            planes = np.rint(np.clip(planes, 0, 255)).astype(np.uint8)
+        image = Image.fromarray(
+            planes[0] if len(planes) == 1 else np.ascontiguousarray(np.moveaxis(planes, 0, 2))
+        )
+        assert self.tables is not None
+        managed = ImageCms.applyTransform(image, _lcms(self.tables, len(planes)))
+        return np.ascontiguousarray(np.moveaxis(np.asarray(managed), 2, 0))
 
     def _look_up(self, planes: Codes, out: Floats, which: int, threads: int | None) -> None:
         if planes.dtype == np.uint8:
@@ -243,6 +222,21 @@ class Transform:
 
 
 _SRGB = Transform()
+
+
+@functools.lru_cache(maxsize=8)
+def _lcms(icc: bytes, channels: int) -> Any:
+    """Return lcms' transform of a profile to sRGB codes, or None if it has none."""
+    from PIL import ImageCms
+
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        intent = ImageCms.Intent(ImageCms.getDefaultIntent(profile))
+        return ImageCms.buildTransform(
+            profile, ImageCms.createProfile("sRGB"), "RGB" if channels == 3 else "L", "RGB", intent
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
 
 
 def _checked(planes: Codes) -> Codes:
