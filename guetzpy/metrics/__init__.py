@@ -9,16 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guetzpy.metrics._butteraugli import ButteraugliComparator, butteraugli
-    from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator, ssimulacra2
+    from guetzpy.metrics._butteraugli import ButteraugliComparator
+    from guetzpy.metrics._functions import butteraugli, ssimulacra2
+    from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 
 __all__ = ["ButteraugliComparator", "SSIMULACRA2Comparator", "butteraugli", "ssimulacra2"]
 
 _MODULES = {
     "ButteraugliComparator": "guetzpy.metrics._butteraugli",
     "SSIMULACRA2Comparator": "guetzpy.metrics._ssimulacra2",
-    "butteraugli": "guetzpy.metrics._butteraugli",
-    "ssimulacra2": "guetzpy.metrics._ssimulacra2",
+    "butteraugli": "guetzpy.metrics._functions",
+    "ssimulacra2": "guetzpy.metrics._functions",
 }
 
 

@@ -10,6 +10,7 @@ The work itself: ``_ssimulacra2_bands`` (scores), ``_ssimulacra2_gradient`` (gra
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from guetzpy.metrics._ssimulacra2_gradient import Gradient
 from guetzpy.metrics._ssimulacra2_scales import SMALLEST, Plan, Rows, norms_of, remap, weighted
 from guetzpy.picture import Codes, Floats, Transform, planes_of
 
-__all__ = ["SSIMULACRA2Comparator", "ssimulacra2"]
+__all__ = ["SSIMULACRA2Comparator"]
 
 #: The reference's side of larger pictures is not kept as maps but computed anew, band by band.
 _CACHED_PIXELS = 12_500_000
@@ -102,13 +103,12 @@ class SSIMULACRA2Comparator:
         -------
         score : float
             As :meth:`gradient_linear` returns it.
-        gradient : ndarray of float32, shape (H, W) or (H, W, 3)
+        gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
             Change of the score per change of a code, codes on the 0..255 scale at any depth.
         """
         planes, transform = planes_of(distorted)
         score, by_linear = self._score_and_gradient(planes, transform)
-        by_codes = transform.pull_back(by_linear, planes, threads=self._threads)
-        return score, by_codes[0] if len(by_codes) == 1 else np.ascontiguousarray(np.moveaxis(by_codes, 0, 2))
+        return score, transform.pull_back(by_linear, planes, threads=self._threads)
 
     def gradient_linear(self, planes: Floats) -> tuple[float, Floats]:
         """Return the score of linear light and its gradient.
@@ -141,6 +141,7 @@ class SSIMULACRA2Comparator:
         if self._gradient is None:
             self._gradient = Gradient(self._plan, self._level, self._threads)
         score, gradient = self._gradient(Rows(_at_least_smallest(planes), transform))
+        _finite(score)
         return score, _folded(gradient, self.shape)
 
     def _score(self, planes: Codes | Floats, transform: Transform | None) -> float:
@@ -165,45 +166,12 @@ class SSIMULACRA2Comparator:
             total += weighted(self._plan.weights[scale], norms)
             if side.smaller is not None:
                 level = Rows(side.smaller)
-        return remap(total)[0]
+        return remap(_finite(total))[0]
 
     def _side(self, scale: int, level: Rows) -> Side:
         sizes = self._plan.sizes
         smaller = np.empty((3, *sizes[scale + 1]), np.float32) if scale + 1 < len(sizes) else None
         return Side(level, self._plan.slots[scale], smaller)
-
-
-def ssimulacra2(reference: Any, distorted: Any) -> float:
-    """Return the SSIMULACRA 2 score of a picture against its reference.
-
-    Parameters
-    ----------
-    reference, distorted : ndarray or PIL image
-        Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16 or float 0..1 are taken as
-        sRGB; PIL images by their ICC profile.
-
-    Returns
-    -------
-    float
-        100 for identical pictures, about 90 visually lossless, 70 high, 50 medium, 30 low
-        quality; may be negative. Version 2.1, as libjxl's ``ssimulacra2`` tool prints it.
-
-    Raises
-    ------
-    ValueError
-        The sizes differ, or an argument is no picture.
-    UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes_of`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from guetzpy.metrics import ssimulacra2
-    >>> picture = np.full((32, 32, 3), 128, np.uint8)
-    >>> ssimulacra2(picture, picture)
-    100.0
-    """
-    return SSIMULACRA2Comparator(reference).score(distorted)
 
 
 def check_sizes(reference: tuple[int, int], distorted: tuple[int, int]) -> None:
@@ -225,6 +193,12 @@ def _at_least_smallest(planes: Any) -> Any:
     """Repeat the last row and column until both sides are 8."""
     down, across = (max(SMALLEST - side, 0) for side in planes.shape[1:])
     return np.pad(planes, ((0, 0), (0, down), (0, across)), mode="edge") if down or across else planes
+
+
+def _finite(total: float) -> float:
+    if not math.isfinite(total):
+        raise ValueError("linear planes hold NaN or infinity")
+    return total
 
 
 def _folded(gradient: Floats, shape: tuple[int, int]) -> Floats:
