@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._jit import kernel
+from guetzpy._threads import each
 from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
 
 __all__ = [
@@ -28,6 +29,9 @@ __all__ = [
 
 #: Longest EOB run of one symbol (T.81 G.1.2.2).
 MAX_EOB_RUN = 0x7FFF
+
+#: Blocks in one piece of work.
+_STRIP_BLOCKS = 16384
 
 _SIZES = np.array([value.bit_length() for value in range(256)], np.uint8)
 
@@ -56,11 +60,11 @@ def bit_length(value: Any) -> Any:
     return 16 + np.int64(_SIZES[value >> 16])
 
 
-@kernel("int64(int16[:, ::1], uint64[:, ::1], uint64[:, ::1], int64[:, ::1])")
-def _significance(blocks: Any, words: Any, masks: Any, counts: Any) -> Any:
+@kernel("int64(int16[:, ::1], uint64[:, ::1], int64, int64, uint64[:, ::1], int64[:, ::1])")
+def _significance(blocks: Any, words: Any, first: Any, end: Any, masks: Any, counts: Any) -> Any:
     levels = masks.shape[0]
     largest = np.int64(0)
-    for block in range(blocks.shape[0]):
+    for block in range(first, end):
         for level in range(levels):
             masks[level, block] = 0
         for word in range(16):
@@ -102,7 +106,7 @@ class Significance:
     largest: int
 
 
-def significance(blocks: npt.NDArray[np.int16], levels: int) -> Significance:
+def significance(blocks: npt.NDArray[np.int16], levels: int, *, threads: int | None = None) -> Significance:
     """Find the non-zero AC coefficients at the point transforms 0 .. levels - 1.
 
     Parameters
@@ -111,12 +115,23 @@ def significance(blocks: npt.NDArray[np.int16], levels: int) -> Significance:
         Coefficients in natural order.
     levels : int
         Number of point transforms.
+    threads : int, optional
+        As in :func:`guetzpy._threads.each`.
     """
     _check_blocks(blocks)
+    words = blocks.view(np.uint64)
     masks = np.empty((levels, len(blocks)), np.uint64)
-    counts = np.zeros((levels, 64), np.int64)
-    largest = _significance(blocks, blocks.view(np.uint64), masks, counts)
-    return Significance(masks, counts[::-1].cumsum(0)[::-1], int(largest))
+    strips = range(0, len(blocks), _STRIP_BLOCKS)
+    counts = np.zeros((len(strips), levels, 64), np.int64)
+    largest = np.zeros(len(strips), np.int64)
+
+    def find(strip: int) -> None:
+        first = strips[strip]
+        end = min(first + _STRIP_BLOCKS, len(blocks))
+        largest[strip] = _significance(blocks, words, first, end, masks, counts[strip])
+
+    each(find, range(len(strips)), threads)
+    return Significance(masks, counts.sum(0)[::-1].cumsum(0)[::-1], int(largest.max()))
 
 
 def _check_blocks(blocks: npt.NDArray[np.int16]) -> None:

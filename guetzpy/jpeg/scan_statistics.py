@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from guetzpy._threads import each
 from guetzpy.errors import UnsupportedError
-from guetzpy.jpeg.entropy_statistics import Significance, band_histograms, dc_histogram, significance
+from guetzpy.jpeg.entropy_statistics import band_histograms, dc_histogram, significance
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 
 __all__ = ["AC_EXTRA_BITS", "DC_EXTRA_BITS", "ScanStatistics"]
@@ -49,13 +50,7 @@ class ScanStatistics:
         self.blocks = [
             np.ascontiguousarray(component.coefficients).reshape(-1, 64) for component in image.components
         ]
-        found: dict[int, Significance] = {}
-
-        def find(index: int) -> None:
-            found[index] = significance(self.blocks[index], levels)
-
-        each(find, range(len(self.blocks)), threads)
-        self.significance = [found[index] for index in range(len(self.blocks))]
+        self.significance = [significance(blocks, levels, threads=threads) for blocks in self.blocks]
         if any(item.largest > 0x7FFF for item in self.significance):
             raise UnsupportedError("an AC coefficient of -32768 has no Huffman symbol")
         self._ac: dict[tuple[int, int, int, int, int], npt.NDArray[np.int64]] = {}
@@ -125,6 +120,21 @@ class ScanStatistics:
         last = np.count_nonzero(self.significance[index].masks[0] >> np.uint64(63))
         histogram[0] = rows * columns * h * v - last  # padding blocks are an EOB
         return histogram
+
+    def count(self, script: Sequence[ScanHeader], threads: int | None = None) -> None:
+        """Count what the scans of a script need, on several threads; later calls find it."""
+        each(lambda call: call(), self.counting(script), threads)
+
+    def counting(self, script: Sequence[ScanHeader]) -> list[Callable[[], object]]:
+        """Return the pieces of work of :meth:`count`."""
+        calls: list[Callable[[], object]] = []
+        for scan in script:
+            for index in scan.components:
+                if scan.ss == 0 and scan.ah == 0:
+                    calls.append(partial(self.dc, index, scan.components, scan.al))
+                if scan.se > 0:
+                    calls.append(partial(self.ac, index, max(scan.ss, 1), scan.se, scan.ah, scan.al))
+        return calls
 
     def symbols(self, scan: ScanHeader) -> list[tuple[int, int, npt.NDArray[np.int64]]]:
         """Return (component, table class 0 DC or 1 AC, histogram) for each table that a scan uses."""

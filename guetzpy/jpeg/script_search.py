@@ -10,8 +10,9 @@ down bit by bit (T.81 G.1.1.1.2).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -187,8 +188,8 @@ class _ComponentSearch:
         return found
 
 
-def _dc_script(statistics: ScanStatistics) -> list[ScanHeader]:
-    """Return the cheapest DC scans at Al = 0.
+def _dc_scripts(statistics: ScanStatistics) -> list[list[ScanHeader]]:
+    """Return the ways to send DC at Al = 0: all together, the first component apart, each apart.
 
     Luma of its own is predicted from the block to the left; interleaved 4:2:0 predicts two of four blocks
     from further away, which costs 5 % of the DC data. (Al = 1 with a refinement never paid on
@@ -197,19 +198,19 @@ def _dc_script(statistics: ScanStatistics) -> list[ScanHeader]:
     components = statistics.image.components
     indices = tuple(range(len(components)))
     groupings = {(indices,), (indices[:1], indices[1:]), tuple((index,) for index in indices)}
-    best: list[ScanHeader] = []
-    least = np.inf
-    for grouping in sorted(groupings):
-        if not all(grouping) or any(
-            len(group) > 1 and sum(components[i].h * components[i].v for i in group) > 10
-            for group in grouping
-        ):
-            continue
-        script = [ScanHeader(group, 0, 0, 0, 0) for group in grouping]
-        size = sum(scan.bytes for scan in plan_tables(statistics, script))
-        if size < least:
-            best, least = script, size
-    return best
+
+    def legal(group: tuple[int, ...]) -> bool:
+        return len(group) == 1 or 0 < sum(components[i].h * components[i].v for i in group) <= 10
+
+    return [
+        [ScanHeader(group, 0, 0, 0, 0) for group in grouping]
+        for grouping in sorted(groupings)
+        if all(legal(group) for group in grouping)
+    ]
+
+
+def _call(work: Callable[[], object]) -> None:
+    work()
 
 
 def search_script(statistics: ScanStatistics, threads: int | None = None) -> list[ScanHeader]:
@@ -223,16 +224,19 @@ def search_script(statistics: ScanStatistics, threads: int | None = None) -> lis
         As in :func:`guetzpy._threads.each`; the result does not depend on it.
     """
     searches = [_ComponentSearch(statistics, index) for index in range(len(statistics.image.components))]
+    dc_scripts = _dc_scripts(statistics)
+    work: list[Callable[[], object]] = [
+        partial(search.measure, ah, al) for ah, al in ((0, 0), (0, 1), (1, 0)) for search in searches
+    ]
+    work += [call for script in dc_scripts for call in statistics.counting(script)]
+    each(_call, work, threads)
 
-    def measure(task: tuple[_ComponentSearch, int, int]) -> None:
-        search, ah, al = task
-        search.measure(ah, al)
-
-    each(measure, [(search, ah, al) for ah, al in ((0, 0), (0, 1), (1, 0)) for search in searches], threads)
     active = [search for search in searches if search.improve() and max(search.levels) == 1]
     for level in range(2, SEARCHED_LEVELS):
-        each(measure, [(s, ah, al) for ah, al in ((0, level), (level, level - 1)) for s in active], threads)
+        steps = ((0, level), (level, level - 1))
+        each(_call, [partial(search.measure, ah, al) for ah, al in steps for search in active], threads)
         active = [search for search in active if search.improve()]
+
     chains = [chain for search in searches for chain in search.chains()]
 
     def refine(number: int) -> None:
@@ -242,4 +246,4 @@ def search_script(statistics: ScanStatistics, threads: int | None = None) -> lis
     scans = [scan for chain in chains for scan in chain.scans()]
     # Coarse before fine, low frequencies before high.
     scans.sort(key=lambda scan: (scan.ah > 0, -scan.al if scan.ah else 0, scan.ss, scan.components))
-    return _dc_script(statistics) + scans
+    return min(dc_scripts, key=lambda s: sum(scan.bytes for scan in plan_tables(statistics, s))) + scans

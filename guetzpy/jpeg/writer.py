@@ -85,6 +85,7 @@ def write(
         scans.check_script(image, headers)
         levels = max(header.al for header in headers) + 2
         statistics = ScanStatistics(image, levels, restart_interval, threads)
+        statistics.count(headers, threads)
         plans = [plan_tables(statistics, headers)]
     return min((_file(statistics, plan, threads) for plan in plans), key=len)
 
