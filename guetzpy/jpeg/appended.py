@@ -140,23 +140,23 @@ def find_parts(
     """
     found: list[Part] = []
 
-    def add(part: Part) -> None:
-        inside = eoi <= eoi + part.start < eoi + part.end <= len(source)
-        if inside and not any(part.start < other.end and other.start < part.end for other in found):
-            found.append(part)
+    def is_free(start: int, end: int) -> bool:
+        apart = all(end - eoi <= other.start or other.end <= start - eoi for other in found)
+        return eoi <= start < end <= len(source) and apart
 
     for number, picture in enumerate(index.pictures if index is not None else ()):
         start = base + picture.offset
-        if number and start >= eoi and source[start : start + 2] == b"\xff\xd8":
-            kind = "gainmap" if _is_gain_map(source, start) else "mpf"
-            add(Part(kind, start - eoi, min(start + picture.size, len(source)) - eoi, number))
+        end = min(start + picture.size, len(source))
+        if number and is_free(start, end) and source[start : start + 2] == b"\xff\xd8":
+            kind = "gainmap" if _is_gain_map(source, start, end) else "mpf"
+            found.append(Part(kind, start - eoi, end - eoi, number))
     for item, start, end in item_ranges(items, len(source)):
-        if item.semantic == "GainMap" and source[start : start + 2] == b"\xff\xd8":
-            add(Part("gainmap", start - eoi, end - eoi))
-        elif item.semantic == "MotionPhoto":
-            add(Part("trailing", start - eoi, end - eoi, video=True))
-    if micro_video:
-        add(Part("trailing", len(source) - micro_video - eoi, len(source) - eoi, video=True))
+        if item.semantic == "GainMap" and is_free(start, end) and source[start : start + 2] == b"\xff\xd8":
+            found.append(Part("gainmap", start - eoi, end - eoi))
+        elif item.semantic == "MotionPhoto" and is_free(start, end):
+            found.append(Part("trailing", start - eoi, end - eoi, video=True))
+    if micro_video and is_free(len(source) - micro_video, len(source)):
+        found.append(Part("trailing", len(source) - micro_video - eoi, len(source) - eoi, video=True))
 
     found.sort(key=lambda part: part.start)
     return list(_with_gaps(found, len(source) - eoi))
@@ -184,8 +184,8 @@ def _with_gaps(parts: list[Part], size: int) -> Iterator[Part]:
         yield Part("trailing", at, size)
 
 
-def _is_gain_map(source: bytes, start: int) -> bool:
-    for place in places(source, start, header_only=True):
+def _is_gain_map(source: bytes, start: int, end: int) -> bool:
+    for place in places(source, start, end, header_only=True):
         payload = place.segment.payload
         if payload.startswith(ISO_GAIN_MAP):
             return True

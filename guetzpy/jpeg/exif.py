@@ -9,7 +9,7 @@ where it lies, and only a thumbnail that ends the segment is cut off.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = [
@@ -37,6 +37,9 @@ _MAKER_NOTE = 0x927C
 
 #: Directories looked at in one segment; real files have at most about eight.
 _MAX_DIRECTORIES = 32
+
+#: Bytes of a structure over several segments.
+_MAX_SIZE = 1 << 22
 
 
 class UnsafeEditError(ValueError):
@@ -78,6 +81,8 @@ class _Tiff:
             self.order = ">"
         else:
             raise ValueError("no TIFF header")
+        if len(data) > _MAX_SIZE:
+            raise ValueError("too large")
         self.data = data
         self.directories: list[_Directory] = []
         seen: set[int] = set()
@@ -309,27 +314,37 @@ def _read(tiff: bytes) -> _Tiff:
         raise UnsafeEditError(f"EXIF: {error}") from error
 
 
-def _mask(length: int, spans: list[tuple[int, int]]) -> bytearray:
+def _merged(length: int, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the union of ranges as ranges apart, so that hostile overlaps cost no time."""
+    reached = 0
+    for start, end in sorted(spans):
+        start, end = max(start, reached), min(end, length)
+        if start < end:
+            yield start, end
+            reached = end
+
+
+def _mask(length: int, spans: Iterable[tuple[int, int]]) -> bytearray:
     mask = bytearray(length)
-    for start, end in spans:
-        start, end = min(start, length), min(end, length)
+    for start, end in _merged(length, spans):
         mask[start:end] = b"\1" * (end - start)
     return mask
 
 
-def _blanked(data: bytes, spans: list[tuple[int, int]]) -> bytearray:
+def _blanked(data: bytes, spans: Iterable[tuple[int, int]]) -> bytearray:
     edited = bytearray(data)
-    for start, end in spans:
-        edited[start:end] = bytes(max(0, end - start))
+    for start, end in _merged(len(data), spans):
+        edited[start:end] = bytes(end - start)
     return edited
 
 
 def _demand_apart(structure: _Tiff, spans: list[tuple[int, int]], stays: list[_Directory]) -> None:
     # Maker notes are not asked: some declare more than they hold.
     kept = [(0, 8)] + [span for d in stays for span in (structure.table(d), *structure.values(d))]
-    for start, end in spans:
-        if any(start < other_end and other_start < end for other_start, other_end in kept):
-            raise UnsafeEditError("EXIF: parts overlap")
+    length = len(structure.data)
+    ours, theirs = (int.from_bytes(_mask(length, group), "big") for group in (spans, kept))
+    if ours & theirs:
+        raise UnsafeEditError("EXIF: parts overlap")
 
 
 def _drop_entries(edited: bytearray, structure: _Tiff, directory: _Directory, tag: int) -> None:

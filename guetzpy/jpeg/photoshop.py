@@ -26,9 +26,9 @@ _SIGNATURES = (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR")
 
 def _resources(stream: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield (id, start, end) of each resource; ValueError where the list breaks off."""
-    at = 0
+    at, end_of_data = 0, len(stream.rstrip(b"\0"))
     while at < len(stream):
-        if not stream[at:].strip(b"\0"):
+        if at >= end_of_data:
             return  # zero padding at the end
         if stream[at : at + 4] not in _SIGNATURES or at + 12 > len(stream):
             raise ValueError("no Photoshop resource")
@@ -80,9 +80,9 @@ def without_resources(payloads: list[bytes], identifiers: frozenset[int]) -> lis
     rest = b"".join(
         stream[start:end] for identifier, start, end in resources if identifier not in identifiers
     )
-    edited = []
+    edited, at = [], 0
     for payload in payloads:
-        room = len(payload) - len(HEADER)
-        edited.append(HEADER + rest[:room] if rest else b"")
-        rest = rest[room:]
+        piece = rest[at : at + len(payload) - len(HEADER)]
+        edited.append(HEADER + piece if piece else b"")
+        at += len(piece)
     return edited

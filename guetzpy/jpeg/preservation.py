@@ -176,7 +176,7 @@ def _picture_anchors(edit: Edit) -> Iterator[_Picture]:
 def _pointer_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Pointer]:
     """Find offsets to previews that makers put after the picture and point at from their notes."""
     starts = _picture_starts(edit.trailing, edit.parts)
-    for group in edit.exif_groups():
+    for group in edit.exif_groups()[:1]:
         if not starts or not edit.survey.places or len(group) > 1:
             continue
         payload = edit.payload(group[0])

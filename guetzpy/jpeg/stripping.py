@@ -42,7 +42,7 @@ class Survey:
     mpf: int | None
     base: int  # what the MPF offsets count from
     items: list[xmp.Item]
-    directory: int | None  # number of the segment with the container directory
+    directory: int | None  # number of the segment with the XMP packet that holds the container directory
     parts: list[Part]
 
     @property
@@ -58,19 +58,16 @@ def look(source: bytes, image: JpegImage) -> Survey:
     if [place.segment for place in walked] != image.segments:
         walked = []
     index, number, base = None, None, 0
-    items: list[xmp.Item] = []
-    directory, micro_video = None, 0
+    packet, directory = None, None
     for i, segment in enumerate(image.segments):
         kind = kind_of(segment)
         if kind == "mpf" and index is None and walked:
             index = mpf.read_index(segment.payload)
             number, base = (i, walked[i].payload + len(mpf.HEADER)) if index is not None else (None, 0)
-        if kind == "xmp" and segment.payload.startswith(xmp.HEADER) and directory is None:
-            packet = xmp.read_packet(segment.payload[len(xmp.HEADER) :])
-            if packet is not None:
-                items = packet.items()
-                directory = i if items else None
-                micro_video = micro_video or _micro_video(packet)
+        if directory is None and segment.payload.startswith(xmp.HEADER) and kind == "xmp":
+            packet, directory = xmp.read_packet(segment.payload[len(xmp.HEADER) :]), i
+    items = packet.items() if packet is not None else []
+    micro_video = _micro_video(packet) if packet is not None else 0
     parts = appended.find_parts(source, eoi, index, base, items, micro_video)
     return Survey(eoi, walked, index, number, base, items, directory, parts)
 
@@ -173,10 +170,11 @@ class Edit:
                 return
             if edited != tiff:
                 self.removed.add(kind)
+                at = 0
                 for number in group:
-                    room = len(self.payload(number)) - len(exif.HEADER)
-                    piece, edited = edited[:room], edited[room:]
+                    piece = edited[at : at + len(self.payload(number)) - len(exif.HEADER)]
                     self.payloads[number] = exif.HEADER + piece if piece else None
+                    at += len(piece)
 
     def edit_photoshop(self, kind: str, identifiers: frozenset[int]) -> None:
         """Take Photoshop resources out."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from guetzpy._threads import each
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
-from guetzpy.jpeg.metadata import Policy
+from guetzpy.jpeg.appended import places
+from guetzpy.jpeg.metadata import Policy, kind_of
 from guetzpy.jpeg.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage
@@ -20,7 +21,6 @@ from guetzpy.jpeg.writer import write
 __all__ = ["Transcoded", "same_coefficients", "same_pixels", "transcode_bytes"]
 
 _EOI = b"\xff\xd9"
-_Pixels = tuple[str, tuple[int, int], bytes]  # mode, size, samples
 _NO_LIMITS = Limits(65535**2, max_scans=10_000, max_metadata=2**40, max_block_visits=2**62)
 
 
@@ -129,38 +129,43 @@ def _repacked(
     carrier = replace(image, segments=carried.segments, trailing=carried.trailing)
     try:
         written = write(carrier, script=script, restart_interval=restart_interval, threads=threads)
-    except UnsupportedError as error:
+    except (UnsupportedError, ValueError) as error:  # what a repair left cannot always be written
         return None, str(error)
     data = settle(written, carried)
     if len(data) >= len(source) and not repaired:
         return None, "already optimal"
     whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
-    objection = _objection(whole, image, data, repaired, threads)
-    # Pillow takes profiles before the frame header alone, and all segments are written there.
-    if not objection and "icc" not in carried.removed and _profile(whole) != _profile(data):
-        objection = "its ICC profile would be read differently"
+    objection = _objection(whole, image, data, repaired, "icc" in carried.removed, threads)
     return (None, objection) if objection else (data, "")
 
 
-def _objection(source: bytes, image: JpegImage, data: bytes, repaired: bool, threads: int | None) -> str:
+def _objection(
+    source: bytes, image: JpegImage, data: bytes, repaired: bool, profile_goes: bool, threads: int | None
+) -> str:
     """Return what speaks against the file written anew; empty if it shows the same."""
     same = False
-    pixels: dict[bytes, _Pixels | None] = {}
+    shown: dict[bytes, _Shown | None] = {}
 
     def look(what: bytes | None) -> None:
         nonlocal same
         if what is None:
             same = _reads_as(data, image)
         else:
-            pixels[what] = _pixels(what)
+            shown[what] = _show(what)
 
     each(look, [None] if repaired else [data, None, source], threads)
     if not same:
         return "the file written anew does not have the same coefficients"
-    if not repaired and pixels[source] is None:
+    if repaired:
+        return ""
+    before, after = shown[source], shown[data]
+    if before is None:
         return "libjpeg-turbo does not decode it"
-    if not repaired and pixels[source] != pixels[data]:
+    if after is None or before.picture != after.picture:
         return "libjpeg-turbo would show other pixels"
+    # Pillow takes profiles before the frame header alone, and all segments are written there.
+    if before.profile != after.profile and not profile_goes:
+        return "its ICC profile would be read differently"
     return ""
 
 
@@ -190,25 +195,32 @@ def same_coefficients(first: JpegImage, second: JpegImage) -> bool:
 
 def same_pixels(first: bytes, second: bytes) -> bool | None:
     """Whether libjpeg-turbo (in Pillow) shows the same pixels; None if it does not decode the first."""
-    expected = _pixels(first)
-    return None if expected is None else expected == _pixels(second)
+    before, after = _show(first), _show(second)
+    return None if before is None else after is not None and before.picture == after.picture
 
 
-def _pixels(data: bytes) -> _Pixels | None:
+class _Shown(NamedTuple):
+    """What Pillow makes of a file."""
+
+    picture: tuple[str, tuple[int, int], bytes]  # mode, size, samples
+    profile: bytes | None
+
+
+def _show(data: bytes) -> _Shown | None:
     try:
-        with _open(data) as picture:
+        # Not Image.open: its limit on pixels is not ours, and it would take MPF files for something else.
+        with JpegImageFile(io.BytesIO(_bare(data))) as picture:
             picture.load()
-            return picture.mode, picture.size, picture.tobytes()
+            return _Shown((picture.mode, picture.size, picture.tobytes()), picture.info.get("icc_profile"))
     except (OSError, SyntaxError, ValueError, EOFError):
         return None
 
 
-def _profile(data: bytes) -> bytes | None:
-    with _open(data) as picture:
-        profile: bytes | None = picture.info.get("icc_profile")
-    return profile
-
-
-def _open(data: bytes) -> JpegImageFile:
-    # Not Image.open: its limit on pixels is not ours, and it would take MPF files for something else.
-    return JpegImageFile(io.BytesIO(data))
+def _bare(data: bytes) -> bytes:
+    """Leave out what says nothing of the pixels: Pillow would parse it, slowly, and warn of what it finds."""
+    pieces, at = [], 0
+    for place in places(data, header_only=True):
+        if kind_of(place.segment) not in ("jfif", "adobe", "icc"):
+            pieces.append(data[at : place.start])
+            at = place.end
+    return b"".join((*pieces, data[at:]))

@@ -97,6 +97,7 @@ class Packet:
         parser = expat.ParserCreate("UTF-8", namespace_separator="\x1f")
         parser.namespace_prefixes = True
         parser.ordered_attributes = True
+        parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._refuse
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._close
@@ -247,14 +248,14 @@ def gather_extensions(payloads: list[bytes]) -> list[Extension]:
     found = []
     for guid, rows in by_guid.items():
         rows.sort(key=lambda row: row[:3])
-        data, pieces = b"", []
+        pieces, size = [], 0
         for offset, _, number, piece in rows:
-            if offset != len(data):
+            if offset != size:
                 break
             pieces.append((number, offset, len(piece)))
-            data += piece
-        if len(pieces) == len(rows) and all(total == len(data) for _, total, _, _ in rows):
-            found.append(Extension(guid, data, tuple(pieces)))
+            size += len(piece)
+        if len(pieces) == len(rows) and all(total == size for _, total, _, _ in rows):
+            found.append(Extension(guid, b"".join(row[3] for row in rows), tuple(pieces)))
     return found
 
 
@@ -297,6 +298,7 @@ def without_properties(
     for i in numbers:
         if i not in gathered and suspicion and suspicion in payloads[i].lower():
             edited[i] = None
+    renamed: dict[bytes, bytes] = {}
     for extension in extensions:
         data = without(extension.data)
         if data is None:
@@ -307,9 +309,11 @@ def without_properties(
             for piece, offset, length in extension.pieces:
                 head_of_piece = guid + struct.pack(">II", len(data), offset)
                 edited[numbers[piece]] = EXTENSION_HEADER + head_of_piece + data[offset : offset + length]
-            for i, kept in enumerate(edited):
-                if kept is not None and kept.startswith(HEADER):
-                    edited[i] = kept.replace(extension.guid, guid)
+            renamed[extension.guid] = guid
+    main = next((i for i, payload in enumerate(edited) if (payload or b"").startswith(HEADER)), None)
+    if main is not None and renamed:
+        pattern = re.compile(b"|".join(map(re.escape, renamed)))
+        edited[main] = pattern.sub(lambda match: renamed[match[0]], edited[main] or b"")
     return edited
 
 
