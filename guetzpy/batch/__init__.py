@@ -1,11 +1,10 @@
-"""Folders: thousands of files, on one machine or many.
-
-:func:`run` is the entrance; :func:`fit` finds the one distance at which a set fits into a number of bytes.
-"""
+"""Folders: thousands of files, on one machine or many; :func:`run` is the entrance."""
 
 from __future__ import annotations
 
+from guetzpy.batch.budget import Fit
 from guetzpy.batch.discover import Filter, Skipped, Task
-from guetzpy.batch.runner import Run, run
+from guetzpy.batch.planning import run
+from guetzpy.batch.runner import Run
 
-__all__ = ["Filter", "Run", "Skipped", "Task", "run"]
+__all__ = ["Filter", "Fit", "Run", "Skipped", "Task", "run"]

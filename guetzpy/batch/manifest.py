@@ -13,7 +13,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,9 @@ CREATE TABLE IF NOT EXISTS files (
     finished REAL NOT NULL,   -- seconds since 1970
     result TEXT NOT NULL      -- all fields of the result, JSON
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS trials (
-    input TEXT NOT NULL, identity TEXT NOT NULL, options TEXT NOT NULL, distance REAL NOT NULL,
-    result TEXT NOT NULL,
-    PRIMARY KEY (input, identity, options, distance)
+CREATE TABLE IF NOT EXISTS budgets (
+    wish TEXT PRIMARY KEY,    -- hash of the set, the bytes, the options
+    distances TEXT NOT NULL   -- of every file by its place, and what came of the search, JSON
 ) WITHOUT ROWID;
 """
 
@@ -167,7 +166,7 @@ class Manifest:
         (schema,) = execute("PRAGMA user_version").fetchone()
         if schema not in (0, _SCHEMA):
             execute("DROP TABLE IF EXISTS files")
-            execute("DROP TABLE IF EXISTS trials")
+            execute("DROP TABLE IF EXISTS budgets")
         for statement in _TABLES.split(";\n"):
             if statement.strip():
                 execute(statement)
@@ -199,27 +198,15 @@ class Manifest:
             ),
         )  # fmt: skip
 
-    def trials(self, name: str, identity: str, options: str) -> Iterator[tuple[float, Result]]:
-        """Yield distance and result of encodes made on the way to a budget."""
-        rows = self._connection.execute(
-            "SELECT distance, result FROM trials WHERE input = ? AND identity = ? AND options = ?",
-            (_key(name), identity, options + __version__),
-        )
-        for distance, result in rows.fetchall():
-            yield distance, _result(result)
+    def budget(self, wish: str) -> dict[str, Any] | None:
+        """Return what an earlier search for a budget found."""
+        found = self._connection.execute("SELECT distances FROM budgets WHERE wish = ?", (wish,)).fetchone()
+        return None if found is None else json.loads(found[0])
 
-    def put_trial(self, name: str, identity: str, options: str, distance: float, result: Result) -> None:
-        """Record an encode made on the way to a budget."""
-        self._write(
-            "INSERT OR REPLACE INTO trials VALUES (?,?,?,?,?)",
-            (
-                _key(name),
-                identity,
-                options + __version__,
-                distance,
-                json.dumps(result.to_dict(), ensure_ascii=False),
-            ),
-        )
+    def put_budget(self, wish: str, found: dict[str, Any]) -> None:
+        """Record what a search for a budget found."""
+        self._write("INSERT OR REPLACE INTO budgets VALUES (?,?)", (wish, json.dumps(found)))
+        self.commit()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         self._connection.execute(statement, values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,17 +41,28 @@ def available() -> int | None:
     return max(0, min(limits)) if limits else None
 
 
-def pixels(task: Task, storage_options: Mapping[str, Any] | None = None) -> int:
-    """Return a picture's number of pixels by its header, or a guess by its size."""
+def pixels(task: Task, storage_options: Mapping[str, Any] | None = None, *, exact: bool = False) -> int:
+    """Return a picture's number of pixels by its header, or a guess by its size.
+
+    Parameters
+    ----------
+    task : Task
+        The picture.
+    storage_options : mapping, optional
+        For fsspec.
+    exact : bool
+        Worth a request for a file that lies elsewhere.
+    """
     from PIL import Image
 
     guess = task.size * _PIXELS_A_BYTE
-    if storage.is_url(task.input):
-        return guess  # not worth another request
+    remote = storage.is_url(task.input)
+    if remote and not exact:
+        return guess
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # only the header is read
     try:
-        with open(task.input, "rb") as stream, Image.open(io.BufferedReader(stream)) as picture:
-            return picture.width * picture.height
+        with storage.open_binary(task.input, storage_options) as stream, Image.open(stream) as picture:
+            return int(picture.width * picture.height)
     except Exception:  # the worker will say what is wrong with it
         return guess
     finally:

@@ -1,151 +1,36 @@
-"""Many files: planned before work starts, done in any order, each ending in a result."""
+"""A run: files done in any order, each ending in a result."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import hashlib
 import importlib
+import json
 import os
+import shutil
+import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from guetzpy import __version__, _jit, api
 from guetzpy._threads import default_threads
-from guetzpy.batch import memory, storage
-from guetzpy.batch.discover import Discovery, Filter, Skipped, Task, discover, in_shard, pair
-from guetzpy.batch.manifest import Manifest, Row, location, options_hash
+from guetzpy.batch import memory, storage, trials
+from guetzpy.batch.budget import Budget, Fit
+from guetzpy.batch.discover import Discovery, Skipped, Task
+from guetzpy.batch.manifest import Manifest, Row, options_hash
 from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes
 from guetzpy.batch.worker import Delivery, Done, explain
-from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.options import OptimizeOptions
 from guetzpy.result import Result
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "drive"]
 
 # Of the memory that is free when a run begins.
 _SHARE_OF_MEMORY = 0.8
-
-
-def run(
-    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    destination: str | os.PathLike[str] | None = None,
-    options: Options | None = None,
-    *,
-    in_place: bool = False,
-    write: bool = True,
-    backup: str | os.PathLike[str] | None = None,
-    preserve: bool = False,
-    include: Iterable[str] = (),
-    exclude: Iterable[str] = (),
-    copy_others: bool = False,
-    resume: bool = False,
-    manifest: str | os.PathLike[str] | None = None,
-    shard: tuple[int, int] | None = None,
-    jobs: int | None = None,
-    executor: Executor | None = None,
-    in_flight: int | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-) -> Run:
-    """Optimise or transcode many files.
-
-    Everything that can be known to go wrong is raised here, before work starts. Work starts with the
-    first result that is asked for; results come as they are done, the largest files first.
-
-    Parameters
-    ----------
-    sources : path, URL, or iterable of them
-        Files, and folders with all below them. Hidden files are passed over.
-    destination : path or URL, optional
-        Folder that mirrors the sources, made as needed. Without it (and without ``in_place``) nothing is
-        written, and results carry ``data``.
-    options : OptimizeOptions or TranscodeOptions, optional
-        Default: ``OptimizeOptions()``. If several files are worked on at once, each gets one thread
-        unless ``options.threads`` says otherwise.
-    in_place : bool
-        Replace the sources; JPEG files only. Those that get no smaller are not touched.
-    write : bool
-        False: do everything but write.
-    backup : path or URL, optional
-        With ``in_place``: folder for the originals of what is replaced.
-    preserve : bool
-        Outputs take permissions and times of their inputs.
-    include, exclude : iterable of str
-        Globs, see :class:`guetzpy.batch.Filter`.
-    copy_others : bool
-        Copy files that are no pictures, too.
-    resume : bool
-        Leave out what an earlier run has done with the same options and version, whose input and output
-        are as it left them. Its results are in :attr:`Run.earlier`.
-    manifest : path, optional
-        The record for ``resume``; see :func:`guetzpy.batch.manifest.location` for where it lies else.
-    shard : (int, int), optional
-        (k, n): only part k of n, for runs that share the work; k from 1.
-    jobs : int, optional
-        Worker processes; default: the processors available, fewer while large pictures need the memory.
-    executor : concurrent.futures.Executor, optional
-        Who does the work instead of processes of this machine, e.g. a Dask client's ``get_executor()``.
-        Paths must mean the same there. It stays open.
-    in_flight : int, optional
-        Tasks handed to ``executor`` at a time; default: twice its workers, or 64.
-    storage_options : mapping, optional
-        For fsspec, if there are URLs.
-
-    Returns
-    -------
-    Run
-        An iterator of :class:`guetzpy.Result`; a file that fails is a result with status "failed".
-
-    Raises
-    ------
-    ValueError
-        Wishes that contradict each other; two files that would go to one place.
-    OSError
-        A source that is not there, a destination that cannot be written.
-    GuetzpyError
-        Another run works on the same destination; a damaged manifest.
-    """
-    names = _names(sources)
-    goal = None if destination is None else _name(destination)
-    options = OptimizeOptions() if options is None else options
-    keeper = None if backup is None else _name(backup)
-    _check(names, goal, in_place, keeper, shard, copy_others)
-    nowhere = goal is None and not in_place
-    write = write and not nowhere
-    found = discover(
-        names,
-        Filter(tuple(include), tuple(exclude)),
-        skip=[place for place in (goal, keeper) if place is not None],
-        jpeg_only=in_place or isinstance(options, TranscodeOptions),
-        storage_options=storage_options,
-    )
-    delivery = Delivery(
-        write=write,
-        in_place=in_place,
-        backup=keeper,
-        preserve=preserve,
-        keep_data=nowhere,
-        storage_options=storage_options,
-    )
-    tasks = pair(found, goal, in_place=in_place, copy_others=copy_others)
-    if shard is not None:
-        tasks = [task for task in tasks if in_shard(task.relative, shard)]
-        found.others = [other for other in found.others if in_shard(other.relative, shard)]
-        found.unreadable = [other for other in found.unreadable if in_shard(other.relative, shard)]
-    if write and goal is not None and not storage.is_url(goal):
-        os.makedirs(goal, exist_ok=True)
-    record = Manifest(manifest or location(names, goal, shard)) if write else None
-    try:
-        planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
-        if resume and write:
-            planned._leave_out_what_is_done(goal)
-    except BaseException:
-        if record is not None:
-            record.close()
-        raise
-    local_only = any(storage.is_url(n) and n.startswith("memory:") for n in (*names, goal or ""))
-    planned._hire(jobs, executor, in_flight, threads_only=local_only)
-    return planned
 
 
 class Run(Iterator[Result]):
@@ -159,8 +44,11 @@ class Run(Iterator[Result]):
         What an earlier run has done.
     others : list of Skipped
         Files that are no pictures.
-    manifest : Path, optional
-        The record for resuming.
+    fit : Fit, optional
+        For a run with a total: what was found, once results come.
+    on_trial : callable, optional
+        Set it to be told of encodes on the way to a total: called with the number of the pass, the
+        distance and the result.
     """
 
     def __init__(
@@ -180,9 +68,16 @@ class Run(Iterator[Result]):
         self._delivery = delivery
         self._manifest = manifest
         self._copy_to = copy_to
+        self.fit: Fit | None = None
+        self.on_trial: Callable[[int, float, Result], object] | None = None
+        self._budget: Budget | None = None
+        self._wish = ""
+        self._distances: dict[str, float] = {}
+        self._trials: str | None = None
         self._make_pool: Callable[[], Pool] | None = None
         self._results: Iterator[Result] | None = None
         self._closed = False
+        self._elsewhere = False
 
     @property
     def manifest(self) -> Path | None:
@@ -222,10 +117,13 @@ class Run(Iterator[Result]):
             self._results.close()  # type: ignore[attr-defined]
         if self._manifest is not None:
             self._manifest.close()
+        else:
+            self._forget_trials()
 
     def _hire(
         self, jobs: int | None, executor: Executor | None, in_flight: int | None, threads_only: bool
     ) -> None:
+        self._elsewhere = executor is not None
         if executor is not None:
             if self.options.threads is None:
                 self.options = replace(self.options, threads=1)
@@ -246,16 +144,38 @@ class Run(Iterator[Result]):
 
         self._make_pool = processes
 
+    def _wish_for(
+        self, total_bytes: int | None, total_bpp: float | None, equal_slope: bool, in_place: bool
+    ) -> None:
+        """Plan to search for a distance first, unless the manifest knows it."""
+        areas = [memory.pixels(task, self._delivery.storage_options, exact=True) for task in self.tasks]
+        limit = total_bytes if total_bytes is not None else int((total_bpp or 0.0) * sum(areas) / 8)
+        self._budget = Budget(limit, areas, equal_slope=equal_slope)
+        # In place, files that are done are no longer what they were when the set was measured.
+        names = sorted((task.relative, "" if in_place else task.identity) for task in self.tasks)
+        wish = json.dumps([limit, equal_slope, options_hash(self.options), __version__, names])
+        self._wish = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _options_of(self, task: Task) -> Options:
+        distance = self._distances.get(task.relative)
+        if distance is None or not isinstance(self.options, OptimizeOptions):
+            return self.options
+        return self.options.replace(distance=distance)
+
     def _leave_out_what_is_done(self, destination: str | None) -> None:
         assert self._manifest is not None
-        wanted = options_hash(self.options)
+        if self._budget is not None:
+            known = self._manifest.budget(self._wish)
+            if known is None:
+                return  # the search goes on from the encodes that were kept
+            self._distances, self.fit = known["distances"], Fit(**known["fit"])
         remote = None
         if destination is not None and storage.is_url(destination):
             remote = storage.sizes_below(destination, self._delivery.storage_options)
         left = []
         for task in self.tasks:
             row = self._manifest.find(task.input)
-            if row is not None and _is_done(row, task, wanted, remote):
+            if row is not None and _is_done(row, task, options_hash(self._options_of(task)), remote):
                 self.earlier.append(row.result)
             else:
                 left.append(task)
@@ -272,16 +192,74 @@ class Run(Iterator[Result]):
         assert self._make_pool is not None
         pool = self._make_pool()
         try:
-            wanted = options_hash(self.options)
-            for task, outcome in drive(self.tasks, self.options, self._delivery, pool):
-                done = settle(task, outcome, self.options)
+            if self._budget is not None and self.fit is None:
+                self._search(self._budget, pool)
+            for task, outcome in drive(self.tasks, self._options_of, self._delivery, pool):
+                options = self._options_of(task)
+                done = settle(task, outcome, options)
                 if self._manifest is not None:
                     self._manifest.put(
-                        task.input, done.identity, wanted, done.output, done.output_size, done.result
+                        task.input,
+                        done.identity,
+                        options_hash(options),
+                        done.output,
+                        done.output_size,
+                        done.result,
                     )
                 yield done.result
+            self._forget_trials()
         finally:
             pool.close()
+
+    def _search(self, budget: Budget, pool: Pool) -> None:
+        """Find the distances at which the set fits."""
+        self._trials = self._trials_folder()
+        self._delivery = replace(self._delivery, trials=self._trials)
+        measuring = replace(self._delivery, measure=True)
+        encodes = 0
+        while (distances := budget.propose()) is not None:
+            before = budget.best
+            plan = {task: distance for task, distance in zip(self.tasks, distances, strict=True)}
+            self._distances = {task.relative: distance for task, distance in plan.items()}
+            sizes: dict[Task, int | None] = {}
+            for task, outcome in drive(self.tasks, self._options_of, measuring, pool):
+                result = settle(task, outcome, self._options_of(task)).result
+                sizes[task] = None if result.status == "failed" else result.bytes_after
+                encodes += 1
+                if self.on_trial is not None:
+                    self.on_trial(budget.passes + 1, plan[task], result)
+            budget.record(distances, [sizes[task] for task in self.tasks])
+            # What cannot be the answer any more need not lie on the disk.
+            if budget.best is before:
+                self._forget(distances)
+            elif before is not None:
+                self._forget(before.distances)
+        self.fit = budget.fit(encodes)
+        assert budget.best is not None
+        self._distances = {
+            task.relative: distance for task, distance in zip(self.tasks, budget.best.distances, strict=True)
+        }
+        if self._manifest is not None:
+            self._manifest.put_budget(
+                self._wish, {"distances": self._distances, "fit": dataclasses.asdict(self.fit)}
+            )
+
+    def _trials_folder(self) -> str | None:
+        if self._manifest is None:
+            return None if self._elsewhere else tempfile.mkdtemp(prefix="guetzpy-")
+        return f"{self._manifest.path}.trials"
+
+    def _forget(self, distances: Iterable[float]) -> None:
+        if self._trials is None or not isinstance(self.options, OptimizeOptions):
+            return
+        for task, distance in zip(self.tasks, distances, strict=True):
+            path = trials.path_of(self._trials, task, self.options.replace(distance=distance))
+            with contextlib.suppress(OSError):
+                trials.forget_data(path)
+
+    def _forget_trials(self) -> None:
+        if self._trials is not None:
+            shutil.rmtree(self._trials, ignore_errors=True)
 
 
 def _warm(options: Options) -> None:
@@ -308,7 +286,7 @@ class _Threads(Executed):
 
 
 def drive(
-    tasks: Iterable[Task], options: Options, delivery: Delivery, pool: Pool
+    tasks: Iterable[Task], options_of: Callable[[Task], Options], delivery: Delivery, pool: Pool
 ) -> Iterator[tuple[Task, Outcome]]:
     """Yield every task with its outcome; one whose worker died gets a second try, alone.
 
@@ -318,9 +296,11 @@ def drive(
     tried: set[Task] = set()
     while queue or again or pool.busy():
         while queue and pool.takes(queue[0], alone=False):
-            pool.submit(queue.popleft(), options, delivery)
+            task = queue.popleft()
+            pool.submit(task, options_of(task), delivery)
         if again and not queue and not pool.busy():
-            pool.submit(again.popleft(), options, delivery)
+            task = again.popleft()
+            pool.submit(task, options_of(task), delivery)
         for task, outcome in pool.finished():
             if isinstance(outcome, Crash) and task not in tried:
                 tried.add(task)
@@ -339,46 +319,6 @@ def settle(task: Task, outcome: Outcome, options: Options) -> Done:
         error = f"{outcome.reason}; tried twice"
     target = dict([options.target]) if isinstance(options, OptimizeOptions) else None
     return Done(Result(status="failed", input=task.input, error=error, target=target), task.identity)
-
-
-def _names(sources: Any) -> list[str]:
-    if isinstance(sources, (str, os.PathLike)):
-        return [_name(sources)]
-    return [_name(source) for source in sources]
-
-
-def _name(place: str | os.PathLike[str]) -> str:
-    name = os.fspath(place)
-    if not isinstance(name, str):
-        raise TypeError(f"expected a path or URL as text, not {type(name).__name__}")
-    return name.removeprefix("file://") if name.startswith("file:///") else name
-
-
-def _check(
-    names: list[str],
-    destination: str | None,
-    in_place: bool,
-    backup: str | None,
-    shard: tuple[int, int] | None,
-    copy_others: bool,
-) -> None:
-    if not names:
-        raise ValueError("no sources")
-    if in_place and destination is not None:
-        raise ValueError("a destination and in_place contradict each other: give one")
-    if backup is not None and not in_place:
-        raise ValueError("backup goes with in_place: otherwise the originals stay anyway")
-    if copy_others and destination is None:
-        raise ValueError("copying other files needs a destination")
-    if shard is not None and not 1 <= shard[0] <= shard[1]:
-        raise ValueError(f"shard {shard[0]}/{shard[1]}: expected k/n with k from 1 to n")
-    if destination is not None and not storage.is_url(destination):
-        real = os.path.realpath(destination)
-        for name in names:
-            if not storage.is_url(name) and os.path.realpath(name) == real:
-                raise ValueError(f"{name}: is an input and the output; use --in-place to replace its files")
-    if destination in names:
-        raise ValueError(f"{destination}: is an input and the output; use --in-place to replace its files")
 
 
 def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) -> bool:

@@ -16,7 +16,18 @@ from typing import Any
 
 from guetzpy import output
 
-__all__ = ["Entry", "exists", "filesystem", "is_url", "join", "read", "sizes_below", "state", "write"]
+__all__ = [
+    "Entry",
+    "exists",
+    "filesystem",
+    "is_url",
+    "join",
+    "open_binary",
+    "read",
+    "sizes_below",
+    "state",
+    "write",
+]
 
 # Two letters at least: C:\ is a drive.
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
@@ -112,6 +123,14 @@ def read(name: str, options: Mapping[str, Any] | None = None) -> tuple[bytes, En
     system, path = filesystem(name, options)
     entry = of_info(name, system.info(path))
     return system.cat_file(path), entry, None
+
+
+def open_binary(name: str, options: Mapping[str, Any] | None = None) -> Any:
+    """Open a file for reading."""
+    if not is_url(name):
+        return open(name, "rb")
+    system, path = filesystem(name, options)
+    return system.open(path, "rb")
 
 
 def write(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from guetzpy import api, output
-from guetzpy.batch import storage
+from guetzpy.batch import storage, trials
 from guetzpy.batch.discover import Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -52,6 +52,10 @@ class Delivery:
         Whether results carry the file.
     storage_options : mapping, optional
         For fsspec.
+    trials : str, optional
+        Folder of encodes made on the way to a budget: one that is there is taken instead of a new one.
+    measure : bool
+        Only encode, keep that in ``trials``, and tell the size.
     """
 
     write: bool = True
@@ -60,6 +64,8 @@ class Delivery:
     preserve: bool = False
     keep_data: bool = False
     storage_options: Mapping[str, Any] | None = None
+    trials: str | None = None
+    measure: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,10 +115,14 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
     """Do one file, whatever happens to it."""
     target = dict([options.target]) if isinstance(options, OptimizeOptions) else None
     identity = task.identity
+    kept = trials.path_of(delivery.trials, task, options) if delivery.trials is not None else None
     try:
+        if delivery.measure:
+            return Done(_measure(task, options, delivery, kept), identity)
         data, entry, state = storage.read(task.input, delivery.storage_options)
         identity = entry.identity
-        result = _run(task, data, options)
+        made = trials.load(kept, with_data=True) if kept is not None else None
+        result = made or _run(task, data, options)
         place = _place(task, result, delivery)
         if place is not None:
             identity = _deliver(task, result, place, data, state, identity, delivery)
@@ -122,6 +132,20 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
     size = len(result.data)
     kept_data = result.data if delivery.keep_data else b""
     return Done(replace(result, output=place, data=kept_data), identity, place, size if place else None)
+
+
+def _measure(
+    task: Task, options: OptimizeOptions | TranscodeOptions, delivery: Delivery, path: str | None
+) -> Result:
+    made = trials.load(path, with_data=False) if path is not None else None
+    if made is not None:
+        return made
+    data, _, _ = storage.read(task.input, delivery.storage_options)
+    result = _run(task, data, options)
+    if path is not None:
+        with contextlib.suppress(OSError), _writing:  # no room, or not this machine's: it is made again
+            trials.save(path, result)
+    return replace(result, data=b"")
 
 
 def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:

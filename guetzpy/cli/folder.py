@@ -190,6 +190,8 @@ def run_folders(
                 ):
                     if not quiet:
                         _tell_plan(run, wishes)
+                    if not quiet:
+                        run.on_trial = bar.trial
                     for result in run:
                         tally.add(result)
                         if as_json:
@@ -256,6 +258,9 @@ def _plan(
             resume=wishes.resume,
             manifest=wishes.manifest,
             shard=_shard(wishes.shard),
+            total_bytes=wishes.total_bytes,
+            total_bpp=wishes.total_bpp,
+            equal_slope=wishes.equal_slope,
             jobs=wishes.jobs,
             executor=executor,
         )
@@ -302,6 +307,14 @@ def _tell_outcome(run: Run, tally: _Tally) -> None:
         say("no pictures found")
     else:
         say(tally.words())
+    if run.fit is not None:
+        fit = run.fit
+        unused = 100 * (1 - fit.total / fit.limit)
+        spread = f", spread from {fit.nearest:g} to {fit.farthest:g}" if fit.nearest < fit.farthest else ""
+        say(
+            f"distance {fit.distance:g}{spread}: {thousands(fit.total)} of {thousands(fit.limit)} bytes "
+            f"({unused:.2f} % unused), {fit.encodes:.3g} encodes a file"
+        )
 
 
 class _Bar:
@@ -310,6 +323,7 @@ class _Bar:
     def __init__(self, run: Run, tally: _Tally, shown: bool) -> None:
         self.shown = shown
         self._tally = tally
+        self._pass = self._tried = 0
         if not shown:
             return
         from rich.console import Console
@@ -332,6 +346,18 @@ class _Bar:
             self.progress.console.print(f"guetzpy: {text}", markup=False, highlight=False, soft_wrap=True)
         else:
             say(text)
+
+    def trial(self, number: int, distance: float, result: Result) -> None:
+        """Count an encode on the way to a total."""
+        if number != self._pass:
+            self._pass, self._tried = number, 0
+        self._tried += 1
+        if self.shown:
+            self.progress.update(
+                self._task, completed=self._tried, saved=f"pass {number}, distance {distance:g}: nothing yet"
+            )
+        elif self._tried == 1:
+            say(f"pass {number}: all files at about distance {distance:g} ...")
 
     def update(self) -> None:
         if self.shown:

@@ -26,7 +26,7 @@ from guetzpy.cli.folder import (
 )
 from guetzpy.cli.places import STANDARD, plan
 from guetzpy.cli.reporting import usage_error
-from guetzpy.options import METADATA_KINDS, OptimizeOptions
+from guetzpy.options import METADATA_KINDS, TARGETS, OptimizeOptions
 
 __all__ = ["optimize"]
 
@@ -201,6 +201,9 @@ def optimize(
         background=background, strict=strict, repair=repair, min_saving=min_saving, mark=mark, keep=keep,
         strip=strip, threads=threads, max_pixels=max_pixels, timeout=timeout,
     )  # fmt: skip
+    total = total_bytes is not None or total_bpp is not None
+    if total and any(asked[name] is not None for name in TARGETS):
+        usage_error("--total-bytes and --total-bpp find the distance themselves: give no other target")
     try:
         options = OptimizeOptions(**asked)
     except ValueError as error:

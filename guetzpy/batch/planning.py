@@ -1,0 +1,213 @@
+"""The entrance: everything about a run that can be known before work starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from guetzpy.batch import storage
+from guetzpy.batch.discover import Filter, discover, in_shard, pair
+from guetzpy.batch.manifest import Manifest, location
+from guetzpy.batch.pool import Options
+from guetzpy.batch.runner import Run
+from guetzpy.batch.worker import Delivery
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+
+__all__ = ["run"]
+
+
+def run(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    destination: str | os.PathLike[str] | None = None,
+    options: Options | None = None,
+    *,
+    in_place: bool = False,
+    write: bool = True,
+    backup: str | os.PathLike[str] | None = None,
+    preserve: bool = False,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    copy_others: bool = False,
+    resume: bool = False,
+    manifest: str | os.PathLike[str] | None = None,
+    shard: tuple[int, int] | None = None,
+    total_bytes: int | None = None,
+    total_bpp: float | None = None,
+    equal_slope: bool = False,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    in_flight: int | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Run:
+    """Optimise or transcode many files.
+
+    Everything that can be known to go wrong is raised here, before work starts. Work starts with the
+    first result that is asked for; results come as they are done, the largest files first.
+
+    Parameters
+    ----------
+    sources : path, URL, or iterable of them
+        Files, and folders with all below them. Hidden files are passed over.
+    destination : path or URL, optional
+        Folder that mirrors the sources, made as needed. Without it (and without ``in_place``) nothing is
+        written, and results carry ``data``.
+    options : OptimizeOptions or TranscodeOptions, optional
+        Default: ``OptimizeOptions()``. If several files are worked on at once, each gets one thread
+        unless ``options.threads`` says otherwise.
+    in_place : bool
+        Replace the sources; JPEG files only. Those that get no smaller are not touched.
+    write : bool
+        False: do everything but write.
+    backup : path or URL, optional
+        With ``in_place``: folder for the originals of what is replaced.
+    preserve : bool
+        Outputs take permissions and times of their inputs.
+    include, exclude : iterable of str
+        Globs, see :class:`guetzpy.batch.Filter`.
+    copy_others : bool
+        Copy files that are no pictures, too.
+    resume : bool
+        Leave out what an earlier run has done with the same options and version, whose input and output
+        are as it left them. Its results are in :attr:`Run.earlier`.
+    manifest : path, optional
+        The record for ``resume``; see :func:`guetzpy.batch.manifest.location` for where it lies else.
+    shard : (int, int), optional
+        (k, n): only part k of n, for runs that share the work; k from 1.
+    total_bytes, total_bpp : int or float, optional
+        Bytes that all pictures may make together, or bits per pixel of the set: the one distance at which
+        they do is found first, see :attr:`Run.fit`; at most one of the two, and no other target.
+    equal_slope : bool
+        With these, spread quality freely, for the least distortion in total.
+    jobs : int, optional
+        Worker processes; default: the processors available, fewer while large pictures need the memory.
+    executor : concurrent.futures.Executor, optional
+        Who does the work instead of processes of this machine, e.g. a Dask client's ``get_executor()``.
+        Paths must mean the same there. It stays open.
+    in_flight : int, optional
+        Tasks handed to ``executor`` at a time; default: twice its workers, or 64.
+    storage_options : mapping, optional
+        For fsspec, if there are URLs.
+
+    Returns
+    -------
+    Run
+        An iterator of :class:`guetzpy.Result`; a file that fails is a result with status "failed".
+
+    Raises
+    ------
+    ValueError
+        Wishes that contradict each other; two files that would go to one place.
+    OSError
+        A source that is not there, a destination that cannot be written.
+    GuetzpyError
+        Another run works on the same destination; a damaged manifest.
+    """
+    names = _names(sources)
+    goal = None if destination is None else _name(destination)
+    options = OptimizeOptions() if options is None else options
+    keeper = None if backup is None else _name(backup)
+    _check(names, goal, in_place, keeper, shard, copy_others)
+    _check_budget(options, total_bytes, total_bpp, equal_slope, shard)
+    nowhere = goal is None and not in_place
+    write = write and not nowhere
+    found = discover(
+        names,
+        Filter(tuple(include), tuple(exclude)),
+        skip=[place for place in (goal, keeper) if place is not None],
+        jpeg_only=in_place or isinstance(options, TranscodeOptions),
+        storage_options=storage_options,
+    )
+    delivery = Delivery(
+        write=write,
+        in_place=in_place,
+        backup=keeper,
+        preserve=preserve,
+        keep_data=nowhere,
+        storage_options=storage_options,
+    )
+    tasks = pair(found, goal, in_place=in_place, copy_others=copy_others)
+    if shard is not None:
+        tasks = [task for task in tasks if in_shard(task.relative, shard)]
+        found.others = [other for other in found.others if in_shard(other.relative, shard)]
+        found.unreadable = [other for other in found.unreadable if in_shard(other.relative, shard)]
+    if write and goal is not None and not storage.is_url(goal):
+        os.makedirs(goal, exist_ok=True)
+    record = Manifest(manifest or location(names, goal, shard)) if write else None
+    try:
+        planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
+        if total_bytes is not None or total_bpp is not None:
+            planned._wish_for(total_bytes, total_bpp, equal_slope, in_place)
+        if resume and write:
+            planned._leave_out_what_is_done(goal)
+    except BaseException:
+        if record is not None:
+            record.close()
+        raise
+    local_only = any(storage.is_url(n) and n.startswith("memory:") for n in (*names, goal or ""))
+    planned._hire(jobs, executor, in_flight, threads_only=local_only)
+    return planned
+
+
+def _names(sources: Any) -> list[str]:
+    if isinstance(sources, (str, os.PathLike)):
+        return [_name(sources)]
+    return [_name(source) for source in sources]
+
+
+def _name(place: str | os.PathLike[str]) -> str:
+    name = os.fspath(place)
+    if not isinstance(name, str):
+        raise TypeError(f"expected a path or URL as text, not {type(name).__name__}")
+    return name.removeprefix("file://") if name.startswith("file:///") else name
+
+
+def _check(
+    names: list[str],
+    destination: str | None,
+    in_place: bool,
+    backup: str | None,
+    shard: tuple[int, int] | None,
+    copy_others: bool,
+) -> None:
+    if not names:
+        raise ValueError("no sources")
+    if in_place and destination is not None:
+        raise ValueError("a destination and in_place contradict each other: give one")
+    if backup is not None and not in_place:
+        raise ValueError("backup goes with in_place: otherwise the originals stay anyway")
+    if copy_others and destination is None:
+        raise ValueError("copying other files needs a destination")
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise ValueError(f"shard {shard[0]}/{shard[1]}: expected k/n with k from 1 to n")
+    if destination is not None and not storage.is_url(destination):
+        real = os.path.realpath(destination)
+        for name in names:
+            if not storage.is_url(name) and os.path.realpath(name) == real:
+                raise ValueError(f"{name}: is an input and the output; use --in-place to replace its files")
+    if destination in names:
+        raise ValueError(f"{destination}: is an input and the output; use --in-place to replace its files")
+
+
+def _check_budget(
+    options: Options,
+    total_bytes: int | None,
+    total_bpp: float | None,
+    equal_slope: bool,
+    shard: tuple[int, int] | None,
+) -> None:
+    if total_bytes is None and total_bpp is None:
+        if equal_slope:
+            raise ValueError("equal_slope goes with total_bytes or total_bpp")
+        return
+    if total_bytes is not None and total_bpp is not None:
+        raise ValueError("total_bytes and total_bpp contradict each other: give one")
+    if (total_bytes or total_bpp or 0) <= 0:
+        raise ValueError("a total must be more than 0")
+    if not isinstance(options, OptimizeOptions):
+        raise ValueError("a total is reached by encoding; transcode changes no pixel")
+    if options.target != ("distance", 1.0):
+        raise ValueError(f"a total and {options.target[0]} contradict each other: give one")
+    if shard is not None:
+        raise ValueError("a total needs the whole set, a shard is a part of it")

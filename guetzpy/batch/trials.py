@@ -1,0 +1,59 @@
+"""Encodes made on the way to a budget, kept until the set fits: what fits need not be made again.
+
+A file each: one line of JSON, the result's fields, then the JPEG. Of encodes that missed the
+budget only the line stays, so that a run that was killed finds its way again without encoding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import replace
+
+from guetzpy import __version__, output
+from guetzpy.batch.discover import Task
+from guetzpy.batch.manifest import options_hash
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.result import Result
+
+__all__ = ["forget_data", "load", "path_of", "save"]
+
+
+def path_of(folder: str, task: Task, options: OptimizeOptions | TranscodeOptions) -> str:
+    """Return where the encode of a file with these options is kept."""
+    text = "\0".join((task.input, task.identity, options_hash(options), __version__))
+    name = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return os.path.join(folder, name[:2], name[2:])
+
+
+def save(path: str, result: Result) -> None:
+    """Keep an encode."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    output.write(path, json.dumps(result.to_dict()).encode() + b"\n" + result.data)
+
+
+def load(path: str, *, with_data: bool) -> Result | None:
+    """Return an encode that was kept; None if there is none, or its data is wanted and gone."""
+    try:
+        with open(path, "rb") as stream:
+            line = stream.readline()
+            data = stream.read() if with_data else b""
+    except OSError:
+        return None
+    known = {field.name for field in dataclasses.fields(Result)}
+    fields = {name: value for name, value in json.loads(line).items() if name in known}
+    result = Result(**fields)
+    if with_data and len(data) != result.bytes_after:
+        return None
+    return replace(result, data=data)
+
+
+def forget_data(path: str) -> None:
+    """Keep the line only."""
+    try:
+        with open(path, "r+b") as stream:
+            stream.truncate(len(stream.readline()))
+    except FileNotFoundError:
+        pass
