@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from guetzpy._threads import each
 from guetzpy.metrics._butteraugli_adjoint import Trace, pull_back, trace
-from guetzpy.metrics._butteraugli_errors import FULL_WEIGHT, HALF_WEIGHT, halve_rows, merge_rows
-from guetzpy.metrics._butteraugli_gradient import double_rows
+from guetzpy.metrics._butteraugli_errors import FULL_WEIGHT, HALF_WEIGHT, add_doubled_rows, halve_rows
 from guetzpy.metrics._butteraugli_norm import Norm, norm_and_maximum, norm_and_slopes, norm_of_map
 from guetzpy.metrics._butteraugli_scale import (
     MARGIN,
@@ -154,11 +153,27 @@ def _whole(height: int) -> _Window:
 
 
 def _merge(half: Floats, full: Floats, threads: int | None) -> None:
-    each(lambda rows: merge_rows(half, *rows, full), strips(0, *full.shape), threads)
+    """Add the map at half size to that at full size, each with its weight."""
+
+    def strip(rows: tuple[int, int]) -> None:
+        add_doubled_rows(half, *rows, HALF_WEIGHT, FULL_WEIGHT, full)
+
+    each(strip, strips(0, *full.shape), threads)
 
 
 def _double(half: Floats, full: Floats, threads: int | None) -> None:
-    each(lambda rows: double_rows(half, *rows, full), strips(0, *full.shape[1:]), threads)
+    """Add the adjoint of ``halve_rows``, which averages the last row and column of odd sizes with themselves."""
+    height, width = full.shape[1:]
+    if height % 2 == 1:
+        half[:, -1] *= np.float32(2.0)
+    if width % 2 == 1:
+        half[:, :, -1] *= np.float32(2.0)
+
+    def strip(rows: tuple[int, int]) -> None:
+        for source, out in zip(half, full, strict=True):
+            add_doubled_rows(source, *rows, np.float32(0.25), np.float32(1.0), out)
+
+    each(strip, strips(0, height, width), threads)
 
 
 def _sum_pairs(plane: Floats) -> Floats:

@@ -21,7 +21,6 @@ from guetzpy.metrics._butteraugli_gradient import (
     high_slopes,
     low_slopes,
     middle_slopes,
-    mirrored_slopes,
     opponent_slopes,
     rest_slopes,
 )
@@ -240,9 +239,12 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
         _opsin_slopes(traced.linear, start, stop, adapted, light)
 
     def adaptation(rows: tuple[int, int]) -> None:
+        # With its mirrored edges this blur is its own adjoint: sample i takes from j what j takes from i.
         line = np.empty(width + 4, np.float32)
+        out = np.empty((rows[1] - rows[0], width), np.float32)
         for c in range(3):
-            mirrored_slopes(adapted[c], *rows, OPSIN_TAPS, line, light[c])
+            mirrored_rows(adapted[c], *rows, OPSIN_TAPS, line, out)
+            light[c, rows[0] : rows[1]] += out
 
     each(errors, work, threads)
     # The margin of 8 rows around a strip is costly here: taller strips.

@@ -14,7 +14,7 @@ import numpy as np
 
 from guetzpy._jit import kernel
 
-__all__ = ["ac_errors", "dc_errors", "halve_rows", "mask_errors", "merge_rows", "power", "power_sums"]
+__all__ = ["ac_errors", "add_doubled_rows", "dc_errors", "halve_rows", "mask_errors", "power", "power_sums"]
 
 F = np.float32
 _ONE, _ZERO = F(1.0), F(0.0)
@@ -115,18 +115,18 @@ def halve_rows(linear: Any, start: int, stop: int, top: int, rows: int, half: An
     return 0
 
 
-@kernel("int64(float32[:, ::1], int64, int64, float32[:, ::1])")
-def merge_rows(half: Any, start: int, stop: int, full: Any) -> int:
-    """Add the map of half the size to rows ``start`` to ``stop`` of the full one, each with its weight."""
+@kernel("int64(float32[:, ::1], int64, int64, float32, float32, float32[:, ::1])")
+def add_doubled_rows(half: Any, start: int, stop: int, part: Any, share: Any, full: Any) -> int:
+    """Set rows ``start`` to ``stop`` of a plane to ``share`` of it and ``part`` of one of half the size."""
     width = full.shape[1]
     for y in range(start, stop):
         source, out = half[y // 2], full[y]
         for x in range(width // 2):
-            addend = HALF_WEIGHT * source[x]
-            out[2 * x] = FULL_WEIGHT * out[2 * x] + addend
-            out[2 * x + 1] = FULL_WEIGHT * out[2 * x + 1] + addend
+            addend = part * source[x]
+            out[2 * x] = share * out[2 * x] + addend
+            out[2 * x + 1] = share * out[2 * x + 1] + addend
         if width % 2 == 1:
-            out[width - 1] = FULL_WEIGHT * out[width - 1] + HALF_WEIGHT * source[width // 2]
+            out[width - 1] = share * out[width - 1] + part * source[width // 2]
     return 0
 
 

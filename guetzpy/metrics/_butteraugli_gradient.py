@@ -69,12 +69,10 @@ from guetzpy.metrics._butteraugli_errors import LOW_Y as ERROR_LOW_Y
 from guetzpy.metrics._butteraugli_malta import EXCESS, FEWER, MORE
 
 __all__ = [
-    "double_rows",
     "error_slopes",
     "high_slopes",
     "low_slopes",
     "middle_slopes",
-    "mirrored_slopes",
     "norm_slopes",
     "opponent_slopes",
     "rest_slopes",
@@ -338,63 +336,4 @@ def opponent_slopes(
         p[i] = MIX00 * a0 + MIX10 * a1 + MIX20 * a2
         q[i] = MIX01 * a0 + MIX11 * a1 + MIX21 * a2
         s[i] = MIX02 * a0 + MIX12 * a1 + MIX22 * a2
-    return 0
-
-
-@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1], float32[:, ::1])")
-def mirrored_slopes(plane: Any, start: int, stop: int, taps: Any, line: Any, out: Any) -> int:
-    """Add the adjoint of ``mirrored_rows`` to rows ``start`` to ``stop`` of ``out``.
-
-    Parameters
-    ----------
-    plane : float32 (H, W)
-    start, stop : int64
-    taps : float32 (3,)
-    line : float32 (W + 4,)
-    out : float32 (H, W)
-    """
-    height, width = plane.shape
-    k0, k1, k2 = taps[0], taps[1], taps[2]
-    weights = np.empty(5, np.float32)
-    line[:2] = _ZERO
-    line[width + 2 :] = _ZERO
-    for y in range(start, stop):
-        for k in range(5):
-            # Row j took row y at a distance of |j - y|, and once more where the mirror showed it.
-            j = y + k - 2
-            inside = j >= 0 and j < height
-            weights[k] = taps[abs(k - 2)] if inside else _ZERO
-            if inside and j + y + 1 <= 2:
-                weights[k] += taps[j + y + 1]
-            if inside and 2 * height - 1 - j - y <= 2:
-                weights[k] += taps[2 * height - 1 - j - y]
-        w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
-        a, b = plane[max(y - 2, 0)], plane[max(y - 1, 0)]
-        c, d, e = plane[y], plane[min(y + 1, height - 1)], plane[min(y + 2, height - 1)]
-        for x in range(width):
-            line[x + 2] = (w0 * a[x] + w4 * e[x]) + (w1 * b[x] + w3 * d[x]) + w2 * c[x]
-        target = out[y]
-        for x in range(width):
-            target[x] += k0 * line[x + 2] + k1 * (line[x + 1] + line[x + 3]) + k2 * (line[x] + line[x + 4])
-        target[0] += k1 * line[2] + k2 * line[3]
-        target[1] += k2 * line[2]
-        target[width - 1] += k1 * line[width + 1] + k2 * line[width]
-        target[width - 2] += k2 * line[width + 1]
-    return 0
-
-
-@kernel("int64(float32[:, :, ::1], int64, int64, float32[:, :, ::1])")
-def double_rows(half: Any, start: int, stop: int, full: Any) -> int:
-    """Add the adjoint of ``halve_rows`` to rows ``start`` to ``stop`` of planes of the full size."""
-    height, width = full.shape[1], full.shape[2]
-    for c in range(3):
-        for y in range(start, stop):
-            source, out = half[c, y // 2], full[c, y]
-            share = _HALF if y == height - 1 and height % 2 == 1 else F(0.25)
-            for x in range(width // 2):
-                addend = share * source[x]
-                out[2 * x] += addend
-                out[2 * x + 1] += addend
-            if width % 2 == 1:
-                out[width - 1] += _TWO * share * source[width // 2]
     return 0
