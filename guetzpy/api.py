@@ -185,7 +185,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> R
         name=name,
     )
     if picture.obstacle is not None:
-        return _kept(picture)
+        return _kept(picture, options)
     from guetzpy import reencode
 
     try:
@@ -196,7 +196,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> R
     return replace(result, input=picture.name)
 
 
-def _kept(source: Source) -> Result:
+def _kept(source: Source, options: OptimizeOptions) -> Result:
     """Return the file as it is: a valid JPEG of a kind that is not handled."""
     assert source.data is not None
     return Result(
@@ -207,7 +207,9 @@ def _kept(source: Source) -> Result:
         bytes_after=len(source.data),
         width=source.width or None,
         height=source.height or None,
+        target=dict([options.target]),
         **_UNCHANGED,
+        effort=options.effort,
         input=source.name,
     )
 

@@ -22,7 +22,7 @@ def photo_array() -> np.ndarray:
     disc = np.hypot(y - 40, x - 70) < 25
     red = 90 + 0.9 * x + noise
     green = 60 + 1.2 * y + 40 * np.sin(x / 5) + noise
-    blue = 200 - 0.8 * x + 20 * disc
+    blue = 200 - 0.8 * x + 20 * disc + noise
     rgb = np.stack([red + 60 * disc, green, blue], axis=-1)
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
