@@ -189,3 +189,22 @@ def test_total_size() -> None:
         print(f"| {folder} | {count} | {before} | {ours} | {theirs} | {ours / theirs - 1:+.2%} |")
     print("\n".join(f"kept: {name}: {reason}" for name, reason in kept))
     assert all(ours <= theirs for _, _, _, ours, theirs in rows)
+
+
+@pytest.mark.parametrize("strip", [[], ["gps", "thumbnail", "mpf"], ["all"]], ids=["none", "parts", "all"])
+def test_corrupt_files_end_well(strip: list[str]) -> None:
+    """Whatever a file holds: a verified file that is not larger, or an error that says why."""
+    policy = Policy.of(strip=strip)
+    for path in sorted((IMAGES / "jpeg-corrupt").glob("*.bin")):
+        data = path.read_bytes()
+        try:
+            result = transcode_bytes(data, policy, repair=strip == ["all"])
+        except GuetzpyError:
+            continue
+        assert result.image is not None
+        if strip != ["all"]:
+            assert len(result.data) <= len(data), path.name
+        if not result.reason:
+            assert read(result.data).trailing == (b"" if strip == ["all"] else result.image.trailing), (
+                path.name
+            )

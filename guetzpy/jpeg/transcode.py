@@ -94,7 +94,7 @@ def transcode_bytes(
     carried = carry(source, image, policy)
     written, reason = _repacked(source, image, carried, repaired, script, restart_interval, threads)
     spliced = splice(source, image, carried) if carried.removed else None
-    if spliced is not None and (written is None or len(spliced) < len(written)):
+    if spliced is not None and (written is None or (len(spliced) < len(written) and not repaired)):
         reason = reason or "picture data is already optimal"
         written = spliced
     if written is None:
