@@ -49,7 +49,9 @@ def usage_error(text: str) -> NoReturn:
 
 def print_json(record: dict[str, Any]) -> None:
     """Print one object on one line of stdout."""
-    typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    # Names of files need not be UTF-8: such bytes become JSON's own escapes.
+    typer.echo(line.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def explain(error: Exception, name: str | None = None) -> str:
