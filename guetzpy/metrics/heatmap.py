@@ -15,7 +15,17 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["PALETTE", "TICKS", "colours", "overlay", "position", "shrunk", "upright", "with_legend"]
+__all__ = [
+    "PALETTE",
+    "TICKS",
+    "colours",
+    "opacity",
+    "overlay",
+    "position",
+    "shrunk",
+    "upright",
+    "with_legend",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -53,6 +63,14 @@ def position(error: float) -> float:
     0.5
     """
     return error / (1.0 + error)
+
+
+def opacity(place: float) -> float:
+    """Return how opaque a heat map over a picture is at a place of the scale: not at all below an error of
+    0.5, fully from 1.5 on, so that what cannot be seen does not hide the picture.
+    """  # noqa: D205
+    low, high = position(0.5), position(1.5)
+    return min(max((place - low) / (high - low), 0.0), 1.0)
 
 
 def _codes(diffmap: npt.ArrayLike) -> npt.NDArray[np.uint8]:
@@ -93,7 +111,7 @@ def shrunk(diffmap: npt.ArrayLike, side: int) -> Floats:
 
 
 def overlay(diffmap: npt.ArrayLike, orientation: int = 1) -> bytes:
-    """Return a PNG to lay over the picture: clear where no error is, opaque from 1 on.
+    """Return a PNG to lay over the picture, as opaque as :func:`opacity` says.
 
     Parameters
     ----------
@@ -107,9 +125,8 @@ def overlay(diffmap: npt.ArrayLike, orientation: int = 1) -> bytes:
     picture = Image.fromarray(_codes(diffmap) // step)
     picture.putpalette(PALETTE[step // 2 :: step].tobytes())
     picture = upright(picture, orientation)
-    opacity = np.minimum(np.arange(_OVERLAY_LEVELS) * 2 / _OVERLAY_LEVELS, 1.0)
     stream = io.BytesIO()
-    alpha = (255 * opacity).astype(np.uint8).tobytes()
+    alpha = bytes(round(255 * opacity((i + 0.5) / _OVERLAY_LEVELS)) for i in range(_OVERLAY_LEVELS))
     picture.save(stream, "PNG", optimize=True, transparency=alpha)
     return stream.getvalue()
 

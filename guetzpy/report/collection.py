@@ -1,0 +1,263 @@
+"""The results of a run on their way into a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from guetzpy import __version__
+from guetzpy._threads import each
+from guetzpy.errors import GuetzpyError
+from guetzpy.report import pictures
+from guetzpy.report.choices import choices
+from guetzpy.report.pictures import Bounds
+from guetzpy.report.summary import histogram, totals
+from guetzpy.result import Result
+
+__all__ = ["Collection"]
+
+Progress = Callable[[int, int], object]
+
+# Pictures that did not fit into the page, after which no smaller ones are looked for.
+_MISSES = 8
+
+
+@dataclass
+class _Entry:
+    """A result with the bytes that were at hand when it came."""
+
+    result: Result
+    before: bytes | None = None
+    after: bytes | None = None
+
+
+class Collection:
+    """Takes results as they come; writes the report when all are there.
+
+    Parameters
+    ----------
+    bounds : Bounds
+        How large a page may grow.
+    background : str or tuple, optional
+        Colour under transparent parts, as the run had it.
+    threads : int, optional
+        Default: the processors available.
+    """
+
+    def __init__(
+        self,
+        *,
+        bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
+        background: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self._bounds = bounds
+        self._background = background
+        self._threads = threads
+        self._entries: list[_Entry] = []
+        self._held = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, result: Result, before: bytes | None = None, after: bytes | None = None) -> None:
+        """Take a result, and its files where they are at hand.
+
+        Files are remembered as long as the page might hold them; of others the report looks at
+        ``result.input`` and ``result.output`` when it is written. Give those that will not be there
+        by then: input of a run in place, output of one that writes nothing.
+        """
+        entry = _Entry(replace(result, data=b""))
+        size = len(before or b"") + len(after or b"")
+        if self._held + size <= self._bounds.embedded:
+            self._held += size
+            entry.before, entry.after = before, after
+        self._entries.append(entry)
+
+    def write(self, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
+        """Write the report, a page or, if the name ends in ``.json``, JSON; return its bytes.
+
+        Parameters
+        ----------
+        path : path
+            What it held is replaced.
+        progress : callable, optional
+            Called with the number of files that are done and the number of all.
+
+        Raises
+        ------
+        ImportError
+            A page needs jinja2.
+        OSError
+            It cannot be written.
+        """
+        from guetzpy.output import write
+
+        name = os.fspath(path)
+        text = self.json(progress) if name.lower().endswith(".json") else self.html(name, progress)
+        data = text.encode("utf-8", "backslashreplace")
+        write(path, data)
+        return len(data)
+
+    def json(self, progress: Progress | None = None) -> str:
+        """Return the report as JSON: ``totals``, ``histogram`` and ``files``, each as ``Result.to_dict``
+        tells it, with ``saving`` and ``coding`` (see :func:`guetzpy.report.choices.choices`).
+        """  # noqa: D205
+        files = []
+        for number, entry in enumerate(self._entries, 1):
+            files.append(_numbers(entry.result) | {"coding": choices(self._after(entry) or b"")})
+            if progress is not None:
+                progress(number, len(self._entries))
+        record = self._summary() | {"files": files}
+        return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+    def html(self, path: str, progress: Progress | None = None) -> str:
+        """Return the page for a place in which it will lie, which its links start from."""
+        from guetzpy.report.page import render
+
+        files, thumbnails = self._files(path, progress)
+        return render(self._summary(), files, thumbnails, self._bounds)
+
+    def _summary(self) -> dict[str, Any]:
+        results = [entry.result for entry in self._entries]
+        return {"guetzpy": __version__, "totals": totals(results), "histogram": histogram(results)}
+
+    def _files(self, path: str, progress: Progress | None) -> tuple[list[dict[str, Any]], list[str | None]]:
+        count = len(self._entries)
+        files: list[dict[str, Any]] = [{} for _ in self._entries]
+        thumbnails: list[str | None] = [None] * count
+        done = 0
+
+        def describe(i: int) -> None:
+            nonlocal done
+            entry = self._entries[i]
+            after = self._after(entry)
+            before = self._before(entry)
+            files[i] = _numbers(entry.result) | {
+                "coding": choices(after or b""),
+                "source": _without_tables(choices(before or b"")),
+                "view": _links(entry.result, before, after, path),
+            }
+            small = None
+            if i < self._bounds.thumbnails:
+                small = pictures.thumbnail(after or b"") or pictures.thumbnail(before or b"")
+            thumbnails[i] = pictures.data_url(small) if small else None
+            done += 1
+            if progress is not None:
+                progress(done, count)
+
+        each(describe, range(count), self._threads)
+        self._embed(files)
+        return files, thumbnails
+
+    def _embed(self, files: list[dict[str, Any]]) -> None:
+        """Put heat maps and pictures into the page while they fit: first where most is to be seen."""
+        ranked = sorted(range(len(files)), key=lambda i: -(self._entries[i].result.butteraugli_max or 0.0))
+        room, pixels, maps = self._bounds.embedded, self._bounds.heatmap_pixels, self._bounds.heatmaps
+        heat: dict[int, bytes] = {}
+        for i in ranked:
+            result = self._entries[i].result
+            area = (result.width or 0) * (result.height or 0)
+            if result.status != "optimized" or not maps or area > pixels:
+                continue
+            overlay = self._heat(self._entries[i])
+            if overlay is not None and len(overlay) <= room:
+                heat[i] = overlay
+                room, pixels, maps = room - len(overlay), pixels - area, maps - 1
+        for i, overlay in heat.items():
+            files[i]["view"]["heat"] = pictures.data_url(overlay)
+        misses = 0
+        for i in ranked:
+            sizes = [self._entries[i].result.bytes_before, self._entries[i].result.bytes_after]
+            shown = self._shown(self._entries[i]) if sum(size or 0 for size in sizes) <= room else {}
+            size = sum(len(data) for data in shown.values())
+            if not shown or size > room:
+                misses += 1
+                if misses == _MISSES:  # each may cost a decode and an encode
+                    break
+                continue
+            files[i]["view"] |= {side: pictures.data_url(data) for side, data in shown.items()}
+            files[i]["view"]["embedded"] = True
+            room -= size
+
+    def _shown(self, entry: _Entry) -> dict[str, bytes]:
+        """Return the files of an entry as a browser shows them, those that there are."""
+        files = {"before": self._before(entry), "after": self._after(entry)}
+        shown = {side: pictures.showable(data, self._background) for side, data in files.items() if data}
+        return {side: data for side, data in shown.items() if data is not None}
+
+    def _heat(self, entry: _Entry) -> bytes | None:
+        before, after = self._before(entry), self._after(entry)
+        if before is None or after is None:
+            return None
+        try:
+            return pictures.heat_overlay(before, after, self._background, self._threads)
+        except (GuetzpyError, ValueError, MemoryError):
+            return None
+
+    @staticmethod
+    def _before(entry: _Entry) -> bytes | None:
+        return entry.before or _read(entry.result.input, entry.result.bytes_before)
+
+    @staticmethod
+    def _after(entry: _Entry) -> bytes | None:
+        return entry.after or _read(entry.result.output, entry.result.bytes_after)
+
+
+def _is_there(path: str | None, size: int | None) -> bool:
+    """Whether a file still has the size that it had; of any other it is not known what it is."""
+    try:
+        return path is not None and os.path.isfile(path) and os.path.getsize(path) == size
+    except (OSError, ValueError):  # a URL, a name with a NUL
+        return False
+
+
+def _read(path: str | None, size: int | None) -> bytes | None:
+    if path is None or not _is_there(path, size):
+        return None
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+def _numbers(result: Result) -> dict[str, Any]:
+    record = result.to_dict()
+    for key in ("input", "output", "reason", "error"):
+        record[key] = _readable(record[key])
+    return record | {"saving": result.saving}
+
+
+def _readable(text: str | None) -> str | None:
+    """Return text with what cannot be shown, or would turn other text around, spelt out."""
+    if text is None:
+        return None
+    return "".join(
+        c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode-escape").decode()
+        for c in text
+    )
+
+
+def _links(result: Result, before: bytes | None, after: bytes | None, page: str) -> dict[str, Any]:
+    """Return where the page finds the files; ``before`` and ``after`` only what a browser shows."""
+    view: dict[str, Any] = {"before": None, "after": None, "heat": None, "embedded": False}
+    for side, data, path, size in (
+        ("before", before, result.input, result.bytes_before),
+        ("after", after, result.output, result.bytes_after),
+    ):
+        if data is None or path is None or not _is_there(path, size):
+            view[f"{side}_link"] = None
+            continue
+        view[f"{side}_link"] = pictures.link(path, page)
+        if pictures.mime_type(data):
+            view[side] = view[f"{side}_link"]
+    return view
+
+
+def _without_tables(coding: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {key: value for key, value in coding.items() if key != "tables"} if coding else None

@@ -1,0 +1,187 @@
+"""The page itself: a template, its style and its script in one file that asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from guetzpy.metrics.heatmap import PALETTE, TICKS, opacity, position
+from guetzpy.report.pictures import Bounds
+
+__all__ = ["bytes_text", "render"]
+
+_SIZE = "@@PAGE-SIZE@@"  # known when the page is there
+
+
+def render(
+    summary: dict[str, Any],
+    files: Sequence[dict[str, Any]],
+    thumbnails: Sequence[str | None],
+    bounds: Bounds,
+) -> str:
+    """Return the page of a run.
+
+    Parameters
+    ----------
+    summary : dict
+        ``guetzpy`` (version), ``totals``, ``histogram``.
+    files : sequence of dict
+        As :class:`guetzpy.report.Collection` describes them.
+    thumbnails : sequence of str or None
+        Their URLs, in the same order.
+    bounds : Bounds
+        For the words about the page's size.
+
+    Raises
+    ------
+    ImportError
+        There is no jinja2.
+    """
+    try:
+        import jinja2
+    except ImportError:
+        raise ImportError("a report in HTML needs jinja2: pip install guetzpy[report]") from None
+    views = [file["view"] for file in files]
+    names = [file["input"] or "array" for file in files]
+    folder = _common_folder(names)
+    home = resources.files("guetzpy.report").joinpath("templates")
+    style = home.joinpath("report.css").read_text("utf-8")
+    script = home.joinpath("report.js").read_text("utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "size": bytes_text,
+        "percent": _percent,
+        "number": _number,
+        "count": _count,
+        "chroma": _chroma,
+    }
+    page = environment.from_string(home.joinpath("report.html.jinja").read_text("utf-8")).render(
+        summary=summary,
+        files=files,
+        folder=folder,
+        names=[name[len(folder) :] for name in names],
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        viewed=_script_json([_viewed(file) for file in files]),
+        thumbnails=_script_json(thumbnails),
+        bars=_bars(summary["histogram"]),
+        ramp=_ramp(),
+        ticks=[(round(1000 * position(t)) / 10, f"{t:g}") for t in TICKS],
+        embedded=sum(view["embedded"] for view in views),
+        linked=sum(not view["embedded"] and bool(view["before"] or view["after"]) for view in views),
+        heatmaps=sum(view["heat"] is not None for view in views),
+        lossy=sum(file["status"] == "optimized" for file in files),
+        bounds=bounds,
+        page_size=_SIZE,
+    )
+    return page.replace(_SIZE, bytes_text(len(page.encode("utf-8", "replace"))))
+
+
+def _viewed(file: dict[str, Any]) -> dict[str, Any]:
+    """Return what the viewer needs of a file; the table has the rest."""
+    keys = (
+        "input", "output", "status", "reason", "error", "bytes_before", "bytes_after", "saving", "width",
+        "height", "target", "distance", "butteraugli_3norm", "butteraugli_max", "ssimulacra2",
+        "limited_by_format", "larger_than_source", "subsampling", "progressive", "effort", "seconds",
+        "coding", "source", "view",
+    )  # fmt: skip
+    return {key: file[key] for key in keys}
+
+
+def _script_json(value: Any) -> str:
+    """Return JSON that no HTML parser takes for anything else within a script element."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(text: str) -> str:
+    """Return the source expression that allows this very style or script (CSP level 3)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """Return the folder that all names lie in, with the separator at its end; empty if there is none."""
+    if len(names) < 2:
+        return ""
+    common = os.path.commonprefix(names)  # noqa: RUF071 (cut back to a separator below)
+    return common[: max(common.rfind(os.sep), common.rfind("/")) + 1]
+
+
+def _ramp() -> list[tuple[str, str, float]]:
+    """Return the stops of the scale: place, colour, opacity as over a picture."""
+    stops = []
+    for i in range(33):
+        red, green, blue = PALETTE[i * 255 // 32].tolist()
+        stops.append((f"{100 * i / 32:g}%", f"#{red:02x}{green:02x}{blue:02x}", round(opacity(i / 32), 3)))
+    return stops
+
+
+def _chroma(name: str) -> str:
+    return ":".join(name) if len(name) == 3 and name.isdecimal() else name
+
+
+def _bars(bins: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Lay out the histogram on a plane of 480 by 200, whose lowest 40 are for words."""
+    if not bins:
+        return {"bars": [], "label": ""}
+    highest = max(one["files"] for one in bins)
+    step = 470.0 / len(bins)
+    bars = []
+    for i, one in enumerate(bins):
+        height = 130.0 * one["files"] / highest
+        name = "grew" if one["low"] is None else f"{one['low']}–{one['high']} %"
+        bars.append(
+            {
+                "x": round(5 + i * step + 0.06 * step, 2),
+                "width": round(0.88 * step, 2),
+                "middle": round(5 + (i + 0.5) * step, 2),
+                "y": round(158.0 - height, 2),
+                "height": round(height, 2),
+                "files": one["files"],
+                "name": name,
+                "tick": "grew" if one["low"] is None else str(one["low"]),
+                "grew": one["low"] is None,
+            }
+        )
+    words = "; ".join(f"{bar['name']}: {bar['files']}" for bar in bars if bar["files"])
+    return {"bars": bars, "label": f"Files by saving. {words}"}
+
+
+def bytes_text(count: int | None) -> str:
+    r"""Return a size in bytes as people say it, three digits or so.
+
+    Examples
+    --------
+    >>> bytes_text(999), bytes_text(12_345), bytes_text(4_567_890)
+    ('999\xa0B', '12.3\xa0kB', '4.57\xa0MB')
+    """
+    if count is None:
+        return "–"
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000.0, larger
+    digits = 0 if unit == "B" or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f}\u00a0{unit}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}\u00a0%".replace("-", "−")
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def _count(value: int) -> str:
+    return f"{value:,}".replace(",", "\u202f")

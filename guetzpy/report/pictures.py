@@ -1,0 +1,164 @@
+"""Pictures for the page: thumbnails, what a browser can show of a file, where it lies, heat maps."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+
+from guetzpy.source import Source, is_jpeg, load
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Bounds", "data_url", "heat_overlay", "link", "mime_type", "showable", "thumbnail"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How large a page may grow, and how long it may take.
+
+    Attributes
+    ----------
+    embedded : int
+        Bytes of pictures and heat maps that the page holds itself; others are shown from where they
+        lie. Base64 makes a third more of them.
+    thumbnails : int
+        Files that get a thumbnail (some 4 kB each).
+    heatmaps : int
+        Heat maps that are computed, of the files with the highest scores.
+    heatmap_pixels : int
+        Pixels that heat maps are computed of, in all.
+    """
+
+    embedded: int = 24_000_000
+    thumbnails: int = 5_000
+    heatmaps: int = 200
+    heatmap_pixels: int = 500_000_000
+
+
+#: Longest side of heat maps that lie over pictures.
+HEATMAP_SIDE = 768
+
+# Of what may come from strangers Pillow opens these only: its own decoders, no other programs.
+_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+
+
+def mime_type(data: bytes) -> str | None:
+    """Return the type of a picture that all browsers show; None for others."""
+    if is_jpeg(data):
+        return "image/jpeg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "image/gif"
+    return None
+
+
+def data_url(data: bytes) -> str:
+    """Return a URL that holds a picture."""
+    return f"data:{mime_type(data)};base64,{base64.b64encode(data).decode()}"
+
+
+def link(path: str, page: str) -> str:
+    """Return the URL of a local file, relative to the page's own folder where there is a way.
+
+    Any name is possible in a path: all but plain letters is quoted, and the URL never begins with a
+    scheme of the name's choice.
+    """
+    folder = os.path.dirname(os.path.realpath(page))
+    try:
+        relative = os.path.relpath(os.path.realpath(path), folder)
+    except ValueError:  # another drive
+        return Path(os.path.realpath(path)).as_uri()
+    parts = [quote(os.fsencode(part), safe="") for part in relative.split(os.sep)]
+    return "/".join(parts if parts[0] == ".." else [".", *parts])
+
+
+def thumbnail(data: bytes, side: int = 128) -> bytes | None:
+    """Return a small JPEG, upright; None if the picture cannot be decoded."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            warnings.simplefilter("ignore")
+            picture.draft("RGB", (2 * side, 2 * side))
+            small = ImageOps.exif_transpose(picture)
+            small.thumbnail((side, side))
+            stream = io.BytesIO()
+            small.convert("RGB").save(stream, "JPEG", quality=72, optimize=True)
+    except Exception:  # decoders raise whatever broken files make them meet
+        return None
+    return stream.getvalue()
+
+
+def showable(data: bytes, background: Any = None) -> bytes | None:
+    """Return a file that a browser shows as guetzpy sees it; None if there is none.
+
+    JPEG files stay as they are, and so do pictures of other formats that are opaque and upright; all
+    else becomes a PNG.
+    """
+    if is_jpeg(data):
+        return data
+    from PIL import Image
+
+    from guetzpy.metrics.heatmap import upright
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+                turn = _turn(picture)
+                plain = picture.mode in ("L", "RGB") and "transparency" not in picture.info
+            if mime_type(data) and plain and turn == 1:
+                return data
+            shown = upright(_picture_of(load(data, background=background)), turn)
+        stream = io.BytesIO()
+        shown.save(stream, "PNG", icc_profile=shown.info.get("icc_profile"))
+    except Exception:
+        return None
+    return stream.getvalue()
+
+
+def _turn(picture: Image.Image) -> int:
+    # Pillow itself turns TIFF upright when it is loaded.
+    return 1 if picture.format == "TIFF" else int(picture.getexif().get(0x0112, 1))
+
+
+def _picture_of(source: Source) -> Image.Image:
+    from PIL import Image
+
+    codes = source.planes()
+    if codes.dtype == np.uint16:
+        codes = ((codes.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    samples = np.clip(np.rint(codes), 0, 255).astype(np.uint8)
+    picture = Image.fromarray(samples[0] if len(samples) == 1 else samples.transpose(1, 2, 0).copy())
+    if source.metadata.icc:
+        picture.info["icc_profile"] = source.metadata.icc
+    return picture
+
+
+def heat_overlay(before: bytes, after: bytes, background: Any = None, threads: int | None = None) -> bytes:
+    """Return the heat map between two files as a PNG to lay over them as browsers show them.
+
+    Raises
+    ------
+    GuetzpyError, ValueError
+        They cannot be compared.
+    """
+    from guetzpy.comparison import diffmap_of, load_pair
+    from guetzpy.jpeg.metadata import orientation
+    from guetzpy.metrics.heatmap import overlay, shrunk
+
+    first, second = load_pair(before, after, background=background, max_pixels=2**40)
+    turn = orientation(second.image) if second.image is not None else 1
+    return overlay(shrunk(diffmap_of(first, second, threads=threads), HEATMAP_SIDE), turn)
