@@ -57,7 +57,7 @@ _CHUNK = 1024
 
 @kernel("int64(float32[::1])")
 def log_in_place(values: Any) -> int:
-    """Replace positive normal values by their natural logarithms; error below 2 units in the last place.
+    """Replace values from 8 on by their natural logarithms; error below 2 units in the last place.
 
     ``ln(2^e m) = e ln 2 + 2 artanh((m - 1) / (m + 1))`` with m from sqrt(1/2) to sqrt(2): the first
     term left out of the series is below 2 * 0.1716^11 / 11 = 7e-10.

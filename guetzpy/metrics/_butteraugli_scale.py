@@ -43,8 +43,8 @@ __all__ = ["MARGIN", "Blur", "Geometry", "Memory", "Reference", "compare", "sepa
 
 Floats = npt.NDArray[np.float32]
 
-#: Reach of the blurs in sequence: 2 (opsin) + 16 (low) + 7 (middle) + 3 (high) + 6 (activity).
-MARGIN = 34
+#: Reach of all filters in sequence: opsin 2, low 16, middle 7, high 3, activity 6, erosion 3.
+MARGIN = 37
 #: Samples in a strip: the planes that a stage touches fit in a processor's second cache.
 _STRIP_SAMPLES = 1 << 16
 _CHUNK = 1024
