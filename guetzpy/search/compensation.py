@@ -62,7 +62,8 @@ def _correct(
             r = np.float32(cr[y - first, x]) - np.float32(128.0)
             red = min(max(luma + np.float32(1.402) * r, zero), top) * density
             green = (
-                min(max(luma - np.float32(0.344136286) * b - np.float32(0.714136286) * r, zero), top) * density
+                min(max(luma - np.float32(0.344136286) * b - np.float32(0.714136286) * r, zero), top)
+                * density
             )
             blue = min(max(luma + np.float32(1.772) * b, zero), top) * density
             i = np.int64(red)
@@ -178,7 +179,9 @@ def _light_tables(transform: Transform) -> npt.NDArray[np.float32]:
     positions = np.arange(255 * _DENSITY + 2) / (255.0 * _DENSITY)
     weights = np.array(_WEIGHTS)
     if transform.matrix is not None:
-        weights = np.array([sum(_WEIGHTS[i] * float(transform.matrix[i, c]) for i in range(3)) for c in range(3)])
+        weights = np.array(
+            [sum(_WEIGHTS[i] * float(transform.matrix[i, c]) for i in range(3)) for c in range(3)]
+        )
     tables = np.zeros((3, 2, len(positions)), np.float32)
     for c in range(3):
         values = weights[c] * transform.curves[c % len(transform.curves)](np.minimum(positions, 1.0))

@@ -32,24 +32,23 @@ class Weights:
 
     Attributes
     ----------
-    blocks : list of ndarray of float32, shape (blocks_y, blocks_x, n)
-        By block, for each of n groups of frequencies.
-    groups : list of ndarray of int64, shape (64,)
-        Group of each zigzag index.
+    blocks : list of ndarray of float32, shape (blocks_y, blocks_x)
+        By block.
     bands : list of ndarray of float32, shape (64,)
         By frequency, zigzag index.
+    shifts : list of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        What to add to the coefficients before they are quantised; empty for nothing.
     """
 
     blocks: list[npt.NDArray[np.float32]]
-    groups: list[npt.NDArray[np.int64]]
     bands: list[npt.NDArray[np.float32]]
+    shifts: list[npt.NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
     def flat(cls, coefficients: list[Coefficients]) -> Weights:
         """Return weights of 1."""
         return cls(
-            [np.ones((*c.shape[:2], 1), np.float32) for c in coefficients],
-            [np.zeros(64, np.int64) for _ in coefficients],
+            [np.ones(c.shape[:2], np.float32) for c in coefficients],
             [np.ones(64, np.float32) for _ in coefficients],
         )
 
@@ -69,7 +68,7 @@ class Trial:
     levels : list of ndarray of int16, shape (blocks_y, blocks_x, 64)
         Quantised coefficients.
     targets : list of ndarray of float32, shape (blocks_y, blocks_x, 64)
-        What was quantised.
+        What the levels stand for; what the weights shifted is not in it.
     """
 
     distance: float
@@ -125,7 +124,13 @@ class Encoder:
         coefficients = pixels.forward(codes, sampling, downsampler="fitted", threads=threads)
         colorspace = "gray" if len(coefficients) == 1 else "ycbcr"
         return cls(
-            codes.shape[2], codes.shape[1], coefficients, sampling, colorspace, threads, compensation=compensation
+            codes.shape[2],
+            codes.shape[1],
+            coefficients,
+            sampling,
+            colorspace,
+            threads,
+            compensation=compensation,
         )
 
     @property
@@ -156,7 +161,9 @@ class Encoder:
         """Return the encode with all steps 1 (or a JPEG source's own steps) and plain rounding."""
         steps = [np.ones(64, np.uint16) for _ in self.coefficients]
         if self.source_tables:
-            steps = [s if t is None else np.minimum(t, 255) for s, t in zip(steps, self.source_tables, strict=True)]
+            steps = [
+                s if t is None else np.minimum(t, 255) for s, t in zip(steps, self.source_tables, strict=True)
+            ]
         levels = [
             np.clip(np.rint(c / q.astype(np.float32)), -1023, 1023).astype(np.int16)
             for c, q in zip(self.coefficients, steps, strict=True)
@@ -185,10 +192,10 @@ class Encoder:
                 luma = np.broadcast_to(np.zeros(64, np.int16), self.coefficients[0].shape)
                 chroma = self.image(Trial(distance, lagrangian, qtables, [luma, *levels[1:]]))
                 targets[0] = self.coefficients[0] + self.compensation.change(chroma)
+            wanted = targets[c] + weights.shifts[c] if weights.shifts else targets[c]
             levels[c] = trellis.quantise(
-                targets[c], qtables[c], self.rates[c], lagrangian,
-                weights=weights.blocks[c], groups=weights.groups[c], band_weights=weights.bands[c],
-                threads=self.threads,
+                wanted, qtables[c], self.rates[c], lagrangian,
+                weights=weights.blocks[c], band_weights=weights.bands[c], threads=self.threads,
             )  # fmt: skip
         self.rates = [rates.measure(level, BANDS[i]) for i, level in enumerate(levels)]
         return Trial(distance, lagrangian, qtables, levels, targets)

@@ -44,7 +44,9 @@ class Judge:
         Threads to use.
     """
 
-    def __init__(self, codes: npt.NDArray[np.generic], transform: Transform, threads: int | None = None) -> None:
+    def __init__(
+        self, codes: npt.NDArray[np.generic], transform: Transform, threads: int | None = None
+    ) -> None:
         linear = transform.linear(codes, threads=threads)  # type: ignore[arg-type]
         self.transform = transform
         self.threads = threads

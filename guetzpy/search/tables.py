@@ -2,7 +2,9 @@
 
 The family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table per component,
 fitted there to Butteraugli, times a scale that grows more slowly for low frequencies once the
-distance passes 1.5; under 4:2:0 chroma is quantised about three times finer.
+distance passes 1.5; under 4:2:0 chroma is quantised about three times finer. On top of it come a few
+factors fitted to this encoder, whose luma makes up for chroma's error: red chroma is coarser, DC
+and low frequencies finer.
 """
 
 from __future__ import annotations
@@ -78,6 +80,23 @@ _RESCALE_420 = np.array(
     ]
 )  # fmt: skip
 
+_LUMA_DC, _LUMA_SLOPE, _CHROMA_DC, _CR = 0.85, 1.1, 0.8, 1.4
+
+
+def _fitted() -> npt.NDArray[np.float64]:
+    factors = np.ones((3, 64))
+    for n in range(64):
+        u, v = n % 8, n // 8
+        radius = float(np.sqrt(u * u + v * v)) / 9.9
+        factors[0, n] = power(_LUMA_SLOPE, radius - 0.3)
+    factors[0, 0] *= _LUMA_DC
+    factors[1:, 0] *= _CHROMA_DC
+    factors[2] *= _CR
+    return factors
+
+
+_FITTED = _fitted()
+
 
 def steps(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.float64]:
     """Return the unrounded steps, shape (64,), natural order, of component 0, 1 or 2 (Y, Cb, Cr)."""
@@ -93,7 +112,7 @@ def steps(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.f
         scale *= _GLOBAL_SCALE_420
         if component > 0:
             scale *= _RESCALE_420
-    result: npt.NDArray[np.float64] = scale * _BASE[component]
+    result: npt.NDArray[np.float64] = scale * _BASE[component] * _FITTED[component]
     return result
 
 

@@ -50,13 +50,12 @@ class Rate:
 
 
 @kernel(
-    "int64(float32[:, ::1], float32[:, ::1], int64[::1], float32[::1], float32[::1], int64[::1],"
+    "int64(float32[:, ::1], float32[::1], float32[::1], float32[::1], int64[::1],"
     " int64[:, ::1], float32[:, ::1], float32[:, ::1], float32, int16[:, ::1])"
 )
 def _quantise(
     coefficients,  # type: ignore[no-untyped-def]
     weights,
-    groups,
     band_weights,
     inverse_steps,
     natural_order,
@@ -88,7 +87,7 @@ def _quantise(
                 natural = natural_order[k]
                 levels[block, natural] = np.int16(0)
                 a = np.abs(coefficients[block, natural] * inverse_steps[k])
-                weight = weights[block, groups[k]] * band_weights[k]
+                weight = weights[block] * band_weights[k]
                 if a >= half:
                     position[count] = k
                     magnitude[count] = a
@@ -164,7 +163,6 @@ def quantise(
     lagrangian: float,
     *,
     weights: npt.NDArray[np.float32],
-    groups: npt.NDArray[np.int64],
     band_weights: npt.NDArray[np.float32],
     threads: int | None = None,
 ) -> npt.NDArray[np.int16]:
@@ -180,10 +178,8 @@ def quantise(
         What symbols cost.
     lagrangian : float
         Squared error, in units of the squared step, that one bit is worth.
-    weights : ndarray of float32, shape (blocks_y, blocks_x, n)
-        Importance of each block for each of n groups of frequencies.
-    groups : ndarray of int64, shape (64,)
-        Group of each zigzag index.
+    weights : ndarray of float32, shape (blocks_y, blocks_x)
+        Importance of each block.
     band_weights : ndarray of float32, shape (64,)
         Importance of each frequency, by zigzag index.
     threads : int, optional
@@ -195,7 +191,7 @@ def quantise(
         Levels in natural order; DC is rounded to nearest.
     """
     blocks = coefficients.reshape(-1, 64)
-    weights = np.ascontiguousarray(weights, np.float32).reshape(blocks.shape[0], -1)
+    weights = np.ascontiguousarray(weights, np.float32).reshape(-1)
     levels = np.empty(blocks.shape, np.int16)
     inverse = (np.float32(1) / qtable.astype(np.float32))[NATURAL_ORDER]
     order = NATURAL_ORDER.copy()
@@ -203,7 +199,7 @@ def quantise(
     def strip(start: int) -> None:
         part = slice(start, start + _STRIP)
         _quantise(
-            blocks[part], weights[part], groups, band_weights, inverse, order,
+            blocks[part], weights[part], band_weights, inverse, order,
             rate.bands, rate.symbols, rate.eob, np.float32(lagrangian), levels[part],
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from guetzpy.jpeg import pixels
 from guetzpy.search.encoder import Encoder, Trial, Weights
-from guetzpy.search.sensitivity import growth
+from guetzpy.search.sensitivity import growth, shifts
 
 __all__ = ["Mix", "reweigh"]
 
@@ -26,25 +26,29 @@ class Mix:
         Eighths of the logarithm that come from Butteraugli, the rest from SSIMULACRA 2.
     block_range, band_range : float
         Weights are kept within this factor of their mean.
-    damping : int
-        Eighths of the logarithm that come from the weights before.
+    rate, limit : float
+        Share of the way that targets go along the gradient, and the largest change in steps.
     """
 
-    butteraugli: int = 5
+    butteraugli: int = 4
     block_range: float = 4.0
     band_range: float = 2.0
-    damping: int = 0
+    rate: float = 0.1
+    limit: float = 0.08
+    memory: float = 1.0
 
 
 def _power(x: Field, eighths: int) -> Field:
     """Return ``x`` to the power ``eighths / 8`` by square roots alone, which are exact everywhere."""
+    if eighths == 8:
+        return x.copy()
     result = np.ones_like(x)
     root = x
     for bit in (4, 2, 1):
         root = np.sqrt(root)
         if eighths & bit:
             result = result * root
-    return x.copy() if eighths == 8 else result
+    return result
 
 
 def _blend(first: Field, second: Field, eighths: int) -> Field:
@@ -71,7 +75,7 @@ def reweigh(
     trial: Trial,
     gradients: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
     mix: Mix,
-    before: Weights | None = None,
+    before: Weights,
 ) -> Weights:
     """Return weights for the next pass.
 
@@ -85,39 +89,45 @@ def reweigh(
         Growth of Butteraugli and of 100 less SSIMULACRA 2 with the codes.
     mix : Mix
         How the two are mixed.
-    before : Weights, optional
-        Weights of the pass, for damping.
+    before : Weights
+        Those of the pass.
     """
-    carried = [pixels.pull_back(g, encoder.sampling, threads=encoder.threads) for g in gradients]
+    threads = encoder.threads
     count = len(encoder.coefficients)
-    result = Weights.flat(encoder.coefficients)
-    totals = np.zeros((2, count))
-    powers = np.zeros(count)
-    bands = []
-    for c in range(count):
-        sums = [
-            growth(carried[m][c], trial.targets[c], trial.levels[c], trial.qtables[c], encoder.threads)
-            for m in range(2)
-        ]
-        totals[:, c] = [s.band_growth.sum() for s in sums]
-        powers[c] = sums[0].band_power.sum()
-        blocks = [
-            _relative(_smooth(s.block_growth), _smooth(s.block_power), mix.block_range) for s in sums
-        ]
-        field = _blend(blocks[0], blocks[1], mix.butteraugli)
-        if before is not None and mix.damping:
-            field = _blend(before.blocks[c][..., 0].astype(np.float64), field, mix.damping)
-        result.blocks[c][..., 0] = field / field.mean()
-        shapes = [_relative(s.band_growth, s.band_power, mix.band_range) for s in sums]
-        bands.append(_blend(shapes[0], shapes[1], mix.butteraugli))
+    carried = [pixels.pull_back(g, encoder.sampling, threads=threads) for g in gradients]
+    sums = [
+        [growth(c[i], trial.targets[i], trial.levels[i], trial.qtables[i], threads) for i in range(count)]
+        for c in carried
+    ]
+    powers = np.array([s.band_power.sum() for s in sums[0]])
+    totals = [np.array([s.band_growth.sum() for s in by_component]) for by_component in sums]
+    means = [max(float(total.sum()), 1e-30) / max(float(powers.sum()), 1e-30) for total in totals]
+
     # Components against each other: their mean sensitivities relative to the picture's.
-    shares = []
-    for m in range(2):
-        mean = max(totals[m].sum(), 1e-30) / max(powers.sum(), 1e-30)
-        shares.append(np.clip(totals[m] / np.maximum(powers, 1e-30) / mean, 1 / mix.band_range, mix.band_range))
+    shares = [
+        np.clip(total / np.maximum(powers, 1e-30) / mean, 1.0 / mix.band_range, mix.band_range)
+        for total, mean in zip(totals, means, strict=True)
+    ]
     share = _blend(shares[0], shares[1], mix.butteraugli)
-    share /= (share * powers).sum() / max(powers.sum(), 1e-30)
-    for c in range(count):
-        shape = bands[c] * share[c]
-        result.bands[c] = shape.astype(np.float32)
+    share /= (share * powers).sum() / max(float(powers.sum()), 1e-30)
+
+    result = Weights([], [])
+    for i in range(count):
+        fields = [
+            _relative(_smooth(s[i].block_growth), _smooth(s[i].block_power), mix.block_range) for s in sums
+        ]
+        field = _blend(fields[0], fields[1], mix.butteraugli)
+        result.blocks.append((field / field.mean()).astype(np.float32))
+        bands = [_relative(s[i].band_growth, s[i].band_power, mix.band_range) for s in sums]
+        result.bands.append((_blend(bands[0], bands[1], mix.butteraugli) * share[i]).astype(np.float32))
+        if mix.rate > 0.0:
+            part = mix.butteraugli / 8
+            result.shifts.append(
+                shifts(
+                    (carried[0][i], carried[1][i]), (part / means[0], (1.0 - part) / means[1]),
+                    trial.targets[i], trial.levels[i], trial.qtables[i], result.blocks[i], result.bands[i],
+                    rate=mix.rate, limit=mix.limit, threads=threads,
+                    before=mix.memory * before.shifts[i] if before.shifts else np.zeros_like(trial.targets[i]),
+                )  # fmt: skip
+            )
     return result
