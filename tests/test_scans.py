@@ -139,7 +139,7 @@ def test_dynamic_programming_finds_the_best_bands(photo):
                 costs[tuple(itertools.pairwise(edges))] = sum(
                     bits[a, b - 1] for a, b in itertools.pairwise(edges)
                 )
-        assert partitions.best[i, j] == pytest.approx(min(costs.values()))
+        assert partitions.best[i][j] == pytest.approx(min(costs.values()))
         assert costs[tuple(partitions.bands(i, j))] == pytest.approx(min(costs.values()))
 
 

@@ -35,24 +35,25 @@ _STRIP_BLOCKS = 16384
 
 _SIZES = np.array([value.bit_length() for value in range(256)], np.uint8)
 
-# Position of the only set bit of a 64-bit word by a de Bruijn sequence (Leiserson, Prokop, Randall, "Using
-# de Bruijn sequences to index a 1 in a computer word", 1998): a product and a table, with no intrinsic.
-_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-_BIT_POSITION = np.zeros(64, np.uint8)
-for _bit in range(64):
-    _BIT_POSITION[((int(_DE_BRUIJN) << _bit) & (2**64 - 1)) >> 58] = _bit
+
+@kernel("int64(uint64)")
+def count_bits(word: Any) -> Any:
+    """Return the number of set bits (Hacker's Delight 5-1); LLVM makes one instruction of this idiom."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @kernel("int64(uint64)")
 def lowest_bit(word: Any) -> Any:
-    """Position of the lowest set bit of a non-zero word."""
-    single = word & (~word + np.uint64(1))
-    return np.int64(_BIT_POSITION[np.int64((single * _DE_BRUIJN) >> np.uint64(58))])
+    """Return the position of the lowest set bit of a non-zero word."""
+    return count_bits(~word & (word - np.uint64(1)))
 
 
 @kernel("int64(int64)")
 def bit_length(value: Any) -> Any:
-    """Bits of a magnitude below 2**17: the size category of T.81 tables F.1 and F.2."""
+    """Return the bits of a magnitude below 2**17: the size category of T.81 tables F.1 and F.2."""
     if value < 256:
         return np.int64(_SIZES[value])
     if value < 65536:
@@ -141,7 +142,7 @@ def _check_blocks(blocks: npt.NDArray[np.int16]) -> None:
 
 @kernel(
     "int64(int16[:, ::1], uint64[::1], uint64[::1], int64, int64, int64, int64[::1], int64[::1], "
-    "uint64[:, ::1], int64[:, :, ::1], int64[:, :, ::1], int64[:, ::1], uint64[::1], int64[:, ::1])"
+    "uint64[:, ::1], int64[:, :, ::1], int64[:, :, ::1], int64[:, ::1], uint64[::1], int64[::1])"
 )
 def _band_statistics(
     blocks: Any,
@@ -157,7 +158,7 @@ def _band_statistics(
     leading: Any,
     eob: Any,
     planes: Any,
-    scratch: Any,
+    since: Any,
 ) -> Any:
     # A word holds a bit for each band: bands[0, s] are those that contain segment s, bands[1, s] those that
     # end with it. A band is in `none`, `short` or `long` if its EOB run has 0, 1 or more blocks, from block
@@ -171,41 +172,29 @@ def _band_statistics(
     none = every
     short = zero
     long = zero
-    since = scratch[0]
-    zeros_before = scratch[1]
     spectrum = (~zero >> np.uint64(64 - starts[segments])) & (~zero << np.uint64(starts[0]))
     count = blocks.shape[0]
     for block in range(count + 1):
         boundary = block == count or (interval > 0 and block % interval == 0)
         new = zero
-        todo = zero
+        gaps = zero  # coefficients that are zero
         if block < count:
             new = masks[block] & spectrum
-            todo = new
+            gaps = ~new
             if refine != 0:
                 new &= ~known[block]
 
-        # Zeros before a coefficient are its position less the non-zero ones passed, known ones included.
         filled = zero  # bands in which the block is not empty
         ended = zero  # those of them whose last coefficient is new: no EOB
-        events = new
-        passed = np.int64(0)
-        opened = np.int64(0)  # segments that begin before the coefficient at hand
+        rest = new
         previous_segment = np.int64(-1)
         previous_zeros = np.int64(0)
-        while events != 0:
-            k = lowest_bit(todo)
-            bit = todo & (~todo + one)
-            todo ^= bit
+        while rest != 0:
+            before = gaps & ~rest & (rest - one)  # zeros before the lowest new coefficient
+            k = lowest_bit(rest)
+            rest &= rest - one
             segment = segment_of[k]
-            while opened <= segment:
-                zeros_before[opened] = starts[opened] - passed
-                opened += 1
-            zeros = k - passed
-            passed += 1
-            if events & bit == 0:
-                continue
-            events ^= bit
+            zeros = count_bits(before)
             size = np.int64(1)
             if refine == 0:
                 size = bit_length(abs(np.int64(blocks[block, NATURAL_ORDER[k]])) >> al)
@@ -215,7 +204,7 @@ def _band_statistics(
                 if run > 15:
                     following[previous_segment, segment, 0xF0] += run >> 4
             for i in range(previous_segment + 1, segment + 1):
-                run = zeros - zeros_before[i]
+                run = count_bits(before & (~zero << np.uint64(starts[i])))
                 leading[i, segment, 16 * (run & 15) + size] += 1
                 if run > 15:
                     leading[i, segment, 0xF0] += run >> 4
@@ -312,7 +301,7 @@ def band_histograms(
     known = significant.masks[ah] if ah else masks
     _band_statistics(
         blocks, masks, known, int(ah > 0), al, restart_interval, bounds, segment_of, bands,
-        following, leading, eob, planes, np.zeros((2, 64), np.int64),
+        following, leading, eob, planes, np.zeros(64, np.int64),
     )  # fmt: skip
     eob[:, 0] += ((planes[:, None] & bits != 0) << np.arange(40)[:, None]).sum(0)
     # [i, j] gathers leading[i, s] and following[q, s] for i <= q <= s <= j; both are empty elsewhere.

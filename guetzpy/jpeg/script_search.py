@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -47,21 +47,22 @@ class _Partitions:
 
     Attributes
     ----------
-    best : ndarray of float64, shape (m, m + 1)
-        ``[i, j]``: bits of segments i to j - 1 in the best partition.
+    best : list of list of float, m by m + 1
+        ``[i][j]``: bits of segments i to j - 1 in the best partition.
     """
 
     def __init__(self, bits: npt.NDArray[np.float64]) -> None:
         m = len(bits)
-        self.best = np.full((m, m + 1), np.inf)
+        best = np.full((m, m + 1), np.inf)
         self._last = np.zeros((m, m + 1), np.int64)
         for i in range(m):
-            self.best[i, i] = 0.0
+            best[i, i] = 0.0
             for j in range(i + 1, m + 1):
-                candidates = self.best[i, i:j] + bits[i:j, j - 1]
+                candidates = best[i, i:j] + bits[i:j, j - 1]
                 choice = int(np.argmin(candidates))
-                self.best[i, j] = candidates[choice]
+                best[i, j] = candidates[choice]
                 self._last[i, j] = i + choice
+        self.best: list[list[float]] = best.tolist()
 
     def bands(self, i: int, j: int) -> list[tuple[int, int]]:
         """Return the bands of the best partition as (first segment, segment behind the last)."""
@@ -76,6 +77,19 @@ def _runs(flags: Sequence[object]) -> list[tuple[int, int]]:
     """Return the maximal ranges of equal items as (begin, end)."""
     edges = [0, *(k for k in range(1, len(flags)) if flags[k] != flags[k - 1]), len(flags)]
     return list(pairwise(edges))
+
+
+@lru_cache(maxsize=1 << 14)  # the search asks for the same levels again and again
+def _ranges(levels: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
+    """Return (ah, al, begin, end), the ranges of segments that are partitioned into bands by themselves.
+
+    Segment s is first sent at point transform ``levels[s]``.
+    """
+    ranges = [(0, levels[i], i, j) for i, j in _runs(levels)]
+    for al in range(max(levels)):
+        deeper = [level > al for level in levels]
+        ranges += [(al + 1, al, i, j) for i, j in _runs(deeper) if deeper[i]]
+    return ranges
 
 
 def _band_bits(
@@ -140,22 +154,10 @@ class _ComponentSearch:
         bits = _band_bits(self.statistics, self.index, BAND_STARTS, ah, al)
         (self.refinement if ah else self.first)[al] = _Partitions(bits)
 
-    def _ranges(self, levels: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-        """Return (ah, al, begin, end), ranges of segments that are partitioned into bands by themselves."""
-        ranges = [(0, levels[i], i, j) for i, j in _runs(levels)]
-        for al in range(max(levels)):
-            deeper = [level > al for level in levels]
-            ranges += [(al + 1, al, i, j) for i, j in _runs(deeper) if deeper[i]]
-        return ranges
-
     def cost(self, levels: tuple[int, ...]) -> float:
         """Return the bits of all scans if segment s is first sent at point transform ``levels[s]``."""
-        return float(
-            sum(
-                (self.refinement if ah else self.first)[al].best[i, j]
-                for ah, al, i, j in self._ranges(levels)
-            )
-        )
+        first, refinement = self.first, self.refinement
+        return sum((refinement if ah else first)[al].best[i][j] for ah, al, i, j in _ranges(levels))
 
     def improve(self) -> bool:
         """Find better levels among those measured, from the best so far; tell whether there are."""
@@ -181,7 +183,7 @@ class _ComponentSearch:
     def chains(self) -> list[_Chain]:
         """Return the scans of the best levels."""
         found = []
-        for ah, al, begin, end in self._ranges(self.levels):
+        for ah, al, begin, end in _ranges(self.levels):
             bands = (self.refinement if ah else self.first)[al].bands(begin, end)
             edges = (*(BAND_STARTS[i] for i, _ in bands), BAND_STARTS[end])
             found.append(_Chain(self.index, ah, al, edges))
