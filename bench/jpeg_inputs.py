@@ -1,0 +1,234 @@
+"""JPEG files made smaller, what users do most: bytes saved by quality of the source, and against other ways.
+
+    python -m bench jpeg_inputs                    JPEGs made by Pillow from scikit-image's photos
+    python -m bench jpeg_inputs --images DIR       from a folder's pictures
+    python -m bench jpeg_inputs --jpegs DIR        JPEG files as they are
+
+Every source goes three ways: packed without loss (guetzpy transcode, mozjpeg, jpegoptim); by guetzpy at a
+distance, in its own coefficients; decoded to pixels and encoded anew by jpegli and mozjpeg, in 4:4:4 and
+4:2:0, to the same measured quality. The reference is always the source as libjpeg-turbo decodes it. "Same
+quality": on the curve of each peer's settings (bench/curves.py) the bytes at guetzpy's score, once by
+SSIMULACRA 2 and once by Butteraugli's 3-norm; the best of the four counts, file by file.
+
+Where guetzpy stays lossless because the source is coarse already, "lossy" says what encoding the decoded
+pixels at that distance would have given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import corpus, curves, peers
+from bench.provenance import RESULTS, provenance, write
+from bench.quality import Reference
+
+QUALITIES = (97, 95, 90, 85, 75)
+SAMPLINGS = {"444": 0, "420": 2}
+DISTANCES = (0.7, 1.0, 1.4, 2.0)
+COLUMNS = ("ssimulacra2", "butteraugli_3norm")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One source and what is done with it."""
+
+    picture: corpus.Named
+    quality: int | None
+    sampling: str | None
+    distances: tuple[float, ...] = DISTANCES
+    kinds: tuple[str, ...] = curves.BEST_OF_FOUR
+    effort: str = "balanced"
+
+    @property
+    def group(self) -> str:
+        return f"quality {self.quality}, {self.sampling}" if self.quality else "files as they are"
+
+    def source(self) -> bytes:
+        if self.quality is None or self.sampling is None:
+            assert self.picture.path is not None
+            return self.picture.path.read_bytes()
+        subsampling = SAMPLINGS[self.sampling]
+        return peers.by_pillow(self.picture.read(), "JPEG", quality=self.quality, subsampling=subsampling)
+
+
+def measure(task: Task) -> list[dict[str, Any]]:
+    """Return a row for every distance."""
+    import guetzpy
+
+    data = task.source()
+    shown = peers.decode(data)
+    reference = Reference(shown, COLUMNS, threads=1)
+    common: dict[str, Any] = {"image": task.picture.name, "group": task.group, "source": len(data)}
+    common["transcode"] = len(guetzpy.transcode(data, threads=1).data)
+    for title, (repack, version) in peers.REPACKERS.items():
+        if version():
+            common[title] = len(repack(data))
+    points = {kind: _points(kind, shown, reference) for kind in task.kinds}
+    rows = []
+    effort: Any = task.effort
+    for distance in task.distances:
+        result = guetzpy.optimize(data, distance=distance, effort=effort, threads=1)
+        row = common | {"distance": distance, "status": result.status, "bytes": len(result.data)}
+        if result.status == "optimized":
+            again = guetzpy.optimize(result.data, distance=distance, effort=effort, threads=1)
+            row["second_run_same"] = again.data == result.data
+            row["lossy"] = len(result.data)
+            scores = reference.scores(peers.decode(result.data))
+        else:
+            lossy = guetzpy.optimize(shown, distance=distance, effort=effort, threads=1, mark=False)
+            row["lossy"] = len(lossy.data)
+            scores = reference.scores(peers.decode(lossy.data))
+        row |= scores
+        for column in COLUMNS:
+            best = _best_at(points, column, scores.get(column))
+            if best is not None:
+                row[f"peers_{column}"] = round(best)
+        rows.append(row)
+    return rows
+
+
+def _points(kind: str, shown: corpus.Picture, reference: Reference) -> curves.Points:
+    peer = peers.PEERS[kind]
+    points: curves.Points = []
+    for setting in peer.settings:
+        data = peer.encode(shown, setting)
+        points.append({"setting": setting, "bytes": float(len(data)), **reference.scores(peer.decode(data))})
+    return points
+
+
+def _best_at(points: dict[str, curves.Points], column: str, score: float | None) -> float | None:
+    """Return the fewest bytes of the peers at a score; None where no curve reaches there."""
+    if score is None:
+        return None
+    found = []
+    for rows in points.values():
+        curve = curves.Curve([p for p in rows if column in p], column)
+        at = curve.sign * score
+        if curve.function is not None and curve.low <= at <= curve.high:
+            found.append(float(np.exp(curve.function(at))))
+    return min(found, default=None)
+
+
+def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return totals by group and distance, in per cent of the source's bytes."""
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["group"], row["distance"]].append(row)
+    result = []
+    for (group, distance), members in groups.items():
+        source = sum(m["source"] for m in members)
+
+        def saved(key: str, members: list[dict[str, Any]] = members, source: int = source) -> float | None:
+            if any(key not in m for m in members):
+                return None
+            return round(100 * (1 - sum(m[key] for m in members) / source), 2)
+
+        entry: dict[str, Any] = {
+            "group": group,
+            "distance": distance,
+            "files": len(members),
+            "lossy_files": sum(m["status"] == "optimized" for m in members),
+            "saved": saved("bytes"),
+            "saved_lossless": saved("transcode"),
+            **{f"saved_{title}": saved(title) for title in peers.REPACKERS},
+            "saved_lossy": saved("lossy"),
+            "larger_than_repack": sum(m["bytes"] > m["transcode"] for m in members),
+            "second_run_changed": sum(m.get("second_run_same") is False for m in members),
+        }
+        for column in COLUMNS:
+            # Only files that were encoded anew, and only where a peer reaches the same score.
+            pairs = [
+                (m["bytes"], m[f"peers_{column}"])
+                for m in members
+                if m["status"] == "optimized" and f"peers_{column}" in m
+            ]
+            ours, theirs = (sum(p[i] for p in pairs) for i in (0, 1))
+            entry[f"against_peers_{column}"] = round(100 * (ours / theirs - 1), 2) if pairs else None
+        result.append(entry)
+    return result
+
+
+def report(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield lines of Markdown."""
+    yield (
+        "| source | distance | files (lossy) | saved | lossless: guetzpy | mozjpeg | jpegoptim |"
+        " lossy would save | against best of peers at equal SSIMULACRA 2 | 3-norm |"
+    )
+    yield "|---" * 10 + "|"
+
+    def cell(value: float | None, form: str = "{:.1f} %") -> str:
+        return "" if value is None else form.format(value)
+
+    for e in entries:
+        yield (
+            f"| {e['group']} | {e['distance']:g} | {e['files']} ({e['lossy_files']}) | {cell(e['saved'])} |"
+            f" {cell(e['saved_lossless'])} | {cell(e['saved_mozjpeg lossless'])} |"
+            f" {cell(e['saved_jpegoptim'])} | {cell(e['saved_lossy'])} |"
+            f" {cell(e['against_peers_ssimulacra2'], '{:+.1f} %')} |"
+            f" {cell(e['against_peers_butteraugli_3norm'], '{:+.1f} %')} |"
+        )
+    grown = sum(e["larger_than_repack"] for e in entries)
+    changed = sum(e["second_run_changed"] for e in entries)
+    yield f"\nfiles larger than the lossless repack: {grown}; files that a second run changed: {changed}"
+
+
+def run(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
+    """Measure sources on several processes."""
+    if jobs <= 1:
+        for task in tasks:
+            yield task, measure(task)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from zip(tasks, pool.map(measure, tasks), strict=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Re-encode JPEG files."""
+    parser = argparse.ArgumentParser(prog="python -m bench jpeg_inputs", description=main.__doc__)
+    corpus.add_arguments(parser)
+    parser.add_argument("--jpegs", type=Path, metavar="DIR", help="JPEG files as they are")
+    parser.add_argument("--qualities", default=",".join(map(str, QUALITIES)), metavar="A,B")
+    parser.add_argument("--samplings", default=",".join(SAMPLINGS), metavar="A,B", help="444, 420")
+    parser.add_argument("--distances", default=",".join(f"{d:g}" for d in DISTANCES), metavar="A,B")
+    parser.add_argument("--effort", default="balanced", choices=["fast", "balanced", "max"])
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="sources at once")
+    parser.add_argument("--name", default="jpeg_inputs", help="of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    options = parser.parse_args(arguments)
+    here, missing = peers.available(list(curves.BEST_OF_FOUR))
+    repackers = {title: version() for title, (_, version) in peers.REPACKERS.items()}
+    missing += [title for title, version in repackers.items() if not version]
+    distances = tuple(float(d) for d in options.distances.split(","))
+    sources: list[tuple[int | None, str | None]] = [(None, None)]
+    if options.jpegs:
+        found = corpus.pictures(options.jpegs, options.limit, options.match)
+        named = [n for n in found if n.path and n.path.suffix.lower() in (".jpg", ".jpeg")]
+    else:
+        named = corpus.chosen(options)
+        sources = [(int(q), s) for q in options.qualities.split(",") for s in options.samplings.split(",")]
+    tasks = [Task(n, q, s, distances, tuple(here), options.effort) for q, s in sources for n in named]
+    rows: list[dict[str, Any]] = []
+    for number, (task, found_rows) in enumerate(run(tasks, options.jobs), start=1):
+        rows += found_rows
+        print(f"{number}/{len(tasks)} {task.group}: {task.picture.name}", file=sys.stderr, flush=True)
+    entries = summarise(rows)
+    versions = peers.versions(here) | {title: str(v) for title, v in repackers.items() if v}
+    result = provenance(part="jpeg_inputs", peers=versions, missing=missing, summary=entries, rows=rows)
+    write(options.name, result, options.output)
+    print("\n".join(report(entries)))
+    for title in missing:
+        print(f"missing: {title}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
