@@ -80,9 +80,7 @@ def by_imagemagick(paths: list[Path]) -> dict[Path, Picture]:
     program = "magick" if shutil.which("magick") else "/usr/bin/convert"
     found = {}
     for path in paths:
-        picture = _ppm(
-            _output([program, f"{path}[0]", "-strip", "-set", "colorspace", "RGB", "-depth", "8", "ppm:-"])
-        )
+        picture = _ppm(_output([program, f"{path}[0]", "-strip", "-depth", "8", "ppm:-"]))
         if picture is not None:
             found[path] = picture
     return found
