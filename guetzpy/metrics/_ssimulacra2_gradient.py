@@ -33,7 +33,7 @@ _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
 _NOISE = 2e-6  # a 4-norm up to this is rounding (chroma of a gray picture), and has no direction
-_STEEP = np.float32(1e5)  # 1e-5 of XYB is less than a hundredth of a code
+_STEEP = np.float32(1e4)  # 1e-4 of XYB is less than a twentieth of a code
 
 
 @kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])")

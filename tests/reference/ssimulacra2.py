@@ -88,10 +88,7 @@ def norms(reference, distorted):
     """Return 1- and 4-norms of all maps, (3 channels, scales, 2 norms, 3 maps)."""
     a, b = np.asarray(reference, np.float64), np.asarray(distorted, np.float64)
     result = []
-    for scale in range(6):
-        if min(a.shape[1:]) < 8 and scale and min(previous) < 8:
-            break
-        previous = a.shape[1:]
+    for _ in range(6):
         by_channel = []
         for p, q in zip(xyb(a), xyb(b), strict=True):
             mu1, mu2 = blur(p), blur(q)
@@ -103,6 +100,8 @@ def norms(reference, distorted):
             maps = (structure, np.maximum(edges, 0), np.maximum(-edges, 0))
             by_channel.append([[m.mean() for m in maps], [(m**4).mean() ** 0.25 for m in maps]])
         result.append(by_channel)
+        if min(a.shape[1:]) < 8:
+            break  # the first scale below 8 is the last one
         a, b = halve(a), halve(b)
     return np.array(result).transpose(1, 0, 2, 3)
 
