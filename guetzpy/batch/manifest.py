@@ -23,7 +23,7 @@ from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
-__all__ = ["Manifest", "Row", "location", "options_hash", "state_folder"]
+__all__ = ["Manifest", "Row", "key", "location", "options_hash", "state_folder"]
 
 _SCHEMA = 1
 _TABLES = """
@@ -66,7 +66,7 @@ class Row:
     identity: str
     options: str
     version: str
-    output: str | None
+    output: str | None  # as key() makes it
     output_size: int | None
     result: Result
 
@@ -178,7 +178,7 @@ class Manifest:
         """Return what is known of an input."""
         found = self._connection.execute(
             "SELECT identity, options, version, output, output_size, result FROM files WHERE input = ?",
-            (_key(name),),
+            (key(name),),
         ).fetchone()
         if found is None:
             return None
@@ -192,9 +192,9 @@ class Manifest:
         self._write(
             "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
-                _key(name), identity, options, __version__, output, size, result.status, result.bytes_before,
-                result.bytes_after, result.distance, result.butteraugli_3norm, result.ssimulacra2,
-                result.seconds, result.error, time.time(), json.dumps(result.to_dict(), ensure_ascii=False),
+                key(name), identity, options, __version__, key(output) if output else None, size,
+                result.status, result.bytes_before, result.bytes_after, result.distance,
+                result.butteraugli_3norm, result.ssimulacra2, result.seconds, _text(result.error), time.time(), json.dumps(result.to_dict()),
             ),
         )  # fmt: skip
 
@@ -228,10 +228,14 @@ class Manifest:
         self._connection.close()
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """Return what a file is called in the manifest: an absolute path, or a URL."""
+    return str(_text(name if storage.is_url(name) else os.path.abspath(name)))
+
+
+def _text(text: str | None) -> str | None:
     # Names of files need not be UTF-8; SQLite's text must be.
-    key = name if storage.is_url(name) else os.path.abspath(name)
-    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _result(text: str) -> Result:

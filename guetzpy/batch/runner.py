@@ -21,9 +21,10 @@ from guetzpy._threads import default_threads
 from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Budget, Fit
 from guetzpy.batch.discover import Discovery, Skipped, Task
-from guetzpy.batch.manifest import Manifest, Row, options_hash
+from guetzpy.batch.manifest import Manifest, Row, key, options_hash
 from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes
 from guetzpy.batch.worker import Delivery, Done, explain
+from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions
 from guetzpy.result import Result
 
@@ -193,7 +194,11 @@ class Run(Iterator[Result]):
         pool = self._make_pool()
         try:
             if self._budget is not None and self.fit is None:
-                self._search(self._budget, pool)
+                try:
+                    self._search(self._budget, pool)
+                except TargetError:
+                    self._forget_trials()
+                    raise
             for task, outcome in drive(self.tasks, self._options_of, self._delivery, pool):
                 options = self._options_of(task)
                 done = settle(task, outcome, options)
@@ -326,14 +331,17 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
         return False
     if row.identity != task.identity:
         return False
-    if row.output is None or row.output == task.input:
-        return row.output is not None or task.output is None
-    if row.output not in (task.output, task.copy):
+    if row.output is None or task.output is None:
+        return row.output == task.output
+    if row.output == key(task.input):
+        return True  # in place: the identity says it all
+    places = {key(place): place for place in (task.output, task.copy) if place is not None}
+    if row.output not in places:
         return False
-    if storage.is_url(row.output):
-        return remote is not None and remote.get(row.output) == row.output_size
+    if remote is not None:
+        return remote.get(row.output) == row.output_size
     try:
-        return os.stat(row.output).st_size == row.output_size
+        return os.stat(places[row.output]).st_size == row.output_size
     except OSError:
         return False
 

@@ -10,11 +10,12 @@ import dataclasses
 import hashlib
 import json
 import os
+import secrets
 from dataclasses import replace
 
-from guetzpy import __version__, output
+from guetzpy import __version__
 from guetzpy.batch.discover import Task
-from guetzpy.batch.manifest import options_hash
+from guetzpy.batch.manifest import key, options_hash
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
@@ -23,15 +24,18 @@ __all__ = ["forget_data", "load", "path_of", "save"]
 
 def path_of(folder: str, task: Task, options: OptimizeOptions | TranscodeOptions) -> str:
     """Return where the encode of a file with these options is kept."""
-    text = "\0".join((task.input, task.identity, options_hash(options), __version__))
-    name = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    text = "\0".join((key(task.input), task.identity, options_hash(options), __version__))
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
     return os.path.join(folder, name[:2], name[2:])
 
 
 def save(path: str, result: Result) -> None:
     """Keep an encode."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    output.write(path, json.dumps(result.to_dict()).encode() + b"\n" + result.data)
+    temporary = f"{path}.{secrets.token_hex(8)}.tmp"
+    with open(temporary, "wb") as stream:  # in a power cut it may be lost: no wait for the disk
+        stream.write(json.dumps(result.to_dict()).encode() + b"\n" + result.data)
+    os.replace(temporary, path)
 
 
 def load(path: str, *, with_data: bool) -> Result | None:
@@ -43,7 +47,10 @@ def load(path: str, *, with_data: bool) -> Result | None:
     except OSError:
         return None
     known = {field.name for field in dataclasses.fields(Result)}
-    fields = {name: value for name, value in json.loads(line).items() if name in known}
+    try:
+        fields = {name: value for name, value in json.loads(line).items() if name in known}
+    except ValueError:
+        return None
     result = Result(**fields)
     if with_data and len(data) != result.bytes_after:
         return None

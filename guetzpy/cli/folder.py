@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guetzpy.cli.places import STANDARD
+from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
     describe,
@@ -166,6 +167,7 @@ def run_folders(
     as_json: bool,
     quiet: bool,
     threshold: float | None = None,
+    report: Report | None = None,
 ) -> None:
     """Run over folders and exit with what came of it.
 
@@ -175,6 +177,8 @@ def run_folders(
         Whether anything is written.
     threshold : float, optional
         Saving in percent above which the exit code is 3.
+    report : Report, optional
+        Takes the results, those of an earlier run that is resumed too.
     """
     _check(inputs, output, in_place, wishes, write)
     tally = _Tally()
@@ -183,6 +187,11 @@ def run_folders(
             run = _plan(inputs, output, in_place, options, wishes, write, executor)
             if run.tasks and executor is None and isinstance(options, OptimizeOptions):
                 compile_if_cold(quiet)
+            if report is not None:
+                for result in run.earlier:
+                    report.add(result)
+                if in_place:
+                    report.hold(task.input for task in reversed(run.tasks))  # most pictures: the smallest
             try:
                 with (
                     run,
@@ -194,6 +203,8 @@ def run_folders(
                         run.on_trial = bar.trial
                     for result in run:
                         tally.add(result)
+                        if report is not None:
+                            report.add(result)
                         if as_json:
                             print_json(result.to_dict())
                         if result.status == "failed" or not (quiet or bar.shown):
@@ -207,6 +218,8 @@ def run_folders(
                 fail("interrupted", 130)
             if not quiet:
                 _tell_outcome(run, tally)
+            if report is not None:
+                report.write()
     if tally.failed:
         raise typer.Exit(1)
     if threshold is not None and tally.largest_saving * 100 > threshold:
@@ -303,10 +316,10 @@ def _tell_plan(run: Run, wishes: FolderOptions) -> None:
 
 
 def _tell_outcome(run: Run, tally: _Tally) -> None:
-    if not tally.files and not run.earlier:
-        say("no pictures found")
-    else:
+    if tally.files:
         say(tally.words())
+    else:
+        say("nothing left to do" if run.earlier else "no pictures found")
     if run.fit is not None:
         fit = run.fit
         unused = 100 * (1 - fit.total / fit.limit)

@@ -1,0 +1,633 @@
+"""Runs over folders, with a quick stand-in for the engine and threads for the processes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from guetzpy import api, batch, output
+from guetzpy.batch import manifest, memory, worker
+from guetzpy.errors import FormatError, GuetzpyError, TargetError, UnsupportedError
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.result import Result
+
+
+class Engine:
+    """Instead of ``api.run``: half of a JPEG's bytes, a line for any other picture; it remembers calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.threads: set[int | None] = set()
+
+    def __call__(self, data: bytes, options: Any, *, name: str) -> Result:
+        self.calls.append(os.path.basename(name))
+        self.threads.add(options.threads)
+        if b"broken" in data:
+            raise FormatError("it is broken")
+        if b"clear" in data:
+            raise UnsupportedError("transparent; give background")
+        if b"small" in data:
+            small: Any = {"distance": 0.0, "ssimulacra2": 100.0}
+            return Result(
+                data=data, status="kept", input=name, bytes_before=len(data), bytes_after=len(data), **small
+            )
+        before = len(data)
+        data = data[: before // 2]
+        grown = b"grows" in data
+        if grown:
+            data = bytes(2 * before)
+        return Result(
+            data=data,
+            status="optimized",
+            input=name,
+            bytes_before=before,
+            bytes_after=len(data),
+            larger_than_source=grown,
+            distance=1.0,
+            seconds=0.01,
+        )
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    engine = Engine()
+    monkeypatch.setattr(api, "run", engine)
+    return engine
+
+
+@pytest.fixture
+def threads() -> Iterator[Executor]:
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+JPEG = b"\xff\xd8\xff\xe0"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def put(path: Path, data: bytes = b"", size: int = 100) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data + bytes([len(path.name)]) * max(0, size - len(data)))
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    put(tmp_path / "in/a.jpg", JPEG, 300)
+    put(tmp_path / "in/sub/b.JPG", JPEG, 200)
+    put(tmp_path / "in/sub/c.png", PNG, 400)
+    return tmp_path / "in"
+
+
+def files(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+Go = Callable[..., list[Result]]
+
+
+@pytest.fixture
+def go(engine: Engine, threads: Executor) -> Go:
+    def run(*arguments: Any, **options: Any) -> list[Result]:
+        return list(batch.run(*arguments, executor=threads, **options))
+
+    return run
+
+
+def test_folder_is_mirrored(photos: Path, tmp_path: Path, go: Go, engine: Engine) -> None:
+    results = {Path(r.input or "").name: r for r in go(photos, tmp_path / "out")}
+    assert files(tmp_path / "out") == {"a.jpg", "sub/b.JPG", "sub/c.jpg"}
+    assert {r.status for r in results.values()} == {"optimized"}
+    assert results["b.JPG"].output == str(tmp_path / "out/sub/b.JPG")
+    assert all(r.data == b"" for r in results.values())
+    assert (tmp_path / "out/a.jpg").stat().st_size == 150
+    assert engine.threads == {1}
+    assert files(photos) == {"a.jpg", "sub/b.JPG", "sub/c.png"}
+
+
+def test_largest_first(photos: Path, tmp_path: Path, engine: Engine) -> None:
+    with ThreadPoolExecutor(1) as one:
+        list(batch.run(photos, tmp_path / "out", executor=one, in_flight=1))
+    assert engine.calls == ["c.png", "a.jpg", "b.JPG"]
+
+
+def test_without_a_destination_results_carry_the_data(photos: Path, go: Go) -> None:
+    results = go([photos / "a.jpg"])
+    assert len(results[0].data) == 150
+    assert results[0].output is None
+    dry = go(photos, photos.parent / "out", write=False)
+    assert [len(r.data) for r in dry] == [0, 0, 0]
+    assert not (photos.parent / "out").exists()
+
+
+def test_bad_files_cost_only_themselves(photos: Path, tmp_path: Path, go: Go) -> None:
+    put(photos / "bad.jpg", JPEG + b"broken")
+    (photos / "empty.jpg").write_bytes(b"")
+    results = {Path(r.input or "").name: r for r in go(photos, tmp_path / "out")}
+    assert (results["bad.jpg"].status, results["bad.jpg"].error) == ("failed", "it is broken")
+    assert results["bad.jpg"].target == {"distance": 1.0}
+    assert sum(r.status == "optimized" for r in results.values()) >= 3
+    assert "bad.jpg" not in files(tmp_path / "out")
+
+
+def test_what_cannot_become_a_smaller_jpeg_is_copied(photos: Path, tmp_path: Path, go: Go) -> None:
+    clear = put(photos / "clear.png", PNG + b"clear")
+    grows = put(photos / "grows.webp", b"RIFFxxxxWEBPgrows")
+    small = put(photos / "small.jpg", JPEG + b"small")
+    named = {Path(r.input or "").name: r for r in go(photos, tmp_path / "out")}
+    for path in (clear, grows, small):
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+        assert named[path.name].status == "kept"
+        assert named[path.name].output == str(tmp_path / "out" / path.name)
+    assert named["clear.png"].reason == "transparent; give background"
+    assert not (tmp_path / "out/clear.jpg").exists()
+
+
+def test_other_files_are_told_or_copied(photos: Path, tmp_path: Path, go: Go, threads: Executor) -> None:
+    note = put(photos / "sub/note.txt", b"some words")
+    run = batch.run(photos, tmp_path / "out", executor=threads)
+    assert [(other.relative, other.reason) for other in run.others] == [("sub/note.txt", "not a picture")]
+    assert len(run) == len(list(run)) == 3
+    results = go(photos, tmp_path / "out2", copy_others=True)
+    assert len(results) == 4
+    assert (tmp_path / "out2/sub/note.txt").read_bytes() == note.read_bytes()
+
+
+def test_transcode_takes_jpegs_only(photos: Path, tmp_path: Path, go: Go) -> None:
+    go(photos, tmp_path / "out", TranscodeOptions())
+    assert files(tmp_path / "out") == {"a.jpg", "sub/b.JPG"}
+
+
+# --- in place ---------------------------------------------------------------------------------
+
+
+def test_in_place(photos: Path, go: Go) -> None:
+    small = put(photos / "small.jpg", JPEG + b"small")
+    small.chmod(0o640)
+    (photos / "a.jpg").chmod(0o640)
+    for path in (small, photos / "a.jpg"):
+        os.utime(path, (10**9, 10**9))
+    before = small.stat()
+    go(photos, in_place=True)
+    assert (photos / "a.jpg").stat().st_size == 150
+    assert (photos / "a.jpg").stat().st_mode & 0o777 == 0o640
+    assert (photos / "a.jpg").stat().st_mtime > 10**9
+    assert (photos / "sub/c.png").stat().st_size == 400  # no JPEG: left alone
+    after = small.stat()
+    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_ino, before.st_mtime_ns, before.st_ctime_ns,
+    )  # fmt: skip
+    assert files(photos) == {"a.jpg", "sub/b.JPG", "sub/c.png", "small.jpg"}
+
+
+def test_backup_keeps_originals(photos: Path, tmp_path: Path, go: Go) -> None:
+    original = (photos / "sub/b.JPG").read_bytes()
+    os.utime(photos / "sub/b.JPG", (10**9, 10**9))
+    put(photos / "small.jpg", JPEG + b"small")
+    go(photos, in_place=True, backup=tmp_path / "kept")
+    kept = tmp_path / "kept/sub/b.JPG"
+    assert files(tmp_path / "kept") == {"a.jpg", "sub/b.JPG"}
+    assert (kept.read_bytes(), kept.stat().st_mtime) == (original, 10**9)
+    second = (photos / "sub/b.JPG").read_bytes()
+    go(photos, in_place=True, backup=tmp_path / "kept")
+    assert kept.read_bytes() == original  # never replaced by a later one
+    assert (tmp_path / "kept/sub/b.JPG.1").read_bytes() == second
+
+
+def test_backup_across_file_systems(
+    photos: Path, tmp_path: Path, go: Go, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = (photos / "a.jpg").read_bytes()
+
+    def cross_device(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", cross_device)
+    go(photos, in_place=True, backup=tmp_path / "kept")
+    assert (tmp_path / "kept/a.jpg").read_bytes() == original
+
+
+def test_no_backup_no_change(photos: Path, tmp_path: Path, go: Go) -> None:
+    original = (photos / "a.jpg").read_bytes()
+    (tmp_path / "kept").write_bytes(b"a file where the folder should be")
+    results = go([photos / "a.jpg"], in_place=True, backup=tmp_path / "kept")
+    assert results[0].status == "failed"
+    assert (photos / "a.jpg").read_bytes() == original
+
+
+def test_backup_of_a_run_that_was_killed_before_it_replaced(photos: Path, tmp_path: Path, go: Go) -> None:
+    (tmp_path / "kept").mkdir()
+    os.link(photos / "a.jpg", tmp_path / "kept/a.jpg")
+    go([photos / "a.jpg"], in_place=True, backup=tmp_path / "kept")
+    assert files(tmp_path / "kept") == {"a.jpg"}
+
+
+def test_preserve(photos: Path, tmp_path: Path, go: Go) -> None:
+    for path in (photos / "a.jpg", photos / "sub/c.png"):
+        os.utime(path, (10**9, 10**9))
+        path.chmod(0o600)
+    go(photos, tmp_path / "out", preserve=True)
+    for path in (tmp_path / "out/a.jpg", tmp_path / "out/sub/c.jpg"):
+        assert (path.stat().st_mtime, path.stat().st_mode & 0o777) == (10**9, 0o600)
+    go(photos, tmp_path / "out2")
+    assert (tmp_path / "out2/a.jpg").stat().st_mtime > 10**9
+    go(photos, in_place=True, preserve=True)
+    assert (photos / "a.jpg").stat().st_mtime == 10**9
+
+
+def test_input_that_changed_meanwhile_is_left_alone(
+    photos: Path, engine: Engine, threads: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(data: bytes, options: Any, *, name: str) -> Result:
+        Path(name).write_bytes(b"someone else's")
+        return engine(data, options, name=name)
+
+    monkeypatch.setattr(api, "run", slow)
+    (result,) = batch.run([photos / "a.jpg"], in_place=True, executor=threads)
+    assert "changed while it was being read" in (result.error or "")
+    assert (photos / "a.jpg").read_bytes() == b"someone else's"
+
+
+def test_nothing_is_written_through_a_link(photos: Path, tmp_path: Path, go: Go) -> None:
+    before = (photos / "a.jpg").read_bytes()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a.jpg").symlink_to(photos / "a.jpg")
+    failed = [r for r in go(photos, tmp_path / "out") if r.status == "failed"]
+    assert len(failed) == 1
+    assert (photos / "a.jpg").read_bytes() == before
+
+
+# --- resuming ---------------------------------------------------------------------------------
+
+
+def test_resume_does_only_what_is_missing(photos: Path, tmp_path: Path, go: Go, engine: Engine) -> None:
+    out = tmp_path / "out"
+    put(photos / "bad.jpg", JPEG + b"broken")
+    go(photos, out)
+
+    def again(**changes: Any) -> list[str]:
+        engine.calls.clear()
+        go(photos, out, resume=True, **changes)
+        return sorted(engine.calls)
+
+    assert again() == ["bad.jpg"]  # what failed is tried again
+    (photos / "bad.jpg").unlink()
+    assert again() == []
+    (out / "a.jpg").unlink()
+    assert again() == ["a.jpg"]
+    (out / "a.jpg").write_bytes(b"half")
+    assert again() == ["a.jpg"]
+    os.utime(photos / "sub/b.JPG", (10**9, 10**9))
+    assert again() == ["b.JPG"]
+    put(photos / "new.jpg", JPEG)
+    assert again() == ["new.jpg"]
+    assert len(again(options=OptimizeOptions(distance=2.0))) == 4
+    assert again(options=OptimizeOptions(distance=2.0, threads=2, timeout=9)) == []  # change no byte
+    assert len(again()) == 4
+    engine.calls.clear()
+    go(photos, out)
+    assert len(engine.calls) == 4  # without resume all is done
+
+
+def test_resume_from_another_folder(
+    photos: Path, tmp_path: Path, go: Go, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    go("in", "out")
+    monkeypatch.chdir(photos)
+    engine.calls.clear()
+    go("../in", "../out", resume=True)
+    assert engine.calls == []
+
+
+def test_resume_after_another_version(
+    photos: Path, tmp_path: Path, go: Go, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(photos, tmp_path / "out")
+    monkeypatch.setattr("guetzpy.batch.runner.__version__", "99")
+    engine.calls.clear()
+    go(photos, tmp_path / "out", resume=True)
+    assert len(engine.calls) == 3
+
+
+def test_resume_tells_what_was_done(photos: Path, tmp_path: Path, go: Go, threads: Executor) -> None:
+    first = {r.input: r for r in go(photos, tmp_path / "out")}
+    run = batch.run(photos, tmp_path / "out", executor=threads, resume=True)
+    assert len(run) == 0
+    assert {r.input: r for r in run.earlier} == first
+
+
+def test_resume_in_place(
+    photos: Path, tmp_path: Path, go: Go, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    go(photos, in_place=True)
+    engine.calls.clear()
+    go(photos, in_place=True, resume=True)
+    assert engine.calls == []
+    assert not list(photos.rglob(".*"))
+    assert len(list((tmp_path / "state/guetzpy").glob("*.sqlite"))) == 1
+
+
+def test_what_was_done_before_a_stop_is_kept(
+    photos: Path, tmp_path: Path, engine: Engine, threads: Executor
+) -> None:
+    with batch.run(photos, tmp_path / "out", executor=threads, in_flight=1) as run:
+        done = next(run)
+    with pytest.raises(StopIteration):
+        next(run)
+    engine.calls.clear()
+    list(batch.run(photos, tmp_path / "out", executor=threads, resume=True))
+    assert os.path.basename(done.input or "") not in engine.calls
+    assert 1 <= len(engine.calls) <= 2
+
+
+def test_manifest_is_never_within_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    photos, out = str(tmp_path / "in"), str(tmp_path / "out")
+    assert manifest.location([photos], out) == tmp_path / "out/.guetzpy.sqlite"
+    assert manifest.location([photos], out, (3, 16)) == tmp_path / "out/.guetzpy-3-of-16.sqlite"
+    state = tmp_path / "state/guetzpy"
+    places = [
+        manifest.location([photos], None),
+        manifest.location([photos], f"{photos}/out"),
+        manifest.location([photos], "s3://bucket/out"),
+        manifest.location([out], None),
+    ]
+    assert {place.parent for place in places} == {state}
+    assert len(set(places)) == 4
+    assert manifest.location([photos + "/"], None) == places[0]
+
+
+def test_manifest_where_the_user_wants_it(photos: Path, tmp_path: Path, go: Go) -> None:
+    go(photos, tmp_path / "out", manifest=tmp_path / "notes/run.db")
+    assert (tmp_path / "notes/run.db").exists()
+    assert not (tmp_path / "out/.guetzpy.sqlite").exists()
+    rows = sqlite3.connect(tmp_path / "notes/run.db").execute("SELECT status, bytes_after FROM files")
+    assert sorted(rows) == [("optimized", 100), ("optimized", 150), ("optimized", 200)]
+
+
+def test_two_runs_do_not_share_a_manifest(photos: Path, tmp_path: Path, threads: Executor) -> None:
+    with (
+        batch.run(photos, tmp_path / "out", executor=threads),
+        pytest.raises(GuetzpyError, match="another run"),
+    ):
+        batch.run(photos, tmp_path / "out", executor=threads)
+    batch.run(photos, tmp_path / "out", executor=threads).close()
+
+
+def test_damaged_manifest(photos: Path, tmp_path: Path, threads: Executor) -> None:
+    put(tmp_path / "out/.guetzpy.sqlite", b"this is no SQLite file", 5000)
+    with pytest.raises(GuetzpyError, match="damaged"):
+        batch.run(photos, tmp_path / "out", executor=threads)
+
+
+def test_names_that_are_no_utf8(tmp_path: Path, go: Go, engine: Engine) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    put(tmp_path / "in" / name, JPEG)
+    go(tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out" / name).exists()
+    go(tmp_path / "in", tmp_path / "out", resume=True)
+    assert len(engine.calls) == 1
+
+
+# --- places -----------------------------------------------------------------------------------
+
+
+def test_output_within_the_input(
+    photos: Path, go: Go, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(photos.parent / "state"))
+    for _ in range(2):
+        go(photos, photos / "out")
+    assert len(engine.calls) == 6
+    assert files(photos / "out") == {"a.jpg", "sub/b.JPG", "sub/c.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"destination": "in"}, "use --in-place"),
+        ({"destination": "out", "in_place": True}, "contradict"),
+        ({"destination": "out", "backup": "kept"}, "in_place"),
+        ({"in_place": True, "copy_others": True}, "destination"),
+        ({"destination": "out", "shard": (5, 4)}, "1 to n"),
+        ({"destination": "out", "total_bytes": 5, "total_bpp": 1.0}, "contradict"),
+        ({"destination": "out", "total_bytes": 0}, "more than 0"),
+        ({"destination": "out", "equal_slope": True}, "goes with"),
+        ({"destination": "out", "total_bpp": 1.0, "shard": (1, 2)}, "whole set"),
+        ({"destination": "out", "total_bpp": 1.0, "options": OptimizeOptions(quality=80)}, "contradict"),
+        ({"destination": "out", "total_bpp": 1.0, "options": TranscodeOptions()}, "transcode"),
+    ],
+)
+def test_contradictions(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, wishes: dict[str, Any], words: str
+) -> None:
+    monkeypatch.chdir(photos.parent)
+    with pytest.raises(ValueError, match=words):
+        batch.run("in", **wishes)
+    assert not Path("out").exists()
+
+
+def test_clash_is_told_before_anything_is_written(photos: Path, engine: Engine) -> None:
+    put(photos / "a.png", PNG)
+    with pytest.raises(ValueError, match="would both be written"):
+        batch.run(photos, photos.parent / "out")
+    assert engine.calls == []
+    assert not (photos.parent / "out").exists()
+
+
+def test_shards_make_the_whole(tmp_path: Path, go: Go) -> None:
+    for i in range(20):
+        put(tmp_path / f"in/{i}.jpg", JPEG)
+    counts = [len(go(tmp_path / "in", tmp_path / "out", shard=(k, 3))) for k in (1, 2, 3)]
+    assert sum(counts) == len(files(tmp_path / "out")) == 20
+    assert min(counts) > 0
+
+
+# --- crashes ----------------------------------------------------------------------------------
+
+
+class Fragile(Executor):
+    """Dies of some files, always or once, and notes how many were at work."""
+
+    def __init__(self, always: str = "", once: str = "") -> None:
+        self.always, self.once, self.log = always, once, []
+
+    def submit(self, function: Any, task: Any, *rest: Any) -> Future[Any]:  # type: ignore[override]
+        future: Future[Any] = Future()
+        name = os.path.basename(task.input)
+        self.log.append(name)
+        if name == self.always or (name == self.once and self.log.count(name) == 1):
+            future.set_exception(BrokenProcessPool("killed"))
+        else:
+            future.set_result(function(task, *rest))
+        return future
+
+
+def test_a_crash_is_tried_again_after_the_others(photos: Path, tmp_path: Path, engine: Engine) -> None:
+    executor = Fragile(once="c.png")
+    results = list(batch.run(photos, tmp_path / "out", executor=executor))
+    assert executor.log == ["c.png", "a.jpg", "b.JPG", "c.png"]
+    assert {r.status for r in results} == {"optimized"}
+
+
+def test_a_second_crash_costs_the_file(photos: Path, tmp_path: Path, engine: Engine) -> None:
+    executor = Fragile(always="c.png")
+    results = list(batch.run(photos, tmp_path / "out", executor=executor))
+    assert executor.log.count("c.png") == 2
+    failed = [r for r in results if r.status == "failed"]
+    assert [Path(r.input or "").name for r in failed] == ["c.png"]
+    assert "tried twice" in (failed[0].error or "")
+
+
+def test_an_executor_that_was_shut_down(photos: Path, tmp_path: Path) -> None:
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    results = list(batch.run(photos, tmp_path / "out", executor=executor))
+    assert [r.status for r in results] == ["failed"] * 3
+    assert "takes no more work" in (results[0].error or "")
+
+
+def test_a_full_disk_leaves_nothing_half(
+    photos: Path, tmp_path: Path, go: Go, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".tmp"):
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(output.os, "fsync", full)
+    results = go(photos, tmp_path / "out")
+    assert {r.error for r in results} == {f"{tmp_path}/out/{name}: No space left on device" for name in (
+        "a.jpg", "sub/b.JPG", "sub/c.jpg")}  # fmt: skip
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [
+        tmp_path / "out/.guetzpy.sqlite"
+    ]
+
+
+def test_explain() -> None:
+    assert worker.explain(MemoryError()) == "out of memory"
+    assert worker.explain(FileNotFoundError(2, "No such file", "x"), "x") == "No such file"
+    assert worker.explain(FileNotFoundError(2, "No such file", "y"), "x") == "y: No such file"
+    assert worker.explain(KeyError("k")) == "internal error, KeyError: 'k'"
+
+
+def test_memory(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "a.png")
+    good = batch.Task(str(tmp_path / "a.png"), "a.png", "picture", 100, "")
+    assert memory.wanted(good) == 1200 * memory.PER_PIXEL
+    assert memory.pixels(batch.Task(str(tmp_path / "no.jpg"), "no.jpg", "jpeg", 100, "")) == 2000
+    free = memory.available()
+    assert free is None or free > 10**7
+
+
+# --- budgets ----------------------------------------------------------------------------------
+
+
+class Sized(Engine):
+    """Files whose bytes fall with distance as a power law, each with its own."""
+
+    def __call__(self, data: bytes, options: Any, *, name: str) -> Result:
+        self.calls.append(os.path.basename(name))
+        index = int(Path(name).stem)
+        area = 4096
+        size = int(area * (0.3 + 0.02 * index) * options.distance ** -(0.5 + 0.01 * index)) + 50
+        self.distances = options.distance
+        return Result(
+            data=JPEG + bytes(size - 4),
+            status="optimized",
+            input=name,
+            bytes_before=len(data),
+            bytes_after=size,
+            distance=options.distance,
+        )
+
+
+@pytest.fixture
+def sized(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sized:
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(stream, "PNG")
+    for i in range(40):
+        put(tmp_path / f"in/{i:02}.png", stream.getvalue(), 0)
+    engine = Sized()
+    monkeypatch.setattr(api, "run", engine)
+    return engine
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("bits", [1.2, 3.0, 8.0])
+def test_total_is_hit(tmp_path: Path, sized: Sized, threads: Executor, bits: float, free: bool) -> None:
+    run = batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bpp=bits, equal_slope=free)
+    results = list(run)
+    limit = int(bits * 64 * 64 * 40 / 8)
+    total = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.jpg"))
+    assert 0.995 * limit <= total <= limit
+    assert run.fit is not None
+    assert (run.fit.total, run.fit.limit) == (total, limit)
+    assert run.fit.encodes == len(sized.calls) / 40 <= 5  # the last pass is not made twice
+    distances = {r.distance for r in results}
+    assert (len(distances) > 10) if free else (distances == {run.fit.distance})
+    assert not list((tmp_path / "out").glob("*.trials"))
+
+
+def test_total_is_resumed(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    def run(**more: Any) -> batch.Run:
+        return batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=60_000, **more)
+
+    whole = run()
+    list(whole)
+    expected = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jpg")}
+    again = run(resume=True)
+    assert (len(again), again.fit) == (0, whole.fit)
+    again.close()
+
+    (tmp_path / "out/.guetzpy.sqlite").unlink()
+    for path in (tmp_path / "out").glob("*.jpg"):
+        path.unlink()
+    sized.calls.clear()
+
+    def stop(number: int, _: float, __: Result) -> None:
+        if number == 2 and len(sized.calls) > 55:
+            raise KeyboardInterrupt
+
+    stopped = run()
+    stopped.on_trial = stop
+    with pytest.raises(KeyboardInterrupt):
+        next(stopped)
+    made = len(sized.calls)
+    second = run(resume=True)
+    list(second)
+    assert second.fit is not None
+    assert len(sized.calls) <= 40 * second.fit.encodes + 2  # none of the first run's encodes is lost
+    assert made > 55
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jpg")} == expected
+
+
+def test_total_that_cannot_be_met(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    with pytest.raises(TargetError, match="the smallest set reached has"):
+        list(batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=2_000))
+    assert files(tmp_path / "out") == set()
+
+
+def test_total_with_room_to_spare(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    run = batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=10**9)
+    list(run)
+    assert run.fit is not None
+    assert run.fit.distance == 0.1
