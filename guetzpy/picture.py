@@ -305,6 +305,8 @@ def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
             else ""
         )
         raise ValueError(f"array of shape {array.shape}; expected (H, W), (H, W, 3) or (H, W, 4){hint}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     elif np.issubdtype(array.dtype, np.floating):
@@ -313,11 +315,9 @@ def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
             raise ValueError(
                 "float array outside 0..1 (or NaN); scale it to 0..1, or pass uint8 or uint16 codes"
             )
-        array = (np.clip(array, 0, 1) * 255.0).astype(np.float32)
+        array = np.clip(array.astype(np.float32), 0, 1) * np.float32(255)
     elif array.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"array of {array.dtype}; expected uint8, uint16, bool or float (0..1)")
-    if array.dtype.byteorder == ">":
-        array = array.astype(array.dtype.newbyteorder("="))
     if array.shape[2] == 4:
         array = _without_alpha(array, background)
     planes: Codes = np.array(np.moveaxis(array, 2, 0), order="C")

@@ -1,0 +1,94 @@
+"""The metrics as users meet them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from guetzpy import metrics
+
+
+@pytest.fixture
+def pair(photo_array):
+    noise = np.random.default_rng(0).integers(-9, 10, photo_array.shape)
+    return photo_array, np.clip(photo_array + noise, 0, 255).astype(np.uint8)
+
+
+def test_names_outlive_every_submodule(pair):
+    for module in pkgutil.iter_modules(metrics.__path__, "guetzpy.metrics."):
+        importlib.import_module(module.name)
+    for _ in range(2):
+        assert metrics.butteraugli(*pair) > 0
+        assert metrics.ssimulacra2(*pair) < 100
+        assert metrics.ButteraugliComparator(pair[0]).score(pair[0]) == 0
+        assert metrics.SSIMULACRA2Comparator(pair[0]).score(pair[0]) == 100
+    assert set(metrics.__all__) <= set(dir(metrics))
+    modules = {name for _, name, _ in pkgutil.iter_modules(metrics.__path__)}
+    assert not modules & set(metrics.__all__)
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="psnr"):
+        metrics.psnr  # noqa: B018
+
+
+def test_importing_the_package_is_light():
+    code = "import sys, guetzpy.metrics; assert 'numba' not in sys.modules; assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_butteraugli_norms(pair):
+    three, diffmap = metrics.butteraugli(*pair, full=True)
+    assert diffmap.shape == pair[0].shape[:2]
+    assert diffmap.dtype == np.float32
+    assert three == metrics.butteraugli(*pair) == metrics.butteraugli(*pair, norm=3)
+    assert metrics.butteraugli(*pair, norm="max") == pytest.approx(float(diffmap.max()))
+    powers = [(diffmap.astype(np.float64) ** p).mean() ** (1 / p) for p in (3, 6, 12)]
+    assert three == pytest.approx(np.mean(powers), rel=1e-4)
+    assert metrics.butteraugli(*pair, norm=6) > three
+
+
+def test_gradients_have_one_shape(pair):
+    for comparator in (metrics.ButteraugliComparator(pair[0]), metrics.SSIMULACRA2Comparator(pair[0])):
+        score, gradient = comparator.gradient(pair[1])
+        assert isinstance(score, float)
+        assert gradient.shape == (3, *pair[0].shape[:2])
+        assert gradient.dtype == np.float32
+        assert gradient.any()
+
+
+@pytest.mark.parametrize("name", ["butteraugli", "ssimulacra2"])
+def test_kinds_of_pictures(name, pair):
+    metric = getattr(metrics, name)
+    reference, distorted = pair
+    expected = metric(reference, distorted)
+    assert metric(Image.fromarray(reference), Image.fromarray(distorted)) == expected
+    opaque = np.full(reference.shape[:2], 255, np.uint8)
+    assert metric(np.dstack([reference, opaque]), distorted) == expected
+    assert metric(reference / 255.0, distorted / 255.0) == pytest.approx(expected, abs=0.2)
+    read_only = reference.copy()
+    read_only.flags.writeable = False
+    assert metric(read_only, distorted) == expected
+    gray = metric(reference[:, :, 0], distorted[:, :, 0])
+    assert gray == metric(*(np.repeat(p[:, :, :1], 3, axis=2) for p in pair))
+
+
+@pytest.mark.parametrize("name", ["butteraugli", "ssimulacra2"])
+def test_sizes_must_agree(name, pair):
+    with pytest.raises(ValueError, match=r"128\D+96.*128\D+95"):
+        getattr(metrics, name)(pair[0], pair[1][:-1])
+
+
+@pytest.mark.parametrize("name", ["butteraugli", "ssimulacra2"])
+@pytest.mark.parametrize("side", [(1, 1), (1, 9), (7, 3)])
+def test_tiny_pictures(name, side):
+    a, b = np.zeros((*side, 3), np.uint8), np.full((*side, 3), 200, np.uint8)
+    metric = getattr(metrics, name)
+    assert np.isfinite(metric(a, b))
+    assert metric(a, a) == (0 if name == "butteraugli" else 100)
