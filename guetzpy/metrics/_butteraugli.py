@@ -39,6 +39,8 @@ _SMALLEST = 8
 _CACHED_SAMPLES = 12_500_000
 #: A distorted picture is worked on in windows, to bound memory.
 _WINDOW_ROWS = 640
+#: Of more samples there are two windows at least.
+_ONE_WINDOW = 1 << 19
 
 
 class _Light:
@@ -91,9 +93,9 @@ class _Window(NamedTuple):
     last: int
 
 
-def _windows(height: int, margin: int = MARGIN) -> list[_Window]:
+def _windows(height: int, width: int, margin: int = MARGIN) -> list[_Window]:
     """Return windows with their margins, which cover a picture from top to bottom."""
-    count = -(-height // _WINDOW_ROWS)
+    count = max(-(-height // _WINDOW_ROWS), 1 + (height * width > _ONE_WINDOW))
     size = -(-height // count)
     size += size % 2  # so that rows pair up for the half size
     return [
@@ -107,7 +109,9 @@ class _Scale:
 
     def __init__(self, light: _Light, keep: bool, threads: int | None) -> None:
         self.light = light
-        self.windows = [(w, Geometry(w.bottom - w.top, light.width)) for w in _windows(light.height)]
+        self.windows = [
+            (w, Geometry(w.bottom - w.top, light.width)) for w in _windows(light.height, light.width)
+        ]
         self._threads = threads
         self._whole: Reference | None = None
         if keep:
@@ -135,7 +139,7 @@ class _Scale:
     def pull_back(self, light: _Light, slopes: Floats, memory: Memory) -> Floats:
         """Return derivatives by light from those by the map, window by window."""
         gradient = np.empty((3, light.height, light.width), np.float32)
-        for window in _windows(light.height, 2 * MARGIN):
+        for window in _windows(light.height, light.width, 2 * MARGIN):
             traced = self.trace(light.rows(window.top, window.bottom, self._threads), window, memory)
             part = pull_back(traced, slopes[window.top : window.bottom], self._threads)
             rows = slice(window.first - window.top, window.last - window.top)
@@ -260,7 +264,7 @@ class ButteraugliComparator:
         keep = light.height * light.width <= _CACHED_SAMPLES
         half = self._half_light(light)
         if half is not None:
-            for window in _windows(light.height):
+            for window in _windows(light.height, light.width):
                 linear = light.rows(window.top, window.bottom, threads)
                 _halve(linear, window, light.height, half, threads)
         self._full = _Scale(light, keep, threads)
@@ -342,7 +346,7 @@ class ButteraugliComparator:
         score, slopes = norm_and_slopes(self._diffmap_in(light, memory), norm, threads)
         smaller = self._half_light(light)
         assert smaller is not None
-        for window in _windows(light.height):
+        for window in _windows(light.height, light.width):
             linear = light.rows(window.top, window.bottom, threads)
             _halve(linear, window, light.height, smaller, threads)
         coarse = self._half.pull_back(_Light(smaller), HALF_WEIGHT * _sum_pairs(slopes), memory)
