@@ -33,6 +33,13 @@ def with_segments(jpeg: bytes, *segments: bytes) -> bytes:
     return jpeg[:2] + b"".join(segments) + jpeg[2:]
 
 
+def only_with(*segments: tuple[int, bytes]) -> bytes:
+    """Return a picture with these segments (marker, payload) and no JFIF segment of its own."""
+    plain = picture()
+    rest = plain[:2] + plain[4 + int.from_bytes(plain[4:6], "big") :]
+    return with_segments(rest, *(segment(marker, payload) for marker, payload in segments))
+
+
 def directory(order: str, position: int, entries: list[Entry], following: int = 0) -> bytes:
     """Return a TIFF directory at a position with its long values behind it."""
     values_at = position + 2 + 12 * len(entries) + 4

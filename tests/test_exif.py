@@ -1,0 +1,155 @@
+"""EXIF: orientation, and parts that go while the rest stays where it is."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from reference import jpeg_files
+
+from guetzpy.jpeg import exif
+from guetzpy.jpeg.metadata import orientation
+from guetzpy.jpeg.structure import JpegImage, Segment
+
+NOTE, GPS, THUMBNAIL = (
+    b"MAKER NOTE WITH OFFSETS",
+    b"GPS-SECRET-LATITUDE-DATA",
+    b"\xff\xd8\xff\xdbTHUMBNAIL\xff\xd9",
+)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_orientation_as_pillow(order: str) -> None:
+    for value in (1, 3, 6, 8):
+        tiff = jpeg_files.exif(order, orientation=value)
+        payload = exif.HEADER + tiff
+        assert (
+            exif.orientation(tiff)
+            == orientation(JpegImage(8, 8, [], "ycbcr", segments=[Segment(0xE1, payload)]))
+            == value
+        )
+        with Image.open(io.BytesIO(jpeg_files.only_with((0xE1, payload)))) as picture:
+            assert picture.getexif()[0x0112] == value
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_orientation_out_of_range_is_upright(value: int) -> None:
+    assert exif.orientation(jpeg_files.exif(orientation=value)) == 1
+    assert (
+        exif.orientation(b"")
+        == exif.orientation(b"II*\0")
+        == exif.orientation(b"MM\0*\0\0\0\x08\xff\xff")
+        == 1
+    )
+
+
+def test_minimal_exif_is_read_by_pillow() -> None:
+    for value in range(1, 9):
+        payload = exif.minimal(value)
+        assert len(payload) == 32
+        with Image.open(io.BytesIO(jpeg_files.only_with((0xE1, payload)))) as picture:
+            assert dict(picture.getexif()) == {0x0112: value}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_gps_goes_and_nothing_moves(order: str) -> None:
+    tiff = jpeg_files.exif(order)
+    edited = exif.without_gps(tiff)
+    assert len(edited) == len(tiff)
+    assert GPS in tiff
+    assert GPS not in edited
+    assert edited.index(NOTE) == tiff.index(NOTE)
+    assert edited.index(THUMBNAIL) == tiff.index(THUMBNAIL)
+    before, after = Image.Exif(), Image.Exif()
+    before.load(exif.HEADER + tiff)
+    after.load(exif.HEADER + edited)
+    assert 0x8825 in before
+    assert 0x8825 not in after
+    assert dict(after.get_ifd(0x8825)) == {}
+    assert {k: v for k, v in before.items() if k != 0x8825} == dict(after)
+    assert after.get_ifd(0x8769) == before.get_ifd(0x8769)
+    assert after.get_ifd(-1)[0x0202] == len(THUMBNAIL)
+    assert exif.part_sizes(edited).keys() == {"thumbnail"}
+    assert exif.without_gps(edited) == edited
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("padding", [b"", b"\0" * 7, b"\xff" * 3])
+def test_thumbnail_is_cut_off(order: str, padding: bytes) -> None:
+    bare = jpeg_files.exif(order, thumbnail=None)
+    tiff = jpeg_files.exif(order, tail=padding)
+    edited = exif.without_thumbnail(tiff)
+    assert len(bare) - 1 <= len(edited) <= len(bare)
+    assert edited == bare[: len(edited)]
+    assert not bare[len(edited) :].strip(b"\0")
+
+
+def test_thumbnail_before_other_data_is_blanked() -> None:
+    tiff = jpeg_files.exif(tail=b"DATA OF THE MAKER NOTE")
+    edited = exif.without_thumbnail(tiff)
+    assert len(edited) == len(tiff)
+    assert edited.endswith(b"DATA OF THE MAKER NOTE")
+    assert b"THUMBNAIL" not in edited
+    assert exif.part_sizes(edited).keys() == {"gps"}
+
+
+def test_part_sizes() -> None:
+    sizes = exif.part_sizes(jpeg_files.exif())
+    assert sizes["thumbnail"] == 2 + 2 * 12 + 4 + len(THUMBNAIL)
+    assert sizes["gps"] == 2 + 3 * 12 + 4 + len(GPS)
+    assert exif.part_sizes(b"nonsense") == {}
+
+
+def test_values_shared_with_the_main_directory_stay() -> None:
+    """Cameras point both directories at one resolution."""
+    shared = struct.pack("<II", 72, 1)
+    main_at = 8
+    main_size = 2 + 12 + 4
+    value_at = main_at + main_size
+    small_at = value_at + 8
+    table = struct.pack("<HHHII", 1, 0x011A, 5, 1, value_at) + struct.pack("<I", small_at)
+    small = struct.pack("<HHHII", 1, 0x011A, 5, 1, value_at) + struct.pack("<I", 0)
+    tiff = b"II*\0" + struct.pack("<I", 8) + table + shared + small
+    edited = exif.without_thumbnail(tiff)
+    assert edited[value_at : value_at + 8] == shared
+    assert len(edited) == small_at
+
+
+def test_overlapping_parts_are_refused() -> None:
+    tiff = bytearray(jpeg_files.exif())
+    position = tiff.index(struct.pack("<HHI", 0x8825, 4, 1)) + 8
+    tiff[position : position + 4] = struct.pack("<I", 10)  # into the main directory
+    with pytest.raises(exif.UnsafeEditError):
+        exif.without_gps(bytes(tiff))
+    with pytest.raises(exif.UnsafeEditError):
+        exif.without_gps(b"MM\0*")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=12), st.sampled_from("<>"))
+@example([(4, 8), (22, 0)], "<")
+def test_broken_exif_is_edited_or_refused(changes: list[tuple[int, int]], order: str) -> None:
+    tiff = bytearray(jpeg_files.exif(order))
+    for position, value in changes:
+        tiff[position % len(tiff)] = value
+    broken = bytes(tiff)
+    assert 1 <= exif.orientation(broken) <= 8
+    exif.maker_note(broken)
+    for edit in (exif.without_gps, exif.without_thumbnail):
+        try:
+            edited = edit(broken)
+        except exif.UnsafeEditError:
+            continue
+        assert len(edited) <= len(broken)
+        kind = "gps" if edit is exif.without_gps else "thumbnail"
+        assert kind not in exif.part_sizes(edited)
+
+
+def test_directories_that_form_a_ring_end() -> None:
+    ring = b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x0112, 3, 1, 5) + struct.pack("<I", 8)
+    assert exif.orientation(ring) == 5
+    assert exif.without_thumbnail(ring)[:22] == ring[:22]

@@ -1,0 +1,90 @@
+"""The MPF index and Photoshop's resources: read, rewritten, hostile."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import jpeg_files
+
+from guetzpy.jpeg import mpf, photoshop
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_mpf_index(order: str) -> None:
+    payload = jpeg_files.mpf(order, [(0x20030000, 1000, 0), (1, 200, 1100), (2, 300, 1400)])
+    index = mpf.read_index(payload)
+    assert index is not None
+    assert [(p.attribute, p.size, p.offset) for p in index.pictures] == [
+        (0x20030000, 1000, 0), (1, 200, 1100), (2, 300, 1400)
+    ]  # fmt: skip
+    moved = mpf.read_index(index.with_places({0: (900, 0), 2: (300, 1300)}))
+    assert moved is not None
+    assert [(p.size, p.offset) for p in moved.pictures] == [(900, 0), (200, 1100), (300, 1300)]
+    fewer = index.without({1})
+    assert len(fewer) == len(payload)
+    read = mpf.read_index(fewer)
+    assert read is not None
+    assert [p.attribute for p in read.pictures] == [0x20030000, 2]
+    assert struct.pack(order + "HHII", 0xB001, 4, 1, 2) in fewer
+
+
+def test_mpf_dependents_and_unique_ids_follow() -> None:
+    rows = b"".join(
+        struct.pack("<IIIHH", n, 10, 20 * n, a, b) for n, (a, b) in enumerate([(2, 3), (1, 0), (1, 2)])
+    )
+    identities = b"".join(bytes([65 + n]) * 33 for n in range(3))
+    tiff = b"II*\0" + struct.pack("<I", 8)
+    tiff += jpeg_files.directory(
+        "<", 8, [(0xB001, 4, 1, struct.pack("<I", 3)), (0xB002, 7, 48, rows), (0xB003, 7, 99, identities)]
+    )
+    index = mpf.read_index(mpf.HEADER + tiff)
+    assert index is not None
+    edited = index.without({1})
+    read = mpf.read_index(edited)
+    assert read is not None
+    assert [p.dependents for p in read.pictures] == [(0, 2), (1, 0)]
+    assert b"A" * 33 + b"C" * 33 + bytes(33) in edited
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6))
+def test_hostile_mpf(data: bytes, changes: list[tuple[int, int]]) -> None:
+    assert mpf.read_index(b"MPF\0" + data) is None or len(data) >= 30
+    payload = bytearray(jpeg_files.mpf("<", [(0, 1000, 0), (1, 200, 1100)]))
+    for position, value in changes:
+        payload[position % len(payload)] = value
+    index = mpf.read_index(bytes(payload))
+    if index is not None:
+        assert len(index.without({1})) == len(index.with_places({0: (1, 2)})) == len(payload)
+
+
+def resource(identifier: int, data: bytes, name: bytes = b"") -> bytes:
+    pascal = bytes((len(name),)) + name
+    pascal += b"\0" * (len(pascal) % 2)
+    return (
+        b"8BIM"
+        + struct.pack(">H", identifier)
+        + pascal
+        + struct.pack(">I", len(data))
+        + data
+        + b"\0" * (len(data) % 2)
+    )
+
+
+def test_photoshop_resources_across_segments() -> None:
+    parts = [resource(0x0404, b"IPTC!"), resource(0x040C, b"J" * 301, b"thumb"), resource(0x03ED, b"density")]
+    stream = b"".join(parts)
+    payloads = [photoshop.HEADER + stream[:200], photoshop.HEADER + stream[200:]]
+    assert photoshop.resource_sizes(payloads) == {
+        0x0404: len(parts[0]), 0x040C: len(parts[1]), 0x03ED: len(parts[2])
+    }  # fmt: skip
+    edited = photoshop.without_resources(payloads, photoshop.THUMBNAILS)
+    assert edited == [photoshop.HEADER + parts[0] + parts[2], b""]
+    assert photoshop.without_resources(payloads, frozenset({1})) == payloads
+    with pytest.raises(ValueError, match="beyond"):
+        photoshop.without_resources([payloads[0]], photoshop.THUMBNAILS)
+    with pytest.raises(ValueError, match="no Photoshop"):
+        photoshop.without_resources([photoshop.HEADER + b"garbage"], photoshop.THUMBNAILS)
