@@ -10,6 +10,7 @@ down bit by bit (T.81 G.1.1.1.2).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -52,23 +53,27 @@ class _Partitions:
     """
 
     def __init__(self, bits: npt.NDArray[np.float64]) -> None:
-        m = len(bits)
-        best = np.full((m, m + 1), np.inf)
-        self._last = np.zeros((m, m + 1), np.int64)
+        # Lists: for a few dozen numbers at a time numpy is several times slower.
+        ending = bits.T.tolist()  # [j][i]: the scan of segments i to j
+        m = len(ending)
+        self.best: list[list[float]] = []
+        self._last: list[list[int]] = []
         for i in range(m):
-            best[i, i] = 0.0
-            for j in range(i + 1, m + 1):
-                candidates = best[i, i:j] + bits[i:j, j - 1]
-                choice = int(np.argmin(candidates))
-                best[i, j] = candidates[choice]
-                self._last[i, j] = i + choice
-        self.best: list[list[float]] = best.tolist()
+            best = [math.inf] * i + [0.0]
+            last = [0] * (i + 1)
+            for j in range(i, m):
+                scan = ending[j]
+                least, begin = min((best[k] + scan[k], k) for k in range(i, j + 1))
+                best.append(least)
+                last.append(begin)
+            self.best.append(best)
+            self._last.append(last)
 
     def bands(self, i: int, j: int) -> list[tuple[int, int]]:
         """Return the bands of the best partition as (first segment, segment behind the last)."""
         bands = []
         while j > i:
-            bands.append((int(self._last[i, j]), j))
+            bands.append((self._last[i][j], j))
             j = bands[-1][0]
         return bands[::-1]
 
