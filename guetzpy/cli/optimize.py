@@ -25,6 +25,7 @@ from guetzpy.cli.folder import (
     run_folders,
 )
 from guetzpy.cli.places import STANDARD, plan
+from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
 from guetzpy.options import METADATA_KINDS, TARGETS, OptimizeOptions
 
@@ -187,6 +188,7 @@ def optimize(
         ),
     ] = False,
     threshold: Annotated[float, typer.Option("--threshold", metavar="PERCENT", help="For --check.")] = 5.0,
+    report: ReportPath = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -217,6 +219,7 @@ def optimize(
         run_folders(
             inputs, output, in_place, options, wishes, write=not (dry_run or check), as_json=as_json,
             quiet=quiet, threshold=threshold if check else None,
+            report=begin(report, options, inputs, quiet=quiet),
         )  # fmt: skip
         return
     places = plan(inputs, output, in_place, write=not (dry_run or check))
@@ -224,4 +227,10 @@ def optimize(
         usage_error("--json and -o - (stdout) contradict each other")
     from guetzpy.cli.running import run_all
 
-    run_all(places, options, as_json=as_json, quiet=quiet, threshold=threshold if check else None)
+    page = begin(
+        report, options, [name for place in places for name in (place.input, place.output)], quiet=quiet
+    )
+
+    run_all(
+        places, options, as_json=as_json, quiet=quiet, threshold=threshold if check else None, report=page
+    )

@@ -8,6 +8,7 @@ import typer
 
 from guetzpy import api
 from guetzpy.cli.places import STANDARD, Place, prepare, read_bytes, write_bytes
+from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
     describe,
@@ -31,11 +32,14 @@ def run_all(
     as_json: bool,
     quiet: bool,
     threshold: float | None = None,
+    report: Report | None = None,
 ) -> None:
     """Run over all files and exit with what came of them.
 
     Parameters
     ----------
+    report : Report, optional
+        Takes the results.
     threshold : float, optional
         Saving in percent above which the exit code is 3.
     """
@@ -48,7 +52,7 @@ def run_all(
         Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
         prepare(places)
         for place in places:
-            result = _run(place, options)
+            result = _run(place, options, report)
             if as_json:
                 print_json(result.to_dict())
             if result.status == "failed" or not quiet:
@@ -56,23 +60,29 @@ def run_all(
             results.append(replace(result, data=b""))
         if len(results) > 1 and not quiet:
             say(_total(results))
+        if report is not None:
+            report.write()
     if any(result.status == "failed" for result in results):
         raise typer.Exit(1)
     if threshold is not None and any((result.saving or 0) * 100 > threshold for result in results):
         raise typer.Exit(3)
 
 
-def _run(place: Place, options: OptimizeOptions | TranscodeOptions) -> Result:
+def _run(place: Place, options: OptimizeOptions | TranscodeOptions, report: Report | None) -> Result:
     name = "stdin" if place.input == STANDARD else place.input
     try:
         data, state = read_bytes(place)
         result = api.run(data, options, name=name)
         write_bytes(place, result.data, state)
-        return replace(result, output=place.output)
+        result = replace(result, output=place.output)
     except BrokenPipeError:
         raise
     except Exception as error:  # one bad file must not end the run of many
-        return Result(status="failed", input=name, error=explain(error, name), target=_target(options))
+        data = None
+        result = Result(status="failed", input=name, error=explain(error, name), target=_target(options))
+    if report is not None:
+        report.add(result, data)
+    return result
 
 
 def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:

@@ -22,6 +22,7 @@ from guetzpy.cli.folder import (
     run_folders,
 )
 from guetzpy.cli.places import STANDARD, plan
+from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
 from guetzpy.options import METADATA_KINDS, TranscodeOptions
 
@@ -81,6 +82,7 @@ def transcode(
     shard: Shard = None,
     dask: Dask = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Do everything but write.")] = False,
+    report: ReportPath = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -105,6 +107,7 @@ def transcode(
     if wishes.concern(inputs, output):
         run_folders(
             inputs, output, in_place, options, wishes, write=not dry_run, as_json=as_json, quiet=quiet,
+            report=begin(report, options, inputs, quiet=quiet),
         )  # fmt: skip
         return
     places = plan(inputs, output, in_place, write=not dry_run)
@@ -112,4 +115,8 @@ def transcode(
         usage_error("--json and -o - (stdout) contradict each other")
     from guetzpy.cli.running import run_all
 
-    run_all(places, options, as_json=as_json, quiet=quiet)
+    page = begin(
+        report, options, [name for place in places for name in (place.input, place.output)], quiet=quiet
+    )
+
+    run_all(places, options, as_json=as_json, quiet=quiet, report=page)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,6 +61,7 @@ class Collection:
         self._threads = threads
         self._entries: list[_Entry] = []
         self._held = 0
+        self._originals: dict[str, bytes] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -69,14 +71,28 @@ class Collection:
 
         Files are remembered as long as the page might hold them; of others the report looks at
         ``result.input`` and ``result.output`` when it is written. Give those that will not be there
-        by then: input of a run in place, output of one that writes nothing.
+        by then: input of a run in place (or :meth:`hold` it), output of one that writes nothing.
         """
+        if before is None and result.input is not None:
+            before = self._originals.pop(result.input, None)
+            self._held -= len(before or b"")
         entry = _Entry(replace(result, data=b""))
         size = len(before or b"") + len(after or b"")
         if self._held + size <= self._bounds.embedded:
             self._held += size
             entry.before, entry.after = before, after
         self._entries.append(entry)
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Remember files that a run is about to replace, as many as the page might hold."""
+        for name in names:
+            with contextlib.suppress(OSError, ValueError):
+                size = os.path.getsize(name)
+                # What becomes of it needs room as well, about as much.
+                if self._held + 2 * size <= self._bounds.embedded:
+                    with open(name, "rb") as stream:
+                        self._originals[name] = stream.read()
+                    self._held += size
 
     def write(self, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
         """Write the report, a page or, if the name ends in ``.json``, JSON; return its bytes.

@@ -76,7 +76,7 @@
     ];
     layers.style.width = `${width * scale}px`;
     layers.style.height = `${height * scale}px`;
-    layers.classList.toggle("large", scale >= 2 * pixel);
+    layers.classList.toggle("large", zoom !== "fit" && scale >= 2 * pixel);
     const pans = layers.clientWidth > scroller.clientWidth || layers.clientHeight > scroller.clientHeight;
     layers.classList.toggle("grab", pans);
     scroller.scrollLeft = middle[0] * layers.clientWidth - scroller.clientWidth / 2;

@@ -1,0 +1,174 @@
+"""inspect: every byte is accounted for, components share scans as an encoder that knows them would."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from reference.jpeg_files import exif, picture, segment, with_segments
+from typer.testing import CliRunner
+
+import guetzpy
+from guetzpy import inspection
+from guetzpy.cli import app
+from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
+from guetzpy.jpeg import anatomy, component_bytes, reader
+from guetzpy.reencode import _obstacle
+
+IMAGES = Path(__file__).parents[2] / "shared" / "images"
+shared = pytest.mark.skipif(not IMAGES.is_dir(), reason="the development pictures are not here")
+
+
+def add_up(record: dict, data: bytes) -> None:
+    assert record["bytes"] == len(data) == sum(record["bytes_by_part"].values())
+    assert min(record["bytes_by_part"].values()) >= 0
+    assert sum(record["bytes_by_component"].values()) == record["bytes_by_part"]["scans"]
+    for scan in record["scans"]:
+        assert sum(scan["bytes_by_component"].values()) == scan["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("options", "mode", "subsampling"),
+    [
+        ({"subsampling": "4:4:4"}, "baseline", "444"),
+        ({"subsampling": "4:2:0", "quality": 60}, "baseline", "420"),
+        ({"subsampling": "4:2:2", "progressive": True}, "progressive", "422"),
+        ({"subsampling": "4:2:0", "restart_marker_blocks": 3}, "baseline", "420"),
+    ],
+)
+def test_every_byte_is_somewhere(options: dict, mode: str, subsampling: str) -> None:
+    data = picture(100, 75, **options)
+    record = inspection.inspect(data)
+    add_up(record, data)
+    assert (record["mode"], record["subsampling"]) == (mode, subsampling)
+    assert (record["width"], record["height"], record["colorspace"]) == (100, 75, "ycbcr")
+    assert record["quality"] == options.get("quality", 90)
+    assert record["quality_exact"] is True
+    assert (record["reencodable"], record["reason"]) == (True, None)
+    assert [c["name"] for c in record["components"]] == ["Y", "Cb", "Cr"]
+    assert record["lossless_saving"] == len(data) - len(guetzpy.transcode(data).data) > 0
+    json.dumps(record)
+
+
+def test_metadata_is_named_and_counted_once() -> None:
+    tiff = exif(orientation=6)
+    icc = b"ICC_PROFILE\0\1\1" + bytes(128)
+    data = with_segments(
+        picture(), segment(0xE1, b"Exif\0\0" + tiff), segment(0xE2, icc), segment(0xFE, b"words")
+    )
+    data += b"after the end"
+    record = inspection.inspect(data)
+    add_up(record, data)
+    parts = record["bytes_by_part"]
+    assert parts["exif"] == 4 + 6 + len(tiff)
+    assert parts["icc"] == 4 + len(icc)
+    assert parts["comment"] == 4 + 5
+    assert parts["trailing"] == 13
+    assert set(record["bytes_within"]) == {"gps", "thumbnail"}
+    assert (record["orientation"], record["icc"], record["gain_map"]) == (6, True, False)
+    text = inspection.table_text(record)
+    assert "orientation 6" in text
+    assert "holds ICC profile" in text
+
+
+@pytest.mark.parametrize(("sampling", "restart"), [("4:4:4", 0), ("4:2:0", 0), ("4:2:2", 2), ("4:2:0", 5)])
+def test_bits_of_components_make_up_the_scan(sampling: str, restart: int) -> None:
+    """All but what belongs to none: stuffed zeros, restart markers, bits that fill up bytes."""
+    options = {"restart_marker_blocks": restart} if restart else {}
+    data = picture(128, 96, seed=5, subsampling=sampling, **options)
+    image, parts = reader.read(data), anatomy.survey(data)
+    scan = parts.scans[0]
+    coded = data[len(data) - 2 - scan.size : -2]
+    markers = len(re.findall(rb"\xff[\xd0-\xd7]", coded))
+    assert bool(markers) == bool(restart)
+    bits = 0
+    for component, slots in zip(image.components, scan.header.components, strict=True):
+        bits += component_bytes._dc_bits(image, component, 0, scan.huffman[0, slots.td].lengths(), restart)
+        bits += component_bytes._ac_bits(component, scan.huffman[1, slots.ta].lengths())
+    unowned = 8 * (scan.size - coded.count(b"\xff\0") - 2 * markers) - bits
+    assert 0 <= unowned <= 7 * (markers + 1)
+
+
+def test_shares_of_progressive_dc_scans() -> None:
+    data = picture(100, 75, seed=1, progressive=True, subsampling="4:2:0")
+    record = inspection.inspect(data)
+    first = record["scans"][0]
+    last = next(s for s in record["scans"] if s["bits"][0] and s["band"] == [0, 0])
+    assert first["components"] == last["components"] == ["Y", "Cb", "Cr"]
+    luma = [scan["bytes_by_component"]["Y"] / scan["bytes"] for scan in (first, last)]
+    assert luma[0] > 0.4
+    assert luma[1] == pytest.approx(130 / (130 + 35 + 35), abs=0.05)  # one bit a block
+
+
+def test_what_cannot_be_read_is_described_by_its_headers() -> None:
+    data = bytearray(picture(progressive=False))
+    at = data.index(b"\xff\xc0")
+    data[at + 1] = 0xC9  # said to be coded arithmetically
+    record = inspection.inspect(bytes(data))
+    assert record["mode"] == "extended, arithmetic coding"
+    assert (record["reencodable"], record["reason"]) == (False, "arithmetic coding is not supported")
+    assert sum(record["bytes_by_part"].values()) == len(data)
+    assert "cannot be re-encoded" in inspection.table_text(record)
+
+
+def test_what_is_no_jpeg(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(stream, "PNG")
+    with pytest.raises(UnsupportedError, match="not a JPEG"):
+        inspection.inspect(stream.getvalue())
+    with pytest.raises(FormatError):
+        anatomy.survey(b"no picture")
+
+
+def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    name = tmp_path / "a\x1b]0;owned\x07.jpg"
+    name.write_bytes(picture())
+    result = CliRunner().invoke(app, ["inspect", str(name)])
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout
+    record = json.loads(CliRunner().invoke(app, ["inspect", str(name), "--json"]).stdout)
+    assert record["input"] == str(name)
+
+
+def test_survey_never_fails_but_by_its_own_errors() -> None:
+    """Cut and damaged files: the parts still add up, or FormatError says what is wrong."""
+    rng = random.Random(11)
+    whole = picture(60, 44, progressive=True)
+    for _ in range(300):
+        data = bytearray(whole[: rng.randrange(2, len(whole) + 1)])
+        for _ in range(rng.randrange(4)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            parts = anatomy.survey(bytes(data))
+        except FormatError:
+            continue
+        named = parts.quantisation + parts.huffman + parts.metadata + parts.headers + parts.trailing
+        assert named + parts.coded == len(data)
+
+
+@shared
+@pytest.mark.slow
+def test_real_files_add_up_and_agree_with_the_encoder() -> None:
+    count = 0
+    for folder in ("jpeg-features", "jpeg-camera", "jpeg-gainmap", "jpeg-orientation"):
+        for path in sorted((IMAGES / folder).iterdir()):
+            data = path.read_bytes()
+            if data[:2] != b"\xff\xd8" or len(data) > 3_000_000:
+                continue
+            try:
+                record = inspection.inspect(data)
+            except GuetzpyError:
+                continue
+            assert sum(record["bytes_by_part"].values()) == len(data), path.name
+            assert inspection.table_text(record)
+            if "scans" not in record:
+                continue
+            add_up(record, data)
+            assert record["reason"] == _obstacle(reader.read(data)), path.name
+            count += 1
+    assert count > 80
