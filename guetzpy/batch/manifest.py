@@ -194,7 +194,8 @@ class Manifest:
             (
                 key(name), identity, options, __version__, key(output) if output else None, size,
                 result.status, result.bytes_before, result.bytes_after, result.distance,
-                result.butteraugli_3norm, result.ssimulacra2, result.seconds, _text(result.error), time.time(), json.dumps(result.to_dict()),
+                result.butteraugli_3norm, result.ssimulacra2, result.seconds, _text(result.error),
+                time.time(), json.dumps(result.to_dict()),
             ),
         )  # fmt: skip
 

@@ -211,10 +211,7 @@ def run_folders(
                             bar.say(describe(result))
                         bar.update()
             except KeyboardInterrupt:
-                say(
-                    f"{tally.words()}; the rest was not begun"
-                    + (", --resume goes on" if run.manifest else "")
-                )
+                say(f"{tally.words()} so far" + ("; --resume goes on from here" if run.manifest else ""))
                 fail("interrupted", 130)
             if not quiet:
                 _tell_outcome(run, tally)
