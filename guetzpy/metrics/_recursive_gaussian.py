@@ -79,20 +79,20 @@ def _four(i0: Any, i1: Any, i2: Any, i3: Any, last: Any, second: Any, k: Any) ->
     )
 
 
-@kernel("int64(float32[:, ::1], int64, int64, int64, int64, float32[::1])")
-def transpose_in(plane: Any, first: int, rows: int, left: int, width: int, chunk: Any) -> int:
-    """Fill a chunk, ``chunk[(x - left + SPAN) * GROUP + y]``, with rows of a plane; zero outside."""
+@kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])")
+def transpose_in(plane: Any, rows: int, left: int, width: int, chunk: Any) -> int:
+    """Fill a chunk, ``chunk[(x - left + SPAN) * GROUP + y]``, with up to 16 rows; zero outside."""
     for j in range(BLOCK + 2 * SPAN):
         x = left - SPAN + j
         column = chunk[j * GROUP : (j + 1) * GROUP]
         if 0 <= x < width and rows == GROUP:
             for y in range(GROUP):
-                column[y] = plane[first + y, x]
+                column[y] = plane[y, x]
         else:
             column[:] = np.float32(0.0)
             if 0 <= x < width:
                 for y in range(rows):
-                    column[y] = plane[first + y, x]
+                    column[y] = plane[y, x]
     return 0
 
 

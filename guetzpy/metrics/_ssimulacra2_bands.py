@@ -117,7 +117,7 @@ def _across_group(
         _to_blocks(xyb[c], rows, width, row, channels[c])
         for b in range(channels.shape[1]):
             left = b * BLOCK
-            transpose_in(xyb[c], 0, rows, left, width, chunk)
+            transpose_in(xyb[c], rows, left, width, chunk)
             across(chunk, left, width, states[: 6 * GROUP], out)
             transpose_out(out, row, rows, blurred[3 * c, b].reshape(-1))
             if structure < 0:
@@ -196,8 +196,8 @@ def _prepare_block(
                     for x in range(columns):
                         edge[x] = abs(channel[x] - mean[x])
         for k in range(2):
-            _carry_over(blurred[3 * c + k, b], -1)
-        _carry_over(channels[c, b], -1)
+            _carry_over(blurred[3 * c + k, b], np.int64(-1))
+        _carry_over(channels[c, b], np.int64(-1))
     return 0
 
 
@@ -301,8 +301,8 @@ def _score_block(
             sums[b, c, 4] += np.float64(columns_sums[x + 4 * BLOCK])
             sums[b, c, 5] += np.float64(columns_sums[x + 5 * BLOCK])
         for k in range(3):
-            _carry_over(blurred[3 * c + k, b], -1)
-        _carry_over(channels[c, b], -1)
+            _carry_over(blurred[3 * c + k, b], np.int64(-1))
+        _carry_over(channels[c, b], np.int64(-1))
     return 0
 
 

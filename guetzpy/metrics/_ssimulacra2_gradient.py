@@ -41,7 +41,7 @@ def _load_xyb(linear: Any, first: int, top: int, left: int, work: Any) -> int:
     """Fill the first three tiles of ``work`` with positive XYB; zero beyond the picture."""
     for c in range(3):
         load(linear[c], first, top, left, work[c * PLANE : (c + 1) * PLANE])
-    positive_xyb(work[:PLANE], work[PLANE : 2 * PLANE], work[2 * PLANE : 3 * PLANE], PLANE)
+    positive_xyb(work[:PLANE], work[PLANE : 2 * PLANE], work[2 * PLANE : 3 * PLANE], np.int64(PLANE))
     # positive XYB of black is not zero, but libjxl's blur takes what is beyond the picture as zero
     _, height, width = linear.shape
     begin = max(HALO - left, 0)
@@ -211,6 +211,7 @@ def _forward_strip(
     other = work[8 * PLANE : 9 * PLANE]
     error = work[9 * PLANE : 10 * PLANE]
     columns_sums = work[10 * PLANE : 10 * PLANE + 6 * STRIDE]
+    begin = np.int64(0)  # the planes hold the whole picture
     rows = bottom - top
     for left in range(0, width, WIDTH):
         columns = min(WIDTH, width - left)
@@ -222,7 +223,7 @@ def _forward_strip(
             if slot < 0:
                 continue
             columns_sums[:] = _ZERO
-            load(reference[slot], 0, top, left, other)
+            load(reference[slot], begin, top, left, other)
             _subtract(channel, other, error)
             blur(error, between, blurred)
             _store(blurred, rows, columns, kept[3 + 3 * c], top, left)
@@ -360,26 +361,27 @@ def _backward_strip(
     means = work[10 * PLANE : 11 * PLANE]
     scratch = work[11 * PLANE : 12 * PLANE]
     error = work[12 * PLANE : 13 * PLANE]
+    begin = np.int64(0)  # the planes hold the whole picture
     rows = bottom - top
     for left in range(0, width, WIDTH):
         columns = min(WIDTH, width - left)
         for c in range(3):
             channel = xyb[c * PLANE : (c + 1) * PLANE]
             by_channel = gradient[c * PLANE : (c + 1) * PLANE]
-            load(kept[c], 0, top, left, channel)
+            load(kept[c], begin, top, left, channel)
             slot = slots[c, 0]
             if slot < 0:
                 by_channel[:] = _ZERO
                 continue
-            load(kept[3 + 3 * c], 0, top, left, blurred)
-            load(reference[slot], 0, top, left, other)
-            load(reference[slot + 1], 0, top, left, means)
+            load(kept[3 + 3 * c], begin, top, left, blurred)
+            load(reference[slot], begin, top, left, other)
+            load(reference[slot + 1], begin, top, left, means)
             _subtract(channel, other, error)
             scratch[:] = blurred
             if slots[c, 1]:
-                load(kept[4 + 3 * c], 0, top, left, square)
-                load(kept[5 + 3 * c], 0, top, left, product)
-                load(reference[slot + 2], 0, top, left, by_channel)
+                load(kept[4 + 3 * c], begin, top, left, square)
+                load(kept[5 + 3 * c], begin, top, left, product)
+                load(reference[slot + 2], begin, top, left, by_channel)
                 _structure_adjoint(means, by_channel, blurred, square, product, slopes[c, 0], slopes[c, 3])
             else:
                 blurred[:] = _ZERO
