@@ -4,8 +4,9 @@
 
 Each encoder gets one setting for the whole set, the best at which the sum of its files fits into the
 budget; where settings are whole numbers, pictures are moved up by one, in order of their names, while it
-still fits. PSNR is taken from the squared error of all samples, MS-SSIM (RGB) is weighted by pixels, as the
-challenge's own script does; SSIMULACRA 2 and Butteraugli's 3-norm are means over pictures.
+still fits. guetzpy finds its distance as its folder runs do: one for all files, or spread for the least distortion
+in total ("equal slope"). PSNR is taken from the squared error of all samples, MS-SSIM (RGB) is weighted by
+pixels, as the challenge's own script does; SSIMULACRA 2 and Butteraugli's 3-norm are means over pictures.
 
 "Half size" rows are the baseline of the challenge's super-resolution entries: the picture is made half
 as large by Lanczos, coded as JPEG, and made large again by Lanczos at the decoder.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,8 +49,8 @@ class Contestant:
         Picture and setting to bytes; bytes and the original's size to picture.
     scale : tuple of float
         The setting's worst and best end.
-    whole : bool
-        Whether settings are whole numbers.
+    way : {"whole", "real", "common", "spread"}
+        How its setting is found: by halving whole or real numbers, or by guetzpy's budget.
     version : str
         What runs here.
     """
@@ -58,7 +59,7 @@ class Contestant:
     encode: Encode
     decode: Callable[[bytes, tuple[int, int]], corpus.Picture]
     scale: tuple[float, float]
-    whole: bool
+    way: str
     version: str
     files: dict[tuple[int, float], bytes] = field(default_factory=dict)
 
@@ -83,7 +84,7 @@ def optimized(picture: corpus.Picture, distance: float, effort: Any = "balanced"
     """Encode by guetzpy."""
     import guetzpy
 
-    return guetzpy.optimize(picture, distance=round(distance, 6), effort=effort, mark=False).data
+    return guetzpy.optimize(picture, distance=distance, effort=effort).data
 
 
 def half(picture: corpus.Picture) -> corpus.Picture:
@@ -100,6 +101,7 @@ def doubled(picture: corpus.Picture, shape: tuple[int, int]) -> corpus.Picture:
 def contestants(effort: str = "balanced") -> tuple[list[Contestant], list[str]]:
     """Return the encoders that are here, and the titles of those that are missing."""
     from guetzpy import __version__
+    from guetzpy.batch.budget import COARSEST, FINEST
 
     def plain(
         decode: Callable[[bytes], corpus.Picture],
@@ -115,13 +117,15 @@ def contestants(effort: str = "balanced") -> tuple[list[Contestant], list[str]]:
     def own(picture: corpus.Picture, distance: float) -> bytes:
         return optimized(picture, distance, effort)
 
+    reach = (COARSEST, FINEST)
     turbo, guetzpy = str(peers.PEERS["pillow"].version()), f"guetzpy {__version__}"
     shown = plain(peers.decode)
     found = [
-        Contestant("JPEG (Pillow: 4:2:0, progressive, optimised)", jpeg, shown, (1, 95), True, turbo),
-        Contestant(f"guetzpy ({effort})", own, shown, (25.0, 0.2), False, guetzpy),
-        Contestant("half size, JPEG (Pillow), Lanczos", small(jpeg), large, (1, 95), True, turbo),
-        Contestant("half size, guetzpy, Lanczos", small(own), large, (25.0, 0.2), False, guetzpy),
+        Contestant("JPEG (Pillow: 4:2:0, progressive, optimised)", jpeg, shown, (1, 95), "whole", turbo),
+        Contestant(f"guetzpy ({effort})", own, shown, reach, "common", guetzpy),
+        Contestant(f"guetzpy ({effort}, equal slope)", own, shown, reach, "spread", guetzpy),
+        Contestant("half size, JPEG (Pillow), Lanczos", small(jpeg), large, (1, 95), "whole", turbo),
+        Contestant("half size, guetzpy, Lanczos", small(own), large, reach, "common", guetzpy),
     ]
     missing = []
     scales = {"webp": (0, 100), "hevc": (0, 100), "avif": (0, 100), "jxl": (25.0, 0.2)}
@@ -131,8 +135,8 @@ def contestants(effort: str = "balanced") -> tuple[list[Contestant], list[str]]:
         if version is None:
             missing.append(peer.title)
             continue
-        whole = kind != "jxl"
-        found.append(Contestant(peer.title, peer.encode, plain(peer.decode), scale, whole, version))
+        way = "real" if kind == "jxl" else "whole"
+        found.append(Contestant(peer.title, peer.encode, plain(peer.decode), scale, way, version))
     return found, missing
 
 
@@ -183,18 +187,21 @@ def settings_of(
     def size(pair: tuple[int, float]) -> int:
         return len(contestant.file(pair[0], pictures[pair[0]], pair[1]))
 
-    def total(setting: float) -> int:
-        pairs = [(number, setting) for number in range(len(pictures))]
-        if jobs > 1:
-            with ThreadPoolExecutor(jobs) as pool:
-                return sum(pool.map(size, pairs))
-        return sum(map(size, pairs))
+    def sizes(settings: Sequence[float]) -> list[int]:
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(size, enumerate(settings)))
 
-    found = fit(total, budget, contestant.scale, contestant.whole)
+    def total(setting: float) -> int:
+        return sum(sizes([setting] * len(pictures)))
+
+    if contestant.way in ("common", "spread"):
+        areas = [picture.shape[0] * picture.shape[1] for picture in pictures]
+        return _budgeted(sizes, budget, areas, contestant.way == "spread")
+    found = fit(total, budget, contestant.scale, contestant.way == "whole")
     if found is None:
         return None
     settings = dict.fromkeys(range(len(pictures)), found)
-    if contestant.whole and found != contestant.scale[1]:
+    if contestant.way == "whole" and found != contestant.scale[1]:
         left = budget - total(found)
         for number in settings:
             more = size((number, found + 1)) - size((number, found))
@@ -202,6 +209,22 @@ def settings_of(
                 settings[number] = found + 1
                 left -= more
     return settings
+
+
+def _budgeted(
+    sizes: Callable[[Sequence[float]], list[int]], limit: int, areas: list[int], spread: bool
+) -> dict[int, float] | None:
+    """Return the distances that guetzpy's own budget finds."""
+    from guetzpy import TargetError
+    from guetzpy.batch.budget import Budget
+
+    search = Budget(limit, areas, equal_slope=spread)
+    try:
+        while (distances := search.propose()) is not None:
+            search.record(distances, sizes(distances))
+    except TargetError:
+        pass
+    return None if search.best is None else dict(enumerate(search.best.distances))
 
 
 def evaluate(

@@ -2,7 +2,7 @@
 
     python -m bench jpeg_inputs                    JPEGs made by Pillow from scikit-image's photos
     python -m bench jpeg_inputs --images DIR       from a folder's pictures
-    python -m bench jpeg_inputs --jpegs DIR        JPEG files as they are
+    python -m bench jpeg_inputs --jpegs DIR        JPEG files, without their metadata
 
 Every source goes three ways: packed without loss (guetzpy transcode, mozjpeg, jpegoptim); by guetzpy at a
 distance, in its own coefficients; decoded to pixels and encoded anew by jpegli and mozjpeg, in 4:4:4 and
@@ -56,9 +56,38 @@ class Task:
     def source(self) -> bytes:
         if self.quality is None or self.sampling is None:
             assert self.picture.path is not None
-            return self.picture.path.read_bytes()
+            return bare(self.picture.path.read_bytes())
         subsampling = SAMPLINGS[self.sampling]
         return peers.by_pillow(self.picture.read(), "JPEG", quality=self.quality, subsampling=subsampling)
+
+
+def bare(data: bytes) -> bytes:
+    """Return a JPEG without metadata and what follows it, so that all ways start from the same bytes.
+
+    What is shown stays as it is: JFIF and Adobe segments remain.
+    """
+    from guetzpy.jpeg.reader import read
+
+    trailing = read(data).trailing
+    data = data[: len(data) - len(trailing)]
+    kept, position = [data[:2]], 2
+    while data[position + 1] != 0xDA:
+        if data[position + 1] == 0xFF:  # fill byte
+            position += 1
+            continue
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if data[position + 1] in (0xE0, 0xEE) or not 0xE0 <= data[position + 1] <= 0xFE:
+            kept.append(data[position:end])
+        position = end
+    return b"".join([*kept, data[position:]])
+
+
+def attempt(task: Task) -> tuple[list[dict[str, Any]], str | None]:
+    """Return rows, or none and what went wrong."""
+    try:
+        return measure(task), None
+    except Exception as error:  # files of any kind are given
+        return [], f"{task.picture.name}: {type(error).__name__}: {error}"
 
 
 def measure(task: Task) -> list[dict[str, Any]]:
@@ -131,7 +160,7 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         def saved(key: str, members: list[dict[str, Any]] = members, source: int = source) -> float | None:
             if any(key not in m for m in members):
                 return None
-            return round(100 * (1 - sum(m[key] for m in members) / source), 2)
+            return round(100 * (1 - float(sum(m[key] for m in members)) / source), 2)
 
         entry: dict[str, Any] = {
             "group": group,
@@ -182,14 +211,15 @@ def report(entries: list[dict[str, Any]]) -> Iterator[str]:
     yield f"\nfiles larger than the lossless repack: {grown}; files that a second run changed: {changed}"
 
 
-def run(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, list[dict[str, Any]]]]:
+def run(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, list[dict[str, Any]], str | None]]:
     """Measure sources on several processes."""
     if jobs <= 1:
         for task in tasks:
-            yield task, measure(task)
+            yield task, *attempt(task)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from zip(tasks, pool.map(measure, tasks), strict=True)
+        for task, (rows, failure) in zip(tasks, pool.map(attempt, tasks), strict=True):
+            yield task, rows, failure
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -218,16 +248,22 @@ def main(arguments: list[str] | None = None) -> None:
         sources = [(int(q), s) for q in options.qualities.split(",") for s in options.samplings.split(",")]
     tasks = [Task(n, q, s, distances, tuple(here), options.effort) for q, s in sources for n in named]
     rows: list[dict[str, Any]] = []
-    for number, (task, found_rows) in enumerate(run(tasks, options.jobs), start=1):
+    failures = []
+    for number, (task, found_rows, failure) in enumerate(run(tasks, options.jobs), start=1):
         rows += found_rows
+        failures += [failure] if failure else []
         print(f"{number}/{len(tasks)} {task.group}: {task.picture.name}", file=sys.stderr, flush=True)
     entries = summarise(rows)
     versions = peers.versions(here) | {title: str(v) for title, v in repackers.items() if v}
-    result = provenance(part="jpeg_inputs", peers=versions, missing=missing, summary=entries, rows=rows)
+    result = provenance(
+        part="jpeg_inputs", peers=versions, missing=missing, failures=failures, summary=entries, rows=rows
+    )
     write(options.name, result, options.output)
     print("\n".join(report(entries)))
     for title in missing:
         print(f"missing: {title}", file=sys.stderr)
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
 
 
 if __name__ == "__main__":
