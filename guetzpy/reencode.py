@@ -20,6 +20,7 @@ from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.transcode import Transcoded, transcode_bytes
 from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
+from guetzpy.picture import Transform
 from guetzpy.result import Result
 from guetzpy.search import closed_loop, source_quality
 from guetzpy.search.compensation import Compensation
@@ -27,7 +28,6 @@ from guetzpy.search.encoder import Encoder
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.subsampling import choose
 from guetzpy.search.target import Limits, butteraugli_distance, ssimulacra2_distance
-from guetzpy.picture import Transform
 from guetzpy.source import Source
 
 __all__ = ["optimize"]
@@ -91,10 +91,14 @@ def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Res
     assert source.codes is not None
     segments = source.segments(Policy.of(options.keep, options.strip))
     codes = source.codes
-    scaled = codes.astype(np.float32) if codes.dtype != np.uint16 else codes.astype(np.float32) / np.float32(257)
+    scaled = (
+        codes.astype(np.float32) if codes.dtype != np.uint16 else codes.astype(np.float32) / np.float32(257)
+    )
     judge = Judge(codes, source.transform, options.threads)
     goal = _goal(options, scaled, judge, source.width * source.height)
-    compensation = Compensation(scaled, source.transform, threads=options.threads) if len(codes) == 3 else None
+    compensation = (
+        Compensation(scaled, source.transform, threads=options.threads) if len(codes) == 3 else None
+    )
     encoders = [
         Encoder.from_codes(scaled, sampling, compensation, options.threads)
         for sampling in _samplings(options, len(codes))
@@ -133,7 +137,9 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
         if marked is not None and options.mark and marked >= 0.995 * wanted:
             return _lossless(source, options, repack, "encoded by guetzpy at this distance before")
         if already >= _HEADROOM * wanted:
-            return _lossless(source, options, repack, f"the source is at about distance {already:.2g} already")
+            return _lossless(
+                source, options, repack, f"the source is at about distance {already:.2g} already"
+            )
     if target in ("max_bytes", "bpp") and len(repack.data) <= _size(options, source.width * source.height):
         return _lossless(source, options, repack, None)
 
@@ -165,7 +171,12 @@ def _obstacle(image: JpegImage) -> str | None:
         return f"{image.colorspace.upper()} is packed losslessly only"
     if image.colorspace == "ycbcr":
         luma, *chroma = image.components
-        if any((c.h, c.v) != (1, 1) for c in chroma) or (luma.h, luma.v) not in ((1, 1), (2, 1), (1, 2), (2, 2)):
+        if any((c.h, c.v) != (1, 1) for c in chroma) or (luma.h, luma.v) not in (
+            (1, 1),
+            (2, 1),
+            (1, 2),
+            (2, 2),
+        ):
             return "unusual sampling factors are packed losslessly only"
     return None
 
@@ -186,7 +197,7 @@ def _encoders_of(
     Steps that are multiples of the source's add no noise where levels stay, new ones follow the
     eye better: both are tried.
     """
-    own = [c.coefficients * c.qtable.astype(np.float32) for c in image.components]
+    own = [c.coefficients.astype(np.float32) * c.qtable.astype(np.float32) for c in image.components]
     luma = image.components[0]
     sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
     tables = [c.qtable for c in image.components]
@@ -256,36 +267,38 @@ def _search(
         return _search_size(encoders, judge, goal.size, options, carried, clock)
     assert goal.limits is not None
     limits, relaxed = goal.limits, None
-    finalists = choose(encoders, judge, limits, effort)
-    for attempt in range(2):
-        outcomes = []
-        for encoder, start in finalists:
-            best, nearest = closed_loop.search(encoder, judge, limits, effort, start=start, check=clock.check)
-            outcomes.append((best, nearest, encoder))
-        passing = [(found, encoder) for found, _, encoder in outcomes if found is not None]
-        if passing:
-            sized = [(len(_bare(found, encoder, options)), i) for i, (found, encoder) in enumerate(passing)]
-            found, encoder = passing[min(sized)[1]] if len(passing) > 1 else passing[0]
-            return found, encoder, relaxed
-        if attempt:
-            break
-        finest = _finest(encoders, judge)
-        best_excess = limits.excess(finest.butteraugli, finest.ssimulacra2)
-        if goal.raw or options.strict or best_excess <= 0.0:
-            reached = min((nearest for _, nearest, _ in outcomes), key=lambda n: n.excess).scores
-            scores = finest if best_excess < limits.excess(reached.butteraugli, reached.ssimulacra2) else reached
-            raise TargetError(
-                f"best reached: Butteraugli 3-norm {scores.butteraugli:.3f}, SSIMULACRA 2 {scores.ssimulacra2:.2f}"
-            )
-        relaxed = limits = limits.relaxed(finest.butteraugli, finest.ssimulacra2)
+    finest_of = min(encoders, key=lambda e: e.sampling)
+    finest: Scores | None = None
+    for _ in range(2):
         finalists = choose(encoders, judge, limits, effort)
-    raise TargetError("no encode meets the target")
-
-
-def _finest(encoders: list[Encoder], judge: Judge) -> Scores:
-    """Return the scores of the encode with all steps 1, at the fullest sampling there is."""
-    encoder = min(encoders, key=lambda e: e.sampling)
-    return judge.scores(encoder.decode(encoder.finest()))
+        chosen = [id(encoder) for encoder, _ in finalists]
+        rest = sorted((e for e in encoders if id(e) not in chosen), key=lambda e: e.sampling)
+        groups: list[list[tuple[Encoder, float | None]]] = [[*finalists]]
+        groups += [[(encoder, None)] for encoder in rest]
+        for group in groups:
+            outcomes = [
+                (closed_loop.search(encoder, judge, limits, effort, start=start, check=clock.check), encoder)
+                for encoder, start in group
+            ]
+            passing = [(best, encoder) for (best, _), encoder in outcomes if best is not None]
+            if passing:
+                sizes = [len(_bare(found, encoder, options)) for found, encoder in passing]
+                found, encoder = passing[sizes.index(min(sizes))]
+                return found, encoder, relaxed
+        # Nothing met the limits: can the finest encode that the format has?
+        trial = finest_of.finest()
+        codes = finest_of.decode(trial)
+        finest = judge.scores(codes)
+        excess = limits.excess(finest.butteraugli, finest.ssimulacra2)
+        if excess <= 0.0:
+            return closed_loop.Found(trial, codes, finest, excess), finest_of, relaxed
+        if goal.raw or options.strict:
+            break
+        relaxed = limits = limits.relaxed(finest.butteraugli, finest.ssimulacra2)
+    assert finest is not None
+    raise TargetError(
+        f"best reached: Butteraugli 3-norm {finest.butteraugli:.3f}, SSIMULACRA 2 {finest.ssimulacra2:.2f}"
+    )
 
 
 def _search_size(

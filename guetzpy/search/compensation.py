@@ -8,6 +8,8 @@ Only the hue is wrong then, which both metrics, like the eye, mind far less.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,17 +38,17 @@ _ROWS = 64  # picture rows of one work item; fixed, so that nothing depends on t
     " int64, int64, float32, float32, float32[:, ::1])"
 )
 def _correct(
-    codes,  # type: ignore[no-untyped-def]
-    light,
-    cb,
-    cr,
-    target,
-    first,
-    last,
-    dead,
-    limit,
-    out,
-):
+    codes: Any,
+    light: Any,
+    cb: Any,
+    cr: Any,
+    target: Any,
+    first: Any,
+    last: Any,
+    dead: Any,
+    limit: Any,
+    out: Any,
+) -> int:
     """Write the change of luma of rows first..last to ``out``; ``light[c, 0 | 1, i]`` is value | slope."""
     top = np.float32(255.0)
     zero = np.float32(0.0)
@@ -83,7 +85,13 @@ def _correct(
 
 
 @kernel("int64(float32[:, :, ::1], float32[:, :, ::1], int64, int64, float32[:, ::1])")
-def _luminance(codes, light, first, last, out):  # type: ignore[no-untyped-def]
+def _luminance(
+    codes: Any,
+    light: Any,
+    first: Any,
+    last: Any,
+    out: Any,
+) -> int:
     density = np.float32(8.0)
     for y in range(first, last):
         for x in range(codes.shape[2]):
@@ -143,11 +151,11 @@ class Compensation:
         -------
         ndarray of float32, shape (blocks_y, blocks_x, 64)
         """
-        height, width = self.target.shape
-        chroma = []
+        height, width = self.codes.shape[1:]
+        chroma: list[tuple[npt.NDArray[np.uint8], tuple[int, int]]] = []
         for c in (1, 2):
             size = image.component_size(c)
-            chroma.append((samples(image.components[c], *size, threads=self.threads), size))
+            chroma.append((samples(image.components[c], size[0], size[1], threads=self.threads), size))
         ratio = (image.h_max, image.v_max)
         padded = np.empty((-(-height // 8) * 8, -(-width // 8) * 8), np.float32)
         inner = np.empty((height, width), np.float32)

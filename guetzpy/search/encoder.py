@@ -150,8 +150,9 @@ class Encoder:
         result = []
         for c in range(len(self.coefficients)):
             steps = tables.steps(distance, c, self.subsampled)
-            source = self.source_tables[c] if self.source_tables else None
-            if source is not None:
+            own = self.source_tables[c] if self.source_tables else None
+            if own is not None:
+                source = own.astype(np.float64)
                 steps = source * np.maximum(np.floor(steps / source + 0.5), 1.0)
                 steps = np.where(steps > 255, source, steps)
             result.append(np.clip(np.floor(steps + 0.5), 1, 255).astype(np.uint16))

@@ -6,6 +6,8 @@ did not occur, and within a few per cent of what the optimal code of the final f
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +20,13 @@ __all__ = ["measure"]
 
 
 @kernel("int64(int16[:, ::1], int64[::1], int64[:, ::1], int64[:, ::1], int64[:, ::1])")
-def _count(levels, natural_order, bands, symbols, runs):  # type: ignore[no-untyped-def]
+def _count(
+    levels: Any,
+    natural_order: Any,
+    bands: Any,
+    symbols: Any,
+    runs: Any,
+) -> int:
     """Count run/size symbols as a spectral selection scan codes them (T.81 G.1.2.2).
 
     ``symbols[band]`` counts run/size and EOBn symbols; ``runs[band]`` holds the number of runs
@@ -40,9 +48,9 @@ def _count(levels, natural_order, bands, symbols, runs):  # type: ignore[no-unty
                     size = np.int64(0)
                     while ended >> (size + 1) > 0:
                         size += 1
-                    symbols[band, min(size, 14) << 4] += 1
+                    symbols[band, min(size, np.int64(14)) << 4] += 1
                     runs[band, 0] += 1
-                    ended = 0
+                    ended = np.int64(0)
                 while run > 15:
                     symbols[band, 0xF0] += 1
                     run -= 16
@@ -52,7 +60,7 @@ def _count(levels, natural_order, bands, symbols, runs):  # type: ignore[no-unty
                     size += 1
                     level >>= 1
                 symbols[band, (run << 4) | size] += 1
-                run = 0
+                run = np.int64(0)
                 filled = True
             if filled:
                 runs[band, 2] += 1
@@ -62,12 +70,12 @@ def _count(levels, natural_order, bands, symbols, runs):  # type: ignore[no-unty
                 if ended == 0x7FFF:
                     symbols[band, 14 << 4] += 1
                     runs[band, 0] += 1
-                    ended = 0
+                    ended = np.int64(0)
         if ended > 0:
             size = np.int64(0)
             while ended >> (size + 1) > 0:
                 size += 1
-            symbols[band, min(size, 14) << 4] += 1
+            symbols[band, min(size, np.int64(14)) << 4] += 1
             runs[band, 0] += 1
     return 0
 

@@ -16,6 +16,8 @@ tenth of the way, and never more than a tenth of a step, pays.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,15 +36,15 @@ _STRIP = 8
     " float64[::1], float64[::1], float64[::1], float64[::1])"
 )
 def _accumulate(
-    gradient,  # type: ignore[no-untyped-def]
-    targets,
-    levels,
-    steps,
-    block_growth,
-    block_power,
-    band_growth,
-    band_power,
-):
+    gradient: Any,
+    targets: Any,
+    levels: Any,
+    steps: Any,
+    block_growth: Any,
+    block_power: Any,
+    band_growth: Any,
+    band_power: Any,
+) -> int:
     for block in range(gradient.shape[0]):
         total = 0.0
         squares = 0.0
@@ -64,20 +66,20 @@ def _accumulate(
     " float32[::1], float32, float32, float32, float32, float32[:, ::1], float32[:, ::1])"
 )
 def _shift(
-    first,  # type: ignore[no-untyped-def]
-    second,
-    targets,
-    levels,
-    steps,
-    weights,
-    bands,
-    first_share,
-    second_share,
-    rate,
-    limit,
-    before,
-    out,
-):
+    first: Any,
+    second: Any,
+    targets: Any,
+    levels: Any,
+    steps: Any,
+    weights: Any,
+    bands: Any,
+    first_share: Any,
+    second_share: Any,
+    rate: Any,
+    limit: Any,
+    before: Any,
+    out: Any,
+) -> int:
     for block in range(targets.shape[0]):
         out[block, 0] = np.float32(0.0)
         for n in range(1, 64):
@@ -135,7 +137,8 @@ def growth(
     def strip(index: int) -> None:
         rows = slice(starts[index], starts[index] + _STRIP)
         _accumulate(
-            gradient[rows].reshape(-1, 64), targets[rows].reshape(-1, 64), levels[rows].reshape(-1, 64), steps,
+            gradient[rows].reshape(-1, 64), targets[rows].reshape(-1, 64),
+            levels[rows].reshape(-1, 64), steps,
             result.block_growth[rows].reshape(-1), result.block_power[rows].reshape(-1),
             sums[index, 0], sums[index, 1],
         )  # fmt: skip
@@ -196,8 +199,9 @@ def shifts(
     def strip(first: int) -> None:
         rows = slice(first, first + _STRIP)
         _shift(
-            gradients[0][rows].reshape(-1, 64), gradients[1][rows].reshape(-1, 64), targets[rows].reshape(-1, 64),
-            levels[rows].reshape(-1, 64), steps, weights[rows].reshape(-1), natural,
+            gradients[0][rows].reshape(-1, 64), gradients[1][rows].reshape(-1, 64),
+            targets[rows].reshape(-1, 64), levels[rows].reshape(-1, 64),
+            steps, weights[rows].reshape(-1), natural,
             np.float32(shares[0]), np.float32(shares[1]), np.float32(rate), np.float32(limit),
             before[rows].reshape(-1, 64), out[rows].reshape(-1, 64),
         )  # fmt: skip

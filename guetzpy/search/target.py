@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 
 from guetzpy._elementary import exp, log
 
@@ -22,8 +23,7 @@ class _Monotone:
         self.x, self.y = x, y
         slopes = [(y[i + 1] - y[i]) / (x[i + 1] - x[i]) for i in range(len(x) - 1)]
         inner = [
-            0.0 if left * right <= 0 else 2.0 / (1.0 / left + 1.0 / right)
-            for left, right in zip(slopes, slopes[1:], strict=False)
+            0.0 if left * right <= 0 else 2.0 / (1.0 / left + 1.0 / right) for left, right in pairwise(slopes)
         ]
         self.tangents = [slopes[0], *inner, slopes[-1]]
 

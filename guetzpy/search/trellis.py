@@ -13,6 +13,7 @@ below. Bands are coded by scans of their own and are therefore independent.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,17 +55,17 @@ class Rate:
     " int64[:, ::1], float32[:, ::1], float32[:, ::1], float32, int16[:, ::1])"
 )
 def _quantise(
-    coefficients,  # type: ignore[no-untyped-def]
-    weights,
-    band_weights,
-    inverse_steps,
-    natural_order,
-    bands,
-    symbols,
-    eob,
-    lagrangian,
-    levels,
-):
+    coefficients: Any,
+    weights: Any,
+    band_weights: Any,
+    inverse_steps: Any,
+    natural_order: Any,
+    bands: Any,
+    symbols: Any,
+    eob: Any,
+    lagrangian: Any,
+    levels: Any,
+) -> int:
     position = np.empty(65, np.int64)
     rounded = np.empty(65, np.int64)
     chosen = np.empty(65, np.int64)
@@ -93,7 +94,7 @@ def _quantise(
                     magnitude[count] = a
                     weight_at[count] = weight
                     zero_before[count] = zero_cost
-                    rounded[count] = min(np.int64(a + half), _LEVEL_MAX)
+                    rounded[count] = np.int64(min(a + half, np.float32(_LEVEL_MAX)))
                     count += 1
                 zero_cost += weight * a * a
 

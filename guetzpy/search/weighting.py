@@ -35,7 +35,6 @@ class Mix:
     band_range: float = 2.0
     rate: float = 0.1
     limit: float = 0.08
-    memory: float = 1.0
 
 
 def _power(x: Field, eighths: int) -> Field:
@@ -124,10 +123,17 @@ def reweigh(
             part = mix.butteraugli / 8
             result.shifts.append(
                 shifts(
-                    (carried[0][i], carried[1][i]), (part / means[0], (1.0 - part) / means[1]),
-                    trial.targets[i], trial.levels[i], trial.qtables[i], result.blocks[i], result.bands[i],
-                    rate=mix.rate, limit=mix.limit, threads=threads,
-                    before=mix.memory * before.shifts[i] if before.shifts else np.zeros_like(trial.targets[i]),
-                )  # fmt: skip
+                    (carried[0][i], carried[1][i]),
+                    (part / means[0], (1.0 - part) / means[1]),
+                    trial.targets[i],
+                    trial.levels[i],
+                    trial.qtables[i],
+                    result.blocks[i],
+                    result.bands[i],
+                    rate=mix.rate,
+                    limit=mix.limit,
+                    before=before.shifts[i] if before.shifts else np.zeros_like(trial.targets[i]),
+                    threads=threads,
+                )
             )
     return result
