@@ -84,7 +84,6 @@ def run_both(
         mcus=mcus,
         mcus_per_row=per_row,
         band=band,
-        keep_going=True,
     )
     fast = [coefficients[offsets[i] : offsets[i + 1]].reshape(before[i].shape) for i in range(len(before))]
     return fast, planes, report, slow

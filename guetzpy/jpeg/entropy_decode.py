@@ -72,7 +72,6 @@ def _decode_mcus(
     per_row = shape[2]
     mode = shape[3]
     al = shape[4]
-    keep_going = shape[5]
     spare = coefficients.shape[0] - 1
     blocks = geometry.shape[0]
     short = False
@@ -176,8 +175,6 @@ def _decode_mcus(
                 short = True
                 if report[_SHORT] < 0:
                     report[_SHORT] = mcu
-                if keep_going == 0:
-                    return 1
             mcu += 1
             mcu_x += 1
             if mcu_x == per_row:
@@ -206,10 +203,9 @@ def _decode_bands(
     interval = shape[0]
     total = shape[1]
     al = shape[4]
-    keep_going = shape[5]
-    first = shape[6]
-    ss = shape[7]
-    se = shape[8]
+    first = shape[5]
+    ss = shape[6]
+    se = shape[7]
     short = False
     for i in range(bounds.shape[0]):
         start = bounds[i, 0]
@@ -272,8 +268,6 @@ def _decode_bands(
                 short = True
                 if report[_SHORT] < 0:
                     report[_SHORT] = block
-                if keep_going == 0:
-                    return 1
             block += max(run, 1)
         used = (position - start) * 8 - bits + 7 >> 3
         report[_LEFT_OVER] += max(end - start - used, 0)
@@ -304,10 +298,9 @@ def _refine_bands(
     """
     interval = shape[0]
     total = shape[1]
-    keep_going = shape[5]
-    first = shape[6]
-    ss = shape[7]
-    se = shape[8]
+    first = shape[5]
+    ss = shape[6]
+    se = shape[7]
     plus = np.int64(1) << shape[4]
     short = False
     for i in range(bounds.shape[0]):
@@ -389,8 +382,6 @@ def _refine_bands(
                 short = True
                 if report[_SHORT] < 0:
                     report[_SHORT] = block
-                if keep_going == 0:
-                    return 1
             block += 1
         used = (position - start) * 8 - bits + 7 >> 3
         report[_LEFT_OVER] += max(end - start - used, 0)
@@ -452,7 +443,6 @@ def decode_scan(
     mcus: int,
     mcus_per_row: int,
     band: tuple[int, int, int] = (0, 63, 0),
-    keep_going: bool = False,
 ) -> ScanReport:
     """Decode a scan into the coefficients.
 
@@ -474,8 +464,6 @@ def decode_scan(
         Restart interval (``mcus`` if there is none) and size of the scan, in MCUs.
     band : tuple of int
         Ss, Se, Al.
-    keep_going : bool
-        Whether to go on with the next restart interval when data is missing.
     """
     if clean.dtype != np.uint8 or coefficients.dtype != np.int16 or not coefficients.flags.c_contiguous:
         raise ValueError("wrong type of data or coefficients")
@@ -487,7 +475,7 @@ def decode_scan(
     ends = geometry[:, _OFFSET] + geometry[:, _BLOCKS_Y] * geometry[:, _BLOCKS_X]
     if ends.max() >= len(coefficients) or not 0 <= ss <= se <= 63 or not 0 <= al <= 13:
         raise ValueError("scan does not fit the coefficients")
-    shape = np.array([interval, mcus, mcus_per_row, mode, al, keep_going, geometry[0, _OFFSET], ss, se])
+    shape = np.array([interval, mcus, mcus_per_row, mode, al, geometry[0, _OFFSET], ss, se])
     report = np.array([-1, 0, 0, 0, 0], np.int64)
     if mode in (AC_FIRST, AC_REFINE):
         if mcus > geometry[0, _BLOCKS_Y] * geometry[0, _BLOCKS_X]:

@@ -1,9 +1,10 @@
 """Bytes to coefficients: baseline, extended and progressive Huffman files of 8 bits (ITU-T T.81).
 
 Where files deviate from the standard, libjpeg-turbo decides: a file that it decodes without a
-warning is read to the same coefficients. What it conceals in damaged files (data that ends early,
-restart markers that are lost) is a :class:`FormatError` here, unless ``repair`` asks for the same
-concealment.
+warning is read to the same coefficients. What it conceals in damaged files (data that ends early, restart
+markers that are lost) is a :class:`FormatError` in a file that ends without EOI. A file that has its EOI
+is shown by most decoders without a word, so it is read as they do, but is not ``complete``: to be kept, not
+written anew. ``repair`` makes what was read of either a picture to be written.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from guetzpy.jpeg.structure import Component, JpegImage, ScanHeader, Segment
 
 __all__ = ["Limits", "read"]
 
-# Coefficient blocks that a repair may allocate for data that cannot fill them: 128 MB.
-_REPAIRED_BLOCKS = 1 << 20
+# Coefficient blocks that are allocated for data that cannot fill them: 128 MB.
+_UNFILLED_BLOCKS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,8 @@ class _Picture:
         self.visits = 0
         self.complete = True
         self.within_scan = False
+        self.shortfall = ""  # what is missing of the scan that falls shortest
+        self.disorder = ""  # restart markers of the first scan that were lost or made up
         self.damaged = False  # and repaired
         self.usable = True  # can be written even if repaired
 
@@ -292,7 +295,7 @@ class _Picture:
         bounds, regular = restart_bounds(scan, intervals)
         name = f"scan {len(self.scans) + 1}"
         if not regular:
-            self._damage(f"restart markers of {name} are out of order")
+            self.disorder = self.disorder or f"restart markers of {name} are out of order"
         report = entropy_decode.decode_scan(
             mode,
             scan.clean,
@@ -304,15 +307,15 @@ class _Picture:
             mcus=mcus,
             mcus_per_row=columns,
             band=(header.ss, header.se, header.al),
-            keep_going=reader.repair,
         )
         self.scans.append(header)
         self.scan_bytes.append(scan.end - position)
         if report.short >= 0:
             step = self.frame.components[header.components[0]].v if len(components) == 1 else 1
             read = report.short // columns // step
-            self.mcu_rows_read = min(self.mcu_rows_read, read)
-            self._damage(f"truncated: {read} of {self.mcu_rows} MCU rows" + self._of(name))
+            if read < self.mcu_rows_read or not self.shortfall:
+                self.mcu_rows_read = read
+                self.shortfall = f"truncated: {read} of {self.mcu_rows} MCU rows" + self._of(name)
         if report.bad_codes:
             self._hold(f"{report.bad_codes} invalid Huffman codes in {name}")
             self.damaged = reader.repair
@@ -437,12 +440,14 @@ class _Picture:
         return layout, self.mcu_rows, -(-self.frame.width // (8 * self.h_max))
 
     def _check_enough(self, header: ScanHeader, mode: int, size: int, remaining: int) -> None:
-        """Refuse a scan with fewer bits than blocks, before memory is spent on it.
+        """Refuse a scan of a large picture with fewer bits than blocks, before memory is spent on it.
 
         A block takes a code in a DC scan, two in a sequential scan; each code takes a bit at least.
         """
         if mode in (entropy_decode.AC_FIRST, entropy_decode.AC_REFINE):
             return  # end-of-band runs have no such bound
+        if self.offsets[-1] <= _UNFILLED_BLOCKS:
+            return
         least = 2 if mode == entropy_decode.SEQUENTIAL else 1
         needed = least * sum(self.blocks[c][0] * self.blocks[c][1] for c in header.components)
         available = 8 * size
@@ -451,13 +456,17 @@ class _Picture:
                 least * self.offsets[-1],
                 8 * remaining,
             )  # scans of other components are to come
-        if available < needed and not (self.reader.repair and self.offsets[-1] <= _REPAIRED_BLOCKS):
+        if available < needed:
             read = available * self.mcu_rows // needed
             raise FormatError(f"truncated: at most {read} of {self.mcu_rows} MCU rows")
 
     def finish(self, eoi: bool) -> JpegImage:
         """Return the image after the last scan."""
         assert self.coefficients is not None
+        concealed = [message for message in (self.shortfall, self.disorder) if message]
+        if self.reader.repair or not eoi:
+            for message in concealed:
+                self._damage(message)
         if not eoi and not self.all_sent() and not self.damaged:
             self._damage(
                 f"truncated: {self.mcu_rows} of {self.mcu_rows} MCU rows of {len(self.scans)} scans;"
@@ -467,9 +476,6 @@ class _Picture:
             self._hold("some coefficients are never sent in full")
         if markers.colorspace(self.frame, self.reader.segments) != self.colorspace:
             self._hold("a JFIF or Adobe segment after the first scan contradicts the colour space")
-        if any(not table.all() for table in self.qtables.values()):
-            self._hold("a quantisation table has a step of 0")
-            self.usable = False
         components = []
         for index, component in enumerate(self.frame.components):
             table = self.qtables.get(index)
@@ -478,6 +484,12 @@ class _Picture:
             blocks = self.coefficients[self.offsets[index] : self.offsets[index + 1]]
             shaped = blocks.reshape(*self.blocks[index], 64)
             components.append(Component(component.identifier, component.h, component.v, table, shaped))
+        if not all(component.qtable.all() for component in components):
+            self._hold("a quantisation table has a step of 0")
+            self.usable = False
+        if not self.reader.repair:
+            for message in reversed(concealed):
+                self._hold(message)
         return JpegImage(
             width=self.frame.width,
             height=self.frame.height,

@@ -115,8 +115,9 @@ class JpegImage:
     scan_bytes : list of int
         Entropy-coded bytes of each scan as read, stuffing included.
     complete : bool
-        False if a progressive file does not send all coefficients down to Al = 0, or sends tables
-        changes that no single table set expresses: such a file can only be kept as it is.
+        False if data is missing before EOI, if a progressive file does not send all coefficients down to
+        Al = 0, or if it changes tables as no single set of them expresses: such a file can only be kept as
+        it is.
     eoi : bool
         False if the EOI marker is missing.
     mcu_rows_read : int

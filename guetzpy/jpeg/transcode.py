@@ -106,12 +106,17 @@ def transcode_bytes(
 
 def _read(source: bytes, limits: Limits, repair: bool) -> tuple[JpegImage, bool]:
     """Return the image and whether it is damaged and was repaired."""
+    image = None
     try:
-        return read(source, limits=limits), False
+        image = read(source, limits=limits)
+        if image.complete or not repair:
+            return image, False
     except FormatError:
         if not repair:
             raise
-    return read(source, limits=limits, repair=True), True
+    repaired = read(source, limits=limits, repair=True)
+    # What a repair cannot make writable either (scans left out on purpose) is no damage.
+    return (repaired, True) if image is None or repaired.complete else (image, False)
 
 
 def _repacked(
