@@ -51,12 +51,20 @@ def _multiply(a: Any, b: Any, product: Any) -> int:
     return 0
 
 
+@kernel("int64(float32[::1], float32[::1])")
+def _copy(source: Any, target: Any) -> int:
+    """Copy as many values as ``source`` has (slice assignment takes numba a second to compile)."""
+    for i in range(source.shape[0]):
+        target[i] = source[i]
+    return 0
+
+
 @kernel("int64(float32[:, ::1], int64, int64, int64, float32[:, :, ::1])")
 def _to_blocks(plane: Any, rows: int, width: int, row: int, blocks: Any) -> int:
     for b in range(blocks.shape[0]):
         columns = min(BLOCK, width - b * BLOCK)
         for y in range(rows):
-            blocks[b, row + y, :columns] = plane[y, b * BLOCK : b * BLOCK + columns]
+            _copy(plane[y, b * BLOCK : b * BLOCK + columns], blocks[b, row + y])
     return 0
 
 
@@ -103,7 +111,7 @@ def _across_group(
     width = linear.shape[2]
     for c in range(3):
         for y in range(rows):
-            xyb[c, y, :width] = linear[c, first + y]
+            _copy(linear[c, first + y], xyb[c, y])
     for y in range(rows):
         positive_xyb(xyb[0, y], xyb[1, y], xyb[2, y], width)
     chunk = work[:CHUNK]
@@ -127,77 +135,11 @@ def _across_group(
             transpose_out(out, row, rows, blurred[3 * c + 1, b].reshape(-1))
             other = reference[slots[c, 2], left * GROUP : left * GROUP + CHUNK]
             if prepare:
-                other[:] = chunk
+                _copy(chunk, other)
             else:
                 _multiply(chunk, other, product)
                 across(product, left, width, states[12 * GROUP :], out)
                 transpose_out(out, row, rows, blurred[3 * c + 2, b].reshape(-1))
-    return 0
-
-
-@kernel("int64(float32[:, ::1], int64)")
-def _carry_over(plane: Any, last: int) -> int:
-    """Make a band's last rows the history of the next one; ``last``: rows beyond it are black."""
-    if last >= 0:
-        plane[last:] = _ZERO
-    else:
-        for y in range(HISTORY):
-            plane[y] = plane[BAND + y]
-    return 0
-
-
-@kernel(
-    "int64(int64, int64, int64, int64, int64, int64[:, ::1], float32[:, :, :, ::1],"
-    " float32[:, :, :, ::1], float32[:, :, ::1], float32[::1], float32[:, :, :, ::1], int64)"
-)
-def _prepare_block(
-    b: int,
-    top: int,
-    rows: int,
-    last: int,
-    columns: int,
-    slots: Any,
-    channels: Any,
-    blurred: Any,
-    states: Any,
-    work: Any,
-    reference: Any,
-    offset: int,
-) -> int:
-    """Blur a band of a block down, and write what scores need of the reference.
-
-    For a channel with a structure map its mean and variance, for one with edge maps its edges,
-    ``|channel - mean|``: planes ``slots[c, 0]``, the next one, and ``slots[c, 1]`` of
-    ``reference``, which begins with the row ``offset`` of the picture.
-    """
-    stop = top + rows if last else top + rows - REACH
-    for c in range(3):
-        structure, edges = slots[c, 0], slots[c, 1]
-        for k in range(2):
-            if last:
-                _carry_over(blurred[3 * c + k, b], HISTORY + rows)
-        for n in range(top - REACH, stop, 4):
-            row = n - top + HISTORY
-            for k in range(2):
-                if k == 0 or structure >= 0:
-                    target = work[4 * k * BLOCK : 4 * (k + 1) * BLOCK]
-                    down(blurred[3 * c + k, b].reshape(-1), row, states[3 * c + k, b], target)
-            for y in range(max(0, -n), min(4, stop - n)):
-                mean = work[y * BLOCK : (y + 1) * BLOCK]
-                square = work[(4 + y) * BLOCK : (5 + y) * BLOCK]
-                if structure >= 0:
-                    reference[structure, b, n + y - offset] = mean
-                    variance = reference[structure + 1, b, n + y - offset]
-                    for x in range(columns):
-                        variance[x] = square[x] - mean[x] * mean[x]
-                if edges >= 0:
-                    edge = reference[edges, b, n + y - offset]
-                    channel = channels[c, b, row + y]
-                    for x in range(columns):
-                        edge[x] = abs(channel[x] - mean[x])
-        for k in range(2):
-            _carry_over(blurred[3 * c + k, b], np.int64(-1))
-        _carry_over(channels[c, b], np.int64(-1))
     return 0
 
 
@@ -236,17 +178,27 @@ def _add_edges(channel: Any, mean: Any, edges: Any, columns: int, sums: Any) -> 
     return 0
 
 
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1], float32[::1])")
+def _variance(channel: Any, moments: Any, mean: Any, columns: int, variance: Any, edges: Any) -> int:
+    """Write a row of a reference channel's local variance, and of its edges ``|channel - mean|``."""
+    for x in range(columns):
+        variance[x] = moments[x + 4 * BLOCK] - mean[x] * mean[x]
+        edges[x] = abs(channel[x] - mean[x])
+    return 0
+
+
 @kernel(
-    "int64(int64, int64, int64, int64, int64, int64[:, ::1], float32[:, :, :, ::1],"
+    "int64(int64, int64, int64, int64, int64, int64, int64[:, ::1], float32[:, :, :, ::1],"
     " float32[:, :, :, ::1], float32[:, :, ::1], float32[::1], float32[:, :, :, ::1], int64,"
     " float64[:, :, ::1])"
 )
-def _score_block(
+def _down_block(
     b: int,
     top: int,
     rows: int,
     last: int,
     columns: int,
+    prepare: int,
     slots: Any,
     channels: Any,
     blurred: Any,
@@ -256,57 +208,82 @@ def _score_block(
     offset: int,
     sums: Any,
 ) -> int:
-    """Blur a band of a block down and add up the maps.
+    """Blur a band of a block down, and add up the maps or write what they need of the reference.
 
-    ``sums[b, c]`` gets channel c's sums in the order of the weights: structure, came, went, and
-    the fourth powers of these. The rest is as for ``_prepare_block``.
+    Parameters
+    ----------
+    b, columns : int
+        The block and how many of its columns the picture has.
+    top, rows, last : int
+        First row and rows of the band; 1 if it is the picture's last one.
+    prepare : int
+        1: the reference's side; 0: the distorted one's.
+    slots : ndarray of int64, shape (3, 3)
+        See :class:`Plan`.
+    channels, blurred, states : ndarray of float32
+        Of the band, as ``_across_group`` leaves them, and the recursions' states.
+    work : ndarray of float32
+        Scratch of 19 rows of ``BLOCK``.
+    reference : ndarray of float32, shape (slots, blocks, any, BLOCK)
+        The reference's means, variances and edges: written (prepare) or read.
+    offset : int
+        The row of the picture that ``reference`` begins with.
+    sums : ndarray of float64, shape (blocks, 3, 6)
+        ``sums[b, c]`` gets channel c's sums in the order of the weights: structure, came, went,
+        and the fourth powers of these.
     """
     stop = top + rows if last else top + rows - REACH
     moments = work[: 12 * BLOCK]
     columns_sums = work[12 * BLOCK : 18 * BLOCK]
+    unused = work[18 * BLOCK : 19 * BLOCK]
     for c in range(3):
         structure, edges = slots[c, 0], slots[c, 1]
+        if structure < 0 and edges < 0:
+            continue
+        count = 1 if structure < 0 else 3 - prepare
         columns_sums[:] = _ZERO
-        for k in range(3):
-            if last:
-                _carry_over(blurred[3 * c + k, b], HISTORY + rows)
+        if last:
+            for k in range(count):
+                blurred[3 * c + k, b, HISTORY + rows :] = _ZERO  # beyond the picture
         for n in range(top - REACH, stop, 4):
             row = n - top + HISTORY
-            for k in range(3):
-                if k == 0 or structure >= 0:
-                    target = moments[4 * k * BLOCK : 4 * (k + 1) * BLOCK]
-                    down(blurred[3 * c + k, b].reshape(-1), row, states[3 * c + k, b], target)
+            for k in range(count):
+                target = moments[4 * k * BLOCK : 4 * (k + 1) * BLOCK]
+                down(blurred[3 * c + k, b].reshape(-1), row, states[3 * c + k, b], target)
             for y in range(max(0, -n), min(4, stop - n)):
+                mean = moments[y * BLOCK : (y + 1) * BLOCK]
+                channel = channels[c, b, row + y]
+                at = n + y - offset
+                if prepare:
+                    variance = unused
+                    if structure >= 0:
+                        _copy(mean, reference[structure, b, at])
+                        variance = reference[structure + 1, b, at]
+                    edge = reference[edges, b, at] if edges >= 0 else unused
+                    _variance(channel, moments[y * BLOCK :], mean, columns, variance, edge)
+                    continue
                 if structure >= 0:
                     _add_structure(
                         moments[y * BLOCK :],
-                        reference[structure, b, n + y - offset],
-                        reference[structure + 1, b, n + y - offset],
+                        reference[structure, b, at],
+                        reference[structure + 1, b, at],
                         columns,
                         columns_sums[: 2 * BLOCK],
                     )
                 if edges >= 0:
-                    _add_edges(
-                        channels[c, b, row + y],
-                        moments[y * BLOCK : (y + 1) * BLOCK],
-                        reference[edges, b, n + y - offset],
-                        columns,
-                        columns_sums[2 * BLOCK :],
-                    )
-        for x in range(columns):
-            sums[b, c, 0] += np.float64(columns_sums[x])
-            sums[b, c, 3] += np.float64(columns_sums[x + BLOCK])
-            sums[b, c, 1] += np.float64(columns_sums[x + 2 * BLOCK])
-            sums[b, c, 2] += np.float64(columns_sums[x + 3 * BLOCK])
-            sums[b, c, 4] += np.float64(columns_sums[x + 4 * BLOCK])
-            sums[b, c, 5] += np.float64(columns_sums[x + 5 * BLOCK])
-        for k in range(3):
-            _carry_over(blurred[3 * c + k, b], np.int64(-1))
-        _carry_over(channels[c, b], np.int64(-1))
+                    _add_edges(channel, mean, reference[edges, b, at], columns, columns_sums[2 * BLOCK :])
+        for k in range(6):
+            into = (0, 3, 1, 2, 4, 5)[k]
+            for x in range(columns):
+                sums[b, c, into] += np.float64(columns_sums[x + k * BLOCK])
+        for y in range(HISTORY):  # the last rows of this band are the history of the next one
+            _copy(channels[c, b, BAND + y], channels[c, b, y])
+            for k in range(count):
+                _copy(blurred[3 * c + k, b, BAND + y], blurred[3 * c + k, b, y])
     return 0
 
 
-_WORK = max(3 * CHUNK + 18 * GROUP, 18 * BLOCK)
+_WORK = max(3 * CHUNK + 18 * GROUP, 19 * BLOCK)
 
 
 class Reference:
@@ -355,15 +332,11 @@ class Side:
             )  # fmt: skip
 
         def block(b: int) -> None:
-            arguments = (
-                b, top, bottom - top, int(last), min(BLOCK, level.width - b * BLOCK), self.slots,
-                self.channels, self.blurred, self.states, local.array("work", (_WORK,)),
-                reference.maps, reference.offset,
+            _down_block(
+                b, top, bottom - top, int(last), min(BLOCK, level.width - b * BLOCK), int(prepare),
+                self.slots, self.channels, self.blurred, self.states, local.array("work", (_WORK,)),
+                reference.maps, reference.offset, self.sums,
             )  # fmt: skip
-            if prepare:
-                _prepare_block(*arguments)
-            else:
-                _score_block(*arguments, self.sums)
 
         each(group, range(top, bottom, GROUP), threads)
         each(block, self.blocks, threads)

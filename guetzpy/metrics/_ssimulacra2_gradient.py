@@ -85,41 +85,6 @@ def _store(tile: Any, rows: int, columns: int, plane: Any, top: int, left: int) 
     return 0
 
 
-@kernel("int64(float32[:, :, ::1], int64, int64, int64, int64[:, ::1], float32[::1], float32[:, :, ::1])")
-def _prepare_strip(
-    linear: Any, first: int, top: int, bottom: int, slots: Any, work: Any, reference: Any
-) -> int:
-    """Write what is needed of the reference, for the rows top to bottom of a scale.
-
-    Planes ``slots[c, 0]`` and the next of ``reference`` get channel c and its blurred mean, and
-    the one after these the variance if ``slots[c, 1]``; nothing if ``slots[c, 0]`` is -1.
-    """
-    width = linear.shape[2]
-    square = work[3 * PLANE : 4 * PLANE]
-    between = work[4 * PLANE : 5 * PLANE]
-    mean = work[5 * PLANE : 6 * PLANE]
-    blurred = work[6 * PLANE : 7 * PLANE]
-    rows = bottom - top
-    for left in range(0, width, WIDTH):
-        columns = min(WIDTH, width - left)
-        _load_xyb(linear, first, top, left, work)
-        for c in range(3):
-            slot = slots[c, 0]
-            if slot < 0:
-                continue
-            channel = work[c * PLANE : (c + 1) * PLANE]
-            _store(channel, rows, columns, reference[slot], top, left)
-            blur(channel, between, mean)
-            _store(mean, rows, columns, reference[slot + 1], top, left)
-            if slots[c, 1]:
-                _multiply(channel, channel, square)
-                blur(square, between, blurred)
-                for i in range(PLANE):
-                    blurred[i] = blurred[i] - mean[i] * mean[i]
-                _store(blurred, rows, columns, reference[slot + 2], top, left)
-    return 0
-
-
 @kernel("int64(float32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64, float32[::1])")
 def _add_structure(
     moments: Any, means: Any, variances: Any, top: int, left: int, rows: int, columns: int, sums: Any
@@ -199,9 +164,22 @@ def _forward_strip(
 ) -> int:
     """Add up the maps of the rows top to bottom of a scale, and keep what the adjoint needs.
 
-    ``sums[c]`` gets channel c's sums in the order of the weights: structure, came, went, and the
-    fourth powers of these. ``kept`` gets three planes of XYB, then for each channel the blurred
-    error, its square, and its product with the reference.
+    Parameters
+    ----------
+    linear, first : ndarray of float32, shape (3, any, W), and int
+        Linear light, from the picture's row ``first`` on.
+    slots : ndarray of int64, shape (3, 3)
+        For channel c: the first of its planes of ``reference`` (or -1: none), and whether it has
+        a structure map and edge maps.
+    reference : ndarray of float32, shape (any, H, W)
+        The reference's channel, its blurred mean and (for a structure map) its variance; written
+        if ``kept`` has no planes.
+    kept : ndarray of float32, shape (12 or 0, H, W)
+        Written: three planes of XYB, then for each channel the blurred error, its square, and its
+        product with the reference. Without planes the picture is the reference itself.
+    sums : ndarray of float64, shape (3, 6)
+        ``sums[c]`` gets channel c's sums in the order of the weights: structure, came, went, and
+        the fourth powers of these.
     """
     width = linear.shape[2]
     product = work[3 * PLANE : 4 * PLANE]
@@ -211,28 +189,43 @@ def _forward_strip(
     other = work[8 * PLANE : 9 * PLANE]
     error = work[9 * PLANE : 10 * PLANE]
     columns_sums = work[10 * PLANE : 10 * PLANE + 6 * STRIDE]
-    begin = np.int64(0)  # the planes hold the whole picture
+    prepare = kept.shape[0] == 0
+    target = reference if prepare else kept
     rows = bottom - top
+    begin = np.int64(0)  # the planes hold the whole picture
     for left in range(0, width, WIDTH):
         columns = min(WIDTH, width - left)
         _load_xyb(linear, first, top, left, work)
         for c in range(3):
             channel = work[c * PLANE : (c + 1) * PLANE]
-            _store(channel, rows, columns, kept[c], top, left)
             slot = slots[c, 0]
+            if not prepare:
+                _store(channel, rows, columns, kept[c], top, left)
             if slot < 0:
                 continue
-            columns_sums[:] = _ZERO
-            load(reference[slot], begin, top, left, other)
-            _subtract(channel, other, error)
+            plane = 3 + 3 * c
+            if prepare:
+                plane = slot + 1
+                error = channel
+                _store(channel, rows, columns, reference[slot], top, left)
+            else:
+                load(reference[slot], begin, top, left, other)
+                _subtract(channel, other, error)
             blur(error, between, blurred)
-            _store(blurred, rows, columns, kept[3 + 3 * c], top, left)
+            _store(blurred, rows, columns, target[plane], top, left)
             if slots[c, 1]:
-                for k in range(2):
+                for k in range(1 if prepare else 2):
                     _multiply(error, error if k == 0 else other, product)
-                    target = work[(6 + k) * PLANE : (7 + k) * PLANE]
-                    blur(product, between, target)
-                    _store(target, rows, columns, kept[4 + 3 * c + k], top, left)
+                    moment = work[(6 + k) * PLANE : (7 + k) * PLANE]
+                    blur(product, between, moment)
+                    if prepare:
+                        for i in range(PLANE):
+                            moment[i] -= blurred[i] * blurred[i]
+                    _store(moment, rows, columns, target[plane + 1 + k], top, left)
+            if prepare:
+                continue
+            columns_sums[:] = _ZERO
+            if slots[c, 1]:
                 _add_structure(
                     moments, reference[slot + 1], reference[slot + 2],
                     top, left, rows, columns, columns_sums[: 2 * STRIDE],
@@ -242,13 +235,10 @@ def _forward_strip(
                     error, blurred, reference[slot], reference[slot + 1],
                     top, left, rows, columns, columns_sums[2 * STRIDE :],
                 )  # fmt: skip
-            for x in range(columns):
-                sums[c, 0] += np.float64(columns_sums[x])
-                sums[c, 3] += np.float64(columns_sums[x + STRIDE])
-                sums[c, 1] += np.float64(columns_sums[x + 2 * STRIDE])
-                sums[c, 2] += np.float64(columns_sums[x + 3 * STRIDE])
-                sums[c, 4] += np.float64(columns_sums[x + 4 * STRIDE])
-                sums[c, 5] += np.float64(columns_sums[x + 5 * STRIDE])
+            for k in range(6):
+                into = (0, 3, 1, 2, 4, 5)[k]
+                for x in range(columns):
+                    sums[c, into] += np.float64(columns_sums[x + k * STRIDE])
     return 0
 
 
@@ -377,7 +367,8 @@ def _backward_strip(
             load(reference[slot], begin, top, left, other)
             load(reference[slot + 1], begin, top, left, means)
             _subtract(channel, other, error)
-            scratch[:] = blurred
+            for i in range(PLANE):
+                scratch[i] = blurred[i]
             if slots[c, 1]:
                 load(kept[4 + 3 * c], begin, top, left, square)
                 load(kept[5 + 3 * c], begin, top, left, product)
@@ -433,6 +424,7 @@ class Gradient:
         self._slots: list[npt.NDArray[np.int64]] = []
         self._references: list[Floats] = []
         self._spare: list[list[Floats]] = []  # scratch of earlier calls: fresh memory is slow
+        nothing, no_sums = np.empty((0, 1, 1), np.float32), np.zeros((3, 6))
         for scale, (height, width) in enumerate(plan.sizes):
             slots, count = np.zeros((3, 3), np.int64), 0
             for c in range(3):
@@ -445,7 +437,7 @@ class Gradient:
                 linear: Floats, first: int, top: int, bottom: int, work: Floats,
                 slots: Any = slots, reference: Floats = reference,
             ) -> None:  # fmt: skip
-                _prepare_strip(linear, first, top, bottom, slots, work, reference)
+                _forward_strip(linear, first, top, bottom, slots, reference, work, nothing, no_sums)
 
             level = self._strips(scale, level, prepare)
             self._slots.append(slots)

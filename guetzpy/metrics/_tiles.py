@@ -40,7 +40,7 @@ _K4 = np.float32(0.009414367811)
 
 
 @kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])")
-def load(plane: Any, first: int, top: int, left: int, tile: Any) -> int:
+def load(plane: Any, first: Any, top: int, left: int, tile: Any) -> int:
     """Copy a tile whose first counted sample is (top, left); zero beyond the picture.
 
     ``first`` is the row of the picture that ``plane`` begins with. Rows that ``plane`` does not

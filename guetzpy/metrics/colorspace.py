@@ -60,7 +60,7 @@ def cube_root(x: Any) -> Any:
 
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], int64)")
-def positive_xyb(red: Any, green: Any, blue: Any, count: int) -> int:
+def positive_xyb(red: Any, green: Any, blue: Any, count: Any) -> int:
     """Turn the first ``count`` values of linear light into XYB, each made positive, in place.
 
     X is scaled by 14 and shifted, B has Y subtracted: all three are roughly 0..1 for colours of
