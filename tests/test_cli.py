@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -17,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import guetzpy
+from guetzpy import _jit
 from guetzpy.cli import app
 from guetzpy.options import OptimizeOptions
 from guetzpy.result import Result
@@ -59,6 +61,13 @@ def search(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     monkeypatch.setitem(sys.modules, "guetzpy.reencode", module)
     monkeypatch.setattr(guetzpy, "reencode", module, raising=False)
     return module
+
+
+@pytest.fixture(autouse=True)
+def no_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words about compiling come at whichever test meets a kernel first; processes show them below."""
+    monkeypatch.setattr(_jit, "compilations", lambda callback: contextlib.nullcontext())
+    monkeypatch.setattr(_jit, "is_cold", lambda: False)
 
 
 @pytest.fixture

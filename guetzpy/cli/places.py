@@ -10,7 +10,7 @@ from pathlib import Path
 
 from guetzpy.cli.reporting import usage_error
 
-__all__ = ["STANDARD", "Place", "plan", "prepare", "read_bytes", "write_bytes"]
+__all__ = ["STANDARD", "Place", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
 
 #: Name of stdin and stdout.
 STANDARD = "-"
@@ -111,6 +111,11 @@ def prepare(places: list[Place]) -> None:
             raise FileNotFoundError(errno.ENOENT, "there is no such folder", os.path.dirname(place.output))
         if not os.access(folder, os.W_OK) and not os.path.exists(place.output):
             raise PermissionError(errno.EACCES, "the folder cannot be written", os.path.dirname(place.output))
+
+
+def is_there(place: Place) -> bool:
+    """Return whether there is an input to read."""
+    return place.input == STANDARD or os.path.exists(place.input)
 
 
 def read_bytes(place: Place) -> tuple[bytes, os.stat_result | None]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import typer
 
 from guetzpy import api
-from guetzpy.cli.places import STANDARD, Place, prepare, read_bytes, write_bytes
+from guetzpy.cli.places import STANDARD, Place, is_there, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -45,12 +45,12 @@ def run_all(
     """
     results: list[Result] = []
     with report_errors(), notices(quiet):
-        if isinstance(options, OptimizeOptions):
+        prepare(places)
+        if isinstance(options, OptimizeOptions) and any(map(is_there, places)):
             compile_if_cold(quiet)
         from PIL import Image
 
         Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
-        prepare(places)
         for place in places:
             result = _run(place, options, report)
             if as_json:
