@@ -101,8 +101,9 @@ def of_info(name: str, info: Mapping[str, Any]) -> Entry:
     """Return the entry of what an fsspec listing says of a file."""
     size = int(info.get("size") or 0)
     for key in ("ETag", "etag", "md5Hash", "md5", "LastModified", "last_modified", "mtime", "created"):
-        if info.get(key):
-            return Entry(name, size, f"{size}:{info[key]}")
+        sign = info.get(key)
+        if sign:  # a time comes as a date from one call and as a number from another
+            return Entry(name, size, f"{size}:{sign.timestamp() if hasattr(sign, 'timestamp') else sign}")
     return Entry(name, size, f"{size}:")
 
 
@@ -180,8 +181,11 @@ def write(
 def sizes_below(url: str, options: Mapping[str, Any] | None = None) -> dict[str, int]:
     """Return URL and size of every file below a URL, in one listing; empty if there is nothing."""
     system, path = filesystem(url, options)
+    base = path.rstrip("/")
     try:
         found = system.find(path, detail=True)
     except FileNotFoundError:
         return {}
-    return {system.unstrip_protocol(name): int(info.get("size") or 0) for name, info in found.items()}
+    return {
+        join(url, name[len(base) :].lstrip("/")): int(info.get("size") or 0) for name, info in found.items()
+    }

@@ -1,0 +1,214 @@
+"""Past this machine: URLs, an S3-compatible server, a Dask cluster that loses a worker."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from guetzpy import batch
+from guetzpy.batch import cluster, storage, worker
+from guetzpy.batch.worker import Done
+from guetzpy.errors import GuetzpyError
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+
+pytestmark = [pytest.mark.integrations, pytest.mark.filterwarnings("ignore")]
+
+fsspec = pytest.importorskip("fsspec")
+
+
+def jpeg(seed: int) -> bytes:
+    stream = io.BytesIO()
+    y, x = np.mgrid[0:48, 0:64]
+    noise = np.random.default_rng(seed).normal(0, 6, (48, 64, 1))
+    picture = noise + np.stack([2 * x + y, 60 + 40 * np.sin(x / (3 + seed)) + y, 200 - 2 * x], axis=-1)
+    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(stream, "JPEG", quality=97)
+    return stream.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+    yield system
+    system.store.clear()
+
+
+def below(system: Any, place: str) -> dict[str, bytes]:
+    base = system._strip_protocol(place)
+    return {name[len(base) :].lstrip("/"): system.cat_file(name) for name in system.find(place)}
+
+
+NAMES = ["a.jpg", "sub/b.JPG", "sub/deep/c.jpg"]
+
+
+def test_memory_to_memory_and_resume(memory: Any, state: Path) -> None:
+    for i, name in enumerate([*NAMES, ".hidden.jpg", ".git/d.jpg"]):
+        memory.pipe_file(f"/in/{name}", jpeg(i))
+    memory.pipe_file("/in/notes.txt", b"words, many words")
+    run = batch.run("memory://in", "memory://out", TranscodeOptions())
+    results = {result.input: result for result in run}
+    assert [other.relative for other in run.others] == ["notes.txt"]
+    assert {result.status for result in results.values()} == {"lossless"}
+    assert sorted(below(memory, "/out")) == NAMES
+    sizes = {name: len(data) for name, data in below(memory, "/out").items()}
+    assert sizes == {name: results[f"memory://in/{name}"].bytes_after for name in NAMES}
+    assert list((state / "guetzpy").glob("*.sqlite")) == [run.manifest]
+
+    memory.rm_file("/out/a.jpg")
+    memory.pipe_file("/in/sub/b.JPG", jpeg(7))
+    again = batch.run("memory://in", "memory://out", TranscodeOptions(), resume=True)
+    assert sorted(task.relative for task in again.tasks) == ["a.jpg", "sub/b.JPG"]
+    list(again)
+    assert sorted(below(memory, "/out")) == NAMES
+
+
+def test_folder_to_memory_and_back(memory: Any, tmp_path: Path) -> None:
+    for i, name in enumerate(NAMES):
+        storage.write(str(tmp_path / "in" / name), jpeg(i))
+    list(batch.run(tmp_path / "in", "memory://bucket/deep", TranscodeOptions()))
+    list(batch.run("memory://bucket/deep", tmp_path / "out", TranscodeOptions()))
+    kept = below(memory, "/bucket/deep")
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in NAMES} == kept
+
+
+def test_in_place_with_backup(memory: Any) -> None:
+    originals = {}
+    for i, name in enumerate(NAMES):
+        originals[name] = jpeg(i)
+        memory.pipe_file(f"/in/{name}", originals[name])
+    list(batch.run("memory://in", options=TranscodeOptions(), in_place=True, backup="memory://kept"))
+    assert below(memory, "/kept") == originals
+    done = below(memory, "/in")
+    assert all(len(done[name]) < len(originals[name]) for name in NAMES)
+    again = batch.run("memory://in", options=TranscodeOptions(), in_place=True, resume=True)
+    assert len(again) == 0
+    again.close()
+
+
+def test_total_over_urls(memory: Any) -> None:
+    for i, name in enumerate(NAMES):
+        memory.pipe_file(f"/in/{name}", jpeg(i))
+    run = batch.run("memory://in", "memory://out", OptimizeOptions(effort="fast"), total_bpp=2.5)
+    list(run)
+    total = sum(map(len, below(memory, "/out").values()))
+    assert run.fit is not None
+    assert (run.fit.total, run.fit.limit) == (total, int(2.5 * 3 * 48 * 64 / 8))
+    assert total <= run.fit.limit
+
+
+def test_stores_without_whole_objects_are_written_by_renaming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fsspec's local files stand for SFTP and the like; a write that fails leaves the old file."""
+    url = f"local://{tmp_path}/x.jpg"
+    storage.write(url, b"first")
+    system, _ = storage.filesystem(url)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(system), "mv", full)
+    with pytest.raises(OSError, match="No space"):
+        storage.write(url, b"second")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.jpg", b"first")]
+
+
+def test_unknown_scheme() -> None:
+    with pytest.raises(ValueError, match="nonsense"):
+        batch.run("nonsense://a", "memory://out")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A real S3-compatible server in this process, and the options to reach it."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server.start()
+    host, port = server.get_host_and_port()
+    options = {"client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
+    system = fsspec.filesystem("s3", **options)
+    system.mkdir("photos")
+    yield system, options
+    server.stop()
+
+
+def test_s3_by_worker_processes(bucket: tuple[Any, dict[str, Any]]) -> None:
+    system, options = bucket
+    for i, name in enumerate(NAMES):
+        system.pipe_file(f"photos/in/{name}", jpeg(i))
+    wishes: dict[str, Any] = {"storage_options": options, "jobs": 2}
+    results = list(batch.run("s3://photos/in", "s3://photos/out", TranscodeOptions(), **wishes))
+    assert [result.error for result in results] == [None] * 3
+    system.invalidate_cache()
+    done = below(system, "photos/out")
+    assert sorted(done) == NAMES
+    assert all(np.array_equal(pixels(done[name]), pixels(jpeg(i))) for i, name in enumerate(NAMES))
+    again = batch.run("s3://photos/in", "s3://photos/out", TranscodeOptions(), resume=True, **wishes)
+    assert len(again) == 0
+    again.close()
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def slow(task: Any, options: Any, delivery: Any) -> Done:
+    """Leave time to be killed; runs on the cluster."""
+    time.sleep(0.2)
+    return worker.process(task, options, delivery)
+
+
+def test_dask_cluster_that_loses_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    names = [f"{i:02}.jpg" for i in range(40)]
+    for i, name in enumerate(names):
+        storage.write(str(tmp_path / "in" / name), jpeg(i))
+    monkeypatch.setattr("guetzpy.batch.pool.process", slow)
+    here = os.path.dirname(__file__)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, preload=None
+    ) as local:
+        with distributed.Client(local.scheduler_address) as client:
+            client.run(lambda: __import__("sys").path.insert(0, here))
+            pids = client.run(os.getpid)
+        with cluster.dask_executor(local.scheduler_address) as executor:
+            results = []
+            run = batch.run(tmp_path / "in", tmp_path / "out", TranscodeOptions(), executor=executor)
+            for result in run:
+                results.append(result)
+                if len(results) == 5:
+                    os.kill(next(iter(pids.values())), signal.SIGKILL)
+    assert {result.error for result in results} == {None}
+    assert {path.name for path in (tmp_path / "out").glob("*.jpg")} == set(names)
+    expected = batch.run(tmp_path / "in", None, TranscodeOptions(), jobs=1)
+    for result in expected:
+        assert (tmp_path / "out" / Path(result.input or "").name).read_bytes() == result.data
+
+
+def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "_PATIENCE", 1)
+    with (
+        pytest.raises(GuetzpyError, match="no Dask scheduler answers"),
+        cluster.dask_executor("tcp://127.0.0.1:9"),
+    ):
+        pass
