@@ -38,7 +38,7 @@ class Report:
         self._path = path
         self._collection = collection
         self._quiet = quiet
-        self._said = time.monotonic()
+        self._said = 0.0
 
     def add(self, result: Result, before: bytes | None = None) -> None:
         """Take a result, and the file that it came of where that is at hand."""
@@ -50,14 +50,16 @@ class Report:
 
     def write(self) -> None:
         """Write it, and say so."""
+        self._said = time.monotonic()
         size = self._collection.write(self._path, self._progress)
         if not self._quiet:
-            say(f"{self._path}: report of {len(self._collection)} files, {size / 1e6:.3g} MB")
+            count = len(self._collection)
+            say(f"{self._path}: report of {count} file{'' if count == 1 else 's'}, {size / 1e6:.3g} MB")
 
-    def _progress(self, done: int, count: int) -> None:
+    def _progress(self, what: str, done: int, count: int) -> None:
         if not self._quiet and time.monotonic() - self._said > _SECONDS_A_WORD:
             self._said = time.monotonic()
-            say(f"report: {done} of {count} files ...")
+            say(f"report: {done} of {count} {what} ...")
 
 
 def begin(

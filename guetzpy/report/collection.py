@@ -12,7 +12,6 @@ from typing import Any
 
 from guetzpy import __version__
 from guetzpy._threads import each
-from guetzpy.errors import GuetzpyError
 from guetzpy.report import pictures
 from guetzpy.report.choices import choices
 from guetzpy.report.pictures import Bounds
@@ -21,10 +20,13 @@ from guetzpy.result import Result
 
 __all__ = ["Collection"]
 
-Progress = Callable[[int, int], object]
+Progress = Callable[[str, int, int], object]
 
 # Pictures that did not fit into the page, after which no smaller ones are looked for.
 _MISSES = 8
+
+# Files whose heat maps may be large.
+_FEW = 24
 
 
 @dataclass
@@ -102,7 +104,7 @@ class Collection:
         path : path
             What it held is replaced.
         progress : callable, optional
-            Called with the number of files that are done and the number of all.
+            Called with what is being made, how many of it are done, and how many there are at most.
 
         Raises
         ------
@@ -127,7 +129,7 @@ class Collection:
         for number, entry in enumerate(self._entries, 1):
             files.append(_numbers(entry.result) | {"coding": choices(self._after(entry) or b"")})
             if progress is not None:
-                progress(number, len(self._entries))
+                progress("files", number, len(self._entries))
         record = self._summary() | {"files": files}
         return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
@@ -164,31 +166,21 @@ class Collection:
             thumbnails[i] = pictures.data_url(small) if small else None
             done += 1
             if progress is not None:
-                progress(done, count)
+                progress("files", done, count)
 
         each(describe, range(count), self._threads)
-        self._embed(files)
+        self._embed(files, progress)
         return files, thumbnails
 
-    def _embed(self, files: list[dict[str, Any]]) -> None:
+    def _embed(self, files: list[dict[str, Any]], progress: Progress | None) -> None:
         """Put heat maps and pictures into the page while they fit: first where most is to be seen."""
         ranked = sorted(range(len(files)), key=lambda i: -(self._entries[i].result.butteraugli_max or 0.0))
-        room, pixels, maps = self._bounds.embedded, self._bounds.heatmap_pixels, self._bounds.heatmaps
-        heat: dict[int, bytes] = {}
-        for i in ranked:
-            result = self._entries[i].result
-            area = (result.width or 0) * (result.height or 0)
-            if result.status != "optimized" or not maps or area > pixels:
-                continue
-            overlay = self._heat(self._entries[i])
-            if overlay is not None and len(overlay) <= room:
-                heat[i] = overlay
-                room, pixels, maps = room - len(overlay), pixels - area, maps - 1
-        for i, overlay in heat.items():
-            files[i]["view"]["heat"] = pictures.data_url(overlay)
+        room = self._bounds.embedded - self._embed_heat(ranked, files, progress)
         misses = 0
         for i in ranked:
             sizes = [self._entries[i].result.bytes_before, self._entries[i].result.bytes_after]
+            if not any(sizes):
+                continue
             shown = self._shown(self._entries[i]) if sum(size or 0 for size in sizes) <= room else {}
             size = sum(len(data) for data in shown.values())
             if not shown or size > room:
@@ -200,19 +192,38 @@ class Collection:
             files[i]["view"]["embedded"] = True
             room -= size
 
+    def _embed_heat(self, ranked: list[int], files: list[dict[str, Any]], progress: Progress | None) -> int:
+        """Put heat maps into the page, and return their bytes: at most half of all that it holds."""
+        entries = [(i, self._entries[i]) for i in ranked if self._entries[i].result.status == "optimized"]
+        side = pictures.HEATMAP_SIDES[len(entries) > _FEW]
+        entries = entries[: self._bounds.heatmaps]
+        pixels, room = self._bounds.heatmap_pixels, self._bounds.embedded // 2
+        for number, (i, entry) in enumerate(entries, 1):
+            area = (entry.result.width or 0) * (entry.result.height or 0)
+            overlay = self._heat(entry, side) if area <= pixels and room else None
+            if overlay is not None:
+                pixels -= area
+                if len(overlay) > room:
+                    break
+                room -= len(overlay)
+                files[i]["view"]["heat"] = pictures.data_url(overlay)
+            if progress is not None:
+                progress("heat maps", number, len(entries))
+        return self._bounds.embedded // 2 - room
+
     def _shown(self, entry: _Entry) -> dict[str, bytes]:
         """Return the files of an entry as a browser shows them, those that there are."""
         files = {"before": self._before(entry), "after": self._after(entry)}
         shown = {side: pictures.showable(data, self._background) for side, data in files.items() if data}
         return {side: data for side, data in shown.items() if data is not None}
 
-    def _heat(self, entry: _Entry) -> bytes | None:
+    def _heat(self, entry: _Entry, side: int) -> bytes | None:
         before, after = self._before(entry), self._after(entry)
         if before is None or after is None:
             return None
         try:
-            return pictures.heat_overlay(before, after, self._background, self._threads)
-        except (GuetzpyError, ValueError, MemoryError):
+            return pictures.heat_overlay(before, after, side, self._background, self._threads)
+        except Exception:  # whatever is wrong with one picture, the others have their report
             return None
 
     @staticmethod

@@ -44,8 +44,8 @@ class Bounds:
     heatmap_pixels: int = 500_000_000
 
 
-#: Longest side of heat maps that lie over pictures.
-HEATMAP_SIDE = 768
+#: Longest side of heat maps that lie over pictures, of few files and of many (some 150 and 40 kB).
+HEATMAP_SIDES = (768, 384)
 
 # Of what may come from strangers Pillow opens these only: its own decoders, no other programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
@@ -147,7 +147,9 @@ def _picture_of(source: Source) -> Image.Image:
     return picture
 
 
-def heat_overlay(before: bytes, after: bytes, background: Any = None, threads: int | None = None) -> bytes:
+def heat_overlay(
+    before: bytes, after: bytes, side: int, background: Any = None, threads: int | None = None
+) -> bytes:
     """Return the heat map between two files as a PNG to lay over them as browsers show them.
 
     Raises
@@ -161,4 +163,4 @@ def heat_overlay(before: bytes, after: bytes, background: Any = None, threads: i
 
     first, second = load_pair(before, after, background=background, max_pixels=2**40)
     turn = orientation(second.image) if second.image is not None else 1
-    return overlay(shrunk(diffmap_of(first, second, threads=threads), HEATMAP_SIDE), turn)
+    return overlay(shrunk(diffmap_of(first, second, threads=threads), side), turn)
