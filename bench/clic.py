@@ -4,9 +4,9 @@
 
 Each encoder gets one setting for the whole set, the best at which the sum of its files fits into the
 budget; where settings are whole numbers, pictures are moved up by one, in order of their names, while it
-still fits. guetzpy finds its distance as its folder runs do: one for all files, or spread for the least distortion
-in total ("equal slope"). PSNR is taken from the squared error of all samples, MS-SSIM (RGB) is weighted by
-pixels, as the challenge's own script does; SSIMULACRA 2 and Butteraugli's 3-norm are means over pictures.
+still fits. guetzpy finds its distance as its folder runs do: one for all files, or spread for the least
+distortion in total ("equal slope"). PSNR is taken from the squared error of all samples, MS-SSIM (RGB) is
+weighted by pixels, as the challenge's own script does; SSIMULACRA 2 and Butteraugli's 3-norm are means.
 
 "Half size" rows are the baseline of the challenge's super-resolution entries: the picture is made half
 as large by Lanczos, coded as JPEG, and made large again by Lanczos at the decoder.

@@ -1,0 +1,174 @@
+"""Write the README's figures from bench/results, between its markers.
+
+    python -m bench readme_tables            write them
+    python -m bench readme_tables --check    exit 1 if they are out of step
+
+Nothing in there is written by hand: every number is one of the committed JSON files. The first file of each
+list that exists is shown; without any the markers stay empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench import clic, curves, jpeg_inputs
+from bench.provenance import RESULTS
+from bench.rate_distortion import title
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN = "<!-- figures: begin (written by bench) -->"
+END = "<!-- figures: end -->"
+
+#: Kinds and ranges of the README's table of bytes.
+_KINDS = (
+    "guetzpy",
+    "guetzpy-fast",
+    "guetzpy-max",
+    "jpegli444",
+    "jpegli420",
+    "moz444",
+    "moz420",
+    "turbo420",
+    "guetzli",
+    "webp",
+)
+_RANGES = {
+    "SSIMULACRA 2, 50-92": "SSIMULACRA 2",
+    "Butteraugli 3-norm, 0.35-2.0": "Butteraugli 3-norm",
+    "Butteraugli max": "Butteraugli max",
+    "MS-SSIM": "MS-SSIM",
+    "PSNR-HVS-M": "PSNR-HVS-M",
+    "PSNR": "PSNR",
+}
+_SPEED = ("guetzpy-fast", "guetzpy", "guetzpy-max", "moz444", "jpegli444", "pillow", "guetzli")
+
+
+def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of bytes at equal quality."""
+    summary = result["summary"]
+    names = [n for n in _RANGES if any(n in figures for figures in summary.values())]
+    yield (
+        f"Bytes at equal quality on {result['images']} photos, against the best of jpegli and mozjpeg,"
+        " each in 4:4:4 and 4:2:0, chosen per photo and quality (the mean; less is better):"
+    )
+    yield ""
+    yield "| at equal | " + " | ".join(_RANGES[n] for n in names) + " |"
+    yield "|---" * (len(names) + 1) + "|"
+    for kind in (k for k in _KINDS if k in summary):
+        cells = [f"{summary[kind][n]['mean']:+.1f} %" if n in summary[kind] else "" for n in names]
+        row = f"| {title(kind)} | " + " | ".join(cells) + " |"
+        yield row.replace("| guetzpy", "| **guetzpy**", 1)
+    yield ""
+    plot = _plot(result)
+    independent = (
+        "The search looks at SSIMULACRA 2 and Butteraugli's 3-norm only; the others are independent of it."
+    )
+    yield independent + (f" [Curves]({plot})." if plot else "")
+
+
+def _plot(result: dict[str, Any]) -> str | None:
+    path = RESULTS / f"{result['name']}-curves.svg"
+    return f"bench/results/{path.name}" if path.exists() else None
+
+
+def speed_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of times."""
+    encoders = {k: v for k, v in result.get("encode", {}).get("encoders", {}).items() if "seconds" in v}
+    if "guetzpy" not in encoders:
+        return
+    base = encoders["guetzpy"]["seconds_per_mp"]
+    megapixels = encoders["guetzpy"]["megapixels"]
+    cores = result["machine"]["cores"]
+    yield f"Time of one call on a photo of {megapixels:.2g} megapixels, {cores} cores, warm:"
+    yield ""
+    yield "| | s/MP | against guetzpy | peak memory, MB |"
+    yield "|---|---|---|---|"
+    for kind in (k for k in _SPEED if k in encoders):
+        row = encoders[kind]
+        ratio = row["seconds_per_mp"] / base
+        yield f"| {title(kind)} | {row['seconds_per_mp']:.2f} | {ratio:.2g} x | {row['peak_mb']} |"
+
+
+def clic_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of the CLIC protocol."""
+    yield f"A set of {len(result['images'])} pictures at a total budget, as the CLIC challenge measures it:"
+    yield ""
+    yield from clic.report(result["rows"])
+
+
+def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield what JPEG files save at distance 1."""
+    yield "JPEG files at distance 1; sources that are about as coarse already are packed without loss:"
+    yield ""
+    rows = [entry for entry in result["summary"] if entry["distance"] == 1.0]
+    yield from list(jpeg_inputs.report(rows))[:-1]
+
+
+#: Files of results, the first that exists of each, and the table of each.
+TABLES: tuple[tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterator[str]]], ...] = (
+    (("rate_distortion-photos", "rate_distortion"), rate_distortion_table),
+    (("speed",), speed_table),
+    (("clic-photos", "clic"), clic_table),
+    (("jpeg_inputs-photos", "jpeg_inputs"), jpeg_inputs_table),
+)
+
+
+def rendered(results: Path = RESULTS) -> str:
+    """Return the text that belongs between the markers."""
+    parts = []
+    for names, table in TABLES:
+        found = next((n for n in names if (results / f"{n}.json").exists()), None)
+        if found is None:
+            continue
+        result = json.loads((results / f"{found}.json").read_text()) | {"name": found}
+        lines = list(table(result))
+        if lines:
+            parts.append("\n".join(lines).strip() + "\n\n" + _origin(result))
+    return "\n\n".join(parts) + "\n" if parts else ""
+
+
+def _origin(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    part = result["part"]
+    return (
+        f"<sub>`python -m bench {part}`, {result['date']}, guetzpy {result['versions']['guetzpy']},"
+        f" {machine['processor']}, {machine['cores']} cores</sub>"
+    )
+
+
+def inserted(readme: str, text: str) -> str:
+    """Return a README with the text between its markers.
+
+    Raises
+    ------
+    ValueError
+        The markers are not there, or not in order.
+    """
+    head, begin, rest = readme.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} ... {END}")
+    return f"{head}{begin}\n{text}{end}{tail}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the README's figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench readme_tables", description=main.__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
+    options = parser.parse_args(arguments)
+    before = README.read_text()
+    after = inserted(before, rendered())
+    if options.check:
+        sys.exit(before != after)
+    README.write_text(after)
+
+
+assert set(_RANGES) <= set(curves.RANGES)
+
+if __name__ == "__main__":
+    main()

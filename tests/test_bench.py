@@ -1,0 +1,444 @@
+"""The bench: curves, metrics of its own, corpus, peers, budgets, and figures in step with results."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import clic, corpus, curves, jpeg_inputs, peers, plots, quality, readme_tables, speed
+from bench import rate_distortion as rd
+from bench.__main__ import PARTS, main
+from bench.provenance import provenance, write
+
+
+def photo(height: int = 176, width: int = 184) -> corpus.Picture:
+    """A cut-out of a photo."""
+    return np.ascontiguousarray(corpus.Named("coffee").read()[60 : 60 + height, 150 : 150 + width])
+
+
+def points(bytes_at: dict[float, float], metric: str = "ssimulacra2") -> curves.Points:
+    return [{"setting": q, "bytes": b, metric: q} for q, b in bytes_at.items()]
+
+
+# Curves
+
+
+def test_a_constant_saving_is_found() -> None:
+    peer = points({q: 1000 * math.exp(q / 20) for q in (50, 60, 70, 80, 90)})
+    ours = points({q: 900 * math.exp(q / 20) for q in (50, 65, 80, 92)})
+    found = curves.difference(ours, [peer], "ssimulacra2", 50, 92)
+    assert found is not None
+    assert curves.per_cent(found) == pytest.approx(-10, abs=0.2)
+
+
+def test_the_base_line_is_the_best_peer_at_each_quality() -> None:
+    steep = points({q: 1000 * math.exp(q / 10) for q in range(50, 95, 5)})
+    flat = points({q: 1000 * math.exp(70 / 10 + (q - 70) / 40) for q in range(50, 95, 5)})
+    assert curves.difference(flat, [steep, flat], "ssimulacra2", 72, 90) == pytest.approx(0, abs=1e-9)
+    below = curves.difference(flat, [steep, flat], "ssimulacra2", 52, 68)
+    assert below is not None
+    assert below > 0.2
+
+
+def test_smaller_is_better_for_butteraugli() -> None:
+    peer = points({0.5: 4000, 1.0: 2000, 2.0: 1000}, "butteraugli_3norm")
+    ours = points({0.5: 2000, 1.0: 1000, 2.0: 500}, "butteraugli_3norm")
+    found = curves.difference(ours, [peer], "butteraugli_3norm", 0.35, 2.0)
+    assert found is not None
+    assert curves.per_cent(found) == pytest.approx(-50, abs=0.5)
+
+
+def test_curves_that_do_not_meet_compare_to_nothing() -> None:
+    low, high = points({50: 100, 60: 200}), points({70: 100, 80: 200})
+    assert curves.difference(low, [high], "ssimulacra2", 50, 92) is None
+
+
+# Metrics
+
+
+def slow_ssim_scale(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """SSIM and its contrast-structure part by the definition, window by window."""
+    offsets = np.arange(-5, 6)
+    window = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / 4.5)
+    window /= window.sum()
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    whole, structure = [], []
+    for y in range(a.shape[0] - 10):
+        for x in range(a.shape[1] - 10):
+            p, q = a[y : y + 11, x : x + 11], b[y : y + 11, x : x + 11]
+            mp, mq = (window * p).sum(), (window * q).sum()
+            vp, vq = (window * p * p).sum() - mp**2, (window * q * q).sum() - mq**2
+            cov = (window * p * q).sum() - mp * mq
+            structure.append((2 * cov + c2) / (vp + vq + c2))
+            whole.append(structure[-1] * (2 * mp * mq + c1) / (mp**2 + mq**2 + c1))
+    return float(np.mean(whole)), float(np.mean(structure))
+
+
+def test_ms_ssim_equals_its_definition() -> None:
+    a = photo(176, 180)
+    b = peers.decode(peers.by_pillow(a, "JPEG", quality=30))
+    expected = 1.0
+    # Gray, so that the twin walks over one channel only.
+    a, b = (np.repeat(x[..., 1:2], 3, axis=2) for x in (a, b))
+    x, y = a[..., 0].astype(float), b[..., 0].astype(float)
+    for scale, weight in enumerate(quality.MS_SSIM_WEIGHTS):
+        whole, structure = slow_ssim_scale(x, y)
+        expected *= (whole if scale == 4 else structure) ** weight
+        h, w = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
+        x, y = (v[:h, :w].reshape(h // 2, 2, w // 2, 2).mean(axis=(1, 3)) for v in (x, y))
+    assert quality.ms_ssim(a, b) == pytest.approx(expected, abs=2e-5)
+
+
+def slow_psnr_hvs_m(a: np.ndarray, b: np.ndarray) -> float:
+    """The published program, loop by loop."""
+    from scipy.fft import dctn
+
+    table = quality.LUMINANCE_TABLE
+    total, count = 0.0, 0
+
+    def vari(block: np.ndarray) -> float:
+        return float(block.var(ddof=1)) * block.size
+
+    def masking(block: np.ndarray, coefficients: np.ndarray) -> float:
+        energy = sum(
+            coefficients[k, m] ** 2 * (10 / table[k, m]) ** 2 for k in range(8) for m in range(8) if k or m
+        )
+        pop = vari(block)
+        if pop:
+            pop = sum(vari(block[y : y + 4, x : x + 4]) for y in (0, 4) for x in (0, 4)) / pop
+        return math.sqrt(energy * pop) / 32
+
+    for y in range(0, a.shape[0] - 7, 7):
+        for x in range(0, a.shape[1] - 7, 7):
+            p, q = a[y : y + 8, x : x + 8], b[y : y + 8, x : x + 8]
+            dp, dq = dctn(p, norm="ortho"), dctn(q, norm="ortho")
+            mask = max(masking(p, dp), masking(q, dq))
+            for k in range(8):
+                for m in range(8):
+                    u = abs(dp[k, m] - dq[k, m])
+                    if k or m:
+                        u = max(0.0, u - mask / (10 / table[k, m]) ** 2)
+                    total += (u * 25.735088 / table[k, m]) ** 2
+                    count += 1
+    return 10 * math.log10(255**2 * count / total)
+
+
+def test_psnr_hvs_m_equals_the_published_program() -> None:
+    a = photo(64, 72)
+    b = peers.decode(peers.by_pillow(a, "JPEG", quality=40))
+    expected = slow_psnr_hvs_m(quality.luma(a), quality.luma(b))
+    assert quality.psnr_hvs_m(quality.luma(a), quality.luma(b)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_scores_fall_with_quality_and_identity_is_left_out_where_infinite() -> None:
+    picture = photo()
+    reference = quality.Reference(picture)
+    good, bad = (
+        reference.scores(peers.decode(peers.by_pillow(picture, "JPEG", quality=q))) for q in (95, 40)
+    )
+    assert list(good) == list(quality.COLUMNS)
+    for column, larger_is_better in curves.METRICS.items():
+        assert (good[column] > bad[column]) == larger_is_better, column
+    assert reference.scores(picture) == {
+        "ssimulacra2": 100,
+        "butteraugli_max": 0,
+        "butteraugli_3norm": 0,
+    }
+    with pytest.raises(ValueError):
+        reference.scores(picture[1:])
+
+
+# Corpus
+
+
+def test_pictures_of_a_folder_by_relative_name(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name in ("b/2.png", "1.png", "3.txt", "4.jpg"):
+        if name.endswith("txt"):
+            (tmp_path / name).write_text("no picture")
+        else:
+            Image.new("RGBA", (9, 8), (1, 2, 3, 255)).convert("RGB").save(tmp_path / name)
+    assert [p.name for p in corpus.pictures(tmp_path)] == ["1.png", "4.jpg", "b/2.png"]
+    assert [p.name for p in corpus.pictures(tmp_path, match="b/,4")] == ["4.jpg", "b/2.png"]
+    assert len(corpus.pictures(tmp_path, limit=2)) == 2
+    assert corpus.pictures(tmp_path)[0].read().shape == (8, 9, 3)
+    with pytest.raises(SystemExit):
+        corpus.pictures(tmp_path, match="none such")
+
+
+def test_samples_are_colour_photos() -> None:
+    for picture in corpus.pictures():
+        samples = picture.read()
+        assert samples.dtype == np.uint8
+        assert samples.ndim == 3
+        assert min(samples.shape[:2]) >= 300
+
+
+def test_pictures_of_any_size(tmp_path: Path) -> None:
+    for megapixels in (0.01, 0.3):
+        samples = corpus.of_size(corpus.pictures()[1:3], megapixels)
+        assert samples.shape[0] * samples.shape[1] == pytest.approx(megapixels * 1e6, rel=0.02)
+        assert samples.std() > 20
+
+
+# Peers
+
+
+def test_every_peer_that_is_here_encodes() -> None:
+    picture = photo(64, 72)
+    here, missing = peers.available()
+    assert {"turbo444", "turbo420", "pillow"} <= set(here)
+    assert len(here) + len(missing) == sum(not p.slow for p in peers.PEERS.values())
+    for kind, peer in here.items():
+        sizes = []
+        for setting in (peer.settings[0], peer.settings[-1]):
+            data = peer.encode(picture, setting)
+            assert peer.jpeg == data.startswith(b"\xff\xd8\xff"), kind
+            error = quality.squared_error(picture, peer.decode(data))
+            assert quality.psnr(error) > 20, kind
+            sizes.append(len(data))
+        assert sizes[0] != sizes[1], kind
+
+
+def test_an_unknown_peer_is_refused_and_a_missing_one_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="unknown peers: nonesuch"):
+        peers.available(["nonesuch"])
+    monkeypatch.setitem(
+        peers.PEERS, "webp", peers.Peer("webp", "WebP", (1,), lambda p, s: b"", lambda: None, peers.decode)
+    )
+    here, missing = peers.available(["webp", "pillow"])
+    assert list(here) == ["pillow"]
+    assert missing == ["WebP"]
+
+
+def test_repackers_keep_every_pixel() -> None:
+    data = peers.by_pillow(photo(64, 72), "JPEG", quality=90)
+    for repack, version in peers.REPACKERS.values():
+        if version():
+            assert np.array_equal(peers.decode(repack(data)), peers.decode(data))
+
+
+# Rate-distortion
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Points of one small picture, as a run writes them, and all else that it writes."""
+    folder = tmp_path_factory.mktemp("rd")
+    images = folder / "images"
+    images.mkdir()
+    Image.fromarray(photo()).save(images / "photo.png")
+    common = ["--images", str(images), "--output", str(folder), "--no-plots", "--distances", "1,2"]
+    rd.main([*common, "--name", "points", "--peers", "turbo444,turbo420", "--baseline", "turbo444,turbo420"])
+    return folder
+
+
+def test_a_run_writes_points_and_figures(table: Path) -> None:
+    rows = rd.read_rows(table / "points.csv")
+    assert {row["kind"] for row in rows} == {"guetzpy", "turbo444", "turbo420"}
+    assert [row["setting"] for row in rows if row["kind"] == "guetzpy"] == ["1.0", "2.0"]
+    result = json.loads((table / "points.json").read_text())
+    assert result["failures"] == []
+    assert result["images"] == 1
+    for key in ("date", "machine", "versions", "peers"):
+        assert result[key], key
+    figures = result["summary"]["guetzpy"]["SSIMULACRA 2, 50-92"]
+    assert figures["pictures"] == {"photo.png": figures["mean"]}
+    assert figures["mean"] < 0, "fewer bytes than libjpeg-turbo"
+
+
+def test_given_points_are_not_measured_again(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rd, "run", lambda works, jobs: pytest.fail("ran") if works[0].kinds else iter(()))
+    given = table / "points.csv"
+    tables = ["--ours", str(given), "--peers-table", str(given), "--baseline", "turbo444,turbo420"]
+    rd.main([*tables, "--output", str(table / "again"), "--no-plots"])
+    first, second = (
+        json.loads((table / n).read_text()) for n in ("points.json", "again/rate_distortion.json")
+    )
+    assert first["summary"] == second["summary"]
+
+
+def test_plots_are_reproducible(table: Path) -> None:
+    pytest.importorskip("matplotlib")
+    points = rd.tabled(rd.read_rows(table / "points.csv"))
+    summary = json.loads((table / "points.json").read_text())["summary"]
+    files = [
+        plots.plot_rate_distortion(points, summary, ("turbo444", "turbo420"), table / name) for name in "ab"
+    ]
+    assert len(files[0]) == 2
+    for first, second in zip(*files, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+
+
+# CLIC
+
+
+@pytest.mark.parametrize(("scale", "way"), [((1, 95), True), ((25.0, 0.2), False)])
+def test_the_best_setting_that_fits(scale: tuple[float, float], way: bool) -> None:
+    def size(setting: float) -> int:
+        return int(1000 * setting) if way else int(1000 / setting)
+
+    found = clic.fit(size, 20_500, scale, way) if way else clic.fit(size, 1000, scale, way)
+    assert found is not None
+    assert found == 20 if way else size(found) == pytest.approx(1000, rel=0.01)
+    assert clic.fit(size, 10, scale, way) is None
+    assert clic.fit(size, 10**9, scale, way) == scale[1]
+
+
+def test_a_set_stays_within_its_budget() -> None:
+    pictures = [photo(176, 176), photo(176, 200)]
+    encoders = [e for e in clic.contestants()[0] if "Pillow" in e.title]
+    assert len(encoders) == 2, "whole and half size"
+    area = sum(p.shape[0] * p.shape[1] for p in pictures)
+    references = [quality.Reference(p, ("ssimulacra2", "butteraugli_3norm")) for p in pictures]
+    for encoder in encoders:
+        settings = clic.settings_of(encoder, pictures, area // 8)
+        assert settings is not None
+        row = clic.evaluate(encoder, pictures, references, settings)
+        assert 0.85 < row["bpp"] <= 1.0
+        assert row["ssimulacra2"] > 30
+        assert clic.settings_of(encoder, pictures, 100) is None
+
+
+def test_dataset_psnr_is_of_all_samples() -> None:
+    pictures = [np.full((176, 176, 3), 100, np.uint8), np.full((176, 352, 3), 100, np.uint8)]
+    shown = iter([pictures[0] + np.uint8(3), pictures[1]])
+    encoder = clic.Contestant("x", lambda p, s: b"12", lambda d, s: next(shown), (0, 1), "whole", "")
+    references = [quality.Reference(p, ("ssimulacra2", "butteraugli_3norm")) for p in pictures]
+    row = clic.evaluate(encoder, pictures, references, {0: 1, 1: 1})
+    assert row["psnr"] == pytest.approx(10 * math.log10(255**2 / 3), abs=1e-3)
+
+
+def test_half_and_double() -> None:
+    picture = photo(65, 71)
+    assert clic.half(picture).shape == (33, 36, 3)
+    assert clic.doubled(clic.half(picture), (65, 71)).shape == picture.shape
+
+
+# JPEG inputs
+
+
+def test_bare_files_show_the_same() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "words"
+    data = peers.by_pillow(photo(64, 64), "JPEG", quality=90, exif=exif, icc_profile=b"x" * 300, comment="c")
+    stripped = jpeg_inputs.bare(data + b"trailing")
+    assert len(stripped) < len(data) - 300
+    assert np.array_equal(peers.decode(stripped), peers.decode(data))
+    with Image.open(io.BytesIO(stripped)) as image:
+        assert not image.getexif()
+        assert "icc_profile" not in image.info
+
+
+def test_summary_of_jpeg_inputs() -> None:
+    row = {"group": "g", "distance": 1.0, "source": 1000, "transcode": 900, "status": "optimized"}
+    row |= {"bytes": 400, "lossy": 400, "second_run_same": True, "peers_ssimulacra2": 500}
+    kept = row | {"status": "lossless", "bytes": 900, "lossy": 700}
+    (entry,) = jpeg_inputs.summarise([row, kept])
+    assert entry["saved"] == 35.0
+    assert entry["saved_lossless"] == 10.0
+    assert entry["saved_lossy"] == 45.0
+    assert entry["lossy_files"] == 1
+    assert entry["against_peers_ssimulacra2"] == -20.0, "only files encoded anew count"
+    assert entry["against_peers_butteraugli_3norm"] is None
+    assert entry["larger_than_repack"] == entry["second_run_changed"] == 0
+    assert "| g | 1 | 2 (1) | 35.0 % |" in "\n".join(jpeg_inputs.report([entry]))
+
+
+# Speed: that it measures, not how long it takes
+
+
+def test_a_worker_reports_time_and_memory() -> None:
+    order = {"kind": "pillow", "setting": 90, "megapixels": 0.02, "match": "chelsea"}
+    found = speed._ask("work", order)
+    assert found["seconds"] > 0
+    assert found["megapixels"] == pytest.approx(0.02, rel=0.05)
+    assert found["bytes"] > 1000
+    if sys.platform == "linux":
+        assert found["peak_mb"] >= found["loaded_mb"] > 20
+    assert "error" in speed._ask("work", order | {"kind": "nonesuch"})
+
+
+def test_library_time_counts_for_the_module_that_called() -> None:
+    own = ("/x/guetzpy/search/trellis.py", 1, "f")
+    other = ("/x/guetzpy/jpeg/writer.py", 1, "g")
+    library = ("~", 0, "<built-in>")
+    callers = {own: (1, 1, 0.0, 3.0), other: (1, 1, 0.0, 1.0)}
+    assert speed._owners(library, callers, {own: (1, 1, 0, 0, {}), other: (1, 1, 0, 0, {})}) == {
+        "search.trellis": 0.75,
+        "jpeg.writer": 0.25,
+    }
+
+
+# Results and the README
+
+
+def test_results_say_where_they_come_from(tmp_path: Path) -> None:
+    path = write("x", provenance(part="x", rows=[1]), tmp_path)
+    found = json.loads(path.read_text())
+    assert found["rows"] == [1]
+    assert found["machine"]["cores"] >= 1
+    assert found["versions"]["numpy"] == np.__version__
+
+
+def test_committed_results_are_complete(repository: Path) -> None:
+    for path in (repository / "bench" / "results").glob("*.json"):
+        found = json.loads(path.read_text())
+        for key in ("date", "machine", "versions", "part"):
+            assert found.get(key), f"{path.name}: {key}"
+
+
+def test_readme_is_in_step_with_the_results(repository: Path) -> None:
+    readme = (repository / "README.md").read_text()
+    assert readme == readme_tables.inserted(readme, readme_tables.rendered()), (
+        "run python -m bench readme_tables"
+    )
+
+
+def test_tables_are_made_from_results(tmp_path: Path, table: Path) -> None:
+    result = json.loads((table / "points.json").read_text())
+    write("rate_distortion", result, tmp_path)
+    encoder = {"seconds": 1.0, "seconds_per_mp": 0.5, "megapixels": 2.0, "peak_mb": 300, "loaded_mb": 100}
+    slow = encoder | {"seconds_per_mp": 50.0}
+    encoders = {"guetzpy": encoder, "guetzli": slow, "moz444": {"error": "gone"}}
+    write("speed", provenance(part="speed", encode={"encoders": encoders, "missing": []}), tmp_path)
+    text = readme_tables.rendered(tmp_path)
+    mean = result["summary"]["guetzpy"]["SSIMULACRA 2, 50-92"]["mean"]
+    assert f"| **guetzpy** | {mean:+.1f} %" in text
+    assert "| guetzli, repacked | 50.00 | 1e+02 x | 300 |" in text
+    assert "gone" not in text
+    readme = f"a\n{readme_tables.BEGIN}\nold\n{readme_tables.END}\nb"
+    once = readme_tables.inserted(readme, text)
+    assert once == readme_tables.inserted(once, text)
+    assert "old" not in once
+    with pytest.raises(ValueError):
+        readme_tables.inserted("no markers", text)
+
+
+# The command
+
+
+def test_the_bench_lists_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    for part in PARTS:
+        assert part in said
+    assert main(["nonesuch"]) == 2
+
+
+@pytest.mark.parametrize("part", ["corpus", "peers", "rate_distortion", "speed", "clic", "jpeg_inputs"])
+def test_every_part_has_help(
+    part: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    with pytest.raises(SystemExit) as exit_:
+        main([part, "--help"])
+    assert exit_.value.code == 0
+    assert f"python -m bench {part}" in capsys.readouterr().out
