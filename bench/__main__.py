@@ -12,6 +12,7 @@ PARTS = {
     "speed": "time and memory against other encoders; growth with size, threads, stages, start",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "JPEG files made smaller, by quality of the source",
+    "source_quality": "how well the tables of a JPEG tell how coarse it is",
     "foreign_decoders": "whether other decoders show the same before and after",
     "batch_speedup": "folders on several processes",
     "readme_tables": "write the README's figures from bench/results",

@@ -1,0 +1,110 @@
+"""How well a JPEG's tables tell the distance that it was encoded at.
+
+    python -m bench source_quality [--images DIR]
+
+guetzpy must know how coarse a JPEG source already is, whose original nobody has. It estimates a distance
+from the quantisation tables (guetzpy/search/source_quality.py). Here the originals are at hand: files of
+libjpeg-turbo, jpegli and mozjpeg are scored against them, which gives the distance that they really reach,
+the smallest whose two limits both hold. The spread says how far one picture may be off the estimate,
+which cannot know the content.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from bench import corpus, curves, peers
+from bench.provenance import RESULTS, provenance, write
+from bench.quality import Reference
+
+KINDS = ("turbo444", "turbo420", *curves.BEST_OF_FOUR)
+COLUMNS = ("ssimulacra2", "butteraugli_3norm")
+
+
+def measure(picture: corpus.Picture, kinds: tuple[str, ...]) -> Iterator[tuple[str, float, float, float]]:
+    """Yield kind, setting, the distance estimated and the one reached."""
+    from guetzpy.jpeg.reader import read
+    from guetzpy.search.source_quality import estimate
+    from guetzpy.search.target import butteraugli_distance, ssimulacra2_distance
+
+    reference = Reference(picture, COLUMNS)
+    for kind in kinds:
+        peer = peers.PEERS[kind]
+        for setting in peer.settings:
+            data = peer.encode(picture, setting)
+            scores = reference.scores(peer.decode(data))
+            by_both = (
+                butteraugli_distance(scores["butteraugli_3norm"]),
+                ssimulacra2_distance(scores["ssimulacra2"]),
+            )
+            yield kind, setting, estimate(read(data)), max(by_both)
+
+
+def summarise(found: list[tuple[str, float, float, float]]) -> list[dict[str, Any]]:
+    """Return medians and spread by kind and setting."""
+    groups: dict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
+    for kind, setting, estimated, reached in found:
+        groups[kind, setting].append((estimated, reached))
+    rows = []
+    for (kind, setting), pairs in groups.items():
+        ratios = [estimated / reached for estimated, reached in pairs]
+        low, high = np.quantile(ratios, (0.1, 0.9))
+        rows.append(
+            {
+                "kind": kind,
+                "setting": setting,
+                "files": len(pairs),
+                "estimated": round(median(e for e, _ in pairs), 3),
+                "reached": round(median(r for _, r in pairs), 3),
+                "ratio": round(median(ratios), 3),
+                "ratio_10": round(float(low), 3),
+                "ratio_90": round(float(high), 3),
+            }
+        )
+    return rows
+
+
+def report(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield lines of Markdown."""
+    yield "| encoder | setting | estimated | reached | estimated / reached: median | 10 % | 90 % |"
+    yield "|---|---|---|---|---|---|---|"
+    for r in rows:
+        yield (
+            f"| {peers.PEERS[r['kind']].title} | {r['setting']:g} | {r['estimated']:.2f} |"
+            f" {r['reached']:.2f} | {r['ratio']:.2f} | {r['ratio_10']:.2f} | {r['ratio_90']:.2f} |"
+        )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Compare the distance that a source's tables suggest with the one that it has."""
+    parser = argparse.ArgumentParser(prog="python -m bench source_quality", description=main.__doc__)
+    corpus.add_arguments(parser)
+    parser.add_argument("--kinds", default=",".join(KINDS), metavar="A,B", help="encoders of the sources")
+    parser.add_argument("--name", default="source_quality", help="of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    options = parser.parse_args(arguments)
+    here, missing = peers.available(options.kinds.split(","))
+    found = []
+    for number, named in enumerate(chosen := corpus.chosen(options), start=1):
+        found += list(measure(named.read(), tuple(here)))
+        print(f"{number}/{len(chosen)} {named.name}", file=sys.stderr, flush=True)
+    rows = summarise(found)
+    result = provenance(
+        part="source_quality", images=len(chosen), peers=peers.versions(here), missing=missing, rows=rows
+    )
+    write(options.name, result, options.output)
+    print("\n".join(report(rows)))
+    for title in missing:
+        print(f"missing: {title}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
