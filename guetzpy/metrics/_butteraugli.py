@@ -166,7 +166,7 @@ def _merge(half: Floats, full: Floats, threads: int | None) -> None:
 
 
 def _double(half: Floats, full: Floats, threads: int | None) -> None:
-    """Add the adjoint of ``halve_rows``, which averages the last row and column of odd sizes with themselves."""
+    """Add the adjoint of ``halve_rows``, which takes the last row and column of odd sizes twice."""
     height, width = full.shape[1:]
     if height % 2 == 1:
         half[:, -1] *= np.float32(2.0)

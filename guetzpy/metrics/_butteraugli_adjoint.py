@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._threads import each
-from guetzpy.metrics._butteraugli_bands import mirrored_rows, sensitivity
+from guetzpy.metrics._butteraugli_bands import CHUNK, mirrored_rows, sensitivity
 from guetzpy.metrics._butteraugli_errors import ACTIVITY, dc_errors
 from guetzpy.metrics._butteraugli_gradient import (
     error_slopes,
@@ -51,7 +51,6 @@ __all__ = ["Trace", "pull_back", "trace"]
 
 Floats = npt.NDArray[np.float32]
 
-_CHUNK = 1024
 #: Planes that :func:`pull_back` needs.
 _SPARE_PLANES = 12
 _TALLER = 4
@@ -130,7 +129,7 @@ def _line_slopes(
     rows: tuple[int, int],
     out: Floats,
 ) -> None:
-    """Derivatives by the weighted difference of two planes of the energies of its lines."""
+    """Write the derivatives by the weighted difference of two planes of the energies of its lines."""
     start, stop = rows
     field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)
     difference_rows(a, b, start, stop, 2 * REACH, *weights, field)
@@ -257,13 +256,13 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
 def _opsin_slopes(
     linear: Sequence[Floats], start: int, stop: int, adapted: Sequence[Floats], light: Sequence[Floats]
 ) -> None:
-    """Derivatives by opponent colours (``light``, replaced) to those by light and by what the eye adapts to."""
+    """Turn derivatives by opponent colours (``light``) into those by light; ``adapted`` gets the indirect ones."""
     width = linear[0].shape[1]
     line = np.empty(width + 4, np.float32)
     for plane, out in zip(linear, adapted, strict=True):
         mirrored_rows(plane, start, stop, OPSIN_TAPS, line, out[start:stop])
     gains = [part.copy() for part in flat(adapted, start, stop)]
-    sensitivity(*gains, np.empty(_CHUNK, np.float32))
+    sensitivity(*gains, np.empty(CHUNK, np.float32))
     opponent_slopes(
         *flat(linear, start, stop), *flat(adapted, start, stop), *gains, *flat(light, start, stop)
     )

@@ -15,7 +15,15 @@ import numpy as np
 
 from guetzpy._jit import kernel
 
-__all__ = ["erode_rows", "mirrored_rows", "opponent", "split_high", "split_low", "split_middle"]
+__all__ = [
+    "erode_rows",
+    "mirrored_rows",
+    "opponent",
+    "sensitivity",
+    "split_high",
+    "split_low",
+    "split_middle",
+]
 
 F = np.float32
 
@@ -52,7 +60,8 @@ ACTIVITY_ROOT = np.sqrt(ACTIVITY_BIAS)
 _LN2 = F(0.6931471805599453)
 _ONE, _TWO, _ZERO = F(1.0), F(2.0), F(0.0)
 _T3, _T5, _T7, _T9 = F(2.0 / 3.0), F(2.0 / 5.0), F(2.0 / 7.0), F(2.0 / 9.0)
-_CHUNK = 1024
+#: Samples that :func:`sensitivity` takes at a time: what they need stays in the first cache.
+CHUNK = 1024
 
 
 @kernel("int64(float32[::1])")
@@ -105,10 +114,10 @@ def mirrored_rows(plane: Any, start: int, stop: int, taps: Any, line: Any, out: 
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1])")
 def sensitivity(p: Any, q: Any, s: Any, curve: Any) -> int:
-    """Turn blurred linear light, in place, into the gain of the eye that has adapted to it."""
+    """Turn blurred linear light, in place, into the gain of the adapted eye; ``curve`` has room for CHUNK."""
     count = p.shape[0]
-    for start in range(0, count, _CHUNK):
-        stop = min(start + _CHUNK, count)
+    for start in range(0, count, CHUNK):
+        stop = min(start + CHUNK, count)
         u, v, w, log = p[start:stop], q[start:stop], s[start:stop], curve[: stop - start]
         for i in range(log.shape[0]):
             r = NITS * u[i]
@@ -159,7 +168,7 @@ def opponent(r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, out_x: Any, out_y: 
     " float32[::1], float32[::1], float32[::1])"
 )
 def split_low(x: Any, y: Any, b: Any, lx: Any, ly: Any, lb: Any, rx: Any, ry: Any, rb: Any) -> int:
-    """What the low band (``lx`` ...) leaves of the colours goes to ``rx`` ...; it then gets its errors' units."""
+    """Put what the low band (``lx`` ...) leaves into ``rx`` ..., and give the band its errors' units."""
     for i in range(x.shape[0]):
         low_x = lx[i]
         low_y = ly[i]
@@ -189,7 +198,7 @@ def _clip(v: Any, limit: Any) -> Any:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])")
 def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
-    """What the middle band (``mx``, ``my``) leaves goes to ``hx``, ``hy``; its range around zero is bent."""
+    """Put what the middle band (``mx``, ``my``) leaves into ``hx``, ``hy``; bend its range around zero."""
     for i in range(rx.shape[0]):
         luma = ry[i] - my[i]
         # Red-green detail is less visible where luma changes too.
@@ -205,7 +214,7 @@ def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
 )
 def split_high(rx: Any, ry: Any, hx: Any, hy: Any, ux: Any, uy: Any, activity: Any) -> int:
-    """Split into the high (``hx``, ``hy``) and ultra-high bands, and measure the activity that masks errors."""
+    """Split into the high (``hx``, ``hy``) and ultra-high bands; measure the activity that masks errors."""
     for i in range(rx.shape[0]):
         smooth = hx[i]
         x_high = _remove(smooth, REMOVE_HIGH)

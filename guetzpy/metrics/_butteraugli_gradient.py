@@ -19,8 +19,8 @@ from guetzpy.metrics._butteraugli_bands import (
     ACTIVITY_Y,
     ADD_HIGH,
     ADD_MIDDLE,
-    BIAS2,
     BIAS01,
+    BIAS2,
     CLAMP_HIGH,
     CLAMP_SLOPE,
     CLAMP_ULTRA,
@@ -50,7 +50,6 @@ from guetzpy.metrics._butteraugli_errors import (
     AC_MUL,
     AC_OFFSET,
     AC_SCALER,
-    ACTIVITY,
     DC_MUL,
     DC_OFFSET,
     DC_SCALER,
@@ -84,7 +83,7 @@ _ZERO, _HALF, _ONE, _TWO = F(0.0), F(0.5), F(1.0), F(2.0)
 
 @kernel("int64(float32[:, ::1], int64, int64, float64, float64[::1], float64, float32[:, ::1])")
 def norm_slopes(field: Any, start: int, stop: int, p: float, norms: Any, factor: float, out: Any) -> int:
-    """Derivative of the mean of three norms by the map of errors.
+    """Write the derivatives of the mean of three norms by the map of errors.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ def norm_slopes(field: Any, start: int, stop: int, p: float, norms: Any, factor:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])")
 def error_slopes(erosion: Any, error: Any, slope: Any, ac: Any, dc: Any) -> int:
-    """Derivatives by the two kinds of error, from those (``slope``) by their masked root (``error``)."""
+    """Pull derivatives (``slope``) by the masked root (``error``) back to the two kinds of error."""
     for i in range(ac.shape[0]):
         e = erosion[i]
         seen = GLOBAL_SCALE * (_ONE + AC_MUL / (AC_SCALER * e + AC_OFFSET))
@@ -136,7 +135,7 @@ def error_slopes(erosion: Any, error: Any, slope: Any, ac: Any, dc: Any) -> int:
 def low_slopes(
     ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any, dc: Any, gx: Any, gy: Any, gb: Any
 ) -> int:
-    """Derivatives by the low band before it got its errors' units."""
+    """Pull derivatives back to the low band before it got its errors' units."""
     for i in range(dc.shape[0]):
         g = _TWO * dc[i]
         x = g * ERROR_LOW_X * (bx[i] - ax[i])
@@ -183,7 +182,7 @@ def middle_slopes(
     gy: Any,
     gb: Any,
 ) -> int:
-    """Derivatives by the middle band before its range was bent; ``lx``, ``ly`` are those by line differences."""
+    """Pull derivatives, ``lx`` and ``ly`` by line differences, back to the middle band before it was bent."""
     norm_x, scale_x, norm_y, scale_y = table[0, 0], table[0, 1], table[1, 0], table[1, 1]
     for i in range(ac.shape[0]):
         g = _TWO * ac[i]
@@ -202,9 +201,10 @@ def middle_slopes(
 )
 def high_slopes(
     hax: Any, hay: Any, hbx: Any, hby: Any, uax: Any, uay: Any, ubx: Any, uby: Any,
-    ac: Any, activity: Any, lhx: Any, lhy: Any, lux: Any, luy: Any, table: Any, sx: Any, sy: Any, ox: Any, oy: Any,
+    ac: Any, activity: Any, lhx: Any, lhy: Any, lux: Any, luy: Any, table: Any,
+    sx: Any, sy: Any, ox: Any, oy: Any,
 ) -> int:  # fmt: skip
-    """Derivatives by the blurred (``sx``, ``sy``) and the plain (``ox``, ``oy``) input of ``split_high``.
+    """Pull derivatives back to the blurred (``sx``, ``sy``) and plain (``ox``, ``oy``) inputs of the split.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def high_slopes(
     " float32[::1])"
 )
 def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, my: Any) -> int:
-    """Derivatives by what is left of the middle band's input, and through it by the band.
+    """Pull derivatives back to what the middle band left, and through it to the band.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
 def opponent_slopes(
     r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, u: Any, v: Any, w: Any, gx: Any, gy: Any, gb: Any
 ) -> int:
-    """Derivatives by linear light, directly and through the light that the eye has adapted to.
+    """Pull derivatives back to linear light, directly and through the light that the eye has adapted to.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from guetzpy._threads import each
 from guetzpy.metrics._butteraugli_bands import (
+    CHUNK,
     SIGMA_ACTIVITY,
     SIGMA_HIGH,
     SIGMA_LOW,
@@ -47,7 +48,6 @@ Floats = npt.NDArray[np.float32]
 MARGIN = 37
 #: Samples in a strip: the planes that a stage touches fit in a processor's second cache.
 _STRIP_SAMPLES = 1 << 16
-_CHUNK = 1024
 
 OPSIN_TAPS = half_kernel(SIGMA_OPSIN)
 
@@ -127,7 +127,7 @@ def opsin_strip(linear: Sequence[Floats], start: int, stop: int, xyb: Sequence[F
     for plane, out in zip(linear, gains, strict=True):
         mirrored_rows(plane, start, stop, OPSIN_TAPS, line, out)
     eye = gains.reshape(3, -1)
-    sensitivity(*eye, np.empty(_CHUNK, np.float32))
+    sensitivity(*eye, np.empty(CHUNK, np.float32))
     opponent(*flat(linear, start, stop), *eye, *flat(xyb, start, stop))
 
 
@@ -281,7 +281,10 @@ class Errors:
         self._middle, self._high, self._ultra, self._activity = middle, high, ultra, activity
 
     def rows(self, start: int, stop: int, smooth: Floats, dc: Floats, out: Floats) -> None:
-        """Write rows of the map to ``out``; ``dc`` is the low band's error there, ``smooth`` takes the blurred activity."""
+        """Write rows of the map to ``out``.
+
+        ``dc`` holds the low band's errors there; ``smooth`` takes the blurred activity.
+        """
         a, width = self._a, out.shape[1]
         ac = np.empty((stop - start, width), np.float32)
         field = np.empty((stop - start + 2 * REACH, width + 2 * REACH), np.float32)

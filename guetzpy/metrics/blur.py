@@ -71,7 +71,7 @@ def edge_gain(length: int, sigma: float) -> Floats:
 
 
 def scratch_rows(width: int, taps: Floats) -> Floats:
-    """Return the room that :func:`blur_rows` needs for planes of a width: float32 (2, n), the first row zero."""
+    """Return the room that :func:`blur_rows` needs: float32 (2, n), the first row zero."""
     rows = np.empty((2, width + 2 * len(taps)), np.float32)
     rows[0] = 0.0
     return rows
