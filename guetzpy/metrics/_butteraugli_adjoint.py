@@ -256,7 +256,7 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
 def _opsin_slopes(
     linear: Sequence[Floats], start: int, stop: int, adapted: Sequence[Floats], light: Sequence[Floats]
 ) -> None:
-    """Turn derivatives by opponent colours (``light``) into those by light; ``adapted`` gets the indirect ones."""
+    """Turn derivatives by opponent colours (``light``) into those by light; ``adapted`` gets the rest."""
     width = linear[0].shape[1]
     line = np.empty(width + 4, np.float32)
     for plane, out in zip(linear, adapted, strict=True):
