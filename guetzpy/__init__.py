@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guetzpy import metrics
+    from guetzpy import batch, metrics
     from guetzpy.api import optimize, transcode, warmup
     from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
     from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -28,6 +28,7 @@ __all__ = [
     "TranscodeOptions",
     "UnsupportedError",
     "__version__",
+    "batch",
     "metrics",
     "optimize",
     "transcode",
@@ -51,8 +52,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Numba alone takes 0.3 s to import: only who works with pictures pays for it.
-    if name == "metrics":
-        return importlib.import_module("guetzpy.metrics")
+    if name in ("batch", "metrics"):
+        return importlib.import_module(f"guetzpy.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'guetzpy' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"guetzpy.{_HOMES[name]}"), name)

@@ -20,7 +20,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = [
     {"errors", "options"},
     {"output", "result"},
-    {"_jit", "_threads", "_elementary", "picture"},
+    {"_jit", "_threads"},
+    {"_elementary"},
+    {"_icc"},
+    {"picture"},
     {"jpeg", "metrics"},
     {"search"},
     {"source"},
@@ -32,10 +35,7 @@ ROWS = [
 ]
 ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
 #: Neighbours in a row that may still import each other.
-FRIENDS = {
-    ("picture", "_jit"), ("picture", "_threads"), ("picture", "_elementary"), ("_elementary", "_jit"),
-    ("result", "output"), ("integrations", "batch"), ("report", "batch"),
-}  # fmt: skip
+FRIENDS = {("result", "output"), ("integrations", "batch"), ("report", "batch")}
 
 
 def module_of(path: Path) -> str:
