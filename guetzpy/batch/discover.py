@@ -362,15 +362,25 @@ def _refuse_clashes(claims: list[tuple[str, str]], destination: str) -> None:
                 f"{taken[key]} and {source} would both be written to {place}; leave one out with --exclude"
             )
         taken[key] = source
-    # Realpath costs a call to the system for each part of a path: only where an input can be hit at all.
     base = destination if storage.is_url(destination) else os.path.realpath(destination)
+    real_folders: dict[str, str] = {}
     for _, source in claims:
-        real = source if storage.is_url(source) else os.path.realpath(source)
+        real = _real(source, real_folders)
         if not real.startswith(base.rstrip("/" + os.sep)):
             continue
         places = {fold(name) for name in (source, os.path.join(destination, os.path.relpath(real, base)))}
         if not places.isdisjoint(taken):
             raise ValueError(f"{source}: is an input and an output; use --in-place to replace it")
+
+
+def _real(name: str, known: dict[str, str]) -> str:
+    """Return a file's real path; that of a folder, a call to the system for each part, is asked for once."""
+    if storage.is_url(name) or os.path.islink(name):
+        return name if storage.is_url(name) else os.path.realpath(name)
+    folder, leaf = os.path.split(name)
+    if folder not in known:
+        known[folder] = os.path.realpath(folder)
+    return os.path.join(known[folder], leaf)
 
 
 def _ignores_case(folder: str) -> bool:

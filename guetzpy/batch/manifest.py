@@ -7,6 +7,7 @@ memory), commits in batches. Rows that a kill costs only mean that their files a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -71,6 +72,7 @@ class Row:
     result: Result
 
 
+@functools.lru_cache(maxsize=65536)
 def options_hash(options: OptimizeOptions | TranscodeOptions) -> str:
     """Return a hash of all options that the outcome depends on."""
     fields = {k: v for k, v in dataclasses.asdict(options).items() if k not in _NOT_HASHED}

@@ -333,15 +333,15 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
         return False
     if row.output is None or task.output is None:
         return row.output == task.output
-    if row.output == key(task.input):
-        return True  # in place: the identity says it all
-    places = {key(place): place for place in (task.output, task.copy) if place is not None}
-    if row.output not in places:
+    if task.output == task.input:
+        return row.output == key(task.input)  # in place: the identity says the rest
+    place = next((place for place in (task.output, task.copy) if place and key(place) == row.output), None)
+    if place is None:
         return False
     if remote is not None:
-        return remote.get(row.output) == row.output_size
+        return remote.get(place) == row.output_size
     try:
-        return os.stat(places[row.output]).st_size == row.output_size
+        return os.stat(place).st_size == row.output_size
     except OSError:
         return False
 
