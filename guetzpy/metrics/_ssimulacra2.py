@@ -52,7 +52,10 @@ class SSIMULACRA2Comparator:
 
     @classmethod
     def from_linear(cls, planes: Floats, *, threads: int | None = None) -> SSIMULACRA2Comparator:
-        """Return a comparator for linear light: float32 (3, H, W), sRGB primaries, 1.0 = white."""
+        """Return a comparator for linear light: float32 (3, H, W), sRGB primaries, 1.0 = white.
+
+        The planes are used again by the first gradient, and must not change until then.
+        """
         self = cls.__new__(cls)
         self._set_up(_linear_planes(planes), None, threads)
         return self

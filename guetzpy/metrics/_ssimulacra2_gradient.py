@@ -8,9 +8,8 @@ distorted picture, so that small differences do not drown: with v(e) its local v
     1 - (1 - mean(e)^2) (2 cov + C2) / (v1 + v2 + C2)
         = mean(e)^2 + (1 - mean(e)^2) v(e) / (2 (v1 + cov(reference, e)) + v(e) + C2).
 
-Forward through all scales, keeping XYB and the blurred
-moments of e; then, when all norms are known, backward from the coarsest scale to the finest. The blur
-with zeros beyond the edge is symmetric, thus its own adjoint.
+Forward through all scales, keeping XYB and the blurred moments of e; then, when all norms are
+known, backward from the coarsest scale. The blur, zero beyond the edge, is its own adjoint.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from guetzpy._jit import kernel
 from guetzpy._threads import each
-from guetzpy.metrics._ssimulacra2_scales import Local, Plan, Rows, norms_of, remap, weighted
+from guetzpy.metrics._ssimulacra2_scales import Local, Plan, Rows, norms_of, remap, slopes_of, weighted
 from guetzpy.metrics._tiles import HALO, PLANE, ROWS, STRIDE, STRIP, WIDTH, blur, load
 from guetzpy.metrics.colorspace import halve, positive_xyb, positive_xyb_adjoint
 from guetzpy.picture import Floats
@@ -32,7 +31,6 @@ __all__ = ["Gradient"]
 _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
-_NOISE = 2e-6  # a 4-norm up to this is rounding (chroma of a gray picture), and has no direction
 _STEEP = np.float32(1e4)  # 1e-4 of XYB is less than a twentieth of a code
 
 
@@ -127,7 +125,7 @@ def _add_edges(
     columns: int,
     sums: Any,
 ) -> int:
-    """Add the maps of edges that came and that went, and their fourth powers, to column sums."""
+    """Add the maps of edges that came and that went, and their fourth powers."""
     for y in range(rows):
         j = (HALO + y) * STRIDE + HALO
         channel_row = channel[top + y, left : left + columns]
@@ -276,17 +274,9 @@ def _structure_adjoint(
     " float32[::1], float32[::1])"
 )
 def _edges_adjoint(
-    channel: Any,
-    means: Any,
-    error: Any,
-    blurred: Any,
-    came: Any,
-    came4: Any,
-    went: Any,
-    went4: Any,
-    direct: Any,
-    by_blurred: Any,
-) -> int:
+    channel: Any, means: Any, error: Any, blurred: Any,
+    came: Any, came4: Any, went: Any, went4: Any, direct: Any, by_blurred: Any,
+) -> int:  # fmt: skip
     """Write the edge maps' derivatives by the error; subtract them from those by the blurred error."""
     for i in range(PLANE):
         edge = channel[i] - means[i]
@@ -423,7 +413,7 @@ class Gradient:
         self._threads = threads
         self._slots: list[npt.NDArray[np.int64]] = []
         self._references: list[Floats] = []
-        self._spare: list[list[Floats]] = []  # scratch of earlier calls: fresh memory is slow
+        self._spare: list[list[Floats]] = []  # scratch of an earlier call: fresh memory is slow
         nothing, no_sums = np.empty((0, 1, 1), np.float32), np.zeros((3, 6))
         for scale, (height, width) in enumerate(plan.sizes):
             slots, count = np.zeros((3, 3), np.int64), 0
@@ -447,7 +437,7 @@ class Gradient:
         """Return the score and the gradient by linear light, shape (3, H, W)."""
         plan = self._plan
         try:
-            everything_kept = self._spare.pop()
+            everything_kept = self._spare.pop()  # by one thread only
         except IndexError:
             everything_kept = [np.empty((12, *size), np.float32) for size in plan.sizes]
         all_norms, total = [], 0.0
@@ -469,7 +459,7 @@ class Gradient:
 
         gradient = np.empty((0, 1, 1), np.float32)
         for scale in reversed(range(len(plan.sizes))):
-            slopes = _slopes(plan, scale, all_norms[scale], slope)
+            slopes = slopes_of(plan, scale, all_norms[scale], slope)
             gradient = self._backward(scale, everything_kept[scale], slopes, gradient)
         self._spare = [everything_kept]
         return score, gradient
@@ -503,14 +493,3 @@ class Gradient:
 
         each(strip, range(0, kept.shape[1], STRIP), self._threads)
         return out
-
-
-def _slopes(plan: Plan, scale: int, norms: npt.NDArray[np.float64], slope: float) -> Floats:
-    """Return derivatives of the score by maps d: ``slopes[:, :3] + slopes[:, 3:] d^3``."""
-    height, width = plan.sizes[scale]
-    slopes = slope * plan.weights[scale] / (height * width)
-    for c, k in np.ndindex(3, 3):
-        norm = norms[c, 3 + k]  # (mean d^4)^(1/4), whose derivative by d is d^3 / (pixels norm^3)
-        slopes[c, 3 + k] = slopes[c, 3 + k] / (norm * norm * norm) if norm > _NOISE else 0.0
-    result: Floats = slopes.astype(np.float32)
-    return result

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from guetzpy._elementary import power
 from guetzpy.picture import Codes, Floats, Transform
 
-__all__ = ["SMALLEST", "Local", "Plan", "Rows", "norms_of", "remap", "weighted"]
+__all__ = ["SMALLEST", "Local", "Plan", "Rows", "norms_of", "remap", "slopes_of", "weighted"]
 
 _SCALES = 6
+_NOISE = 2e-6  # a 4-norm up to this is rounding (chroma of a gray picture), and has no direction
 SMALLEST = 8  # a side below this ends the pyramid
 
 #: Weights of the maps' norms (libjxl, Msssim::Score): index -> weight, the rest are zero. The index
@@ -138,3 +139,14 @@ def remap(total: float) -> tuple[float, float]:
     root = power(y, 0.6276336467831387)
     inner = 2.326765642916932 - 2 * 0.020884521182843837 * x + 3 * 6.248496625763138e-05 * x * x
     return 100.0 - 10.0 * root, -10.0 * 0.6276336467831387 * root / y * inner * 0.9562382616834844
+
+
+def slopes_of(plan: Plan, scale: int, norms: npt.NDArray[np.float64], slope: float) -> Floats:
+    """Return derivatives of the score by maps d: ``slopes[:, :3] + slopes[:, 3:] d^3``."""
+    height, width = plan.sizes[scale]
+    slopes = slope * plan.weights[scale] / (height * width)
+    for c, k in np.ndindex(3, 3):
+        norm = norms[c, 3 + k]  # (mean d^4)^(1/4), whose derivative by d is d^3 / (pixels norm^3)
+        slopes[c, 3 + k] = slopes[c, 3 + k] / (norm * norm * norm) if norm > _NOISE else 0.0
+    result: Floats = slopes.astype(np.float32)
+    return result
