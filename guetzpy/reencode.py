@@ -22,7 +22,7 @@ from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture import Transform
 from guetzpy.result import Result
-from guetzpy.search import closed_loop, source_quality
+from guetzpy.search import closed_loop, source_quality, tables
 from guetzpy.search.compensation import Compensation
 from guetzpy.search.encoder import Encoder
 from guetzpy.search.judge import Judge, Scores
@@ -200,7 +200,7 @@ def _encoders_of(
     own = [c.coefficients.astype(np.float32) * c.qtable.astype(np.float32) for c in image.components]
     luma = image.components[0]
     sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
-    tables = [c.qtable for c in image.components]
+    own_tables = [c.qtable for c in image.components]
     compensation = Compensation(codes, transform, 1.0, options.threads) if len(own) == 3 else None
 
     def encoder(source_tables: list[npt.NDArray[np.uint16] | None]) -> Encoder:
@@ -210,11 +210,11 @@ def _encoders_of(
             source_tables=source_tables, compensation=compensation,
         )  # fmt: skip
 
-    encoders = [encoder([*tables]), encoder([None] * len(own))]
+    encoders = [encoder([*own_tables]), encoder([None] * len(own))]
     if sampling == (1, 1) and len(own) > 1 and options.subsampling in ("auto", "420"):
         other = Encoder.from_codes(codes, (2, 2), compensation, options.threads)
         other.coefficients[0] = own[0]
-        other.source_tables = [tables[0], None, None]
+        other.source_tables = [own_tables[0], None, None]
         encoders = [other] if options.subsampling == "420" else [*encoders, other]
     return encoders
 
@@ -267,6 +267,8 @@ def _search(
         return _search_size(encoders, judge, goal.size, options, carried, clock)
     assert goal.limits is not None
     limits, relaxed = goal.limits, None
+    for encoder in encoders:
+        encoder.dc_limit = tables.dc_limit(limits.starting_distance())
     finest_of = min(encoders, key=lambda e: e.sampling)
     finest: Scores | None = None
     for _ in range(2):
@@ -358,7 +360,8 @@ def _finish(
 
 def _marked_distance(found: closed_loop.Found, options: OptimizeOptions) -> float:
     target, value = options.target
-    return value if target == "distance" else _achieved(found.scores)
+    distance = value if target == "distance" else _achieved(found.scores)
+    return min(max(distance, 0.01), 25.0)
 
 
 def _decode(data: bytes) -> Codes:

@@ -19,6 +19,20 @@ __all__ = ["EFFORTS", "Effort", "Found", "lagrangian", "search", "search_size"]
 #: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
 FINEST, COARSEST = 0.02, 60.0
 
+#: A file is good enough if its binding excess is within this below 0: 0.15 points of SSIMULACRA 2 or
+#: 1 % of Butteraugli are 0.016 at distance 1.
+_TOLERANCE = 0.012
+
+#: Room from which on the worth of a bit is moved instead of the tables, and its effect on the excess.
+_NEAR = 0.07
+_SLOPE_OF_WORTH = 0.15
+
+#: Probes beyond an effort's own while no file is good enough.
+_PATIENCE = 6
+
+#: What new weights are expected to gain, as a logarithm of distances.
+_GAIN = 0.01
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -39,7 +53,7 @@ class Effort:
     warm: int = 2
 
 
-EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(2, 4), "max": Effort(4, 8)}
+EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(2, 3), "max": Effort(4, 6)}
 
 
 @dataclass
@@ -57,9 +71,10 @@ def lagrangian(distance: float) -> float:
     return 0.05 * power(min(max(distance, 0.5), 6.0), 0.25)
 
 
-def _pass(encoder: Encoder, x: float, weights: Weights) -> Trial:
+def _pass(encoder: Encoder, x: float, weights: Weights, y: float = 0.0) -> Trial:
+    """Quantise with the tables at distance e^x and a bit worth e^y times the usual."""
     distance = exp(x)
-    return encoder.quantise(encoder.tables(distance), lagrangian(distance), weights, distance)
+    return encoder.quantise(encoder.tables(distance), exp(y) * lagrangian(distance), weights, distance)
 
 
 def search(
@@ -108,13 +123,17 @@ def search(
         scores, *gradients = judge.gradients(codes)
         excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
         weights = reweigh(encoder, trial, (gradients[0], gradients[1]), mix, weights)
-        x = min(max(x - min(max(excess, -1.5), 1.5), log(FINEST)), log(COARSEST))
+        x = min(max(x - min(max(excess, -1.5), 1.5) + _GAIN, log(FINEST)), log(COARSEST))
         trial = _pass(encoder, x, weights)
 
-    root = Root(slope=1.0, tolerance=0.012)
+    # First the distance, until a file passes; then, since tables of small integers make the score jump,
+    # a bit may be worth more under the same tables. (Worth less hardly helps: levels are rounded already.)
     best: Found | None = None
     nearest: Found | None = None
-    for probe in range(effort.probes + 8):
+    root = Root(slope=1.0, tolerance=_TOLERANCE, aim=-0.02)
+    fine: Root | None = None
+    y = 0.0
+    for probe in range(effort.probes + _PATIENCE):
         check()
         codes = encoder.decode(trial)
         scores = judge.scores(codes)
@@ -122,19 +141,24 @@ def search(
         found = Found(trial, codes, scores, excess)
         if nearest is None or excess < nearest.excess:
             nearest = found
-        if excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
+        if excess <= 0.0 and (best is None or excess > best.excess):
             best = found
-        root.add(x, excess)
-        if root.done or (best is not None and probe + 1 >= effort.probes):
+        if best is not None and (-_TOLERANCE <= best.excess or probe + 1 >= effort.probes + _PATIENCE // 2):
             break
-        if excess > 0.0 and x <= log(FINEST) + 1e-9:
-            break
-        x = min(max(root.propose(), log(FINEST)), log(COARSEST))
-        if best is None and probe + 2 >= effort.probes:
-            x -= 0.02 * (probe + 3 - effort.probes)  # out of patience: a little finer than it should need
-        if any(abs(x - known) < 1e-4 for known, _ in root.points):
-            break
-        trial = _pass(encoder, x, weights)
+        if fine is None:
+            root.add(x, excess)
+            if -_NEAR < excess <= 0.0:
+                fine = Root(slope=_SLOPE_OF_WORTH, tolerance=_TOLERANCE)
+        if fine is not None:
+            fine.add(y, excess)
+            y = min(max(fine.propose(), 0.0), 1.0)
+        else:
+            if excess > 0.0 and x <= log(FINEST) + 1e-9:
+                break
+            x = min(max(root.propose(), log(FINEST)), log(COARSEST))
+            if any(abs(x - known) < 1e-4 for known, _ in root.points):
+                break
+        trial = _pass(encoder, x, weights, y)
     assert nearest is not None
     return best, nearest
 

@@ -100,6 +100,8 @@ class Encoder:
         Of a JPEG source: steps are kept to multiples of these.
     compensation : Compensation, optional
         Moves the luma to make up for the chroma's error.
+    dc_limit : float
+        Largest step of the luma's DC: what keeps slow gradients free of bands, which no score tells.
     """
 
     width: int
@@ -111,6 +113,7 @@ class Encoder:
     rates: list[trellis.Rate] = field(default_factory=list)
     source_tables: list[npt.NDArray[np.uint16] | None] = field(default_factory=list)
     compensation: Compensation | None = None
+    dc_limit: float = 255.0
 
     @classmethod
     def from_codes(
@@ -150,6 +153,8 @@ class Encoder:
         result = []
         for c in range(len(self.coefficients)):
             steps = tables.steps(distance, c, self.subsampled)
+            if c == 0:
+                steps[0] = min(steps[0], self.dc_limit)
             own = self.source_tables[c] if self.source_tables else None
             if own is not None:
                 source = own.astype(np.float64)
@@ -159,17 +164,13 @@ class Encoder:
         return result
 
     def finest(self) -> Trial:
-        """Return the encode with all steps 1 (or a JPEG source's own steps) and plain rounding."""
+        """Return the encode with all steps 1 (or a JPEG source's own steps) and no bit spared."""
         steps = [np.ones(64, np.uint16) for _ in self.coefficients]
         if self.source_tables:
             steps = [
                 s if t is None else np.minimum(t, 255) for s, t in zip(steps, self.source_tables, strict=True)
             ]
-        levels = [
-            np.clip(np.rint(c / q.astype(np.float32)), -1023, 1023).astype(np.int16)
-            for c, q in zip(self.coefficients, steps, strict=True)
-        ]
-        return Trial(0.0, 0.0, steps, levels)
+        return self.quantise(steps, 0.0, Weights.flat(self.coefficients))
 
     def quantise(
         self,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from guetzpy._elementary import power
 
-__all__ = ["steps", "table"]
+__all__ = ["dc_limit", "steps", "table"]
 
 _GLOBAL_SCALE = 1.7396601
 _GLOBAL_SCALE_420 = 1.22
@@ -96,6 +96,15 @@ def _fitted() -> npt.NDArray[np.float64]:
 
 
 _FITTED = _fitted()
+
+
+def dc_limit(distance: float) -> float:
+    """Return the largest DC step of the luma for a target.
+
+    Up to distance 2 a block's mean stays within half a level of 255 (a step of 8 is one level), so that
+    a slow gradient has no steps beyond those of 8 bits; a flat picture would score well without.
+    """
+    return 7.0 * max(1.0, 0.5 * distance)
 
 
 def steps(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.float64]:

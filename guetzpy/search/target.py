@@ -155,11 +155,14 @@ class Root:
         Expected slope, used until two points are known.
     tolerance : float
         A point with ``-tolerance <= f <= 0`` is good enough.
+    aim : float, optional
+        The value of f to aim at; default a little inside the tolerance.
     """
 
-    def __init__(self, slope: float, tolerance: float) -> None:
+    def __init__(self, slope: float, tolerance: float, aim: float | None = None) -> None:
         self.slope = slope
         self.tolerance = tolerance
+        self.aim = -0.4 * tolerance if aim is None else aim
         self.points: list[tuple[float, float]] = []
 
     def add(self, x: float, f: float) -> None:
@@ -172,8 +175,8 @@ class Root:
         return any(-self.tolerance <= f <= 0.0 for _, f in self.points)
 
     def propose(self) -> float:
-        """Return the x to measure next: aims a little inside, within the bracket if there is one."""
-        aim = -0.4 * self.tolerance
+        """Return the x to measure next, within the bracket if there is one."""
+        aim = self.aim
         x, f = self.points[-1]
         slope = self.slope
         if len(self.points) > 1:

@@ -51,7 +51,7 @@ class Rate:
 
 
 @kernel(
-    "int64(float32[:, ::1], float32[::1], float32[::1], float32[::1], int64[::1],"
+    "int64(float32[:, ::1], float32[::1], float32[::1], float32[::1], float32, int64[::1],"
     " int64[:, ::1], float32[:, ::1], float32[:, ::1], float32, int16[:, ::1])"
 )
 def _quantise(
@@ -59,6 +59,7 @@ def _quantise(
     weights: Any,
     band_weights: Any,
     inverse_steps: Any,
+    dc_step: Any,
     natural_order: Any,
     bands: Any,
     symbols: Any,
@@ -76,7 +77,7 @@ def _quantise(
     base = np.empty(65, np.float32)  # cost of the best path that ends here, less the zeros' cost so far
     half = np.float32(0.5)
     for block in range(coefficients.shape[0]):
-        levels[block, 0] = np.int16(np.floor(coefficients[block, 0] * inverse_steps[0] + half))
+        kept = np.int64(0)
         for band in range(bands.shape[0]):
             first = bands[band, 0]
             last = bands[band, 1]
@@ -154,6 +155,17 @@ def _quantise(
                 level = chosen[tail]
                 levels[block, natural] = np.int16(-level if coefficients[block, natural] < 0 else level)
                 tail = previous[tail]
+                kept += 1
+        # A block of one level shows whole codes, so its DC need only round to the nearest of them: two
+        # roundings, to the step and then to a code, would add up to bands in a slow gradient.
+        dc = coefficients[block, 0]
+        level = np.int64(np.floor(dc * inverse_steps[0] + half))
+        if kept == 0:
+            code = np.floor(dc * np.float32(0.125) + half)
+            shown = np.floor(np.float32(level) * dc_step * np.float32(0.125) + half)
+            if shown != code and dc_step <= np.float32(8.0):
+                level = np.int64(np.floor(code * np.float32(8.0) * inverse_steps[0] + half))
+        levels[block, 0] = np.int16(min(max(level, -1024), 1023))
     return 0
 
 
@@ -200,7 +212,7 @@ def quantise(
     def strip(start: int) -> None:
         part = slice(start, start + _STRIP)
         _quantise(
-            blocks[part], weights[part], band_weights, inverse, order,
+            blocks[part], weights[part], band_weights, inverse, np.float32(qtable[0]), order,
             rate.bands, rate.symbols, rate.eob, np.float32(lagrangian), levels[part],
         )  # fmt: skip
 

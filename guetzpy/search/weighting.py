@@ -30,7 +30,7 @@ class Mix:
         Share of the way that targets go along the gradient, and the largest change in steps.
     """
 
-    butteraugli: int = 4
+    butteraugli: int = 3
     block_range: float = 4.0
     band_range: float = 2.0
     rate: float = 0.1

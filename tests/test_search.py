@@ -1,0 +1,126 @@
+"""The search as a whole, on skimage's pictures and on drawn ones."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+import guetzpy
+from guetzpy.picture import Transform
+from guetzpy.search.compensation import Compensation
+from guetzpy.search.encoder import Encoder, Trial, Weights
+from guetzpy.search.target import Limits
+
+
+def codes(picture: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)).astype(np.float32)
+
+
+def decoded(result: guetzpy.Result) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(result.data)))
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.ascontiguousarray(data.astronaut()[:256, 100:356])
+
+
+def luminance_error(picture: np.ndarray, encoder: Encoder) -> float:
+    """RMS error of linear luminance with the luma's steps at 1, so that only chroma is coarse."""
+    qtables = encoder.tables(8.0)
+    qtables[0] = np.ones(64, np.uint16)
+    trial = encoder.quantise(qtables, 1e-6, Weights.flat(encoder.coefficients))
+    transform = Transform()
+    weights = np.array([0.265, 0.657, 0.078])[:, None, None]
+    want = (weights * transform.linear(codes(picture))).sum(axis=0)
+    got = (weights * transform.linear(encoder.decode(trial))).sum(axis=0)
+    # Means over 4 x 4 pixels: single ones are off by the rounding to whole codes, whatever the chroma.
+    error = (want - got).reshape(64, 4, 64, 4).mean(axis=(1, 3))
+    return float(np.sqrt(np.mean(error**2)))
+
+
+@pytest.mark.parametrize("sampling", [(1, 1), (2, 2)])
+def test_luma_makes_up_for_chroma(photo: np.ndarray, sampling: tuple[int, int]) -> None:
+    plain = Encoder.from_codes(codes(photo), sampling)
+    moved = Encoder.from_codes(codes(photo), sampling, Compensation(codes(photo), Transform()))
+    assert luminance_error(photo, moved) < 0.8 * luminance_error(photo, plain)
+
+
+def test_nothing_to_make_up_for(photo: np.ndarray) -> None:
+    encoder = Encoder.from_codes(codes(photo), (1, 1), Compensation(codes(photo), Transform(), dead=1.0))
+    ones = [np.ones(64, np.uint16)] * 3
+    levels = [np.rint(c).astype(np.int16) for c in encoder.coefficients]
+    assert encoder.compensation is not None
+    change = encoder.compensation.change(encoder.image(Trial(0.0, 0.0, ones, levels)))
+    # All that is left is what the rounding of chroma to whole codes does to single pixels.
+    assert np.abs(change).mean() < 0.5
+
+
+@pytest.mark.parametrize("distance", [0.5, 1.0, 3.0])
+def test_limits_hold_on_the_file(photo: np.ndarray, distance: float) -> None:
+    result = guetzpy.optimize(photo, distance=distance)
+    limits = Limits.at_distance(distance)
+    shown = decoded(result)
+    butteraugli = guetzpy.metrics.butteraugli(photo, shown)
+    ssimulacra2 = guetzpy.metrics.ssimulacra2(photo, shown)
+    assert butteraugli == pytest.approx(result.butteraugli_3norm, rel=1e-6)
+    assert ssimulacra2 == pytest.approx(result.ssimulacra2, rel=1e-6)
+    assert limits.met(butteraugli, ssimulacra2)
+    assert limits.excess(butteraugli, ssimulacra2) > -0.1  # and not much better than asked
+
+
+def test_second_run_changes_no_byte(photo: np.ndarray) -> None:
+    once = guetzpy.optimize(photo, distance=1.0)
+    again = guetzpy.optimize(once.data, distance=1.0)
+    assert again.data == once.data
+    finer = guetzpy.optimize(once.data, distance=0.8)
+    assert finer.data == once.data
+
+
+def test_smaller_than_libjpeg_at_the_same_quality(photo: np.ndarray) -> None:
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "JPEG", quality=85, optimize=True, progressive=True)
+    result = guetzpy.optimize(photo, quality=85)
+    assert len(result.data) < 0.85 * len(file.getvalue())
+
+
+def test_gray_stays_gray(photo: np.ndarray) -> None:
+    result = guetzpy.optimize(np.ascontiguousarray(photo[..., 1]), distance=1.0)
+    assert result.subsampling == "gray"
+    assert decoded(result).ndim == 2
+
+
+@pytest.mark.parametrize("flat", [(255, 0, 0), (0, 0, 255), (255, 0, 255), (0, 255, 0), (255, 255, 255)])
+def test_corners_of_the_gamut(flat: tuple[int, int, int]) -> None:
+    """No YCbCr code shows (255, 0, 0); its nearest by codes scores 1.56, the right side of rounding 0.2."""
+    result = guetzpy.optimize(np.full((32, 40, 3), flat, np.uint8), distance=1.0)
+    assert not result.limited_by_format
+    assert result.butteraugli_3norm is not None
+    assert result.butteraugli_3norm < 0.679
+
+
+def test_red_is_rounded_to_the_side_that_looks_better() -> None:
+    red = np.full((32, 40, 3), (255, 0, 0), np.uint8)
+    result = guetzpy.optimize(red, butteraugli=0.3)
+    assert result.butteraugli_3norm is not None
+    assert result.butteraugli_3norm <= 0.3
+
+
+@pytest.mark.parametrize("distance", [1.0, 2.0])
+def test_slow_gradients_keep_their_steps(distance: float) -> None:
+    """A ramp of one level in 24 pixels: no banding beyond what 8 bits make."""
+    ramp = np.linspace(60.0, 60.0 + 512 / 24, 512)
+    picture = np.broadcast_to(np.round(ramp * 257), (128, 512)).astype(np.uint16)
+    result = guetzpy.optimize(np.repeat(picture[..., None], 3, axis=2), distance=distance)
+    shown = decoded(result).astype(np.float64).mean(axis=2)
+    want = np.broadcast_to(ramp, shown.shape)
+    blocks = [a.reshape(16, 8, 64, 8).mean(axis=(1, 3)) for a in (shown, want)]
+    assert np.abs(blocks[0] - blocks[1]).max() <= 0.51  # the ramp itself is rounded to 16 bits
+    jumps = [np.abs(np.diff(a, axis=axis)) for a, axis in ((shown, 0), (shown, 1))]
+    reference = [np.abs(np.diff(want, axis=axis)) for axis in (0, 1)]
+    for got, allowed in zip(jumps, reference, strict=True):
+        assert (got - allowed).max() <= 1.0
