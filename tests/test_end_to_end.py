@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +142,28 @@ def test_quality_is_at_least_pillows(picture: np.ndarray) -> None:
 def test_same_bytes_for_any_number_of_threads(picture: np.ndarray) -> None:
     first, second = (guetzpy.optimize(picture, threads=threads).data for threads in (1, 3))
     assert first == second
+
+
+@pytest.mark.slow
+def test_same_bytes_without_the_jit() -> None:
+    script = (
+        "import hashlib, numpy as np, guetzpy\n"
+        "y, x = np.mgrid[0:24, 0:24]\n"
+        "picture = np.stack([x * 10 % 256, y * 10 % 256, x * y % 256], -1).astype(np.uint8)\n"
+        "data = guetzpy.optimize(picture, effort='fast', subsampling='444').data\n"
+        "print(len(data), hashlib.sha256(data).hexdigest())"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "NUMBA_DISABLE_JIT": flag},
+        ).stdout
+        for flag in ("0", "1")
+    ]
+    assert printed[0] == printed[1]
 
 
 def test_time_runs_out(picture: np.ndarray) -> None:
