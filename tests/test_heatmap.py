@@ -53,11 +53,11 @@ def test_shrinking_keeps_the_largest_error() -> None:
 
 
 def test_overlay_is_clear_where_nothing_is_seen() -> None:
-    errors = np.array([[0.0, 0.4, 3.0, 20.0]], np.float32)
+    errors = np.array([[0.0, 0.6, 3.0, 20.0]], np.float32)
     alpha = np.asarray(Image.open(io.BytesIO(heatmap.overlay(errors))).convert("RGBA"))[..., 3]
     assert alpha.tolist() == [[0, 0, 255, 255]]
-    assert heatmap.opacity(heatmap.position(0.5)) == 0.0
-    assert 0.4 < heatmap.opacity(heatmap.position(1.0)) < 0.9
+    assert heatmap.opacity(heatmap.position(0.7)) == 0.0
+    assert 0.2 < heatmap.opacity(heatmap.position(1.0)) < 0.9
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from guetzpy.cli import app
 from guetzpy.report import Bounds, Collection, pictures
 from guetzpy.report.choices import choices
-from guetzpy.report.page import bytes_text
+from guetzpy.report.page import bytes_text, duration_text
 from guetzpy.report.summary import histogram, totals
 from guetzpy.result import Result
 
@@ -76,11 +76,14 @@ def test_totals_count_what_has_both_sizes() -> None:
 
 def test_histogram_counts_every_file_once() -> None:
     results = [one(100, after) for after in (100, 99, 91, 90, 55, 0)] + [one(100, 130)]
-    bins = histogram(results)
+    bins = histogram(results, 10)
     assert bins[0] == {"low": None, "high": 0, "files": 1}
     assert {b["low"]: b["files"] for b in bins[1:] if b["files"]} == {0: 3, 10: 1, 40: 1, 90: 1}
     assert sum(b["files"] for b in bins) == len(results)
     assert histogram([]) == []
+    close = histogram([one(1000, after) for after in (650, 648, 634, 619, 602)])
+    assert [b["high"] - b["low"] for b in close] == [1] * len(close)
+    assert len(histogram(results)) >= 5
 
 
 def test_choices_are_read_from_the_headers() -> None:
@@ -212,6 +215,14 @@ def test_page_says_how_large_it_is(tmp_path: Path) -> None:
 )
 def test_sizes_in_words(count: int, text: str) -> None:
     assert bytes_text(count) == text.replace(" ", "\u00a0")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (5.42, "5.4 s"), (250, "4 min 10 s"), (119.7, "2 min 0 s"), (11100, "3 h 5 min")],
+)
+def test_durations_in_words(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text.replace(" ", "\u00a0")
 
 
 def test_heat_maps_are_for_what_changed_and_turned_as_the_picture(tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ def position(error: float) -> float:
 
 def opacity(place: float) -> float:
     """Return how opaque a heat map over a picture is at a place of the scale: not at all below an error of
-    0.5, fully from 1.5 on, so that what cannot be seen does not hide the picture.
+    0.7, fully from 2 on, so that what cannot be seen does not hide the picture.
     """  # noqa: D205
-    low, high = position(0.5), position(1.5)
+    low, high = position(0.7), position(2.0)
     return min(max((place - low) / (high - low), 0.0), 1.0)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from guetzpy.metrics.heatmap import PALETTE, TICKS, opacity, position
 from guetzpy.report.pictures import Bounds
 
-__all__ = ["bytes_text", "render"]
+__all__ = ["bytes_text", "duration_text", "render"]
 
 _SIZE = "@@PAGE-SIZE@@"  # known when the page is there
 
@@ -61,6 +61,7 @@ def render(
         "number": _number,
         "count": _count,
         "chroma": _chroma,
+        "duration": duration_text,
     }
     page = environment.from_string(home.joinpath("report.html.jinja").read_text("utf-8")).render(
         summary=summary,
@@ -173,6 +174,16 @@ def bytes_text(count: int | None) -> str:
         value, unit = value / 1000.0, larger
     digits = 0 if unit == "B" or value >= 99.95 else 1 if value >= 9.995 else 2
     return f"{value:.{digits}f}\u00a0{unit}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as people say it, in at most two units."""
+    if seconds < 100.0:
+        return f"{seconds:.1f}\u00a0s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes}\u00a0min\u00a0{rest}\u00a0s"
+    return f"{minutes // 60}\u00a0h\u00a0{minutes % 60}\u00a0min"
 
 
 def _percent(share: float | None) -> str:

@@ -10,6 +10,7 @@ from guetzpy.result import Result
 
 __all__ = ["histogram", "totals"]
 
+_BINS = 5
 _STATUSES = ("optimized", "lossless", "kept", "failed")
 
 
@@ -40,14 +41,14 @@ def totals(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def histogram(results: Sequence[Result], width: int = 10) -> list[dict[str, Any]]:
+def histogram(results: Sequence[Result], width: int | None = None) -> list[dict[str, Any]]:
     """Count files by their saving.
 
     Parameters
     ----------
     results : sequence of Result
-    width : int
-        Percents a bin; divides 100.
+    width : int, optional
+        Percents a bin; divides 100. Default: the widest of 10, 5, 2 and 1 that makes at least five bins.
 
     Returns
     -------
@@ -55,6 +56,9 @@ def histogram(results: Sequence[Result], width: int = 10) -> list[dict[str, Any]
         ``low`` and ``high`` (percent) and ``files`` of each bin from the first to the last that is not
         empty. The bin of files that grew has ``low`` None; a saving of 100 % counts in the last.
     """
+    if width is None:
+        sets = [histogram(results, each) for each in (10, 5, 2, 1)]
+        return next((bins for bins in sets if len(bins) >= _BINS), sets[-1])
     grown, counts = 0, [0] * (100 // width)
     for saving in (r.saving for r in results):
         if saving is None:

@@ -395,7 +395,7 @@
       row.hidden = !name.includes(wanted) || (status !== "" && row.dataset.status !== status);
       count += row.hidden ? 0 : 1;
     }
-    find("matches").textContent = count === rows.length ? `${count} files` : `${count} of ${rows.length} files`;
+    find("matches").textContent = count === rows.length ? `${grouped(count)} files` : `${grouped(count)} of ${grouped(rows.length)} files`;
   };
   find("search").addEventListener("input", filter);
   find("status").addEventListener("change", filter);
