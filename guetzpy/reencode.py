@@ -24,7 +24,7 @@ from guetzpy.picture import Transform
 from guetzpy.result import Result
 from guetzpy.search import closed_loop, source_quality, tables
 from guetzpy.search.compensation import Compensation
-from guetzpy.search.encoder import Encoder
+from guetzpy.search.encoder import Encoder, Trial
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.subsampling import choose
 from guetzpy.search.target import Limits, butteraugli_distance, ssimulacra2_distance
@@ -288,9 +288,7 @@ def _search(
                 found, encoder = passing[sizes.index(min(sizes))]
                 return found, encoder, relaxed
         # Nothing met the limits: can the finest encode that the format has?
-        trial = finest_of.finest()
-        codes = finest_of.decode(trial)
-        finest = judge.scores(codes)
+        trial, codes, finest = _finest(finest_of, judge, limits)
         excess = limits.excess(finest.butteraugli, finest.ssimulacra2)
         if excess <= 0.0:
             return closed_loop.Found(trial, codes, finest, excess), finest_of, relaxed
@@ -301,6 +299,24 @@ def _search(
     raise TargetError(
         f"best reached: Butteraugli 3-norm {finest.butteraugli:.3f}, SSIMULACRA 2 {finest.ssimulacra2:.2f}"
     )
+
+
+def _finest(encoder: Encoder, judge: Judge, limits: Limits) -> tuple[Trial, Codes, Scores]:
+    """Return the finest encode, on the side of rounding that the metrics like best.
+
+    Saturated colours have no code of their own: flat (255, 0, 255) shows as (255, 0, 254) or, with half
+    a code more luma, as (255, 1, 255), which looks far closer.
+    """
+    outcomes = []
+    for bias in (0.0, 0.5, -0.5):
+        encoder.bias = bias
+        trial = encoder.finest()
+        codes = encoder.decode(trial)
+        scores = judge.scores(codes)
+        outcomes.append((limits.excess(scores.butteraugli, scores.ssimulacra2), bias, trial, codes, scores))
+    encoder.bias = 0.0
+    _, _, trial, codes, scores = min(outcomes, key=lambda o: o[0])
+    return trial, codes, scores
 
 
 def _search_size(

@@ -102,6 +102,8 @@ class Encoder:
         Moves the luma to make up for the chroma's error.
     dc_limit : float
         Largest step of the luma's DC: what keeps slow gradients free of bands, which no score tells.
+    bias : float
+        Codes added to all luma: the side of rounding at corners of the gamut.
     """
 
     width: int
@@ -114,6 +116,7 @@ class Encoder:
     source_tables: list[npt.NDArray[np.uint16] | None] = field(default_factory=list)
     compensation: Compensation | None = None
     dc_limit: float = 255.0
+    bias: float = 0.0
 
     @classmethod
     def from_codes(
@@ -194,6 +197,9 @@ class Encoder:
                 luma = np.broadcast_to(np.zeros(64, np.int16), self.coefficients[0].shape)
                 chroma = self.image(Trial(distance, lagrangian, qtables, [luma, *levels[1:]]))
                 targets[0] = self.coefficients[0] + self.compensation.change(chroma)
+            if c == 0 and self.bias:
+                targets[0] = targets[0].copy()
+                targets[0][..., 0] += np.float32(8.0 * self.bias)
             wanted = targets[c] + weights.shifts[c] if weights.shifts else targets[c]
             levels[c] = trellis.quantise(
                 wanted, qtables[c], self.rates[c], lagrangian,

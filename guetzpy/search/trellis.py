@@ -165,7 +165,7 @@ def _quantise(
             shown = np.floor(np.float32(level) * dc_step * np.float32(0.125) + half)
             if shown != code and dc_step <= np.float32(8.0):
                 level = np.int64(np.floor(code * np.float32(8.0) * inverse_steps[0] + half))
-        levels[block, 0] = np.int16(min(max(level, -1024), 1023))
+        levels[block, 0] = np.int16(max(min(level, np.int64(1023)), np.int64(-1024)))
     return 0
 
 
