@@ -88,11 +88,11 @@ def test_killed_workers_cost_one_file_each(tmp_path: Path, monkeypatch: pytest.M
 def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_GRACE", 0.5)
     folder = make(tmp_path / "in", "a.jpg", "b.jpg", "hangs.jpg")
-    results = run(monkeypatch, folder, jobs=1, timeout=2.0)
+    results = run(monkeypatch, folder, jobs=1, timeout=5.0)
     assert {name: result.status for name, result in results.items()} == {
         "a.jpg": "lossless", "b.jpg": "lossless", "hangs.jpg": "failed",
     }  # fmt: skip
-    assert "not done within 2 s" in (results["hangs.jpg"].error or "")
+    assert "not done within 5 s" in (results["hangs.jpg"].error or "")
 
 
 def test_no_process_stays_after_a_run(tmp_path: Path) -> None:
@@ -104,6 +104,21 @@ def test_no_process_stays_after_a_run(tmp_path: Path) -> None:
     left = set(descendants(os.getpid())) - before
     names = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left if alive(pid)]
     assert all(b"resource_tracker" in name for name in names)
+
+
+def test_a_script_needs_no_guard(tmp_path: Path) -> None:
+    make(tmp_path / "in", "a.jpg", "b.jpg")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from guetzpy import TranscodeOptions, batch\n"
+        "print(*sorted(r.status for r in batch.run('in', 'out', TranscodeOptions(), jobs=2)))\n"
+    )
+    for command in ([sys.executable, "script.py"], [sys.executable, "-"]):
+        done = subprocess.run(
+            command, cwd=tmp_path, check=True, capture_output=True, text=True, input=script.read_text()
+        )
+        assert done.stdout == "lossless lossless\n"
+        assert done.stderr == ""
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -135,7 +150,7 @@ def test_kill_9_and_resume(tmp_path: Path) -> None:
     process.wait()
     deadline = time.monotonic() + 2.0
     while any(map(alive, workers)):
-        assert time.monotonic() < deadline, "a worker outlives its parent by 2 s"
+        assert time.monotonic() < deadline, "a worker outlives its parent"
         time.sleep(0.02)
 
     half = hashes(tmp_path / "out")

@@ -57,7 +57,7 @@ _ROWS_A_COMMIT = 64
 _SECONDS_A_COMMIT = 1.0
 
 # What changes how the work is done, but no byte of its outcome.
-_NOT_HASHED = frozenset({"threads", "timeout", "max_pixels"})
+_NOT_HASHED = frozenset({"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_memory"})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import sys
 import time
+import types
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from guetzpy.batch.discover import Task
 from guetzpy.batch.worker import Delivery, Done, process, ready, start
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
-__all__ = ["Crash", "Executed", "Outcome", "Overtime", "Pool", "Processes"]
+__all__ = ["Crash", "Executed", "Outcome", "Overtime", "Pool", "Processes", "spawning"]
 
 Options = OptimizeOptions | TranscodeOptions
 
@@ -69,16 +71,22 @@ class Pool(Protocol):
 
 
 @contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are started here: it is their parent's to handle."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def spawning() -> Iterator[None]:
+    """Start processes that need nothing of the script that started them.
+
+    Ctrl-C is their parent's to handle. And they do not import the main module again, as spawned
+    processes do: all their work lies in this package, so a script needs no guard around its own.
+    """
+    main = sys.modules["__main__"]
+    held = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if held else set()
+    sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        sys.modules["__main__"] = main
+        if held:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Slot:
@@ -96,18 +104,18 @@ class _Slot:
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
         self.task, self._limit, self._begun = task, options.timeout, None
         end: Connection | None = None
-        with _interrupts_held():
+        with spawning():
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
                 end, self._life = context.Pipe(duplex=False)
                 self._pool = ProcessPoolExecutor(1, context, start, (end,))
             # Its time begins when the worker has come to life.
-            self._pool.submit(ready).add_done_callback(self._begin)
+            self._pool.submit(ready, options).add_done_callback(self._begin)
             self.future = self._pool.submit(process, task, options, delivery)
             if end is not None:
                 end.close()  # the worker has it now
 
-    def _begin(self, _: Future[int]) -> None:
+    def _begin(self, _: Future[None]) -> None:
         self._begun = time.monotonic()
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -22,8 +21,8 @@ from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Budget, Fit
 from guetzpy.batch.discover import Discovery, Skipped, Task
 from guetzpy.batch.manifest import Manifest, Row, key, options_hash
-from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes
-from guetzpy.batch.worker import Delivery, Done, explain
+from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes, spawning
+from guetzpy.batch.worker import Delivery, Done, explain, load_kernels
 from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions
 from guetzpy.result import Result
@@ -269,13 +268,11 @@ class Run(Iterator[Result]):
 
 def _warm(options: Options) -> None:
     """Compile what the work needs, if that was never done here."""
-    if isinstance(options, OptimizeOptions):
-        if _jit.is_cold():
+    if not isinstance(options, OptimizeOptions):
+        load_kernels(options)
+    elif _jit.is_cold():
+        with spawning():
             api.warmup(processes=min(4, default_threads()))
-        return
-    importlib.import_module("guetzpy.jpeg.transcode")
-    for _ in _jit.warm([name for name in _jit.kernels() if name.startswith("guetzpy.jpeg.")]):
-        pass
 
 
 class _Threads(Executed):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy import api, output
+from guetzpy import _jit, api, output
 from guetzpy.batch import storage, trials
 from guetzpy.batch.discover import Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
@@ -25,7 +26,7 @@ from guetzpy.result import Result
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-__all__ = ["Delivery", "Done", "explain", "process", "ready", "start"]
+__all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "ready", "start"]
 
 #: Held while a file takes its name, so that a worker whose parent died ends between files' writes.
 _writing = threading.Lock()
@@ -106,9 +107,25 @@ def _watch(signs: list[Any]) -> None:
     os._exit(1)
 
 
-def ready() -> int:
-    """Return the worker's process, once it can work."""
-    return os.getpid()
+def ready(options: OptimizeOptions | TranscodeOptions) -> None:
+    """Return once the worker can work.
+
+    With a timeout that is once its kernels are loaded, which is no file's fault.
+    """
+    if options.timeout is not None:
+        load_kernels(options)
+
+
+def load_kernels(options: OptimizeOptions | TranscodeOptions) -> None:
+    """Load the compiled kernels that the work needs, or compile them."""
+    names = None
+    if isinstance(options, OptimizeOptions):
+        _jit.import_kernels()
+    else:
+        importlib.import_module("guetzpy.jpeg.transcode")
+        names = [name for name in _jit.kernels() if name.startswith("guetzpy.jpeg.")]
+    for _ in _jit.warm(names):
+        pass
 
 
 def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: Delivery) -> Done:
