@@ -6,19 +6,40 @@ thread means no pool at all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["default_threads", "each"]
+from guetzpy.errors import LimitError
+
+__all__ = ["default_threads", "each", "time_limit"]
 
 T = TypeVar("T")
 
 _pool: ThreadPoolExecutor | None = None
 _pool_pid = 0
 _lock = threading.Lock()
+_local = threading.local()  # .limit: (end, seconds) of the work that this thread does
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Let :func:`each` raise LimitError, in this thread and for what it shares, when the time is over.
+
+    Work that is shared between threads is cut into small items, so this is noticed soon wherever it
+    happens, and no stage has to be told.
+    """
+    before = getattr(_local, "limit", None)
+    if seconds is not None:
+        _local.limit = time.perf_counter() + seconds, seconds
+    try:
+        yield
+    finally:
+        _local.limit = before
 
 
 def default_threads() -> int:
@@ -52,13 +73,22 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
 
     Raises
     ------
+    LimitError
+        The time of :func:`time_limit` is over.
     Exception
         The first exception that ``function`` raised; items not yet begun are dropped.
     """
     work = list(items)
+    limit: tuple[float, float] | None = getattr(_local, "limit", None)
+
+    def check() -> None:
+        if limit is not None and time.perf_counter() > limit[0]:
+            raise LimitError(f"not done within {limit[1]:g} s")
+
     count = min(threads or default_threads(), len(work))
     if count <= 1:
         for item in work:
+            check()
             function(item)
         return
 
@@ -67,12 +97,14 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
     done = object()
 
     def drain() -> None:
+        _local.limit = limit  # for what an item shares in its turn
         while True:
             with queue_lock:
                 item = next(queue, done)
             if item is done:
                 return
             try:
+                check()
                 function(item)  # type: ignore[arg-type]
             except BaseException:
                 with queue_lock:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from guetzpy._memory import PACKING, SEARCH, check_memory
+from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
 from guetzpy.result import Result
@@ -43,6 +45,9 @@ def optimize(
     min_saving: float = 0.05,
     mark: bool = True,
     max_pixels: int = 268_435_456,
+    max_scans: int = 128,
+    max_metadata: int = 268_435_456,
+    max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
 ) -> Result:
@@ -101,6 +106,9 @@ def optimize(
         min_saving=min_saving,
         mark=mark,
         max_pixels=max_pixels,
+        max_scans=max_scans,
+        max_metadata=max_metadata,
+        max_memory=max_memory,
         threads=threads,
         timeout=timeout,
     )
@@ -115,6 +123,9 @@ def transcode(
     strip: str | Iterable[str] = (),
     repair: bool = False,
     max_pixels: int = 268_435_456,
+    max_scans: int = 128,
+    max_metadata: int = 268_435_456,
+    max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
 ) -> Result:
@@ -126,7 +137,7 @@ def transcode(
         A JPEG.
     progressive : bool
         Progressive scans where they are smaller, or one baseline scan.
-    keep, strip, repair, max_pixels, threads, timeout
+    keep, strip, repair, max_pixels, max_scans, max_metadata, max_memory, threads, timeout
         As in :class:`guetzpy.TranscodeOptions`.
 
     Returns
@@ -145,6 +156,9 @@ def transcode(
         strip=kinds("strip", strip),
         repair=repair,
         max_pixels=max_pixels,
+        max_scans=max_scans,
+        max_metadata=max_metadata,
+        max_memory=max_memory,
         threads=threads,
         timeout=timeout,
     )
@@ -164,10 +178,11 @@ def run(source: Readable, options: OptimizeOptions | TranscodeOptions, *, name: 
     """
     started = time.perf_counter()
     try:
-        if isinstance(options, OptimizeOptions):
-            result = _optimize(source, options, name)
-        else:
-            result = _transcode(source, options, name)
+        with time_limit(options.timeout):
+            if isinstance(options, OptimizeOptions):
+                result = _optimize(source, options, name)
+            else:
+                result = _transcode(source, options, name)
     except GuetzpyError as error:
         error.name = error.name or name
         raise
@@ -175,17 +190,28 @@ def run(source: Readable, options: OptimizeOptions | TranscodeOptions, *, name: 
 
 
 def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> Result:
-    from guetzpy.source import load
+    import numpy as np
 
+    from guetzpy.source import contents, load, sparseness
+
+    if not isinstance(source, np.ndarray) and not hasattr(source, "getbands"):
+        source, own_name = contents(source)
+        name = name or own_name
+        reason = sparseness(source)
+        if reason:
+            return _packed(source, options, name, reason)
     picture = load(
         source,
         max_pixels=options.max_pixels,
+        max_scans=options.max_scans,
+        max_metadata=options.max_metadata,
         repair=options.repair,
         background=options.background,
         name=name,
     )
     if picture.obstacle is not None:
         return _kept(picture, options)
+    check_memory(picture.width * picture.height, SEARCH[options.effort], options.max_memory, picture.name)
     from guetzpy import reencode
 
     try:
@@ -214,6 +240,15 @@ def _kept(source: Source, options: OptimizeOptions) -> Result:
     )
 
 
+def _packed(data: bytes, options: OptimizeOptions, name: str | None, reason: str) -> Result:
+    """Return a JPEG packed losslessly."""
+    shared = {field.name: getattr(options, field.name) for field in fields(TranscodeOptions)}
+    result = _transcode(data, TranscodeOptions(**shared), name)
+    return replace(
+        result, reason=result.reason or reason, target=dict([options.target]), effort=options.effort
+    )
+
+
 def _transcode(source: Readable, options: TranscodeOptions, name: str | None) -> Result:
     from guetzpy.jpeg.metadata import Policy
     from guetzpy.jpeg.reader import Limits
@@ -227,12 +262,14 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None) ->
             raise FormatError("empty file")
         if not is_jpeg(data):
             raise UnsupportedError("not a JPEG; transcode repacks JPEG files only (use optimize)")
+        _, width, height = frame_of(data)
+        check_memory(width * height, PACKING, options.max_memory, name)
         done = transcode_bytes(
             data,
             Policy.of(options.keep, options.strip),
             script="auto" if options.progressive else "sequential",
             repair=options.repair,
-            limits=Limits(max_pixels=options.max_pixels),
+            limits=Limits(options.max_pixels, options.max_scans, options.max_metadata),
             threads=options.threads,
         )
     except GuetzpyError as error:

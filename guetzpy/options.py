@@ -58,6 +58,12 @@ class _CommonOptions:
         Take what decodes of a JPEG whose data ends early.
     max_pixels : int
         Larger pictures are refused before memory is taken.
+    max_scans : int
+        JPEG files with more scans are refused; encoders write up to about 20.
+    max_metadata : int
+        JPEG files with more bytes of metadata are refused.
+    max_memory : int, optional
+        Bytes. Pictures whose work would take more are refused; default: what the machine has.
     threads : int, optional
         Threads for one picture; default: the processors available. The result does not depend on it.
     timeout : float, optional
@@ -68,6 +74,9 @@ class _CommonOptions:
     strip: tuple[str, ...] = ()
     repair: bool = False
     max_pixels: int = 268_435_456
+    max_scans: int = 128
+    max_metadata: int = 268_435_456
+    max_memory: int | None = None
     threads: int | None = None
     timeout: float | None = None
 
@@ -80,7 +89,8 @@ class _CommonOptions:
             raise ValueError("keep: gps and thumbnail are parts of exif: keep exif as well")
         object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "strip", strip)
-        _check_range("max_pixels", self.max_pixels, 1, math.inf)
+        for limit in ("max_pixels", "max_scans", "max_metadata", "max_memory"):
+            _check_range(limit, getattr(self, limit), int(limit != "max_metadata"), math.inf)
         if self.threads is not None:
             _check_range("threads", self.threads, 1, 1024)
         if self.timeout is not None:

@@ -20,13 +20,25 @@ from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedErr
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.metadata import Policy, icc_profile, segments_for
 from guetzpy.jpeg.pixels import decode_planes
+from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
+from guetzpy.jpeg.transcode import SPARSE
 from guetzpy.picture import Transform, planes_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Metadata", "Readable", "Source", "contents", "frame_of", "is_jpeg", "load", "subsampling_of"]
+__all__ = [
+    "Metadata",
+    "Readable",
+    "Source",
+    "contents",
+    "frame_of",
+    "is_jpeg",
+    "load",
+    "sparseness",
+    "subsampling_of",
+]
 
 Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Readable: TypeAlias = (
@@ -35,6 +47,9 @@ Readable: TypeAlias = (
 
 #: Largest side that libjpeg and its family read (JPEG_MAX_DIMENSION of jmorecfg.h).
 MAX_SIDE = 65500
+
+# Pictures up to this size are worth a search however few bytes they have.
+_FEW_PIXELS = 1 << 20
 
 # Photoshop resources a segment: 65533 bytes less the header.
 _PIECE = 65519
@@ -171,6 +186,8 @@ def load(
     source: Readable,
     *,
     max_pixels: int = 268_435_456,
+    max_scans: int = 128,
+    max_metadata: int = 268_435_456,
     repair: bool = False,
     background: Any = None,
     name: str | None = None,
@@ -185,6 +202,8 @@ def load(
         the Orientation beside them (but Pillow itself turns TIFF upright and drops the tag).
     max_pixels : int
         Refused above, before memory is taken.
+    max_scans, max_metadata : int
+        Of a JPEG: scans, and bytes of metadata.
     repair : bool
         Take what decodes of a JPEG whose data ends early.
     background : str or tuple, optional
@@ -217,7 +236,7 @@ def load(
         if not data:
             raise FormatError("empty file")
         if is_jpeg(data):
-            return _from_jpeg(data, max_pixels, repair, name)
+            return _from_jpeg(data, Limits(max_pixels, max_scans, max_metadata), repair, name)
         return _from_file(data, max_pixels, background, name)
     except GuetzpyError as error:
         error.name = error.name or name
@@ -248,11 +267,9 @@ def contents(source: Any) -> tuple[bytes, str | None]:
     )
 
 
-def _from_jpeg(data: bytes, max_pixels: int, repair: bool, name: str | None) -> Source:
-    from guetzpy.jpeg.reader import Limits, read
-
+def _from_jpeg(data: bytes, limits: Limits, repair: bool, name: str | None) -> Source:
     try:
-        image = read(data, limits=Limits(max_pixels=max_pixels), repair=repair)
+        image = read(data, limits=limits, repair=repair)
     except UnsupportedError as error:
         _, width, height = frame_of(data)
         return Source("jpeg", width, height, data, name, obstacle=error.reason)
@@ -271,6 +288,23 @@ def frame_of(data: bytes) -> tuple[int, int, int]:
         if 0xC0 <= marker <= 0xCF and marker not in (markers.DHT, 0xC8, markers.DAC) and len(payload) >= 5:
             return marker, int.from_bytes(payload[3:5], "big"), int.from_bytes(payload[1:3], "big")
     return 0, 0, 0
+
+
+def sparseness(data: bytes) -> str | None:
+    """Return why a JPEG is not worth a search, if so: hardly any data for its many pixels.
+
+    Blank pages and hostile files are like that. A search takes time and memory by pixels; there is little to
+    save.
+    """
+    if not is_jpeg(data):
+        return None
+    try:
+        _, width, height = frame_of(data)
+    except FormatError:
+        return None
+    if width * height <= max(_FEW_PIXELS, SPARSE * len(data)):
+        return None
+    return f"{len(data)} bytes for {width * height / 1e6:.1f} megapixels are packed losslessly only"
 
 
 def subsampling_of(image: JpegImage) -> str:

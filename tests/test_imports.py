@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = [
     {"errors", "options"},
     {"output", "result"},
-    {"_jit", "_threads"},
+    {"_jit", "_memory", "_threads"},
     {"_elementary"},
     {"_icc"},
     {"picture"},

@@ -161,6 +161,20 @@ def optimize(
     max_pixels: Annotated[
         int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
     ] = 268_435_456,
+    max_scans: Annotated[
+        int, typer.Option("--max-scans", metavar="N", help="Refuse JPEG files of more scans.")
+    ] = 128,
+    max_metadata: Annotated[
+        int, typer.Option("--max-metadata", metavar="BYTES", help="Refuse JPEG files with more metadata.")
+    ] = 268_435_456,
+    max_memory: Annotated[
+        int | None,
+        typer.Option(
+            "--max-memory",
+            metavar="BYTES",
+            help="Refuse pictures that would take more. Default: what the machine has.",
+        ),
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", metavar="SECONDS", help="Give up on a picture after this."),
@@ -201,7 +215,8 @@ def optimize(
         distance=distance, quality=quality, ssimulacra2=ssimulacra2, butteraugli=butteraugli,
         max_bytes=max_bytes, bpp=bpp, effort=effort, subsampling=subsampling, progressive=progressive,
         background=background, strict=strict, repair=repair, min_saving=min_saving, mark=mark, keep=keep,
-        strip=strip, threads=threads, max_pixels=max_pixels, timeout=timeout,
+        strip=strip, threads=threads, max_pixels=max_pixels, max_scans=max_scans,
+        max_metadata=max_metadata, max_memory=max_memory, timeout=timeout,
     )  # fmt: skip
     total = total_bytes is not None or total_bpp is not None
     if total and any(asked[name] is not None for name in TARGETS):

@@ -67,6 +67,20 @@ def transcode(
     max_pixels: Annotated[
         int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
     ] = 268_435_456,
+    max_scans: Annotated[
+        int, typer.Option("--max-scans", metavar="N", help="Refuse JPEG files of more scans.")
+    ] = 128,
+    max_metadata: Annotated[
+        int, typer.Option("--max-metadata", metavar="BYTES", help="Refuse JPEG files with more metadata.")
+    ] = 268_435_456,
+    max_memory: Annotated[
+        int | None,
+        typer.Option(
+            "--max-memory",
+            metavar="BYTES",
+            help="Refuse pictures that would take more. Default: what the machine has.",
+        ),
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up on a file after this.")
     ] = None,
@@ -95,6 +109,9 @@ def transcode(
             repair=repair,
             threads=threads,
             max_pixels=max_pixels,
+            max_scans=max_scans,
+            max_metadata=max_metadata,
+            max_memory=max_memory,
             timeout=timeout,
         )
     except ValueError as error:

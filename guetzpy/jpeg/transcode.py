@@ -21,6 +21,14 @@ from guetzpy.jpeg.writer import write
 __all__ = ["Transcoded", "same_coefficients", "same_pixels", "transcode_bytes"]
 
 _EOI = b"\xff\xd9"
+
+#: Pixels a byte from which a picture counts as sparse (0.25 bits a pixel; blank baseline 4:2:0 has 64).
+SPARSE = 32
+
+# Sparse pictures are packed up to this size: decodes that check a file take 20 bytes a pixel, which
+# hostile files of few bytes shall not make hundreds of megabytes.
+_PACKED_PIXELS = 1 << 24
+
 _NO_LIMITS = Limits(65535**2, max_scans=10_000, max_metadata=2**40, max_block_visits=2**62)
 
 
@@ -129,6 +137,9 @@ def _repacked(
     threads: int | None,
 ) -> tuple[bytes | None, str]:
     """Return the file written anew and "", or None and the reason why not."""
+    pixels = image.width * image.height
+    if pixels > max(_PACKED_PIXELS, SPARSE * len(source)) and not repaired:
+        return None, f"{len(source)} bytes for {pixels / 1e6:.0f} megapixels are not worth packing"
     if not image.complete:
         return None, image.warnings[0] if image.warnings else "not all coefficients are sent in full"
     carrier = replace(image, segments=carried.segments, trailing=carried.trailing)
