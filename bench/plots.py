@@ -147,7 +147,7 @@ def _plot_pictures(summary: dict[str, dict[str, Any]], path: Path) -> list[Path]
         pairs = sorted(ours[name]["pictures"].items(), key=lambda pair: -pair[1])
         axis.barh([p for p, _ in pairs], [v for _, v in pairs], color=COLOURS["guetzpy"])
         axis.axvline(0, color="black", linewidth=0.8)
-        axis.set_xlabel(f"bytes at equal {name}, against the best of four, %")
+        axis.set_xlabel(f"bytes at equal {name}, against the base line, %")
         axis.tick_params(axis="y", labelsize=7)
         axis.grid(axis="x", alpha=0.25)
     pictures_path = path.with_name(path.name + "-pictures.svg")

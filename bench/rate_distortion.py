@@ -172,7 +172,7 @@ def compare(table: Table, kind: str, baseline: tuple[str, ...], of: str) -> dict
     logs = {}
     for image, kinds in table.items():
         ours = _with(kinds.get(kind, []), metric)
-        others = [_with(kinds.get(k, []), metric) for k in baseline if k != kind or len(baseline) > 1]
+        others = [_with(kinds.get(k, []), metric) for k in baseline]
         if len(ours) < 2:
             continue
         found = curves.difference(ours, others, metric, low, high)
