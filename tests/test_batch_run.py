@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from guetzpy import api, batch, output
-from guetzpy.batch import manifest, memory, worker
+from guetzpy.batch import manifest, memory, pool, worker
 from guetzpy.errors import FormatError, GuetzpyError, TargetError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
@@ -522,6 +522,25 @@ def test_a_full_disk_leaves_nothing_half(
     ]
 
 
+def test_large_pictures_wait_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once only while both fit; one that fits nowhere is still let in alone."""
+    monkeypatch.setattr(memory, "pixels", lambda task, _: task.size)
+    monkeypatch.setattr(pool._Slot, "submit", lambda slot, task, *_: setattr(slot, "task", task))
+    processes = pool.Processes(3, budget=2 * memory.PER_WORKER + 1000, per_pixel=10)
+    large, small, giant = (
+        batch.Task(n, n, "jpeg", size, "") for n, size in (("l", 60), ("s", 40), ("g", 10**9))
+    )
+    options, delivery = TranscodeOptions(), worker.Delivery()
+    assert processes.takes(giant, alone=False)
+    processes.submit(large, options, delivery)
+    assert not processes.takes(giant, alone=False)
+    assert not processes.takes(large, alone=False)
+    assert processes.takes(small, alone=False)
+    assert not processes.takes(small, alone=True)
+    processes.submit(small, options, delivery)
+    assert not processes.takes(small, alone=False)
+
+
 def test_explain() -> None:
     assert worker.explain(MemoryError()) == "out of memory"
     assert worker.explain(FileNotFoundError(2, "No such file", "x"), "x") == "No such file"
@@ -532,7 +551,9 @@ def test_explain() -> None:
 def test_memory(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "a.png")
     good = batch.Task(str(tmp_path / "a.png"), "a.png", "picture", 100, "")
-    assert memory.wanted(good) == 1200 * memory.PER_PIXEL
+    assert memory.pixels(good) == 1200
+    fast, balanced = (memory.per_pixel(OptimizeOptions(effort=effort)) for effort in ("fast", "balanced"))
+    assert memory.per_pixel(TranscodeOptions()) < fast < balanced
     assert memory.pixels(batch.Task(str(tmp_path / "no.jpg"), "no.jpg", "jpeg", 100, "")) == 2000
     free = memory.available()
     assert free is None or free > 10**7

@@ -7,18 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from guetzpy._memory import PACKING, SEARCH
 from guetzpy.batch import storage
 from guetzpy.batch.discover import Task
+from guetzpy.options import OptimizeOptions, TranscodeOptions
 
-__all__ = ["PER_PIXEL", "PER_WORKER", "available", "pixels", "wanted"]
+__all__ = ["PER_WORKER", "available", "per_pixel", "pixels"]
 
-#: Peak of a search at one thread: 460 to 480 bytes a pixel (measured on 0.4 and 2.8 MP), and a margin.
-PER_PIXEL = 600
-#: Interpreter, libraries and compiled kernels: 200 MB.
+#: Interpreter, libraries and compiled kernels (measured: 200 MB).
 PER_WORKER = 200_000_000
 
 # Of a file that says nothing of its size: pixels a byte, as of a strongly compressed JPEG.
 _PIXELS_A_BYTE = 20
+
+
+def per_pixel(options: OptimizeOptions | TranscodeOptions) -> int:
+    """Return the bytes a pixel that work takes at its peak."""
+    return SEARCH[options.effort] if isinstance(options, OptimizeOptions) else PACKING
 
 
 def available() -> int | None:
@@ -67,8 +72,3 @@ def pixels(task: Task, storage_options: Mapping[str, Any] | None = None, *, exac
         return guess
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-
-
-def wanted(task: Task, storage_options: Mapping[str, Any] | None = None) -> int:
-    """Return the bytes that a picture's search may take."""
-    return pixels(task, storage_options) * PER_PIXEL

@@ -174,13 +174,22 @@ class Processes:
         How many at most.
     budget : int, optional
         Bytes that all pictures at work may take together. One is always let in.
+    per_pixel : int
+        Bytes that a picture takes.
+    storage_options : mapping, optional
+        For fsspec.
     """
 
     def __init__(
-        self, jobs: int, budget: int | None = None, storage_options: Mapping[str, Any] | None = None
+        self,
+        jobs: int,
+        budget: int | None = None,
+        per_pixel: int = 0,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._slots = [_Slot() for _ in range(jobs)]
         self._budget = budget
+        self._per_pixel = per_pixel
         self._storage_options = storage_options
         self._asked: tuple[Task | None, int] = (None, 0)
 
@@ -197,7 +206,8 @@ class Processes:
 
     def _wanted(self, task: Task) -> int:
         if self._asked[0] is not task:
-            self._asked = task, memory.PER_WORKER + memory.wanted(task, self._storage_options)
+            area = memory.pixels(task, self._storage_options)
+            self._asked = task, memory.PER_WORKER + area * self._per_pixel
         return self._asked[1]
 
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:

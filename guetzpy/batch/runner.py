@@ -140,7 +140,7 @@ class Run(Iterator[Result]):
             _warm(self.options)  # once, here, rather than once a worker
             free = memory.available()
             budget = None if free is None or count == 1 else int(free * _SHARE_OF_MEMORY)
-            return Processes(count, budget, self._delivery.storage_options)
+            return Processes(count, budget, memory.per_pixel(self.options), self._delivery.storage_options)
 
         self._make_pool = processes
 

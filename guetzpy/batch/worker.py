@@ -130,7 +130,6 @@ def load_kernels(options: OptimizeOptions | TranscodeOptions) -> None:
 
 def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: Delivery) -> Done:
     """Do one file, whatever happens to it."""
-    target = dict([options.target]) if isinstance(options, OptimizeOptions) else None
     identity = task.identity
     kept = trials.path_of(delivery.trials, task, options) if delivery.trials is not None else None
     try:
@@ -145,10 +144,14 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
             identity = _deliver(task, result, place, data, state, identity, delivery)
     except Exception as error:  # one bad file must not end the run of many
         text = explain(error, task.input)
-        return Done(Result(status="failed", input=task.input, error=text, target=target), identity)
+        return Done(Result(status="failed", input=task.input, error=text, target=_target(options)), identity)
     size = len(result.data)
     kept_data = result.data if delivery.keep_data else b""
     return Done(replace(result, output=place, data=kept_data), identity, place, size if place else None)
+
+
+def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:
+    return dict([options.target]) if isinstance(options, OptimizeOptions) else None
 
 
 def _measure(
@@ -172,13 +175,13 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
     except UnsupportedError as error:
         if task.kind == "unknown":
             raise
-        return _kept(task, data, error.reason)
+        return _kept(task, data, error.reason, options)
     if task.kind != "jpeg" and result.larger_than_source:
-        return replace(_kept(task, data, "a JPEG of it would be larger"), seconds=result.seconds)
+        return replace(_kept(task, data, "a JPEG of it would be larger", options), seconds=result.seconds)
     return result
 
 
-def _kept(task: Task, data: bytes, reason: str) -> Result:
+def _kept(task: Task, data: bytes, reason: str, options: OptimizeOptions | TranscodeOptions) -> Result:
     size = len(data)
     return Result(
         data=data,
@@ -187,6 +190,8 @@ def _kept(task: Task, data: bytes, reason: str) -> Result:
         input=task.input,
         bytes_before=size,
         bytes_after=size,
+        target=_target(options),
+        effort=options.effort if isinstance(options, OptimizeOptions) else None,
         distance=0.0,
         butteraugli_3norm=0.0,
         butteraugli_max=0.0,
