@@ -249,8 +249,12 @@ class Run(Iterator[Result]):
             )
 
     def _trials_folder(self) -> str | None:
+        """Return where encodes are kept; None where other machines would not find the place."""
+        shared = not self._delivery.in_place and not any(storage.is_url(t.output or "") for t in self.tasks)
+        if self._elsewhere and not (self._manifest is not None and shared):
+            return None
         if self._manifest is None:
-            return None if self._elsewhere else tempfile.mkdtemp(prefix="guetzpy-")
+            return tempfile.mkdtemp(prefix="guetzpy-")
         return f"{self._manifest.path}.trials"
 
     def _forget(self, distances: Iterable[float]) -> None:
