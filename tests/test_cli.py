@@ -447,6 +447,22 @@ def test_warmup() -> None:
     assert "kernels ready" in result.stderr
 
 
+def test_cold_start_survives_without_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def broken(count: int) -> Any:
+        calls.append(count)
+        raise OSError("no semaphores here")
+
+    monkeypatch.setattr(_jit, "is_cold", lambda: True)
+    monkeypatch.setattr(_jit, "warm_in_processes", broken)
+    monkeypatch.setattr("guetzpy._threads.default_threads", lambda: 2)
+    result = run("optimize", "photo.png", "-o", "out.jpg")
+    assert result.exit_code == 0, result.stderr
+    assert "compiling kernels for this CPU" in result.stderr
+    assert calls == [2]
+
+
 def test_as_a_process(folder: Path) -> None:
     """The real thing: exit code, a pipe that nobody reads, the notice of the first run."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")}

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -115,8 +115,10 @@ def compile_if_cold(quiet: bool) -> None:
         return  # they are loaded, or compiled one by one, as they are needed
     if not quiet:
         say(COMPILING)
-    for _ in _jit.warm_in_processes(processes):
-        pass
+    # Where processes cannot be started or die, kernels are compiled one by one all the same.
+    with suppress(OSError, ImportError, RuntimeError):
+        for _ in _jit.warm_in_processes(processes):
+            pass
 
 
 def describe(result: Result) -> str:
