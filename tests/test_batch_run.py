@@ -641,6 +641,20 @@ def test_total_is_resumed(tmp_path: Path, sized: Sized, threads: Executor) -> No
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jpg")} == expected
 
 
+def test_total_is_resumed_in_its_last_pass(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    wishes: dict[str, Any] = {"executor": threads, "total_bytes": 60_000}
+    with batch.run(tmp_path / "in", tmp_path / "out", **wishes) as stopped:
+        done = [next(stopped) for _ in range(10)]
+    made = len(sized.calls)
+    again = batch.run(tmp_path / "in", tmp_path / "out", resume=True, **wishes)
+    assert again.fit == stopped.fit
+    left = list(again)
+    assert len(left) == 40 - len(again.earlier) <= 40 - len(done)
+    assert len(sized.calls) == made  # the encodes that fit were kept
+    assert len(list((tmp_path / "out").glob("*.jpg"))) == 40
+    assert not list((tmp_path / "out").glob("*.trials"))
+
+
 def test_total_that_cannot_be_met(tmp_path: Path, sized: Sized, threads: Executor) -> None:
     with pytest.raises(TargetError, match="the smallest set reached has"):
         list(batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=2_000))

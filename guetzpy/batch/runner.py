@@ -187,7 +187,11 @@ class Run(Iterator[Result]):
         if self._copy_to is not None:
             for other in self.others:
                 yield _copy(other, storage.join(self._copy_to, other.relative), self._delivery)
+        if self._budget is not None:
+            self._trials = self._trials_folder()
+            self._delivery = replace(self._delivery, trials=self._trials)
         if not self.tasks:
+            self._forget_trials()
             return
         assert self._make_pool is not None
         pool = self._make_pool()
@@ -217,8 +221,6 @@ class Run(Iterator[Result]):
 
     def _search(self, budget: Budget, pool: Pool) -> None:
         """Find the distances at which the set fits."""
-        self._trials = self._trials_folder()
-        self._delivery = replace(self._delivery, trials=self._trials)
         measuring = replace(self._delivery, measure=True)
         encodes = 0
         while (distances := budget.propose()) is not None:
