@@ -1,0 +1,1 @@
+"""guetzpy inside other programs and libraries."""
