@@ -1,0 +1,336 @@
+"""Files from strangers: every one ends in a result or in one error of ours, within its limits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fuzz import mutation
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from reference.jpeg_files import picture
+
+import guetzpy
+from guetzpy import inspection
+from guetzpy.errors import FormatError, GuetzpyError, LimitError
+from guetzpy.jpeg import markers
+from guetzpy.jpeg.reader import read
+
+CORPUS = Path(__file__).parents[2] / "shared" / "images" / "jpeg-corrupt"
+SEEDS = mutation.seeds()
+
+
+def shown(data: bytes) -> np.ndarray:
+    with JpegImageFile(io.BytesIO(data)) as opened:
+        return np.asarray(opened)
+
+
+def ended(data: bytes) -> bytes:
+    """Return a file that Pillow shows: with an EOI marker where that is all that is missing."""
+    image = read(data)
+    return data if image.eoi else data[: len(data) - len(image.trailing)] + b"\xff\xd9"
+
+
+# Mutants
+
+
+@given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.booleans())
+@settings(deadline=None, max_examples=120)
+def test_mutants_repacked_and_described(seed: bytes, number: int, repair: bool) -> None:
+    data = mutation.mutate(seed, random.Random(number))
+    try:
+        result = guetzpy.transcode(data, repair=repair, max_pixels=1 << 20)
+    except GuetzpyError:
+        pass
+    else:
+        assert result.status in ("lossless", "kept")
+        assert result.status == "lossless" or (result.data == data and result.reason)
+        if result.status == "lossless" and not repair:
+            assert len(result.data) < len(data)
+            assert np.array_equal(shown(result.data), shown(ended(data)))
+    try:
+        record = inspection.inspect(data, max_pixels=1 << 20)
+    except GuetzpyError:
+        pass
+    else:
+        assert record["bytes"] == len(data)
+
+
+@given(st.sampled_from(SEEDS), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=12)
+def test_mutants_optimised(seed: bytes, number: int) -> None:
+    data = mutation.mutate(seed, random.Random(number), times=2)
+    try:
+        result = guetzpy.optimize(data, distance=3.0, effort="fast", max_pixels=20_000)
+    except GuetzpyError:
+        return
+    assert len(result.data) <= len(data)
+    assert result.status != "kept" or (result.data == data and result.reason)
+    if result.status == "optimized":
+        assert shown(result.data).shape == shown(ended(data)).shape
+
+
+def test_mutation_reaches_every_outcome() -> None:
+    """The mutants would test little if all of them were refused, or none."""
+    outcomes = set()
+    dice = random.Random(1)
+    for _ in range(200):
+        data = mutation.mutate(dice.choice(SEEDS), dice)
+        try:
+            outcomes.add(guetzpy.transcode(data, max_pixels=100_000).status)
+        except GuetzpyError as error:
+            outcomes.add(type(error).__name__)
+    assert outcomes >= {"lossless", "kept", "FormatError", "UnsupportedError", "LimitError"}
+
+
+# Options x pictures
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> tuple[Any, int | None]:
+    """Return a tiny picture of any kind, and its size as a JPEG if it is one."""
+    width, height = draw(st.integers(1, 21)), draw(st.integers(1, 21))
+    flat = draw(st.booleans())
+    random_ = np.random.default_rng(draw(st.integers(0, 99)))
+    high = 1 if flat else 256
+    kind = draw(
+        st.sampled_from(["rgb", "gray", "deep", "float", "pil", "png", "jpeg", "progressive", "cmyk"])
+    )
+    codes = random_.integers(0, high, (height, width, 3)).astype(np.uint8)
+    if kind == "gray":
+        return codes[..., 0].copy(), None
+    if kind == "deep":
+        return codes.astype(np.uint16) * 257, None
+    if kind == "float":
+        return codes.astype(np.float32) / 255, None
+    if kind == "rgb":
+        return codes, None
+    image = Image.fromarray(codes)
+    if kind == "pil":
+        return image, None
+    if kind == "cmyk":
+        image = image.convert("CMYK")
+    buffer = io.BytesIO()
+    if kind == "png":
+        image.save(buffer, "PNG")
+        return buffer.getvalue(), None
+    image.save(buffer, "JPEG", quality=draw(st.integers(30, 100)), progressive=kind == "progressive")
+    return buffer.getvalue(), len(buffer.getvalue())
+
+
+TARGETS: list[dict[str, Any]] = [
+    {"distance": 0.1},
+    {"distance": 1.0},
+    {"distance": 4.0},
+    {"distance": 25.0},
+    {"quality": 1},
+    {"quality": 100},
+    {"butteraugli": 0.3},
+    {"ssimulacra2": 70.0},
+    {"max_bytes": 500},
+    {"bpp": 8.0},
+]
+OPTIONS = st.fixed_dictionaries(
+    {
+        "subsampling": st.sampled_from(["auto", "444", "420", "keep"]),
+        "progressive": st.booleans(),
+        "strict": st.booleans(),
+        "mark": st.booleans(),
+        "strip": st.sampled_from(["", "all", "icc,exif"]),
+    }
+)
+
+
+@given(pictures(), st.sampled_from(TARGETS), OPTIONS)
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+def test_options_and_pictures(
+    case: tuple[Any, int | None], target: dict[str, Any], options: dict[str, Any]
+) -> None:
+    source, size = case
+    try:
+        result = guetzpy.optimize(source, effort="fast", **target, **options)
+    except guetzpy.TargetError:
+        assert options["strict"] or "distance" not in target
+        return
+    decoded = shown(result.data)
+    assert decoded.shape[:2] == (result.height, result.width)
+    assert result.bytes_after == len(result.data)
+    if size is not None:
+        assert len(result.data) <= size
+    if "max_bytes" in target and result.status == "optimized":
+        assert len(result.data) <= target["max_bytes"]
+
+
+# Limits
+
+
+def test_pixels_before_memory() -> None:
+    data = bytearray(picture())
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = b"\xff\xff\xff\xff"
+    for function in (guetzpy.optimize, guetzpy.transcode, inspection.inspect):
+        with pytest.raises(LimitError, match="pixels"):
+            function(bytes(data))
+
+
+def test_scans() -> None:
+    data = picture(progressive=True)
+    assert guetzpy.transcode(data, max_scans=10).status in ("lossless", "kept")
+    for function in (guetzpy.optimize, guetzpy.transcode):
+        with pytest.raises(LimitError, match="more than 9 scans"):
+            function(data, max_scans=9)
+
+
+def test_thousands_of_scans_cost_no_time() -> None:
+    """A few bytes a scan, each over the whole picture."""
+    data = picture(1000, 1000, progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last : last + 10] + b"\0"
+    with pytest.raises(LimitError, match="scans"):
+        guetzpy.transcode(data[:-2] + scan * 5000 + data[-2:])
+
+
+def test_metadata() -> None:
+    data = picture()
+    data = data[:2] + markers.segment(0xE5, bytes(60_000)) * 3 + data[2:]
+    assert guetzpy.transcode(data, max_metadata=200_000).bytes_after > 180_000
+    for function in (guetzpy.optimize, guetzpy.transcode):
+        with pytest.raises(LimitError, match="metadata"):
+            function(data, max_metadata=150_000)
+
+
+def test_memory(photo_array: np.ndarray) -> None:
+    with pytest.raises(LimitError, match=r"more than the 0\.002 GB that are allowed"):
+        guetzpy.optimize(photo_array, max_memory=2_000_000)
+    with pytest.raises(LimitError, match="memory"):
+        guetzpy.transcode(picture(), max_memory=1000)
+    with pytest.raises(ValueError, match="max_memory"):
+        guetzpy.optimize(photo_array, max_memory=0)
+
+
+def test_time(photo_array: np.ndarray) -> None:
+    with pytest.raises(LimitError, match="not done within"):
+        guetzpy.optimize(photo_array, timeout=1e-9)
+    with pytest.raises(LimitError, match="not done within"):
+        guetzpy.transcode(picture(), timeout=1e-9)
+    assert guetzpy.transcode(picture(), timeout=600).status == "lossless"
+
+
+@pytest.mark.parametrize(("side", "status"), [(1200, "lossless"), (5000, "kept")])
+def test_hardly_any_data_for_many_pixels(side: int, status: str) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (side, side), 77).save(buffer, "JPEG", progressive=True)
+    result = guetzpy.optimize(buffer.getvalue(), distance=5.0, effort="max")
+    assert result.status == status
+    assert status == "lossless" or "not worth packing" in str(result.reason)
+
+
+# Structures that point at themselves
+
+
+def ifd(next_at: int, *entries: tuple[int, int]) -> bytes:
+    body = len(entries).to_bytes(2, "little")
+    for tag, value in entries:
+        body += tag.to_bytes(2, "little") + b"\x04\0\x01\0\0\0" + value.to_bytes(4, "little")
+    return body + next_at.to_bytes(4, "little")
+
+
+LOOPS = {
+    "next directory is itself": ifd(8, (0x0112, 6)),
+    "exif directory is the first": ifd(0, (0x8769, 8), (0x8825, 8), (0xA005, 8)),
+    "thumbnail is everywhere": ifd(8, (0x0201, 0), (0x0202, 0xFFFFFFFF), (0x014A, 8)),
+    "offsets beyond the end": ifd(0xFFFFFFF0, (0x8769, 0xFFFFFFFF), (0x8825, 0x7FFFFFFF)),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("strip", ["", "gps", "thumbnail", "exif", "all"])
+def test_directories_that_loop(name: str, strip: str) -> None:
+    tiff = b"II*\0\x08\0\0\0" + LOOPS[name]
+    exif = markers.segment(0xE1, b"Exif\0\0" + tiff)
+    mpf = markers.segment(0xE2, b"MPF\0" + tiff)
+    plain = picture()
+    data = plain[:2] + exif + mpf + plain[2:]
+    result = guetzpy.transcode(data, strip=strip)
+    assert result.bytes_after <= len(data)
+    assert np.array_equal(shown(result.data), shown(data))
+    assert inspection.inspect(data)["bytes"] == len(data)
+
+
+def test_a_multi_picture_file_of_itself() -> None:
+    """Second picture: the whole file, trailing data again and again."""
+    data = SEEDS[-1]
+    for nested in itertools.accumulate([data] * 6, lambda a, b: a + b):
+        assert guetzpy.transcode(nested).bytes_after <= len(nested)
+
+
+# The collection of corrupt files
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="needs the shared pictures")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("what", ["optimize", "transcode", "inspect", "repair"])
+def test_corpus(what: str) -> None:
+    """Every file within 10 s (20 times what they take) and 500 MB; the good ones are never refused."""
+    with open(CORPUS / "TABLE.tsv", newline="", errors="replace") as table:
+        good = {row["file"] for row in csv.DictReader(table, delimiter="\t") if row["pillow"] == "ok"}
+    do: Any = {
+        "optimize": lambda data: guetzpy.optimize(data, effort="fast"),
+        "transcode": guetzpy.transcode,
+        "inspect": inspection.inspect,
+        "repair": lambda data: guetzpy.optimize(data, effort="fast", repair=True),
+    }[what]
+    do(picture())
+    refused = {}
+    for path in sorted(CORPUS.glob("*.bin")):
+        data = path.read_bytes()
+        began, before = time.process_time(), memory("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts anew
+        try:
+            result = do(data)
+        except GuetzpyError as error:
+            if path.name in good and not isinstance(error, guetzpy.UnsupportedError):
+                refused[path.name] = str(error)
+        else:
+            if isinstance(result, guetzpy.Result) and path.name in good and result.status != "optimized":
+                assert np.array_equal(shown(result.data), shown(data)), path.name
+        assert time.process_time() - began < 10, path.name
+        assert memory("VmHWM") - before < 500e6, path.name
+    # They end without EOI, in the first of two rows of MCUs: truncated, though Pillow shows them.
+    expected = {"afl-jpeg-full__0059.bin", "afl-jpeg-full__0175.bin", "zune-fuzz__0295.bin"}
+    assert set(refused) == (set() if what == "repair" else expected)
+    assert all(message.startswith("truncated: 0 of 2") for message in refused.values())
+
+
+def memory(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(name)
+
+
+def test_truncated_like_the_table_says() -> None:
+    """Data that ends early: an error without EOI; with it, what everyone shows is kept."""
+    data = picture(64, 64)
+    cut = data[: len(data) * 2 // 3]
+    for function in (guetzpy.optimize, guetzpy.transcode):
+        with pytest.raises(FormatError, match=r"truncated: \d of 4 MCU rows"):
+            function(cut)
+        kept = function(cut + b"\xff\xd9")
+        assert kept.status == "kept"
+        assert kept.data == cut + b"\xff\xd9"
+        assert str(kept.reason).startswith("truncated: ")
+        mended = function(cut + b"\xff\xd9", repair=True)
+        assert mended.status != "kept"
+        same = np.array_equal(shown(mended.data), shown(cut + b"\xff\xd9"))
+        assert same == (mended.status == "lossless")
