@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +29,7 @@ from guetzpy.search import closed_loop, source_quality, tables
 from guetzpy.search.compensation import Compensation
 from guetzpy.search.encoder import Encoder, Trial
 from guetzpy.search.judge import Judge, Scores
-from guetzpy.search.subsampling import choose
+from guetzpy.search.subsampling import choose, montage
 from guetzpy.search.target import Limits, butteraugli_distance, ssimulacra2_distance
 from guetzpy.source import Source
 
@@ -96,18 +99,42 @@ def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Res
     )
     judge = Judge(codes, source.transform, options.threads)
     goal = _goal(options, scaled, judge, source.width * source.height)
-    compensation = (
-        Compensation(scaled, source.transform, threads=options.threads) if len(codes) == 3 else None
-    )
-    encoders = [
-        Encoder.from_codes(scaled, sampling, compensation, options.threads)
+    makers = [
+        partial(_encoder_of_codes, scaled, sampling, source.transform, options.threads)
         for sampling in _samplings(options, len(codes))
     ]
+    sample = _sample(codes, scaled, source.transform, options) if len(makers) > 1 else None
     carried = Carried(segments, b"")
-    found, encoder, relaxed = _search(encoders, judge, goal, options, carried, clock)
+    found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock, sample)
     data = _finish(found, encoder, carried, options)
-    assert goal is not None
     return _result(source, options, data, found.scores, encoder, goal, relaxed)
+
+
+def _encoder_of_codes(
+    codes: npt.NDArray[np.float32], sampling: tuple[int, int], transform: Transform, threads: int | None
+) -> Encoder:
+    compensation = Compensation(codes, transform, threads=threads) if len(codes) == 3 else None
+    return Encoder.from_codes(codes, sampling, compensation, threads)
+
+
+def _same(encoder: Encoder) -> Encoder:
+    return encoder
+
+
+def _sample(
+    codes: npt.NDArray[Any], scaled: npt.NDArray[np.float32], transform: Transform, options: OptimizeOptions
+) -> tuple[list[Encoder], Judge] | None:
+    """Return encoders and a judge for tiles of a large picture; None for a small one."""
+    tiles = montage(codes)
+    if tiles is None:
+        return None
+    tiles_scaled = montage(scaled)
+    assert tiles_scaled is not None
+    encoders = [
+        _encoder_of_codes(tiles_scaled, sampling, transform, options.threads)
+        for sampling in _samplings(options, len(codes))
+    ]
+    return encoders, Judge(tiles, transform, options.threads)
 
 
 def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
@@ -152,7 +179,8 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
     carried = carry(source.data, image, policy)
     carried = replace(carried, segments=without_marks(carried.segments))
     try:
-        found, encoder, relaxed = _search(encoders, judge, goal, options, carried, clock)
+        makers = [partial(_same, encoder) for encoder in encoders]
+        found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock)
     except TargetError:
         if goal.raw or options.strict:
             raise
@@ -254,39 +282,60 @@ def _limits_of_quality(quality: int, codes: npt.NDArray[np.float32], judge: Judg
 
 
 def _search(
-    encoders: list[Encoder],
+    makers: Sequence[Callable[[], Encoder]],
     judge: Judge,
     goal: _Goal,
     options: OptimizeOptions,
     carried: Carried,
     clock: _Clock,
+    sample: tuple[list[Encoder], Judge] | None = None,
 ) -> tuple[closed_loop.Found, Encoder, Limits | None]:
-    """Return what was found, by which encoder, and the limits as they were relaxed, if so."""
+    """Return what was found, by which encoder, and the limits as they were relaxed, if so.
+
+    ``sample`` holds one encoder a maker for a smaller picture, on which the choice is made.
+    """
     effort = closed_loop.EFFORTS[options.effort]
-    if goal.size is not None:
-        return _search_size(encoders, judge, goal.size, options, carried, clock)
-    assert goal.limits is not None
+    made: dict[int, Encoder] = {}
+
+    def encoder_of(number: int) -> Encoder:
+        if number not in made:
+            made[number] = makers[number]()
+            made[number].dc_limit = tables.dc_limit(limits.starting_distance()) if limits else 255.0
+        return made[number]
+
     limits, relaxed = goal.limits, None
-    for encoder in encoders:
-        encoder.dc_limit = tables.dc_limit(limits.starting_distance())
-    finest_of = min(encoders, key=lambda e: e.sampling)
+    if goal.size is not None:
+        encoders = [encoder_of(number) for number in range(len(makers))]
+        return _search_size(encoders, judge, goal.size, options, carried, clock)
+    assert limits is not None
     finest: Scores | None = None
     for _ in range(2):
-        finalists = choose(encoders, judge, limits, effort)
-        chosen = [id(encoder) for encoder, _ in finalists]
-        rest = sorted((e for e in encoders if id(e) not in chosen), key=lambda e: e.sampling)
-        groups: list[list[tuple[Encoder, float | None]]] = [[*finalists]]
-        groups += [[(encoder, None)] for encoder in rest]
+        if sample is not None:
+            finalists = choose(*sample, limits, effort)
+        else:
+            finalists = choose([encoder_of(n) for n in range(len(makers))], judge, limits, effort)
+        if not effort.rounds:
+            number, start = finalists[0]
+            quick = closed_loop.open_loop(encoder_of(number), judge, limits, start=start, check=clock.check)
+            if quick is not None:
+                return quick, encoder_of(number), relaxed
+            effort = closed_loop.EFFORTS["balanced"]
+        rest = [n for n in range(len(makers)) if all(n != chosen for chosen, _ in finalists)]
+        groups: list[list[tuple[int, float | None]]] = [[*finalists]]
+        groups += [[(n, None)] for n in rest]
         for group in groups:
-            outcomes = [
-                (closed_loop.search(encoder, judge, limits, effort, start=start, check=clock.check), encoder)
-                for encoder, start in group
-            ]
-            passing = [(best, encoder) for (best, _), encoder in outcomes if best is not None]
-            if passing:
-                sizes = [len(_bare(found, encoder, options)) for found, encoder in passing]
-                found, encoder = passing[sizes.index(min(sizes))]
-                return found, encoder, relaxed
+            outcomes = []
+            for number, begin in group:
+                encoder = encoder_of(number)
+                best, _ = closed_loop.search(encoder, judge, limits, effort, start=begin, check=clock.check)
+                if best is not None:
+                    outcomes.append((best, encoder))
+            if len(outcomes) == 1:
+                return *outcomes[0], relaxed
+            if outcomes:
+                sizes = [len(_bare(found, encoder, options)) for found, encoder in outcomes]
+                return *outcomes[sizes.index(min(sizes))], relaxed
+        finest_of = min(made.values(), key=lambda e: e.sampling)
         # Nothing met the limits: can the finest encode that the format has?
         trial, codes, finest = _finest(finest_of, judge, limits)
         excess = limits.excess(finest.butteraugli, finest.ssimulacra2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,12 @@ from guetzpy._elementary import exp, log, power
 from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.target import Limits, Root
-from guetzpy.search.weighting import Mix, reweigh
+from guetzpy.search.weighting import PATIENT, Mix, reweigh
 
 __all__ = ["EFFORTS", "Effort", "Found", "lagrangian", "search", "search_size"]
 
 #: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
-FINEST, COARSEST = 0.02, 60.0
+FINEST, COARSEST = 0.02, 300.0
 
 #: A file is good enough if its binding excess is within this below 0: 0.15 points of SSIMULACRA 2 or
 #: 1 % of Butteraugli are 0.016 at distance 1.
@@ -41,7 +41,7 @@ class Effort:
     Attributes
     ----------
     rounds : int
-        Times that the weights are made anew from gradients.
+        Times that the weights are made anew from gradients; 0 is the open loop.
     probes : int
         Passes that may be scored after the weights stand.
     warm : int
@@ -53,7 +53,7 @@ class Effort:
     warm: int = 2
 
 
-EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(2, 3), "max": Effort(4, 6)}
+EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(6, 6)}
 
 
 @dataclass
@@ -67,14 +67,24 @@ class Found:
 
 
 def lagrangian(distance: float) -> float:
-    """Return what a bit is worth in squared steps: grows with distance (fitted in bench/)."""
-    return 0.05 * power(min(max(distance, 0.5), 6.0), 0.25)
+    """Return what a bit is worth in squared steps: grows with distance.
+
+    Where the tables near their limit of 255 it takes over from them, so that any size can be reached.
+    """
+    usual = 0.05 * power(min(max(distance, 0.5), 6.0), 0.25)
+    return usual * power(max(distance / 20.0, 1.0), 1.5)
 
 
 def _pass(encoder: Encoder, x: float, weights: Weights, y: float = 0.0) -> Trial:
     """Quantise with the tables at distance e^x and a bit worth e^y times the usual."""
     distance = exp(x)
     return encoder.quantise(encoder.tables(distance), exp(y) * lagrangian(distance), weights, distance)
+
+
+def _mix(gap: float, effort: Effort) -> Mix:
+    """Return the mix of the metrics: the one that binds, by ``gap`` of excess, gets more of it."""
+    share = 2 if gap < -0.05 else 3 if gap < 0.05 else 4
+    return replace(PATIENT if effort.rounds >= 4 else Mix(), butteraugli=share)
 
 
 def search(
@@ -84,7 +94,6 @@ def search(
     effort: Effort,
     *,
     start: float | None = None,
-    mix: Mix | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Found | None, Found]:
     """Find the coarsest quantisation that meets the limits.
@@ -111,17 +120,18 @@ def search(
     nearest : Found
         The one with the least excess.
     """
-    mix = mix or Mix()
     x = log(start or limits.starting_distance())
     weights = Weights.flat(encoder.coefficients)
-    trial = _pass(encoder, x, weights)
-    for _ in range(effort.warm - 1):
+    encoder.rates = []
+    for _ in range(effort.warm):
         trial = _pass(encoder, x, weights)
     for _ in range(effort.rounds):
         check()
         codes = encoder.decode(trial)
         scores, *gradients = judge.gradients(codes)
-        excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
+        excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
+        excess = max(excesses)
+        mix = _mix(excesses[0] - excesses[1], effort)
         weights = reweigh(encoder, trial, (gradients[0], gradients[1]), mix, weights)
         x = min(max(x - min(max(excess, -1.5), 1.5) + _GAIN, log(FINEST)), log(COARSEST))
         trial = _pass(encoder, x, weights)
@@ -147,7 +157,9 @@ def search(
             break
         if fine is None:
             root.add(x, excess)
-            if -_NEAR < excess <= 0.0:
+            if -_NEAR < excess <= 0.0 and not (
+                effort.rounds >= 4 and root.gap > 0.03 and probe < effort.probes
+            ):
                 fine = Root(slope=_SLOPE_OF_WORTH, tolerance=_TOLERANCE)
         if fine is not None:
             fine.add(y, excess)
@@ -155,12 +167,51 @@ def search(
         else:
             if excess > 0.0 and x <= log(FINEST) + 1e-9:
                 break
+            if root.hopeless:
+                break
             x = min(max(root.propose(), log(FINEST)), log(COARSEST))
             if any(abs(x - known) < 1e-4 for known, _ in root.points):
                 break
         trial = _pass(encoder, x, weights, y)
     assert nearest is not None
     return best, nearest
+
+
+def open_loop(
+    encoder: Encoder, judge: Judge, limits: Limits, *, start: float, check: Callable[[], None] = lambda: None
+) -> Found | None:
+    """Quantise without gradients, look once, correct once.
+
+    Parameters
+    ----------
+    encoder, judge, limits, check
+        As for :func:`search`.
+    start : float
+        Distance of the tables that is expected to do.
+
+    Returns
+    -------
+    Found or None
+        None if the limits are missed twice, or met with so much room that bytes would be wasted.
+    """
+    x = log(start) - 0.02
+    weights = Weights.flat(encoder.coefficients)
+    encoder.rates = []
+    trial = _pass(encoder, x, weights)
+    best: Found | None = None
+    for attempt in range(2):
+        check()
+        trial = _pass(encoder, x, weights)
+        codes = encoder.decode(trial)
+        scores = judge.scores(codes)
+        excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
+        if excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
+            best = Found(trial, codes, scores, excess)
+        if attempt or -0.07 < excess <= 0.0:
+            break
+        # Scores follow the distance with a slope of about 0.75.
+        x = min(max(x - min(max(excess / 0.75, -1.5), 1.5) - 0.03, log(FINEST)), log(COARSEST))
+    return best
 
 
 def search_size(

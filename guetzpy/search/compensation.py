@@ -27,6 +27,10 @@ __all__ = ["Compensation"]
 #: both metrics build their luminance of (libjxl, opsin absorbance matrix).
 _WEIGHTS = (0.265, 0.657, 0.078)
 
+#: Share of the change that is made. In full it gains another tenth of what 0.6 gains by both metrics, which
+#: count light, but metrics that count codes (MS-SSIM, PSNR-HVS) take it for an error of its square.
+_STRENGTH = 0.6
+
 #: Table entries per code; the chord of the steepest part of sRGB's curve misses by less than 1e-7.
 _DENSITY = 8
 
@@ -35,7 +39,7 @@ _ROWS = 64  # picture rows of one work item; fixed, so that nothing depends on t
 
 @kernel(
     "int64(float32[:, :, ::1], float32[:, :, ::1], uint8[:, ::1], uint8[:, ::1], float32[:, ::1],"
-    " int64, int64, float32, float32, float32[:, ::1])"
+    " int64, int64, float32, float32, float32, float32[:, ::1])"
 )
 def _correct(
     codes: Any,
@@ -47,6 +51,7 @@ def _correct(
     last: Any,
     dead: Any,
     limit: Any,
+    strength: Any,
     out: Any,
 ) -> int:
     """Write the change of luma of rows first..last to ``out``; ``light[c, 0 | 1, i]`` is value | slope."""
@@ -80,7 +85,7 @@ def _correct(
             change = (target[y, x] - now) / slope
             if np.abs(change) < dead:
                 change = zero
-            out[y, x] = min(max(change, -limit), limit)
+            out[y, x] = min(max(strength * change, -limit), limit)
     return 0
 
 
@@ -172,7 +177,7 @@ class Compensation:
                     full.append(rows)
             _correct(
                 self.codes, self.light, full[0], full[1], self.target,
-                first, last, np.float32(self.dead), np.float32(limit), inner,
+                first, last, np.float32(self.dead), np.float32(limit), np.float32(_STRENGTH), inner,
             )  # fmt: skip
             padded[first:last, :width] = inner[first:last]
             padded[first:last, width:] = inner[first:last, -1:]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from guetzpy._elementary import exp, log
 from guetzpy.jpeg.scans import simple_progression
 from guetzpy.jpeg.writer import write
@@ -10,16 +15,47 @@ from guetzpy.search.encoder import Encoder, Weights
 from guetzpy.search.judge import Judge
 from guetzpy.search.target import Limits
 
-__all__ = ["choose"]
+__all__ = ["choose", "montage"]
 
 #: Growth of log bytes with the log distance, on photographs between distances 0.5 and 3.
 _SLOPE = -0.65
 
+#: Side of a tile: wide enough for what the metrics blur, a multiple of every MCU.
+_TILE = 240
 
-def choose(
-    encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
-) -> list[tuple[Encoder, float]]:
-    """Return the encoders to search with, and the distance of the tables to begin at.
+
+def montage(codes: npt.NDArray[Any], area: int = 1 << 19) -> npt.NDArray[Any] | None:
+    """Return tiles of a large picture as a small one, on which choices are cheap.
+
+    Parameters
+    ----------
+    codes : ndarray, shape (3, H, W)
+        The picture.
+    area : int
+        Pixels of the result; at least twice as large pictures are worth the trouble.
+
+    Returns
+    -------
+    ndarray, shape (3, h, w), or None
+        None for a picture that is small already. Tiles lie on the grid of the largest MCU, and where
+        they lie depends on the size alone.
+    """
+    _, height, width = codes.shape
+    columns = rows = int(area**0.5) // _TILE
+    if height * width < 2 * area or min(height, width) < _TILE * columns:
+        return None
+    result = np.empty((3, rows * _TILE, columns * _TILE), codes.dtype)
+    for i in range(rows):
+        top = (height - _TILE) * (2 * i + 1) // (2 * rows) // 16 * 16
+        for j in range(columns):
+            left = (width - _TILE) * (2 * j + 1) // (2 * columns) // 16 * 16
+            place = result[:, i * _TILE : (i + 1) * _TILE, j * _TILE : (j + 1) * _TILE]
+            place[:] = codes[:, top : top + _TILE, left : left + _TILE]
+    return result
+
+
+def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort) -> list[tuple[int, float]]:
+    """Return the encoders to search with, by number, and the distance of the tables to begin at.
 
     Each is tried once without weights; the bytes that it would take at the limits are told from
     the usual growth of bytes with distance.
@@ -36,10 +72,11 @@ def choose(
         More than one encoder is returned only for the highest.
     """
     start = limits.starting_distance()
-    if len(encoders) == 1:
-        return [(encoders[0], start)]
+    if len(encoders) == 1 and effort.rounds:
+        return [(0, start)]
     rated = []
     for number, encoder in enumerate(encoders):
+        encoder.rates = []
         weights = Weights.flat(encoder.coefficients)
         for _ in range(2):
             trial = encoder.quantise(encoder.tables(start), lagrangian(start), weights, start)
@@ -51,4 +88,4 @@ def choose(
         rated.append((size - _SLOPE * excess, number, begin))
     rated.sort()
     keep = 2 if effort.rounds > 2 else 1
-    return [(encoders[number], begin) for _, number, begin in rated[:keep]]
+    return [(number, begin) for _, number, begin in rated[:keep]]

@@ -80,7 +80,7 @@ _RESCALE_420 = np.array(
     ]
 )  # fmt: skip
 
-_LUMA_DC, _LUMA_SLOPE, _CHROMA_DC, _CR = 0.85, 1.1, 0.8, 1.4
+_LUMA_DC, _LUMA_SLOPE, _CHROMA_DC, _CR = 0.85, 1.1, 0.8, 1.25
 
 
 def _fitted() -> npt.NDArray[np.float64]:

@@ -174,6 +174,21 @@ class Root:
         """Whether some point is good enough."""
         return any(-self.tolerance <= f <= 0.0 for _, f in self.points)
 
+    @property
+    def gap(self) -> float:
+        """Distance between the last x that passes and the first beyond it that fails; 0 without both."""
+        passing = [x for x, f in self.points if f <= 0.0]
+        beyond = [x for x, f in self.points if f > 0.0 and passing and x > max(passing)]
+        return min(beyond) - max(passing) if beyond else 0.0
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the last three points all fail and going down hardly helps any more."""
+        if len(self.points) < 3 or any(f <= 0.0 for _, f in self.points):
+            return False
+        (x0, f0), (x1, f1) = self.points[-3], self.points[-1]
+        return x0 - x1 > 0.1 and f0 - f1 < 0.4 * self.slope * (x0 - x1) and f1 > 0.02
+
     def propose(self) -> float:
         """Return the x to measure next, within the bracket if there is one."""
         aim = self.aim

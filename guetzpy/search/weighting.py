@@ -11,7 +11,7 @@ from guetzpy.jpeg import pixels
 from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.sensitivity import growth, shifts
 
-__all__ = ["Mix", "reweigh"]
+__all__ = ["PATIENT", "Mix", "reweigh"]
 
 Field = npt.NDArray[np.float64]
 
@@ -30,11 +30,15 @@ class Mix:
         Share of the way that targets go along the gradient, and the largest change in steps.
     """
 
-    butteraugli: int = 3
+    butteraugli: int = 2
     block_range: float = 4.0
     band_range: float = 2.0
     rate: float = 0.1
     limit: float = 0.08
+
+
+#: For many rounds: what was shifted is kept, so that the shifts grow round by round.
+PATIENT = Mix(rate=0.08, limit=0.15)
 
 
 def _power(x: Field, eighths: int) -> Field:
@@ -108,7 +112,8 @@ def reweigh(
         for total, mean in zip(totals, means, strict=True)
     ]
     share = _blend(shares[0], shares[1], mix.butteraugli)
-    share /= (share * powers).sum() / max(float(powers.sum()), 1e-30)
+    share /= max(float((share * powers).sum()), 1e-30) / max(float(powers.sum()), 1e-30)
+    share = np.clip(share, 1.0 / mix.band_range, mix.band_range)
 
     result = Weights([], [])
     for i in range(count):
