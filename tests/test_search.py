@@ -6,7 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
+from scipy.ndimage import distance_transform_edt
 from skimage import data
 
 import guetzpy
@@ -124,3 +125,40 @@ def test_slow_gradients_keep_their_steps(distance: float) -> None:
     reference = [np.abs(np.diff(want, axis=axis)) for axis in (0, 1)]
     for got, allowed in zip(jumps, reference, strict=True):
         assert (got - allowed).max() <= 1.0
+
+
+def drawn_text(ground: tuple[int, int, int], ink: tuple[int, int, int]) -> np.ndarray:
+    picture = Image.new("RGB", (384, 256), ground)
+    pen = ImageDraw.Draw(picture)
+    for line in range(9):
+        pen.text((10, 8 + 27 * line), "The quick brown fox jumps 0123456789", fill=ink, font_size=22)
+    return np.asarray(picture)
+
+
+@pytest.mark.foreign
+@pytest.mark.parametrize("distance", [0.7, 2.0])
+@pytest.mark.parametrize(
+    ("ground", "ink"),
+    [((255, 255, 255), (0, 0, 0)), ((235, 232, 220), (40, 30, 90)), ((20, 20, 30), (230,) * 3)],
+)
+def test_ground_beside_text_is_as_clean_as_jpeglis(
+    ground: tuple[int, int, int], ink: tuple[int, int, int], distance: float
+) -> None:
+    """Error on flat ground within 8 pixels of an edge, at the same number of bytes."""
+    ajpegli = pytest.importorskip("ajpegli")
+    picture = drawn_text(ground, ink)
+    flat = (picture == np.array(ground)).all(axis=2)
+    near = flat & (distance_transform_edt(flat) <= 8)
+    result = guetzpy.optimize(picture, distance=distance, mark=False)
+    fine, coarse = 0.05, 20.0
+    for _ in range(16):
+        middle = (fine * coarse) ** 0.5
+        larger = len(ajpegli.encode(picture, distance=middle, progressive=2)) > len(result.data)
+        fine, coarse = (middle, coarse) if larger else (fine, middle)
+    other = ajpegli.encode(picture, distance=fine, progressive=2)  # just not smaller than ours
+
+    def error(data: bytes) -> float:
+        shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(np.float64)
+        return float(np.sqrt(np.mean((shown - picture)[near] ** 2)))
+
+    assert error(result.data) <= error(other)
