@@ -216,7 +216,7 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
-def kernel(signature: str) -> Callable[[F], F]:
+def kernel(signature: str, *, inline: bool = False) -> Callable[[F], F]:
     """Decorate a function of arrays and scalars as a compiled kernel.
 
     Parameters
@@ -224,15 +224,28 @@ def kernel(signature: str) -> Callable[[F], F]:
     signature : str
         The one signature, e.g. ``"int64(float32[:, ::1], int64)"``. The function is compiled
         (or loaded from the cache) at its first call, and must be called with just these types.
+    inline : bool
+        For what kernels call in few places: its body is copied into them, and nothing is compiled
+        of it alone, unless Python calls it. (What is not inlined is optimised alone, and again in
+        every caller.)
     """
 
     def decorate(function: F) -> F:
         if numba.config.DISABLE_JIT:
             return function
-        dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+        # Nobody takes a kernel's C address. References to arrays need no counting, which is much code
+        # to compile, in a kernel that makes none.
+        dispatcher = numba.njit(
+            nogil=True,
+            error_model="numpy",
+            inline="always" if inline else "never",
+            no_cfunc_wrapper=True,
+            _nrt="empty" in function.__code__.co_names,
+        )(function)
         with contextlib.suppress(OSError):  # nowhere to keep it: the kernel works, uncached
             dispatcher._cache = _KernelCache(function)
-        _REGISTRY[f"{function.__module__}.{function.__qualname__}"] = (dispatcher, signature)
+        if not inline:
+            _REGISTRY[f"{function.__module__}.{function.__qualname__}"] = (dispatcher, signature)
         return dispatcher  # type: ignore[no-any-return]
 
     return decorate

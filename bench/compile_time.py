@@ -1,0 +1,138 @@
+"""What the first start costs: processor seconds to compile each kernel, and each room, with an empty cache.
+
+    python -m bench compile_time                    all rooms
+    python -m bench compile_time --rooms metrics    some of them
+    python -m bench compile_time --passes           where a kernel's seconds go: typing, LLVM, the rest
+
+Every room is compiled in a process of its own. A kernel's seconds are its own: what it calls is compiled
+once, and counted there. What numba spends on its first compilation whatever it is (its own set-up) is
+measured with a small function and shown apart. Seconds are the processor's: a busy machine stretches them,
+but less than those of a clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+ROOMS = ("jpeg", "metrics", "search")
+
+
+def compile_room(room: str, passes: bool) -> dict[str, Any]:
+    """Compile the kernels of a room in this process, whose cache is empty; return seconds."""
+    started = time.process_time()
+    import numba
+    from numba.core import event
+
+    from guetzpy import _jit
+
+    _jit.import_kernels()
+    numba.config.LLVM_PASS_TIMINGS = int(passes)
+    imported = time.process_time() - started
+    started = time.process_time()
+    numba.njit("int64(float32[:, ::1])")(_nothing)
+    fixed = time.process_time() - started
+
+    own: defaultdict[str, float] = defaultdict(float)
+    names = {id(dispatcher): name for name, (dispatcher, _) in _jit.kernels().items()}
+
+    class Clock(event.Listener):  # type: ignore[misc]
+        """Seconds of nested compilations, each without those within it."""
+
+        def __init__(self) -> None:
+            self.open: list[list[float]] = []
+
+        def on_start(self, event: Any) -> None:
+            self.open.append([time.process_time(), 0.0])
+
+        def on_end(self, event: Any) -> None:
+            begun, inner = self.open.pop()
+            seconds = time.process_time() - begun
+            own[names.get(id(event.data["dispatcher"]), "?")] += seconds - inner
+            if self.open:
+                self.open[-1][1] += seconds
+
+    def belongs(name: str) -> bool:
+        parts = name.split(".")
+        return (parts[1] if parts[1] in ROOMS else "metrics") == room
+
+    event.register("numba:compile", Clock())
+    started = time.process_time()
+    for _ in _jit.warm([name for name in sorted(_jit.kernels()) if belongs(name)]):
+        pass
+    total = time.process_time() - started
+    shares = {}
+    if passes:
+        for name, (dispatcher, _) in _jit.kernels().items():
+            for signature in dispatcher.signatures:
+                shares[name] = _shares(dispatcher.get_metadata(signature))
+    return {"import": imported, "fixed": fixed, "total": total, "kernels": dict(own), "shares": shares}
+
+
+def _nothing(plane: Any) -> int:
+    total = 0
+    for y in range(plane.shape[0]):
+        for x in range(plane.shape[1]):
+            total += np.int64(plane[y, x])
+    return total
+
+
+def _shares(metadata: dict[str, Any]) -> str:
+    """Return wall seconds of numba's longest passes, and of LLVM's, as words."""
+    timers = metadata.get("pipeline_times", {}).get("nopython", {})
+    longest = sorted(timers.items(), key=lambda item: -item[1].run)[:3]
+    words = [f"{name.split('_', 1)[-1]} {times.run:.2f}" for name, times in longest]
+    timings = metadata.get("llvm_pass_timings")
+    if timings is not None:
+        words.append(f"LLVM {sum(step.get_total_time() for _, step in timings):.2f}")
+    return ", ".join(words)
+
+
+def measure(room: str, passes: bool) -> dict[str, Any]:
+    """Compile a room in a fresh process with an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        command = [sys.executable, "-m", "bench.compile_time", "--worker", room, *["--passes"] * passes]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def main() -> None:
+    """Print a table of kernels, longest first, and the sums of the rooms."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rooms", default=",".join(ROOMS), help="of %(default)s; metrics has picture.py")
+    parser.add_argument("--passes", action="store_true", help="wall seconds of the longest passes too")
+    parser.add_argument("--json", help="write the figures to a file")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        json.dump(compile_room(options.worker, options.passes), sys.stdout)
+        return
+    results = {room: measure(room, options.passes) for room in options.rooms.split(",")}
+    for room, result in results.items():
+        for name, seconds in sorted(result["kernels"].items(), key=lambda item: -item[1]):
+            print(f"{seconds:7.3f} s  {name}  {result['shares'].get(name, '')}")
+        count = len(result["kernels"])
+        print(
+            f"{result['total']:7.3f} s  guetzpy.{room}: {count} kernels"
+            f" (numba's first compilation {result['fixed']:.2f} s, imports {result['import']:.2f} s apart)\n"
+        )
+    if options.json:
+        with open(options.json, "w") as stream:
+            json.dump(results, stream, indent=1)
+
+
+if __name__ == "__main__":
+    main()
