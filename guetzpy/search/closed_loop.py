@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._elementary import exp, log, power
+from guetzpy.jpeg.scans import simple_progression
+from guetzpy.jpeg.writer import write
 from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.target import Limits, Root
@@ -53,7 +55,7 @@ class Effort:
     warm: int = 2
 
 
-EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(6, 6)}
+EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(4, 6)}
 
 
 @dataclass
@@ -125,7 +127,7 @@ def search(
     encoder.rates = []
     for _ in range(effort.warm):
         trial = _pass(encoder, x, weights)
-    for _ in range(effort.rounds):
+    for number in range(effort.rounds):
         check()
         codes = encoder.decode(trial)
         scores, *gradients = judge.gradients(codes)
@@ -134,8 +136,39 @@ def search(
         mix = _mix(excesses[0] - excesses[1], effort)
         weights = reweigh(encoder, trial, (gradients[0], gradients[1]), mix, weights)
         x = min(max(x - min(max(excess, -1.5), 1.5) + _GAIN, log(FINEST)), log(COARSEST))
-        trial = _pass(encoder, x, weights)
+        if number + 1 < effort.rounds:
+            trial = _pass(encoder, x, weights)
 
+    best, nearest = _land(encoder, judge, limits, effort, weights, x, 0.0, check)
+    if best is None or effort.rounds < 4:
+        return best, nearest
+    # Finer tables with dearer bits, or the reverse, sometimes make a smaller file.
+    smallest = _size(encoder, best)
+    for y in (0.3, -0.3):
+        start = log(best.trial.distance) - _SLOPE_OF_WORTH * y
+        other, _ = _land(encoder, judge, limits, effort, weights, start, y, check)
+        if other is not None and _size(encoder, other) < smallest:
+            best, smallest = other, _size(encoder, other)
+    return best, nearest
+
+
+def _size(encoder: Encoder, found: Found) -> int:
+    image = encoder.image(found.trial)
+    return len(write(image, script=simple_progression(image), threads=encoder.threads))
+
+
+def _land(
+    encoder: Encoder,
+    judge: Judge,
+    limits: Limits,
+    effort: Effort,
+    weights: Weights,
+    x: float,
+    usual: float,
+    check: Callable[[], None],
+) -> tuple[Found | None, Found]:
+    """Find where the limits are just met under given weights; e^``usual`` is the worth of a bit at first."""
+    trial = _pass(encoder, x, weights, usual)
     # First the distance, until a file passes; then, since tables of small integers make the score jump,
     # a bit may be worth more under the same tables. (Worth less hardly helps: levels are rounded already.)
     best: Found | None = None
@@ -172,7 +205,7 @@ def search(
             x = min(max(root.propose(), log(FINEST)), log(COARSEST))
             if any(abs(x - known) < 1e-4 for known, _ in root.points):
                 break
-        trial = _pass(encoder, x, weights, y)
+        trial = _pass(encoder, x, weights, usual + y)
     assert nearest is not None
     return best, nearest
 
