@@ -182,7 +182,9 @@ def test_pull_back_is_the_adjoint(seed, ratio, height, width):
     left = float((forward * gradient).sum())
     right = sum(float((a * b).sum()) for a, b in zip(x, pulled, strict=True))
     scale = float(np.linalg.norm(forward) * np.linalg.norm(gradient))
-    assert left == pytest.approx(right, abs=1e-6 * scale + 1e-9)
+    # The bound of float32 sums: what cancels in a small product is not in its size.
+    scale += sum(float(np.linalg.norm(a) * np.linalg.norm(b)) for a, b in zip(x, pulled, strict=True))
+    assert left == pytest.approx(right, abs=2e-6 * scale + 1e-9)
 
 
 @pytest.mark.parametrize("ratio", [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2)])
