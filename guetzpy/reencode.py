@@ -148,16 +148,20 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
         policy,
         script=script,  # type: ignore[arg-type]
         repair=options.repair,
-        limits=ReadLimits(max_pixels=options.max_pixels),
+        limits=ReadLimits(
+            max_pixels=options.max_pixels, max_scans=options.max_scans, max_metadata=options.max_metadata
+        ),
         threads=options.threads,
     )
     clock.check()
     obstacle = _obstacle(image)
+    target, value = options.target
     if obstacle:
+        if target in ("max_bytes", "bpp") and len(repack.data) > _size(options, source.width * source.height):
+            raise TargetError(f"{obstacle}; the smallest file has {len(repack.data)} bytes")
         return _lossless(source, options, repack, obstacle)
     reference = pixels.decode_planes(image, threads=options.threads)
     already = source_quality.estimate(image)
-    target, value = options.target
     if target in ("distance", "butteraugli", "ssimulacra2"):
         wanted = _limits_of(target, value).starting_distance()
         marked = read_mark(image.segments)
@@ -478,7 +482,7 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
     return Result(
         data=repack.data,
         status=repack.status,
-        reason="; ".join(part for part in (reason, repack.reason) if part) or None,
+        reason="; ".join(dict.fromkeys(part for part in (reason, repack.reason) if part)) or None,
         bytes_before=source.bytes_before,
         bytes_after=len(repack.data),
         width=source.width,
