@@ -280,6 +280,8 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None) ->
         data=done.data,
         status=done.status,
         reason=done.reason or None,
+        removed=tuple(done.removed),
+        warnings=tuple(done.warnings),
         input=name,
         bytes_before=len(data),
         bytes_after=len(done.data),

@@ -192,7 +192,8 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
     data = _finish(found, encoder, carried, options)
     if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
         return _lossless(source, options, repack, f"a lossy encode would save under {options.min_saving:.0%}")
-    return _result(source, options, data, found.scores, encoder, goal, relaxed)
+    result = _result(source, options, data, found.scores, encoder, goal, relaxed)
+    return replace(result, removed=tuple(carried.removed), warnings=(*image.warnings, *carried.warnings))
 
 
 def _obstacle(image: JpegImage) -> str | None:
@@ -495,6 +496,8 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
         subsampling=_subsampling(source.image) if source.image else None,
         progressive=_is_progressive(repack.data),
         effort=options.effort,
+        removed=tuple(repack.removed),
+        warnings=tuple(repack.warnings),
     )
 
 

@@ -56,6 +56,10 @@ class Result:
         Wall time.
     error : str, optional
         What went wrong, for a failed file of a batch.
+    removed : tuple of str
+        Kinds of metadata that were there and that the policy took out.
+    warnings : tuple of str
+        What was tolerated in the source, and what its metadata could not keep.
     """
 
     data: bytes = field(default=b"", repr=False)
@@ -81,6 +85,8 @@ class Result:
     effort: str | None = None
     seconds: float | None = None
     error: str | None = None
+    removed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def saving(self) -> float | None:
@@ -111,4 +117,6 @@ class Result:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

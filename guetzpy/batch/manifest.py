@@ -243,4 +243,6 @@ def _text(text: str | None) -> str | None:
 
 def _result(text: str) -> Result:
     known = {field.name for field in dataclasses.fields(Result)}
-    return Result(**{name: value for name, value in json.loads(text).items() if name in known})
+    values = {name: value for name, value in json.loads(text).items() if name in known}
+    # JSON has lists only.
+    return Result(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
