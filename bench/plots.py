@@ -1,4 +1,4 @@
-"""Plots of results, as SVG, the same bytes for the same figures."""
+"""Plots of results, as SVG and PNG, the same bytes for the same figures."""
 
 from __future__ import annotations
 
@@ -154,3 +154,38 @@ def _plot_pictures(summary: dict[str, dict[str, Any]], path: Path) -> list[Path]
     pictures_path = path.with_name(path.name + "-pictures.svg")
     _save(figure, pictures_path)
     return [pictures_path]
+
+
+def plot_time_against_size(speed: dict[str, Any], summary: dict[str, Any], name: str, path: Path) -> Path:
+    """Draw seconds a megapixel against bytes at equal quality, a point an encoder.
+
+    Parameters
+    ----------
+    speed : dict
+        The encode part of the speed results: kind -> seconds_per_mp.
+    summary : dict
+        Summary of the rate-distortion results: kind -> range -> mean, per cent.
+    name : str
+        The range that is drawn.
+    path : Path
+        Without suffix.
+    """
+    from bench.rate_distortion import title  # which imports this module
+
+    figure, axes = _figure(1, 1, (7.0, 4.6))
+    panel = axes[0][0]
+    for kind, row in speed.items():
+        seconds, bytes_ = row.get("seconds_per_mp"), summary.get(kind, {}).get(name, {}).get("mean")
+        if seconds is None or bytes_ is None:
+            continue
+        strong = kind.startswith("guetzpy")
+        panel.plot(seconds, bytes_, "o", color=COLOURS.get(kind, "#999999"), markersize=9 if strong else 6)
+        panel.annotate(title(kind), (seconds, bytes_), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    panel.axhline(0.0, color="black", linewidth=0.8, linestyle=":")
+    panel.set_xscale("log")
+    panel.set_xlabel("seconds a megapixel")
+    panel.set_ylabel(f"bytes against the best of 4 at equal {name}, %")
+    panel.grid(True, which="both", linewidth=0.3)
+    target = path.with_name(path.name + "-time-size.svg")
+    _save(figure, target)
+    return target

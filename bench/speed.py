@@ -13,6 +13,7 @@ Pictures of any size are paved from the corpus, mirrored, never scaled.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -472,6 +473,19 @@ def main(arguments: list[str] | None = None) -> None:
         result[name] = run[name](options, where)
     write(options.name, result, options.output)
     print("\n".join(report(result)))
+    if "encode" in result:
+        draw(result, options.output / options.name)
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Draw time against size, where matplotlib and the committed rate-distortion figures are there."""
+    figures = RESULTS / "rate_distortion-photos.json"
+    if importlib.util.find_spec("matplotlib") is None or not figures.exists():
+        return
+    from bench.plots import plot_time_against_size
+
+    summary = json.loads(figures.read_text())["summary"]
+    plot_time_against_size(result["encode"]["encoders"], summary, "SSIMULACRA 2, 50-92", path)
 
 
 if __name__ == "__main__":
