@@ -121,10 +121,12 @@ def main(arguments: list[str] | None = None) -> None:
         if asked.total_bpp:
             budgets = [float(part) for part in asked.total_bpp.split(",")]
             rows = totals(source, asked.effort, asked.jobs, budgets)
-            path = write("batch_totals", {**provenance(**made), "totals": rows}, asked.out)
+            path = write(
+                "batch_totals", {**provenance(part="batch_speedup", **made), "totals": rows}, asked.out
+            )
         else:
             measured = speed_up(source, asked.effort, asked.jobs, asked.rounds)
-            path = write("batch_speedup", {**provenance(**made), **measured}, asked.out)
+            path = write("batch_speedup", {**provenance(part="batch_speedup", **made), **measured}, asked.out)
     print(path)
 
 

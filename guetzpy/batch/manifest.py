@@ -243,6 +243,7 @@ def _text(text: str | None) -> str | None:
 
 def _result(text: str) -> Result:
     known = {field.name for field in dataclasses.fields(Result)}
-    values = {name: value for name, value in json.loads(text).items() if name in known}
+    values: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in known}
     # JSON has lists only.
-    return Result(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Result(**values)
