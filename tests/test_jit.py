@@ -273,3 +273,16 @@ def test_outsiders_have_no_fingerprint() -> None:
     assert _jit.fingerprint("numpy") is None
     assert _jit.fingerprint("guetzpy.no_such_module") is None
     assert _jit.fingerprint(picture.__name__) is not None
+
+
+def test_linear_algebra_is_left_out_and_found_again() -> None:
+    """The command line does not wait for SciPy; who wants it afterwards gets it."""
+    script = (
+        "import sys, numpy as np\nfrom guetzpy import _jit, picture\n_jit.without_linear_algebra()\n"
+        "codes, table, out = np.arange(4, dtype=np.uint8), np.ones(4, np.float32), np.zeros(4, np.float32)\n"
+        "picture._lookup8(codes, table, out)\nassert out.sum() == 4\n"
+        "assert 'scipy.linalg' not in sys.modules\n"
+        "import scipy.linalg\nassert scipy.linalg.det(np.eye(2)) == 1\n_jit.without_linear_algebra()\n"
+        "assert sys.modules['scipy.linalg'] is scipy.linalg"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
