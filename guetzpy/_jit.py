@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import hashlib
 import importlib
 import inspect
@@ -46,6 +47,7 @@ __all__ = [
     "prune_cache",
     "warm",
     "warm_in_processes",
+    "without_linear_algebra",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -289,7 +291,24 @@ def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
             yield from future.result()
 
 
+def without_linear_algebra() -> None:
+    """Spare this process the import of SciPy's linear algebra, a tenth of a short run.
+
+    Numba makes it when it compiles or loads its first function, so that functions may use BLAS; no
+    kernel does. Other people's could: for programs that are guetzpy's alone.
+    """
+    if "numba.np.arraymath" in sys.modules or "scipy.linalg" in sys.modules:
+        return
+    sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("numba.np.arraymath")  # looks for it, once
+    finally:
+        del sys.modules["scipy.linalg"]
+
+
 def _warm_module(module: str) -> list[tuple[str, float]]:
+    without_linear_algebra()
+    gc.set_threshold(100_000, 50, 100)  # the compiler makes much that lives long
     importlib.import_module(module)
     return list(warm([name for name in sorted(_REGISTRY) if name.rpartition(".")[0] == module]))
 

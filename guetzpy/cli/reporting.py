@@ -91,8 +91,9 @@ def report_errors() -> Iterator[None]:
 @contextmanager
 def notices(quiet: bool) -> Iterator[None]:
     """Say it, once, when kernels are being compiled."""
-    from guetzpy._jit import compilations
+    from guetzpy._jit import compilations, without_linear_algebra
 
+    without_linear_algebra()
     said = quiet
 
     def notice() -> None:
