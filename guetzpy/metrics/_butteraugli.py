@@ -28,6 +28,7 @@ from guetzpy.metrics._butteraugli_scale import (
     separate_reference,
     strips,
 )
+from guetzpy.picture import Codes, Transform
 
 __all__ = ["ButteraugliComparator"]
 
@@ -256,6 +257,24 @@ class ButteraugliComparator:
         self._build(_light_of_planes(planes), threads)
         return self
 
+    @classmethod
+    def from_codes(
+        cls, codes: Codes, transform: Transform, *, threads: int | None = None
+    ) -> ButteraugliComparator:
+        """Make a comparator from codes, which are turned to light window by window.
+
+        Parameters
+        ----------
+        codes : ndarray, shape (1, H, W) or (3, H, W)
+            As :meth:`guetzpy.picture.Transform.linear` takes them. Kept: do not change them.
+        transform : Transform
+            What the codes mean.
+        threads : int, optional
+        """
+        self = cls.__new__(cls)
+        self._build(_Light(codes, transform), threads)
+        return self
+
     def _build(self, light: _Light, threads: int | None) -> None:
         self._threads = threads
         self._shape = light.height, light.width
@@ -457,3 +476,7 @@ class ButteraugliComparator:
     def scores_linear(self, planes: npt.ArrayLike) -> tuple[float, float]:
         """Return the 3-norm and the maximum of linear planes from one map."""
         return norm_and_maximum(self.diffmap_linear(planes), self._threads)
+
+    def scores_codes(self, codes: Codes, transform: Transform) -> tuple[float, float]:
+        """Return the 3-norm and the maximum of codes from one map; see :meth:`from_codes`."""
+        return norm_and_maximum(self._diffmap(_Light(codes, transform)), self._threads)

@@ -60,6 +60,24 @@ class SSIMULACRA2Comparator:
         self._set_up(_linear_planes(planes), None, threads)
         return self
 
+    @classmethod
+    def from_codes(
+        cls, codes: Codes, transform: Transform, *, threads: int | None = None
+    ) -> SSIMULACRA2Comparator:
+        """Return a comparator for codes, which are turned to light band by band.
+
+        Parameters
+        ----------
+        codes : ndarray, shape (1, H, W) or (3, H, W)
+            As :meth:`guetzpy.picture.Transform.linear` takes them. Kept: do not change them.
+        transform : Transform
+            What the codes mean.
+        threads : int, optional
+        """
+        self = cls.__new__(cls)
+        self._set_up(codes, transform, threads)
+        return self
+
     def _set_up(self, planes: Codes | Floats, transform: Transform | None, threads: int | None) -> None:
         self.shape: tuple[int, int] = (planes.shape[1], planes.shape[2])
         self._threads = threads
@@ -93,6 +111,10 @@ class SSIMULACRA2Comparator:
     def score_linear(self, planes: Floats) -> float:
         """Return the score of linear light: float32 (3, H, W), sRGB primaries, 1.0 = white."""
         return self._score(_linear_planes(planes), None)
+
+    def score_codes(self, codes: Codes, transform: Transform) -> float:
+        """Return the score of codes; see :meth:`from_codes`."""
+        return self._score(codes, transform)
 
     def gradient(self, distorted: Any) -> tuple[float, Floats]:
         """Return the score of a picture and its gradient.
