@@ -37,6 +37,8 @@ _MATRIX_TOLERANCE = 4e-3
 _CURVE_TOLERANCE = 1e-3
 
 _MAX_POINTS = 1 << 16
+#: Light, and mixtures of light, beyond this mean a broken profile: far above any display's or film's.
+_LARGEST = 16.0
 
 
 def power(base: Doubles, exponent: float) -> Doubles:
@@ -196,6 +198,8 @@ def _parse(icc: bytes) -> Profile | None:
     matrix = sum(_FROM_XYZ[:, k : k + 1] * columns[k : k + 1] for k in range(3))
     if abs(columns.sum(axis=1) - [0.9642, 1.0, 0.8249]).max() > 0.1:
         return None  # white is not white: nothing to rely on
+    if abs(matrix).max() > _LARGEST:
+        return None
     near = abs(matrix - np.eye(3)).max() < _MATRIX_TOLERANCE
     return Profile(3, curves, matrix, is_srgb=bool(near and all(map(_is_srgb_curve, curves))))
 
@@ -224,6 +228,13 @@ def _xyz(tag: bytes) -> list[float]:
 
 
 def _curve(tag: bytes) -> Curve:
+    curve = _any_curve(tag)
+    if abs(curve(np.arange(257) / 256.0)).max() > _LARGEST:
+        raise ValueError("light far beyond any display")
+    return curve
+
+
+def _any_curve(tag: bytes) -> Curve:
     if tag[:4] == b"curv":
         count = int.from_bytes(tag[8:12], "big")
         if count > _MAX_POINTS or len(tag) < 12 + 2 * count:

@@ -50,7 +50,8 @@ def _interpolate(codes: Any, table: Any, out: Any) -> int:
     # The chord of a curve misses it by at most f'' h^2 / 8: 1e-10 for sRGB and 65535 intervals.
     last = table.shape[0] - 1
     for i in range(codes.shape[0]):
-        position = np.float64(min(max(codes[i], np.float32(0.0)), np.float32(255.0))) * (last / 255.0)
+        # in this order NaN becomes 0, and no index
+        position = np.float64(min(max(np.float32(0.0), codes[i]), np.float32(255.0))) * (last / 255.0)
         k = min(np.int64(position), last - 1)
         low = np.float64(table[k])
         out[i] = np.float32(low + (position - k) * (np.float64(table[k + 1]) - low))

@@ -7,6 +7,7 @@ import io
 import itertools
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,81 @@ def test_hardly_any_data_for_many_pixels(side: int, status: str) -> None:
     result = guetzpy.optimize(buffer.getvalue(), distance=5.0, effort="max")
     assert result.status == status
     assert status == "lossless" or "not worth packing" in str(result.reason)
+
+
+# Numbers that are none, or far too large
+
+
+def parametric(*values: float) -> bytes:
+    """Return a curve of the kind (a X + b)^g + e, c X + f below d."""
+    fixed = [int(np.clip(v * 65536, -(2**31), 2**31 - 1)).to_bytes(4, "big", signed=True) for v in values]
+    return b"para" + bytes(4) + b"\0\4" + bytes(2) + b"".join(fixed)
+
+
+def profile(curve: bytes, red: tuple[float, float, float] = (0.436, 0.2225, 0.0139)) -> bytes:
+    """Return a profile of sRGB's primaries; what another red has too much is taken from green."""
+    green = np.array([0.9642 - 0.1431, 1 - 0.0606, 0.8249 - 0.7141]) - red
+    tags = {}
+    for name, xyz in (("r", red), ("g", green), ("b", (0.1431, 0.0606, 0.7141))):
+        fixed = [int(v * 65536).to_bytes(4, "big", signed=True) for v in xyz]
+        tags[name.encode() + b"XYZ"] = b"XYZ " + bytes(4) + b"".join(fixed)
+        tags[name.encode() + b"TRC"] = curve
+    place, table, body = 132 + 12 * len(tags), b"", b""
+    for name, content in tags.items():
+        table += name + (place + len(body)).to_bytes(4, "big") + len(content).to_bytes(4, "big")
+        body += content
+    head = bytes(12) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(88)
+    return head + len(tags).to_bytes(4, "big") + table + body
+
+
+@pytest.mark.parametrize(
+    ("curve", "red"),
+    [
+        (parametric(16, 32767, 0, 0, 0, 0, 0), (0.436, 0.2225, 0.0139)),
+        (parametric(2.4, 1, 0, 0, 0, 32767, 32767), (0.436, 0.2225, 0.0139)),
+        (parametric(2, -32768, -32768, -32768, 0.5, -32768, -32768), (0.436, 0.2225, 0.0139)),
+        (parametric(1, 1, 0, 0, 0, 0, 0), (32000.0, 32000.0, 32000.0)),
+    ],
+)
+def test_profiles_of_light_beyond_all_bounds(curve: bytes, red: tuple[float, float, float]) -> None:
+    usual = profile(parametric(1.8, 1, 0, 0, 0, 0, 0))
+    assert not guetzpy.picture.Transform.from_icc(usual).is_srgb
+    assert guetzpy.picture.Transform.from_icc(profile(curve, red)).is_srgb
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2.0, 1e30])
+def test_pictures_that_are_no_numbers(value: float) -> None:
+    codes = np.full((20, 20), 0.5)
+    codes[3, 3] = value
+    for function in (
+        guetzpy.optimize,
+        lambda a: guetzpy.metrics.ssimulacra2(a, a),
+        guetzpy.metrics.butteraugli,
+    ):
+        with pytest.raises(ValueError, match="outside 0..1"):
+            function(codes, codes) if function is guetzpy.metrics.butteraugli else function(codes)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
+def test_light_that_is_not_finite(value: float) -> None:
+    """No index is made of it, and no loop waits for it to become small."""
+    good = np.full((3, 24, 24), 0.5, np.float32)
+    bad = good.copy()
+    bad[1, 9, 9] = value
+    for reference, distorted in ((bad, good), (good, bad)):
+        butteraugli = guetzpy.metrics.ButteraugliComparator.from_linear(reference)
+        ssimulacra2 = guetzpy.metrics.SSIMULACRA2Comparator.from_linear(reference)
+        for norm in (2.0, 3.0, 7.5):
+            with pytest.raises(ValueError, match="not finite"):
+                butteraugli.score_linear(distorted, norm)
+        for score in (ssimulacra2.score_linear, ssimulacra2.gradient_linear):
+            # in float64 sums the large ones may still have a score
+            with (
+                pytest.raises(ValueError, match="NaN or infinity") if value != 1e38 else suppress(ValueError)
+            ):
+                score(distorted)
+    codes = np.full((1, 4, 4), value, np.float32)
+    assert np.isfinite(guetzpy.picture.Transform().linear(codes)).all()
 
 
 # Structures that point at themselves

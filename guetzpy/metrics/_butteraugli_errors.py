@@ -137,8 +137,8 @@ def power(x: Any, p: Any) -> Any:
     As in :mod:`guetzpy._elementary`, for kernels: the range is reduced by steps of two, because the
     mathematical library's functions differ between processors.
     """
-    if not x > 1e-30:
-        return x * 0.0  # NaN stays
+    if not 1e-30 < x < 1e300:
+        return 0.0 if x <= 1e-30 else x  # infinity and NaN stay
     exponent = 0.0
     m = x
     while m < 0.7071067811865476:

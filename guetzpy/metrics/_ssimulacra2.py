@@ -10,7 +10,6 @@ The work itself: ``_ssimulacra2_bands`` (scores), ``_ssimulacra2_gradient`` (gra
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -166,7 +165,6 @@ class SSIMULACRA2Comparator:
         if self._gradient is None:
             self._gradient = Gradient(self._plan, self._level, self._threads)
         score, gradient = self._gradient(Rows(_at_least_smallest(planes), transform))
-        _finite(score)
         return score, _folded(gradient, self.shape)
 
     def _score(self, planes: Codes | Floats, transform: Transform | None) -> float:
@@ -191,7 +189,7 @@ class SSIMULACRA2Comparator:
             total += weighted(self._plan.weights[scale], norms)
             if side.smaller is not None:
                 level = Rows(side.smaller)
-        return remap(_finite(total))[0]
+        return remap(total)[0]
 
     def _side(self, scale: int, level: Rows) -> Side:
         sizes = self._plan.sizes
@@ -218,12 +216,6 @@ def _at_least_smallest(planes: Any) -> Any:
     """Repeat the last row and column until both sides are 8."""
     down, across = (max(SMALLEST - side, 0) for side in planes.shape[1:])
     return np.pad(planes, ((0, 0), (0, down), (0, across)), mode="edge") if down or across else planes
-
-
-def _finite(total: float) -> float:
-    if not math.isfinite(total):
-        raise ValueError("linear planes hold NaN or infinity")
-    return total
 
 
 def _folded(gradient: Floats, shape: tuple[int, int]) -> Floats:

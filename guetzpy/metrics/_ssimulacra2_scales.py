@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 
@@ -131,7 +132,15 @@ def weighted(weights: npt.NDArray[np.float64], norms: npt.NDArray[np.float64]) -
 
 
 def remap(total: float) -> tuple[float, float]:
-    """Return the score of a weighted sum of norms, and its slope (libjxl, Msssim::Score)."""
+    """Return the score of a weighted sum of norms, and its slope (libjxl, Msssim::Score).
+
+    Raises
+    ------
+    ValueError
+        The pictures were not finite.
+    """
+    if not math.isfinite(total):
+        raise ValueError("linear planes hold NaN or infinity")
     x = 0.9562382616834844 * total
     y = 2.326765642916932 * x - 0.020884521182843837 * x * x + 6.248496625763138e-05 * x * x * x
     if y <= 0:
