@@ -284,7 +284,7 @@ def test_pictures_that_are_no_numbers(value: float) -> None:
         lambda a: guetzpy.metrics.ssimulacra2(a, a),
         guetzpy.metrics.butteraugli,
     ):
-        with pytest.raises(ValueError, match="outside 0..1"):
+        with pytest.raises(ValueError, match=r"outside 0\.\.1"):
             function(codes, codes) if function is guetzpy.metrics.butteraugli else function(codes)
 
 

@@ -6,7 +6,8 @@
 -1 through, which means the last element). ``fences`` hands them copies of their arrays that end, or
 begin, at a page that may not be touched. ``nothing`` is for the checks of others, such as
 
-    LD_PRELOAD=libc_malloc_debug.so.0 MALLOC_CHECK_=3 MALLOC_PERTURB_=165 python tests/fuzz/stress.py --check nothing
+    export LD_PRELOAD=libc_malloc_debug.so.0 MALLOC_CHECK_=3 MALLOC_PERTURB_=165
+    python tests/fuzz/stress.py --check nothing
 
 Anything but a result or one of guetzpy's errors ends the run; the case's number is printed, and runs again,
 alone, by ``--seed S --only NUMBER``.
@@ -147,7 +148,7 @@ def put_fences() -> None:
 
 
 def picture(dice: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Return a picture of one of the kinds that searches meet: smooth, noisy, flat, edges, corners of the gamut."""
+    """Return a picture: smooth, noisy, flat, with edges, gray, or all corners of the gamut."""
     y, x = np.mgrid[:height, :width].astype(np.float64)
     kind = dice.integers(0, 7)
     rgb = np.stack(
