@@ -24,6 +24,7 @@ from guetzpy.jpeg.transcode import Transcoded, transcode_bytes
 from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture import Transform
+from guetzpy.progress import Reporter
 from guetzpy.result import Result
 from guetzpy.search import closed_loop, source_quality, tables
 from guetzpy.search.compensation import Compensation
@@ -41,16 +42,23 @@ Codes = npt.NDArray[np.uint8]
 _HEADROOM = 0.9
 
 
+#: Passes of a search, about: for those who watch.
+_PASSES = {"fast": 3, "balanced": 8, "max": 24}
+
+
 @dataclass
 class _Clock:
-    """Gives up when the time is over."""
+    """Gives up when the time is over, and tells the caller of every pass."""
 
     timeout: float | None
     started: float
+    reporter: Reporter
+    passes: int
 
     def check(self) -> None:
         if self.timeout is not None and time.perf_counter() - self.started > self.timeout:
             raise LimitError(f"not done within {self.timeout:g} s")
+        self.reporter.searched(self.passes)
 
 
 @dataclass
@@ -62,7 +70,7 @@ class _Goal:
     raw: bool = False
 
 
-def optimize(source: Source, options: OptimizeOptions) -> Result:
+def optimize(source: Source, options: OptimizeOptions, reporter: Reporter | None = None) -> Result:
     """Make the smallest JPEG of a picture that meets the target, and verify it.
 
     Parameters
@@ -71,6 +79,8 @@ def optimize(source: Source, options: OptimizeOptions) -> Result:
         The picture.
     options : OptimizeOptions
         What is asked for.
+    reporter : Reporter, optional
+        Told how far it is.
 
     Returns
     -------
@@ -84,7 +94,7 @@ def optimize(source: Source, options: OptimizeOptions) -> Result:
     LimitError
         Out of time.
     """
-    clock = _Clock(options.timeout, time.perf_counter())
+    clock = _Clock(options.timeout, time.perf_counter(), reporter or Reporter(), _PASSES[options.effort])
     if source.kind == "jpeg":
         return _from_jpeg(source, options, clock)
     return _from_pixels(source, options, clock)
@@ -92,26 +102,25 @@ def optimize(source: Source, options: OptimizeOptions) -> Result:
 
 def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
     assert source.codes is not None
-    segments = source.segments(Policy.of(options.keep, options.strip))
+    carried = source.carried(Policy.of(options.keep, options.strip))
     codes = source.codes
-    scaled = (
-        codes.astype(np.float32) if codes.dtype != np.uint16 else codes.astype(np.float32) / np.float32(257)
-    )
     judge = Judge(codes, source.transform, options.threads)
-    goal = _goal(options, scaled, judge, source.width * source.height)
+    goal = _goal(options, codes, judge, source.width * source.height)
     makers = [
-        partial(_encoder_of_codes, scaled, sampling, source.transform, options.threads)
+        partial(_encoder_of_codes, codes, sampling, source.transform, options.threads)
         for sampling in _samplings(options, len(codes))
     ]
-    sample = _sample(codes, scaled, source.transform, options) if len(makers) > 1 else None
-    carried = Carried(segments, b"")
+    sample = _sample(codes, source.transform, options) if len(makers) > 1 else None
     found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock, sample)
+    clock.reporter.write()
     data = _finish(found, encoder, carried, options)
-    return _result(source, options, data, found.scores, encoder, goal, relaxed)
+    result = _result(source, options, data, found.scores, encoder, goal, relaxed)
+    warnings = () if source.image is None else tuple(source.image.warnings)
+    return replace(result, removed=tuple(carried.removed), warnings=(*warnings, *carried.warnings))
 
 
 def _encoder_of_codes(
-    codes: npt.NDArray[np.float32], sampling: tuple[int, int], transform: Transform, threads: int | None
+    codes: npt.NDArray[Any], sampling: tuple[int, int], transform: Transform, threads: int | None
 ) -> Encoder:
     compensation = Compensation(codes, transform, threads=threads) if len(codes) == 3 else None
     return Encoder.from_codes(codes, sampling, compensation, threads)
@@ -122,16 +131,14 @@ def _same(encoder: Encoder) -> Encoder:
 
 
 def _sample(
-    codes: npt.NDArray[Any], scaled: npt.NDArray[np.float32], transform: Transform, options: OptimizeOptions
+    codes: npt.NDArray[Any], transform: Transform, options: OptimizeOptions
 ) -> tuple[list[Encoder], Judge] | None:
     """Return encoders and a judge for tiles of a large picture; None for a small one."""
     tiles = montage(codes)
     if tiles is None:
         return None
-    tiles_scaled = montage(scaled)
-    assert tiles_scaled is not None
     encoders = [
-        _encoder_of_codes(tiles_scaled, sampling, transform, options.threads)
+        _encoder_of_codes(tiles, sampling, transform, options.threads)
         for sampling in _samplings(options, len(codes))
     ]
     return encoders, Judge(tiles, transform, options.threads)
@@ -175,11 +182,10 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
         return _lossless(source, options, repack, None)
 
     judge = Judge(reference, source.transform, options.threads)
-    scaled = reference.astype(np.float32)
-    goal = _goal(options, scaled, judge, source.width * source.height)
+    goal = _goal(options, reference, judge, source.width * source.height)
     if goal.limits is not None and already >= _HEADROOM * goal.limits.starting_distance():
         return _lossless(source, options, repack, f"the source is at about distance {already:.2g} already")
-    encoders = _encoders_of(image, scaled, source.transform, options)
+    encoders = _encoders_of(image, reference, source.transform, options)
     carried = carry(source.data, image, policy)
     carried = replace(carried, segments=without_marks(carried.segments))
     try:
@@ -189,6 +195,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
         if goal.raw or options.strict:
             raise
         return _lossless(source, options, repack, "the target cannot be met by a lossy encode")
+    clock.reporter.write()
     data = _finish(found, encoder, carried, options)
     if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
         return _lossless(source, options, repack, f"a lossy encode would save under {options.min_saving:.0%}")
@@ -223,7 +230,7 @@ def _samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:
 
 
 def _encoders_of(
-    image: JpegImage, codes: npt.NDArray[np.float32], transform: Transform, options: OptimizeOptions
+    image: JpegImage, codes: Codes, transform: Transform, options: OptimizeOptions
 ) -> list[Encoder]:
     """Return encoders of a JPEG's own coefficients, and from 4:4:4 also one at 4:2:0.
 
@@ -265,7 +272,7 @@ def _size(options: OptimizeOptions, area: int) -> int:
     return int(value) if target == "max_bytes" else int(value * area / 8)
 
 
-def _goal(options: OptimizeOptions, codes: npt.NDArray[np.float32], judge: Judge, area: int) -> _Goal:
+def _goal(options: OptimizeOptions, codes: npt.NDArray[Any], judge: Judge, area: int) -> _Goal:
     target, value = options.target
     if target in ("max_bytes", "bpp"):
         return _Goal(size=_size(options, area))
@@ -274,11 +281,13 @@ def _goal(options: OptimizeOptions, codes: npt.NDArray[np.float32], judge: Judge
     return _Goal(limits=_limits_of(target, value), raw=target != "distance")
 
 
-def _limits_of_quality(quality: int, codes: npt.NDArray[np.float32], judge: Judge) -> Limits:
+def _limits_of_quality(quality: int, codes: npt.NDArray[Any], judge: Judge) -> Limits:
     """Return the scores of Pillow's own file of this picture."""
     from PIL import Image
 
-    samples = np.floor(np.clip(codes, 0, 255) + np.float32(0.5)).astype(np.uint8)
+    samples = codes
+    if codes.dtype != np.uint8:
+        samples = np.floor(np.clip(pixels.fractions(codes), 0, 255) + np.float32(0.5)).astype(np.uint8)
     picture = Image.fromarray(samples[0] if len(samples) == 1 else samples.transpose(1, 2, 0).copy())
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
@@ -342,10 +351,10 @@ def _search(
                 return *outcomes[sizes.index(min(sizes))], relaxed
         finest_of = min(made.values(), key=lambda e: e.sampling)
         # Nothing met the limits: can the finest encode that the format has?
-        trial, codes, finest = _finest(finest_of, judge, limits)
+        trial, finest = _finest(finest_of, judge, limits)
         excess = limits.excess(finest.butteraugli, finest.ssimulacra2)
         if excess <= 0.0:
-            return closed_loop.Found(trial, codes, finest, excess), finest_of, relaxed
+            return closed_loop.Found(trial, finest, excess), finest_of, relaxed
         if goal.raw or options.strict:
             break
         relaxed = limits = limits.relaxed(finest.butteraugli, finest.ssimulacra2)
@@ -355,7 +364,7 @@ def _search(
     )
 
 
-def _finest(encoder: Encoder, judge: Judge, limits: Limits) -> tuple[Trial, Codes, Scores]:
+def _finest(encoder: Encoder, judge: Judge, limits: Limits) -> tuple[Trial, Scores]:
     """Return the finest encode, on the side of rounding that the metrics like best.
 
     Saturated colours have no code of their own: flat (255, 0, 255) shows as (255, 0, 254) or, with half
@@ -365,12 +374,11 @@ def _finest(encoder: Encoder, judge: Judge, limits: Limits) -> tuple[Trial, Code
     for bias in (0.0, 0.5, -0.5):
         encoder.bias = bias
         trial = encoder.finest()
-        codes = encoder.decode(trial)
-        scores = judge.scores(codes)
-        outcomes.append((limits.excess(scores.butteraugli, scores.ssimulacra2), bias, trial, codes, scores))
+        scores = judge.scores(encoder.decode(trial))
+        outcomes.append((limits.excess(scores.butteraugli, scores.ssimulacra2), bias, trial, scores))
     encoder.bias = 0.0
-    _, _, trial, codes, scores = min(outcomes, key=lambda o: o[0])
-    return trial, codes, scores
+    _, _, trial, scores = min(outcomes, key=lambda o: o[0])
+    return trial, scores
 
 
 def _search_size(
@@ -423,7 +431,7 @@ def _finish(
     image.trailing = carried.trailing
     data = write(image, script="auto" if options.progressive else "sequential", threads=options.threads)
     data = settle(data, carried)
-    if verify and not np.array_equal(_decode(data), found.codes):
+    if verify and not np.array_equal(_decode(data), encoder.decode(found.trial)):
         raise GuetzpyError("libjpeg-turbo shows other pixels than were measured; nothing was written")
     return data
 

@@ -17,8 +17,11 @@ from guetzpy.jpeg import color, dct
 from guetzpy.jpeg.sampling import box_down, fancy, fitted_down, upsample, upsample_adjoint
 from guetzpy.jpeg.structure import Component, JpegImage
 
-__all__ = ["decode", "decode_planes", "forward", "pull_back", "samples"]
+__all__ = ["decode", "decode_planes", "forward", "fractions", "pull_back", "samples"]
 
+Plane = npt.NDArray[np.float32]
+
+_DEPTHS = (np.uint8, np.uint16, np.float32)
 _ROWS = 64  # picture rows a task; fixed, so that nothing depends on the number of threads
 
 
@@ -125,7 +128,7 @@ def decode(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.ui
 
 
 def forward(
-    planes: npt.NDArray[np.float32],
+    planes: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32],
     sampling: tuple[int, int] = (1, 1),
     *,
     downsampler: Literal["box", "fitted"] = "box",
@@ -136,8 +139,9 @@ def forward(
 
     Parameters
     ----------
-    planes : ndarray of float32, shape (1, height, width) or (3, height, width)
-        Gray, or red, green and blue, on the scale 0..255 (fractions are kept).
+    planes : ndarray, shape (1, height, width) or (3, height, width)
+        Gray, or red, green and blue: uint8, uint16 (0..65535), or float32 on the scale 0..255. Fractions
+        of a code are kept.
     sampling : tuple of int
         Sampling factors (h, v) of the luma; the chroma has (1, 1). (1, 1) is 4:4:4, (2, 2) 4:2:0.
     downsampler : {"box", "fitted"}
@@ -155,23 +159,31 @@ def forward(
         are ``round(coefficient / step)``. Blocks cover the component's own size; what lies
         outside the picture repeats its edge.
     """
-    planes = _checked(planes)
+    if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.dtype not in _DEPTHS:
+        raise ValueError("planes must be uint8, uint16 or float32 of shape (1 or 3, height, width)")
     channels, height, width = planes.shape
     h, v = sampling
     if channels == 1 or colorspace == "rgb":
         if (h, v) != (1, 1):
             raise ValueError("only YCbCr is down-sampled")
-        return [dct.forward(_edge_padded(plane - np.float32(128)), threads=threads) for plane in planes]
+        return [
+            dct.forward(_edge_padded(fractions(planes[c : c + 1])[0] - np.float32(128)), threads=threads)
+            for c in range(channels)
+        ]
+
+    def convert(first: int, luma: Plane, cb: Plane, cr: Plane) -> None:
+        rows = slice(first, min(first + _ROWS, height))
+        color.rgb_to_ycc(fractions(planes[:, rows]), luma[rows], cb[rows], cr[rows], threads=1)
 
     luma = _empty_units(height, width, 8, 8)
     if (h, v) == (1, 1):
         chroma = [np.empty_like(luma) for _ in range(2)]
-        color.rgb_to_ycc(planes, luma, chroma[0], chroma[1], threads=threads)
+        each(lambda first: convert(first, luma, *chroma), range(0, height, _ROWS), threads)
         for plane in chroma:
             _replicate_edge(plane, height, width)
     else:
         full = [_empty_units(height, width, v, h) for _ in range(2)]
-        color.rgb_to_ycc(planes, luma, full[0], full[1], threads=threads)
+        each(lambda first: convert(first, luma, *full), range(0, height, _ROWS), threads)
         fits = downsampler == "fitted" and fancy(h, v, -(-width // h))
         down = fitted_down if fits else box_down
         chroma = []
@@ -181,6 +193,15 @@ def forward(
             chroma.append(_edge_padded(down(plane, sampling, threads=threads)))
     _replicate_edge(luma, height, width)
     return [dct.forward(plane, threads=threads) for plane in (luma, *chroma)]
+
+
+def fractions(
+    planes: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Return codes of any depth as float32 on the scale 0..255, contiguous and writable."""
+    if planes.dtype == np.uint16:
+        return np.divide(planes, np.float32(257), dtype=np.float32)
+    return np.require(planes, np.float32, ["C", "W"])
 
 
 def pull_back(

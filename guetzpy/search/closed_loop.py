@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
 from guetzpy._elementary import exp, log, power
 from guetzpy.jpeg.scans import simple_progression
 from guetzpy.jpeg.writer import write
@@ -60,12 +57,14 @@ EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(4, 6)}
 
 @dataclass
 class Found:
-    """A trial, what a decoder shows of it, and its scores."""
+    """A trial and its scores; what served to make it is not kept."""
 
     trial: Trial
-    codes: npt.NDArray[np.uint8]
     scores: Scores
     excess: float
+
+    def __post_init__(self) -> None:
+        self.trial = replace(self.trial, targets=[])
 
 
 def lagrangian(distance: float) -> float:
@@ -130,11 +129,11 @@ def search(
     for number in range(effort.rounds):
         check()
         codes = encoder.decode(trial)
-        scores, *gradients = judge.gradients(codes)
+        scores, windows = judge.gradients(codes)
         excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
         excess = max(excesses)
         mix = _mix(excesses[0] - excesses[1], effort)
-        weights = reweigh(encoder, trial, (gradients[0], gradients[1]), mix, weights)
+        weights = reweigh(encoder, trial, windows, mix, weights)
         x = min(max(x - min(max(excess, -1.5), 1.5) + _GAIN, log(FINEST)), log(COARSEST))
         if number + 1 < effort.rounds:
             trial = _pass(encoder, x, weights)
@@ -181,7 +180,7 @@ def _land(
         codes = encoder.decode(trial)
         scores = judge.scores(codes)
         excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
-        found = Found(trial, codes, scores, excess)
+        found = Found(trial, scores, excess)
         if nearest is None or excess < nearest.excess:
             nearest = found
         if excess <= 0.0 and (best is None or excess > best.excess):
@@ -239,7 +238,7 @@ def open_loop(
         scores = judge.scores(codes)
         excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
         if excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
-            best = Found(trial, codes, scores, excess)
+            best = Found(trial, scores, excess)
         if attempt or -0.07 < excess <= 0.0:
             break
         # Scores follow the distance with a slope of about 0.75.
@@ -288,11 +287,11 @@ def search_size(
             trial = _pass(encoder, x, weights)
         codes = encoder.decode(trial)
         if probe < effort.rounds:
-            scores, *gradients = judge.gradients(codes)
-            weights = reweigh(encoder, trial, (gradients[0], gradients[1]), mix, weights)
+            scores, windows = judge.gradients(codes)
+            weights = reweigh(encoder, trial, windows, mix, weights)
         else:
             scores = judge.scores(codes)
-        found = Found(trial, codes, scores, 0.0)
+        found = Found(trial, scores, 0.0)
         taken = measure(found, encoder)
         smallest = min(smallest, taken)
         excess = log(taken / size)

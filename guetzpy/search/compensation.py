@@ -16,7 +16,7 @@ import numpy.typing as npt
 from guetzpy._jit import kernel
 from guetzpy._threads import each
 from guetzpy.jpeg import dct
-from guetzpy.jpeg.pixels import samples
+from guetzpy.jpeg.pixels import fractions, samples
 from guetzpy.jpeg.sampling import upsample
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.picture import Transform
@@ -38,35 +38,37 @@ _ROWS = 64  # picture rows of one work item; fixed, so that nothing depends on t
 
 
 @kernel(
-    "int64(float32[:, :, ::1], float32[:, :, ::1], uint8[:, ::1], uint8[:, ::1], float32[:, ::1],"
-    " int64, int64, float32, float32, float32, float32[:, ::1])"
+    "int64(float32[:, :, ::1], float32[:, :, ::1], uint8[:, ::1], uint8[:, ::1], float32, float32, float32,"
+    " float32[:, ::1])"
 )
 def _correct(
     codes: Any,
     light: Any,
     cb: Any,
     cr: Any,
-    target: Any,
-    first: Any,
-    last: Any,
     dead: Any,
     limit: Any,
     strength: Any,
     out: Any,
 ) -> int:
-    """Write the change of luma of rows first..last to ``out``; ``light[c, 0 | 1, i]`` is value | slope."""
+    """Write the change of luma of some rows to ``out``; ``light[c, 0 | 1, i]`` is value | slope."""
     top = np.float32(255.0)
     zero = np.float32(0.0)
     density = np.float32(8.0)
-    for y in range(first, last):
+    for y in range(codes.shape[1]):
         for x in range(codes.shape[2]):
+            target = np.float32(0.0)
+            for c in range(3):
+                position = min(max(codes[c, y, x], zero), top) * density
+                i = np.int64(position)
+                target += light[c, 0, i] + (position - np.float32(i)) / density * light[c, 1, i]
             luma = (
                 np.float32(0.299) * codes[0, y, x]
                 + np.float32(0.587) * codes[1, y, x]
                 + np.float32(0.114) * codes[2, y, x]
             )
-            b = np.float32(cb[y - first, x]) - np.float32(128.0)
-            r = np.float32(cr[y - first, x]) - np.float32(128.0)
+            b = np.float32(cb[y, x]) - np.float32(128.0)
+            r = np.float32(cr[y, x]) - np.float32(128.0)
             red = min(max(luma + np.float32(1.402) * r, zero), top) * density
             green = (
                 min(max(luma - np.float32(0.344136286) * b - np.float32(0.714136286) * r, zero), top)
@@ -82,30 +84,10 @@ def _correct(
                 + light[1, 0, j] + (green - np.float32(j)) / density * light[1, 1, j]
                 + light[2, 0, k] + (blue - np.float32(k)) / density * light[2, 1, k]
             )  # fmt: skip
-            change = (target[y, x] - now) / slope
+            change = (target - now) / slope
             if np.abs(change) < dead:
                 change = zero
             out[y, x] = min(max(strength * change, -limit), limit)
-    return 0
-
-
-@kernel("int64(float32[:, :, ::1], float32[:, :, ::1], int64, int64, float32[:, ::1])")
-def _luminance(
-    codes: Any,
-    light: Any,
-    first: Any,
-    last: Any,
-    out: Any,
-) -> int:
-    density = np.float32(8.0)
-    for y in range(first, last):
-        for x in range(codes.shape[2]):
-            total = np.float32(0.0)
-            for c in range(3):
-                position = min(max(codes[c, y, x], np.float32(0.0)), np.float32(255.0)) * density
-                i = np.int64(position)
-                total += light[c, 0, i] + (position - np.float32(i)) / density * light[c, 1, i]
-            out[y, x] = total
     return 0
 
 
@@ -114,8 +96,8 @@ class Compensation:
 
     Parameters
     ----------
-    codes : ndarray of float32, shape (3, H, W)
-        Red, green and blue of the original, 0..255.
+    codes : ndarray, shape (3, H, W)
+        Red, green and blue of the original: uint8, uint16, or float32 on the scale 0..255. Kept.
     transform : Transform
         What codes mean.
     dead : float
@@ -126,7 +108,7 @@ class Compensation:
 
     def __init__(
         self,
-        codes: npt.NDArray[np.float32],
+        codes: npt.NDArray[Any],
         transform: Transform,
         dead: float = 0.0,
         threads: int | None = None,
@@ -135,12 +117,6 @@ class Compensation:
         self.dead = dead
         self.threads = threads
         self.light = _light_tables(transform)
-        self.target = np.empty(codes.shape[1:], np.float32)
-
-        def strip(first: int) -> None:
-            _luminance(codes, self.light, first, min(first + _ROWS, codes.shape[1]), self.target)
-
-        each(strip, range(0, codes.shape[1], _ROWS), threads)
 
     def change(self, image: JpegImage, limit: float = 24.0) -> npt.NDArray[np.float32]:
         """Return what to add to the luma's coefficients.
@@ -163,7 +139,6 @@ class Compensation:
             chroma.append((samples(image.components[c], size[0], size[1], threads=self.threads), size))
         ratio = (image.h_max, image.v_max)
         padded = np.empty((-(-height // 8) * 8, -(-width // 8) * 8), np.float32)
-        inner = np.empty((height, width), np.float32)
 
         def strip(first: int) -> None:
             last = min(first + _ROWS, height)
@@ -176,11 +151,10 @@ class Compensation:
                     upsample(plane, size, ratio, rows, first)
                     full.append(rows)
             _correct(
-                self.codes, self.light, full[0], full[1], self.target,
-                first, last, np.float32(self.dead), np.float32(limit), np.float32(_STRENGTH), inner,
+                fractions(self.codes[:, first:last]), self.light, full[0], full[1],
+                np.float32(self.dead), np.float32(limit), np.float32(_STRENGTH), padded[first:last],
             )  # fmt: skip
-            padded[first:last, :width] = inner[first:last]
-            padded[first:last, width:] = inner[first:last, -1:]
+            padded[first:last, width:] = padded[first:last, width - 1 : width]
 
         each(strip, range(0, height, _ROWS), self.threads)
         padded[height:] = padded[height - 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ BANDS = (
     np.array([[1, 63]], np.int64),
 )
 
+#: The first prices are taken from about so many blocks.
+_FIRST_BLOCKS = 8192
+
 
 @dataclass
 class Weights:
@@ -36,13 +40,14 @@ class Weights:
         By block.
     bands : list of ndarray of float32, shape (64,)
         By frequency, zigzag index.
-    shifts : list of ndarray of float32, shape (blocks_y, blocks_x, 64)
-        What to add to the coefficients before they are quantised; empty for nothing.
+    shifts : list of ndarray of int8, shape (blocks_y, blocks_x, 64)
+        What to add to the coefficients before they are quantised, in units of ``trellis.SHIFT`` steps;
+        empty for nothing.
     """
 
     blocks: list[npt.NDArray[np.float32]]
     bands: list[npt.NDArray[np.float32]]
-    shifts: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    shifts: list[npt.NDArray[np.int8]] = field(default_factory=list)
 
     @classmethod
     def flat(cls, coefficients: list[Coefficients]) -> Weights:
@@ -68,7 +73,7 @@ class Trial:
     levels : list of ndarray of int16, shape (blocks_y, blocks_x, 64)
         Quantised coefficients.
     targets : list of ndarray of float32, shape (blocks_y, blocks_x, 64)
-        What the levels stand for; what the weights shifted is not in it.
+        What the levels stand for; what the weights shifted is not in it. Empty once it is kept.
     """
 
     distance: float
@@ -121,12 +126,12 @@ class Encoder:
     @classmethod
     def from_codes(
         cls,
-        codes: npt.NDArray[np.float32],
+        codes: npt.NDArray[Any],
         sampling: tuple[int, int],
         compensation: Compensation | None = None,
         threads: int | None = None,
     ) -> Encoder:
-        """Transform RGB or gray codes, float32 (1|3, H, W) on the scale of 0 to 255."""
+        """Transform RGB or gray codes, (1|3, H, W): uint8, uint16, or float32 on the scale of 0 to 255."""
         coefficients = pixels.forward(codes, sampling, downsampler="fitted", threads=threads)
         colorspace = "gray" if len(coefficients) == 1 else "ycbcr"
         return cls(
@@ -186,7 +191,7 @@ class Encoder:
         count = len(self.coefficients)
         if not self.rates:
             self.rates = [
-                rates.measure(_rounded(c, q), BANDS[i])
+                rates.measure(_rounded(c, q), BANDS[i], self.threads)
                 for i, (c, q) in enumerate(zip(self.coefficients, qtables, strict=True))
             ]
         levels: list[Levels] = [np.empty(0, np.int16)] * count
@@ -196,16 +201,17 @@ class Encoder:
             if c == 0 and count == 3 and self.compensation is not None:
                 luma = np.broadcast_to(np.zeros(64, np.int16), self.coefficients[0].shape)
                 chroma = self.image(Trial(distance, lagrangian, qtables, [luma, *levels[1:]]))
-                targets[0] = self.coefficients[0] + self.compensation.change(chroma)
+                targets[0] = self.compensation.change(chroma)
+                targets[0] += self.coefficients[0]
             if c == 0 and self.bias:
                 targets[0] = targets[0].copy()
                 targets[0][..., 0] += np.float32(8.0 * self.bias)
-            wanted = targets[c] + weights.shifts[c] if weights.shifts else targets[c]
             levels[c] = trellis.quantise(
-                wanted, qtables[c], self.rates[c], lagrangian,
-                weights=weights.blocks[c], band_weights=weights.bands[c], threads=self.threads,
+                targets[c], qtables[c], self.rates[c], lagrangian,
+                weights=weights.blocks[c], band_weights=weights.bands[c],
+                shifts=weights.shifts[c] if weights.shifts else None, threads=self.threads,
             )  # fmt: skip
-        self.rates = [rates.measure(level, BANDS[i]) for i, level in enumerate(levels)]
+        self.rates = [rates.measure(level, BANDS[i], self.threads) for i, level in enumerate(levels)]
         return Trial(distance, lagrangian, qtables, levels, targets)
 
     def image(self, trial: Trial, segments: list[Segment] | None = None) -> JpegImage:
@@ -228,6 +234,8 @@ class Encoder:
 
 
 def _rounded(coefficients: Coefficients, qtable: npt.NDArray[np.uint16]) -> Levels:
-    scaled = coefficients / qtable.astype(np.float32)
+    """Return levels of some rows of blocks, about as the trellis will make them."""
+    every = -(-coefficients.shape[0] * coefficients.shape[1] // _FIRST_BLOCKS)
+    scaled = coefficients[every // 2 :: every] / qtable.astype(np.float32)
     # A dead zone of 0.6 is about what the trellis makes, so that the first prices are near.
     return np.where(np.abs(scaled) < np.float32(0.6), 0, np.rint(scaled)).astype(np.int16)

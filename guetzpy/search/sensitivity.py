@@ -24,8 +24,11 @@ import numpy.typing as npt
 from guetzpy._jit import kernel
 from guetzpy._threads import each
 from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
+from guetzpy.search.trellis import SHIFT
 
-__all__ = ["Growth", "growth", "shifts"]
+__all__ = ["Growth", "compact", "shifts"]
+
+Blocks = npt.NDArray[np.float32]
 
 #: Block rows of one work item; fixed, so that sums do not depend on the number of threads.
 _STRIP = 8
@@ -63,7 +66,7 @@ def _accumulate(
 
 @kernel(
     "int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], int16[:, ::1], float32[::1], float32[::1],"
-    " float32[::1], float32, float32, float32, float32, float32[:, ::1], float32[:, ::1])"
+    " float32[::1], float32, float32, float32, float32, float32, int8[:, ::1], int8[:, ::1])"
 )
 def _shift(
     first: Any,
@@ -77,21 +80,28 @@ def _shift(
     second_share: Any,
     rate: Any,
     limit: Any,
+    unit: Any,
     before: Any,
     out: Any,
 ) -> int:
     for block in range(targets.shape[0]):
-        out[block, 0] = np.float32(0.0)
+        out[block, 0] = np.int8(0)
         for n in range(1, 64):
             error = np.float32(levels[block, n]) - targets[block, n] / steps[n]
             pull = (first_share * first[block, n] + second_share * second[block, n]) * steps[n]
-            move = before[block, n] / steps[n] - rate * (pull / (weights[block] * bands[n]) - error)
-            out[block, n] = min(max(move, -limit), limit) * steps[n]
+            move = np.float32(before[block, n]) * unit
+            move -= rate * (pull / (weights[block] * bands[n]) - error)
+            out[block, n] = np.int8(np.floor(min(max(move, -limit), limit) / unit + np.float32(0.5)))
     return 0
 
 
 class Growth:
-    """Sums of growth and squared error of a component, by block and by frequency.
+    """Sums of a metric's local growth and of the squared error in squared steps, without DC.
+
+    Parameters
+    ----------
+    blocks_y, blocks_x : int
+        Size of the component in blocks.
 
     Attributes
     ----------
@@ -105,55 +115,65 @@ class Growth:
         self.band_growth = np.zeros(64)
         self.band_power = np.zeros(64)
 
+    def add(
+        self,
+        first: int,
+        gradient: Blocks,
+        targets: Blocks,
+        levels: npt.NDArray[np.int16],
+        qtable: npt.NDArray[np.uint16],
+        threads: int | None = None,
+    ) -> None:
+        """Take rows of blocks.
 
-def growth(
-    gradient: npt.NDArray[np.float32],
-    targets: npt.NDArray[np.float32],
-    levels: npt.NDArray[np.int16],
-    qtable: npt.NDArray[np.uint16],
-    threads: int | None = None,
-) -> Growth:
-    """Sum a metric's local growth and the squared error in squared steps, without DC.
+        Parameters
+        ----------
+        first : int
+            The first of them.
+        gradient : ndarray of float32, shape (rows, blocks_x, 64)
+            Derivative of the metric (growing with distortion) by dequantised coefficient.
+        targets : ndarray of float32, same shape
+            Unquantised coefficients.
+        levels : ndarray of int16, same shape
+            Quantised coefficients.
+        qtable : ndarray of uint16, shape (64,)
+            Steps, natural order.
+        threads : int, optional
+            Threads to use.
+        """
+        steps = qtable.astype(np.float32)
+        starts = range(0, len(gradient), _STRIP)
+        sums = np.zeros((len(starts), 2, 64))
 
-    Parameters
-    ----------
-    gradient : ndarray of float32, shape (blocks_y, blocks_x, 64)
-        Derivative of the metric (growing with distortion) by dequantised coefficient.
-    targets : ndarray of float32, same shape
-        Unquantised coefficients.
-    levels : ndarray of int16, same shape
-        Quantised coefficients.
-    qtable : ndarray of uint16, shape (64,)
-        Steps, natural order.
-    threads : int, optional
-        Threads to use.
-    """
-    blocks_y, blocks_x, _ = gradient.shape
-    result = Growth(blocks_y, blocks_x)
-    steps = qtable.astype(np.float32)
-    starts = range(0, blocks_y, _STRIP)
-    sums = np.zeros((len(starts), 2, 64))
+        def strip(index: int) -> None:
+            rows = slice(starts[index], starts[index] + _STRIP)
+            place = slice(first + starts[index], first + min(starts[index] + _STRIP, len(gradient)))
+            _accumulate(
+                gradient[rows].reshape(-1, 64), targets[rows].reshape(-1, 64),
+                levels[rows].reshape(-1, 64), steps,
+                self.block_growth[place].reshape(-1), self.block_power[place].reshape(-1),
+                sums[index, 0], sums[index, 1],
+            )  # fmt: skip
 
-    def strip(index: int) -> None:
-        rows = slice(starts[index], starts[index] + _STRIP)
-        _accumulate(
-            gradient[rows].reshape(-1, 64), targets[rows].reshape(-1, 64),
-            levels[rows].reshape(-1, 64), steps,
-            result.block_growth[rows].reshape(-1), result.block_power[rows].reshape(-1),
-            sums[index, 0], sums[index, 1],
-        )  # fmt: skip
+        each(strip, range(len(starts)), threads)
+        for part in sums:
+            self.band_growth += part[0][NATURAL_ORDER]
+            self.band_power += part[1][NATURAL_ORDER]
 
-    each(strip, range(len(starts)), threads)
-    for index in range(len(starts)):
-        result.band_growth += sums[index, 0][NATURAL_ORDER]
-        result.band_power += sums[index, 1][NATURAL_ORDER]
-    return result
+
+def compact(values: Blocks) -> npt.NDArray[np.uint16]:
+    """Return the upper halves of floats: 8 significant bits, which is plenty for a direction to go."""
+    return (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+
+
+def _expanded(halves: npt.NDArray[np.uint16]) -> Blocks:
+    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def shifts(
-    gradients: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    gradients: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]],
     shares: tuple[float, float],
-    targets: npt.NDArray[np.float32],
+    targets: Blocks,
     levels: npt.NDArray[np.int16],
     qtable: npt.NDArray[np.uint16],
     weights: npt.NDArray[np.float32],
@@ -161,19 +181,19 @@ def shifts(
     *,
     rate: float,
     limit: float,
-    before: npt.NDArray[np.float32],
+    before: npt.NDArray[np.int8] | None = None,
     threads: int | None = None,
-) -> npt.NDArray[np.float32]:
+) -> npt.NDArray[np.int8]:
     """Return what to add to the targets of the next pass.
 
     Parameters
     ----------
-    gradients : pair of ndarray of float32, shape (blocks_y, blocks_x, 64)
-        Of the two metrics, as for :func:`growth`.
+    gradients : pair of ndarray of uint16, shape (blocks_y, blocks_x, 64)
+        Of the two metrics, as for :meth:`Growth.add`, made :func:`compact`.
     shares : pair of float
         Factor on each: its share over its mean growth per squared step.
     targets, levels, qtable
-        As for :func:`growth`.
+        As for :meth:`Growth.add`.
     weights : ndarray of float32, shape (blocks_y, blocks_x)
         Weight of each block.
     bands : ndarray of float32, shape (64,)
@@ -181,29 +201,32 @@ def shifts(
     rate : float
         Share of the way to go.
     limit : float
-        Largest change, in steps.
-    before : ndarray of float32, shape (blocks_y, blocks_x, 64)
+        Largest change, in steps; at most 127 units.
+    before : ndarray of int8, shape (blocks_y, blocks_x, 64), optional
         Changes of the pass.
     threads : int, optional
         Threads to use.
 
     Returns
     -------
-    ndarray of float32, shape (blocks_y, blocks_x, 64)
-        In units of coefficients; 0 for DC.
+    ndarray of int8, shape (blocks_y, blocks_x, 64)
+        In units of ``trellis.SHIFT`` steps; 0 for DC.
     """
-    out = np.empty_like(targets)
+    out = np.empty(targets.shape, np.int8)
     steps = qtable.astype(np.float32)
     natural = bands[ZIGZAG_ORDER]
+    if limit > 127 * SHIFT:
+        raise ValueError(f"shifts of up to {limit} steps are not in the range of a byte")
 
     def strip(first: int) -> None:
         rows = slice(first, first + _STRIP)
+        old = np.zeros_like(out[rows]) if before is None else before[rows]
         _shift(
-            gradients[0][rows].reshape(-1, 64), gradients[1][rows].reshape(-1, 64),
+            _expanded(gradients[0][rows]).reshape(-1, 64), _expanded(gradients[1][rows]).reshape(-1, 64),
             targets[rows].reshape(-1, 64), levels[rows].reshape(-1, 64),
             steps, weights[rows].reshape(-1), natural,
             np.float32(shares[0]), np.float32(shares[1]), np.float32(rate), np.float32(limit),
-            before[rows].reshape(-1, 64), out[rows].reshape(-1, 64),
+            np.float32(SHIFT), old.reshape(-1, 64), out[rows].reshape(-1, 64),
         )  # fmt: skip
 
     each(strip, range(0, targets.shape[0], _STRIP), threads)

@@ -22,10 +22,13 @@ from guetzpy._jit import kernel
 from guetzpy._threads import each
 from guetzpy.jpeg.structure import NATURAL_ORDER
 
-__all__ = ["Rate", "quantise"]
+__all__ = ["SHIFT", "Rate", "quantise"]
 
 #: Blocks of one work item; fixed, so that results do not depend on the number of threads.
 _STRIP = 1024
+
+#: Unit of shifts, in steps.
+SHIFT = 1.0 / 800.0
 
 #: Largest AC level that an 8-bit baseline file may hold (T.81 F.1.2.2: ten magnitude bits).
 _LEVEL_MAX = 1023
@@ -177,6 +180,7 @@ def quantise(
     *,
     weights: npt.NDArray[np.float32],
     band_weights: npt.NDArray[np.float32],
+    shifts: npt.NDArray[np.int8] | None = None,
     threads: int | None = None,
 ) -> npt.NDArray[np.int16]:
     """Quantise the blocks of a component.
@@ -195,6 +199,8 @@ def quantise(
         Importance of each block.
     band_weights : ndarray of float32, shape (64,)
         Importance of each frequency, by zigzag index.
+    shifts : ndarray of int8, shape (blocks_y, blocks_x, 64), optional
+        What to add to the coefficients, in units of ``SHIFT`` steps.
     threads : int, optional
         Threads to use.
 
@@ -208,11 +214,14 @@ def quantise(
     levels = np.empty(blocks.shape, np.int16)
     inverse = (np.float32(1) / qtable.astype(np.float32))[NATURAL_ORDER]
     order = NATURAL_ORDER.copy()
+    moves = None if shifts is None else shifts.reshape(-1, 64)
+    units = qtable.astype(np.float32) * np.float32(SHIFT)
 
     def strip(start: int) -> None:
         part = slice(start, start + _STRIP)
+        wanted = blocks[part] if moves is None else blocks[part] + moves[part] * units
         _quantise(
-            blocks[part], weights[part], band_weights, inverse, np.float32(qtable[0]), order,
+            wanted, weights[part], band_weights, inverse, np.float32(qtable[0]), order,
             rate.bands, rate.symbols, rate.eob, np.float32(lagrangian), levels[part],
         )  # fmt: skip
 

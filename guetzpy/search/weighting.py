@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from guetzpy.jpeg import pixels
 from guetzpy.search.encoder import Encoder, Trial, Weights
-from guetzpy.search.sensitivity import growth, shifts
+from guetzpy.search.judge import GradientRows
+from guetzpy.search.sensitivity import Growth, compact, shifts
 
 __all__ = ["PATIENT", "Mix", "reweigh"]
 
@@ -73,12 +75,41 @@ def _relative(growth: Field, power: Field, limit: float) -> Field:
     return np.clip(quotient, 1.0 / limit, limit)
 
 
+@dataclass
+class _Carried:
+    """The gradients of both metrics by a component's coefficients: their sums, and themselves in short."""
+
+    sums: tuple[Growth, Growth]
+    gradients: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]
+
+
+def _carry(encoder: Encoder, trial: Trial, windows: Iterable[GradientRows]) -> list[_Carried]:
+    """Carry gradients by codes to those by coefficients, window by window."""
+    threads = encoder.threads
+    carried = []
+    for c in trial.levels:
+        size = c.shape[0], c.shape[1]
+        halves = np.empty(c.shape, np.uint16), np.empty(c.shape, np.uint16)
+        carried.append(_Carried((Growth(*size), Growth(*size)), halves))
+    for window in windows:
+        for m, gradient in enumerate((window.butteraugli, window.loss)):
+            parts = pixels.pull_back(gradient, encoder.sampling, threads=threads)
+            for i, part in enumerate(parts):
+                # A row of chroma blocks covers 16 rows of a picture that is halved downwards.
+                unit = 8 if i == 0 else 8 * encoder.sampling[1]
+                first, skip = window.first // unit, (window.first - window.top) // unit
+                rows = slice(first, first + -(-(window.last - window.first) // unit))
+                inner = part[skip : skip + rows.stop - rows.start]
+                here = carried[i]
+                here.sums[m].add(
+                    first, inner, trial.targets[i][rows], trial.levels[i][rows], trial.qtables[i], threads
+                )
+                here.gradients[m][rows] = compact(inner)
+    return carried
+
+
 def reweigh(
-    encoder: Encoder,
-    trial: Trial,
-    gradients: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
-    mix: Mix,
-    before: Weights,
+    encoder: Encoder, trial: Trial, windows: Iterable[GradientRows], mix: Mix, before: Weights
 ) -> Weights:
     """Return weights for the next pass.
 
@@ -88,8 +119,8 @@ def reweigh(
         What was encoded.
     trial : Trial
         The pass whose reconstruction the gradients belong to.
-    gradients : pair of ndarray of float32, shape (1|3, H, W)
-        Growth of Butteraugli and of 100 less SSIMULACRA 2 with the codes.
+    windows : iterable of GradientRows
+        The gradients, window by window.
     mix : Mix
         How the two are mixed.
     before : Weights
@@ -97,11 +128,8 @@ def reweigh(
     """
     threads = encoder.threads
     count = len(encoder.coefficients)
-    carried = [pixels.pull_back(g, encoder.sampling, threads=threads) for g in gradients]
-    sums = [
-        [growth(c[i], trial.targets[i], trial.levels[i], trial.qtables[i], threads) for i in range(count)]
-        for c in carried
-    ]
+    carried = _carry(encoder, trial, windows)
+    sums = [[component.sums[m] for component in carried] for m in range(2)]
     powers = np.array([s.band_power.sum() for s in sums[0]])
     totals = [np.array([s.band_growth.sum() for s in by_component]) for by_component in sums]
     means = [max(float(total.sum()), 1e-30) / max(float(powers.sum()), 1e-30) for total in totals]
@@ -128,7 +156,7 @@ def reweigh(
             part = mix.butteraugli / 8
             result.shifts.append(
                 shifts(
-                    (carried[0][i], carried[1][i]),
+                    carried[i].gradients,
                     (part / means[0], (1.0 - part) / means[1]),
                     trial.targets[i],
                     trial.levels[i],
@@ -137,7 +165,7 @@ def reweigh(
                     result.bands[i],
                     rate=mix.rate,
                     limit=mix.limit,
-                    before=before.shifts[i] if before.shifts else np.zeros_like(trial.targets[i]),
+                    before=before.shifts[i] if before.shifts else None,
                     threads=threads,
                 )
             )
