@@ -7,22 +7,33 @@ JPEG without loss, ``guetzpy.metrics`` holds the two measures of what an eye wou
 from __future__ import annotations
 
 import importlib
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guetzpy import batch, metrics
     from guetzpy.api import optimize, transcode, warmup
-    from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
+    from guetzpy.errors import (
+        CancelledError,
+        FormatError,
+        GuetzpyError,
+        LimitError,
+        TargetError,
+        UnsupportedError,
+    )
     from guetzpy.options import OptimizeOptions, TranscodeOptions
+    from guetzpy.progress import Progress
     from guetzpy.result import Result
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CancelledError",
     "FormatError",
     "GuetzpyError",
     "LimitError",
     "OptimizeOptions",
+    "Progress",
     "Result",
     "TargetError",
     "TranscodeOptions",
@@ -35,11 +46,16 @@ __all__ = [
     "warmup",
 ]
 
+#: When this process began to read the package: ``_jit`` keeps no code of files that are younger.
+_BEGAN = time.time()
+
 _HOMES = {
+    "CancelledError": "errors",
     "FormatError": "errors",
     "GuetzpyError": "errors",
     "LimitError": "errors",
     "OptimizeOptions": "options",
+    "Progress": "progress",
     "Result": "result",
     "TargetError": "errors",
     "TranscodeOptions": "options",

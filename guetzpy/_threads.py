@@ -23,23 +23,39 @@ T = TypeVar("T")
 _pool: ThreadPoolExecutor | None = None
 _pool_pid = 0
 _lock = threading.Lock()
-_local = threading.local()  # .limit: (end, seconds) of the work that this thread does
+_local = threading.local()  # .check: raises if the work that this thread does is to end
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Let :func:`each` raise LimitError, in this thread and for what it shares, when the time is over.
+def time_limit(seconds: float | None, check: Callable[[], None] | None = None) -> Iterator[None]:
+    """Let :func:`each` raise, in this thread and for what it shares, when the work is to end.
 
     Work that is shared between threads is cut into small items, so this is noticed soon wherever it
     happens, and no stage has to be told.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        When they are over, LimitError is raised.
+    check : callable, optional
+        Called between items, by any of the threads; raises to end the work.
     """
-    before = getattr(_local, "limit", None)
-    if seconds is not None:
-        _local.limit = time.perf_counter() + seconds, seconds
+    before: Callable[[], None] | None = getattr(_local, "check", None)
+    end = None if seconds is None else time.perf_counter() + seconds
+
+    def check_all() -> None:
+        if end is not None and time.perf_counter() > end:
+            raise LimitError(f"not done within {seconds:g} s")
+        for other in (check, before):
+            if other is not None:
+                other()
+
+    if end is not None or check is not None:
+        _local.check = check_all
     try:
         yield
     finally:
-        _local.limit = before
+        _local.check = before
 
 
 def default_threads() -> int:
@@ -76,19 +92,16 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
     LimitError
         The time of :func:`time_limit` is over.
     Exception
-        The first exception that ``function`` raised; items not yet begun are dropped.
+        What that check raised, or the first exception that ``function`` raised; items not yet begun are
+        dropped.
     """
     work = list(items)
-    limit: tuple[float, float] | None = getattr(_local, "limit", None)
-
-    def check() -> None:
-        if limit is not None and time.perf_counter() > limit[0]:
-            raise LimitError(f"not done within {limit[1]:g} s")
-
+    check: Callable[[], None] | None = getattr(_local, "check", None)
     count = min(threads or default_threads(), len(work))
     if count <= 1:
         for item in work:
-            check()
+            if check is not None:
+                check()
             function(item)
         return
 
@@ -97,14 +110,15 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
     done = object()
 
     def drain() -> None:
-        _local.limit = limit  # for what an item shares in its turn
+        _local.check = check  # for what an item shares in its turn
         while True:
             with queue_lock:
                 item = next(queue, done)
             if item is done:
                 return
             try:
-                check()
+                if check is not None:
+                    check()
                 function(item)  # type: ignore[arg-type]
             except BaseException:
                 with queue_lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -11,6 +12,7 @@ from guetzpy._memory import PACKING, SEARCH, check_memory
 from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
+from guetzpy.progress import Cancel, OnProgress, Reporter, logger
 from guetzpy.result import Result
 
 if TYPE_CHECKING:
@@ -44,12 +46,15 @@ def optimize(
     repair: bool = False,
     min_saving: float = 0.05,
     mark: bool = True,
+    to_srgb: bool = False,
     max_pixels: int = 268_435_456,
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
+    progress: OnProgress | None = None,
+    cancel: Cancel | None = None,
 ) -> Result:
     """Make the smallest JPEG that looks as asked, and measure it.
 
@@ -61,6 +66,10 @@ def optimize(
     distance, quality, butteraugli, ssimulacra2, max_bytes, bpp
         The target, at most one; default ``distance=1.0``. See :class:`guetzpy.OptimizeOptions`,
         which describes all other keywords too.
+    progress : callable, optional
+        Called with a :class:`guetzpy.Progress` now and then, in this thread. What it raises ends the work.
+    cancel : threading.Event or alike, optional
+        Once it is set (by another thread, or by ``progress``) the work ends soon, with CancelledError.
 
     Returns
     -------
@@ -77,6 +86,8 @@ def optimize(
         Too large, or out of time.
     TargetError
         A raw score, a size or a strict distance that no JPEG of this picture meets.
+    CancelledError
+        ``cancel`` was set.
     OSError
         The source cannot be read.
     TypeError, ValueError
@@ -105,6 +116,7 @@ def optimize(
         repair=repair,
         min_saving=min_saving,
         mark=mark,
+        to_srgb=to_srgb,
         max_pixels=max_pixels,
         max_scans=max_scans,
         max_metadata=max_metadata,
@@ -112,7 +124,7 @@ def optimize(
         threads=threads,
         timeout=timeout,
     )
-    return run(source, options)
+    return run(source, options, progress=progress, cancel=cancel)
 
 
 def transcode(
@@ -128,6 +140,8 @@ def transcode(
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
+    progress: OnProgress | None = None,
+    cancel: Cancel | None = None,
 ) -> Result:
     """Pack the coefficients of a JPEG into fewer bytes: every pixel stays as it is.
 
@@ -139,6 +153,8 @@ def transcode(
         Progressive scans where they are smaller, or one baseline scan.
     keep, strip, repair, max_pixels, max_scans, max_metadata, max_memory, threads, timeout
         As in :class:`guetzpy.TranscodeOptions`.
+    progress, cancel
+        As for :func:`optimize`.
 
     Returns
     -------
@@ -147,7 +163,7 @@ def transcode(
 
     Raises
     ------
-    FormatError, UnsupportedError, LimitError, OSError
+    FormatError, UnsupportedError, LimitError, CancelledError, OSError
         As :func:`optimize`; also UnsupportedError for sources that are no JPEG.
     """
     options = TranscodeOptions(
@@ -162,10 +178,17 @@ def transcode(
         threads=threads,
         timeout=timeout,
     )
-    return run(source, options)
+    return run(source, options, progress=progress, cancel=cancel)
 
 
-def run(source: Readable, options: OptimizeOptions | TranscodeOptions, *, name: str | None = None) -> Result:
+def run(
+    source: Readable,
+    options: OptimizeOptions | TranscodeOptions,
+    *,
+    name: str | None = None,
+    progress: OnProgress | None = None,
+    cancel: Cancel | None = None,
+) -> Result:
     """Do what ``options`` ask for; errors name the source.
 
     Parameters
@@ -175,21 +198,43 @@ def run(source: Readable, options: OptimizeOptions | TranscodeOptions, *, name: 
         The kind of options says what is done.
     name : str, optional
         Name of the source in messages and in the result.
+    progress, cancel : optional
+        As for :func:`optimize`.
     """
     started = time.perf_counter()
+    reporter = Reporter(progress, cancel, name or _name_of(source))
     try:
-        with time_limit(options.timeout):
+        with time_limit(options.timeout, None if cancel is None else reporter.check):
+            reporter.read()
             if isinstance(options, OptimizeOptions):
-                result = _optimize(source, options, name)
+                result = _optimize(source, options, name, reporter)
             else:
-                result = _transcode(source, options, name)
+                result = _transcode(source, options, name, reporter)
+            reporter.done()
     except GuetzpyError as error:
         error.name = error.name or name
         raise
-    return replace(result, seconds=round(time.perf_counter() - started, 3))
+    result = replace(result, seconds=round(time.perf_counter() - started, 3))
+    _log(result)
+    return result
 
 
-def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> Result:
+def _name_of(source: Readable) -> str | None:
+    if isinstance(source, (str, os.PathLike)):
+        return str(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else None
+
+
+def _log(result: Result) -> None:
+    name = result.input or "picture"
+    before = "" if result.bytes_before is None else f"{result.bytes_before} -> "
+    logger.info("%s: %s, %s%d bytes in %.2f s", name, result.status, before, len(result.data), result.seconds)
+    for warning in result.warnings:
+        logger.warning("%s: %s", name, warning)
+
+
+def _optimize(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
     import numpy as np
 
     from guetzpy.source import contents, load, sparseness
@@ -197,9 +242,9 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> R
     if not isinstance(source, np.ndarray) and not hasattr(source, "getbands"):
         source, own_name = contents(source)
         name = name or own_name
-        reason = sparseness(source)
+        reason = None if options.to_srgb else sparseness(source)
         if reason:
-            return _packed(source, options, name, reason)
+            return _packed(source, options, name, reason, reporter)
     picture = load(
         source,
         max_pixels=options.max_pixels,
@@ -207,6 +252,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> R
         max_metadata=options.max_metadata,
         repair=options.repair,
         background=options.background,
+        convert_to_srgb=options.to_srgb,
         name=name,
     )
     if picture.obstacle is not None:
@@ -215,7 +261,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None) -> R
     from guetzpy import reencode
 
     try:
-        result: Result = reencode.optimize(picture, options)
+        result: Result = reencode.optimize(picture, options, reporter)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
@@ -240,16 +286,18 @@ def _kept(source: Source, options: OptimizeOptions) -> Result:
     )
 
 
-def _packed(data: bytes, options: OptimizeOptions, name: str | None, reason: str) -> Result:
+def _packed(
+    data: bytes, options: OptimizeOptions, name: str | None, reason: str, reporter: Reporter
+) -> Result:
     """Return a JPEG packed losslessly."""
     shared = {field.name: getattr(options, field.name) for field in fields(TranscodeOptions)}
-    result = _transcode(data, TranscodeOptions(**shared), name)
+    result = _transcode(data, TranscodeOptions(**shared), name, reporter)
     return replace(
         result, reason=result.reason or reason, target=dict([options.target]), effort=options.effort
     )
 
 
-def _transcode(source: Readable, options: TranscodeOptions, name: str | None) -> Result:
+def _transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
     from guetzpy.jpeg.metadata import Policy
     from guetzpy.jpeg.reader import Limits
     from guetzpy.jpeg.transcode import transcode_bytes
@@ -264,6 +312,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None) ->
             raise UnsupportedError("not a JPEG; transcode repacks JPEG files only (use optimize)")
         _, width, height = frame_of(data)
         check_memory(width * height, PACKING, options.max_memory, name)
+        reporter.write()
         done = transcode_bytes(
             data,
             Policy.of(options.keep, options.strip),

@@ -6,12 +6,13 @@
     ├── FormatError        the input is broken
     ├── UnsupportedError   the input is valid, guetzpy does not handle it
     ├── LimitError         too large, too slow, too many
-    └── TargetError        what was asked for cannot be met
+    ├── TargetError        what was asked for cannot be met
+    └── CancelledError     the caller wanted it to end
 """
 
 from __future__ import annotations
 
-__all__ = ["FormatError", "GuetzpyError", "LimitError", "TargetError", "UnsupportedError"]
+__all__ = ["CancelledError", "FormatError", "GuetzpyError", "LimitError", "TargetError", "UnsupportedError"]
 
 
 class GuetzpyError(Exception):
@@ -51,3 +52,9 @@ class LimitError(GuetzpyError):
 
 class TargetError(GuetzpyError):
     """No file meets what was asked for; the message names the best that was reached."""
+
+
+class CancelledError(GuetzpyError):
+    """The ``cancel`` that the caller gave was set before the work was done."""
+
+    exit_code = 130

@@ -137,6 +137,11 @@ class OptimizeOptions(_CommonOptions):
         Share that a lossy encode of a JPEG must save over its lossless repack, 0 to 1.
     mark : bool
         Leave a comment of at most 20 bytes that keeps a second run from re-encoding again.
+    to_srgb : bool
+        Convert pixels of another colour profile to sRGB by lcms (relative colorimetric, black point
+        compensation); the result has no profile, which means sRGB. A JPEG with such a profile is then
+        encoded anew from its pixels, so its file may grow, and CMYK with a profile becomes a picture like
+        any other. Default: pictures keep their codes and their profile.
     background : str or tuple, optional
         Colour under transparent parts, as Pillow's ImageColor reads it.
     """
@@ -153,6 +158,7 @@ class OptimizeOptions(_CommonOptions):
     strict: bool = False
     min_saving: float = 0.05
     mark: bool = True
+    to_srgb: bool = False
     background: str | tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
@@ -17,13 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
+from guetzpy.formats import decode, kind_of
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.metadata import Policy, icc_profile, segments_for
+from guetzpy.jpeg.metadata import kind_of as kind_of_segment
+from guetzpy.jpeg.photoshop import HEADER
 from guetzpy.jpeg.pixels import decode_planes
+from guetzpy.jpeg.preservation import Carried, carry
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.transcode import SPARSE
 from guetzpy.picture import Transform, planes_of
+from guetzpy.picture_metadata import Metadata, metadata_of
+from guetzpy.srgb import cmyk_to_srgb, to_srgb
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -56,34 +63,6 @@ _PIECE = 65519
 
 # Pillow hands these to other programs or to libraries of the system: not for files from strangers.
 _REFUSED = frozenset({"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MIC", "MPEG", "PDF", "WMF"})
-
-
-@dataclass(frozen=True)
-class Metadata:
-    r"""What a picture that is no JPEG carries besides its pixels.
-
-    Attributes
-    ----------
-    exif : bytes, optional
-        TIFF structure, without the ``Exif\0\0`` before it.
-    icc : bytes, optional
-        ICC profile.
-    xmp : bytes, optional
-        XMP packet.
-    photoshop : bytes, optional
-        Photoshop image resources (``8BIM`` ...), which hold IPTC.
-    dpi : tuple of float, optional
-        Horizontal and vertical resolution per inch.
-    comment : bytes, optional
-        Text of no further meaning.
-    """
-
-    exif: bytes | None = None
-    icc: bytes | None = None
-    xmp: bytes | None = None
-    photoshop: bytes | None = None
-    dpi: tuple[float, float] | None = None
-    comment: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +127,10 @@ class Source:
         error.name = error.name or self.name
         raise error
 
-    def segments(self, policy: Policy) -> list[Segment]:
-        """Return the marker segments for a JPEG made from these pixels, JFIF first.
+    def carried(self, policy: Policy) -> Carried:
+        """Return the metadata for a JPEG made from these pixels, JFIF first.
+
+        Of a JPEG that was converted to sRGB it is that of the file, all but the profile.
 
         Parameters
         ----------
@@ -161,9 +142,13 @@ class Source:
         LimitError
             Metadata is too large for JPEG's segments.
         """
-        from guetzpy.jpeg.photoshop import HEADER
-        from guetzpy.jpeg.preservation import carry
-
+        if self.image is not None and self.data is not None:
+            carried = carry(self.data, self.image, policy)
+            # A profile and Adobe's word on the colour transform would be false; a file has one JFIF header.
+            segments = [s for s in carried.segments if kind_of_segment(s) not in ("icc", "adobe", "mark")]
+            if not any(kind_of_segment(s) == "jfif" for s in segments):
+                segments = segments_for() + segments
+            return replace(carried, segments=segments)
         own = self.metadata
         segments = segments_for(
             icc=own.icc, exif_data=own.exif, xmp_data=own.xmp, dpi=own.dpi, comment=own.comment
@@ -174,7 +159,7 @@ class Source:
                 for i in range(0, len(own.photoshop), _PIECE)
             ]
         bare = JpegImage(self.width, self.height, [], "ycbcr", segments=segments)
-        return carry(b"", bare, policy).segments
+        return carry(b"", bare, policy)
 
 
 def is_jpeg(head: bytes) -> bool:
@@ -190,6 +175,7 @@ def load(
     max_metadata: int = 268_435_456,
     repair: bool = False,
     background: Any = None,
+    convert_to_srgb: bool = False,
     name: str | None = None,
 ) -> Source:
     """Read a picture.
@@ -208,6 +194,9 @@ def load(
         Take what decodes of a JPEG whose data ends early.
     background : str or tuple, optional
         Colour under transparent parts.
+    convert_to_srgb : bool
+        Give pixels of another profile in sRGB, without a profile; those of a JPEG too, which then
+        is no source of coefficients any more.
     name : str, optional
         Name for messages; by default the path or the file's own.
 
@@ -230,14 +219,15 @@ def load(
     """
     try:
         if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
-            return _from_python(source, max_pixels, background, name)
+            return _from_python(source, max_pixels, background, convert_to_srgb, name)
         data, own_name = contents(source)
         name = name or own_name
         if not data:
             raise FormatError("empty file")
         if is_jpeg(data):
-            return _from_jpeg(data, Limits(max_pixels, max_scans, max_metadata), repair, name)
-        return _from_file(data, max_pixels, background, name)
+            picture = _from_jpeg(data, Limits(max_pixels, max_scans, max_metadata), repair, name)
+            return _converted(picture) if convert_to_srgb else picture
+        return _from_file(data, max_pixels, background, convert_to_srgb, name)
     except GuetzpyError as error:
         error.name = error.name or name
         raise
@@ -275,6 +265,25 @@ def _from_jpeg(data: bytes, limits: Limits, repair: bool, name: str | None) -> S
         return Source("jpeg", width, height, data, name, obstacle=error.reason)
     transform = Transform.from_icc(icc_profile(image))
     return Source("jpeg", image.width, image.height, data, name, image=image, transform=transform)
+
+
+def _converted(source: Source) -> Source:
+    """Return a JPEG's pixels in sRGB; the JPEG itself where nothing is to be converted."""
+    image = source.image
+    icc = icc_profile(image) if image is not None else None
+    if image is None or icc is None:
+        return source
+    if image.colorspace in ("cmyk", "ycck"):
+        from PIL.JpegImagePlugin import JpegImageFile
+
+        with JpegImageFile(io.BytesIO(source.data or b"")) as picture:
+            codes, _ = planes_of(cmyk_to_srgb(picture, icc))
+    else:
+        codes = source.planes()
+        if source.transform.is_srgb or source.transform.channels not in (None, len(codes)):
+            return source
+        codes = to_srgb(codes, source.transform, icc)
+    return replace(source, kind="pixels", codes=codes, transform=Transform())
 
 
 def frame_of(data: bytes) -> tuple[int, int, int]:
@@ -329,22 +338,41 @@ def subsampling_of(image: JpegImage) -> str:
     return " ".join(f"{c.h}x{c.v}" for c in image.components)
 
 
-def _from_python(source: Any, max_pixels: int, background: Any, name: str | None) -> Source:
+def _from_python(source: Any, max_pixels: int, background: Any, convert: bool, name: str | None) -> Source:
     if isinstance(source, np.ndarray):
         codes, transform = planes_of(source, background=background)
         metadata = Metadata()
+        _check_size(codes.shape[2], codes.shape[1], max_pixels)
     else:
         _check_size(source.width, source.height, max_pixels)
-        codes, transform = _planes(source, background)
-        metadata = _metadata(source)
+        codes, transform = _planes(source, background, convert)
+        metadata = metadata_of(source)
+    return _of_pixels(None, codes, transform, metadata, convert, name)
+
+
+def _of_pixels(
+    data: bytes | None,
+    codes: Codes,
+    transform: Transform,
+    metadata: Metadata,
+    convert: bool,
+    name: str | None,
+) -> Source:
+    if convert and metadata.icc is not None:
+        codes = to_srgb(codes, transform, metadata.icc)
+        metadata, transform = replace(metadata, icc=None), Transform()
     height, width = codes.shape[1:]
-    _check_size(width, height, max_pixels)
-    return Source("pixels", width, height, None, name, codes=codes, transform=transform, metadata=metadata)
+    return Source("pixels", width, height, data, name, codes=codes, transform=transform, metadata=metadata)
 
 
-def _from_file(data: bytes, max_pixels: int, background: Any, name: str | None) -> Source:
+def _from_file(data: bytes, max_pixels: int, background: Any, convert: bool, name: str | None) -> Source:
     from PIL import Image, UnidentifiedImageError
 
+    special = kind_of(data)
+    if special is not None:
+        pixels, metadata = decode(data, special, partial(_check_size, max_pixels=max_pixels))
+        codes, _ = planes_of(pixels, background=background)
+        return _of_pixels(data, codes, Transform.from_icc(metadata.icc), metadata, convert, name)
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
@@ -362,14 +390,13 @@ def _from_file(data: bytes, max_pixels: int, background: Any, name: str | None) 
         if frames > 1:
             raise UnsupportedError(f"{kind} with {frames} frames or pages; a JPEG holds one")
         try:
-            codes, transform = _planes(image, background)
-            metadata = _metadata(image)  # after the pixels: a PNG may have its Exif behind them
+            codes, transform = _planes(image, background, convert)
+            metadata = metadata_of(image)  # after the pixels: a PNG may have its Exif behind them
         except (GuetzpyError, MemoryError):
             raise
         except Exception as error:
             raise FormatError(f"{kind} cannot be decoded: {_words(error)}") from None
-    height, width = codes.shape[1:]
-    return Source("pixels", width, height, data, name, codes=codes, transform=transform, metadata=metadata)
+    return _of_pixels(data, codes, transform, metadata, convert, name)
 
 
 def _words(error: Exception) -> str:
@@ -385,12 +412,15 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise LimitError(f"{width} x {height} pixels are more than the limit of {max_pixels}")
 
 
-def _planes(image: Image.Image, background: Any) -> tuple[Codes, Transform]:
+def _planes(image: Image.Image, background: Any, convert: bool) -> tuple[Codes, Transform]:
+    icc = image.info.get("icc_profile")
+    if convert and image.mode == "CMYK" and icc:
+        return planes_of(cmyk_to_srgb(image, icc))
     deep = _deep_pixels(image)
     if deep is None:
         return planes_of(image, background=background)
     codes, _ = planes_of(deep, background=background)
-    return codes, Transform.from_icc(image.info.get("icc_profile"))
+    return codes, Transform.from_icc(icc)
 
 
 def _deep_pixels(image: Image.Image) -> npt.NDArray[np.uint16] | None:
@@ -430,66 +460,3 @@ def _other_byte_order(tile: Any) -> Any:
     order = native if mode[-1] == "N" else mode[-1]
     arguments = (mode[:-1] + ("B" if order == "L" else "L"), *arguments[1:])
     return tile._replace(args=arguments if isinstance(tile.args, tuple) else arguments[0])
-
-
-# Tags of a TIFF's first directory that describe the picture, not how the file stores it (TIFF 6.0,
-# Exif 2.32): description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS.
-_DESCRIPTIVE = frozenset(
-    {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
-)
-_XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
-
-
-def _metadata(image: Image.Image) -> Metadata:
-    info = image.info
-    xmp = info.get("xmp")
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    dpi = info.get("dpi")
-    comment = info.get("comment")
-    return Metadata(
-        exif=_exif(image),
-        icc=info.get("icc_profile") or None,
-        xmp=xmp or None,
-        photoshop=_photoshop(image),
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(float(d) > 0 for d in dpi) else None,
-        comment=comment.encode() if isinstance(comment, str) else comment or None,
-    )
-
-
-def _exif(image: Image.Image) -> bytes | None:
-    block = image.info.get("exif")
-    if isinstance(block, bytes) and block:
-        return block.removeprefix(b"Exif\0\0")
-    exif = image.getexif()
-    if image.format in ("TIFF", "DNG"):
-        for tag in [tag for tag in exif if tag not in _DESCRIPTIVE]:
-            del exif[tag]
-    if not len(exif):
-        return None
-    return exif.tobytes().removeprefix(b"Exif\0\0")
-
-
-def _photoshop(image: Image.Image) -> bytes | None:
-    """Return a TIFF's Photoshop resources, made from its IPTC if that stands alone."""
-    tags = getattr(image, "tag_v2", None)
-    if tags is None:
-        found = image.info.get("photoshop")  # of a JPEG that Pillow opened: {id: bytes}
-        if not isinstance(found, dict):
-            return None
-        return (
-            b"".join(_resource(key, value) for key, value in found.items() if isinstance(value, bytes))
-            or None
-        )
-    resources, iptc = tags.get(_PHOTOSHOP), tags.get(_IPTC)
-    if isinstance(resources, bytes) and resources:
-        return resources
-    if isinstance(iptc, bytes) and iptc:
-        return _resource(0x0404, iptc)
-    return None
-
-
-def _resource(identifier: int, contents: bytes) -> bytes:
-    """Return a Photoshop image resource: signature, id, empty name, length, contents, even in all."""
-    head = b"8BIM" + identifier.to_bytes(2, "big") + b"\0\0" + len(contents).to_bytes(4, "big")
-    return head + contents + b"\0" * (len(contents) % 2)

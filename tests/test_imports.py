@@ -19,11 +19,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
 ROWS = [
     {"errors", "options"},
-    {"output", "result"},
+    {"output", "progress", "result"},
     {"_jit", "_memory", "_threads"},
-    {"_elementary"},
+    {"_cicp", "_elementary"},
     {"_icc"},
-    {"picture"},
+    {"picture", "picture_metadata"},
+    {"formats", "srgb"},
     {"jpeg", "metrics"},
     {"search"},
     {"source"},

@@ -36,7 +36,7 @@ def test_every_keyword_is_an_option() -> None:
     """optimize() takes what OptimizeOptions holds, with the same defaults."""
     keywords = inspect.signature(guetzpy.optimize).parameters
     options = inspect.signature(OptimizeOptions).parameters
-    assert set(keywords) - {"source"} == set(options)
+    assert set(keywords) - {"source", "progress", "cancel"} == set(options)
     for name, parameter in options.items():
         assert keywords[name].default == parameter.default
         assert keywords[name].kind is inspect.Parameter.KEYWORD_ONLY

@@ -235,7 +235,7 @@ def exif_with_gps(orientation: int = 6) -> Image.Exif:
 
 
 def segments_of(source: Source, **policy: Any) -> dict[str, Segment]:
-    segments = source.segments(Policy.of(**policy))
+    segments = source.carried(Policy.of(**policy)).segments
     assert kind_of(segments[0]) == "jfif"
     return {kind_of(segment): segment for segment in segments}
 
@@ -245,7 +245,7 @@ def reread(source: Source, photo: Image.Image, **policy: Any) -> Image.Image:
     body = encoded(photo, "JPEG")
     head = b"".join(
         bytes((0xFF, s.marker)) + struct.pack(">H", len(s.payload) + 2) + s.payload
-        for s in source.segments(Policy.of(**policy))
+        for s in source.carried(Policy.of(**policy)).segments
     )
     return Image.open(io.BytesIO(b"\xff\xd8" + head + body[2:]))
 

@@ -1,0 +1,103 @@
+"""What a picture that is no JPEG carries besides its pixels, as Pillow tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Metadata", "metadata_of"]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    r"""What a picture that is no JPEG carries besides its pixels.
+
+    Attributes
+    ----------
+    exif : bytes, optional
+        TIFF structure, without the ``Exif\0\0`` before it.
+    icc : bytes, optional
+        ICC profile.
+    xmp : bytes, optional
+        XMP packet.
+    photoshop : bytes, optional
+        Photoshop image resources (``8BIM`` ...), which hold IPTC.
+    dpi : tuple of float, optional
+        Horizontal and vertical resolution per inch.
+    comment : bytes, optional
+        Text of no further meaning.
+    """
+
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    photoshop: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: bytes | None = None
+
+
+# Tags of a TIFF's first directory that describe the picture, not how the file stores it (TIFF 6.0,
+# Exif 2.32): description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS.
+_DESCRIPTIVE = frozenset(
+    {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
+)
+_XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
+
+
+def metadata_of(image: Image.Image) -> Metadata:
+    """Return what a PIL image carries; of an open file, once its pixels are loaded."""
+    info = image.info
+    xmp = info.get("xmp")
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    dpi = info.get("dpi")
+    comment = info.get("comment")
+    return Metadata(
+        exif=_exif(image),
+        icc=info.get("icc_profile") or None,
+        xmp=xmp or None,
+        photoshop=_photoshop(image),
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(float(d) > 0 for d in dpi) else None,
+        comment=comment.encode() if isinstance(comment, str) else comment or None,
+    )
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    block = image.info.get("exif")
+    if isinstance(block, bytes) and block:
+        return block.removeprefix(b"Exif\0\0")
+    exif = image.getexif()
+    if image.format in ("TIFF", "DNG"):
+        for tag in [tag for tag in exif if tag not in _DESCRIPTIVE]:
+            del exif[tag]
+    if not len(exif):
+        return None
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def _photoshop(image: Image.Image) -> bytes | None:
+    """Return a TIFF's Photoshop resources, made from its IPTC if that stands alone."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        found = image.info.get("photoshop")  # of a JPEG that Pillow opened: {id: bytes}
+        if not isinstance(found, dict):
+            return None
+        return (
+            b"".join(_resource(key, value) for key, value in found.items() if isinstance(value, bytes))
+            or None
+        )
+    resources, iptc = tags.get(_PHOTOSHOP), tags.get(_IPTC)
+    if isinstance(resources, bytes) and resources:
+        return resources
+    if isinstance(iptc, bytes) and iptc:
+        return _resource(0x0404, iptc)
+    return None
+
+
+def _resource(identifier: int, contents: bytes) -> bytes:
+    """Return a Photoshop image resource: signature, id, empty name, length, contents, even in all."""
+    head = b"8BIM" + identifier.to_bytes(2, "big") + b"\0\0" + len(contents).to_bytes(4, "big")
+    return head + contents + b"\0" * (len(contents) % 2)
