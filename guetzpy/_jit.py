@@ -10,6 +10,8 @@ read-only is not even read, files stay in site-packages after an uninstall (numb
 files are unpickled and run, and code with bounds checks is not told from code without. Here the
 stamp of a kernel covers every guetzpy module that its file imports, files go to the user's
 cache folder only, carry a digest, and any failure to read or write one means compiling again.
+And what Python read may be older than what the stamp reads, if the package is upgraded or edited
+under a running process: nothing is kept then, as it would be kept under the new source's name.
 """
 
 from __future__ import annotations
@@ -60,17 +62,33 @@ _IMPORT = re.compile(
 _REGISTRY: dict[str, tuple[Any, str]] = {}
 
 
-@functools.cache
-def _source(module: str) -> bytes | None:
-    """Source of a guetzpy module, or None if ``module`` is none."""
+def _path(module: str) -> Path | None:
+    """File of a guetzpy module, or None if ``module`` is none."""
     package, _, rest = module.partition(".")
     if package != "guetzpy":
         return None
     path = _PACKAGE.joinpath(*rest.split(".")) if rest else _PACKAGE
     for candidate in (path.with_name(path.name + ".py"), path / "__init__.py"):
         if candidate.is_file():
-            return candidate.read_bytes()
+            return candidate
     return None
+
+
+@functools.cache
+def _source(module: str) -> bytes | None:
+    path = _path(module)
+    return None if path is None else path.read_bytes()
+
+
+def _is_young(module: str) -> bool:
+    """Return whether a module's file came or changed after this process began to import the package."""
+    path = _path(module)
+    if path is None:
+        return True
+    status = path.stat()
+    # No import: kernels would seem to depend on the package's version.
+    began: float = sys.modules["guetzpy"]._BEGAN
+    return max(status.st_mtime, status.st_ctime) > began
 
 
 def imports(source: str) -> Iterator[str]:
@@ -89,7 +107,8 @@ def imports(source: str) -> Iterator[str]:
 def fingerprint(module: str) -> str | None:
     """Return a hash of a module's source and of all guetzpy modules that it imports, directly or not.
 
-    None if the source cannot be found, as in a zip file: then nothing tells stale code from fresh.
+    None if nothing tells stale code from fresh: the source cannot be found, as in a zip file, or may not
+    be what this process runs.
     """
     seen: dict[str, bytes] = {}
     queue = [module]
@@ -99,7 +118,7 @@ def fingerprint(module: str) -> str | None:
         if source is not None:
             seen[name] = source
             queue.extend(imports(source.decode("utf-8")))
-    if module not in seen:
+    if module not in seen or any(_is_young(name) for name in seen):
         return None
     digest = hashlib.sha256()
     for name in sorted(seen):

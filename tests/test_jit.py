@@ -208,7 +208,7 @@ def build_wheel(folder: Path, version: str, inner: str) -> Path:
     """Make a wheel of a small guetzpy: this _jit, a kernel in inner.py, its caller in outer.py."""
     info = f"guetzpy-{version}.dist-info"
     contents = {
-        "guetzpy/__init__.py": "",
+        "guetzpy/__init__.py": "_BEGAN = float('inf')\n",
         "guetzpy/_jit.py": Path(_jit.__file__).read_text(),
         "guetzpy/inner.py": "from guetzpy._jit import kernel\n\n"
         f'@kernel("int64(int64)")\ndef inner(x):\n    return {inner}\n',
@@ -286,3 +286,32 @@ def test_linear_algebra_is_left_out_and_found_again() -> None:
         "assert sys.modules['scipy.linalg'] is scipy.linalg"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> None:
+    """An upgrade under a running process: its old code must never be found under the new source's name."""
+    package = tmp_path / "site" / "guetzpy"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "_jit.py"):
+        (package / name).write_text(Path(_jit.__file__).with_name(name).read_text())
+    source = "from guetzpy._jit import kernel\nimport upgrade\n\n"
+    source += '@kernel("int64(int64)")\ndef f(x):\n    return x + 1\n'
+    (package / "inner.py").write_text(source)
+    (tmp_path / "site" / "upgrade.py").write_text(
+        "import sys, time\nif sys.argv[1:]:\n    time.sleep(0.05)\n"
+        f"    open({str(package / 'inner.py')!r}, 'w').write({source.replace('+ 1', '+ 2')!r})\n"
+    )
+    environment = {
+        **os.environ, "PYTHONPATH": str(tmp_path / "site"), "NUMBA_CACHE_DIR": str(tmp_path / "home"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-c", "from guetzpy.inner import f\nprint(f(1))", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert run("upgrade now") == "2"
+    assert run() == "3"
+    assert files(tmp_path / "home")  # and this one is kept
