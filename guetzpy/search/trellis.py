@@ -116,6 +116,8 @@ def _quantise(
                 error = a - np.float32(level)
                 high = weight * error * error + lagrangian * np.float32(size)
                 best = np.float32(1e30)
+                previous[i] = 0  # where weights are beyond all bounds, no path costs less than that
+                chosen[i] = level
                 # the level below: the same size, or one bit less if level is a power of two
                 low_size = size - 1 if level & (level - 1) == 0 else size
                 error = a - np.float32(level - 1)
