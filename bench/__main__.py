@@ -10,6 +10,7 @@ PARTS = {
     "peers": "list other encoders, and which of them are missing here",
     "rate_distortion": "bytes at equal quality, by several metrics, picture by picture",
     "speed": "time and memory against other encoders; growth with size, threads, stages, start",
+    "start": "from the prompt to help, to an import, to the first small file, cold and warm",
     "compile_time": "what the first start costs: seconds to compile each kernel",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "JPEG files made smaller, by quality of the source",

@@ -34,8 +34,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
-from numba.core import caching, event, serialize
+from numba.core import caching, codegen, event, serialize
 from numba.core.sigutils import normalize_signature
 
 __all__ = [
@@ -206,6 +207,33 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
         return ""
 
 
+class _KeptLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
+    """Machine code from the cache.
+
+    Its bitcode, half of the time that loading took, is parsed only when a kernel that calls it is
+    compiled.
+    """
+
+    _bitcode: bytes
+    _shared_module: Any
+
+    @classmethod
+    def _unserialize(cls, owner: Any, state: Any) -> _KeptLibrary:
+        name, code, bitcode, symbols = state
+        self = cls(owner, name)
+        self.enable_object_caching()
+        self._set_compiled_object(code)
+        self._bitcode = bitcode
+        self._finalize_final_module()
+        owner._engine._defined_symbols.update(symbols)
+        return self
+
+    def _get_module_for_linking(self) -> Any:
+        if self._shared_module is None:
+            self._shared_module = llvm.parse_bitcode(self._bitcode)
+        return self._shared_module
+
+
 class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         module = function.__module__
@@ -215,6 +243,24 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
         self._lineno = function.__code__.co_firstlineno
         self._locator = _Locator(function, stamp, directory / f"{module}-{stamp[:16]}")
         self._filename_base = function.__qualname__
+
+    def reduce(self, result: Any) -> Any:
+        """Return what is kept of a compiled kernel: machine code, bitcode, names that both define, types."""
+        (name, _, (code, bitcode)), *types = super().reduce(result)
+        module = result.library._get_module_for_linking()
+        found = [*module.functions, *module.global_variables]
+        symbols = [symbol.name for symbol in found if not symbol.is_declaration]
+        return (name, code, bitcode, symbols), *types
+
+    def rebuild(self, context: Any, kept: Any) -> Any:
+        """Return a compiled kernel again; its caller holds numba's lock."""
+        owner = context.codegen()
+        usual = owner._library_class
+        owner._library_class = _KeptLibrary
+        try:
+            return super().rebuild(context, kept)
+        finally:
+            owner._library_class = usual
 
 
 class _KernelCache(caching.FunctionCache):  # type: ignore[misc]

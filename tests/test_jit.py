@@ -256,6 +256,10 @@ def test_upgrade_by_wheels(tmp_path: Path) -> None:
 
     assert install_and_run("1.0", "x + 1") == "2 20 0"
     assert run() == "2 20 1"  # from the cache
+    (caller,) = home.rglob("outer-*.bin")
+    caller.unlink()
+    assert run() == "2 20 0"  # compiled again, with a callee from the cache
+    assert run() == "2 20 1"
     assert install_and_run("2.0", "x + 100") == "101 1010 0"
     assert {path.name for path in (site / "guetzpy").iterdir()} == {
         "__init__.py", "_jit.py", "inner.py", "outer.py",

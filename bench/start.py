@@ -1,0 +1,195 @@
+"""What it costs to start: from the shell's prompt to help, to an import, to the first small file.
+
+    python -m bench start                                everything; some minutes, most of them compiling
+    python -m bench start --measures help,import,warm    what does not compile
+    python -m bench start --phases                       also where the seconds of a warm start go
+
+Every figure is the wall time of a process of its own, several rounds in turns, the least and the median of
+them. "cold" has an empty kernel cache, "warm" a filled one; Python's own bytecode is there in both, as pip
+leaves it. The photo is tests/data/coffee.jpg, 0.24 megapixels. Measures that are not run keep their figures
+of an earlier run in the result, with their date and commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import guetzpy
+from bench.provenance import RESULTS, provenance, write
+
+ROOT = Path(__file__).resolve().parents[1]
+PHOTO = ROOT / "tests" / "data" / "coffee.jpg"
+
+_CLI = [sys.executable, "-m", "guetzpy"]
+_OPTIMIZE = [*_CLI, "optimize", str(PHOTO), "-o", os.devnull, "--quiet"]
+
+#: Name -> words, command, whether the kernel cache is emptied before, seconds that it may take.
+MEASURES: dict[str, tuple[str, list[str], bool, float | None]] = {
+    "python": ("python -c pass", [sys.executable, "-c", "pass"], False, None),
+    "help": ("guetzpy --help", [*_CLI, "--help"], False, 0.3),
+    "import": ("import guetzpy", [sys.executable, "-c", "import guetzpy"], False, 0.1),
+    "warm": ("guetzpy optimize, warm cache", _OPTIMIZE, False, 1.5),
+    "transcode": ("guetzpy transcode, warm cache", [*_CLI, "transcode", *_OPTIMIZE[4:]], False, None),
+    "cold": ("guetzpy optimize, empty cache", _OPTIMIZE, True, 25.0),
+    "warmup": ("guetzpy warmup, empty cache", [*_CLI, "warmup"], True, None),
+}
+
+#: Run in a process: seconds from the start of each step of a warm ``optimize`` to the next.
+_PHASES = """
+import gc, json, sys, time
+marks = [("", time.perf_counter())]
+def mark(name):
+    marks.append((name, time.perf_counter()))
+gc.set_threshold(100_000, 50, 100)
+import guetzpy.cli
+mark("import typer")
+import numpy
+mark("import numpy")
+import numba
+mark("import numba")
+from guetzpy import _jit
+_jit.without_linear_algebra()
+mark("numba's array functions")
+_jit.import_kernels()
+mark("import guetzpy's kernels")
+from guetzpy import api, options, reencode, source
+mark("import the rest of guetzpy and Pillow")
+used = []
+load = _jit._KernelCache.load_overload
+def counted(self, *arguments):
+    started = time.perf_counter()
+    found = load(self, *arguments)
+    used.append(time.perf_counter() - started)
+    return found
+_jit._KernelCache.load_overload = counted
+data = open(sys.argv[1], "rb").read()
+api.run(data, options.OptimizeOptions())
+mark("first picture")
+api.run(data, options.OptimizeOptions())
+mark("second picture")
+seconds = {name: end - begin for (_, begin), (name, end) in zip(marks, marks[1:])}
+first, second = seconds.pop("first picture"), seconds.pop("second picture")
+seconds["load numba's first kernel, with its own set-up"] = used[0]
+seconds[f"load {len(used) - 1} more kernels"] = sum(used[1:])
+seconds["other work of the first picture only"] = first - second - sum(used)
+seconds["search and verification"] = second
+json.dump(seconds, sys.stdout)
+"""
+
+
+def environment(cache: str) -> dict[str, str]:
+    """Return the variables of a measured process: our code, that cache, bytecode as pip leaves it."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(Path(guetzpy.__file__).parents[1])}
+
+
+def seconds(command: list[str], cache: str) -> float:
+    """Return the wall time of a process."""
+    started = time.perf_counter()
+    subprocess.run(command, env=environment(cache), check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str) -> dict[str, Any]:
+    """Run measures in turns; return words, limit, least and median seconds of each."""
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(max(rounds, cold_rounds)):
+        for name in names:
+            _, command, cold, _ = MEASURES[name]
+            if number >= (cold_rounds if cold else rounds):
+                continue
+            if cold:
+                with tempfile.TemporaryDirectory() as empty:
+                    times[name].append(seconds(command, empty))
+            else:
+                times[name].append(seconds(command, warm_cache))
+    return {
+        name: {
+            "what": MEASURES[name][0],
+            "limit": MEASURES[name][3],
+            "rounds": len(found),
+            "least": round(min(found), 3),
+            "median": round(median(found), 3),
+        }
+        for name, found in times.items()
+        if found
+    }
+
+
+def phases(rounds: int, warm_cache: str) -> dict[str, float]:
+    """Return the median seconds of each step of a warm start, in order."""
+    command = [sys.executable, "-c", _PHASES, str(PHOTO)]
+    runs = []
+    for _ in range(rounds):
+        done = subprocess.run(command, env=environment(warm_cache), check=True, stdout=subprocess.PIPE)
+        runs.append(json.loads(done.stdout))
+    return {name: round(median(run[name] for run in runs), 3) for name in runs[0]}
+
+
+def report(result: dict[str, Any]) -> Iterator[str]:
+    """Yield tables of what was found."""
+    yield "| start | least, s | median, s | limit, s |"
+    yield "|---|---|---|---|"
+    for found in result["measures"].values():
+        limit = "" if found["limit"] is None else f"{found['limit']:g}"
+        yield f"| {found['what']} | {found['least']:.2f} | {found['median']:.2f} | {limit} |"
+    if "phases" in result:
+        yield ""
+        yield "| a warm start | s |"
+        yield "|---|---|"
+        for name, took in result["phases"].items():
+            yield f"| {name} | {took:.3f} |"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure starts."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench start",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--measures", default=",".join(MEASURES), metavar="A,B", help=", ".join(MEASURES))
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="of what does not compile")
+    parser.add_argument("--cold-rounds", type=int, default=2, metavar="N", help="of what does")
+    parser.add_argument("--phases", action="store_true", help="where the seconds of a warm start go")
+    parser.add_argument("--cache", metavar="DIR", help="a filled kernel cache; default: one is filled first")
+    parser.add_argument("--name", default="start", help="of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    options = parser.parse_args(arguments)
+    names = [name for name in options.measures.split(",") if name]
+    for name in names:
+        if name not in MEASURES:
+            parser.error(f"{name}: expected some of {', '.join(MEASURES)}")
+    result = provenance(part="start", photo=PHOTO.name)
+    path = options.output / f"{options.name}.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    compileall.compile_dir(Path(guetzpy.__file__).parent, quiet=2)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = options.cache or folder
+        if options.phases or any(not MEASURES[name][2] for name in names):
+            seconds(_OPTIMIZE, cache)  # kernels are there, and files in the system's memory
+        stamp = {"date": result["date"], "commit": result["commit"]}
+        found = measure(names, options.rounds, options.cold_rounds, cache)
+        found = before.get("measures", {}) | {name: row | stamp for name, row in found.items()}
+        result["measures"] = {name: found[name] for name in MEASURES if name in found}
+        if options.phases:
+            result["phases"] = phases(max(3, options.rounds // 2), cache)
+        elif "phases" in before:
+            result["phases"] = before["phases"]
+    write(options.name, result, options.output)
+    print("\n".join(report(result)))
+
+
+if __name__ == "__main__":
+    main()
