@@ -1,0 +1,111 @@
+"""``--help`` in sections, and what the shell may complete after an option."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
+
+from typer.core import TyperCommand
+
+from guetzpy.options import METADATA_KINDS, Effort, Subsampling
+
+__all__ = [
+    "REST",
+    "SECTIONS",
+    "SectionedCommand",
+    "complete_effort",
+    "complete_kinds",
+    "complete_subsampling",
+]
+
+#: Section -> names of the parameters in it, in the order of the help. A test holds that none is left out.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Where from, where to": ("output", "in_place", "dry_run"),
+    "How good, or how large": (
+        "distance",
+        "quality",
+        "ssimulacra2",
+        "butteraugli",
+        "max_bytes",
+        "bpp",
+        "strict",
+    ),
+    "How": ("effort", "subsampling", "progressive", "to_srgb", "background", "min_saving", "mark", "repair"),
+    "Metadata": ("keep", "strip"),
+    "Folders": (
+        "recursive",
+        "jobs",
+        "resume",
+        "manifest",
+        "include",
+        "exclude",
+        "copy_others",
+        "backup",
+        "preserve",
+        "shard",
+        "dask",
+    ),
+    "A budget for many files": ("total_bytes", "total_bpp", "equal_slope"),
+    "Limits": ("threads", "max_pixels", "max_scans", "max_metadata", "max_memory", "timeout"),
+    "What is told": ("check", "threshold", "report", "as_json", "quiet"),
+}
+
+#: Title of the section with what no other takes.
+REST = "Options"
+
+
+class SectionedCommand(TyperCommand):
+    """A command whose help shows its options in sections; one of few options shows them all in one."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what follows the name in the usage line, arguments by their own words."""
+        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        return [self.options_metavar or "", *(p.metavar or str(p.name).upper() for p in arguments)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options."""
+        parameters = self.get_params(ctx)
+        arguments = [p for p in parameters if p.param_type_name == "argument"]
+        options = [p for p in parameters if p.param_type_name == "option"]
+        _write(formatter, "Arguments", [(p.metavar or str(p.name).upper(), p.help or "") for p in arguments])
+        if len(options) <= 12:
+            _write(formatter, REST, _records(options, ctx))
+            return
+        by_name = {p.name: p for p in options}
+        for title, names in SECTIONS.items():
+            _write(formatter, title, _records((by_name.pop(n) for n in names if n in by_name), ctx))
+        _write(formatter, REST, _records(by_name.values(), ctx))
+
+
+def _records(options: Iterable[Any], ctx: Any) -> list[tuple[str, str]]:
+    return [record for option in options if (record := option.get_help_record(ctx)) is not None]
+
+
+def _write(formatter: Any, title: str, records: list[tuple[str, str]]) -> None:
+    if records:
+        with formatter.section(title):
+            formatter.write_dl(records)
+
+
+def _one_of(words: Iterable[str]) -> Callable[[str], list[str]]:
+    known = list(words)
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
+
+    return complete
+
+
+complete_effort = _one_of(get_args(Effort))
+complete_subsampling = _one_of(get_args(Subsampling))
+
+
+def complete_kinds(incomplete: str) -> list[str]:
+    """Return lists that go on from a comma-separated list of kinds of metadata."""
+    done, comma, last = incomplete.rpartition(",")
+    taken = done.split(",")
+    return [
+        done + comma + kind
+        for kind in ("all", *METADATA_KINDS)
+        if kind.startswith(last) and kind not in taken
+    ]
