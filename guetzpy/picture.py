@@ -318,11 +318,23 @@ def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
             )
         array = np.clip(array.astype(np.float32), 0, 1) * np.float32(255)
     elif array.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"array of {array.dtype}; expected uint8, uint16, bool or float (0..1)")
+        raise TypeError(f"array of {array.dtype}; {_fix_for(array.dtype)}")
     if array.shape[2] == 4:
         array = _without_alpha(array, background)
     planes: Codes = np.array(np.moveaxis(array, 2, 0), order="C")
     return planes
+
+
+def _fix_for(dtype: np.dtype[Any]) -> str:
+    """Return what to do with an array of another kind: what its values mean is known to its owner only."""
+    if np.issubdtype(dtype, np.integer):
+        return (
+            "convert it by what its values mean: a.astype(numpy.uint8) for 0..255, "
+            "a.astype(numpy.uint16) for 0..65535, skimage.util.img_as_ubyte(a) for the type's whole range"
+        )
+    if np.issubdtype(dtype, np.complexfloating):
+        return "a picture is real: take numpy.abs(a) or a.real, scaled to 0..1"
+    return "expected uint8, uint16, bool or float (0..1); stack pictures held as objects with numpy.stack"
 
 
 def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]:

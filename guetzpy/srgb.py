@@ -54,7 +54,7 @@ def to_srgb(codes: Codes, transform: Transform, icc: bytes) -> Codes:
             codes = np.rint(np.clip(codes, 0, 255)).astype(np.uint8)
         return _managed(codes, icc)
     light = transform.linear(codes)[: len(codes)]
-    out = np.empty(light.shape, np.uint16)
+    out: npt.NDArray[np.uint16] = np.empty(light.shape, np.uint16)
 
     def rows(item: tuple[int, int]) -> None:
         plane, top = item
@@ -73,9 +73,9 @@ def _steps() -> npt.NDArray[np.float32]:
 def _managed(codes: npt.NDArray[Any], icc: bytes) -> npt.NDArray[np.uint8]:
     from PIL import Image
 
-    planes = codes[0] if len(codes) == 1 else np.ascontiguousarray(np.moveaxis(codes, 0, 2))
+    planes = codes[0] if codes.shape[0] == 1 else np.ascontiguousarray(np.moveaxis(codes, 0, 2))
     converted: npt.NDArray[Any] = np.asarray(_convert(Image.fromarray(planes), icc))
-    if len(codes) == 1:  # gray stays gray: the three are equal but for rounding
+    if codes.shape[0] == 1:  # gray stays gray: the three are equal but for rounding
         converted = converted[:, :, 1:2]
     return np.ascontiguousarray(np.moveaxis(converted, 2, 0))
 

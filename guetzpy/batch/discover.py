@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from guetzpy import output
+from guetzpy import formats, output
 from guetzpy.batch import storage
 
 __all__ = ["Discovery", "Filter", "Skipped", "Task", "discover", "in_shard", "jpeg_name", "kind_of", "pair"]
@@ -39,6 +39,12 @@ PICTURE_SUFFIXES = frozenset(
         ".jp2",
         ".avif",
         ".qoi",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".mrw", ".nef", ".nrw", ".orf"),
+        *(".pef", ".raf", ".raw", ".rw2", ".srw", ".x3f"),
     }
 )
 
@@ -137,9 +143,7 @@ def kind_of(head: bytes) -> str | None:
         return "picture"
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":  # two reserved words of zero
         return "picture"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
-        return "picture"
-    return None
+    return None if formats.kind_of(head) is None else "picture"
 
 
 def jpeg_name(relative: str) -> str:

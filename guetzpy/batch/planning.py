@@ -14,6 +14,7 @@ from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
 from guetzpy.batch.worker import Delivery
 from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.progress import Cancel, OnProgress
 
 __all__ = ["run"]
 
@@ -40,6 +41,8 @@ def run(
     executor: Executor | None = None,
     in_flight: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: OnProgress | None = None,
+    cancel: Cancel | None = None,
 ) -> Run:
     """Optimise or transcode many files.
 
@@ -89,6 +92,12 @@ def run(
         Tasks handed to ``executor`` at a time; default: twice its workers, or 64.
     storage_options : mapping, optional
         For fsspec, if there are URLs.
+    progress : callable, optional
+        Called with a :class:`guetzpy.Progress` for each file that is done, in the thread that asks for
+        results. What it raises ends the run and comes out of ``next``.
+    cancel : threading.Event or alike, optional
+        Once it is set the run ends within moments, with CancelledError from ``next``. Files that are done
+        stay done, and recorded for ``resume``; no other is touched.
 
     Returns
     -------
@@ -137,6 +146,7 @@ def run(
     record = Manifest(manifest or location(names, goal, shard)) if write else None
     try:
         planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
+        planned._progress, planned._cancel = progress, cancel
         if total_bytes is not None or total_bpp is not None:
             planned._wish_for(total_bytes, total_bpp, equal_slope, in_place)
         if resume and write:

@@ -60,8 +60,8 @@ class Pool(Protocol):
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
         """Begin a task."""
 
-    def finished(self) -> list[tuple[Task, Outcome]]:
-        """Wait until something is done, and return it."""
+    def finished(self, patience: float | None = None) -> list[tuple[Task, Outcome]]:
+        """Wait until something is done, and return it; nothing if that takes longer than ``patience``."""
 
     def busy(self) -> int:
         """Return the number of tasks that were begun and not returned."""
@@ -216,16 +216,20 @@ class Processes:
         slot.memory = self._wanted(task) if self._budget is not None else 0
         slot.submit(task, options, delivery)
 
-    def finished(self) -> list[tuple[Task, Outcome]]:
+    def finished(self, patience: float | None = None) -> list[tuple[Task, Outcome]]:
         """Wait for a task that ends, by itself or by the clock."""
+        until = None if patience is None else time.monotonic() + patience
         working = {slot.future: slot for slot in self._slots if slot.future is not None}
         done: list[tuple[Task, Outcome]] = []
         while working and not done:
             times = [slot.left for slot in working.values()]
             # A slot whose worker is still starting has no time yet: look again.
             limited = [0.5 if left is None else max(0.0, left) for left in times]
-            idle = all(slot._limit is None for slot in working.values())
-            ended, _ = wait(working, timeout=None if idle else min(limited), return_when=FIRST_COMPLETED)
+            if all(slot._limit is None for slot in working.values()):
+                limited = []
+            if until is not None:
+                limited.append(max(0.0, until - time.monotonic()))
+            ended, _ = wait(working, timeout=min(limited, default=None), return_when=FIRST_COMPLETED)
             for future in ended:
                 slot = working.pop(future)
                 task = slot.task
@@ -238,6 +242,8 @@ class Processes:
                     assert limit is not None
                     slot.stop()
                     done.append((task, Overtime(limit)))
+            if until is not None and time.monotonic() >= until:
+                break
         return done
 
     def busy(self) -> int:
@@ -280,12 +286,12 @@ class Executed:
         except RuntimeError as error:  # it is broken, or was shut down
             self._refused.append((task, Crash(f"the executor takes no more work: {error}")))
 
-    def finished(self) -> list[tuple[Task, Outcome]]:
+    def finished(self, patience: float | None = None) -> list[tuple[Task, Outcome]]:
         """Wait for the first to finish."""
         done, self._refused = self._refused, []
         if done:
             return done
-        ended, _ = wait(self._working, return_when=FIRST_COMPLETED)
+        ended, _ = wait(self._working, timeout=patience, return_when=FIRST_COMPLETED)
         for future in ended:
             task = self._working.pop(future)
             try:

@@ -25,9 +25,13 @@ from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool
 from guetzpy.batch.worker import Delivery, Done, explain, load_kernels
 from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions
+from guetzpy.progress import Cancel, OnProgress, Progress, Reporter, Stage
 from guetzpy.result import Result
 
 __all__ = ["Run", "drive"]
+
+# Seconds between two looks at whether the work is to end.
+_PATIENCE = 0.1
 
 # Of the memory that is free when a run begins.
 _SHARE_OF_MEMORY = 0.8
@@ -70,6 +74,9 @@ class Run(Iterator[Result]):
         self._copy_to = copy_to
         self.fit: Fit | None = None
         self.on_trial: Callable[[int, float, Result], object] | None = None
+        self._progress: OnProgress | None = None
+        self._cancel: Cancel | None = None
+        self._finished = 0
         self._budget: Budget | None = None
         self._wish = ""
         self._distances: dict[str, float] = {}
@@ -94,10 +101,21 @@ class Run(Iterator[Result]):
         if self._results is None:
             self._results = self._work()
         try:
-            return next(self._results)
+            self._check()
+            result = next(self._results)
+            self._finished += 1
+            self._tell("done", result.input)
         except BaseException:
             self.close()
             raise
+        return result
+
+    def _check(self) -> None:
+        Reporter(cancel=self._cancel).check()
+
+    def _tell(self, stage: Stage, name: str | None) -> None:
+        if self._progress is not None:
+            self._progress(Progress(stage, self._finished / max(1, len(self)), name))
 
     def __enter__(self) -> Run:
         return self
@@ -202,7 +220,8 @@ class Run(Iterator[Result]):
                 except TargetError:
                     self._forget_trials()
                     raise
-            for task, outcome in drive(self.tasks, self._options_of, self._delivery, pool):
+            check = None if self._cancel is None else self._check
+            for task, outcome in drive(self.tasks, self._options_of, self._delivery, pool, check):
                 options = self._options_of(task)
                 done = settle(task, outcome, options)
                 if self._manifest is not None:
@@ -222,16 +241,18 @@ class Run(Iterator[Result]):
     def _search(self, budget: Budget, pool: Pool) -> None:
         """Find the distances at which the set fits."""
         measuring = replace(self._delivery, measure=True)
+        check = None if self._cancel is None else self._check
         encodes = 0
         while (distances := budget.propose()) is not None:
             before = budget.best
             plan = {task: distance for task, distance in zip(self.tasks, distances, strict=True)}
             self._distances = {task.relative: distance for task, distance in plan.items()}
             sizes: dict[Task, int | None] = {}
-            for task, outcome in drive(self.tasks, self._options_of, measuring, pool):
+            for task, outcome in drive(self.tasks, self._options_of, measuring, pool, check):
                 result = settle(task, outcome, self._options_of(task)).result
                 sizes[task] = None if result.status == "failed" else result.bytes_after
                 encodes += 1
+                self._tell("search", task.input)
                 if self.on_trial is not None:
                     self.on_trial(budget.passes + 1, plan[task], result)
             budget.record(distances, [sizes[task] for task in self.tasks])
@@ -294,11 +315,16 @@ class _Threads(Executed):
 
 
 def drive(
-    tasks: Iterable[Task], options_of: Callable[[Task], Options], delivery: Delivery, pool: Pool
+    tasks: Iterable[Task],
+    options_of: Callable[[Task], Options],
+    delivery: Delivery,
+    pool: Pool,
+    check: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
     """Yield every task with its outcome; one whose worker died gets a second try, alone.
 
-    Alone, because a picture may have died of its neighbours' hunger for memory.
+    Alone, because a picture may have died of its neighbours' hunger for memory. ``check`` is called several
+    times a second; it raises to end the work.
     """
     queue, again = deque(tasks), deque[Task]()
     tried: set[Task] = set()
@@ -309,7 +335,9 @@ def drive(
         if again and not queue and not pool.busy():
             task = again.popleft()
             pool.submit(task, options_of(task), delivery)
-        for task, outcome in pool.finished():
+        if check is not None:
+            check()
+        for task, outcome in pool.finished(None if check is None else _PATIENCE):
             if isinstance(outcome, Crash) and task not in tried:
                 tried.add(task)
                 again.append(task)

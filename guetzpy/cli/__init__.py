@@ -51,6 +51,6 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 50, 100)
     try:
-        app()
+        app(windows_expand_args=False)  # cli.places expands the inputs, and nothing but them
     finally:
         gc.freeze()

@@ -24,7 +24,7 @@ from guetzpy.cli.folder import (
     TotalBytes,
     run_folders,
 )
-from guetzpy.cli.places import STANDARD, plan
+from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
 from guetzpy.options import METADATA_KINDS, TARGETS, OptimizeOptions
@@ -38,7 +38,9 @@ def optimize(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="IN...", help="Pictures: JPEG, PNG, TIFF, WebP ...; - for stdin.", show_default=False
+            metavar="IN...",
+            help="Pictures: JPEG, PNG, TIFF, WebP, HEIC, RAW ...; - for stdin.",
+            show_default=False,
         ),
     ],
     output: Annotated[
@@ -109,6 +111,13 @@ def optimize(
             help="Scans of the file; progressive ones are smaller.",
         ),
     ] = True,
+    to_srgb: Annotated[
+        bool,
+        typer.Option(
+            "--to-srgb",
+            help="Convert pictures of another colour profile to sRGB. Default: they keep it.",
+        ),
+    ] = False,
     background: Annotated[
         str | None,
         typer.Option(
@@ -214,8 +223,8 @@ def optimize(
     asked: dict[str, Any] = dict(
         distance=distance, quality=quality, ssimulacra2=ssimulacra2, butteraugli=butteraugli,
         max_bytes=max_bytes, bpp=bpp, effort=effort, subsampling=subsampling, progressive=progressive,
-        background=background, strict=strict, repair=repair, min_saving=min_saving, mark=mark, keep=keep,
-        strip=strip, threads=threads, max_pixels=max_pixels, max_scans=max_scans,
+        to_srgb=to_srgb, background=background, strict=strict, repair=repair, min_saving=min_saving,
+        mark=mark, keep=keep, strip=strip, threads=threads, max_pixels=max_pixels, max_scans=max_scans,
         max_metadata=max_metadata, max_memory=max_memory, timeout=timeout,
     )  # fmt: skip
     total = total_bytes is not None or total_bpp is not None
@@ -225,6 +234,7 @@ def optimize(
         options = OptimizeOptions(**asked)
     except ValueError as error:
         usage_error(str(error))
+    inputs = expand(inputs)
     wishes = FolderOptions(
         recursive=recursive, jobs=jobs, resume=resume, manifest=manifest, include=tuple(include or ()),
         exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve, shard=shard,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from guetzpy.cli.reporting import usage_error
 
-__all__ = ["STANDARD", "Place", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
+__all__ = ["STANDARD", "Place", "expand", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
 
 #: Name of stdin and stdout.
 STANDARD = "-"
@@ -26,6 +26,29 @@ class Place:
     output: str | None
     in_folder: bool = False
     """Whether -o named a folder, which is made if it is missing."""
+
+
+def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
+    """Return the inputs with ``*``, ``?``, ``[...]`` and ``~`` expanded, which the shells of Windows leave.
+
+    Only inputs: what --include and --exclude hold is theirs. A file of the very name comes first, so that
+    ``photo[1].jpg`` can be named; ``**`` is any folders below.
+    """
+    if not windows:
+        return names
+    import glob
+
+    expanded: list[str] = []
+    for name in names:
+        place = os.path.expanduser(name) if name.startswith("~") else name
+        if "://" in name or not any(sign in place for sign in "*?[") or os.path.lexists(place):
+            expanded.append(place)
+            continue
+        found = sorted(glob.glob(place, recursive=True))
+        if not found:
+            usage_error(f"{name}: there is no such file")
+        expanded += found
+    return expanded
 
 
 def plan(inputs: list[str], output: str | None, in_place: bool, write: bool = True) -> list[Place]:

@@ -21,7 +21,7 @@ from guetzpy.cli.folder import (
     Shard,
     run_folders,
 )
-from guetzpy.cli.places import STANDARD, plan
+from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
 from guetzpy.options import METADATA_KINDS, TranscodeOptions
@@ -116,6 +116,7 @@ def transcode(
         )
     except ValueError as error:
         usage_error(str(error))
+    inputs = expand(inputs)
     wishes = FolderOptions(
         recursive=recursive, jobs=jobs, resume=resume, manifest=manifest, include=tuple(include or ()),
         exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve, shard=shard,

@@ -1,0 +1,84 @@
+"""``iio.imwrite("a.jpg", array, plugin=GuetzpyPlugin, distance=1.0)``: guetzpy as a plugin of imageio (v3).
+
+After :func:`register`, ``plugin="guetzpy"`` does the same; what imageio writes without a word of it stays
+imageio's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from imageio.core.request import URI_BYTES, InitializationError, IOMode
+from imageio.core.v3_plugin_api import PluginV3
+
+from guetzpy import api
+
+if TYPE_CHECKING:
+    from imageio.core.request import Request
+    from imageio.core.v3_plugin_api import ImageProperties
+
+__all__ = ["GuetzpyPlugin", "register"]
+
+#: The name to write with, once registered.
+NAME = "guetzpy"
+
+
+def register() -> None:
+    """Make ``plugin="guetzpy"`` known to imageio. May be called again."""
+    from imageio.config import known_plugins
+    from imageio.config.plugins import PluginConfig
+
+    known_plugins[NAME] = PluginConfig(
+        name=NAME, class_name="GuetzpyPlugin", module_name=__name__, is_legacy=False, install_name=NAME
+    )
+
+
+class GuetzpyPlugin(PluginV3):
+    """Writes one picture as a JPEG; reads nothing, which imageio's own plugins do.
+
+    Parameters
+    ----------
+    request : imageio.core.Request
+        Where to.
+    """
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        if request.mode.io_mode != IOMode.write:
+            raise InitializationError("guetzpy writes only; read with another plugin, e.g. plugin='pillow'")
+
+    def write(self, ndimage: Any, **options: Any) -> bytes | None:
+        """Encode one picture.
+
+        Parameters
+        ----------
+        ndimage : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
+            uint8, uint16 (all bits count), bool, or float 0..1.
+        **options
+            As for :func:`guetzpy.optimize`: ``distance=1.0``, ``quality=85``, ``effort="fast"`` ...
+
+        Returns
+        -------
+        bytes or None
+            The file, if it goes to ``"<bytes>"``. It is opened once there is something to write to it.
+        """
+        data = api.optimize(np.asarray(ndimage), **options).data
+        self.request.get_file().write(data)
+        return data if self.request._uri_type == URI_BYTES else None
+
+    def read(self, *, index: int = 0) -> Any:
+        """Raise NotImplementedError."""
+        raise NotImplementedError("guetzpy writes only")
+
+    def iter(self) -> Any:
+        """Raise NotImplementedError."""
+        raise NotImplementedError("guetzpy writes only")
+
+    def properties(self, index: int = 0) -> ImageProperties:
+        """Raise NotImplementedError."""
+        raise NotImplementedError("guetzpy writes only")
+
+    def metadata(self, index: int = 0, exclude_applied: bool = True) -> dict[str, Any]:
+        """Raise NotImplementedError."""
+        raise NotImplementedError("guetzpy writes only")

@@ -1,0 +1,42 @@
+"""A filter for Nikola.
+
+In ``conf.py``::
+
+from guetzpy.integrations.nikola import smaller_jpegs
+
+FILTERS = {(".jpg", ".jpeg"): [smaller_jpegs(distance=1.4)]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from guetzpy.integrations import _uploads
+
+__all__ = ["smaller_jpegs"]
+
+
+class _Filter:
+    """A callable that is the same from build to build, so that Nikola does not do everything anew."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    def __call__(self, path: str) -> None:
+        _uploads.shrink_file(path, **self._options)
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{name}={value!r}" for name, value in sorted(self._options.items()))
+        return f"smaller_jpegs({words})"
+
+
+def smaller_jpegs(**options: Any) -> Callable[[str], None]:
+    """Return a filter that makes a JPEG of the built site smaller, in place.
+
+    Parameters
+    ----------
+    **options
+        As for :func:`guetzpy.optimize`.
+    """
+    return _Filter(options)

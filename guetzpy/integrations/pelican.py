@@ -1,0 +1,32 @@
+"""A plugin for Pelican.
+
+In ``pelicanconf.py``::
+
+PLUGINS = ["guetzpy.integrations.pelican"]
+GUETZPY_OPTIONS = {"distance": 1.4}  # optional: as for guetzpy.OptimizeOptions
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guetzpy import batch
+from guetzpy.options import OptimizeOptions
+from guetzpy.progress import logger
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Have the JPEG files of the site made smaller, in place and on all processors, once it is built."""
+    from pelican import signals
+
+    signals.finalized.connect(_optimize)
+
+
+def _optimize(pelican: Any) -> None:
+    options = OptimizeOptions(**pelican.settings.get("GUETZPY_OPTIONS", {}))
+    with batch.run(pelican.settings["OUTPUT_PATH"], None, options, in_place=True) as run:
+        for result in run:
+            if result.status == "failed":
+                logger.warning("%s: left as it is: %s", result.input, result.error)
