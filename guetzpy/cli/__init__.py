@@ -11,6 +11,7 @@ from guetzpy import __version__
 from guetzpy.cli.compare import compare
 from guetzpy.cli.inspect import inspect
 from guetzpy.cli.optimize import optimize
+from guetzpy.cli.sections import SectionedCommand
 from guetzpy.cli.transcode import transcode
 from guetzpy.cli.warmup import warmup
 
@@ -24,8 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (optimize, transcode, compare, inspect, warmup):
-    app.command()(command)
+for command, words in (
+    (optimize, "Smaller JPEG files that look as asked."),
+    (transcode, "The same pixels in fewer bytes."),
+    (compare, "How visible the difference between two pictures is."),
+    (inspect, "What a JPEG file is made of."),
+    (warmup, "Compile all kernels now, for a quick first start."),
+):
+    app.command(cls=SectionedCommand, short_help=words)(command)
 
 
 def _version(wanted: bool) -> None:
@@ -51,6 +58,6 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 50, 100)
     try:
-        app(windows_expand_args=False)  # cli.places expands the inputs, and nothing but them
+        app(prog_name="guetzpy", windows_expand_args=False)  # cli.places expands the inputs, and nothing but them
     finally:
         gc.freeze()

@@ -27,6 +27,7 @@ from guetzpy.cli.folder import (
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
+from guetzpy.cli.sections import complete_effort, complete_kinds, complete_subsampling
 from guetzpy.options import METADATA_KINDS, TARGETS, OptimizeOptions
 
 __all__ = ["optimize"]
@@ -98,11 +99,17 @@ def optimize(
             "-e",
             metavar="fast|balanced|max",
             help="How long to search.",
+            autocompletion=complete_effort,
         ),
     ] = "balanced",
     subsampling: Annotated[
         str,
-        typer.Option("--subsampling", metavar="auto|444|420|keep", help="Of chroma."),
+        typer.Option(
+            "--subsampling",
+            metavar="auto|444|420|keep",
+            help="Of chroma.",
+            autocompletion=complete_subsampling,
+        ),
     ] = "auto",
     progressive: Annotated[
         bool,
@@ -148,7 +155,9 @@ def optimize(
     ] = True,
     keep: Annotated[
         str,
-        typer.Option("--keep", metavar="LIST", help="Keep these only. " + _KINDS),
+        typer.Option(
+            "--keep", metavar="LIST", help="Keep these only. " + _KINDS, autocompletion=complete_kinds
+        ),
     ] = "",
     strip: Annotated[
         str,
@@ -156,6 +165,7 @@ def optimize(
             "--strip",
             metavar="LIST",
             help="Remove these. Orientation always stays; all leaves the ICC profile.",
+            autocompletion=complete_kinds,
         ),
     ] = "",
     threads: Annotated[

@@ -24,6 +24,7 @@ from guetzpy.cli.folder import (
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
+from guetzpy.cli.sections import complete_kinds
 from guetzpy.options import METADATA_KINDS, TranscodeOptions
 
 __all__ = ["transcode"]
@@ -48,13 +49,19 @@ def transcode(
     progressive: Annotated[
         bool, typer.Option("--progressive/--baseline", help="Progressive scans where they are smaller.")
     ] = True,
-    keep: Annotated[str, typer.Option("--keep", metavar="LIST", help="Keep these only. " + _KINDS)] = "",
+    keep: Annotated[
+        str,
+        typer.Option(
+            "--keep", metavar="LIST", help="Keep these only. " + _KINDS, autocompletion=complete_kinds
+        ),
+    ] = "",
     strip: Annotated[
         str,
         typer.Option(
             "--strip",
             metavar="LIST",
             help="Remove these. Orientation always stays; all leaves the ICC profile.",
+            autocompletion=complete_kinds,
         ),
     ] = "",
     repair: Annotated[bool, typer.Option("--repair", help="Take what decodes of a damaged JPEG.")] = False,
