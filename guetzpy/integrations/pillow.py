@@ -77,7 +77,6 @@ def register() -> None:
     """
     from PIL import Image
 
-    Image.preinit()  # or Pillow's own plugins, loaded later, would not be there for the first save
     Image.register_save(FORMAT, _save)
     Image.register_mime(FORMAT, "image/jpeg")
 
