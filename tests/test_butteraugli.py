@@ -20,6 +20,7 @@ from guetzpy.metrics import _butteraugli, _butteraugli_norm
 from guetzpy.metrics._butteraugli import ButteraugliComparator
 from guetzpy.metrics._butteraugli_bands import erode_rows, log_in_place
 from guetzpy.metrics._butteraugli_errors import power
+from guetzpy.picture import planes_of
 
 VECTORS = Path(__file__).parent / "data" / "metric-vectors"
 PAIRS = json.loads((VECTORS / "vectors.json").read_text())["pairs"]
@@ -115,12 +116,27 @@ def test_digits_do_not_depend_on_windows(monkeypatch, cached):
     score, gradient = whole.gradient_linear(b)
     monkeypatch.setattr(_butteraugli, "_WINDOW_ROWS", 50)
     monkeypatch.setattr(_butteraugli, "_CACHED_SAMPLES", cached)
+    monkeypatch.setattr(_butteraugli, "_TRACED_SAMPLES", 10)
     parts = ButteraugliComparator.from_linear(a)
     assert np.array_equal(parts.diffmap_linear(b), expected)
     other_score, other = parts.gradient_linear(b)
     assert other_score == score
-    # The order in which the lines' shares meet differs at the strips' edges.
-    assert np.abs(other - gradient).max() <= 1e-5 * np.abs(gradient).max()
+    assert np.abs(other - gradient).max() <= 1e-6 * np.abs(gradient).max()
+
+
+def test_rows_of_the_gradient_can_be_asked_for(monkeypatch):
+    codes = [planes_of(image(name)) for name in ("chelsea_odd.png", "chelsea_odd.jpeg_q75_420.png")]
+    comparator = ButteraugliComparator.from_codes(*codes[0])
+    score, rows = comparator.gradient_codes(*codes[1])
+    height = codes[0][0].shape[1]
+    expected = rows(0, height)
+    assert (score, True) == (comparator.scores_codes(*codes[1])[0], bool(expected.any()))
+    monkeypatch.setattr(_butteraugli, "_TRACED_SAMPLES", 10)
+    score_of_windows, rows = comparator.gradient_codes(*codes[1])
+    assert score_of_windows == score
+    for first, last in [(height - 33, height), (0, 10), (7, 150), (150, 151)]:
+        part = rows(first, last)
+        assert np.abs(part - expected[:, first:last]).max() <= 1e-6 * np.abs(expected).max()
 
 
 DISTORTIONS = [

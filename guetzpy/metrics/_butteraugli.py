@@ -9,7 +9,7 @@ at a white of 80 cd/m2; ``tests/reference/butteraugli.py`` says the same in plai
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,8 @@ Floats = npt.NDArray[np.float32]
 _SMALLEST = 8
 #: Of larger pictures no bands are kept: they are computed again, window by window, for each score.
 _CACHED_SAMPLES = 12_500_000
+#: Of larger pictures gradients are computed window by window, with the forward pass made twice.
+_TRACED_SAMPLES = 5 << 19
 #: A distorted picture is worked on in windows, to bound memory.
 _WINDOW_ROWS = 640
 #: Of more samples there are two windows at least.
@@ -94,13 +96,13 @@ class _Window(NamedTuple):
     last: int
 
 
-def _windows(height: int, width: int, margin: int = MARGIN) -> list[_Window]:
+def _windows(height: int, width: int) -> list[_Window]:
     """Return windows with their margins, which cover a picture from top to bottom."""
     count = max(-(-height // _WINDOW_ROWS), 1 + (height * width > _ONE_WINDOW))
     size = -(-height // count)
     size += size % 2  # so that rows pair up for the half size
     return [
-        _Window(max(0, y - margin), min(height, y + size + margin), y, min(height, y + size))
+        _Window(max(0, y - MARGIN), min(height, y + size + MARGIN), y, min(height, y + size))
         for y in range(0, height, size)
     ]
 
@@ -137,14 +139,17 @@ class _Scale:
         geometry = Geometry(window.bottom - window.top, self.light.width)
         return trace(self._reference(window, geometry), linear, geometry, memory, self._threads)
 
-    def pull_back(self, light: _Light, slopes: Floats, memory: Memory) -> Floats:
-        """Return derivatives by light from those by the map, window by window."""
-        gradient = np.empty((3, light.height, light.width), np.float32)
-        for window in _windows(light.height, light.width, 2 * MARGIN):
+    def pull_back(self, light: _Light, slopes: Floats, rows: tuple[int, int], memory: Memory) -> Floats:
+        """Return rows of the derivatives by light from those by the map, window by window."""
+        start, stop = rows
+        gradient = np.empty((3, stop - start, light.width), np.float32)
+        size = max(_TRACED_SAMPLES // light.width - 4 * MARGIN, 4 * MARGIN)
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
+            window = _Window(max(0, first - 2 * MARGIN), min(light.height, last + 2 * MARGIN), first, last)
             traced = self.trace(light.rows(window.top, window.bottom, self._threads), window, memory)
             part = pull_back(traced, slopes[window.top : window.bottom], self._threads)
-            rows = slice(window.first - window.top, window.last - window.top)
-            gradient[:, window.first : window.last] = part[:, rows]
+            gradient[:, first - start : last - start] = part[:, first - window.top : last - window.top]
         return gradient
 
 
@@ -166,13 +171,17 @@ def _merge(half: Floats, full: Floats, threads: int | None) -> None:
     each(strip, strips(0, *full.shape), threads)
 
 
-def _double(half: Floats, full: Floats, threads: int | None) -> None:
-    """Add the adjoint of ``halve_rows``, which takes the last row and column of odd sizes twice."""
-    height, width = full.shape[1:]
+def _twice_at_odd_edges(half: Floats, height: int, width: int) -> None:
+    """Take what ``halve_rows`` averaged with itself, the last row and column of odd sizes, twice."""
     if height % 2 == 1:
         half[:, -1] *= np.float32(2.0)
     if width % 2 == 1:
         half[:, :, -1] *= np.float32(2.0)
+
+
+def _double(half: Floats, full: Floats, threads: int | None) -> None:
+    """Add the adjoint of ``halve_rows`` to rows from an even one on."""
+    height, width = full.shape[1:]
 
     def strip(rows: tuple[int, int]) -> None:
         for source, out in zip(half, full, strict=True):
@@ -305,9 +314,15 @@ class ButteraugliComparator:
 
     def _diffmap(self, light: _Light) -> Floats:
         with self._memory.lend() as memory:
-            return self._diffmap_in(self._inner(light), memory)
+            diffmap, _ = self._compare(self._inner(light), memory)
+        return self._cropped(diffmap)
 
-    def _diffmap_in(self, light: _Light, memory: Memory) -> Floats:
+    def _cropped(self, diffmap: Floats) -> Floats:
+        top, left = self._origin
+        return np.ascontiguousarray(diffmap[top : top + self._shape[0], left : left + self._shape[1]])
+
+    def _compare(self, light: _Light, memory: Memory) -> tuple[Floats, Floats | None]:
+        """Return the map of errors, and the picture at half size, if it has one."""
         threads = self._threads
         diffmap = np.empty((light.height, light.width), np.float32)
         half = self._half_light(light)
@@ -323,56 +338,61 @@ class ButteraugliComparator:
                 linear = smaller.rows(window.top, window.bottom, threads)
                 self._half.compare(number, linear, memory, coarse)
             _merge(coarse, diffmap, threads)
-        top, left = self._origin
-        return np.ascontiguousarray(diffmap[top : top + self._shape[0], left : left + self._shape[1]])
+        return diffmap, half
 
-    def _gradient(self, light: _Light, norm: float) -> tuple[float, Floats]:
+    def _gradient(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
+        """Return the score, and a function that returns rows of the gradient."""
         light = self._inner(light)
-        with self._memory.lend() as memory, self._memory.lend() as more:
-            if light.height * light.width > _CACHED_SAMPLES:
-                return self._gradient_by_windows(light, norm, memory)
-            return self._gradient_at_once(light, norm, memory, more)
+        if light.height * light.width > _TRACED_SAMPLES:
+            return self._gradient_by_windows(light, norm)
+        score, gradient = self._gradient_at_once(light, norm)
+        return score, lambda first, last: gradient[:, first:last]
 
-    def _gradient_at_once(
-        self, light: _Light, norm: float, memory: Memory, more: Memory
-    ) -> tuple[float, Floats]:
+    def _gradient_at_once(self, light: _Light, norm: float) -> tuple[float, Floats]:
         threads = self._threads
         linear = light.rows(0, light.height, threads)
-        full = self._full.trace(linear, _whole(light.height), memory)
-        if self._half is None:  # the one case in which the picture may have been extended
-            top, left = self._origin
-            inner = full.errors[top : top + self._shape[0], left : left + self._shape[1]]
-            score, slopes = norm_and_slopes(np.ascontiguousarray(inner), norm, threads)
-            gradient = pull_back(full, np.pad(slopes, self._border(light)), threads)
-            return score, _fold(gradient, self._border(light))
-        smaller = self._half_light(light)
-        assert smaller is not None
-        _halve(linear, _whole(light.height), light.height, smaller, threads)
-        half = self._half.trace(smaller, _whole(smaller.shape[1]), more)
-        merged = full.errors.copy()
-        _merge(half.errors, merged, threads)
-        score, slopes = norm_and_slopes(merged, norm, threads)
-        coarse = pull_back(half, HALF_WEIGHT * _sum_pairs(slopes), threads)
-        slopes *= FULL_WEIGHT
-        gradient = pull_back(full, slopes, threads)
+        with self._memory.lend() as memory, self._memory.lend() as more:
+            full = self._full.trace(linear, _whole(light.height), memory)
+            if self._half is None:  # the one case in which the picture may have been extended
+                slopes = self._cropped(full.errors).copy()
+                score = norm_and_slopes(slopes, norm, threads)
+                gradient = pull_back(full, np.pad(slopes, self._border(light)), threads)
+                return score, _fold(gradient, self._border(light))
+            smaller = self._half_light(light)
+            assert smaller is not None
+            _halve(linear, _whole(light.height), light.height, smaller, threads)
+            half = self._half.trace(smaller, _whole(smaller.shape[1]), more)
+            slopes = full.errors.copy()
+            _merge(half.errors, slopes, threads)
+            score = norm_and_slopes(slopes, norm, threads)
+            coarse = pull_back(half, HALF_WEIGHT * _sum_pairs(slopes), threads)
+            slopes *= FULL_WEIGHT
+            gradient = pull_back(full, slopes, threads)
+        _twice_at_odd_edges(coarse, light.height, light.width)
         _double(coarse, gradient, threads)
         return score, gradient
 
-    def _gradient_by_windows(self, light: _Light, norm: float, memory: Memory) -> tuple[float, Floats]:
+    def _gradient_by_windows(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
         """Pull back a large picture's derivatives in bounded memory, at the price of a second pass."""
-        assert self._half is not None
-        threads = self._threads
-        score, slopes = norm_and_slopes(self._diffmap_in(light, memory), norm, threads)
-        smaller = self._half_light(light)
-        assert smaller is not None
-        for window in _windows(light.height, light.width):
-            linear = light.rows(window.top, window.bottom, threads)
-            _halve(linear, window, light.height, smaller, threads)
-        coarse = self._half.pull_back(_Light(smaller), HALF_WEIGHT * _sum_pairs(slopes), memory)
+        threads, scale = self._threads, self._half
+        assert scale is not None
+        with self._memory.lend() as memory:
+            slopes, smaller = self._compare(light, memory)
+            assert smaller is not None
+            score = norm_and_slopes(slopes, norm, threads)
+            by_coarse = HALF_WEIGHT * _sum_pairs(slopes)
+            coarse = scale.pull_back(_Light(smaller), by_coarse, (0, len(by_coarse)), memory)
         slopes *= FULL_WEIGHT
-        gradient = self._full.pull_back(light, slopes, memory)
-        _double(coarse, gradient, threads)
-        return score, gradient
+        _twice_at_odd_edges(coarse, light.height, light.width)
+
+        def rows(first: int, last: int) -> Floats:
+            begin = first - first % 2
+            with self._memory.lend() as memory:
+                gradient = self._full.pull_back(light, slopes, (begin, last), memory)
+            _double(np.ascontiguousarray(coarse[:, begin // 2 : (last + 1) // 2]), gradient, threads)
+            return gradient[:, first - begin :]
+
+        return score, rows
 
     @property
     def _origin(self) -> tuple[int, int]:
@@ -402,9 +422,8 @@ class ButteraugliComparator:
         """
         from guetzpy.picture import planes_of
 
-        codes, transform = planes_of(distorted)
-        score, gradient = self._gradient(_Light(codes, transform), norm)
-        return score, transform.pull_back(gradient, codes, threads=self._threads)
+        score, rows = self.gradient_codes(*planes_of(distorted), norm)
+        return score, rows(0, self._shape[0])
 
     def gradient_linear(self, planes: npt.ArrayLike, norm: float = 3) -> tuple[float, Floats]:
         """Return the score and its derivatives by linear planes.
@@ -421,7 +440,37 @@ class ButteraugliComparator:
         score : float
         gradient : ndarray of float32, shape (3, H, W)
         """
-        return self._gradient(_light_of_planes(planes), norm)
+        score, rows = self._gradient(_light_of_planes(planes), norm)
+        return score, np.ascontiguousarray(rows(0, self._shape[0]))
+
+    def gradient_codes(
+        self, codes: Codes, transform: Transform, norm: float = 3
+    ) -> tuple[float, Callable[[int, int], Floats]]:
+        """Return the score of codes, and a function that returns rows of the derivatives by them.
+
+        Parameters
+        ----------
+        codes, transform
+            As for :meth:`from_codes`. The codes are kept by the function.
+        norm : float, optional
+            As for :meth:`score`, but not ``"max"``.
+
+        Returns
+        -------
+        score : float
+        rows : callable
+            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), by one
+            level of 255. Of pictures above 2.6 million samples only what is asked for is computed, and
+            some 70 rows above and below: ask for a few hundred rows at a time, from any place.
+        """
+        score, by_light = self._gradient(_Light(codes, transform), norm)
+
+        def rows(first: int, last: int) -> Floats:
+            part = np.ascontiguousarray(codes[:, first:last])
+            gradient = np.ascontiguousarray(by_light(first, last))
+            return transform.pull_back(gradient, part, threads=self._threads)  # type: ignore[arg-type]
+
+        return score, rows
 
     def diffmap(self, distorted: Any) -> Floats:
         """Return the map of errors.

@@ -51,8 +51,8 @@ __all__ = ["Trace", "pull_back", "trace"]
 
 Floats = npt.NDArray[np.float32]
 
-#: Planes that :func:`pull_back` needs.
-_SPARE_PLANES = 12
+#: Planes that :func:`pull_back` needs beside those of the trace, which it overwrites, and the result.
+_SPARE_PLANES = 4
 _TALLER = 4
 _MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
 _HIGH_TABLE = np.array([*HIGH_LINES, *ULTRA_LINES], np.float32)
@@ -147,15 +147,18 @@ def _padded(plane: Floats, start: int, stop: int) -> Floats:
     return out
 
 
-def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
+def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats | None = None) -> Floats:
     """Return the derivatives of a score by the light of the distorted picture.
 
     Parameters
     ----------
     traced : Trace
+        Overwritten, ``linear`` excepted.
     slopes : ndarray of float32, shape (H, W)
         Derivatives of the score by the map ``traced.errors``.
     threads : int or None
+    light : ndarray of float32, shape (3, H, W), optional
+        Where the result goes.
 
     Returns
     -------
@@ -166,17 +169,22 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
     blurs = [_Adjoint(blur) for blur in (geometry.low, geometry.middle, geometry.high, geometry.activity)]
     by_low, by_middle, by_high, by_activity = blurs
     work = strips(0, height, width)
-    planes = traced.spare
-    ac, activity, low, middle = planes[0], planes[1], planes[2:5], planes[5:8]
-    smooth, plain = planes[8:10], planes[10:12]
+    if light is None:
+        light = np.empty((3, height, width), np.float32)
+    # Planes change their use when what they held is not needed any more: what only its own sample
+    # needs is replaced at once, what lines or blurs look at from other strips one stage later.
+    ac, activity, low, middle = traced.errors, traced.smooth, b.low, list(light)
+    smooth, plain = traced.spare[:2], traced.spare[2:]
 
     def errors(rows: tuple[int, int]) -> None:
         start, stop = rows
-        dc = np.empty((stop - start) * width, np.float32)
-        error_slopes(*flat([a.erosion, traced.errors, slopes, ac], start, stop), dc)
-        low_slopes(*flat([*a.low, *b.low], start, stop), dc, *flat(low, start, stop))
+        by = np.empty((5, (stop - start) * width), np.float32)
+        error_slopes(*flat([a.erosion, traced.errors, slopes], start, stop), by[0], by[1])
+        low_slopes(*flat([*a.low, *b.low], start, stop), *by[1:])
+        for part, plane in zip(by[[0, 2, 3, 4]], [ac, *low], strict=True):
+            plane[start:stop].reshape(-1)[:] = part
         part = activity[start:stop]
-        np.subtract(traced.smooth[start:stop], a.activity[start:stop], out=part)
+        part -= a.activity[start:stop]
         part *= ac[start:stop]
         part *= np.float32(2.0) * ACTIVITY
         by_activity.weigh(activity, start, stop)
@@ -214,7 +222,7 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
         for plane in middle:
             by_middle.weigh(plane, start, stop)
 
-    rest = [*plain, ac]  # the error's derivatives are not needed any more
+    rest = [*plain, b.activity]
 
     def rest_of_low(rows: tuple[int, int]) -> None:
         start, stop = rows
@@ -228,8 +236,7 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None) -> Floats:
             low[c][start:stop] -= part
             by_low.weigh(low[c], start, stop)
 
-    light = np.empty((3, height, width), np.float32)
-    adapted = middle
+    adapted = b.middle
 
     def opsin(rows: tuple[int, int]) -> None:
         start, stop = rows

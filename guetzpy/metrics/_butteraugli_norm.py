@@ -53,15 +53,22 @@ def norm_and_maximum(field: Floats, threads: int | None) -> tuple[float, float]:
     return sum(_norms(sums, field.size, 3.0)) / 3.0, sums[3]
 
 
-def norm_and_slopes(field: Floats, norm: float, threads: int | None) -> tuple[float, Floats]:
-    """Return a norm of a map and its derivatives by the map's values, all zero for a map of zeros."""
+def norm_and_slopes(field: Floats, norm: float, threads: int | None) -> float:
+    """Return a norm of a map, whose values are replaced by the norm's derivatives by them.
+
+    The derivatives of a map of zeros are zero.
+    """
     p = _checked(norm)
     norms = _norms(_power_sums(field, p, threads), field.size, p)
     reciprocals = np.array([1.0 / value if value > 0.0 else 0.0 for value in norms])
-    slopes = np.empty_like(field)
     factor = 1.0 / (3.0 * field.size)
-    each(lambda rows: norm_slopes(field, *rows, p, reciprocals, factor, slopes), _pieces(field), threads)
-    return sum(norms) / 3.0, slopes
+
+    def piece(rows: tuple[int, int]) -> None:
+        values = field[rows[0] : rows[1]].copy()
+        norm_slopes(values, 0, len(values), p, reciprocals, factor, field[rows[0] : rows[1]])
+
+    each(piece, _pieces(field), threads)
+    return sum(norms) / 3.0
 
 
 def _checked(norm: Norm) -> float:
