@@ -1,0 +1,153 @@
+"""Write the command line's reference and its manual page from the commands themselves.
+
+python docs/make_reference.py            write docs/reference/cli.md and docs/guetzpy.1
+python docs/make_reference.py --check    exit 1 if they are out of step
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from guetzpy import __version__
+from guetzpy.cli import app
+from guetzpy.cli.sections import REST, SECTIONS
+
+DOCS = Path(__file__).resolve().parent
+
+EXIT_CODES = (
+    ("0", "done; files that were kept because nothing is to be gained count as done"),
+    ("1", "at least one file failed; the others are done"),
+    ("2", "wrong usage; nothing was done"),
+    ("3", "--check found a file that would shrink by more than --threshold"),
+    ("130", "interrupted"),
+)
+VARIABLES = (
+    ("NUMBA_CACHE_DIR", "folder of the compiled kernels, rather than the user's cache folder"),
+    ("NO_COLOR", "if set, no colours on the terminal"),
+    ("GUETZPY_DEBUG", "if set, an internal error shows where it happened"),
+)
+
+
+def commands() -> dict[str, Any]:
+    """Return the commands by name."""
+    found: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    return found
+
+
+def sections(command: Any) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield each section of a command's help: its title, and name and words of what is in it."""
+    context = command.make_context("guetzpy", [], resilient_parsing=True)
+    parameters = command.get_params(context)
+    arguments = [(p.metavar, p.help) for p in parameters if p.param_type_name == "argument"]
+    if arguments:
+        yield "Arguments", arguments
+    options = {p.name: p for p in parameters if p.param_type_name == "option"}
+    titles = SECTIONS if len(options) > 12 else {}
+    for title, names in (titles | {REST: tuple(options)}).items():
+        here = [options.pop(name) for name in names if name in options]
+        records = [record for option in here if (record := option.get_help_record(context)) is not None]
+        if records:
+            yield title, [(name, re.sub(r"\s+", " ", words)) for name, words in records]
+
+
+def markdown() -> str:
+    """Return the reference as a page."""
+    lines = [
+        "# Command line",
+        "",
+        "This page is written by `docs/make_reference.py` from what `--help` shows.",
+        "",
+        "`guetzpy COMMAND [OPTIONS] ...`: stdout is for data, stderr for progress and words; `-` is stdin or",
+        "stdout. `guetzpy --install-completion` sets up completion in bash, zsh, fish and PowerShell;",
+        "`man guetzpy` shows this page where the package is installed.",
+        "",
+    ]
+    for name, command in commands().items():
+        lines += [f"## guetzpy {name}", "", *_paragraphs(command.help), ""]
+        for title, records in sections(command):
+            lines += [f"### {title}" + f" {{: #{name}-{_slug(title)} }}", ""]
+            lines += ["| | |", "|---|---|"]
+            lines += [f"| `{_cell(option)}` | {_cell(_code(words))} |" for option, words in records]
+            lines += [""]
+    lines += ["## Exit codes", "", "| | |", "|---|---|"]
+    lines += [f"| {code} | {_code(words)} |" for code, words in EXIT_CODES]
+    lines += ["", "## Environment", "", "| | |", "|---|---|"]
+    lines += [f"| `{name}` | {words} |" for name, words in VARIABLES]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [_code(re.sub(r"\s+", " ", part)) + "\n" for part in text.strip().split("\n\n")]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return re.sub(r"(?<![\w`-])(--[a-z][\w-]*)", r"`\1`", text)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower()).strip("-")
+
+
+def manual() -> str:
+    """Return the manual page, as roff."""
+    lines = [
+        f'.TH GUETZPY 1 "" "guetzpy {__version__}" "User Commands"',
+        ".SH NAME",
+        r"guetzpy \- make JPEG files smaller without a visible change",
+        ".SH SYNOPSIS",
+    ]
+    for name, command in commands().items():
+        arguments = [p.metavar for p in command.params if p.param_type_name == "argument"]
+        lines += [rf".B guetzpy {name}", r"[\fIOPTIONS\fR] " + " ".join(map(_roff, arguments)), ".br"]
+    lines += [
+        ".SH DESCRIPTION",
+        "Every file is decoded and measured before it is written; a JPEG never grows.",
+    ]
+    for name, command in commands().items():
+        lines += [f".SH {name.upper()}"]
+        for part in command.help.strip().split("\n\n"):
+            lines += [_roff(re.sub(r"\s+", " ", part)), ".PP"]
+        for title, records in sections(command):
+            lines += [f".SS {_roff(title)}"]
+            for option, words in records:
+                lines += [".TP", rf"\fB{_roff(option)}\fR", _roff(words)]
+    lines += [".SH EXIT STATUS"]
+    for code, words in EXIT_CODES:
+        lines += [".TP", code, _roff(words)]
+    lines += [".SH ENVIRONMENT"]
+    for name, words in VARIABLES:
+        lines += [".TP", name, _roff(words)]
+    return "\n".join(lines) + "\n"
+
+
+def _roff(text: str) -> str:
+    escaped = text.replace("\\", r"\e").replace("-", r"\-")
+    return r"\&" + escaped if escaped.startswith((".", "'")) else escaped
+
+
+#: What is written, and what of.
+PAGES = {DOCS / "reference" / "cli.md": markdown, DOCS / "guetzpy.1": manual}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or check them."""
+    stale = [path for path, make in PAGES.items() if not path.exists() or path.read_text() != make()]
+    if "--check" in arguments:
+        return int(bool(stale))
+    for path in stale:
+        path.write_text(PAGES[path]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
