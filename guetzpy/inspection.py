@@ -82,7 +82,10 @@ def inspect(source: Readable, *, max_pixels: int = 268_435_456) -> dict[str, Any
     }
     if picture.image is None:
         return record | _headers(picture)
-    return record | _describe(picture.data, picture.image, max_pixels)
+    data, warnings = picture.data, picture.image.warnings
+    record |= _describe(data, picture.image)
+    del picture  # the repack reads the coefficients again: once in memory is enough
+    return record | _repack(data, max_pixels) | {"warnings": warnings}
 
 
 def _headers(picture: Source) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def _headers(picture: Source) -> dict[str, Any]:
     return record | {"bytes_by_part": _by_part(parts, kinds, len(picture.data))}
 
 
-def _describe(data: bytes, image: JpegImage, max_pixels: int) -> dict[str, Any]:
+def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
     parts = survey(data)
     kinds = preservation.describe(data, image)
     quality = estimate_quality([component.qtable for component in image.components])
@@ -138,8 +141,6 @@ def _describe(data: bytes, image: JpegImage, max_pixels: int) -> dict[str, Any]:
         "mark": metadata.read_mark(image.segments),
         "reencodable": reason is None,
         "reason": reason,
-        **_repack(data, max_pixels),
-        "warnings": image.warnings,
     }
 
 
