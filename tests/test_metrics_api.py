@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from guetzpy import metrics
+from guetzpy.picture import planes_of
 
 
 @pytest.fixture
@@ -92,3 +93,13 @@ def test_tiny_pictures(name, side):
     metric = getattr(metrics, name)
     assert np.isfinite(metric(a, b))
     assert metric(a, a) == (0 if name == "butteraugli" else 100)
+
+
+@pytest.mark.parametrize("name", ["ButteraugliComparator", "SSIMULACRA2Comparator"])
+def test_what_is_kept_changes_no_digit(name, pair):
+    comparator = getattr(metrics, name)
+    reference, transform = planes_of(pair[0])
+    kept, anew = (comparator.from_codes(reference, transform, keep=keep) for keep in (True, False))
+    expected = comparator(pair[0]).score(pair[1])
+    assert kept.score(pair[1]) == anew.score(pair[1]) == expected
+    assert np.array_equal(kept.gradient(pair[1])[1], anew.gradient(pair[1])[1])

@@ -218,3 +218,23 @@ def test_planes_of_the_wrong_shape(planes):
 def test_transparent_pictures_are_refused():
     with pytest.raises(UnsupportedError, match="background"):
         ssimulacra2(np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "cut", [(slice(None), slice(None)), (slice(0, 133), slice(0, 9)), (slice(1, 50),) * 2]
+)
+def test_gradients_by_windows_are_the_same(monkeypatch, cut):
+    a, b = (picture(name)[cut] for name in ("chelsea_odd.png", "chelsea_odd.jpeg_q75_420.png"))
+    height = len(a)
+    (reference, transform), (codes, _) = planes_of(a), planes_of(b)
+    score, rows = SSIMULACRA2Comparator.from_codes(reference, transform).gradient_codes(codes, transform)
+    expected = rows(0, height)
+    assert expected.any()
+    monkeypatch.setattr(module, "_TRACED_PIXELS", 10)
+    comparator = SSIMULACRA2Comparator(a)
+    score_of_windows, rows = comparator.gradient_codes(codes, transform)
+    assert score_of_windows == pytest.approx(score, abs=1e-6)
+    for first, last in [(0, height), (height - 33, height), (0, 10), (7, height - 1), (30, 31)]:
+        part = rows(first, last)
+        assert np.abs(part - expected[:, first:last]).max() <= 1e-6 * np.abs(expected).max()
+    assert np.array_equal(comparator.gradient(b)[1], rows(0, height))

@@ -268,7 +268,7 @@ class ButteraugliComparator:
 
     @classmethod
     def from_codes(
-        cls, codes: Codes, transform: Transform, *, threads: int | None = None
+        cls, codes: Codes, transform: Transform, *, threads: int | None = None, keep: bool | None = None
     ) -> ButteraugliComparator:
         """Make a comparator from codes, which are turned to light window by window.
 
@@ -279,17 +279,21 @@ class ButteraugliComparator:
         transform : Transform
             What the codes mean.
         threads : int, optional
+        keep : bool, optional
+            Whether the reference's side is kept, rather than computed again for each score; default:
+            up to 12.5 million samples.
         """
         self = cls.__new__(cls)
-        self._build(_Light(codes, transform), threads)
+        self._build(_Light(codes, transform), threads, keep)
         return self
 
-    def _build(self, light: _Light, threads: int | None) -> None:
+    def _build(self, light: _Light, threads: int | None, keep: bool | None = None) -> None:
         self._threads = threads
         self._shape = light.height, light.width
         self._memory = _MemoryPool()
         light = self._inner(light)
-        keep = light.height * light.width <= _CACHED_SAMPLES
+        if keep is None:
+            keep = light.height * light.width <= _CACHED_SAMPLES
         half = self._half_light(light)
         if half is not None:
             for window in _windows(light.height, light.width):

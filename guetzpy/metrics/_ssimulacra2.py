@@ -10,6 +10,7 @@ The work itself: ``_ssimulacra2_bands`` (scores), ``_ssimulacra2_gradient`` (gra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,15 @@ from guetzpy.metrics._recursive_gaussian import GROUP, REACH
 from guetzpy.metrics._ssimulacra2_bands import BAND, Reference, Side
 from guetzpy.metrics._ssimulacra2_gradient import Gradient
 from guetzpy.metrics._ssimulacra2_scales import SMALLEST, Plan, Rows, norms_of, remap, weighted
+from guetzpy.metrics._ssimulacra2_windows import gradient_by_windows
 from guetzpy.picture import Codes, Floats, Transform, planes_of
 
 __all__ = ["SSIMULACRA2Comparator"]
 
 #: The reference's side of larger pictures is not kept as maps but computed anew, band by band.
 _CACHED_PIXELS = 12_500_000
+#: Gradients of larger pictures are computed window by window, and nothing is kept for them.
+_TRACED_PIXELS = 5 << 19
 
 
 class SSIMULACRA2Comparator:
@@ -61,7 +65,7 @@ class SSIMULACRA2Comparator:
 
     @classmethod
     def from_codes(
-        cls, codes: Codes, transform: Transform, *, threads: int | None = None
+        cls, codes: Codes, transform: Transform, *, threads: int | None = None, keep: bool | None = None
     ) -> SSIMULACRA2Comparator:
         """Return a comparator for codes, which are turned to light band by band.
 
@@ -72,12 +76,21 @@ class SSIMULACRA2Comparator:
         transform : Transform
             What the codes mean.
         threads : int, optional
+        keep : bool, optional
+            Whether the reference's side is kept, rather than computed again for each score; default:
+            up to 12.5 megapixels.
         """
         self = cls.__new__(cls)
-        self._set_up(codes, transform, threads)
+        self._set_up(codes, transform, threads, keep)
         return self
 
-    def _set_up(self, planes: Codes | Floats, transform: Transform | None, threads: int | None) -> None:
+    def _set_up(
+        self,
+        planes: Codes | Floats,
+        transform: Transform | None,
+        threads: int | None,
+        keep: bool | None = None,
+    ) -> None:
         self.shape: tuple[int, int] = (planes.shape[1], planes.shape[2])
         self._threads = threads
         planes = _at_least_smallest(planes)
@@ -85,7 +98,7 @@ class SSIMULACRA2Comparator:
         self._level = Rows(planes, transform)
         self._references: list[Reference] = []
         self._gradient: Gradient | None = None
-        if planes[0].size <= _CACHED_PIXELS:
+        if planes[0].size <= _CACHED_PIXELS if keep is None else keep:
             level = self._level
             for scale, (height, width) in enumerate(self._plan.sizes):
                 reference = Reference(self._plan.planes[scale], height, width)
@@ -130,9 +143,8 @@ class SSIMULACRA2Comparator:
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
             Change of the score per change of a code, codes on the 0..255 scale at any depth.
         """
-        planes, transform = planes_of(distorted)
-        score, by_linear = self._score_and_gradient(planes, transform)
-        return score, transform.pull_back(by_linear, planes, threads=self._threads)
+        score, rows = self.gradient_codes(*planes_of(distorted))
+        return score, rows(0, self.shape[0])
 
     def gradient_linear(self, planes: Floats) -> tuple[float, Floats]:
         """Return the score of linear light and its gradient.
@@ -154,18 +166,51 @@ class SSIMULACRA2Comparator:
         Notes
         -----
         The first call computes the reference's side again without that rounding, and keeps it
-        and scratch memory (about 40 and 60 bytes a pixel).
+        and scratch memory (about 40 and 60 bytes a pixel), up to 2.6 megapixels; above, nothing is
+        kept, and each call works on both sides, strip by strip.
         """
-        return self._score_and_gradient(_linear_planes(planes), None)
+        score, rows = self._score_and_gradient(_linear_planes(planes), None)
+        return score, np.ascontiguousarray(rows(0, self.shape[0]))
+
+    def gradient_codes(
+        self, codes: Codes, transform: Transform
+    ) -> tuple[float, Callable[[int, int], Floats]]:
+        """Return the score of codes, and a function that returns rows of the gradient by them.
+
+        Parameters
+        ----------
+        codes, transform
+            As for :meth:`from_codes`. The codes are kept by the function.
+
+        Returns
+        -------
+        score : float
+            As :meth:`gradient_linear` returns it.
+        rows : callable
+            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), by one
+            level of 255. Of pictures above 2.6 megapixels only what is asked for is computed.
+        """
+        score, by_light = self._score_and_gradient(codes, transform)
+
+        def rows(first: int, last: int) -> Floats:
+            part = np.ascontiguousarray(codes[:, first:last])
+            gradient = np.ascontiguousarray(by_light(first, last))
+            return transform.pull_back(gradient, part, threads=self._threads)  # type: ignore[arg-type]
+
+        return score, rows
 
     def _score_and_gradient(
         self, planes: Codes | Floats, transform: Transform | None
-    ) -> tuple[float, Floats]:
+    ) -> tuple[float, Callable[[int, int], Floats]]:
         check_sizes(self.shape, (planes.shape[1], planes.shape[2]))
+        level = Rows(_at_least_smallest(planes), transform)
+        if planes[0].size > _TRACED_PIXELS and min(self.shape) >= SMALLEST:
+            return gradient_by_windows(self._plan, self._level, level, self._threads)
         if self._gradient is None:
             self._gradient = Gradient(self._plan, self._level, self._threads)
-        score, gradient = self._gradient(Rows(_at_least_smallest(planes), transform))
-        return score, _folded(gradient, self.shape)
+        score, gradient = self._gradient(level)
+        gradient = _folded(gradient, self.shape)
+        return score, lambda first, last: gradient[:, first:last]
 
     def _score(self, planes: Codes | Floats, transform: Transform | None) -> float:
         check_sizes(self.shape, (planes.shape[1], planes.shape[2]))

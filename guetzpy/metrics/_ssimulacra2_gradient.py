@@ -26,7 +26,7 @@ from guetzpy.metrics._tiles import HALO, PLANE, ROWS, STRIDE, STRIP, WIDTH, blur
 from guetzpy.metrics.colorspace import halve, positive_xyb, positive_xyb_adjoint
 from guetzpy.picture import Floats
 
-__all__ = ["Gradient"]
+__all__ = ["WORK", "Gradient", "backward_strip", "forward_strip", "gradient_slots"]
 
 _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
@@ -149,7 +149,7 @@ def _add_edges(
     "int64(float32[:, :, ::1], int64, int64, int64, int64[:, ::1], float32[:, :, ::1], float32[::1],"
     " float32[:, :, ::1], float64[:, ::1])"
 )
-def _forward_strip(
+def forward_strip(
     linear: Any,
     first: int,
     top: int,
@@ -315,7 +315,7 @@ def _add_coarser(coarser: Any, top: int, left: int, rows: int, columns: int, hei
     "int64(float32[:, :, ::1], float32[:, :, ::1], int64[:, ::1], float32[:, ::1], float32[:, :, ::1],"
     " int64, int64, float32[::1], float32[:, :, ::1])"
 )
-def _backward_strip(
+def backward_strip(
     kept: Any,
     reference: Any,
     slots: Any,
@@ -392,7 +392,18 @@ def _backward_strip(
     return 0
 
 
-_WORK = 13 * PLANE
+#: Scratch of the two kernels for strips.
+WORK = 13 * PLANE
+
+
+def gradient_slots(plan: Plan, scale: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Return the slots of :func:`forward_strip` at a scale, and the reference's planes."""
+    slots, count = np.zeros((3, 3), np.int64), 0
+    for c in range(3):
+        structure, edges = plan.slots[scale][c, :2] >= 0
+        slots[c] = count if structure or edges else -1, structure, edges
+        count += 3 * structure + 2 * (edges and not structure)
+    return slots, count
 
 
 class Gradient:
@@ -416,18 +427,14 @@ class Gradient:
         self._spare: list[list[Floats]] = []  # scratch of an earlier call: fresh memory is slow
         nothing, no_sums = np.empty((0, 1, 1), np.float32), np.zeros((3, 6))
         for scale, (height, width) in enumerate(plan.sizes):
-            slots, count = np.zeros((3, 3), np.int64), 0
-            for c in range(3):
-                structure, edges = plan.slots[scale][c, :2] >= 0
-                slots[c] = count if structure or edges else -1, structure, edges
-                count += 3 * structure + 2 * (edges and not structure)
+            slots, count = gradient_slots(plan, scale)
             reference = np.empty((count, height, width), np.float32)
 
             def prepare(
                 linear: Floats, first: int, top: int, bottom: int, work: Floats,
                 slots: Any = slots, reference: Floats = reference,
             ) -> None:  # fmt: skip
-                _forward_strip(linear, first, top, bottom, slots, reference, work, nothing, no_sums)
+                forward_strip(linear, first, top, bottom, slots, reference, work, nothing, no_sums)
 
             level = self._strips(scale, level, prepare)
             self._slots.append(slots)
@@ -449,7 +456,7 @@ class Gradient:
                 scale: int = scale, kept: Floats = everything_kept[scale], sums: Any = sums,
             ) -> None:  # fmt: skip
                 slots, reference = self._slots[scale], self._references[scale]
-                _forward_strip(linear, first, top, bottom, slots, reference, work, kept, sums[top // STRIP])
+                forward_strip(linear, first, top, bottom, slots, reference, work, kept, sums[top // STRIP])
 
             level = self._strips(scale, level, forward)
             norms = norms_of(sums, height * width)
@@ -476,7 +483,7 @@ class Gradient:
             if smaller is not None:
                 for c in range(3):
                     halve(linear[c], first, top, bottom, smaller[c], 0)
-            work_on(linear, first, top, bottom, local.array("work", (_WORK,)))
+            work_on(linear, first, top, bottom, local.array("work", (WORK,)))
 
         each(strip, range(0, level.height, STRIP), self._threads)
         return level if smaller is None else Rows(smaller)
@@ -487,9 +494,9 @@ class Gradient:
 
         def strip(top: int) -> None:
             bottom = min(top + STRIP, kept.shape[1])
-            work = local.array("work", (_WORK,))
+            work = local.array("work", (WORK,))
             slots, reference = self._slots[scale], self._references[scale]
-            _backward_strip(kept, reference, slots, slopes, coarser, top, bottom, work, out)
+            backward_strip(kept, reference, slots, slopes, coarser, top, bottom, work, out)
 
         each(strip, range(0, kept.shape[1], STRIP), self._threads)
         return out
