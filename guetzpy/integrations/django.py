@@ -2,15 +2,15 @@
 
 In the project::
 
-from django.core.files.storage import FileSystemStorage
-from guetzpy.integrations.django import OptimizeMixin
+    from django.core.files.storage import FileSystemStorage
+    from guetzpy.integrations.django import OptimizeMixin
 
 
-class MediaStorage(OptimizeMixin, FileSystemStorage):  # or S3Storage, or any other
-    guetzpy_options = {"distance": 1.4, "effort": "fast"}
+    class MediaStorage(OptimizeMixin, FileSystemStorage):  # or S3Storage, or any other
+        guetzpy_options = {"distance": 1.4, "effort": "fast"}
 
 
-STORAGES = {"default": {"BACKEND": "shop.storage.MediaStorage"}, ...}  # settings.py
+    STORAGES = {"default": {"BACKEND": "shop.storage.MediaStorage"}, ...}  # settings.py
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 In ``conf.py``::
 
-from guetzpy.integrations.nikola import smaller_jpegs
+    from guetzpy.integrations.nikola import smaller_jpegs
 
-FILTERS = {(".jpg", ".jpeg"): [smaller_jpegs(distance=1.4)]}
+    smaller = smaller_jpegs(distance=1.4)
+    FILTERS = {".jpg": [smaller], ".jpeg": [smaller]}
 """
 
 from __future__ import annotations

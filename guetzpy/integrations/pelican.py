@@ -2,8 +2,8 @@
 
 In ``pelicanconf.py``::
 
-PLUGINS = ["guetzpy.integrations.pelican"]
-GUETZPY_OPTIONS = {"distance": 1.4}  # optional: as for guetzpy.OptimizeOptions
+    PLUGINS = ["guetzpy.integrations.pelican"]
+    GUETZPY_OPTIONS = {"distance": 1.4}  # optional: as for guetzpy.OptimizeOptions
 """
 
 from __future__ import annotations

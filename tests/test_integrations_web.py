@@ -1,0 +1,332 @@
+"""Hooks of web programs, each run by the program itself."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import io
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import guetzpy
+from guetzpy.integrations import _uploads
+
+
+@pytest.fixture(scope="module")
+def photo(photo_array: np.ndarray) -> bytes:
+    return jpeg_of(Image.fromarray(photo_array))
+
+
+def jpeg_of(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=95, subsampling=0, comment=b"mine")
+    return file.getvalue()
+
+
+def is_ours(data: bytes) -> bool:
+    return b"guetzpy d=" in data and b"mine" in data
+
+
+# What they share
+
+
+def test_smaller_or_the_same(photo: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    assert is_ours(_uploads.smaller(photo, effort="fast"))
+    assert _uploads.smaller(b"GIF89a") == b"GIF89a"
+    broken = photo[: len(photo) // 3]
+    with caplog.at_level(logging.WARNING, "guetzpy"):
+        assert _uploads.smaller(broken, "a.jpg") == broken
+    assert "a.jpg: left as it is: truncated" in caplog.text
+    with pytest.raises(ValueError, match="distance"):
+        _uploads.smaller(photo, distance=-1)
+
+
+def test_files_are_replaced_only_by_smaller_ones(photo: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(photo)
+    _uploads.shrink_file(path, effort="fast", distance=2.0)
+    data, state = path.read_bytes(), path.stat()
+    assert is_ours(data)
+    assert len(data) < len(photo)
+    _uploads.shrink_file(path, effort="fast", distance=2.0)
+    assert path.read_bytes() == data
+    assert path.stat().st_ino == state.st_ino  # not even written
+
+
+@pytest.mark.parametrize("name", ["willow", "thumbor", "django", "nikola", "pelican"])
+def test_modules_need_their_program_only_when_used(name: str) -> None:
+    code = (
+        f"import sys\nsys.modules[{name!r}] = None\nimport guetzpy.integrations.{name} as module\n"
+        "assert module.__all__ and module.__doc__"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_thumbor_class_without_thumbor(photo: bytes) -> None:
+    from guetzpy.integrations.thumbor import Optimizer
+
+    optimizer = Optimizer(SimpleNamespace(config=SimpleNamespace(GUETZPY_OPTIONS={"distance": 2.0})))
+    assert is_ours(optimizer.run_optimizer(".jpg", photo))
+    assert optimizer.run_optimizer(".png", b"\x89PNG") == b"\x89PNG"
+    assert optimizer.run_optimizer(".jpg", photo[:100]) == photo[:100]
+
+
+# The programs
+
+
+def need(name: str) -> None:
+    """Skip where a package is missing; found without importing it, which some do not bear."""
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+
+
+WILLOW = """
+import io, sys
+try:  # where Django is installed, Willow asks its settings
+    from django.conf import settings
+    settings.configure(WILLOW_OPTIMIZERS=sys.argv[2], SECRET_KEY="x")
+except ImportError:
+    import os
+    os.environ["WILLOW_OPTIMIZERS"] = sys.argv[2]
+from willow.image import Image
+from willow.registry import registry
+from guetzpy.integrations import willow
+registry._registered_optimizers.clear()  # those of other programs
+willow.register()
+willow.register()  # as reloaders do
+image = Image.open(open(sys.argv[1], "rb")).resize((96, 72))
+jpeg, png = io.BytesIO(), io.BytesIO()
+image.save_as_jpeg(jpeg, quality=95)
+image.save_as_png(png)
+assert png.getvalue()[1:4] == b"PNG"
+assert Image.open(jpeg).get_size() == (96, 72)
+print(len(registry._registered_optimizers), b"guetzpy d=" in jpeg.getvalue())
+"""
+
+
+@pytest.mark.integrations
+@pytest.mark.parametrize("enabled", ["guetzpy", "true", "jpegoptim", "false"])
+def test_willow(photo: bytes, enabled: str, tmp_path: Path) -> None:
+    need("willow")
+    source = tmp_path / "a.jpg"
+    source.write_bytes(photo)
+    arguments = [sys.executable, "-c", WILLOW, str(source), enabled]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.stdout == ("1 True\n" if enabled in ("guetzpy", "true") else "0 False\n"), done.stderr
+
+
+WAGTAIL = """
+import io, sys
+import django
+from django.conf import settings
+
+settings.configure(
+    SECRET_KEY="x", USE_TZ=True, DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    INSTALLED_APPS=[
+        "django.contrib.contenttypes", "django.contrib.auth", "taggit", "wagtail", "wagtail.images",
+        "wagtail.search", "wagtail.users", "wagtail.admin",
+    ],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    MEDIA_ROOT=sys.argv[1], WAGTAILIMAGES_JPEG_QUALITY=95, WILLOW_OPTIMIZERS=["guetzpy"],
+    WAGTAIL_SITE_NAME="x", WAGTAILADMIN_BASE_URL="http://x", ROOT_URLCONF="",
+    STATIC_URL="/static/", MEDIA_URL="/media/",
+)
+django.setup()
+from guetzpy.integrations import willow
+willow.register()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django.core.files.images import ImageFile
+from wagtail.images.models import Image
+data = open(sys.argv[2], "rb").read()
+image = Image.objects.create(title="a", file=ImageFile(io.BytesIO(data), name="a.jpg"))
+rendition = image.get_rendition("width-64")
+written = rendition.file.open().read()
+assert b"guetzpy d=" in written, written[:100]
+print("fine", rendition.width)
+"""
+
+
+@pytest.mark.integrations
+def test_wagtail(photo: bytes, tmp_path: Path) -> None:
+    need("wagtail")
+    source = tmp_path / "a.jpg"
+    source.write_bytes(photo)
+    arguments = [sys.executable, "-c", WAGTAIL, str(tmp_path / "media"), str(source)]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.stdout == "fine 64\n", done.stderr
+
+
+DJANGO = """
+import io, sys
+import django
+from django.conf import settings
+settings.configure(MEDIA_ROOT=sys.argv[1], USE_TZ=True, SECRET_KEY="x")
+django.setup()
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from guetzpy.integrations.django import OptimizeMixin
+
+
+class MediaStorage(OptimizeMixin, FileSystemStorage):
+    guetzpy_options = {"distance": 2.0, "effort": "fast"}
+
+
+storage = MediaStorage()
+data = open(sys.argv[2], "rb").read()
+large = TemporaryUploadedFile("c.jpg", "image/jpeg", len(data), None)
+large.write(data)
+uploads = [
+    SimpleUploadedFile("a.jpg", data), ContentFile(data, name="b.jpg"), large, io.BytesIO(data),
+    ContentFile(b"text", name="d.txt"), ContentFile("words", name="e.txt"),
+    ContentFile(data[:500], name="f.jpg"), ContentFile(b"", name="g.jpg"),
+]
+for upload in uploads:
+    name = storage.save(getattr(upload, "name", None) or "x.jpg", upload)
+    with storage.open(name) as stream:
+        kept = stream.read()
+    print(name, len(kept), b"guetzpy d=" in kept)
+"""
+
+
+@pytest.mark.integrations
+def test_django_storage(photo: bytes, tmp_path: Path) -> None:
+    need("django")
+    source = tmp_path / "a.jpg"
+    source.write_bytes(photo)
+    arguments = [sys.executable, "-c", DJANGO, str(tmp_path / "media"), str(source)]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = dict((name, (int(size), ours)) for name, size, ours in map(str.split, done.stdout.splitlines()))
+    for name in ("a.jpg", "b.jpg", "c.jpg", "x.jpg"):
+        assert rows[name][0] < len(photo)
+        assert rows[name][1] == "True"
+    assert [rows[n][0] for n in ("d.txt", "e.txt", "f.jpg", "g.jpg")] == [4, 5, 500, 0]
+
+
+@pytest.mark.integrations
+def test_thumbor(photo: bytes, tmp_path: Path) -> None:
+    need("thumbor")
+    from thumbor.config import Config
+    from thumbor.context import Context, ServerParameters
+    from thumbor.handlers import BaseHandler
+    from thumbor.importer import Importer
+
+    conf = tmp_path / "thumbor.conf"
+    conf.write_text(
+        'OPTIMIZERS = ["guetzpy.integrations.thumbor"]\nGUETZPY_OPTIONS = {"distance": 2.0}\n'
+        'SECURITY_KEY = "x"\nALLOW_UNSAFE_URL = True\n'
+    )
+    config = Config.load(str(conf))
+    importer = Importer(config)
+    importer.import_modules()
+    server = ServerParameters(8888, "localhost", str(conf), None, "error", None)
+    context = Context(server, config, importer)
+    less = BaseHandler.optimize(None, context, ".jpg", photo)
+    assert is_ours(less)
+    assert len(less) < len(photo)
+    assert BaseHandler.optimize(None, context, ".png", b"\x89PNG...") == b"\x89PNG..."
+
+
+@pytest.mark.integrations
+def test_thumbor_serves_smaller_files(photo: bytes, tmp_path: Path) -> None:
+    need("thumbor")
+    from thumbor.app import ThumborServiceApp
+    from thumbor.config import Config
+    from thumbor.context import Context, ServerParameters
+    from thumbor.importer import Importer
+    from tornado.httpclient import AsyncHTTPClient
+    from tornado.httpserver import HTTPServer
+    from tornado.testing import bind_unused_port
+
+    (tmp_path / "a.jpg").write_bytes(photo)
+    config = Config(
+        OPTIMIZERS=["guetzpy.integrations.thumbor"], LOADER="thumbor.loaders.file_loader",
+        FILE_LOADER_ROOT_PATH=str(tmp_path), STORAGE="thumbor.storages.no_storage", ALLOW_UNSAFE_URL=True,
+        SECURITY_KEY="x", QUALITY=95,
+    )  # fmt: skip
+
+    async def fetch() -> bytes:
+        importer = Importer(config)
+        importer.import_modules()
+        socket, port = bind_unused_port()
+        context = Context(ServerParameters(port, "localhost", "", None, "error", None), config, importer)
+        server = HTTPServer(ThumborServiceApp(context))
+        server.add_socket(socket)
+        try:
+            answer = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/unsafe/64x48/a.jpg")
+        finally:
+            server.stop()
+        return bytes(answer.body)
+
+    served = asyncio.run(fetch())
+    assert b"guetzpy d=" in served
+    assert Image.open(io.BytesIO(served)).size == (64, 48)
+
+
+@pytest.mark.integrations
+def test_nikola(photo: bytes, tmp_path: Path) -> None:
+    """A site as Nikola makes it, built twice: the second time there is nothing to do."""
+    need("nikola")
+    site = tmp_path / "site"
+
+    def nikola(*arguments: str, where: Path) -> str:
+        command = [sys.executable, "-m", "nikola", *arguments]
+        done = subprocess.run(command, cwd=where, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    nikola("init", "-q", "site", where=tmp_path)
+    with (site / "conf.py").open("a") as conf:
+        conf.write(
+            "\nfrom guetzpy.integrations.nikola import smaller_jpegs\n"
+            'FILTERS = {".jpg": [smaller_jpegs(distance=2.0, effort="fast")]}\n'
+        )
+    (site / "files").mkdir(exist_ok=True)
+    (site / "files" / "photo.jpg").write_bytes(photo)
+    nikola("build", where=site)
+    built = (site / "output" / "photo.jpg").read_bytes()
+    assert is_ours(built)
+    assert (site / "files" / "photo.jpg").read_bytes() == photo
+    assert "copy_files:output/photo.jpg" not in [
+        line for line in nikola("build", where=site).splitlines() if not line.startswith("-- ")
+    ]
+
+
+@pytest.mark.integrations
+def test_pelican(photo: bytes, tmp_path: Path) -> None:
+    need("pelican")
+    content = tmp_path / "content"
+    (content / "images").mkdir(parents=True)
+    (content / "images" / "photo.jpg").write_bytes(photo)
+    (content / "images" / "broken.jpg").write_bytes(photo[:500])
+    (content / "a.md").write_text("Title: A\nDate: 2026-01-01\n\n![photo]({static}/images/photo.jpg)\n")
+    (tmp_path / "pelicanconf.py").write_text(
+        'PLUGINS = ["guetzpy.integrations.pelican"]\nGUETZPY_OPTIONS = {"distance": 2.0, "effort": "fast"}\n'
+        'SITENAME = "x"\nTIMEZONE = "UTC"\nSTATIC_PATHS = ["images"]\n'
+    )
+    command = [sys.executable, "-m", "pelican", "content", "-o", "output", "-s", "pelicanconf.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert is_ours((tmp_path / "output" / "images" / "photo.jpg").read_bytes())
+    assert (tmp_path / "output" / "images" / "broken.jpg").read_bytes() == photo[:500]
+    assert (content / "images" / "photo.jpg").read_bytes() == photo
+    assert "broken.jpg: left as it is" in done.stdout + done.stderr
+
+
+@pytest.mark.integrations
+def test_options_are_those_of_optimize(photo: bytes) -> None:
+    """What the settings hold is handed on as it is, so a misspelt one is told."""
+    for wrong in ({"distanc": 1}, {"effort": "lazy"}):
+        with pytest.raises((TypeError, ValueError)):
+            _uploads.smaller(photo, **wrong)  # type: ignore[arg-type]
+    assert json.dumps(guetzpy.optimize(photo, effort="fast").to_dict())
