@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from guetzpy._cicp import code_points, profile_of
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
-from guetzpy.picture_metadata import Metadata, metadata_of
+from guetzpy.picture_metadata import DESCRIPTIVE, Metadata, metadata_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -45,7 +45,7 @@ _SUB_IFDS, _PHOTOMETRIC, _COMPRESSION, _DNG_VERSION = 0x014A, 0x0106, 0x0103, 0x
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 _RAW_COMPRESSIONS = {32767, 34713, 65535}  # of Sony, Nikon, Pentax
 
-_ORIENTATION, _EXIF_IFD, _MAKER_NOTE = 0x0112, 0x8769, 0x927C
+_ORIENTATION, _EXIF_IFD, _MAKER_NOTE, _XMP = 0x0112, 0x8769, 0x927C, 0x02BC
 
 
 def kind_of(data: bytes) -> Kind | None:
@@ -289,26 +289,30 @@ def _preview(raw: Any, rawpy: ModuleType) -> bytes:
 
 
 def _raw_metadata(data: bytes, preview: bytes) -> Metadata:
-    """Return Exif, XMP and IPTC of a RAW file, or else of its preview, for a picture that is upright.
+    """Return Exif and XMP of a RAW file, or else of its preview, for a picture that is upright.
 
     Without the maker's note, which often is larger than a JPEG has room for, and points into the RAW file.
     """
     from PIL import Image
 
-    for file in (data, preview):
+    for find in (lambda: data, lambda: Image.open(io.BytesIO(preview)).info["exif"]):
+        exif = Image.Exif()
         try:
-            with Image.open(io.BytesIO(file)) as image:
-                exif = image.getexif()
-                carried = metadata_of(image)  # which leaves what describes the picture, not the file
-                exif.get_ifd(_EXIF_IFD).pop(_MAKER_NOTE, None)
-                if _ORIENTATION in exif:
-                    exif[_ORIENTATION] = 1
-                block = exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else None
-                if block is not None and len(block) > _ROOM_FOR_EXIF:
-                    block = None
-                return Metadata(exif=block, xmp=carried.xmp, photoshop=carried.photoshop)
+            block = find()
+            if block[:4] not in (b"II*\0", b"MM\0*") and block is data:
+                continue
+            exif.load(block)
+            xmp = exif.get(_XMP)
+            for tag in [tag for tag in exif if tag not in DESCRIPTIVE]:
+                del exif[tag]
+            exif.get_ifd(_EXIF_IFD).pop(_MAKER_NOTE, None)
+            if _ORIENTATION in exif:
+                exif[_ORIENTATION] = 1
+            block = exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else b""
         except Exception:  # no metadata is no reason to have no picture
             continue
+        if 0 < len(block) <= _ROOM_FOR_EXIF:
+            return Metadata(exif=block, xmp=xmp if isinstance(xmp, bytes) else None)
     return Metadata()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Metadata", "metadata_of"]
+__all__ = ["DESCRIPTIVE", "Metadata", "metadata_of"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Metadata:
     comment: bytes | None = None
 
 
-# Tags of a TIFF's first directory that describe the picture, not how the file stores it (TIFF 6.0,
+#: Tags of a TIFF's first directory that describe the picture, not how the file stores it (TIFF 6.0,
 # Exif 2.32): description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS.
-_DESCRIPTIVE = frozenset(
+DESCRIPTIVE = frozenset(
     {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
 )
 _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
@@ -71,7 +71,7 @@ def _exif(image: Image.Image) -> bytes | None:
         return block.removeprefix(b"Exif\0\0")
     exif = image.getexif()
     if image.format in ("TIFF", "DNG"):
-        for tag in [tag for tag in exif if tag not in _DESCRIPTIVE]:
+        for tag in [tag for tag in exif if tag not in DESCRIPTIVE]:
             del exif[tag]
     if not len(exif):
         return None
