@@ -1,4 +1,10 @@
-"""Write the README's shell transcript anew from what the commands print now: python -m bench.transcript."""
+"""Write the shell transcripts of the pages anew from what the commands print now.
+
+    python -m bench.transcript
+
+In README.md and docs/tutorial.md: whatever stands in a block ``console``. The commands of a page build on
+each other.
+"""
 
 from __future__ import annotations
 
@@ -13,32 +19,41 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def transcript(commands: list[str]) -> str:
-    """Run commands beside the README's photo; return them with what they print."""
-    shown = []
+PAGES = (ROOT / "README.md", ROOT / "docs" / "tutorial.md")
+
+_BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
+
+
+def transcript(command: str, folder: str) -> str:
+    """Run a command in a folder; return it with what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    lines = [line for line in done.stdout.splitlines() if "compiling kernels" not in line]
+    return "".join(f"{line}\n" for line in (f"$ {command}", *lines))
+
+
+def rewritten(text: str) -> str:
+    """Return a page with its transcripts anew; they begin with the README's photo in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(ROOT / "tests" / "data" / "coffee.jpg", folder)
-        for command in commands:
-            done = subprocess.run(
-                [sys.executable, "-m", *shlex.split(command)],
-                cwd=folder,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=True,
-            )
-            lines = [line for line in done.stdout.splitlines() if "compiling kernels" not in line]
-            shown += [f"$ {command}", *lines]
-    return "\n".join(shown)
+
+        def anew(block: re.Match[str]) -> str:
+            commands = re.findall(r"^\$ (.*)$", block[1], re.MULTILINE)
+            return "".join(transcript(command, folder) for command in commands)
+
+        return _BLOCK.sub(anew, text)
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    old = re.search(r"^```console\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL)
-    assert old is not None
-    commands = re.findall(r"^\$ (.*)$", old[1], re.MULTILINE)
-    readme.write_text(text.replace(old[1], transcript(commands)))
+    """Write the pages."""
+    for page in PAGES:
+        page.write_text(rewritten(page.read_text()))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from guetzpy import comparison
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import NATURAL_ORDER
 from guetzpy.metrics import heatmap
-from guetzpy.search import closed_loop
+from guetzpy.search import closed_loop, weighting
 
 Picture = npt.NDArray[np.uint8]
 
@@ -131,7 +131,7 @@ def heat_map(folder: Path) -> None:
 def weights_field(folder: Path) -> None:
     """Show how much an error matters, block by block, as the search found it."""
     kept: list[Any] = []
-    usual = closed_loop.reweigh
+    usual = weighting.reweigh
 
     def listening(*arguments: Any, **options: Any) -> Any:
         kept.append(usual(*arguments, **options))

@@ -72,22 +72,23 @@ def markdown() -> str:
         lines += [f"## guetzpy {name}", "", *_paragraphs(command.help), ""]
         for title, records in sections(command):
             lines += [f"### {title}" + f" {{: #{name}-{_slug(title)} }}", ""]
-            lines += ["| | |", "|---|---|"]
-            lines += [f"| `{_cell(option)}` | {_cell(_code(words))} |" for option, words in records]
+            lines += [f"| {'argument' if title == 'Arguments' else 'option'} | |", "|---|---|"]
+            lines += [f"| {_cell(option)} | {_code(words)} |" for option, words in records]
             lines += [""]
-    lines += ["## Exit codes", "", "| | |", "|---|---|"]
+    lines += ["## Exit codes", "", "| code | |", "|---|---|"]
     lines += [f"| {code} | {_code(words)} |" for code, words in EXIT_CODES]
-    lines += ["", "## Environment", "", "| | |", "|---|---|"]
+    lines += ["", "## Environment", "", "| variable | |", "|---|---|"]
     lines += [f"| `{name}` | {words} |" for name, words in VARIABLES]
     return "\n".join(lines) + "\n"
 
 
 def _paragraphs(text: str) -> list[str]:
-    return [_code(re.sub(r"\s+", " ", part)) + "\n" for part in text.strip().split("\n\n")]
+    return "\n\n".join(_code(re.sub(r"\s+", " ", part)) for part in text.strip().split("\n\n")).split("\n")
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    words = text.replace("|", "&#124;")  # which would end the cell
+    return f"<code>{words}</code>"
 
 
 def _code(text: str) -> str:

@@ -30,7 +30,16 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "bpp",
         "strict",
     ),
-    "How": ("effort", "subsampling", "progressive", "to_srgb", "background", "min_saving", "mark", "repair"),
+    "How it is encoded": (
+        "effort",
+        "subsampling",
+        "progressive",
+        "to_srgb",
+        "background",
+        "min_saving",
+        "mark",
+        "repair",
+    ),
     "Metadata": ("keep", "strip"),
     "Folders": (
         "recursive",
@@ -59,12 +68,13 @@ class SectionedCommand(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the name in the usage line, arguments by their own words."""
-        arguments = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
+        parameters: list[Any] = list(self.get_params(ctx))
+        arguments = [p for p in parameters if p.param_type_name == "argument"]
         return [self.options_metavar or "", *(p.metavar or str(p.name).upper() for p in arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options."""
-        parameters = self.get_params(ctx)
+        parameters: list[Any] = list(self.get_params(ctx))
         arguments = [p for p in parameters if p.param_type_name == "argument"]
         options = [p for p in parameters if p.param_type_name == "option"]
         _write(formatter, "Arguments", [(p.metavar or str(p.name).upper(), p.help or "") for p in arguments])
