@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import itertools
 import random
 import time
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -347,6 +349,143 @@ def test_a_multi_picture_file_of_itself() -> None:
     data = SEEDS[-1]
     for nested in itertools.accumulate([data] * 6, lambda a, b: a + b):
         assert guetzpy.transcode(nested).bytes_after <= len(nested)
+
+
+# Few bytes, much work: hand-made files below half a megabyte
+
+
+def bits(count: int) -> bytes:
+    """Return entropy-coded data of zeros."""
+    return bytes(-(-count // 8))
+
+
+ONE_CODE = b"\1" + bytes(15)  # counts of a Huffman table with a single code, a zero bit
+STEPS = markers.segment(0xDB, b"\0" + bytes([8] * 64))
+
+
+def blank(side: int, *, ac_scans: int = 1, scan: bool = True) -> bytes:
+    """Return a progressive gray picture: a bit for each DC, 15 bits for 32767 blocks of AC."""
+    blocks = (-(-side // 8)) ** 2
+    frame = markers.segment(0xC2, b"\x08" + side.to_bytes(2, "big") * 2 + b"\1\1\x11\0")
+    data = b"\xff\xd8" + STEPS + frame + markers.segment(0xC4, b"\0" + ONE_CODE + b"\0")
+    data += markers.segment(0xDA, b"\1\1\0\0\0\0") + bits(blocks if scan else 0)
+    runs = "".join("0" + "1" * 14 for _ in range(-(-blocks // 32767)))
+    runs += "1" * (-len(runs) % 8)
+    run = int(runs, 2).to_bytes(len(runs) // 8, "big").replace(b"\xff", b"\xff\0")
+    data += markers.segment(0xC4, b"\x10" + ONE_CODE + b"\xe0")
+    data += markers.segment(0xDA, b"\1\1\0\1\x3f\1") + run
+    data += (markers.segment(0xDA, b"\1\1\0\1\x3f\x10") + run) * (ac_scans - 1)
+    return data + b"\xff\xd9"
+
+
+def beside(*segments: bytes) -> bytes:
+    """Return a small picture with these segments before it."""
+    data = picture(40, 30)
+    return data[:2] + b"".join(segments) + data[2:]
+
+
+def xmp(text: bytes) -> bytes:
+    return markers.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + text)
+
+
+def mpf(entries: int) -> bytes:
+    body = ifd(0, (0xB001, entries), (0xB002, 50))
+    return markers.segment(0xE2, b"MPF\0II*\0\x08\0\0\0" + body + bytes(60_000))
+
+
+BOMBS: dict[str, Any] = {
+    "65500 x 65500": lambda: blank(65500, scan=False) + bytes(400_000),
+    "256 megapixels without data": lambda: blank(16000, scan=False),
+    "a megapixel, 120 scans": lambda: blank(1000, ac_scans=120),
+    "16 megapixels, 2000 scans": lambda: blank(4090, ac_scans=2000),
+    "Huffman tables": lambda: beside(*[markers.segment(0xC4, b"\x10" + ONE_CODE + b"\0")] * 20_000),
+    "quantisation tables": lambda: beside(*[STEPS] * 6900),
+    "comments": lambda: beside(*[markers.segment(0xFE, b"")] * 30_000),
+    "pieces of ICC": lambda: beside(*[markers.segment(0xE2, b"ICC_PROFILE\0\1\xff")] * 10_000),
+    "pieces of XMP": lambda: beside(
+        *[markers.segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + b"\xff" * 8)] * 6000
+    ),
+    "scans without data": lambda: picture()[:-2] + markers.segment(0xDA, b"\1\1\0\0\x3f\0") * 40_000,
+    "restart markers": lambda: picture()[:-2] + b"\xff\xd0" * 240_000 + b"\xff\xd9",
+    "fill bytes": lambda: picture()[:2] + b"\xff" * 480_000 + picture()[2:],
+    "markers behind the end": lambda: picture() + b"\xff\xd8\xff" * 150_000,
+    "pictures behind the end": lambda: picture(8, 8) * 400,
+    "angles in XMP": lambda: beside(*[xmp(b"<" * 65_000)] * 7),
+    "elements in XMP": lambda: beside(xmp(b"<a>" * 21_000)),
+    "quotes in XMP": lambda: beside(*[xmp(b"='" * 32_000)] * 7),
+    "entities in XMP": lambda: beside(
+        xmp(
+            b'<!DOCTYPE x [<!ENTITY a0 "aaaaaaaa">'
+            + b"".join(b'<!ENTITY a%d "%s">' % (i + 1, b"&a%d;" % i * 9) for i in range(12))
+            + b"]><x>&a12;</x>"
+        )
+    ),
+    "Photoshop resources": lambda: beside(
+        *[markers.segment(0xED, b"Photoshop 3.0\0" + b"8BIM\4\4" + bytes(6) * 1 + b"8BIM" * 15_000)] * 7
+    ),
+    "three million pictures": lambda: beside(mpf(3_000_000)),
+    "five thousand directories": lambda: beside(
+        markers.segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + ifd(8, *[(0x8769, 8), (0x014A, 8)] * 2500))
+    ),
+}
+#: These take a second each, or more.
+HEAVY: dict[str, Any] = {
+    "253 megapixels": lambda: blank(15_900),
+    "225 megapixels": lambda: blank(15_000),
+    "16 megapixels, 100 scans": lambda: blank(4090, ac_scans=100),
+    "a hundred thousand comments": lambda: beside(*[markers.segment(0xFE, b"")] * 120_000),
+}
+
+
+def within_bounds(do: Any, data: bytes) -> None:
+    """Check an outcome, its time (10 s) and its memory (500 MB)."""
+    assert len(data) < 500_000
+    began, before = time.process_time(), memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts anew
+    with suppress(GuetzpyError):
+        result = do(data)
+        if isinstance(result, guetzpy.Result):
+            assert len(result.data) <= len(data)
+    assert time.process_time() - began < 10
+    assert memory("VmHWM") - before < 500e6
+
+
+FUNCTIONS = {
+    "optimize": guetzpy.optimize,
+    "transcode": guetzpy.transcode,
+    "inspect": inspection.inspect,
+    "strip": lambda data: guetzpy.transcode(data, strip="all"),
+}
+bounded = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory as Linux tells it")
+
+
+@bounded
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs(name: str) -> None:
+    for do in FUNCTIONS.values():
+        within_bounds(do, BOMBS[name]())
+
+
+@bounded
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEAVY)
+def test_heavy_bombs(name: str) -> None:
+    for do in FUNCTIONS.values():
+        within_bounds(do, HEAVY[name]())
+
+
+def test_nothing_keeps_what_was_read() -> None:
+    """Coefficients go with the last reference: a folder of pictures does not wait for the collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        image = read(picture(progressive=True))
+        coefficients = image.components[0].coefficients
+        kept = weakref.ref(coefficients if coefficients.base is None else coefficients.base)
+        del image, coefficients
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 # The collection of corrupt files

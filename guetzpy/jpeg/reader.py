@@ -52,6 +52,10 @@ class Limits:
 
 _DEFAULT_LIMITS = Limits()
 
+# Coefficients may take so many bytes whatever the file's size, more only in proportion to it: blank
+# pictures of hundreds of megapixels are not worth it. (A blank file has 500 bytes of coefficients a byte.)
+_FREELY, _BLOW_UP = 450_000_000, 900
+
 
 def read(data: bytes, *, limits: Limits = _DEFAULT_LIMITS, repair: bool = False) -> JpegImage:
     """Read a JPEG file into its coefficients.
@@ -80,7 +84,11 @@ def read(data: bytes, *, limits: Limits = _DEFAULT_LIMITS, repair: bool = False)
     LimitError
         A limit would be exceeded.
     """
-    return _Reader(bytes(data), limits, repair).read()
+    reader = _Reader(bytes(data), limits, repair)
+    try:
+        return reader.read()
+    finally:
+        reader.picture = None  # as a cycle it would hold the coefficients until the collector comes by
 
 
 class _Reader:
@@ -257,6 +265,13 @@ class _Picture:
     def progressive(self) -> bool:
         return self.frame.sof == markers.SOF2
 
+    def _room(self) -> npt.NDArray[np.int16]:
+        """Return coefficients of zeros for all blocks, and a spare one."""
+        blocks, size = self.offsets[-1] + 1, len(self.data)
+        if 128 * blocks > max(_FREELY, _BLOW_UP * size):
+            raise LimitError(f"{size} bytes for {self.frame.width * self.frame.height / 1e6:.0f} megapixels")
+        return np.zeros((blocks, 64), np.int16)
+
     def all_sent(self) -> bool:
         """Whether every coefficient has been sent in full."""
         return bool((self.sent == 0).all())
@@ -291,7 +306,7 @@ class _Picture:
         scan = split_scan(self.data, position, room=room)
         self._check_enough(header, mode, len(scan.clean), len(self.data) - position)
         if self.coefficients is None:
-            self.coefficients = np.zeros((self.offsets[-1] + 1, 64), np.int16)
+            self.coefficients = self._room()
         bounds, regular = restart_bounds(scan, intervals)
         name = f"scan {len(self.scans) + 1}"
         if not regular:
