@@ -66,15 +66,17 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # Numba alone takes 0.3 s to import: only who works with pictures pays for it.
-    if name in ("batch", "metrics"):
-        return importlib.import_module(f"guetzpy.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'guetzpy' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"guetzpy.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # which would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        # Numba alone takes 0.3 s to import: only who works with pictures pays for it.
+        if name in ("batch", "metrics"):
+            return importlib.import_module(f"guetzpy.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'guetzpy' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"guetzpy.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ __all__ = ["Cancel", "OnProgress", "Progress", "Reporter", "Stage"]
 
 Stage: TypeAlias = Literal["read", "search", "write", "done"]
 
-logger = logging.getLogger("guetzpy")
+logger: logging.Logger = logging.getLogger("guetzpy")
 logger.addHandler(logging.NullHandler())  # silent unless the program sets logging up
 
 

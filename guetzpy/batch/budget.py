@@ -120,7 +120,7 @@ class Budget:
     ) -> None:
         self.limit = limit
         self.best: Attempt | None = None
-        self.passes = 0
+        self.passes: int = 0
         self._pixels = [max(1, count) for count in pixels]
         self._tolerance = tolerance
         self._free = equal_slope

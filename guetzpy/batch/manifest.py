@@ -141,7 +141,7 @@ class Manifest:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             # Iteration may go on in another thread than the one that began it, never in two at once.

@@ -64,7 +64,7 @@ class Run(Iterator[Result]):
         manifest: Manifest | None,
         copy_to: str | None,
     ) -> None:
-        self.tasks = sorted(tasks, key=lambda task: -task.size)
+        self.tasks: list[Task] = sorted(tasks, key=lambda task: -task.size)
         self.earlier: list[Result] = []
         self.others: list[Skipped] = found.others
         self.options = options

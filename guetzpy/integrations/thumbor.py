@@ -28,7 +28,8 @@ class Optimizer:
 
     def __init__(self, context: Any) -> None:
         self.context = context
-        self.options = {"effort": "fast", **(getattr(context.config, "GUETZPY_OPTIONS", None) or {})}
+        wanted = getattr(context.config, "GUETZPY_OPTIONS", None)
+        self.options: dict[str, Any] = {"effort": "fast", **(wanted or {})}
 
     def should_run(self, image_extension: str, image_buffer: bytes) -> bool:
         """Return whether this is a JPEG."""
