@@ -325,6 +325,8 @@ def _search(
     finest: Scores | None = None
     for _ in range(2):
         if sample is not None:
+            for encoder in sample[0]:
+                encoder.dc_limit = tables.dc_limit(limits.starting_distance())
             finalists = choose(*sample, limits, effort)
         else:
             finalists = choose([encoder_of(n) for n in range(len(makers))], judge, limits, effort)
@@ -341,7 +343,10 @@ def _search(
             outcomes = []
             for number, begin in group:
                 encoder = encoder_of(number)
-                best, _ = closed_loop.search(encoder, judge, limits, effort, start=begin, check=clock.check)
+                part = (sample[0][number], sample[1]) if sample is not None else None
+                best, _ = closed_loop.search(
+                    encoder, judge, limits, effort, start=begin, sample=part, check=clock.check
+                )
                 if best is not None:
                     outcomes.append((best, encoder))
             if len(outcomes) == 1:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from guetzpy._elementary import exp, log, power
-from guetzpy.jpeg.scans import simple_progression
-from guetzpy.jpeg.writer import write
-from guetzpy.search.encoder import Encoder, Trial, Weights
+from guetzpy._elementary import exp, log
+from guetzpy.search.encoder import Encoder, Trial, Weights, lagrangian
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.target import Limits, Root
+from guetzpy.search.tuning import BYTES_BY_DISTANCE, shortfall, size_of, tune
 from guetzpy.search.weighting import PATIENT, Mix, reweigh
 
-__all__ = ["EFFORTS", "Effort", "Found", "lagrangian", "search", "search_size"]
+__all__ = ["EFFORTS", "Effort", "Found", "search", "search_size", "weigh"]
 
 #: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
 FINEST, COARSEST = 0.02, 300.0
@@ -29,6 +28,9 @@ _SLOPE_OF_WORTH = 0.15
 #: Probes beyond an effort's own while no file is good enough.
 _PATIENCE = 6
 
+#: By how much, in log bytes, an earlier round must be better than the last.
+_CLEARLY = 0.006
+
 #: What new weights are expected to gain, as a logarithm of distances.
 _GAIN = 0.01
 
@@ -43,16 +45,19 @@ class Effort:
         Times that the weights are made anew from gradients; 0 is the open loop.
     probes : int
         Passes that may be scored after the weights stand.
+    tuned : bool
+        Whether the shape of the tables is searched as well.
     warm : int
         Passes of the trellis before the first look, to settle the prices of symbols.
     """
 
     rounds: int
     probes: int
+    tuned: bool = False
     warm: int = 2
 
 
-EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(4, 6)}
+EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(4, 6, tuned=True)}
 
 
 @dataclass
@@ -67,25 +72,66 @@ class Found:
         self.trial = replace(self.trial, targets=[])
 
 
-def lagrangian(distance: float) -> float:
-    """Return what a bit is worth in squared steps: grows with distance.
-
-    Where the tables near their limit of 255 it takes over from them, so that any size can be reached.
-    """
-    usual = 0.05 * power(min(max(distance, 0.5), 6.0), 0.25)
-    return usual * power(max(distance / 20.0, 1.0), 1.5)
-
-
 def _pass(encoder: Encoder, x: float, weights: Weights, y: float = 0.0) -> Trial:
     """Quantise with the tables at distance e^x and a bit worth e^y times the usual."""
     distance = exp(x)
-    return encoder.quantise(encoder.tables(distance), exp(y) * lagrangian(distance), weights, distance)
+    worth = exp(y + encoder.shape.worth) * lagrangian(distance)
+    return encoder.quantise(encoder.tables(distance), worth, weights, distance)
 
 
 def _mix(gap: float, effort: Effort) -> Mix:
     """Return the mix of the metrics: the one that binds, by ``gap`` of excess, gets more of it."""
     share = 2 if gap < -0.05 else 3 if gap < 0.05 else 4
-    return replace(PATIENT if effort.rounds >= 4 else Mix(), butteraugli=share)
+    # Over many rounds SSIMULACRA 2 gains more than Butteraugli does.
+    return replace(PATIENT, butteraugli=share + 1) if effort.tuned else replace(Mix(), butteraugli=share)
+
+
+def weigh(
+    encoder: Encoder,
+    judge: Judge,
+    limits: Limits,
+    effort: Effort,
+    start: float,
+    check: Callable[[], None],
+    weights: Weights | None = None,
+) -> tuple[Weights, float]:
+    """Return weights from the gradients, and the distance of tables that is expected to do with them.
+
+    Of several rounds the last one's weights are taken unless an earlier one's did clearly better, as may
+    be at fine quality.
+    """
+    x = log(start)
+    near = Limits.at_distance(limits.starting_distance())
+    if weights is None:
+        weights = Weights.flat(encoder.coefficients)
+        encoder.rates = []
+    for _ in range(effort.warm):
+        trial = _pass(encoder, x, weights)
+    seen: list[tuple[float, Weights, float]] = []
+    for number in range(effort.rounds):
+        check()
+        scores, windows = judge.gradients(encoder.decode(trial))
+        excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
+        fitting = _fitting(x, max(excesses))
+        if number:
+            cost = log(size_of(encoder, trial)) + BYTES_BY_DISTANCE * shortfall(near, scores)
+            seen.append((cost, weights, fitting))
+        mix = _mix(excesses[0] - excesses[1], effort)
+        weights = reweigh(encoder, trial, windows, mix, weights)
+        x = fitting
+        if number + 1 < effort.rounds or number:
+            trial = _pass(encoder, x, weights)
+    if seen:
+        scores = judge.scores(encoder.decode(trial))
+        fitting = _fitting(x, limits.excess(scores.butteraugli, scores.ssimulacra2))
+        cost = log(size_of(encoder, trial)) + BYTES_BY_DISTANCE * shortfall(near, scores)
+        _, weights, x = min((*seen, (cost - _CLEARLY, weights, fitting)), key=lambda entry: entry[0])
+    return weights, exp(x)
+
+
+def _fitting(x: float, excess: float) -> float:
+    """Return the log distance that is expected to do, from one that missed by ``excess``."""
+    return min(max(x - min(max(excess, -1.5), 1.5) + _GAIN, log(FINEST)), log(COARSEST))
 
 
 def search(
@@ -95,6 +141,7 @@ def search(
     effort: Effort,
     *,
     start: float | None = None,
+    sample: tuple[Encoder, Judge] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Found | None, Found]:
     """Find the coarsest quantisation that meets the limits.
@@ -111,6 +158,8 @@ def search(
         How long to search.
     start : float, optional
         Distance of the tables to begin with.
+    sample : Encoder and Judge, optional
+        Of a part of a large picture at the same sampling, on which the tables are shaped.
     check : callable
         Called between passes; raises to give up (time-out, cancellation).
 
@@ -121,39 +170,17 @@ def search(
     nearest : Found
         The one with the least excess.
     """
-    x = log(start or limits.starting_distance())
-    weights = Weights.flat(encoder.coefficients)
-    encoder.rates = []
-    for _ in range(effort.warm):
-        trial = _pass(encoder, x, weights)
-    for number in range(effort.rounds):
-        check()
-        codes = encoder.decode(trial)
-        scores, windows = judge.gradients(codes)
-        excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
-        excess = max(excesses)
-        mix = _mix(excesses[0] - excesses[1], effort)
-        weights = reweigh(encoder, trial, windows, mix, weights)
-        x = min(max(x - min(max(excess, -1.5), 1.5) + _GAIN, log(FINEST)), log(COARSEST))
-        if number + 1 < effort.rounds:
-            trial = _pass(encoder, x, weights)
-
-    best, nearest = _land(encoder, judge, limits, effort, weights, x, 0.0, check)
-    if best is None or effort.rounds < 4:
-        return best, nearest
-    # Finer tables with dearer bits, or the reverse, sometimes make a smaller file.
-    smallest = _size(encoder, best)
-    for y in (0.3, -0.3):
-        start = log(best.trial.distance) - _SLOPE_OF_WORTH * y
-        other, _ = _land(encoder, judge, limits, effort, weights, start, y, check)
-        if other is not None and _size(encoder, other) < smallest:
-            best, smallest = other, _size(encoder, other)
-    return best, nearest
-
-
-def _size(encoder: Encoder, found: Found) -> int:
-    image = encoder.image(found.trial)
-    return len(write(image, script=simple_progression(image), threads=encoder.threads))
+    start = start or limits.starting_distance()
+    if effort.tuned and sample is not None:
+        weights, start = weigh(*sample, limits, effort, start, check)
+        encoder.shape = tune(*sample, limits, weights, start, check)
+        weights, start = weigh(encoder, judge, limits, effort, start, check)
+    else:
+        weights, start = weigh(encoder, judge, limits, effort, start, check)
+        if effort.tuned:
+            encoder.shape = tune(encoder, judge, limits, weights, start, check)
+            weights, start = weigh(encoder, judge, limits, effort, start, check, weights)
+    return _land(encoder, judge, limits, effort, weights, log(start), check)
 
 
 def _land(
@@ -163,11 +190,10 @@ def _land(
     effort: Effort,
     weights: Weights,
     x: float,
-    usual: float,
     check: Callable[[], None],
 ) -> tuple[Found | None, Found]:
-    """Find where the limits are just met under given weights; e^``usual`` is the worth of a bit at first."""
-    trial = _pass(encoder, x, weights, usual)
+    """Find where the limits are just met under given weights."""
+    trial = _pass(encoder, x, weights)
     # First the distance, until a file passes; then, since tables of small integers make the score jump,
     # a bit may be worth more under the same tables. (Worth less hardly helps: levels are rounded already.)
     best: Found | None = None
@@ -189,9 +215,7 @@ def _land(
             break
         if fine is None:
             root.add(x, excess)
-            if -_NEAR < excess <= 0.0 and not (
-                effort.rounds >= 4 and root.gap > 0.03 and probe < effort.probes
-            ):
+            if -_NEAR < excess <= 0.0 and not (effort.tuned and root.gap > 0.03 and probe < effort.probes):
                 fine = Root(slope=_SLOPE_OF_WORTH, tolerance=_TOLERANCE)
         if fine is not None:
             fine.add(y, excess)
@@ -204,7 +228,7 @@ def _land(
             x = min(max(root.propose(), log(FINEST)), log(COARSEST))
             if any(abs(x - known) < 1e-4 for known, _ in root.points):
                 break
-        trial = _pass(encoder, x, weights, usual + y)
+        trial = _pass(encoder, x, weights, y)
     assert nearest is not None
     return best, nearest
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy._elementary import power
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.structure import Component, JpegImage, Segment
 from guetzpy.search import rate as rates
 from guetzpy.search import tables, trellis
 from guetzpy.search.compensation import Compensation
 
-__all__ = ["Encoder", "Trial", "Weights"]
+__all__ = ["Encoder", "Trial", "Weights", "lagrangian"]
 
 Levels = npt.NDArray[np.int16]
 Coefficients = npt.NDArray[np.float32]
@@ -28,6 +29,15 @@ BANDS = (
 
 #: The first prices are taken from about so many blocks.
 _FIRST_BLOCKS = 8192
+
+
+def lagrangian(distance: float) -> float:
+    """Return what a bit is worth in squared steps: grows with distance.
+
+    Where the tables near their limit of 255 it takes over from them, so that any size can be reached.
+    """
+    usual = 0.05 * power(min(max(distance, 0.5), 6.0), 0.25)
+    return usual * power(max(distance / 20.0, 1.0), 1.5)
 
 
 @dataclass
@@ -109,6 +119,8 @@ class Encoder:
         Largest step of the luma's DC: what keeps slow gradients free of bands, which no score tells.
     bias : float
         Codes added to all luma: the side of rounding at corners of the gamut.
+    shape : Shape
+        How the tables depart from the usual ones.
     """
 
     width: int
@@ -122,6 +134,7 @@ class Encoder:
     compensation: Compensation | None = None
     dc_limit: float = 255.0
     bias: float = 0.0
+    shape: tables.Shape = tables.USUAL
 
     @classmethod
     def from_codes(
@@ -160,7 +173,7 @@ class Encoder:
         """Return the quantisation tables at a distance."""
         result = []
         for c in range(len(self.coefficients)):
-            steps = tables.steps(distance, c, self.subsampled)
+            steps = tables.steps(distance, c, self.subsampled, self.shape)
             if c == 0:
                 steps[0] = min(steps[0], self.dc_limit)
             own = self.source_tables[c] if self.source_tables else None

@@ -10,15 +10,16 @@ import numpy.typing as npt
 from guetzpy._elementary import exp, log
 from guetzpy.jpeg.scans import simple_progression
 from guetzpy.jpeg.writer import write
-from guetzpy.search.closed_loop import COARSEST, FINEST, Effort, lagrangian
-from guetzpy.search.encoder import Encoder, Weights
+from guetzpy.search.closed_loop import COARSEST, FINEST, Effort
+from guetzpy.search.encoder import Encoder, Weights, lagrangian
 from guetzpy.search.judge import Judge
 from guetzpy.search.target import Limits
+from guetzpy.search.tuning import BYTES_BY_DISTANCE
 
 __all__ = ["choose", "montage"]
 
-#: Growth of log bytes with the log distance, on photographs between distances 0.5 and 3.
-_SLOPE = -0.65
+#: What a second encoder may be predicted to take more and still be searched by the highest effort.
+_CLOSE = 0.03
 
 #: Side of a tile: wide enough for what the metrics blur, a multiple of every MCU.
 _TILE = 240
@@ -69,7 +70,7 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
     limits : Limits
         What must hold.
     effort : Effort
-        More than one encoder is returned only for the highest.
+        Two encoders are returned only by the highest, if they are close.
     """
     start = limits.starting_distance()
     if len(encoders) == 1 and effort.rounds:
@@ -85,7 +86,8 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
         image = encoder.image(trial)
         size = log(len(write(image, script=simple_progression(image), threads=encoder.threads)))
         begin = min(max(start * exp(-excess), FINEST), COARSEST)
-        rated.append((size - _SLOPE * excess, number, begin))
+        rated.append((size + BYTES_BY_DISTANCE * excess, number, begin))
     rated.sort()
-    keep = 2 if effort.rounds > 2 else 1
+    close = [entry for entry in rated if entry[0] < rated[0][0] + _CLOSE]
+    keep = min(2, len(close)) if effort.tuned else 1
     return [(number, begin) for _, number, begin in rated[:keep]]

@@ -9,12 +9,14 @@ and low frequencies finer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import power
+from guetzpy._elementary import exp, power
 
-__all__ = ["dc_limit", "steps", "table"]
+__all__ = ["Shape", "dc_limit", "steps", "table"]
 
 _GLOBAL_SCALE = 1.7396601
 _GLOBAL_SCALE_420 = 1.22
@@ -98,6 +100,48 @@ def _fitted() -> npt.NDArray[np.float64]:
 _FITTED = _fitted()
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Departures from the usual tables, each the logarithm of a factor; 0 is the usual.
+
+    Attributes
+    ----------
+    worth : float
+        What a bit is worth.
+    chroma, red : float
+        Steps of all chroma; those of Cr, while Cb's change the other way.
+    luma_slope, chroma_slope : float
+        Growth of the steps with frequency, from one end to the other.
+    luma_low, chroma_low : float
+        Steps of the six lowest frequencies.
+    """
+
+    worth: float = 0.0
+    chroma: float = 0.0
+    red: float = 0.0
+    luma_slope: float = 0.0
+    chroma_slope: float = 0.0
+    luma_low: float = 0.0
+    chroma_low: float = 0.0
+
+    def factors(self, component: int) -> npt.NDArray[np.float64]:
+        """Return factors on a component's steps, shape (64,), natural order."""
+        slope, middle, low = self.luma_slope, 0.35, self.luma_low
+        level = 0.0
+        if component > 0:
+            slope, middle, low = self.chroma_slope, 0.2, self.chroma_low
+            level = self.chroma + (self.red if component == 2 else -self.red)
+        result = np.ones(64)
+        for n in range(64):
+            u, v = n % 8, n // 8
+            radius = float(np.sqrt(u * u + v * v)) / 9.9
+            result[n] = exp(level + slope * (radius - middle) + (low if u + v <= 2 else 0.0))
+        return result
+
+
+USUAL = Shape()
+
+
 def dc_limit(distance: float) -> float:
     """Return the largest DC step of the luma for a target.
 
@@ -107,7 +151,7 @@ def dc_limit(distance: float) -> float:
     return 7.0 * max(1.0, 0.5 * distance)
 
 
-def steps(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.float64]:
+def steps(distance: float, component: int, subsampled: bool, shape: Shape = USUAL) -> npt.NDArray[np.float64]:
     """Return the unrounded steps, shape (64,), natural order, of component 0, 1 or 2 (Y, Cb, Cr)."""
     scale = np.empty(64)
     for k in range(64):
@@ -122,7 +166,7 @@ def steps(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.f
         if component > 0:
             scale *= _RESCALE_420
     result: npt.NDArray[np.float64] = scale * _BASE[component] * _FITTED[component]
-    return result
+    return result if shape == USUAL else result * shape.factors(component)
 
 
 def table(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.uint16]:
