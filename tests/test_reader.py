@@ -36,7 +36,7 @@ def photo(height: int, width: int, mode: str = "RGB") -> Image.Image:
     planes = [np.sin(x / 7 + i) * np.cos(y / (5 + i)) * 90 + 120 for i in range(len(mode))]
     codes = np.stack(planes, -1) + random.normal(0, 12, (height, width, len(mode)))
     codes = np.clip(codes, 0, 255).astype(np.uint8)
-    return Image.fromarray(codes[..., 0] if mode == "L" else codes, mode=None if mode != "CMYK" else "CMYK")
+    return Image.frombytes(mode, (width, height), codes.tobytes())
 
 
 def pillow(image: Image.Image, **options: object) -> bytes:
