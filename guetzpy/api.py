@@ -61,8 +61,10 @@ def optimize(
     Parameters
     ----------
     source : bytes, path, binary file, PIL image or ndarray
-        Arrays: (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or float 0..1, taken as sRGB. A PIL
-        image counts as its pixels; pass a JPEG by path or bytes, so that its own coefficients are used.
+        Files: JPEG, PNG, TIFF, WebP and what else Pillow reads; HEIC, AVIF, JPEG XL and camera RAW by
+        extras (``pip install guetzpy[heic]``, ``[avif]``, ``[jxl]``, ``[raw]``). Arrays: (H, W), (H, W, 3) or
+        (H, W, 4) of uint8, uint16, bool or float 0..1, taken as sRGB. A PIL image counts as its pixels; pass
+        a JPEG by path or bytes, so that its own coefficients are used.
     distance, quality, butteraugli, ssimulacra2, max_bytes, bpp
         The target, at most one; default ``distance=1.0``. See :class:`guetzpy.OptimizeOptions`,
         which describes all other keywords too.

@@ -253,7 +253,8 @@ def contents(source: Any) -> tuple[bytes, str | None]:
         name = getattr(source, "name", None)
         return data, name if isinstance(name, str) else None
     raise TypeError(
-        f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}"
+        f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}; "
+        "make other arrays and lists NumPy's (numpy.asarray)"
     )
 
 

@@ -528,3 +528,45 @@ def test_cmyk_with_a_profile(picture: np.ndarray) -> None:
     with pytest.raises(guetzpy.UnsupportedError, match="profile"):
         guetzpy.optimize(wrong, to_srgb=True)
     assert guetzpy.optimize(wrong).status in ("lossless", "kept")
+
+
+def test_cmyk_with_its_profile_becomes_a_picture_like_any_other() -> None:
+    path = Path(__file__).parents[2] / "shared/images/jpeg-camera/Multiple_ICC_segments.jpg"
+    if not path.exists():
+        pytest.skip("needs the shared pictures")
+    result = guetzpy.optimize(path, to_srgb=True, effort="fast")
+    assert result.status == "optimized"
+    read = Image.open(io.BytesIO(result.data))
+    assert read.mode == "RGB"
+    assert "icc_profile" not in read.info
+    source = Image.open(path)
+    wanted = ImageCms.profileToProfile(
+        source,
+        ImageCms.ImageCmsProfile(io.BytesIO(source.info["icc_profile"])),
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    assert np.abs(np.asarray(read).astype(int) - np.asarray(wanted)).mean() < 4
+    assert guetzpy.optimize(path).status == "lossless"
+
+
+def test_command_line_converts(picture: np.ndarray, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from guetzpy.cli import app
+
+    Image.fromarray(picture).save(tmp_path / "a.png", icc_profile=P3)
+    arguments = [
+        "optimize",
+        str(tmp_path / "a.png"),
+        "-e",
+        "fast",
+        "-o",
+        str(tmp_path / "a.jpg"),
+        "--to-srgb",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "icc_profile" not in Image.open(io.BytesIO((tmp_path / "a.jpg").read_bytes())).info
