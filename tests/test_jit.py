@@ -319,3 +319,29 @@ def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> N
     assert run("upgrade now") == "2"
     assert run() == "3"
     assert files(tmp_path / "home")  # and this one is kept
+
+
+def test_workers_compile_the_same_code(tmp_path: Path) -> None:
+    """What quickens the compilation in workers changes no instruction."""
+    code = (
+        "import sys\n"
+        "from guetzpy import _jit\n"
+        "if sys.argv[1] == 'worker':\n"
+        "    _jit._begin_worker()\n"
+        "from guetzpy.metrics import _butteraugli_bands as bands, colorspace\n"
+        "for kernel in (bands.opponent, colorspace.halve):\n"
+        "    list(_jit.warm([f'{kernel.__module__}.{kernel.__qualname__}']))\n"
+        "    print(kernel.inspect_asm(kernel.signatures[0]))\n"
+    )
+    listings = [
+        subprocess.run(
+            [sys.executable, "-c", code, kind],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / kind)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for kind in ("worker", "usual")
+    ]
+    assert len(listings[0]) > 1000
+    assert listings[0] == listings[1]
