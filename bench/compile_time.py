@@ -35,6 +35,7 @@ def compile_room(room: str, passes: bool) -> dict[str, Any]:
 
     from guetzpy import _jit
 
+    _jit._begin_worker()  # as in the processes of the warm-up
     _jit.import_kernels()
     numba.config.LLVM_PASS_TIMINGS = int(passes)
     imported = time.process_time() - started
