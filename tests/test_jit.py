@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -62,14 +63,16 @@ def files(cache: Path) -> list[Path]:
     return [path for path in cache.rglob("*") if path.is_file()]
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files_only() -> Iterator[None]:
-    """Writes fail after some bytes, as on a full disk."""
+    """Writes fail after some bytes, as on a full disk; no fixture, as pytest's own output may go to a file."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_second_process_loads(cache: Path) -> None:
@@ -105,10 +108,11 @@ def test_damaged_file_is_compiled_again_and_mended(cache: Path, damage: str) -> 
     assert not Path("pwned").exists()
 
 
-def test_disk_full(cache: Path, small_files_only: None) -> None:
-    assert works(fresh())
-    assert files(cache) == []
-    assert works(fresh())
+def test_disk_full(cache: Path) -> None:
+    with small_files_only():
+        assert works(fresh())
+        assert files(cache) == []
+        assert works(fresh())
 
 
 def test_nowhere_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
