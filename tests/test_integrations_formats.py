@@ -151,9 +151,9 @@ def heic(array: np.ndarray, mode: str = "RGB", **keys: Any) -> bytes:
 @pytest.mark.integrations
 def test_heic(picture: np.ndarray) -> None:
     need("pillow_heif")
-    before = dict(Image.OPEN)
+    before = "HEIF" in Image.OPEN
     result = guetzpy.optimize(heic(picture, exif=exif_of(), xmp=b"<x:xmpmeta/>"), distance=0.5)
-    assert {**Image.OPEN} == before  # nothing is registered with Pillow
+    assert ("HEIF" in Image.OPEN) is before  # nothing is registered with Pillow
     assert np.abs(decoded(result.data).astype(int) - picture).mean() < 6
     read = Image.open(io.BytesIO(result.data))
     assert read.getexif()[0x010F] == "a maker"
