@@ -65,7 +65,7 @@ def files(cache: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def small_files_only() -> Iterator[None]:
-    """Writes fail after some bytes, as on a full disk; no fixture, as pytest's own output may go to a file."""
+    """Writes fail after some bytes, as on a full disk; no fixture, pytest too may write to a file."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
