@@ -59,8 +59,6 @@ mark("import numpy")
 import numba
 mark("import numba")
 from guetzpy import _jit
-_jit.without_linear_algebra()
-mark("numba's array functions")
 _jit.import_kernels()
 mark("import guetzpy's kernels")
 from guetzpy import api, options, reencode, source

@@ -38,6 +38,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import caching, codegen, errors, event, serialize, types
 from numba.core.base import BaseContext
+from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 from numba.core.typing import BaseContext as TypingContext
 
@@ -247,12 +248,17 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
         self._filename_base = function.__qualname__
 
     def reduce(self, result: Any) -> Any:
-        """Return what is kept of a compiled kernel: machine code, bitcode, names that both define, types."""
-        (name, _, (code, bitcode)), *types = super().reduce(result)
+        """Return what is kept of a compiled kernel: machine code, bitcode, names that both define, types.
+
+        Of the environments of what it calls, those of numba's own functions are left out if they are empty:
+        nothing reads them, and unpickling one imports its module.
+        """
+        (name, _, (code, bitcode)), *types, environments = super().reduce(result)
         module = result.library._get_module_for_linking()
         found = [*module.functions, *module.global_variables]
         symbols = [symbol.name for symbol in found if not symbol.is_declaration]
-        return (name, code, bitcode, symbols), *types
+        used = [e for e in environments if e.consts or not e.globals["__name__"].startswith("numba.")]
+        return (name, code, bitcode, symbols), *types, used
 
     def rebuild(self, context: Any, kept: Any) -> Any:
         """Return a compiled kernel again; its caller holds numba's lock."""
@@ -275,8 +281,11 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
         self._cache_file = _KernelFiles(Path(self._cache_path, function.__qualname__))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        # Numba's own makes the target ready to compile first, which imports all that it can compile.
+        # Loaded code needs the run time only; what has to be compiled sees to the rest itself.
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            return self._load_overload(sig, target_context)
         except Exception:  # missing, damaged, of another make: unpickling raises whatever it meets
             return None
 

@@ -58,6 +58,8 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 50, 100)
     try:
-        app(prog_name="guetzpy", windows_expand_args=False)  # cli.places expands the inputs, and nothing but them
+        app(
+            prog_name="guetzpy", windows_expand_args=False
+        )  # cli.places expands the inputs, and nothing but them
     finally:
         gc.freeze()

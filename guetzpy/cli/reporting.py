@@ -93,11 +93,11 @@ def notices(quiet: bool) -> Iterator[None]:
     """Say it, once, when kernels are being compiled."""
     from guetzpy._jit import compilations, without_linear_algebra
 
-    without_linear_algebra()
     said = quiet
 
     def notice() -> None:
         nonlocal said
+        without_linear_algebra()  # numba is about to look for it
         if not said:
             say(COMPILING)
         said = True
