@@ -10,7 +10,7 @@ from guetzpy.search.encoder import Encoder, Trial, Weights, lagrangian
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.target import Limits, Root
 from guetzpy.search.tuning import BYTES_BY_DISTANCE, shortfall, size_of, tune
-from guetzpy.search.weighting import PATIENT, Mix, reweigh
+from guetzpy.search.weighting import PATIENT, Mix, carry, reweigh
 
 __all__ = ["EFFORTS", "Effort", "Found", "search", "search_size", "weigh"]
 
@@ -110,14 +110,15 @@ def weigh(
     seen: list[tuple[float, Weights, float]] = []
     for number in range(effort.rounds):
         check()
-        scores, windows = judge.gradients(encoder.decode(trial))
+        carried = carry(encoder, trial, judge)
+        scores = carried.scores
         excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
         fitting = _fitting(x, max(excesses))
         if number:
             cost = log(size_of(encoder, trial)) + BYTES_BY_DISTANCE * shortfall(near, scores)
             seen.append((cost, weights, fitting))
         mix = _mix(excesses[0] - excesses[1], effort)
-        weights = reweigh(encoder, trial, windows, mix, weights)
+        weights = reweigh(encoder, trial, carried, mix, weights)
         x = fitting
         if number + 1 < effort.rounds or number:
             trial = _pass(encoder, x, weights)
@@ -203,8 +204,7 @@ def _land(
     y = 0.0
     for probe in range(effort.probes + _PATIENCE):
         check()
-        codes = encoder.decode(trial)
-        scores = judge.scores(codes)
+        scores = judge.scores(encoder.decode(trial))
         excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
         found = Found(trial, scores, excess)
         if nearest is None or excess < nearest.excess:
@@ -258,8 +258,7 @@ def open_loop(
     for attempt in range(2):
         check()
         trial = _pass(encoder, x, weights)
-        codes = encoder.decode(trial)
-        scores = judge.scores(codes)
+        scores = judge.scores(encoder.decode(trial))
         excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
         if excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
             best = Found(trial, scores, excess)
@@ -309,12 +308,12 @@ def search_size(
         trial = _pass(encoder, x, weights)
         if probe == 0:
             trial = _pass(encoder, x, weights)
-        codes = encoder.decode(trial)
         if probe < effort.rounds:
-            scores, windows = judge.gradients(codes)
-            weights = reweigh(encoder, trial, windows, mix, weights)
+            carried = carry(encoder, trial, judge)
+            scores = carried.scores
+            weights = reweigh(encoder, trial, carried, mix, weights)
         else:
-            scores = judge.scores(codes)
+            scores = judge.scores(encoder.decode(trial))
         found = Found(trial, scores, 0.0)
         taken = measure(found, encoder)
         smallest = min(smallest, taken)

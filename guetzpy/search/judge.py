@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,8 +14,6 @@ from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 from guetzpy.picture import Transform
 
 __all__ = ["GradientRows", "Judge", "Scores"]
-
-Gradient = npt.NDArray[np.float32]
 
 #: Rows of a window of gradients, and of what it shares with its neighbours: of the largest MCU.
 _WINDOW, _SHARED = 512, 16
@@ -39,23 +37,22 @@ class Scores:
 
 
 class GradientRows(NamedTuple):
-    """Rows of both metrics' gradients by codes.
+    """Rows of a metric's gradient by codes.
 
     Attributes
     ----------
     top : int
-        Row of the picture that the arrays begin with.
+        Row of the picture that the array begins with.
     first, last : int
         Rows that count; around them are some more, as far as there are.
-    butteraugli, loss : ndarray of float32, shape (1|3, rows, W)
-        Derivatives of the 3-norm and of 100 less SSIMULACRA 2.
+    values : ndarray of float32, shape (1|3, rows, W)
+        Derivatives, growing with distortion.
     """
 
     top: int
     first: int
     last: int
-    butteraugli: Gradient
-    loss: Gradient
+    values: npt.NDArray[np.float32]
 
 
 class Judge:
@@ -82,28 +79,20 @@ class Judge:
         norm, maximum = self.butteraugli.scores_codes(codes, self.transform)
         return Scores(norm, maximum, self.ssimulacra2.score_codes(codes, self.transform))
 
-    def gradients(self, codes: npt.NDArray[np.uint8]) -> tuple[Scores, Iterator[GradientRows]]:
-        """Return the scores and how they grow with the codes, window by window.
+    def gradients(self, codes: npt.NDArray[np.uint8]) -> Iterator[tuple[float, Iterator[GradientRows]]]:
+        """Yield the score of Butteraugli, then that of SSIMULACRA 2, each with rows of its gradient.
 
-        ``butteraugli_max`` is not computed here: nan.
+        The second is that of 100 less the score. Nothing of the first is held while the second is made.
         """
-        linear = self.transform.linear(codes, threads=self.threads)
-        norm, by_butteraugli = self.butteraugli.gradient_linear(linear)
-        score, by_ssimulacra2 = self.ssimulacra2.gradient_linear(linear)
-        return Scores(norm, float("nan"), score), self._windows(codes, by_butteraugli, by_ssimulacra2)
+        score, rows = self.butteraugli.gradient_codes(codes, self.transform)
+        yield score, _windows(codes.shape[1], rows)
+        del rows
+        score, by_score = self.ssimulacra2.gradient_codes(codes, self.transform)
+        yield score, _windows(codes.shape[1], lambda top, bottom: np.negative(by_score(top, bottom)))
 
-    def _windows(
-        self, codes: npt.NDArray[np.uint8], by_butteraugli: Gradient, by_ssimulacra2: Gradient
-    ) -> Iterator[GradientRows]:
-        height = codes.shape[1]
-        for first in range(0, height, _WINDOW):
-            last = min(first + _WINDOW, height)
-            rows = slice(max(0, first - _SHARED), min(height, last + _SHARED))
-            part = np.ascontiguousarray(codes[:, rows])
-            yield GradientRows(
-                rows.start,
-                first,
-                last,
-                self.transform.pull_back(by_butteraugli[:, rows], part, threads=self.threads),
-                self.transform.pull_back(np.negative(by_ssimulacra2[:, rows]), part, threads=self.threads),
-            )
+
+def _windows(height: int, rows: Callable[[int, int], npt.NDArray[np.float32]]) -> Iterator[GradientRows]:
+    for first in range(0, height, _WINDOW):
+        last = min(first + _WINDOW, height)
+        top, bottom = max(0, first - _SHARED), min(height, last + _SHARED)
+        yield GradientRows(top, first, last, rows(top, bottom))

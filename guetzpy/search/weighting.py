@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +9,10 @@ import numpy.typing as npt
 
 from guetzpy.jpeg import pixels
 from guetzpy.search.encoder import Encoder, Trial, Weights
-from guetzpy.search.judge import GradientRows
+from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.sensitivity import Growth, compact, shifts
 
-__all__ = ["PATIENT", "Mix", "reweigh"]
+__all__ = ["PATIENT", "Carried", "Mix", "carry", "reweigh"]
 
 Field = npt.NDArray[np.float64]
 
@@ -76,41 +75,48 @@ def _relative(growth: Field, power: Field, limit: float) -> Field:
 
 
 @dataclass
-class _Carried:
-    """The gradients of both metrics by a component's coefficients: their sums, and themselves in short."""
+class Carried:
+    """Both metrics' gradients by the coefficients of a trial.
 
-    sums: tuple[Growth, Growth]
-    gradients: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]
+    Attributes
+    ----------
+    scores : Scores
+        Without Butteraugli's maximum: nan.
+    sums : list of list of Growth
+        Of each metric and component.
+    gradients : list of list of ndarray of uint16
+        The same, themselves: made :func:`~guetzpy.search.sensitivity.compact`.
+    """
+
+    scores: Scores
+    sums: list[list[Growth]]
+    gradients: list[list[npt.NDArray[np.uint16]]]
 
 
-def _carry(encoder: Encoder, trial: Trial, windows: Iterable[GradientRows]) -> list[_Carried]:
-    """Carry gradients by codes to those by coefficients, window by window."""
+def carry(encoder: Encoder, trial: Trial, judge: Judge) -> Carried:
+    """Score a trial, and carry the gradients by its codes to those by its coefficients, window by window."""
     threads = encoder.threads
-    carried = []
-    for c in trial.levels:
-        size = c.shape[0], c.shape[1]
-        halves = np.empty(c.shape, np.uint16), np.empty(c.shape, np.uint16)
-        carried.append(_Carried((Growth(*size), Growth(*size)), halves))
-    for window in windows:
-        for m, gradient in enumerate((window.butteraugli, window.loss)):
-            parts = pixels.pull_back(gradient, encoder.sampling, threads=threads)
+    sums = [[Growth(c.shape[0], c.shape[1]) for c in trial.levels] for _ in range(2)]
+    gradients = [[np.empty(c.shape, np.uint16) for c in trial.levels] for _ in range(2)]
+    scores = []
+    for m, (score, windows) in enumerate(judge.gradients(encoder.decode(trial))):
+        scores.append(score)
+        for window in windows:
+            parts = pixels.pull_back(window.values, encoder.sampling, threads=threads)
             for i, part in enumerate(parts):
                 # A row of chroma blocks covers 16 rows of a picture that is halved downwards.
                 unit = 8 if i == 0 else 8 * encoder.sampling[1]
                 first, skip = window.first // unit, (window.first - window.top) // unit
                 rows = slice(first, first + -(-(window.last - window.first) // unit))
                 inner = part[skip : skip + rows.stop - rows.start]
-                here = carried[i]
-                here.sums[m].add(
+                sums[m][i].add(
                     first, inner, trial.targets[i][rows], trial.levels[i][rows], trial.qtables[i], threads
                 )
-                here.gradients[m][rows] = compact(inner)
-    return carried
+                gradients[m][i][rows] = compact(inner)
+    return Carried(Scores(scores[0], float("nan"), scores[1]), sums, gradients)
 
 
-def reweigh(
-    encoder: Encoder, trial: Trial, windows: Iterable[GradientRows], mix: Mix, before: Weights
-) -> Weights:
+def reweigh(encoder: Encoder, trial: Trial, carried: Carried, mix: Mix, before: Weights) -> Weights:
     """Return weights for the next pass.
 
     Parameters
@@ -118,9 +124,9 @@ def reweigh(
     encoder : Encoder
         What was encoded.
     trial : Trial
-        The pass whose reconstruction the gradients belong to.
-    windows : iterable of GradientRows
-        The gradients, window by window.
+        The pass.
+    carried : Carried
+        The gradients at its reconstruction.
     mix : Mix
         How the two are mixed.
     before : Weights
@@ -128,8 +134,7 @@ def reweigh(
     """
     threads = encoder.threads
     count = len(encoder.coefficients)
-    carried = _carry(encoder, trial, windows)
-    sums = [[component.sums[m] for component in carried] for m in range(2)]
+    sums = carried.sums
     powers = np.array([s.band_power.sum() for s in sums[0]])
     totals = [np.array([s.band_growth.sum() for s in by_component]) for by_component in sums]
     means = [max(float(total.sum()), 1e-30) / max(float(powers.sum()), 1e-30) for total in totals]
@@ -156,7 +161,7 @@ def reweigh(
             part = mix.butteraugli / 8
             result.shifts.append(
                 shifts(
-                    carried[i].gradients,
+                    (carried.gradients[0][i], carried.gradients[1][i]),
                     (part / means[0], (1.0 - part) / means[1]),
                     trial.targets[i],
                     trial.levels[i],
