@@ -384,7 +384,7 @@ def without_linear_algebra() -> None:
 
 
 def _hurry() -> None:
-    """Take a fifth off the time of compiling, in a process that does nothing else and ends.
+    """Take an eighth off the time of compiling, in a process that does nothing else and ends.
 
     What an operation on scalars returns is found once, not anew at each place; messages about candidates
     that do not fit, made and dropped, get no colours; and numba's registries are gone through again
