@@ -30,6 +30,8 @@ from bench.provenance import RESULTS, provenance, write
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "tests" / "data" / "coffee.jpg"
+PAGE = ROOT / "docs" / "limits.md"
+BEGIN, END = "<!-- start: begin (written by bench) -->", "<!-- start: end -->"
 
 _CLI = [sys.executable, "-m", "guetzpy"]
 _OPTIMIZE = [*_CLI, "optimize", str(PHOTO), "-o", os.devnull, "--quiet"]
@@ -150,6 +152,22 @@ def report(result: dict[str, Any]) -> Iterator[str]:
             yield f"| {name} | {took:.3f} |"
 
 
+def with_table(page: str, result: dict[str, Any]) -> str:
+    """Return a page with the table of starts anew, between its markers."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} ... {END}")
+    lines = ["Seconds, each in a process of its own, the photo of 0.24 megapixels:", ""]
+    lines += ["| | least | median |", "|---|---|---|"]
+    lines += [
+        f"| {row['what']} | {row['least']:.2f} | {row['median']:.2f} |" for row in result["measures"].values()
+    ]
+    machine = result["machine"]
+    origin = f"`python -m bench start`, {result['date']}, {machine['processor']}, {machine['cores']} cores"
+    return "\n".join([head + begin, *lines, "", f"<sub>{origin}</sub>", end + tail])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure starts."""
     parser = argparse.ArgumentParser(
@@ -186,6 +204,8 @@ def main(arguments: list[str] | None = None) -> None:
         elif "phases" in before:
             result["phases"] = before["phases"]
     write(options.name, result, options.output)
+    if options.output == RESULTS and options.name == "start":
+        PAGE.write_text(with_table(PAGE.read_text(), result))
     print("\n".join(report(result)))
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numba
 import pytest
 
 import guetzpy
@@ -145,3 +146,24 @@ def test_help_is_light(arguments: list[str]) -> None:
     )
     heavy = {"numba", "numpy", "scipy", "skimage", "PIL", "rich", "asyncio", "multiprocessing", "sqlite3"}
     assert not loaded_after(code) & heavy
+
+
+def test_a_warm_start_is_light(tmp_path: Path) -> None:
+    """Loading kernels does not bring in what numba needs to compile them, nor what only folders need."""
+    if numba.config.DISABLE_JIT:
+        pytest.skip("needs compiled kernels")
+    photo = PACKAGE.parent / "tests" / "data" / "coffee.jpg"
+    script = (
+        "import sys\nfrom guetzpy.cli import main\n"
+        f"sys.argv = ['guetzpy', 'transcode', {str(photo)!r}, '-o', {str(tmp_path / 'a.jpg')!r}, '--quiet']\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "print(*sys.modules)"
+    )
+    for _ in range(2):  # the first may have to compile
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "guetzpy._jit" in loaded
+    assert not loaded & {
+        "numba.np.arraymath", "numba.np.arrayobj", "numba.cpython.unicode", "scipy.linalg", "skimage",
+        "multiprocessing", "asyncio", "rich", "sqlite3",
+    }  # fmt: skip
