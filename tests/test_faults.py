@@ -25,7 +25,7 @@ from reference.jpeg_files import picture
 
 import guetzpy
 from guetzpy import output
-from guetzpy.errors import GuetzpyError, UnsupportedError
+from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits and signals of Linux")
 
@@ -262,7 +262,7 @@ def test_outcomes_of_unusual_pictures(small: Image.Image) -> None:
         "16 bits of gray": encode(deep, "PNG"),
         "CMYK TIFF": encode(small.convert("CMYK"), "TIFF"),
         "one frame of GIF": encode(small, "GIF"),
-        "Lab TIFF": encode(small.convert("RGB").convert("YCbCr"), "TIFF"),
+        "YCbCr TIFF": encode(small.convert("RGB").convert("YCbCr"), "TIFF"),
     }
     refused = {
         "transparent": encode(clear, "PNG"),
@@ -277,11 +277,11 @@ def test_outcomes_of_unusual_pictures(small: Image.Image) -> None:
     for name, data in {**taken, **refused}.items():
         try:
             result = guetzpy.optimize(data, effort="fast")
-        except UnsupportedError as error:
+        except (FormatError, UnsupportedError) as error:  # versions of Pillow differ in TIFF
             outcomes[name] = str(error)
         else:
             assert (result.width, result.height) == small.size
-    assert set(outcomes) <= {*refused, "CMYK TIFF", "Lab TIFF"}
+    assert set(outcomes) <= {*refused, "CMYK TIFF", "YCbCr TIFF"}
     assert set(outcomes) >= set(refused)
     assert all(outcomes.values())
     for name in ("transparent", "transparent WebP", "transparent palette"):

@@ -1,0 +1,115 @@
+"""Nothing comes from elsewhere at run time: no network, no other program, no code out of files."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+from reference.jpeg_files import picture
+
+import guetzpy
+
+PACKAGE = Path(guetzpy.__file__).parent
+
+#: Runs the functions on files; prints what Python's audit events say of the world outside.
+SCRIPT = """
+import io, json, sys
+
+sys.path.insert(0, sys.argv[1])
+outside, unpickled = [], set()
+
+
+def watch(event, arguments):
+    if event.split(".")[0] in ("socket", "urllib", "http", "ftplib", "smtplib", "webbrowser", "subprocess"):
+        outside.append(event)
+    elif event in ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn"):
+        outside.append(event)
+    elif event == "pickle.find_class":
+        frame = sys._getframe()
+        while frame and not (frame.f_code.co_name == "load" and frame.f_code.co_filename.endswith("_jit.py")):
+            frame = frame.f_back
+        unpickled.add((arguments[0].split(".")[0], frame is not None))
+
+
+sys.addaudithook(watch)
+
+import numpy as np
+from PIL import Image
+
+import guetzpy
+from guetzpy import inspection, metrics
+from reference.jpeg_files import picture
+
+codes = np.random.default_rng(0).integers(0, 256, (24, 31, 3)).astype(np.uint8)
+for kind in ("PNG", "TIFF", "WEBP", "GIF", "BMP"):
+    file = io.BytesIO()
+    Image.fromarray(codes).save(file, kind)
+    guetzpy.optimize(file.getvalue(), effort="fast")
+data = picture(60, 50, quality=97)
+guetzpy.optimize(data, distance=3.0)
+guetzpy.transcode(data, strip="all")
+inspection.inspect(data)
+metrics.butteraugli(codes, codes[::-1].copy())
+print(json.dumps([outside, sorted(unpickled)]))
+"""
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled, nothing kept")
+def test_no_network_no_program_no_pickle_but_the_cache() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(Path(__file__).parent)]
+    for _ in range(2):  # the first may have to compile
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        outside, unpickled = json.loads(done.stdout.splitlines()[-1])
+        assert outside == []
+        if unpickled:
+            break
+    assert all(from_cache for _, from_cache in unpickled), unpickled
+    assert {module for module, _ in unpickled} <= {
+        "builtins", "collections", "copyreg", "functools", "guetzpy", "llvmlite", "numba", "numpy",
+        "operator", "types",
+    }  # fmt: skip
+    assert unpickled  # the watch works: kernels were loaded
+
+
+def test_a_pickle_for_a_picture(tmp_path: Path) -> None:
+    trap = b"cos\nsystem\n(S'touch %s'\ntR." % str(tmp_path / "pwned").encode()
+    data = picture()
+    guetzpy.optimize(data[:2] + b"\xff\xe5" + (len(trap) + 2).to_bytes(2, "big") + trap + data[2:])
+    with pytest.raises(guetzpy.FormatError):
+        guetzpy.optimize(trap)
+    assert not (tmp_path / "pwned").exists()
+
+
+#: Where names that run code, or load it, may stand.
+ALLOWED = {
+    "pickle": {"_jit.py"},
+    "marshal": set(),
+    "ctypes": set(),
+    "socket": set(),
+    "urllib.request": set(),
+    "http": set(),
+    "shelve": set(),
+    "dill": set(),
+}
+
+
+def test_sources_import_nothing_that_runs_what_it_reads() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "integrations":  # those serve other people's web frameworks
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec", "compile", "__import__"), path
+            for name in names:
+                assert path.name in ALLOWED.get(name, {path.name}), (path, name)
