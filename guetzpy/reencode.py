@@ -332,7 +332,14 @@ def _search(
             finalists = choose([encoder_of(n) for n in range(len(makers))], judge, limits, effort)
         if not effort.rounds:
             number, start = finalists[0]
-            quick = closed_loop.open_loop(encoder_of(number), judge, limits, start=start, check=clock.check)
+            quick = closed_loop.open_loop(
+                encoder_of(number),
+                judge,
+                limits,
+                start=start,
+                sample=sample[0][number] if sample is not None else None,
+                check=clock.check,
+            )
             if quick is not None:
                 return quick, encoder_of(number), relaxed
             effort = closed_loop.EFFORTS["balanced"]

@@ -48,7 +48,7 @@ class Effort:
     tuned : bool
         Whether the shape of the tables is searched as well.
     warm : int
-        Passes of the trellis before the first look, to settle the prices of symbols.
+        Passes of the trellis before the first look, to settle the prices of symbols if none are known.
     """
 
     rounds: int
@@ -104,8 +104,7 @@ def weigh(
     near = Limits.at_distance(limits.starting_distance())
     if weights is None:
         weights = Weights.flat(encoder.coefficients)
-        encoder.rates = []
-    for _ in range(effort.warm):
+    for _ in range(1 if encoder.rates else effort.warm):
         trial = _pass(encoder, x, weights)
     seen: list[tuple[float, Weights, float]] = []
     for number in range(effort.rounds):
@@ -172,6 +171,7 @@ def search(
         The one with the least excess.
     """
     start = start or limits.starting_distance()
+    encoder.rates = list(sample[0].rates) if sample is not None else []
     if effort.tuned and sample is not None:
         weights, start = weigh(*sample, limits, effort, start, check)
         encoder.shape = tune(*sample, limits, weights, start, check)
@@ -234,7 +234,13 @@ def _land(
 
 
 def open_loop(
-    encoder: Encoder, judge: Judge, limits: Limits, *, start: float, check: Callable[[], None] = lambda: None
+    encoder: Encoder,
+    judge: Judge,
+    limits: Limits,
+    *,
+    start: float,
+    sample: Encoder | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Found | None:
     """Quantise without gradients, look once, correct once.
 
@@ -244,6 +250,8 @@ def open_loop(
         As for :func:`search`.
     start : float
         Distance of the tables that is expected to do.
+    sample : Encoder, optional
+        Of a part of the picture, which knows the prices of symbols.
 
     Returns
     -------
@@ -252,8 +260,9 @@ def open_loop(
     """
     x = log(start) - 0.02
     weights = Weights.flat(encoder.coefficients)
-    encoder.rates = []
-    trial = _pass(encoder, x, weights)
+    encoder.rates = list(sample.rates) if sample is not None else []
+    if not encoder.rates:
+        _pass(encoder, x, weights)
     best: Found | None = None
     for attempt in range(2):
         check()

@@ -79,7 +79,7 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
     for number, encoder in enumerate(encoders):
         encoder.rates = []
         weights = Weights.flat(encoder.coefficients)
-        for _ in range(2):
+        for _ in range(2 if effort.rounds else 1):
             trial = encoder.quantise(encoder.tables(start), lagrangian(start), weights, start)
         scores = judge.scores(encoder.decode(trial))
         excess = min(max(limits.excess(scores.butteraugli, scores.ssimulacra2), -1.5), 1.5)
