@@ -485,6 +485,16 @@ def test_table_of_distances_is_in_step() -> None:
         assert (DOCS / "figures" / f"chelsea-{row['asked']:g}.jpg").stat().st_size == row["bytes"]
 
 
+def test_table_of_starts_is_in_step() -> None:
+    """It is written by: python -m bench start."""
+    from bench import start
+
+    found = json.loads((ROOT / "bench" / "results" / "start.json").read_text())
+    assert set(found["measures"]) == set(start.MEASURES)
+    page = (DOCS / "limits.md").read_text()
+    assert start.with_table(page, found) == page
+
+
 @pytest.mark.slow
 def test_figures_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
