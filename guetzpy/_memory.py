@@ -7,12 +7,30 @@ from pathlib import Path
 
 from guetzpy.errors import LimitError
 
-__all__ = ["PACKING", "SEARCH", "check_memory", "physical"]
+__all__ = ["check_memory", "packing", "physical", "searching"]
 
-#: Bytes a pixel at the peak of a search, by effort (measured with two threads on 1.5 and 2.3 MP).
-SEARCH = {"fast": 220, "balanced": 520, "max": 520}
+# Bytes a pixel at the peak of a search, up to so many megapixels, measured with two threads at 2.5, 12 and
+# 24 MP with room for 4:4:4: small pictures' gradients are taken whole, larger ones' by windows, and of the
+# largest the metrics keep nothing of the reference.
+_FAST = ((12.5, 220), (float("inf"), 80))
+_SEARCH = ((2.7, 400), (12.5, 220), (float("inf"), 105))
+#: What the weights of several rounds take besides.
+_ROUNDS = 40
+
 #: The same for a lossless repack and its checks: coefficients three times, pixels four times.
-PACKING = 36
+_PACKING = 36
+
+
+def packing(pixels: int) -> int:
+    """Return the bytes that a lossless repack takes at its peak."""
+    return pixels * _PACKING
+
+
+def searching(pixels: int, effort: str) -> int:
+    """Return the bytes that a search takes at its peak."""
+    table = _FAST if effort == "fast" else _SEARCH
+    per_pixel = next(bytes_ for most, bytes_ in table if pixels <= most * 1e6)
+    return pixels * (per_pixel + (_ROUNDS if effort == "max" else 0))
 
 
 def physical() -> int | None:
@@ -29,10 +47,9 @@ def physical() -> int | None:
     return min((limit for limit in limits if limit > 0), default=None)
 
 
-def check_memory(pixels: int, per_pixel: int, ceiling: int | None, name: str | None = None) -> None:
-    """Raise LimitError if work on so many pixels takes more than the ceiling (default: all there is)."""
+def check_memory(pixels: int, wanted: int, ceiling: int | None, name: str | None = None) -> None:
+    """Raise LimitError if work on so many pixels wants more than the ceiling (default: all there is)."""
     allowed = physical() if ceiling is None else ceiling
-    wanted = pixels * per_pixel
     if allowed is not None and wanted > allowed:
         error = LimitError(
             f"{pixels / 1e6:.1f} megapixels would take about {wanted / 1e9:.2g} GB of memory,"

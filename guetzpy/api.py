@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._memory import PACKING, SEARCH, check_memory
+from guetzpy._memory import check_memory, packing, searching
 from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
@@ -259,7 +259,8 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     )
     if picture.obstacle is not None:
         return _kept(picture, options)
-    check_memory(picture.width * picture.height, SEARCH[options.effort], options.max_memory, picture.name)
+    area = picture.width * picture.height
+    check_memory(area, searching(area, options.effort), options.max_memory, picture.name)
     from guetzpy import reencode
 
     try:
@@ -313,7 +314,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
         if not is_jpeg(data):
             raise UnsupportedError("not a JPEG; transcode repacks JPEG files only (use optimize)")
         _, width, height = frame_of(data)
-        check_memory(width * height, PACKING, options.max_memory, name)
+        check_memory(width * height, packing(width * height), options.max_memory, name)
         reporter.write()
         done = transcode_bytes(
             data,

@@ -526,7 +526,7 @@ def test_large_pictures_wait_for_memory(monkeypatch: pytest.MonkeyPatch) -> None
     """Two at once only while both fit; one that fits nowhere is still let in alone."""
     monkeypatch.setattr(memory, "pixels", lambda task, _: task.size)
     monkeypatch.setattr(pool._Slot, "submit", lambda slot, task, *_: setattr(slot, "task", task))
-    processes = pool.Processes(3, budget=2 * memory.PER_WORKER + 1000, per_pixel=10)
+    processes = pool.Processes(3, budget=2 * memory.PER_WORKER + 1000, wanted=lambda area: 10 * area)
     large, small, giant = (
         batch.Task(n, n, "jpeg", size, "") for n, size in (("l", 60), ("s", 40), ("g", 10**9))
     )
@@ -552,8 +552,11 @@ def test_memory(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / "a.png")
     good = batch.Task(str(tmp_path / "a.png"), "a.png", "picture", 100, "")
     assert memory.pixels(good) == 1200
-    fast, balanced = (memory.per_pixel(OptimizeOptions(effort=effort)) for effort in ("fast", "balanced"))
-    assert memory.per_pixel(TranscodeOptions()) < fast < balanced
+    for area in (10**6, 10**7, 10**8):
+        fast, balanced, most = (
+            memory.wanted(OptimizeOptions(effort=effort), area) for effort in ("fast", "balanced", "max")
+        )
+        assert memory.wanted(TranscodeOptions(), area) < fast <= balanced < most
     assert memory.pixels(batch.Task(str(tmp_path / "no.jpg"), "no.jpg", "jpeg", 100, "")) == 2000
     free = memory.available()
     assert free is None or free > 10**7

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from guetzpy._memory import PACKING, SEARCH
+from guetzpy._memory import packing, searching
 from guetzpy.batch import storage
 from guetzpy.batch.discover import Task
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
-__all__ = ["PER_WORKER", "available", "per_pixel", "pixels"]
+__all__ = ["PER_WORKER", "available", "pixels", "wanted"]
 
 #: Interpreter, libraries and compiled kernels (measured: 200 MB).
 PER_WORKER = 200_000_000
@@ -21,9 +21,9 @@ PER_WORKER = 200_000_000
 _PIXELS_A_BYTE = 20
 
 
-def per_pixel(options: OptimizeOptions | TranscodeOptions) -> int:
-    """Return the bytes a pixel that work takes at its peak."""
-    return SEARCH[options.effort] if isinstance(options, OptimizeOptions) else PACKING
+def wanted(options: OptimizeOptions | TranscodeOptions, area: int) -> int:
+    """Return the bytes that work on a picture of so many pixels takes at its peak."""
+    return searching(area, options.effort) if isinstance(options, OptimizeOptions) else packing(area)
 
 
 def available() -> int | None:

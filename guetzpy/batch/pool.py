@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -174,8 +174,8 @@ class Processes:
         How many at most.
     budget : int, optional
         Bytes that all pictures at work may take together. One is always let in.
-    per_pixel : int
-        Bytes that a picture takes.
+    wanted : callable
+        Returns the bytes that a picture of so many pixels takes.
     storage_options : mapping, optional
         For fsspec.
     """
@@ -184,12 +184,12 @@ class Processes:
         self,
         jobs: int,
         budget: int | None = None,
-        per_pixel: int = 0,
+        wanted: Callable[[int], int] = lambda area: 0,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._slots = [_Slot() for _ in range(jobs)]
         self._budget = budget
-        self._per_pixel = per_pixel
+        self._bytes_of = wanted
         self._storage_options = storage_options
         self._asked: tuple[Task | None, int] = (None, 0)
 
@@ -207,7 +207,7 @@ class Processes:
     def _wanted(self, task: Task) -> int:
         if self._asked[0] is not task:
             area = memory.pixels(task, self._storage_options)
-            self._asked = task, memory.PER_WORKER + area * self._per_pixel
+            self._asked = task, memory.PER_WORKER + self._bytes_of(area)
         return self._asked[1]
 
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from guetzpy import __version__, _jit, api
@@ -158,7 +159,8 @@ class Run(Iterator[Result]):
             _warm(self.options)  # once, here, rather than once a worker
             free = memory.available()
             budget = None if free is None or count == 1 else int(free * _SHARE_OF_MEMORY)
-            return Processes(count, budget, memory.per_pixel(self.options), self._delivery.storage_options)
+            wanted = partial(memory.wanted, self.options)
+            return Processes(count, budget, wanted, self._delivery.storage_options)
 
         self._make_pool = processes
 
