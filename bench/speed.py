@@ -53,7 +53,7 @@ SETTINGS = {
     "hevc": 60,
 }
 
-PARTS = ("encode", "threads", "growth", "stages", "start", "metrics")
+PARTS = ("encode", "threads", "growth", "stages", "metrics")
 GROWTH = (0.25, 1.0, 2.0, 4.0, 12.0, 24.0, 50.0)
 
 
@@ -329,53 +329,10 @@ def stages_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str,
     return result
 
 
-def start_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str, Any]:
-    """Time what a newcomer meets: imports, help, the first run with and without kept kernels."""
-    samples = corpus.of_size(corpus.pictures(options.images, match=options.match), 0.25)
-    python = [sys.executable]
-    with tempfile.TemporaryDirectory() as name:
-        source, target = Path(name) / "in.png", Path(name) / "out.jpg"
-        Image.fromarray(samples).save(source)
-        empty = {"NUMBA_CACHE_DIR": str(Path(name) / "cache")}
-        optimize = [*python, "-m", "guetzpy", "optimize", str(source), "-o", str(target)]
-        _say("start: imports, help, runs of 0.25 MP, compiling anew")
-        result: dict[str, Any] = {
-            "import": _seconds([*python, "-c", "import guetzpy"]),
-            "help": _seconds([*python, "-m", "guetzpy", "--help"]),
-            "import_numba": _seconds([*python, "-c", "import numba"]),
-            "first_run_cold": _seconds(optimize, empty, repeats=1),
-            "warmup_after_first_run": _seconds([*python, "-m", "guetzpy", "warmup"], empty, repeats=1),
-            "run_warm": _seconds(optimize, empty),
-        }
-        fresh = {"NUMBA_CACHE_DIR": str(Path(name) / "fresh")}
-        code = (
-            "import guetzpy, json; rooms = {};\n"
-            "def add(name, seconds):\n"
-            "    room = '.'.join(name.split('.')[:2]); rooms[room] = rooms.get(room, 0) + seconds\n"
-            "guetzpy.warmup(add); print(json.dumps(rooms))"
-        )
-        done = subprocess.run([*python, "-c", code], capture_output=True, text=True, env=os.environ | fresh)
-        if done.returncode == 0:
-            rooms = json.loads(done.stdout.splitlines()[-1])
-            result["compile_by_room"] = {room: round(s, 2) for room, s in sorted(rooms.items())}
-    return result
-
-
 def metrics_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str, Any]:
     """Time the metrics beside other implementations."""
     _say("metrics")
     return _ask("score", {"megapixels": options.megapixels, "repeats": 5, **where})
-
-
-def _seconds(command: list[str], environment: dict[str, str] | None = None, repeats: int = 3) -> float:
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | (environment or {}))
-        if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(command[1:4])}: {done.stderr.strip()[-300:]}")
-        times.append(time.perf_counter() - started)
-    return round(median(times), 3)
 
 
 def _say(words: str) -> None:
@@ -413,8 +370,6 @@ def report(result: dict[str, Any]) -> Iterator[str]:
         yield "  " + ", ".join(f"{room} {share:.0%}" for room, share in rooms.items() if share >= 0.01)
         for module, seconds in list(found.get("seconds", {}).items())[:14]:
             yield f"  {module:36} {seconds:7.3f} s {seconds / total:6.1%}"
-    if "start" in result:
-        yield "\n" + "\n".join(f"{name}: {value}" for name, value in result["start"].items())
     if "metrics" in result:
         yield "\n| metric | ms/MP |\n|---|---|"
         for name, value in result["metrics"].get("ms_per_mp", {}).items():
@@ -462,7 +417,6 @@ def main(arguments: list[str] | None = None) -> None:
         "threads": threads_part,
         "growth": growth_part,
         "stages": stages_part,
-        "start": start_part,
         "metrics": metrics_part,
     }
     where = {"images": str(options.images.resolve()) if options.images else None, "match": options.match}
