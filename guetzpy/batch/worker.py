@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from guetzpy import _jit, api, output
+from guetzpy._memory import keep_freed
 from guetzpy.batch import storage, trials
 from guetzpy.batch.discover import Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
@@ -94,6 +95,7 @@ def start(life: Connection | None = None) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
+    keep_freed()
     parent = multiprocessing.parent_process()
     watched = [] if parent is None else [parent.sentinel]
     threading.Thread(target=_watch, args=([*watched, life] if life else watched,), daemon=True).start()

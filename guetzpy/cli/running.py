@@ -7,6 +7,7 @@ from dataclasses import replace
 import typer
 
 from guetzpy import api
+from guetzpy._memory import keep_freed
 from guetzpy.cli.places import STANDARD, Place, is_there, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
@@ -51,6 +52,7 @@ def run_all(
         from PIL import Image
 
         Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
+        keep_freed()
         for place in places:
             result = _run(place, options, report)
             if as_json:

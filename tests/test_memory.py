@@ -1,0 +1,46 @@
+"""How much memory work is said to take, and what becomes of memory that was used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from guetzpy._memory import check_memory, packing, searching
+from guetzpy.errors import LimitError
+
+FAULTS = """
+import resource
+import numpy as np
+from guetzpy._memory import keep_freed
+kept = keep_freed() if {keep} else True
+def use():
+    planes = [np.ones(3_000_000, np.float32) for _ in range(20)]
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+use()
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator of other systems")
+def test_freed_memory_is_used_again() -> None:
+    faults = []
+    for keep in (False, True):
+        command = [sys.executable, "-c", FAULTS.format(keep=keep)]
+        kept, count = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        if kept == "False":
+            pytest.skip("an allocator without these settings")
+        faults.append(int(count))
+    assert faults[1] < 0.2 * faults[0]
+
+
+def test_a_limit_names_both_figures() -> None:
+    with pytest.raises(LimitError, match=r"12.0 megapixels would take about 2.6 GB .* 1 GB that are allowed"):
+        check_memory(12_000_000, searching(12_000_000, "balanced"), 1_000_000_000)
+    check_memory(12_000_000, packing(12_000_000), 1_000_000_000)
+
+
+def test_a_hundred_megapixels_are_within_twelve_gigabytes() -> None:
+    assert searching(100_000_000, "fast") < searching(100_000_000, "balanced") < 12e9
