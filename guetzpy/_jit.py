@@ -423,7 +423,8 @@ def _refresh_after_imports(context: Any) -> None:
 def _begin_worker() -> None:
     without_linear_algebra()
     gc.set_threshold(100_000, 50, 100)  # the compiler makes much that lives long
-    _hurry()
+    with contextlib.suppress(AttributeError):  # a numba whose inner names are others compiles as it likes
+        _hurry()
 
 
 def _warm_module(module: str) -> list[tuple[str, float]]:
