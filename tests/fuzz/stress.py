@@ -93,7 +93,7 @@ def fenced(kernel: Any) -> Callable[..., Any]:
                 start = argument.__array_interface__["data"][0]
                 arrays[start, argument.nbytes] = argument
         spans = sorted(arrays)
-        overlap = any(a + size > b for (a, size), (b, _) in pairwise(spans))  # such as slices of ones
+        overlapping = {s for a, b in pairwise(spans) if a[0] + a[1] > b[0] for s in (a, b)}  # slices of ones
         _calls["fenced"] += 1
         at_end = _calls["fenced"] % 2 == 0
         copies, kept, taken = {}, {}, []
@@ -116,7 +116,7 @@ def fenced(kernel: Any) -> Callable[..., Any]:
         for span, array in arrays.items():
             changed = kept[span] != copies[span]  # and no more: other threads may write elsewhere in it
             if changed.any():
-                assert not overlap, f"{kernel.py_func.__qualname__} writes to arrays that overlap"
+                assert span not in overlapping, f"{kernel.py_func.__qualname__} writes to arrays that overlap"
                 array.reshape(-1).view(np.uint8)[changed] = copies[span][changed]
         for pages, region in taken:
             _fences.give(pages, region)
