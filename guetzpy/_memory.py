@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from guetzpy.errors import LimitError
 
-__all__ = ["check_memory", "keep_freed", "packing", "physical", "searching"]
+__all__ = ["check_memory", "keep_freed", "packing", "physical", "reusing", "searching"]
 
 # Bytes a pixel at the peak of a search, up to so many megapixels, measured with two threads at 2.5, 12 and
 # 24 MP with room for 4:4:4: small pictures' gradients are taken whole, larger ones' by windows, and of the
@@ -65,12 +70,51 @@ def keep_freed() -> bool:
     To give it back and fetch it anew at every array costs a quarter of a search's time, on virtual
     machines more. For processes that are ours alone: the command line's and a folder's workers.
     """
+    global _ours
+    _ours = True
+    return _set_thresholds(_KEPT)
+
+
+@contextlib.contextmanager
+def reusing() -> Iterator[None]:
+    """Use freed memory again while pictures are worked on, in anybody's process; then give it back."""
+    global _working
+    with _lock:
+        _working += 1
+        if _working == 1 and not _ours:
+            _set_thresholds(_KEPT)
+    try:
+        yield
+    finally:
+        with _lock:
+            _working -= 1
+            if _working == 0 and not _ours and _set_thresholds(_USUAL):
+                _libc().malloc_trim(0)
+
+
+# glibc takes no larger threshold for arrays that it maps by themselves, and goes up to this one and twice as
+# much by itself when such arrays are freed: what is left behind is what many programs end up with.
+_MAPPED = 32 << 20
+_USUAL = 2 * _MAPPED
+_KEPT = 512 << 20
+
+_lock = threading.Lock()
+_working = 0
+_ours = False
+
+
+@functools.cache
+def _libc() -> Any:
     import ctypes
 
+    return ctypes.CDLL(None)
+
+
+def _set_thresholds(trim: int) -> bool:
+    """Set how much free memory at the end of the heap is kept; return whether that can be set here."""
+    trim_threshold, mmap_threshold = -1, -3  # malloc.h
     try:
-        mallopt = ctypes.CDLL(None).mallopt  # glibc and musl; the numbers are those of malloc.h
-    except (AttributeError, OSError, TypeError):
+        mallopt = _libc().mallopt
+        return bool(mallopt(mmap_threshold, _MAPPED)) and bool(mallopt(trim_threshold, trim))
+    except (AttributeError, OSError, TypeError):  # another C library
         return False
-    trim_threshold, mmap_threshold = -1, -3
-    # 32 MiB is the most that glibc takes; the larger planes of large pictures are given back at once.
-    return bool(mallopt(mmap_threshold, 32 << 20)) and bool(mallopt(trim_threshold, 512 << 20))

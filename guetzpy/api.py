@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._memory import check_memory, packing, searching
+from guetzpy._memory import check_memory, packing, reusing, searching
 from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
@@ -264,7 +264,8 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     from guetzpy import reencode
 
     try:
-        result: Result = reencode.optimize(picture, options, reporter)
+        with reusing():
+            result: Result = reencode.optimize(picture, options, reporter)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise

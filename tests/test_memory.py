@@ -13,8 +13,8 @@ from guetzpy.errors import LimitError
 FAULTS = """
 import resource
 import numpy as np
-from guetzpy._memory import keep_freed
-kept = keep_freed() if {keep} else True
+import guetzpy._memory as memory
+kept = memory.keep_freed() if {keep} else True
 def use():
     planes = [np.ones(3_000_000, np.float32) for _ in range(20)]
 use()
@@ -44,3 +44,28 @@ def test_a_limit_names_both_figures() -> None:
 
 def test_a_hundred_megapixels_are_within_twelve_gigabytes() -> None:
     assert searching(100_000_000, "fast") < searching(100_000_000, "balanced") < 12e9
+
+
+GIVEN_BACK = """
+import numpy as np
+import guetzpy._memory as memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+before = resident()
+with memory.reusing():
+    with memory.reusing():
+        planes = [np.ones(3_000_000, np.float32) for _ in range(20)]
+        del planes
+    inside = resident() - before
+print(inside, resident() - before, memory._working)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator of other systems")
+def test_memory_is_given_back_after_the_work() -> None:
+    done = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=True)
+    inside, after, working = map(int, done.stdout.split())
+    assert working == 0
+    if inside < 100e6:
+        pytest.skip("an allocator without these settings")
+    assert after < 30e6
