@@ -393,7 +393,7 @@ def kernel(
                 },
             )
             inside._library = _CalledLibrary if called else _InnerLibrary
-            return inside  # type: ignore[no-any-return]
+            return inside
         # Nobody takes a kernel's C address. References to arrays need no counting, which is much code
         # to compile, in a kernel that makes none.
         dispatcher = numba.njit(
@@ -477,7 +477,8 @@ def _hurry() -> None:
     messages._termcolor_inst = messages._DummyColorScheme()
 
     usual = types.BaseFunction.get_call_type
-    plain = (types.Number, types.Boolean, types.Array, types.UniTuple, types.SliceType, types.NoneType)
+    kinds: Any = types
+    plain = (kinds.Number, kinds.Boolean, kinds.Array, kinds.UniTuple, kinds.SliceType, kinds.NoneType)
     known: dict[tuple[Any, Any], Any] = {}
 
     def get_call_type(self: Any, context: Any, args: Any, keywords: Any) -> Any:
