@@ -44,6 +44,7 @@ def compile_room(room: str, passes: bool) -> dict[str, Any]:
     fixed = time.process_time() - started
 
     own: defaultdict[str, float] = defaultdict(float)
+    names = {id(dispatcher): name for name, (dispatcher, _) in _jit.kernels().items()}
 
     class Clock(event.Listener):  # type: ignore[misc]
         """Seconds of nested compilations, each without those within it."""
@@ -57,8 +58,7 @@ def compile_room(room: str, passes: bool) -> dict[str, Any]:
         def on_end(self, event: Any) -> None:
             begun, inner = self.open.pop()
             seconds = time.process_time() - begun
-            function = event.data["dispatcher"].py_func
-            own[f"{function.__module__}.{function.__qualname__}"] += seconds - inner
+            own[names.get(id(event.data["dispatcher"]), "?")] += seconds - inner
             if self.open:
                 self.open[-1][1] += seconds
 

@@ -38,8 +38,6 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import caching, codegen, errors, event, serialize, types
 from numba.core.base import BaseContext
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 from numba.core.typing import BaseContext as TypingContext
@@ -239,65 +237,6 @@ class _KeptLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
         return self._shared_module
 
 
-class _InnerLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
-    """Intermediate code of what only kernels call: optimised and made machine code where they are."""
-
-    def _optimize_final_module(self) -> None:
-        pass
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._verify_declare_only_symbols()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        return 0
-
-    @property
-    def codegen(self) -> Any:
-        """Who is told where a function's Python constants lie: nobody, as there is no machine code."""
-        return _Nobody
-
-
-class _CalledLibrary(_InnerLibrary):
-    """Of what is long and called at many places: a caller's library gets one copy, and calls it."""
-
-    def _finalize_final_module(self) -> None:
-        for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage == llvm.Linkage.external:
-                function.add_function_attribute("noinline")
-        super()._finalize_final_module()
-
-
-class _Nobody:
-    @staticmethod
-    def set_env(name: str, environment: Any) -> None:
-        pass
-
-
-class _InnerDispatcher(CPUDispatcher):  # type: ignore[misc]
-    """A kernel that kernels call; a call from Python compiles another, which stands alone."""
-
-    _library: type[_InnerLibrary]
-
-    def compile(self, sig: Any) -> Any:
-        owner = self.targetctx.codegen()
-        with global_compiler_lock:
-            usual = owner._library_class
-            owner._library_class = self._library
-            try:
-                return super().compile(sig)
-            finally:
-                owner._library_class = usual
-
-    @functools.cached_property
-    def _alone(self) -> Any:
-        return numba.njit(nogil=True, error_model="numpy")(self.py_func)
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._alone(*arguments)
-
-
 class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         module = function.__module__
@@ -355,9 +294,7 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
-def kernel(
-    signature: str, *, inline: bool = False, inner: bool = False, called: bool = False
-) -> Callable[[F], F]:
+def kernel(signature: str, *, inline: bool = False) -> Callable[[F], F]:
     """Decorate a function of arrays and scalars as a compiled kernel.
 
     Parameters
@@ -369,31 +306,11 @@ def kernel(
         For what kernels call in few places: its body is copied into them, and nothing is compiled
         of it alone, unless Python calls it. (What is not inlined is optimised alone, and again in
         every caller.)
-    inner : bool
-        For what only kernels call, which may not call others than inner ones: it is compiled as far as
-        its callers need it, and optimised in each of them. The cache keeps them, not it.
-    called : bool
-        Of an inner kernel: it is long, and called at many places of a caller. That gets one copy of it.
     """
 
     def decorate(function: F) -> F:
         if numba.config.DISABLE_JIT:
             return function
-        if inner:
-            inside = _InnerDispatcher(
-                function,
-                targetoptions={
-                    "nopython": True,
-                    "nogil": True,
-                    "error_model": "numpy",
-                    "boundscheck": None,
-                    "no_cpython_wrapper": True,
-                    "no_cfunc_wrapper": True,
-                    "_nrt": "empty" in function.__code__.co_names,
-                },
-            )
-            inside._library = _CalledLibrary if called else _InnerLibrary
-            return inside
         # Nobody takes a kernel's C address. References to arrays need no counting, which is much code
         # to compile, in a kernel that makes none.
         dispatcher = numba.njit(
@@ -469,20 +386,18 @@ def without_linear_algebra() -> None:
 def _hurry() -> None:
     """Take an eighth off the time of compiling, in a process that does nothing else and ends.
 
-    What an operation on scalars or arrays returns is found once, not anew at each place; messages about
-    candidates that do not fit, made and dropped, get no colours; and numba's registries are gone through
-    again only after imports. Anybody else's program may register an overload later, and must see it.
+    What an operation on scalars returns is found once, not anew at each place; messages about candidates
+    that do not fit, made and dropped, get no colours; and numba's registries are gone through again
+    only after imports. Anybody else's program may register an overload later, and must see it.
     """
     messages: Any = errors
     messages._termcolor_inst = messages._DummyColorScheme()
 
     usual = types.BaseFunction.get_call_type
-    kinds: Any = types
-    plain = (kinds.Number, kinds.Boolean, kinds.Array, kinds.UniTuple, kinds.SliceType, kinds.NoneType)
     known: dict[tuple[Any, Any], Any] = {}
 
     def get_call_type(self: Any, context: Any, args: Any, keywords: Any) -> Any:
-        if keywords or not all(isinstance(arg, plain) for arg in args):
+        if keywords or not all(isinstance(arg, (types.Number, types.Boolean)) for arg in args):
             return usual(self, context, args, keywords)
         if (self, args) not in known:
             known[self, args] = usual(self, context, args, keywords)

@@ -349,24 +349,3 @@ def test_workers_compile_the_same_code(tmp_path: Path) -> None:
     ]
     assert len(listings[0]) > 1000
     assert listings[0] == listings[1]
-
-
-@pytest.mark.parametrize("called", [False, True])
-def test_inner_kernels_have_no_machine_code_of_their_own(
-    called: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_jit, "_REGISTRY", {})
-
-    @_jit.kernel("int64(int64)", inner=True, called=called)
-    def twice(x: int) -> int:
-        return x + x
-
-    @_jit.kernel("int64(int64)")
-    def outer(x: int) -> int:
-        return twice(twice(x)) + 1
-
-    assert outer(3) == 13
-    assert [name.rpartition(".")[2] for name in _jit.kernels()] == ["outer"]
-    inner = next(iter(twice.overloads.values())).library  # type: ignore[attr-defined]
-    assert not inner.get_pointer_to_function("any")
-    assert twice(4) == 8  # another one, for Python

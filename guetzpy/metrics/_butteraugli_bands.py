@@ -64,7 +64,7 @@ _T3, _T5, _T7, _T9 = F(2.0 / 3.0), F(2.0 / 5.0), F(2.0 / 7.0), F(2.0 / 9.0)
 CHUNK = 1024
 
 
-@kernel("int64(float32[::1])", inner=True)
+@kernel("int64(float32[::1])")
 def log_in_place(values: Any) -> int:
     """Replace values from 8 on by their natural logarithms; error below 2 units in the last place.
 
@@ -182,7 +182,7 @@ def split_low(x: Any, y: Any, b: Any, lx: Any, ly: Any, lb: Any, rx: Any, ry: An
     return 0
 
 
-@kernel("float32(float32, float32)", inner=True)
+@kernel("float32(float32, float32)")
 def _remove(v: Any, w: Any) -> Any:
     """Make the range around zero less important: remove it."""
     above = v - w
@@ -190,7 +190,7 @@ def _remove(v: Any, w: Any) -> Any:
     return (above if above > _ZERO else _ZERO) + (below if below < _ZERO else _ZERO)
 
 
-@kernel("float32(float32, float32)", inner=True)
+@kernel("float32(float32, float32)")
 def _clip(v: Any, limit: Any) -> Any:
     clipped = limit if v > limit else v
     return -limit if clipped < -limit else clipped

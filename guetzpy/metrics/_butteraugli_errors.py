@@ -43,7 +43,7 @@ def dc_errors(ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any, dc: Any) -> 
     return 0
 
 
-@kernel("float32(float32, float32)", inner=True)
+@kernel("float32(float32, float32)")
 def beyond(a: Any, b: Any) -> Any:
     """How far ``b`` lies outside the range from 0.4 ``a`` to ``a``."""
     part = FEWER_HIGH * a
@@ -130,7 +130,7 @@ def add_doubled_rows(half: Any, start: int, stop: int, part: Any, share: Any, fu
     return 0
 
 
-@kernel("float64(float64, float64)", inner=True)
+@kernel("float64(float64, float64)")
 def power(x: Any, p: Any) -> Any:
     """``x`` to the power ``p`` for x >= 0, p > 0; relative error below 1e-13 for results from 1e-300 on.
 

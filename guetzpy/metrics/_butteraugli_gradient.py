@@ -147,7 +147,7 @@ def low_slopes(
     return 0
 
 
-@kernel("float32(float32, float32, float32, float32)", inner=True)
+@kernel("float32(float32, float32, float32, float32)")
 def _difference_slope(a: Any, b: Any, norm: Any, scale: Any) -> Any:
     """Slope of a weighted difference by ``b``; see ``difference_rows``."""
     fewer = FEWER * a
@@ -281,7 +281,7 @@ def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, m
     return 0
 
 
-@kernel("float32(float32, float32, float32)", inner=True)
+@kernel("float32(float32, float32, float32)")
 def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
     """Slope of the eye's gain by the absorbed light."""
     slope = (GAMMA_MUL / (absorbed + GAMMA_BIAS) - gain) / absorbed

@@ -30,7 +30,7 @@ _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = (k * STRIDE for k in range(1
 _S11, _S12, _S13, _S14, _S15, _S16, _S17, _S18, _S19, _S20 = (k * STRIDE for k in range(11, 21))
 
 
-@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1])", inner=True)
+@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1])", inline=True)
 def _sparse_shares(field: Any, i: int, left: int, weight: Any, slot: Any) -> int:
     """Write the shares of the sparse lines about row ``i`` - 4, and sums of them, to ``slot``."""
     size = weight.shape[0]
@@ -106,7 +106,7 @@ def _sparse_shares(field: Any, i: int, left: int, weight: Any, slot: Any) -> int
     return 0
 
 
-@kernel("int64(float32[::1], int64, float32[::1])", inner=True)
+@kernel("int64(float32[::1], int64, float32[::1])", inline=True)
 def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
     """Add the shares of the sparse lines about the fifth row of ``sums`` to its nine rows."""
     for x in range(size):
@@ -138,7 +138,7 @@ def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1])", inner=True)
+@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1])", inline=True)
 def _full_shares(field: Any, i: int, left: int, weight: Any, slot: Any) -> int:
     """Write the shares of the full lines about row ``i`` - 4, and sums of them, to ``slot``."""
     size = weight.shape[0]
@@ -203,7 +203,7 @@ def _full_shares(field: Any, i: int, left: int, weight: Any, slot: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[::1], int64, float32[::1])", inner=True)
+@kernel("int64(float32[::1], int64, float32[::1])", inline=True)
 def _full_scatter(slot: Any, size: int, sums: Any) -> int:
     """Add the shares of the full lines about the fifth row of ``sums`` to its nine rows."""
     for x in range(size):
