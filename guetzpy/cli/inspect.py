@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from guetzpy.cli.limits import MaxPixels
 from guetzpy.cli.reporting import notices, print_json, report_errors
 
 __all__ = ["inspect"]
@@ -15,9 +16,7 @@ __all__ = ["inspect"]
 def inspect(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A JPEG file; - for stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    max_pixels: Annotated[
-        int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
-    ] = 268_435_456,
+    max_pixels: MaxPixels = 268_435_456,
 ) -> None:
     """Show what a JPEG file is made of and where its bytes are."""
     with report_errors(), notices(quiet=False):

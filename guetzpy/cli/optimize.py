@@ -24,6 +24,7 @@ from guetzpy.cli.folder import (
     TotalBytes,
     run_folders,
 )
+from guetzpy.cli.limits import MaxMemory, MaxMetadata, MaxPixels, MaxScans
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
@@ -177,23 +178,10 @@ def optimize(
             help="Threads for one picture. Default: all processors.",
         ),
     ] = None,
-    max_pixels: Annotated[
-        int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
-    ] = 268_435_456,
-    max_scans: Annotated[
-        int, typer.Option("--max-scans", metavar="N", help="Refuse JPEG files of more scans.")
-    ] = 128,
-    max_metadata: Annotated[
-        int, typer.Option("--max-metadata", metavar="BYTES", help="Refuse JPEG files with more metadata.")
-    ] = 268_435_456,
-    max_memory: Annotated[
-        int | None,
-        typer.Option(
-            "--max-memory",
-            metavar="BYTES",
-            help="Refuse pictures that would take more. Default: what the machine has.",
-        ),
-    ] = None,
+    max_pixels: MaxPixels = 268_435_456,
+    max_scans: MaxScans = 128,
+    max_metadata: MaxMetadata = 268_435_456,
+    max_memory: MaxMemory = None,
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", metavar="SECONDS", help="Give up on a picture after this."),

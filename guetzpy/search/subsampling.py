@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._elementary import exp, log
-from guetzpy.jpeg.scans import simple_progression
-from guetzpy.jpeg.writer import write
 from guetzpy.search.closed_loop import COARSEST, FINEST, Effort
 from guetzpy.search.encoder import Encoder, Weights, lagrangian
 from guetzpy.search.judge import Judge
 from guetzpy.search.target import Limits
-from guetzpy.search.tuning import BYTES_BY_DISTANCE
+from guetzpy.search.tuning import BYTES_BY_DISTANCE, size_of
 
 __all__ = ["choose", "montage"]
 
@@ -83,8 +81,7 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
             trial = encoder.quantise(encoder.tables(start), lagrangian(start), weights, start)
         scores = judge.scores(encoder.decode(trial))
         excess = min(max(limits.excess(scores.butteraugli, scores.ssimulacra2), -1.5), 1.5)
-        image = encoder.image(trial)
-        size = log(len(write(image, script=simple_progression(image), threads=encoder.threads)))
+        size = log(size_of(encoder, trial))
         begin = min(max(start * exp(-excess), FINEST), COARSEST)
         rated.append((size + BYTES_BY_DISTANCE * excess, number, begin))
     rated.sort()

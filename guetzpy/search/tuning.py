@@ -34,23 +34,22 @@ _STEPS = {
     "chroma_slope": 0.3,
 }
 
-#: Share of the binding metric alone in what counts as quality; the rest is the mean of both.
-_BINDING = 0.0
-
 #: Smallest gain that counts, in log bytes: the cost jumps by about as much from one set of levels to another.
 _LEAST = 2e-4
 
 
 def size_of(encoder: Encoder, trial: Trial) -> int:
-    """Return about how many bytes a trial takes."""
+    """Return about how many bytes a trial takes: those of the simplest progressive file of it."""
     image = encoder.image(trial)
     return len(write(image, script=simple_progression(image), threads=encoder.threads))
 
 
 def shortfall(limits: Limits, scores: Scores) -> float:
-    """Return how much quality is missing, as a logarithm of distances: mostly by the metric that binds."""
-    excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
-    return _BINDING * max(excesses) + (1.0 - _BINDING) * 0.5 * (excesses[0] + excesses[1])
+    """Return how much quality is missing by the mean of both metrics, as a logarithm of distances.
+
+    More weight on the metric that binds only moves along the frontier between the two.
+    """
+    return 0.5 * sum(limits.excesses(scores.butteraugli, scores.ssimulacra2))
 
 
 def tune(
