@@ -4,9 +4,10 @@
 
 Each encoder gets one setting for the whole set, the best at which the sum of its files fits into the
 budget; where settings are whole numbers, pictures are moved up by one, in order of their names, while it
-still fits. guetzpy finds its distance as its folder runs do: one for all files, or spread for the least
-distortion in total ("equal slope"). PSNR is taken from the squared error of all samples, MS-SSIM (RGB) is
-weighted by pixels, as the challenge's own script does; SSIMULACRA 2 and Butteraugli's 3-norm are means.
+still fits. guetzpy finds what to encode to as its folder runs do: one distance for all files, or spread for
+the least distortion in total ("equal slope"); below distance 25 a size for each file. PSNR is taken from the
+squared error of all samples, MS-SSIM (RGB) is weighted by pixels, as the challenge's own script does;
+SSIMULACRA 2 and Butteraugli's 3-norm are means over pictures.
 
 "Half size" rows are the baseline of the challenge's super-resolution entries: the picture is made half
 as large by Lanczos, coded as JPEG, and made large again by Lanczos at the decoder.
@@ -20,7 +21,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -29,12 +30,18 @@ import numpy as np
 from PIL import Image
 
 from bench import corpus, peers
-from bench.provenance import RESULTS, provenance, write
+from bench.journal import Journal, add_argument, journal
+from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import MS_SSIM_SMALLEST, Reference, ms_ssim, psnr, squared_error
+from guetzpy import GuetzpyError, Result, TargetError, __version__
+from guetzpy.batch.budget import COARSEST, Aim, Budget, Encoded, encoded
+from guetzpy.batch.rates import FINEST
 
 BUDGETS = (0.15, 0.3, 0.5, 1.0)
 
-Encode = Callable[[corpus.Picture, float], bytes]
+#: What a picture is encoded to: a peer's setting, or what guetzpy's budget wants.
+Setting = float | Aim
+Encode = Callable[[corpus.Picture, Any], "bytes | Result"]
 
 
 @dataclass
@@ -46,13 +53,15 @@ class Contestant:
     title : str
         In tables.
     encode, decode : callable
-        Picture and setting to bytes; bytes and the original's size to picture.
+        Picture and setting to file; bytes and the original's size to picture.
     scale : tuple of float
         The setting's worst and best end.
     way : {"whole", "real", "common", "spread"}
         How its setting is found: by halving whole or real numbers, or by guetzpy's budget.
     version : str
         What runs here.
+    code : str
+        What its files depend on, if more than the version.
     """
 
     title: str
@@ -61,18 +70,100 @@ class Contestant:
     scale: tuple[float, float]
     way: str
     version: str
-    files: dict[tuple[int, float], bytes] = field(default_factory=dict)
+    code: str = ""
 
-    def file(self, number: int, picture: corpus.Picture, setting: float) -> bytes:
-        """Return the file of a picture; each is made once."""
-        key = (number, setting)
-        if key not in self.files:
-            self.files[key] = self.encode(picture, setting)
-        return self.files[key]
 
-    def forget(self, keep: dict[int, float]) -> None:
-        """Drop all files but these, to save memory; sizes of others are made anew if asked for."""
-        self.files = {key: data for key, data in self.files.items() if keep.get(key[0]) == key[1]}
+class Files:
+    """The files that a contestant makes of a set, each made once.
+
+    Parameters
+    ----------
+    contestant : Contestant
+        Who encodes.
+    named : list of Named
+        The set.
+    jobs : int
+        Pictures at once.
+    journal : Journal, optional
+        Knows sizes and scores of an earlier run.
+    """
+
+    def __init__(
+        self,
+        contestant: Contestant,
+        named: Sequence[corpus.Named],
+        jobs: int = 1,
+        journal: Journal | None = None,
+    ) -> None:
+        self.contestant = contestant
+        self.named = named
+        self.pictures = [n.read() for n in named]
+        self.areas = [picture.shape[0] * picture.shape[1] for picture in self.pictures]
+        self._jobs = jobs
+        self._journal = journal or Journal()
+        self._data: dict[tuple[int, Any], bytes] = {}
+
+    def _key(self, number: int, setting: Setting, *more: str) -> tuple[Any, ...]:
+        told = list(setting.target) if isinstance(setting, Aim) else setting
+        contestant = self.contestant
+        return (*more, contestant.title, contestant.version, contestant.code, self.named[number].name, told)
+
+    def data(self, number: int, setting: Setting) -> bytes:
+        """Return the file of a picture."""
+        if (number, setting) not in self._data:
+            self._make(number, setting)
+        return self._data[number, setting]
+
+    def _make(self, number: int, setting: Setting) -> Encoded:
+        key = self._key(number, setting)
+        try:
+            made = self.contestant.encode(self.pictures[number], setting)
+        except GuetzpyError as error:
+            found = encoded(Result(status="failed", error=error.reason))
+            self._journal.put([None, 0.0, found.least], *key)
+            return found
+        found = Encoded(len(made)) if isinstance(made, bytes) else encoded(made)
+        self._data[number, setting] = made if isinstance(made, bytes) else made.data
+        self._journal.put([found.size, found.distance, None], *key)
+        return found
+
+    def encoded(self, settings: Sequence[Setting]) -> list[Encoded]:
+        """Return what comes of a setting for every picture."""
+
+        def one(pair: tuple[int, Setting]) -> Encoded:
+            known = self._journal.get(*self._key(*pair))
+            return Encoded(*known) if known is not None else self._make(*pair)
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            return list(pool.map(one, enumerate(settings)))
+
+    def total(self, setting: Setting) -> int:
+        """Return the bytes of the set at one setting."""
+        return sum(one.size or 0 for one in self.encoded([setting] * len(self.pictures)))
+
+    def scored(self, settings: Sequence[Setting], references: Sequence[Reference]) -> list[dict[str, float]]:
+        """Return bytes and scores of every picture."""
+
+        def one(pair: tuple[int, Setting]) -> dict[str, float]:
+            key = self._key(*pair, "scores", source_hash("metrics"))
+            found: dict[str, float] | None = self._journal.get(*key)
+            if found is None:
+                number, setting = pair
+                picture, data = self.pictures[number], self.data(number, setting)
+                shown = self.contestant.decode(data, picture.shape[:2])
+                found = {"bytes": len(data), "squared_error": squared_error(picture, shown)}
+                if min(picture.shape[:2]) >= MS_SSIM_SMALLEST:
+                    found["ms_ssim"] = ms_ssim(picture, shown)
+                found |= references[number].scores(shown)
+                self._journal.put(found, *key)
+            return found
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            return list(pool.map(one, enumerate(settings)))
+
+    def forget(self) -> None:
+        """Drop the files, to save memory; what is asked for again is made anew."""
+        self._data.clear()
 
 
 def jpeg(picture: corpus.Picture, quality: float) -> bytes:
@@ -80,11 +171,12 @@ def jpeg(picture: corpus.Picture, quality: float) -> bytes:
     return peers.by_pillow(picture, "JPEG", quality=int(quality), optimize=True, progressive=True)
 
 
-def optimized(picture: corpus.Picture, distance: float, effort: Any = "balanced") -> bytes:
+def optimized(picture: corpus.Picture, aim: Aim, effort: Any = "balanced", jobs: int = 1) -> Result:
     """Encode by guetzpy."""
     import guetzpy
 
-    return guetzpy.optimize(picture, distance=distance, effort=effort).data
+    target: dict[str, Any] = dict([aim.target])
+    return guetzpy.optimize(picture, **target, effort=effort, threads=None if jobs == 1 else 1)
 
 
 def half(picture: corpus.Picture) -> corpus.Picture:
@@ -98,10 +190,8 @@ def doubled(picture: corpus.Picture, shape: tuple[int, int]) -> corpus.Picture:
     return np.array(Image.fromarray(picture).resize((shape[1], shape[0]), Image.Resampling.LANCZOS))
 
 
-def contestants(effort: str = "balanced") -> tuple[list[Contestant], list[str]]:
+def contestants(effort: str = "balanced", jobs: int = 1) -> tuple[list[Contestant], list[str]]:
     """Return the encoders that are here, and the titles of those that are missing."""
-    from guetzpy import __version__
-    from guetzpy.batch.budget import COARSEST, FINEST
 
     def plain(
         decode: Callable[[bytes], corpus.Picture],
@@ -114,18 +204,18 @@ def contestants(effort: str = "balanced") -> tuple[list[Contestant], list[str]]:
     def small(encode: Encode) -> Encode:
         return lambda picture, setting: encode(half(picture), setting)
 
-    def own(picture: corpus.Picture, distance: float) -> bytes:
-        return optimized(picture, distance, effort)
+    def own(picture: corpus.Picture, aim: Aim) -> Result:
+        return optimized(picture, aim, effort, jobs)
 
-    reach = (COARSEST, FINEST)
+    reach, code = (COARSEST, FINEST), source_hash()
     turbo, guetzpy = str(peers.PEERS["pillow"].version()), f"guetzpy {__version__}"
     shown = plain(peers.decode)
     found = [
         Contestant("JPEG (Pillow: 4:2:0, progressive, optimised)", jpeg, shown, (1, 95), "whole", turbo),
-        Contestant(f"guetzpy ({effort})", own, shown, reach, "common", guetzpy),
-        Contestant(f"guetzpy ({effort}, equal slope)", own, shown, reach, "spread", guetzpy),
+        Contestant(f"guetzpy ({effort})", own, shown, reach, "common", guetzpy, code),
+        Contestant(f"guetzpy ({effort}, equal slope)", own, shown, reach, "spread", guetzpy, code),
         Contestant("half size, JPEG (Pillow), Lanczos", small(jpeg), large, (1, 95), "whole", turbo),
-        Contestant("half size, guetzpy, Lanczos", small(own), large, reach, "common", guetzpy),
+        Contestant("half size, guetzpy, Lanczos", small(own), large, reach, "common", guetzpy, code),
     ]
     missing = []
     scales = {"webp": (0, 100), "hevc": (0, 100), "avif": (0, 100), "jxl": (25.0, 0.2)}
@@ -179,109 +269,94 @@ def fit(sizes: Callable[[float], int], budget: int, scale: tuple[float, float], 
     return float(fits)
 
 
-def settings_of(
-    contestant: Contestant, pictures: list[corpus.Picture], budget: int, jobs: int = 1
-) -> dict[int, float] | None:
+def settings_of(files: Files, budget: int) -> list[Setting] | None:
     """Return the setting of every picture, or None where nothing fits."""
-
-    def size(pair: tuple[int, float]) -> int:
-        return len(contestant.file(pair[0], pictures[pair[0]], pair[1]))
-
-    def sizes(settings: Sequence[float]) -> list[int]:
-        with ThreadPoolExecutor(jobs) as pool:
-            return list(pool.map(size, enumerate(settings)))
-
-    def total(setting: float) -> int:
-        return sum(sizes([setting] * len(pictures)))
-
+    contestant = files.contestant
     if contestant.way in ("common", "spread"):
-        areas = [picture.shape[0] * picture.shape[1] for picture in pictures]
-        return _budgeted(sizes, budget, areas, contestant.way == "spread")
-    found = fit(total, budget, contestant.scale, contestant.way == "whole")
+        return _budgeted(files, budget, contestant.way == "spread")
+    found = fit(files.total, budget, contestant.scale, contestant.way == "whole")
     if found is None:
         return None
-    settings = dict.fromkeys(range(len(pictures)), found)
+    settings: list[Setting] = [found] * len(files.pictures)
     if contestant.way == "whole" and found != contestant.scale[1]:
-        left = budget - total(found)
-        for number in settings:
-            more = size((number, found + 1)) - size((number, found))
+        now, above = (files.encoded([value] * len(settings)) for value in (found, found + 1))
+        left = budget - sum(one.size or 0 for one in now)
+        for number, (one, other) in enumerate(zip(now, above, strict=True)):
+            more = (other.size or 0) - (one.size or 0)
             if more <= left:
                 settings[number] = found + 1
                 left -= more
     return settings
 
 
-def _budgeted(
-    sizes: Callable[[Sequence[float]], list[int]], limit: int, areas: list[int], spread: bool
-) -> dict[int, float] | None:
-    """Return the distances that guetzpy's own budget finds."""
-    from guetzpy import TargetError
-    from guetzpy.batch.budget import Budget
-
-    search = Budget(limit, areas, equal_slope=spread)
+def _budgeted(files: Files, limit: int, spread: bool) -> list[Setting] | None:
+    """Return what guetzpy's own budget finds."""
+    search = Budget(limit, files.areas, equal_slope=spread)
     try:
-        while (distances := search.propose()) is not None:
-            search.record(distances, sizes(distances))
+        while (aims := search.propose()) is not None:
+            search.record(aims, files.encoded(aims))
     except TargetError:
         pass
-    return None if search.best is None else dict(enumerate(search.best.distances))
+    return None if search.best is None else list(search.best.aims)
 
 
-def evaluate(
-    contestant: Contestant,
-    pictures: list[corpus.Picture],
-    references: list[Reference],
-    settings: dict[int, float],
-) -> dict[str, Any]:
+def evaluate(files: Files, references: Sequence[Reference], settings: Sequence[Setting]) -> dict[str, Any]:
     """Return bits per pixel and quality over the set."""
-    samples = error = pixels = similar = 0.0
-    total = 0
-    scores: list[dict[str, float]] = []
-    similar_pixels = 0.0
-    for number, (picture, reference) in enumerate(zip(pictures, references, strict=True)):
-        data = contestant.file(number, picture, settings[number])
-        shown = contestant.decode(data, picture.shape[:2])
-        total += len(data)
-        area = picture.shape[0] * picture.shape[1]
-        pixels += area
-        samples += picture.size
-        error += squared_error(picture, shown) * picture.size
-        if min(picture.shape[:2]) >= MS_SSIM_SMALLEST:
-            similar += ms_ssim(picture, shown) * area
-            similar_pixels += area
-        scores.append(reference.scores(shown))
+    scores = files.scored(settings, references)
+    pixels = sum(files.areas)
+    samples = [picture.size for picture in files.pictures]
+    error = sum(s["squared_error"] * n for s, n in zip(scores, samples, strict=True)) / sum(samples)
+    similar = [(s["ms_ssim"], a) for s, a in zip(scores, files.areas, strict=True) if "ms_ssim" in s]
+    worth = sum(area for _, area in similar)
+    values = [setting.distance if isinstance(setting, Aim) else setting for setting in settings]
     return {
-        "encoder": contestant.title,
-        "bpp": round(8 * total / pixels, 4),
-        "psnr": round(psnr(error / samples), 3),
-        "ms_ssim": round(similar / similar_pixels, 5) if similar_pixels else None,
+        "encoder": files.contestant.title,
+        "bpp": round(8 * sum(s["bytes"] for s in scores) / pixels, 4),
+        "psnr": round(psnr(error), 3),
+        "ms_ssim": round(sum(s * area for s, area in similar) / worth, 5) if worth else None,
         "ssimulacra2": round(fmean(s["ssimulacra2"] for s in scores), 2),
+        "ssimulacra2_worst": round(min(s["ssimulacra2"] for s in scores), 2),
         "butteraugli_3norm": round(fmean(s["butteraugli_3norm"] for s in scores), 3),
-        "setting": [round(min(settings.values()), 4), round(max(settings.values()), 4)],
+        "butteraugli_3norm_worst": round(max(s["butteraugli_3norm"] for s in scores), 3),
+        "setting": [round(min(values), 4), round(max(values), 4)],
     }
 
 
 def compete(
-    named: list[corpus.Named], budgets: tuple[float, ...], encoders: list[Contestant], jobs: int = 1
+    named: list[corpus.Named],
+    budgets: tuple[float, ...],
+    encoders: list[Contestant],
+    jobs: int = 1,
+    journal: Journal | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row for every budget and encoder."""
-    pictures = [n.read() for n in named]
-    references = [Reference(p, ("ssimulacra2", "butteraugli_3norm")) for p in pictures]
-    area = sum(p.shape[0] * p.shape[1] for p in pictures)
+    references: list[Reference] = []
     rows = []
     for contestant in encoders:
+        files = Files(contestant, named, jobs, journal)
+        if not references:
+            columns = ("ssimulacra2", "butteraugli_3norm")
+            references = [Reference(picture, columns) for picture in files.pictures]
+        area = sum(files.areas)
         for budget in sorted(budgets):
-            settings = settings_of(contestant, pictures, int(budget * area / 8), jobs)
+            settings = settings_of(files, int(budget * area / 8))
             print(f"{budget:g} bpp: {contestant.title}", file=sys.stderr, flush=True)
             if settings is None:
-                least = sum(len(contestant.file(i, p, contestant.scale[0])) for i, p in enumerate(pictures))
-                row = {"encoder": contestant.title, "least_bpp": round(8 * least / area, 4)}
+                row = {"encoder": contestant.title, "least_bpp": round(8 * least(files) / area, 4)}
             else:
-                row = evaluate(contestant, pictures, references, settings)
+                row = evaluate(files, references, settings)
             rows.append({"budget": budget, **row})
-        contestant.forget({})
+            files.forget()
     order = [c.title for c in encoders]
     return sorted(rows, key=lambda r: (r["budget"], order.index(r["encoder"])))
+
+
+def least(files: Files) -> int:
+    """Return the bytes of the smallest set that an encoder makes."""
+    if files.contestant.way not in ("common", "spread"):
+        return files.total(files.contestant.scale[0])
+    found = files.encoded([Aim(COARSEST, 1)] * len(files.pictures))
+    return sum(one.size or one.least or 0 for one in found)
 
 
 def report(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -311,17 +386,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at once")
     parser.add_argument("--name", default="clic", help="of the file that is written")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    add_argument(parser)
     options = parser.parse_args(arguments)
-    encoders, missing = contestants(options.effort)
+    encoders, missing = contestants(options.effort, options.jobs)
     if options.only:
         encoders = [e for e in encoders if any(word in e.title for word in options.only.split(","))]
     named = corpus.chosen(options)
-    rows = compete(named, tuple(float(b) for b in options.bpp.split(",")), encoders, options.jobs)
+    done = journal(options)
+    rows = compete(named, tuple(float(b) for b in options.bpp.split(",")), encoders, options.jobs, done)
     versions = {encoder.title: encoder.version for encoder in encoders}
     result = provenance(
         part="clic", images=[n.name for n in named], missing=missing, peers=versions, rows=rows
     )
     write(options.name, result, options.output)
+    done.finish()
     print("\n".join(report(rows)))
     for title in missing:
         print(f"missing: {title}", file=sys.stderr)

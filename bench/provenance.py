@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,18 @@ def package(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+@cache
+def source_hash(room: str = "") -> str:
+    """Return a hash of guetzpy's sources, or those of one of its rooms, as they are here."""
+    import guetzpy
+
+    folder = Path(guetzpy.__file__).parent / room
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def write(name: str, result: dict[str, Any], folder: Path | None = None) -> Path:

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from bench import clic, corpus, curves, jpeg_inputs, peers, plots, quality, readme_tables, speed
 from bench import rate_distortion as rd
 from bench.__main__ import PARTS, main
+from bench.journal import Journal
 from bench.provenance import provenance, write
 
 
@@ -292,28 +294,65 @@ def test_the_best_setting_that_fits(scale: tuple[float, float], way: bool) -> No
     assert clic.fit(size, 10**9, scale, way) == scale[1]
 
 
-def test_a_set_stays_within_its_budget() -> None:
-    pictures = [photo(176, 176), photo(176, 200)]
-    encoders = [e for e in clic.contestants()[0] if "Pillow" in e.title]
-    assert len(encoders) == 2, "whole and half size"
-    area = sum(p.shape[0] * p.shape[1] for p in pictures)
-    references = [quality.Reference(p, ("ssimulacra2", "butteraugli_3norm")) for p in pictures]
+def saved(folder: Path, *pictures: corpus.Picture) -> list[corpus.Named]:
+    """Write pictures to a folder and return them by name."""
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    return corpus.pictures(folder)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_set_stays_within_its_budget(tmp_path: Path, own: bool) -> None:
+    named = saved(tmp_path, photo(176, 176), photo(176, 200))
+    encoders = [e for e in clic.contestants("fast")[0] if ("guetzpy" if own else "Pillow") in e.title]
+    assert len(encoders) == (3 if own else 2), "whole and half size, and equal slope"
+    references = [quality.Reference(n.read(), ("ssimulacra2", "butteraugli_3norm")) for n in named]
     for encoder in encoders:
-        settings = clic.settings_of(encoder, pictures, area // 8)
-        assert settings is not None
-        row = clic.evaluate(encoder, pictures, references, settings)
-        assert 0.85 < row["bpp"] <= 1.0
-        assert row["ssimulacra2"] > 30
-        assert clic.settings_of(encoder, pictures, 100) is None
+        files = clic.Files(encoder, named)
+        area = sum(files.areas)
+        for bits in (1.0, 0.4):
+            settings = clic.settings_of(files, int(bits * area / 8))
+            assert settings is not None
+            row = clic.evaluate(files, references, settings)
+            assert 0.85 * bits < row["bpp"] <= bits
+            assert row["ssimulacra2"] > (30 if bits == 1 else -30)
+            assert row["ssimulacra2_worst"] <= row["ssimulacra2"]
+        assert clic.settings_of(files, 100) is None
+        assert 100 < clic.least(files) < 0.4 * area / 8
 
 
-def test_dataset_psnr_is_of_all_samples() -> None:
+def test_dataset_psnr_is_of_all_samples(tmp_path: Path) -> None:
     pictures = [np.full((176, 176, 3), 100, np.uint8), np.full((176, 352, 3), 100, np.uint8)]
+    named = saved(tmp_path, *pictures)
     shown = iter([pictures[0] + np.uint8(3), pictures[1]])
     encoder = clic.Contestant("x", lambda p, s: b"12", lambda d, s: next(shown), (0, 1), "whole", "")
     references = [quality.Reference(p, ("ssimulacra2", "butteraugli_3norm")) for p in pictures]
-    row = clic.evaluate(encoder, pictures, references, {0: 1, 1: 1})
+    row = clic.evaluate(clic.Files(encoder, named), references, [1.0, 1.0])
     assert row["psnr"] == pytest.approx(10 * math.log10(255**2 / 3), abs=1e-3)
+
+
+def test_a_competition_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    named = saved(tmp_path / "in", photo(176, 176), photo(176, 200))
+    calls: list[float] = []
+
+    def encode(picture: corpus.Picture, setting: float) -> bytes:
+        calls.append(setting)
+        return clic.jpeg(picture, setting)
+
+    def compete(resume: bool) -> list[dict[str, Any]]:
+        encoder = clic.Contestant("x", encode, lambda d, s: peers.decode(d), (1, 95), "whole", "1")
+        kept = Journal(tmp_path / "x.partial.jsonl", resume=resume)
+        return clic.compete(named, (0.8, 1.5), [encoder], journal=kept)
+
+    first = compete(False)
+    made = len(calls)
+    with (tmp_path / "x.partial.jsonl").open("a") as file:
+        file.write('[["cut o')
+    assert compete(True) == first
+    assert len(calls) == made
+    assert compete(False) == first
+    assert len(calls) == 2 * made
 
 
 def test_half_and_double() -> None:

@@ -1,44 +1,61 @@
 """One distance for a whole set, so that all files together make a given number of bytes.
 
-The CLIC challenge's idea: a data set, a number of bits. Bytes fall smoothly with distance,
-close to a power law, so a few encodes of each file tell the rest: after one encode at a first distance,
-per-file curves (log bytes over log distance, straight between what was measured) are summed and solved.
+The CLIC challenge's idea: a data set, a number of bits. A few encodes of each file tell the rest: after
+one at a first distance, the files' curves are summed and solved. With ``equal_slope`` quality is spread
+freely: the sum of distances, weighted by pixels, is least where a byte more buys the same everywhere.
 
-With ``equal_slope`` quality is spread freely: the sum of distances, weighted by pixels, is least where
-a byte more buys the same everywhere.
+Distances end at 25. Where all files at 25 are still too large, each gets a size of its own instead.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from guetzpy.batch.allotment import Aim, Allotment, Encoded
+from guetzpy.batch.rates import FINEST, Curve, bytes_of, equal_slope, solve, typical_distance
 from guetzpy.errors import TargetError
+from guetzpy.result import Result
 
-__all__ = ["Attempt", "Budget", "Fit"]
+__all__ = ["Aim", "Attempt", "Budget", "Encoded", "Fit", "encoded"]
 
-#: Distances that are tried; the ends of what OptimizeOptions takes.
-FINEST, COARSEST = 0.1, 25.0
+#: The coarsest distance that OptimizeOptions takes.
+COARSEST = 25.0
 
-# Typical of photos with this encoder: bits per pixel at distance 1, and d log(bytes) / d log(distance).
-_BITS_AT_ONE, _SLOPE = 1.9, -0.7
-# What a curve may do beyond its points, where noise between two near ones would tell nonsense.
-_STEEPEST, _FLATTEST = -1.5, -0.3
-# With a free spread no file goes further from the common distance than this factor.
-_SPREAD = 2.5
 _MOST_PASSES = 10
+# Of them, by sizes.
+_MOST_SIZED = 4
+# How far distances may be from what was meant, as a mean of logarithms, where files are given sizes.
+_EVEN = 0.04
 # Bracket at which further passes only meet steps of single files.
 _NARROW = 1.0005
+
+# In the message of a file that does not get as small as it should.
+_SMALLEST = re.compile(r"smallest file (?:reached )?has (\d+) bytes")
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One pass over the set: a distance for each file, and the bytes that came of it."""
+    """One pass over the set.
 
-    distances: tuple[float, ...]
+    Attributes
+    ----------
+    aims : tuple of Aim
+        What each file was encoded to.
+    total : int
+        Bytes of all files.
+    distances : tuple of float
+        Of each file: as asked for or, of one that was given a size, as reached.
+    uneven : float
+        How far distances are from what was meant, as a mean of logarithms.
+    """
+
+    aims: tuple[Aim, ...]
     total: int
+    distances: tuple[float, ...]
+    uneven: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,8 @@ class Fit:
     Attributes
     ----------
     distance : float
-        Of all files; their median if quality was spread freely.
+        Of all files; their median if they differ: if quality was spread freely, or files had to be smaller
+        than distance 25 makes them.
     nearest, farthest : float
         The finest and the coarsest distance.
     total : int
@@ -67,41 +85,8 @@ class Fit:
     encodes: float
 
 
-@dataclass
-class _Curve:
-    """Bytes of one file over distance: logarithms, sorted by distance."""
-
-    points: list[tuple[float, float]] = field(default_factory=list)
-
-    def add(self, distance: float, size: int) -> None:
-        place = math.log(distance)
-        self.points = sorted([p for p in self.points if p[0] != place] + [(place, math.log(size))])
-
-    def at(self, place: float) -> float:
-        """Return log bytes at a log distance."""
-        points = self.points
-        if place <= points[0][0]:
-            return points[0][1] + self.slope(place) * (place - points[0][0])
-        if place >= points[-1][0]:
-            return points[-1][1] + self.slope(place) * (place - points[-1][0])
-        for (x0, y0), (x1, y1) in itertools.pairwise(points):
-            if place <= x1:
-                return y0 + (y1 - y0) * (place - x0) / (x1 - x0)
-        raise AssertionError("a place lies between two points")
-
-    def slope(self, place: float) -> float:
-        """Return d log(bytes) / d log(distance) near a log distance, within reason."""
-        points = self.points
-        if len(points) == 1:
-            return _SLOPE
-        pairs = list(itertools.pairwise(points))
-        chosen = next(((a, b) for a, b in pairs if place <= b[0]), pairs[-1])
-        (x0, y0), (x1, y1) = chosen
-        return min(_FLATTEST, max(_STEEPEST, (y1 - y0) / (x1 - x0)))
-
-
 class Budget:
-    """The search: ask :meth:`propose` for distances, encode, tell :meth:`record` the sizes, again.
+    """The search: ask :meth:`propose` what to encode to, encode, tell :meth:`record`, again.
 
     Parameters
     ----------
@@ -124,33 +109,32 @@ class Budget:
         self._pixels = [max(1, count) for count in pixels]
         self._tolerance = tolerance
         self._free = equal_slope
-        self._curves = [_Curve() for _ in pixels]
+        self._curves = [Curve() for _ in pixels]
         self._fits: float | None = None  # finest common distance that fits
         self._misses: float | None = None  # coarsest common distance that does not
         self._smallest: int | None = None
         self._correction = 1.0
+        self._allotment: Allotment | None = None
+        self._sized = 0
 
     @property
     def is_hit(self) -> bool:
         """Whether the best attempt uses the limit up to the tolerance."""
-        return self.best is not None and self.best.total >= (1 - self._tolerance) * self.limit
+        return self.best is not None and self._is_hit(self.best)
 
-    def propose(self) -> tuple[float, ...] | None:
-        """Return a distance for each file to encode with next; None when the search is over.
+    def propose(self) -> tuple[Aim, ...] | None:
+        """Return what to encode each file to next; None when the search is over.
 
         Raises
         ------
         TargetError
-            Not even the coarsest distance fits.
+            The set does not get as small as the limit.
         """
         count = len(self._pixels)
         if self.passes == 0:
-            bits = 8 * self.limit / sum(self._pixels)
-            return (_rounded((bits / _BITS_AT_ONE) ** (1 / _SLOPE)),) * count
-        if self._misses is not None and self._misses >= COARSEST:
-            raise TargetError(
-                f"the smallest set reached has {self._smallest} bytes, {self.limit} were asked for"
-            )
+            return (Aim(_rounded(typical_distance(8 * self.limit / sum(self._pixels)))),) * count
+        if self._allotment is not None:
+            return self._sizes(self._allotment)
         if self.passes >= _MOST_PASSES and self.best is not None:
             return None
         if self._free and self.passes >= 2:
@@ -158,22 +142,38 @@ class Budget:
         if self.is_hit and not self._free:
             return None
         common = self._common()
-        return None if common is None else (common,) * count
+        return None if common is None else (Aim(common),) * count
 
-    def record(self, distances: Sequence[float], sizes: Sequence[int | None]) -> None:
-        """Take what a pass came to; None for a file that failed."""
+    def _sizes(self, allotment: Allotment) -> tuple[Aim, ...] | None:
+        even = self.best is not None and self.is_hit and self.best.uneven <= _EVEN
+        if even or self._sized >= _MOST_SIZED:
+            aims = None
+        else:
+            aims = allotment.propose()
+        if aims is None and self.best is None:
+            raise self._impossible()
+        return aims
+
+    def record(self, aims: Sequence[Aim], outcomes: Sequence[Encoded]) -> None:
+        """Take what a pass came to."""
         self.passes += 1
-        for curve, distance, size in zip(self._curves, distances, sizes, strict=True):
-            if size:
-                curve.add(distance, size)
-        attempt = Attempt(tuple(distances), sum(size or 0 for size in sizes))
+        total = sum(one.size or 0 for one in outcomes)
+        if self._allotment is not None:
+            self._record_sizes(self._allotment, aims, outcomes, total)
+            return
+        for curve, aim, one in zip(self._curves, aims, outcomes, strict=True):
+            if one.size:
+                curve.add(aim.distance, one.size)
+        attempt = Attempt(tuple(aims), total, tuple(aim.distance for aim in aims))
         fits = attempt.total <= self.limit
         self._smallest = attempt.total if self._smallest is None else min(self._smallest, attempt.total)
         common = _is_common(attempt)
         if common and fits:
-            self._fits = min(distances[0], self._fits or math.inf)
+            self._fits = min(aims[0].distance, self._fits or math.inf)
         elif common:
-            self._misses = max(distances[0], self._misses or 0.0)
+            self._misses = max(aims[0].distance, self._misses or 0.0)
+            if self._misses >= COARSEST:
+                self._allotment = Allotment(self.limit, self._pixels, self._free, aims[0], outcomes)
         else:
             self._correction *= self._aim / attempt.total
         # Once quality is spread, common distances are no more than a way there.
@@ -182,19 +182,46 @@ class Budget:
         ):
             self.best = attempt
 
+    def _record_sizes(
+        self, allotment: Allotment, aims: Sequence[Aim], outcomes: Sequence[Encoded], total: int
+    ) -> None:
+        self._sized += 1
+        uneven = allotment.record(aims, outcomes)
+        self._smallest = min(allotment.smallest, self._smallest or allotment.smallest)
+        if uneven is None or total > self.limit:
+            return
+        pairs = zip(aims, outcomes, strict=True)
+        reached = tuple(aim.distance if aim.size is None else one.distance for aim, one in pairs)
+        attempt = Attempt(tuple(aims), total, reached, uneven)
+        if self.best is None:
+            self.best = attempt
+        elif self._is_hit(attempt) and self.is_hit:
+            self.best = min(self.best, attempt, key=lambda known: known.uneven)
+        else:
+            self.best = max(self.best, attempt, key=lambda known: known.total)
+
+    def _is_hit(self, attempt: Attempt) -> bool:
+        return (1 - self._tolerance) * self.limit <= attempt.total <= self.limit
+
     @property
     def _aim(self) -> float:
         return self.limit * (1 - self._tolerance / 2)
 
+    def _solved(self) -> float:
+        """Return the common log distance at which curves say that the set makes what is aimed at."""
+        ends = math.log(FINEST), math.log(COARSEST)
+        count = len(self._curves)
+        return solve(lambda place: bytes_of(self._curves, [place] * count), self._aim, *ends)
+
     def _common(self) -> float | None:
-        """Return the distance at which the curves say that the set makes what is aimed at."""
+        """Return the common distance to try next; None if none is left."""
         if self._fits is not None and self._fits <= FINEST:
             return None  # room is left at the finest
         low, high = self._misses or FINEST, self._fits or COARSEST
         between = self._misses is not None and self._fits is not None
         if between and high < low * _NARROW:
             return None
-        wanted = _rounded(_solve(lambda place: [curve.at(place) for curve in self._live], self._aim))
+        wanted = _rounded(math.exp(self._solved()))
         if between and not low < wanted < high:
             wanted = _rounded(math.sqrt(low * high))
             return None if wanted in (low, high) else wanted
@@ -204,35 +231,17 @@ class Budget:
             wanted = _rounded(self._fits / 1.05)
         return wanted
 
-    @property
-    def _live(self) -> list[_Curve]:
-        return [curve for curve in self._curves if curve.points]
-
-    def _spread(self) -> tuple[float, ...]:
-        """Return distances of equal slope.
-
-        Bytes b = c d^-k; the sum of pixels * d + bytes / price is least where pixels = k b / (price * d), so
-        d = (k c / (price * pixels))^(1 / (k + 1)). The price is solved for.
-        """
-        middle = math.log(_solve(lambda place: [curve.at(place) for curve in self._live], self._aim))
-        models = []
-        for curve, pixels in zip(self._curves, self._pixels, strict=True):
-            k = -curve.slope(middle) if curve.points else -_SLOPE
-            c = curve.at(middle) + k * middle if curve.points else 0.0
-            models.append((k, c, math.log(pixels)))
-
-        def places(price: float) -> list[float]:
-            reach = math.log(_SPREAD)
-            free = [(math.log(k) + c + price - area) / (k + 1) for k, c, area in models]
-            near = [min(middle + reach, max(middle - reach, place)) for place in free]
-            return [min(math.log(COARSEST), max(math.log(FINEST), place)) for place in near]
-
-        def sizes(price: float) -> list[float]:
-            pairs = zip(self._curves, places(price), strict=True)
-            return [curve.at(place) for curve, place in pairs if curve.points]
-
-        price = math.log(_solve(sizes, self._aim * self._correction, -60.0, 60.0))
-        return tuple(_rounded(math.exp(place)) for place in places(price))
+    def _spread(self) -> tuple[Aim, ...]:
+        """Return distances of equal slope."""
+        places = equal_slope(
+            self._curves,
+            self._pixels,
+            lambda places: bytes_of(self._curves, places),
+            self._aim * self._correction,
+            self._solved(),
+            math.log(COARSEST),
+        )
+        return tuple(Aim(_rounded(math.exp(place))) for place in places)
 
     def fit(self, encodes: int) -> Fit:
         """Return what was found; ``encodes`` is their number in all.
@@ -243,34 +252,30 @@ class Budget:
             Nothing fits.
         """
         if self.best is None:
-            raise TargetError(
-                f"the smallest set reached has {self._smallest} bytes, {self.limit} were asked for"
-            )
+            raise self._impossible()
         ordered = sorted(self.best.distances)
         middle = ordered[len(ordered) // 2]
         return Fit(middle, ordered[0], ordered[-1], self.best.total, self.limit, encodes / len(ordered))
 
+    def _impossible(self) -> TargetError:
+        return TargetError(
+            f"the smallest set reached has {self._smallest} bytes, {self.limit} were asked for"
+        )
+
+
+def encoded(result: Result) -> Encoded:
+    """Return what a budget needs to know of a result."""
+    if result.status == "failed":
+        # Results come from other processes: of a TargetError only its words, which name a size.
+        told = _SMALLEST.search(result.error or "")
+        return Encoded(None, least=int(told[1]) if told else None)
+    return Encoded(result.bytes_after, result.distance or 0.0)
+
 
 def _is_common(attempt: Attempt | None) -> bool:
-    return attempt is not None and len(set(attempt.distances)) == 1
+    return attempt is not None and len(set(attempt.aims)) == 1
 
 
 def _rounded(distance: float) -> float:
     """Return a distance with the digits that are told: whoever types it again gets the same files."""
     return float(f"{min(COARSEST, max(FINEST, distance)):.4g}")
-
-
-def _solve(
-    logs: Callable[[float], list[float]],
-    aim: float,
-    low: float = math.log(FINEST),
-    high: float = math.log(COARSEST),
-) -> float:
-    """Return exp(x) where the sum of exp(logs(x)), which falls with x, meets the aim, or an end."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        if sum(map(math.exp, logs(middle))) > aim:
-            low = middle
-        else:
-            high = middle
-    return math.exp((low + high) / 2)

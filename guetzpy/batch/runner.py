@@ -19,7 +19,7 @@ from pathlib import Path
 from guetzpy import __version__, _jit, api
 from guetzpy._threads import default_threads
 from guetzpy.batch import memory, storage, trials
-from guetzpy.batch.budget import Budget, Fit
+from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
 from guetzpy.batch.discover import Discovery, Skipped, Task
 from guetzpy.batch.manifest import Manifest, Row, key, options_hash
 from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes, spawning
@@ -53,7 +53,7 @@ class Run(Iterator[Result]):
         For a run with a total: what was found, once results come.
     on_trial : callable, optional
         Set it to be told of encodes on the way to a total: called with the number of the pass, the
-        distance and the result.
+        distance (where files are given sizes: the one that is expected) and the result.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Run(Iterator[Result]):
         self._finished = 0
         self._budget: Budget | None = None
         self._wish = ""
-        self._distances: dict[str, float] = {}
+        self._targets: dict[str, tuple[str, float]] = {}
         self._trials: str | None = None
         self._make_pool: Callable[[], Pool] | None = None
         self._results: Iterator[Result] | None = None
@@ -173,14 +173,16 @@ class Run(Iterator[Result]):
         self._budget = Budget(limit, areas, equal_slope=equal_slope)
         # In place, files that are done are no longer what they were when the set was measured.
         names = sorted((task.relative, "" if in_place else task.identity) for task in self.tasks)
-        wish = json.dumps([limit, equal_slope, options_hash(self.options), __version__, names])
+        wish = json.dumps(["targets", limit, equal_slope, options_hash(self.options), __version__, names])
         self._wish = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _options_of(self, task: Task) -> Options:
-        distance = self._distances.get(task.relative)
-        if distance is None or not isinstance(self.options, OptimizeOptions):
+        return self._with_target(self._targets.get(task.relative))
+
+    def _with_target(self, target: tuple[str, float] | None) -> Options:
+        if target is None or not isinstance(self.options, OptimizeOptions):
             return self.options
-        return self.options.replace(distance=distance)
+        return self.options.replace(**dict([target]))
 
     def _leave_out_what_is_done(self, destination: str | None) -> None:
         assert self._manifest is not None
@@ -188,7 +190,8 @@ class Run(Iterator[Result]):
             known = self._manifest.budget(self._wish)
             if known is None:
                 return  # the search goes on from the encodes that were kept
-            self._distances, self.fit = known["distances"], Fit(**known["fit"])
+            self._targets = {place: (name, value) for place, (name, value) in known["targets"].items()}
+            self.fit = Fit(**known["fit"])
         remote = None
         if destination is not None and storage.is_url(destination):
             remote = storage.sizes_below(destination, self._delivery.storage_options)
@@ -241,37 +244,36 @@ class Run(Iterator[Result]):
             pool.close()
 
     def _search(self, budget: Budget, pool: Pool) -> None:
-        """Find the distances at which the set fits."""
+        """Find what the set is to be encoded to, so that it fits."""
         measuring = replace(self._delivery, measure=True)
         check = None if self._cancel is None else self._check
         encodes = 0
-        while (distances := budget.propose()) is not None:
+        while (aims := budget.propose()) is not None:
             before = budget.best
-            plan = {task: distance for task, distance in zip(self.tasks, distances, strict=True)}
-            self._distances = {task.relative: distance for task, distance in plan.items()}
-            sizes: dict[Task, int | None] = {}
+            plan = dict(zip(self.tasks, aims, strict=True))
+            self._targets = {task.relative: aim.target for task, aim in plan.items()}
+            made: dict[Task, Encoded] = {}
             for task, outcome in drive(self.tasks, self._options_of, measuring, pool, check):
                 result = settle(task, outcome, self._options_of(task)).result
-                sizes[task] = None if result.status == "failed" else result.bytes_after
+                made[task] = encoded(result)
                 encodes += 1
                 self._tell("search", task.input)
                 if self.on_trial is not None:
-                    self.on_trial(budget.passes + 1, plan[task], result)
-            budget.record(distances, [sizes[task] for task in self.tasks])
+                    self.on_trial(budget.passes + 1, plan[task].distance, result)
+            budget.record(aims, [made[task] for task in self.tasks])
             # What cannot be the answer any more need not lie on the disk.
             if budget.best is before:
-                self._forget(distances)
+                self._forget(aims, before)
             elif before is not None:
-                self._forget(before.distances)
+                self._forget(before.aims, budget.best)
         self.fit = budget.fit(encodes)
         assert budget.best is not None
-        self._distances = {
-            task.relative: distance for task, distance in zip(self.tasks, budget.best.distances, strict=True)
+        self._targets = {
+            task.relative: aim.target for task, aim in zip(self.tasks, budget.best.aims, strict=True)
         }
         if self._manifest is not None:
-            self._manifest.put_budget(
-                self._wish, {"distances": self._distances, "fit": dataclasses.asdict(self.fit)}
-            )
+            found = {"targets": self._targets, "fit": dataclasses.asdict(self.fit)}
+            self._manifest.put_budget(self._wish, found)
 
     def _trials_folder(self) -> str | None:
         """Return where encodes are kept; None where other machines would not find the place."""
@@ -282,11 +284,15 @@ class Run(Iterator[Result]):
             return tempfile.mkdtemp(prefix="guetzpy-")
         return f"{self._manifest.path}.trials"
 
-    def _forget(self, distances: Iterable[float]) -> None:
-        if self._trials is None or not isinstance(self.options, OptimizeOptions):
+    def _forget(self, aims: Iterable[Aim], best: Attempt | None) -> None:
+        """Drop the data of encodes that the best attempt does not need."""
+        if self._trials is None:
             return
-        for task, distance in zip(self.tasks, distances, strict=True):
-            path = trials.path_of(self._trials, task, self.options.replace(distance=distance))
+        needed = (None,) * len(self.tasks) if best is None else best.aims
+        for task, aim, other in zip(self.tasks, aims, needed, strict=True):
+            if other is not None and aim.target == other.target:
+                continue
+            path = trials.path_of(self._trials, task, self._with_target(aim.target))
             with contextlib.suppress(OSError):
                 trials.forget_data(path)
 
