@@ -81,7 +81,7 @@ def difference(
 ) -> float | None:
     """Return the mean log difference in bytes against the lower envelope of peers; None without overlap."""
     ours = Curve(points, metric)
-    others = [Curve(p, metric) for p in peers if len(p) > 1]
+    others = [c for c in (Curve(p, metric) for p in peers if len(p) > 1) if c.function is not None]
     if ours.function is None or not others:
         return None
     start, stop = sorted((ours.sign * low, ours.sign * high))
@@ -92,6 +92,7 @@ def difference(
     at = np.linspace(start, stop, samples)
     envelope = np.full(samples, np.inf)
     for curve in others:
+        assert curve.function is not None
         inside = (at >= curve.low) & (at <= curve.high)
         envelope[inside] = np.minimum(envelope[inside], curve.function(at[inside]))
     valid = np.isfinite(envelope)

@@ -1,4 +1,4 @@
-"""What a run has done so far, so that one that was stopped goes on from there with ``--resume``.
+"""What long parts share: several processes, and a record from which ``--resume`` goes on.
 
 Units of work (an encode, a picture, a process that was timed) are appended to NAME.partial.jsonl beside
 the result as they are done, a line each: a key and what came of it. The result replaces the file. Keys
@@ -10,11 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Journal", "add_argument", "journal"]
+__all__ = ["Journal", "add_argument", "journal", "over_processes"]
+
+Unit = TypeVar("Unit")
+Value = TypeVar("Value")
 
 
 class Journal:
@@ -74,3 +80,20 @@ def add_argument(parser: argparse.ArgumentParser) -> None:
 def journal(options: argparse.Namespace) -> Journal:
     """Return the journal of a part with ``--name``, ``--output`` and ``--resume``."""
     return Journal(options.output / f"{options.name}.partial.jsonl", resume=options.resume)
+
+
+def over_processes(
+    work: Callable[[Unit], Value], units: Sequence[Unit], jobs: int
+) -> Iterator[tuple[Unit, Value]]:
+    """Yield units with what came of them, as they are done: here, or on several processes."""
+    if jobs <= 1 or len(units) <= 1:
+        for unit in units:
+            yield unit, work(unit)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(work, unit): unit for unit in units}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

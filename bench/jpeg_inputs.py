@@ -20,16 +20,15 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench import corpus, curves, peers
-from bench.provenance import RESULTS, provenance, write
+from bench.journal import Journal, add_argument, journal, over_processes
+from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import Reference
 
 QUALITIES = (97, 95, 90, 85, 75)
@@ -52,6 +51,10 @@ class Task:
     @property
     def group(self) -> str:
         return f"quality {self.quality}, {self.sampling}" if self.quality else "files as they are"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return (self.picture.name, self.quality, self.sampling, self.distances, self.kinds, self.effort)
 
     def source(self) -> bytes:
         if self.quality is None or self.sampling is None:
@@ -211,15 +214,22 @@ def report(entries: list[dict[str, Any]]) -> Iterator[str]:
     yield f"\nfiles larger than the lossless repack: {grown}; files that a second run changed: {changed}"
 
 
-def run(tasks: list[Task], jobs: int) -> Iterator[tuple[Task, list[dict[str, Any]], str | None]]:
-    """Measure sources on several processes."""
-    if jobs <= 1:
-        for task in tasks:
-            yield task, *attempt(task)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for task, (rows, failure) in zip(tasks, pool.map(attempt, tasks), strict=True):
-            yield task, rows, failure
+def run(
+    tasks: list[Task], jobs: int, kept: Journal, versions: dict[str, str]
+) -> Iterator[tuple[Task, list[dict[str, Any]], str | None]]:
+    """Measure sources on several processes; what was kept of an earlier run comes first."""
+    code = [source_hash(), versions]
+    left = []
+    for task in tasks:
+        known = kept.get(*task.key, code)
+        if known is None:
+            left.append(task)
+        else:
+            yield task, known, None
+    for task, (rows, failure) in over_processes(attempt, left, jobs):
+        if failure is None:
+            kept.put(rows, *task.key, code)
+        yield task, rows, failure
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -234,6 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="sources at once")
     parser.add_argument("--name", default="jpeg_inputs", help="of the file that is written")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    add_argument(parser)
     options = parser.parse_args(arguments)
     here, missing = peers.available(list(curves.BEST_OF_FOUR))
     repackers = {title: version() for title, (_, version) in peers.REPACKERS.items()}
@@ -247,18 +258,21 @@ def main(arguments: list[str] | None = None) -> None:
         named = corpus.chosen(options)
         sources = [(int(q), s) for q in options.qualities.split(",") for s in options.samplings.split(",")]
     tasks = [Task(n, q, s, distances, tuple(here), options.effort) for q, s in sources for n in named]
-    rows: list[dict[str, Any]] = []
+    versions = peers.versions(here) | {title: str(v) for title, v in repackers.items() if v}
+    kept = journal(options)
+    made: dict[Task, list[dict[str, Any]]] = {}
     failures = []
-    for number, (task, found_rows, failure) in enumerate(run(tasks, options.jobs), start=1):
-        rows += found_rows
+    for number, (task, rows_of, failure) in enumerate(run(tasks, options.jobs, kept, versions), start=1):
+        made[task] = rows_of
         failures += [failure] if failure else []
         print(f"{number}/{len(tasks)} {task.group}: {task.picture.name}", file=sys.stderr, flush=True)
+    rows = [row for task in tasks for row in made[task]]
     entries = summarise(rows)
-    versions = peers.versions(here) | {title: str(v) for title, v in repackers.items() if v}
     result = provenance(
         part="jpeg_inputs", peers=versions, missing=missing, failures=failures, summary=entries, rows=rows
     )
     write(options.name, result, options.output)
+    kept.finish()
     print("\n".join(report(entries)))
     for title in missing:
         print(f"missing: {title}", file=sys.stderr)

@@ -19,15 +19,14 @@ import csv
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from bench import corpus, curves, peers
-from bench.provenance import RESULTS, provenance, write
+from bench.journal import Journal, add_argument, journal, over_processes
+from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import COLUMNS, Reference, libjxl_scores
 
 #: Settings of guetzpy: its distances.
@@ -42,48 +41,54 @@ Table = dict[str, dict[str, curves.Points]]  # image -> kind -> points
 
 @dataclass(frozen=True)
 class Work:
-    """One picture, and what is to be run on it."""
+    """One picture, and the encoder that is to be run on it."""
 
     picture: corpus.Named
-    kinds: tuple[str, ...]
+    kind: str
     distances: tuple[float, ...] = DISTANCES
     columns: tuple[str, ...] = COLUMNS
     check: bool = False
+
+    @property
+    def settings(self) -> tuple[float, ...]:
+        return self.distances if self.kind in OURS else peers.PEERS[self.kind].settings
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What the points depend on."""
+        code = source_hash() if self.kind in OURS else peers.PEERS[self.kind].version()
+        return (self.picture.name, self.kind, code, source_hash("metrics"), self.settings, self.columns)
 
 
 @dataclass
 class Done:
     """What came of it: points, and by how much guetzpy's metrics differ from libjxl's tools."""
 
-    image: str
     rows: list[Row] = field(default_factory=list)
     differences: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
 
 def measure(work: Work) -> Done:
-    """Encode one picture at every setting of every kind, decode and score."""
+    """Encode one picture at every setting, decode and score."""
     picture = work.picture.read()
     height, width = picture.shape[:2]
     reference = Reference(picture, work.columns, threads=1)
-    done = Done(work.picture.name)
-    for kind in work.kinds:
-        settings = work.distances if kind in OURS else peers.PEERS[kind].settings
-        for setting in settings:
-            try:
-                data, shown = encoded(kind, picture, setting)
-            except Exception as error:
-                done.failures.append(f"{work.picture.name}: {kind} {setting:g}: {error}")
-                continue
-            scores = reference.scores(shown)
-            size = {"width": width, "height": height}
-            row = {"image": work.picture.name, **size, "kind": kind, "setting": setting, "bytes": len(data)}
-            done.rows.append(row | scores)
-            if work.check and kind == "guetzpy":
-                for column, value in libjxl_scores(picture, shown).items():
-                    scale = 1.0 if column == "ssimulacra2" else value
-                    difference = abs(scores[column] - value) / scale
-                    done.differences[column] = max(done.differences.get(column, 0.0), difference)
+    done = Done()
+    for setting in work.settings:
+        try:
+            data, shown = encoded(work.kind, picture, setting)
+        except Exception as error:
+            done.failures.append(f"{work.picture.name}: {work.kind} {setting:g}: {error}")
+            continue
+        scores = reference.scores(shown)
+        size = {"width": width, "height": height, "kind": work.kind, "setting": setting, "bytes": len(data)}
+        done.rows.append({"image": work.picture.name} | size | scores)
+        if work.check and work.kind == "guetzpy":
+            for column, value in libjxl_scores(picture, shown).items():
+                scale = 1.0 if column == "ssimulacra2" else value
+                difference = abs(scores[column] - value) / scale
+                done.differences[column] = max(done.differences.get(column, 0.0), difference)
     return done
 
 
@@ -100,14 +105,19 @@ def encoded(kind: str, picture: corpus.Picture, setting: float) -> tuple[bytes, 
     return data, peer.decode(data)
 
 
-def run(works: list[Work], jobs: int) -> Iterator[Done]:
-    """Measure pictures on several processes, of one thread each."""
-    if jobs <= 1 or len(works) <= 1:
-        yield from map(measure, works)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(measure, work) for work in works]):
-            yield future.result()
+def run(works: list[Work], jobs: int, kept: Journal) -> Iterator[tuple[Work, Done]]:
+    """Measure on several processes, of one thread each; what was kept of an earlier run comes first."""
+    left = []
+    for work in works:
+        known = kept.get(*work.key)
+        if known is None:
+            left.append(work)
+        else:
+            yield work, Done(**known)
+    for work, done in over_processes(measure, left, jobs):
+        if not done.failures:
+            kept.put(asdict(done), *work.key)
+        yield work, done
 
 
 def tabled(rows: Iterable[Row]) -> Table:
@@ -253,19 +263,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--columns", default=",".join(COLUMNS), metavar="A,B", help="metrics")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at once")
     parser.add_argument("--no-plots", action="store_true")
+    add_argument(parser)
     options = parser.parse_args(arguments)
     for kind in options.kinds.split(","):
         if kind not in OURS:
             parser.error(f"{kind}: expected some of {', '.join(OURS)}")
 
+    kept = Journal() if options.ours else journal(options)
     given = tabled(read_rows(options.peers_table)) if options.peers_table else {}
     rows: list[Row] = []
     found: dict[str, Any] = {"versions": {}, "missing": [], "differences": {}, "failures": []}
     if options.ours:
         rows = read_rows(options.ours)
     else:
-        rows, found = _measured(options, given)
-        write_points(options.output / f"{options.name}.csv", rows)
+        rows, found = _measured(options, given, kept)
     table = merged(tabled(rows), given)
     if not options.ours:
         names = {picture.name for picture in corpus.chosen(options)}
@@ -285,6 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
         summary=summary,
     )
     print(f"wrote {write(options.name, result, options.output).name}", file=sys.stderr)
+    kept.finish()
     if not options.no_plots:
         from bench.plots import plot_rate_distortion
 
@@ -295,7 +307,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{words}: {line}", file=sys.stderr)
 
 
-def _measured(options: argparse.Namespace, given: Table) -> tuple[list[Row], dict[str, Any]]:
+def _measured(options: argparse.Namespace, given: Table, kept: Journal) -> tuple[list[Row], dict[str, Any]]:
     """Run guetzpy and the peers on every picture."""
     none = options.peers == "none" or (options.peers is None and options.peers_table)
     asked = [] if none else options.peers.split(",") if options.peers else None
@@ -306,17 +318,17 @@ def _measured(options: argparse.Namespace, given: Table) -> tuple[list[Row], dic
     works = []
     for number, picture in enumerate(corpus.chosen(options)):
         live = tuple(k for k in here if k not in given.get(picture.name, {}))
-        works.append(Work(picture, (*ours, *live), distances, columns, check=number < 2))
+        works += [Work(picture, kind, distances, columns, number < 2) for kind in (*ours, *live)]
     rows: list[Row] = []
     differences: dict[str, float] = {}
     failures: list[str] = []
-    for number, done in enumerate(run(works, options.jobs), start=1):
+    for number, (work, done) in enumerate(run(works, options.jobs, kept), start=1):
         rows += done.rows
         failures += done.failures
         for column, value in done.differences.items():
             differences[column] = round(max(differences.get(column, 0.0), value), 6)
-        print(f"{number}/{len(works)} {done.image}", file=sys.stderr, flush=True)
-        write_points(options.output / f"{options.name}.csv", rows)
+        print(f"{number}/{len(works)} {work.picture.name}: {work.kind}", file=sys.stderr, flush=True)
+    write_points(options.output / f"{options.name}.csv", rows)
     found = {
         "versions": peers.versions(here),
         "missing": missing,

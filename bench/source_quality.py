@@ -22,33 +22,39 @@ from typing import Any
 import numpy as np
 
 from bench import corpus, curves, peers
-from bench.provenance import RESULTS, provenance, write
+from bench.journal import add_argument, journal, over_processes
+from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import Reference
 
 KINDS = ("turbo444", "turbo420", *curves.BEST_OF_FOUR)
 COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
 
-def measure(picture: corpus.Picture, kinds: tuple[str, ...]) -> Iterator[tuple[str, float, float, float]]:
-    """Yield kind, setting, the distance estimated and the one reached."""
+Found = tuple[str, float, float, float]
+
+
+def measure(unit: tuple[corpus.Named, str]) -> list[Found]:
+    """Return kind, setting, the distance estimated and the one reached, of one picture's files."""
     from guetzpy.jpeg.reader import read
     from guetzpy.search.source_quality import estimate
     from guetzpy.search.target import butteraugli_distance, ssimulacra2_distance
 
-    reference = Reference(picture, COLUMNS)
-    for kind in kinds:
-        peer = peers.PEERS[kind]
-        for setting in peer.settings:
-            data = peer.encode(picture, setting)
-            scores = reference.scores(peer.decode(data))
-            by_both = (
-                butteraugli_distance(scores["butteraugli_3norm"]),
-                ssimulacra2_distance(scores["ssimulacra2"]),
-            )
-            yield kind, setting, estimate(read(data)), max(by_both)
+    named, kind = unit
+    picture, peer = named.read(), peers.PEERS[kind]
+    reference = Reference(picture, COLUMNS, threads=1)
+    found = []
+    for setting in peer.settings:
+        data = peer.encode(picture, setting)
+        scores = reference.scores(peer.decode(data))
+        by_both = (
+            butteraugli_distance(scores["butteraugli_3norm"]),
+            ssimulacra2_distance(scores["ssimulacra2"]),
+        )
+        found.append((kind, setting, estimate(read(data)), max(by_both)))
+    return found
 
 
-def summarise(found: list[tuple[str, float, float, float]]) -> list[dict[str, Any]]:
+def summarise(found: list[Found]) -> list[dict[str, Any]]:
     """Return medians and spread by kind and setting."""
     groups: dict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
     for kind, setting, estimated, reached in found:
@@ -90,17 +96,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--kinds", default=",".join(KINDS), metavar="A,B", help="encoders of the sources")
     parser.add_argument("--name", default="source_quality", help="of the file that is written")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="files at once")
+    add_argument(parser)
     options = parser.parse_args(arguments)
     here, missing = peers.available(options.kinds.split(","))
-    found = []
-    for number, named in enumerate(chosen := corpus.chosen(options), start=1):
-        found += list(measure(named.read(), tuple(here)))
-        print(f"{number}/{len(chosen)} {named.name}", file=sys.stderr, flush=True)
-    rows = summarise(found)
+    chosen = corpus.chosen(options)
+    done = journal(options)
+    units = [(named, kind) for named in chosen for kind in here]
+    keys = {unit: (unit[0].name, unit[1], here[unit[1]].version(), source_hash()) for unit in units}
+    left = [unit for unit in units if done.get(*keys[unit]) is None]
+    for number, (unit, points) in enumerate(over_processes(measure, left, options.jobs), start=1):
+        done.put(points, *keys[unit])
+        print(f"{number}/{len(left)} {unit[0].name}: {unit[1]}", file=sys.stderr, flush=True)
+    rows = summarise([tuple(point) for unit in units for point in done.get(*keys[unit]) or []])
     result = provenance(
         part="source_quality", images=len(chosen), peers=peers.versions(here), missing=missing, rows=rows
     )
     write(options.name, result, options.output)
+    done.finish()
     print("\n".join(report(rows)))
     for title in missing:
         print(f"missing: {title}", file=sys.stderr)

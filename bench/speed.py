@@ -33,7 +33,8 @@ import numpy as np
 from PIL import Image
 
 from bench import corpus, peers
-from bench.provenance import RESULTS, package, provenance, write
+from bench.journal import Journal, add_argument, journal
+from bench.provenance import RESULTS, package, provenance, source_hash, write
 from bench.rate_distortion import OURS, title
 
 #: Settings of about equal quality: what distance 1 is to each.
@@ -231,13 +232,27 @@ class _ChildrenPeak:
 _WORKERS = {"work": work, "profile": profile, "score": score}
 
 
-def _ask(worker: str, order: dict[str, Any], environment: dict[str, str] | None = None) -> dict[str, Any]:
-    """Run a worker in a process of its own."""
+#: What an earlier run measured, for --resume.
+_kept = Journal()
+
+
+def _ask(worker: str, order: dict[str, Any], turn: int = 0) -> dict[str, Any]:
+    """Run a worker in a process of its own, or return what an earlier run's said."""
+    kind = order.get("kind", "guetzpy")
+    code = source_hash() if kind in OURS else peers.PEERS[kind].version() if kind in peers.PEERS else None
+    key = (worker, order, turn, code)
+    known: dict[str, Any] | None = _kept.get(*key)
+    if known is None:
+        known = _run(worker, order)
+        if "error" not in known:
+            _kept.put(known, *key)
+    return known
+
+
+def _run(worker: str, order: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.speed", "--worker", worker, json.dumps(order)]
     root = str(Path(__file__).resolve().parents[1])
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=root, env=os.environ | (environment or {})
-    )
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
     if done.returncode != 0:
         return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "died"}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -261,7 +276,7 @@ def encode_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str,
         for kind in kinds:
             _say(f"encode: round {turn + 1} of {options.rounds}: {title(kind)}")
             order = {"kind": kind, "setting": SETTINGS[kind], "megapixels": options.megapixels, **where}
-            runs[kind].append(_ask("work", order | {"repeats": 1 if kind == "guetzli" else 2}))
+            runs[kind].append(_ask("work", order | {"repeats": 1 if kind == "guetzli" else 2}, turn))
     result: dict[str, Any] = {"missing": missing, "versions": peers.versions(here), "encoders": {}}
     for kind in kinds:
         errors = [run["error"] for run in runs[kind] if "error" in run]
@@ -407,6 +422,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--name", default="speed", help="of the file that is written")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    add_argument(parser)
     options = parser.parse_args(arguments)
     if options.worker:
         name, order = options.worker
@@ -420,12 +436,15 @@ def main(arguments: list[str] | None = None) -> None:
         "metrics": metrics_part,
     }
     where = {"images": str(options.images.resolve()) if options.images else None, "match": options.match}
+    global _kept
+    _kept = journal(options)
     result = provenance(part="speed", megapixels=options.megapixels)
     for name in options.parts.split(","):
         if name not in run:
             parser.error(f"{name}: expected some of {', '.join(PARTS)}")
         result[name] = run[name](options, where)
     write(options.name, result, options.output)
+    _kept.finish()
     print("\n".join(report(result)))
     if "encode" in result:
         draw(result, options.output / options.name)
