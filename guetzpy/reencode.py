@@ -30,7 +30,8 @@ from guetzpy.search import closed_loop, source_quality, tables
 from guetzpy.search.compensation import Compensation
 from guetzpy.search.encoder import Encoder, Trial
 from guetzpy.search.judge import Judge, Scores
-from guetzpy.search.subsampling import choose, montage
+from guetzpy.search.montage import Part, Sample, Tiles
+from guetzpy.search.subsampling import choose
 from guetzpy.search.target import Limits, butteraugli_distance, ssimulacra2_distance
 from guetzpy.source import Source
 
@@ -41,6 +42,13 @@ Codes = npt.NDArray[np.uint8]
 #: A lossy encode must be wanted at a clearly coarser distance than the source already has.
 _HEADROOM = 0.9
 
+
+#: Tiles across and their side: of the montage of a large picture on which choices are made, of that of the
+#: open loop, and of that of a very large picture that tells the weights.
+_MONTAGE, _SMALL, _WIDE = (3, 240), (2, 240), (3, 512)
+
+#: Pixels of a very large picture.
+_VERY_LARGE = 6_000_000
 
 #: Passes of a search, about: for those who watch.
 _PASSES = {"fast": 3, "balanced": 8, "max": 24}
@@ -110,8 +118,8 @@ def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Res
         partial(_encoder_of_codes, codes, sampling, source.transform, options.threads)
         for sampling in _samplings(options, len(codes))
     ]
-    sample = _sample(codes, source.transform, options) if len(makers) > 1 else None
-    found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock, sample)
+    sample = _sample(codes, source.transform, options)
+    found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock, codes, sample)
     clock.reporter.write()
     data = _finish(found, encoder, carried, options)
     result = _result(source, options, data, found.scores, encoder, goal, relaxed)
@@ -122,7 +130,7 @@ def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Res
 def _encoder_of_codes(
     codes: npt.NDArray[Any], sampling: tuple[int, int], transform: Transform, threads: int | None
 ) -> Encoder:
-    compensation = Compensation(codes, transform, threads=threads) if len(codes) == 3 else None
+    compensation = Compensation.towards(codes, transform, threads=threads) if len(codes) == 3 else None
     return Encoder.from_codes(codes, sampling, compensation, threads)
 
 
@@ -130,18 +138,21 @@ def _same(encoder: Encoder) -> Encoder:
     return encoder
 
 
-def _sample(
-    codes: npt.NDArray[Any], transform: Transform, options: OptimizeOptions
-) -> tuple[list[Encoder], Judge] | None:
+def _tiles(codes: npt.NDArray[Any], options: OptimizeOptions) -> Tiles | None:
+    return Tiles.of(codes.shape[1], codes.shape[2], *(_SMALL if options.effort == "fast" else _MONTAGE))
+
+
+def _sample(codes: npt.NDArray[Any], transform: Transform, options: OptimizeOptions) -> Sample | None:
     """Return encoders and a judge for tiles of a large picture; None for a small one."""
-    tiles = montage(codes)
+    tiles = _tiles(codes, options)
     if tiles is None:
         return None
+    small = tiles.cut_picture(codes)
     encoders = [
-        _encoder_of_codes(tiles, sampling, transform, options.threads)
+        _encoder_of_codes(small, sampling, transform, options.threads)
         for sampling in _samplings(options, len(codes))
     ]
-    return encoders, Judge(tiles, transform, options.threads)
+    return Sample(tiles, encoders, Judge(small, transform, options.threads))
 
 
 def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
@@ -190,7 +201,8 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
     carried = replace(carried, segments=without_marks(carried.segments))
     try:
         makers = [partial(_same, encoder) for encoder in encoders]
-        found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock)
+        sample = _sample_of(encoders, reference, source.transform, options)
+        found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock, reference, sample)
     except TargetError:
         if goal.raw or options.strict:
             raise
@@ -241,7 +253,7 @@ def _encoders_of(
     luma = image.components[0]
     sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
     own_tables = [c.qtable for c in image.components]
-    compensation = Compensation(codes, transform, 1.0, options.threads) if len(own) == 3 else None
+    compensation = Compensation.towards(codes, transform, 1.0, options.threads) if len(own) == 3 else None
 
     def encoder(source_tables: list[npt.NDArray[np.uint16] | None]) -> Encoder:
         size = image.width, image.height
@@ -257,6 +269,29 @@ def _encoders_of(
         other.source_tables = [own_tables[0], None, None]
         encoders = [other] if options.subsampling == "420" else [*encoders, other]
     return encoders
+
+
+def _sample_of(
+    encoders: list[Encoder], codes: Codes, transform: Transform, options: OptimizeOptions
+) -> Sample | None:
+    """Return tiles of a large picture with these encoders; None for a small one."""
+    tiles = _tiles(codes, options)
+    if tiles is None:
+        return None
+    small = tiles.cut_picture(codes)
+    return Sample(
+        tiles, [tiles.cut_encoder(e, small) for e in encoders], Judge(small, transform, options.threads)
+    )
+
+
+def _wide(encoder: Encoder, judge: Judge, codes: npt.NDArray[Any]) -> Part | None:
+    """Return the part of a very large picture that tells the weights; None for others."""
+    tiles = Tiles.of(encoder.height, encoder.width, *_WIDE)
+    if tiles is None or encoder.width * encoder.height < _VERY_LARGE:
+        return None
+    small = tiles.cut_picture(codes)
+    part = Judge(small, judge.transform, judge.threads)
+    return Part(tiles, tiles.cut_encoder(encoder, small), part)
 
 
 def _limits_of(target: str, value: float) -> Limits:
@@ -302,7 +337,8 @@ def _search(
     options: OptimizeOptions,
     carried: Carried,
     clock: _Clock,
-    sample: tuple[list[Encoder], Judge] | None = None,
+    codes: npt.NDArray[Any],
+    sample: Sample | None = None,
 ) -> tuple[closed_loop.Found, Encoder, Limits | None]:
     """Return what was found, by which encoder, and the limits as they were relaxed, if so.
 
@@ -325,9 +361,9 @@ def _search(
     finest: Scores | None = None
     for _ in range(2):
         if sample is not None:
-            for encoder in sample[0]:
+            for encoder in sample.encoders:
                 encoder.dc_limit = tables.dc_limit(limits.starting_distance())
-            finalists = choose(*sample, limits, effort)
+            finalists = choose(sample.encoders, sample.judge, limits, effort)
         else:
             finalists = choose([encoder_of(n) for n in range(len(makers))], judge, limits, effort)
         if not effort.rounds:
@@ -337,7 +373,7 @@ def _search(
                 judge,
                 limits,
                 start=start,
-                sample=sample[0][number] if sample is not None else None,
+                part=sample.part(number) if sample is not None else None,
                 check=clock.check,
             )
             if quick is not None:
@@ -350,9 +386,10 @@ def _search(
             outcomes = []
             for number, begin in group:
                 encoder = encoder_of(number)
-                part = (sample[0][number], sample[1]) if sample is not None else None
-                best, _ = closed_loop.search(
-                    encoder, judge, limits, effort, start=begin, sample=part, check=clock.check
+                part = sample.part(number) if sample is not None else None
+                wide = partial(_wide, encoder, judge, codes)
+                best = closed_loop.search(
+                    encoder, judge, limits, effort, start=begin, part=part, wide=wide, check=clock.check
                 )
                 if best is not None:
                     outcomes.append((best, encoder))

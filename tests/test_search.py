@@ -47,12 +47,12 @@ def luminance_error(picture: np.ndarray, encoder: Encoder) -> float:
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 2)])
 def test_luma_makes_up_for_chroma(photo: np.ndarray, sampling: tuple[int, int]) -> None:
     plain = Encoder.from_codes(codes(photo), sampling)
-    moved = Encoder.from_codes(codes(photo), sampling, Compensation(codes(photo), Transform()))
+    moved = Encoder.from_codes(codes(photo), sampling, Compensation.towards(codes(photo), Transform()))
     assert luminance_error(photo, moved) < 0.8 * luminance_error(photo, plain)
 
 
 def test_nothing_to_make_up_for(photo: np.ndarray) -> None:
-    encoder = Encoder.from_codes(codes(photo), (1, 1), Compensation(codes(photo), Transform(), dead=1.0))
+    encoder = Encoder.from_codes(codes(photo), (1, 1), Compensation.towards(codes(photo), Transform(), dead=1.0))
     ones = [np.ones(64, np.uint16)] * 3
     levels = [np.rint(c).astype(np.int16) for c in encoder.coefficients]
     assert encoder.compensation is not None

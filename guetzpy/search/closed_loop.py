@@ -6,30 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from guetzpy._elementary import exp, log
-from guetzpy.search.encoder import Encoder, Trial, Weights, lagrangian
-from guetzpy.search.judge import Judge, Scores
-from guetzpy.search.target import Limits, Root
+from guetzpy.search.encoder import Encoder, Weights
+from guetzpy.search.judge import Judge
+from guetzpy.search.landing import Found, glance, land
+from guetzpy.search.montage import Part
+from guetzpy.search.spreading import spread
+from guetzpy.search.target import COARSEST, FINEST, Limits, Root
 from guetzpy.search.tuning import BYTES_BY_DISTANCE, shortfall, size_of, tune
 from guetzpy.search.weighting import PATIENT, Mix, carry, reweigh
 
 __all__ = ["EFFORTS", "Effort", "Found", "search", "search_size", "weigh"]
 
-#: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
-FINEST, COARSEST = 0.02, 300.0
-
-#: A file is good enough if its binding excess is within this below 0: 0.15 points of SSIMULACRA 2 or
-#: 1 % of Butteraugli are 0.016 at distance 1.
-_TOLERANCE = 0.012
-
-#: Room from which on the worth of a bit is moved instead of the tables, and its effect on the excess.
-_NEAR = 0.07
-_SLOPE_OF_WORTH = 0.15
-
-#: Probes beyond an effort's own while no file is good enough.
-_PATIENCE = 6
-
 #: By how much, in log bytes, an earlier round must be better than the last.
 _CLEARLY = 0.006
+
+#: Pixels from which on a montage says where to look next: looks at the whole cost more than there is to lose.
+SCOUTED = 6_000_000
+
+#: Of the open loop: how scores follow the distance, room to leave where a montage is all that was seen (it
+#: misses most of the few worst places of a picture: 0.09 in the mean), and room not worth another look.
+_SLOPE, _CAUTION, _ENOUGH = 0.75, 0.12, 0.16
 
 #: What new weights are expected to gain, as a logarithm of distances.
 _GAIN = 0.01
@@ -60,25 +56,6 @@ class Effort:
 EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(4, 6, tuned=True)}
 
 
-@dataclass
-class Found:
-    """A trial and its scores; what served to make it is not kept."""
-
-    trial: Trial
-    scores: Scores
-    excess: float
-
-    def __post_init__(self) -> None:
-        self.trial = replace(self.trial, targets=[])
-
-
-def _pass(encoder: Encoder, x: float, weights: Weights, y: float = 0.0) -> Trial:
-    """Quantise with the tables at distance e^x and a bit worth e^y times the usual."""
-    distance = exp(x)
-    worth = exp(y + encoder.shape.worth) * lagrangian(distance)
-    return encoder.quantise(encoder.tables(distance), worth, weights, distance)
-
-
 def _mix(gap: float, effort: Effort) -> Mix:
     """Return the mix of the metrics: the one that binds, by ``gap`` of excess, gets more of it."""
     share = 2 if gap < -0.05 else 3 if gap < 0.05 else 4
@@ -105,7 +82,7 @@ def weigh(
     if weights is None:
         weights = Weights.flat(encoder.coefficients)
     for _ in range(1 if encoder.rates else effort.warm):
-        trial = _pass(encoder, x, weights)
+        trial = encoder.quantise_at(exp(x), weights)
     seen: list[tuple[float, Weights, float]] = []
     for number in range(effort.rounds):
         check()
@@ -120,7 +97,7 @@ def weigh(
         weights = reweigh(encoder, trial, carried, mix, weights)
         x = fitting
         if number + 1 < effort.rounds or number:
-            trial = _pass(encoder, x, weights)
+            trial = encoder.quantise_at(exp(x), weights)
     if seen:
         scores = judge.scores(encoder.decode(trial))
         fitting = _fitting(x, limits.excess(scores.butteraugli, scores.ssimulacra2))
@@ -141,9 +118,10 @@ def search(
     effort: Effort,
     *,
     start: float | None = None,
-    sample: tuple[Encoder, Judge] | None = None,
+    part: Part | None = None,
+    wide: Callable[[], Part | None] = lambda: None,
     check: Callable[[], None] = lambda: None,
-) -> tuple[Found | None, Found]:
+) -> Found | None:
     """Find the coarsest quantisation that meets the limits.
 
     Parameters
@@ -158,79 +136,40 @@ def search(
         How long to search.
     start : float, optional
         Distance of the tables to begin with.
-    sample : Encoder and Judge, optional
-        Of a part of a large picture at the same sampling, on which the tables are shaped.
+    part : Part, optional
+        A montage of the picture at the same sampling, on which the tables are shaped, and which says where
+        to look next.
+    wide : callable, optional
+        Returns a larger montage of a very large picture, from which weights for the whole are made.
     check : callable
         Called between passes; raises to give up (time-out, cancellation).
 
     Returns
     -------
-    best : Found or None
+    Found or None
         The coarsest that meets the limits, if any did.
-    nearest : Found
-        The one with the least excess.
     """
     start = start or limits.starting_distance()
-    encoder.rates = list(sample[0].rates) if sample is not None else []
-    if effort.tuned and sample is not None:
-        weights, start = weigh(*sample, limits, effort, start, check)
-        encoder.shape = tune(*sample, limits, weights, start, check)
-        weights, start = weigh(encoder, judge, limits, effort, start, check)
+    encoder.rates = list(part.encoder.rates) if part is not None else []
+    if effort.tuned and part is not None:
+        weights, start = weigh(part.encoder, part.judge, limits, effort, start, check)
+        encoder.shape = tune(part.encoder, part.judge, limits, weights, start, check)
+    larger = wide()
+    if larger is not None:
+        larger.encoder.rates, larger.encoder.shape = encoder.rates, encoder.shape
+        weights, start = weigh(larger.encoder, larger.judge, limits, effort, start, check)
+        weights, encoder.rates = spread(encoder, larger.tiles, weights), larger.encoder.rates
+        del larger
     else:
         weights, start = weigh(encoder, judge, limits, effort, start, check)
-        if effort.tuned:
+        if effort.tuned and part is None:
             encoder.shape = tune(encoder, judge, limits, weights, start, check)
             weights, start = weigh(encoder, judge, limits, effort, start, check, weights)
-    return _land(encoder, judge, limits, effort, weights, log(start), check)
-
-
-def _land(
-    encoder: Encoder,
-    judge: Judge,
-    limits: Limits,
-    effort: Effort,
-    weights: Weights,
-    x: float,
-    check: Callable[[], None],
-) -> tuple[Found | None, Found]:
-    """Find where the limits are just met under given weights."""
-    trial = _pass(encoder, x, weights)
-    # First the distance, until a file passes; then, since tables of small integers make the score jump,
-    # a bit may be worth more under the same tables. (Worth less hardly helps: levels are rounded already.)
-    best: Found | None = None
-    nearest: Found | None = None
-    root = Root(slope=1.0, tolerance=_TOLERANCE, aim=-0.02)
-    fine: Root | None = None
-    y = 0.0
-    for probe in range(effort.probes + _PATIENCE):
-        check()
-        scores = judge.scores(encoder.decode(trial))
-        excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
-        found = Found(trial, scores, excess)
-        if nearest is None or excess < nearest.excess:
-            nearest = found
-        if excess <= 0.0 and (best is None or excess > best.excess):
-            best = found
-        if best is not None and (-_TOLERANCE <= best.excess or probe + 1 >= effort.probes + _PATIENCE // 2):
-            break
-        if fine is None:
-            root.add(x, excess)
-            if -_NEAR < excess <= 0.0 and not (effort.tuned and root.gap > 0.03 and probe < effort.probes):
-                fine = Root(slope=_SLOPE_OF_WORTH, tolerance=_TOLERANCE)
-        if fine is not None:
-            fine.add(y, excess)
-            y = min(max(fine.propose(), 0.0), 1.0)
-        else:
-            if excess > 0.0 and x <= log(FINEST) + 1e-9:
-                break
-            if root.hopeless:
-                break
-            x = min(max(root.propose(), log(FINEST)), log(COARSEST))
-            if any(abs(x - known) < 1e-4 for known, _ in root.points):
-                break
-        trial = _pass(encoder, x, weights, y)
-    assert nearest is not None
-    return best, nearest
+    return land(
+        encoder, judge, limits, weights, log(start),
+        looks=effort.probes, patience=effort.probes if effort.tuned else 0,
+        part=part if encoder.width * encoder.height > SCOUTED else None, check=check,
+    )  # fmt: skip
 
 
 def open_loop(
@@ -239,7 +178,7 @@ def open_loop(
     limits: Limits,
     *,
     start: float,
-    sample: Encoder | None = None,
+    part: Part | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Found | None:
     """Quantise without gradients, look once, correct once.
@@ -250,31 +189,37 @@ def open_loop(
         As for :func:`search`.
     start : float
         Distance of the tables that is expected to do.
-    sample : Encoder, optional
-        Of a part of the picture, which knows the prices of symbols.
+    part : Part, optional
+        A montage of the picture at the same sampling, which knows the prices of symbols, and what distance
+        is about right.
 
     Returns
     -------
     Found or None
         None if the limits are missed twice, or met with so much room that bytes would be wasted.
     """
-    x = log(start) - 0.02
+    x = log(start)
     weights = Weights.flat(encoder.coefficients)
-    encoder.rates = list(sample.rates) if sample is not None else []
-    if not encoder.rates:
-        _pass(encoder, x, weights)
+    cut = None if part is None else Weights.flat(part.encoder.coefficients)
+    if part is None or cut is None:
+        encoder.rates = []
+        encoder.quantise_at(exp(x), weights)
+        x -= 0.02
+    else:
+        encoder.rates = list(part.encoder.rates)
+        x -= max(glance(part, cut, encoder, limits, x)) / _SLOPE + _CAUTION
     best: Found | None = None
+    x = min(max(x, log(FINEST)), log(COARSEST))
     for attempt in range(2):
         check()
-        trial = _pass(encoder, x, weights)
+        trial = encoder.quantise_at(exp(x), weights).bare()
         scores = judge.scores(encoder.decode(trial))
         excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
         if excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
             best = Found(trial, scores, excess)
-        if attempt or -0.07 < excess <= 0.0:
+        if attempt or -_ENOUGH < excess <= 0.0:
             break
-        # Scores follow the distance with a slope of about 0.75.
-        x = min(max(x - min(max(excess / 0.75, -1.5), 1.5) - 0.03, log(FINEST)), log(COARSEST))
+        x = min(max(x - min(max(excess / _SLOPE, -1.5), 1.5) - 0.03, log(FINEST)), log(COARSEST))
     return best
 
 
@@ -314,16 +259,16 @@ def search_size(
     root = Root(slope=0.65, tolerance=0.005)
     for probe in range(effort.rounds + effort.probes + 6):
         check()
-        trial = _pass(encoder, x, weights)
+        trial = encoder.quantise_at(exp(x), weights)
         if probe == 0:
-            trial = _pass(encoder, x, weights)
+            trial = encoder.quantise_at(exp(x), weights)
         if probe < effort.rounds:
             carried = carry(encoder, trial, judge)
             scores = carried.scores
             weights = reweigh(encoder, trial, carried, mix, weights)
         else:
-            scores = judge.scores(encoder.decode(trial))
-        found = Found(trial, scores, 0.0)
+            scores = judge.scores(encoder.decode(trial.bare()))
+        found = Found(trial.bare(), scores, 0.0)
         taken = measure(found, encoder)
         smallest = min(smallest, taken)
         excess = log(taken / size)

@@ -8,6 +8,7 @@ Only the hue is wrong then, which both metrics, like the eye, mind far less.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -91,32 +92,37 @@ def _correct(
     return 0
 
 
+@dataclass(frozen=True)
 class Compensation:
     """What the luminance of each pixel should be.
 
-    Parameters
+    Attributes
     ----------
     codes : ndarray, shape (3, H, W)
         Red, green and blue of the original: uint8, uint16, or float32 on the scale 0..255. Kept.
-    transform : Transform
-        What codes mean.
+    light : ndarray of float32, shape (3, 2, entries)
+        Luminance and its slope by red, green and blue codes.
     dead : float
         Changes of fewer codes than this are not made: the rounding of a decoded reference.
     threads : int, optional
         Threads to use.
     """
 
-    def __init__(
-        self,
+    codes: npt.NDArray[Any]
+    light: npt.NDArray[np.float32]
+    dead: float = 0.0
+    threads: int | None = None
+
+    @classmethod
+    def towards(
+        cls,
         codes: npt.NDArray[Any],
         transform: Transform,
         dead: float = 0.0,
         threads: int | None = None,
-    ) -> None:
-        self.codes = codes
-        self.dead = dead
-        self.threads = threads
-        self.light = _light_tables(transform)
+    ) -> Compensation:
+        """Return the compensation towards a picture whose codes mean what ``transform`` says."""
+        return cls(codes, _light_tables(transform), dead, threads)
 
     def change(self, image: JpegImage, limit: float = 24.0) -> npt.NDArray[np.float32]:
         """Return what to add to the luma's coefficients.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import power
+from guetzpy._elementary import exp, power
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.structure import Component, JpegImage, Segment
 from guetzpy.search import rate as rates
@@ -83,7 +83,7 @@ class Trial:
     levels : list of ndarray of int16, shape (blocks_y, blocks_x, 64)
         Quantised coefficients.
     targets : list of ndarray of float32, shape (blocks_y, blocks_x, 64)
-        What the levels stand for; what the weights shifted is not in it. Empty once it is kept.
+        What the levels stand for; what the weights shifted is not in it. Empty in a bare trial.
     """
 
     distance: float
@@ -91,6 +91,10 @@ class Trial:
     qtables: list[npt.NDArray[np.uint16]]
     levels: list[Levels]
     targets: list[Coefficients] = field(default_factory=list)
+
+    def bare(self) -> Trial:
+        """Return the trial without its targets, which only weights are made from."""
+        return replace(self, targets=[])
 
 
 @dataclass
@@ -183,6 +187,11 @@ class Encoder:
                 steps = np.where(steps > 255, source, steps)
             result.append(np.clip(np.floor(steps + 0.5), 1, 255).astype(np.uint16))
         return result
+
+    def quantise_at(self, distance: float, weights: Weights, worth: float = 0.0) -> Trial:
+        """Quantise with the tables at a distance; a bit is worth ``exp(worth)`` times the usual."""
+        bit = exp(worth + self.shape.worth) * lagrangian(distance)
+        return self.quantise(self.tables(distance), bit, weights, distance)
 
     def finest(self) -> Trial:
         """Return the encode with all steps 1 (or a JPEG source's own steps) and no bit spared."""

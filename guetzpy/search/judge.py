@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,8 +72,18 @@ class Judge:
     def __init__(self, codes: npt.NDArray[Any], transform: Transform, threads: int | None = None) -> None:
         self.transform = transform
         self.threads = threads
-        self.butteraugli = ButteraugliComparator.from_codes(codes, transform, threads=threads)
-        self.ssimulacra2 = SSIMULACRA2Comparator.from_codes(codes, transform, threads=threads)
+        self._codes = codes
+
+    # Made when they are needed first: what comes before finds their memory free.
+    @cached_property
+    def butteraugli(self) -> ButteraugliComparator:
+        """The one metric against the reference."""
+        return ButteraugliComparator.from_codes(self._codes, self.transform, threads=self.threads)
+
+    @cached_property
+    def ssimulacra2(self) -> SSIMULACRA2Comparator:
+        """The other."""
+        return SSIMULACRA2Comparator.from_codes(self._codes, self.transform, threads=self.threads)
 
     def scores(self, codes: npt.NDArray[np.uint8]) -> Scores:
         """Score codes, uint8 (1|3, H, W)."""

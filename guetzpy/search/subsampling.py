@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
 from guetzpy._elementary import exp, log
-from guetzpy.search.closed_loop import COARSEST, FINEST, Effort
-from guetzpy.search.encoder import Encoder, Weights, lagrangian
+from guetzpy.search.closed_loop import Effort
+from guetzpy.search.encoder import Encoder, Weights
 from guetzpy.search.judge import Judge
-from guetzpy.search.target import Limits
+from guetzpy.search.target import COARSEST, FINEST, Limits
 from guetzpy.search.tuning import BYTES_BY_DISTANCE, size_of
 
-__all__ = ["choose", "montage"]
+__all__ = ["choose"]
 
 #: What a second encoder may be predicted to take more and still be searched by the highest effort.
 _CLOSE = 0.03
-
-#: Side of a tile: wide enough for what the metrics blur, a multiple of every MCU.
-_TILE = 240
-
-
-def montage(codes: npt.NDArray[Any], area: int = 1 << 19) -> npt.NDArray[Any] | None:
-    """Return tiles of a large picture as a small one, on which choices are cheap.
-
-    Parameters
-    ----------
-    codes : ndarray, shape (3, H, W)
-        The picture.
-    area : int
-        Pixels of the result; at least twice as large pictures are worth the trouble.
-
-    Returns
-    -------
-    ndarray, shape (3, h, w), or None
-        None for a picture that is small already. Tiles lie on the grid of the largest MCU, and where
-        they lie depends on the size alone.
-    """
-    _, height, width = codes.shape
-    columns = rows = int(area**0.5) // _TILE
-    if height * width < 2 * area or min(height, width) < _TILE * columns:
-        return None
-    result = np.empty((3, rows * _TILE, columns * _TILE), codes.dtype)
-    for i in range(rows):
-        top = (height - _TILE) * (2 * i + 1) // (2 * rows) // 16 * 16
-        for j in range(columns):
-            left = (width - _TILE) * (2 * j + 1) // (2 * columns) // 16 * 16
-            place = result[:, i * _TILE : (i + 1) * _TILE, j * _TILE : (j + 1) * _TILE]
-            place[:] = codes[:, top : top + _TILE, left : left + _TILE]
-    return result
 
 
 def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort) -> list[tuple[int, float]]:
@@ -78,7 +40,7 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
         encoder.rates = []
         weights = Weights.flat(encoder.coefficients)
         for _ in range(2 if effort.rounds else 1):
-            trial = encoder.quantise(encoder.tables(start), lagrangian(start), weights, start)
+            trial = encoder.quantise_at(start, weights)
         scores = judge.scores(encoder.decode(trial))
         excess = min(max(limits.excess(scores.butteraugli, scores.ssimulacra2), -1.5), 1.5)
         size = log(size_of(encoder, trial))

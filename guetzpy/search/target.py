@@ -8,7 +8,19 @@ from itertools import pairwise
 
 from guetzpy._elementary import exp, log
 
-__all__ = ["Limits", "butteraugli_distance", "butteraugli_limit", "ssimulacra2_distance", "ssimulacra2_limit"]
+__all__ = [
+    "COARSEST",
+    "FINEST",
+    "Limits",
+    "Root",
+    "butteraugli_distance",
+    "butteraugli_limit",
+    "ssimulacra2_distance",
+    "ssimulacra2_limit",
+]
+
+#: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
+FINEST, COARSEST = 0.02, 300.0
 
 # Medians that cjpegli reaches at these settings on 43 pictures (Kodak, CID22, gb82, CLIC 2025).
 _DISTANCE = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)

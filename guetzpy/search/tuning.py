@@ -13,7 +13,7 @@ from dataclasses import replace
 from guetzpy._elementary import exp, log
 from guetzpy.jpeg.scans import simple_progression
 from guetzpy.jpeg.writer import write
-from guetzpy.search.encoder import Encoder, Trial, Weights, lagrangian
+from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.tables import Shape
 from guetzpy.search.target import Limits
@@ -83,8 +83,7 @@ def tune(
     def look(shape: Shape, distance: float) -> tuple[float, float]:
         check()
         encoder.shape = shape
-        worth = exp(shape.worth) * lagrangian(distance)
-        trial = encoder.quantise(encoder.tables(distance), worth, weights, distance)
+        trial = encoder.quantise_at(distance, weights)
         scores = judge.scores(encoder.decode(trial))
         return log(size_of(encoder, trial)), shortfall(near, scores)
 

@@ -1,0 +1,176 @@
+"""From weights to the coarsest quantisation that just meets the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from guetzpy._elementary import exp, log
+from guetzpy.search.encoder import Encoder, Trial, Weights
+from guetzpy.search.judge import Judge, Scores
+from guetzpy.search.montage import Part
+from guetzpy.search.target import COARSEST, FINEST, Limits, Root
+
+__all__ = ["Found", "glance", "land"]
+
+#: A file is good enough if its binding excess is within this below 0: 0.15 points of SSIMULACRA 2 or
+#: 1 % of Butteraugli are 0.016 at distance 1.
+TOLERANCE = 0.012
+
+#: Room from which on the worth of a bit is moved instead of the tables, and its effect on the excess.
+_NEAR = 0.07
+_SLOPE_OF_WORTH = 0.15
+
+#: Looks beyond an effort's own while no file is good enough.
+_PATIENCE = 6
+
+#: How often a montage may say where to look next, and looks at it each time.
+_SCOUTED, _GLANCES = 4, 6
+
+
+@dataclass
+class Found:
+    """A trial, its scores, and by how much they exceed the limits."""
+
+    trial: Trial
+    scores: Scores
+    excess: float
+
+
+class _Approach:
+    """Where to look next: first at another distance, until a file passes, then at another worth of a bit.
+
+    Tables of small integers make the score jump, under the same tables it moves smoothly. (A bit worth
+    less hardly helps: levels are rounded already.)
+
+    Attributes
+    ----------
+    x, y : float
+        Logarithms of the distance, and of what a bit is worth in units of the usual.
+    """
+
+    def __init__(self, x: float, y: float = 0.0, patience: int = 0) -> None:
+        self.x, self.y = x, y
+        self._patience = patience
+        self._root = Root(slope=1.0, tolerance=TOLERANCE, aim=-0.02)
+        self._fine: Root | None = None
+
+    def add(self, excess: float) -> bool:
+        """Take in the excess here and move on; return whether there is anywhere to go."""
+        if self._fine is not None and self.y == 0.0 and excess > 0.0:
+            self._fine = None
+        if self._fine is None:
+            self._root.add(self.x, excess)
+            waits = self._root.gap > 0.03 and len(self._root.points) <= self._patience
+            if self.y > 0.0 or (-_NEAR < excess <= 0.0 and not waits):
+                self._fine = Root(slope=_SLOPE_OF_WORTH, tolerance=TOLERANCE)
+        if self._fine is not None:
+            self._fine.add(self.y, excess)
+            self.y = min(max(self._fine.propose(), 0.0), 1.0)
+            return True
+        if (excess > 0.0 and self.x <= log(FINEST) + 1e-9) or self._root.hopeless:
+            return False
+        self.x = min(max(self._root.propose(), log(FINEST)), log(COARSEST))
+        return all(abs(self.x - known) >= 1e-4 for known, _ in self._root.points)
+
+
+def land(
+    encoder: Encoder,
+    judge: Judge,
+    limits: Limits,
+    weights: Weights,
+    x: float,
+    *,
+    looks: int,
+    patience: int = 0,
+    part: Part | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Found | None:
+    """Find where the limits are just met under given weights.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The picture at one sampling.
+    judge : Judge
+        Scores against the reference.
+    limits : Limits
+        What must hold.
+    weights : Weights
+        Of errors.
+    x : float
+        Logarithm of the distance to begin at.
+    looks : int
+        About how often the whole may be scored.
+    patience : int
+        Looks during which the distance is narrowed down before the worth of a bit is moved.
+    part : Part, optional
+        A montage of the picture, to look at between looks at the whole.
+    check : callable
+        Called between looks; raises to give up.
+
+    Returns
+    -------
+    Found or None
+        The coarsest that meets the limits, if any did.
+    """
+    best: Found | None = None
+    approach = _Approach(x, patience=patience)
+    cut = None if part is None else part.tiles.cut_weights(weights, encoder)
+    for look in range(looks + _PATIENCE):
+        check()
+        trial = encoder.quantise_at(exp(approach.x), weights, approach.y).bare()
+        scores = judge.scores(encoder.decode(trial))
+        excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
+        excess = max(excesses)
+        if excess <= 0.0 and (best is None or excess > best.excess):
+            best = Found(trial, scores, excess)
+        if best is not None and (-TOLERANCE <= best.excess or look + 1 >= looks + _PATIENCE // 2):
+            break
+        if part is not None and cut is not None and look < _SCOUTED:
+            before = approach.x, approach.y
+            approach = _scouted(part, cut, encoder, limits, excesses, approach)
+            if (approach.x, approach.y) != before:
+                continue
+        if not approach.add(excess):
+            break
+    return best
+
+
+def glance(
+    part: Part, weights: Weights, encoder: Encoder, limits: Limits, x: float, y: float = 0.0
+) -> tuple[float, float]:
+    """Return the excesses of a montage at the distance ``exp(x)``, bits priced and worth as in the whole."""
+    small = part.encoder
+    small.shape, small.dc_limit, small.rates = encoder.shape, encoder.dc_limit, list(encoder.rates)
+    scores = part.judge.scores(small.decode(small.quantise_at(exp(x), weights, y)))
+    return limits.excesses(scores.butteraugli, scores.ssimulacra2)
+
+
+def _scouted(
+    part: Part,
+    weights: Weights,
+    encoder: Encoder,
+    limits: Limits,
+    excesses: tuple[float, float],
+    here: _Approach,
+) -> _Approach:
+    """Return where a montage says that the whole, seen here with ``excesses``, will meet the limits.
+
+    Both differ by an amount that is taken for the same wherever the same weights are used.
+    """
+    seen = glance(part, weights, encoder, limits, here.x, here.y)
+    moving = _Approach(here.x, here.y)
+    excess = max(excesses)
+    aim = -0.4 * TOLERANCE
+    closest, place = 1e9, (here.x, here.y)
+    for _ in range(_GLANCES):
+        if not moving.add(excess):
+            break
+        now = glance(part, weights, encoder, limits, moving.x, moving.y)
+        excess = max(w + n - s for w, n, s in zip(excesses, now, seen, strict=True) if w > float("-inf"))
+        if abs(excess - aim) < closest:
+            closest, place = abs(excess - aim), (moving.x, moving.y)
+        if closest < 0.3 * TOLERANCE:
+            break
+    return _Approach(*place)

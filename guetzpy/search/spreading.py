@@ -1,0 +1,78 @@
+"""Weights of a large picture from those of a part of it.
+
+Blocks beyond the part get what blocks of about the same activity and brightness got in it: that is most of
+what makes one block matter more than another, and both are known from the coefficients.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.search.encoder import Encoder, Weights
+from guetzpy.search.montage import Tiles
+
+__all__ = ["spread"]
+
+Field = npt.NDArray[np.float64]
+
+#: Bounds of classes of activity (mean squared AC coefficient of a block and its neighbours) and of
+#: brightness (DC, in T.81's scaling).
+_ACTIVITY = np.array([4.0**n for n in range(-3, 7)])
+_BRIGHTNESS = np.array([-640.0, -384.0, -128.0, 128.0, 384.0])
+
+#: Blocks of a class that count as much as the mean of all.
+_PRIOR = 16.0
+
+#: Block rows that are squared at a time.
+_ROWS = 64
+
+
+def _activity(coefficients: npt.NDArray[np.float32]) -> Field:
+    rows, columns = coefficients.shape[:2]
+    energy = np.empty((rows, columns))
+    for top in range(0, rows, _ROWS):
+        part = coefficients[top : top + _ROWS]
+        energy[top : top + _ROWS] = np.square(part[..., 1:]).sum(axis=2) / 63.0
+    padded = np.pad(energy, 1, mode="edge")
+    sums = padded[:-2] + padded[1:-1] + padded[2:]
+    return (sums[:, :-2] + sums[:, 1:-1] + sums[:, 2:]) / 9.0
+
+
+def _classes(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """Return the class of each block."""
+    activity = np.searchsorted(_ACTIVITY, _activity(coefficients))
+    brightness = np.searchsorted(_BRIGHTNESS, coefficients[..., 0])
+    return activity * (len(_BRIGHTNESS) + 1) + brightness
+
+
+def spread(encoder: Encoder, tiles: Tiles, weights: Weights) -> Weights:
+    """Return weights for a whole picture.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Of the whole.
+    tiles : Tiles
+        Where the part lies.
+    weights : Weights
+        Of the part; used as they are where it lies.
+    """
+    result = Weights([], weights.bands)
+    count = (len(_ACTIVITY) + 1) * (len(_BRIGHTNESS) + 1)
+    units = tiles.units(encoder)
+    for c, unit in enumerate(units):
+        classes = _classes(encoder.coefficients[c])
+        inside = tiles.cut(classes, unit)
+        known = weights.blocks[c].astype(np.float64)
+        sums = np.bincount(inside.ravel(), known.ravel(), count)
+        numbers = np.bincount(inside.ravel(), minlength=count)
+        means = (sums + _PRIOR) / (numbers + _PRIOR)
+        field = means[classes].astype(np.float32)
+        tiles.paste(weights.blocks[c], field, unit)
+        result.blocks.append((field / np.float32(field.mean(dtype=np.float64))).astype(np.float32))
+        if weights.shifts:
+            shifts = np.zeros(encoder.coefficients[c].shape, np.int8)
+            tiles.paste(weights.shifts[c], shifts, unit)
+            result.shifts.append(shifts)
+    return result
