@@ -9,7 +9,7 @@ PARTS = {
     "corpus": "list the pictures that the other parts run on, and tell where known sets are to be had",
     "peers": "list other encoders, and which of them are missing here",
     "rate_distortion": "bytes at equal quality, by several metrics, picture by picture",
-    "speed": "time and memory against other encoders; growth with size, threads, stages, start",
+    "speed": "time and memory against other encoders; growth with size, threads, stages",
     "start": "from the prompt to help, to an import, to the first small file, cold and warm",
     "compile_time": "what the first start costs: seconds to compile each kernel",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",

@@ -6,8 +6,10 @@
     ... --ours CSV                                             only report: guetzpy's points from a table, too
 
 The base line is the lower envelope of jpegli and mozjpeg, each in 4:4:4 and 4:2:0: the best of these
-four at each quality of each picture. bench/curves.py says how curves are compared. SSIMULACRA 2 and
-Butteraugli's 3-norm are what the search looks at; the other metrics are independent of it.
+four at each quality of each picture (of those that are here; without any of them libjpeg-turbo's 4:4:4 and
+4:2:0, which are easier to beat: the output says which it was). bench/curves.py says how curves are
+compared. SSIMULACRA 2 and Butteraugli's 3-norm are what the search looks at; the other metrics are
+independent of it.
 
 Writes NAME.json (figures, machine, versions), NAME.csv (every point that was measured here) and plots.
 """
@@ -219,6 +221,16 @@ def _rank(kind: str) -> tuple[int, str]:
     return (order.index(kind) if kind in order else len(order), kind)
 
 
+def base_line(table: Table) -> tuple[str, ...]:
+    """Return the kinds that make the base line: the strongest that were measured."""
+    measured = {kind for kinds in table.values() for kind in kinds}
+    for kinds in (curves.BEST_OF_FOUR, ("turbo444", "turbo420")):
+        found = tuple(kind for kind in kinds if kind in measured)
+        if found:
+            return found
+    return ()
+
+
 def title(kind: str) -> str:
     """Return a kind in words."""
     if kind in OURS:
@@ -226,8 +238,13 @@ def title(kind: str) -> str:
     return peers.PEERS[kind].title if kind in peers.PEERS else kind
 
 
-def report(summary: dict[str, dict[str, Any]]) -> Iterator[str]:
+def report(summary: dict[str, dict[str, Any]], baseline: tuple[str, ...]) -> Iterator[str]:
     """Yield lines of Markdown: the mean of each kind and range, then guetzpy's worst pictures."""
+    if not baseline:
+        yield "nothing to compare with: no JPEG encoder for the base line was measured"
+        return
+    yield f"base line, at each quality of each picture the best of: {', '.join(map(title, baseline))}"
+    yield ""
     names = [n for n in curves.RANGES if any(n in figures for figures in summary.values())]
     yield "| bytes at equal | " + " | ".join(names) + " | pictures |"
     yield "|---" * (len(names) + 2) + "|"
@@ -258,7 +275,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--peers", metavar="A,B", help=f"live peers (none: no peer): {', '.join(peers.PEERS)}"
     )
-    parser.add_argument("--baseline", default=",".join(curves.BEST_OF_FOUR), metavar="A,B")
+    parser.add_argument("--baseline", metavar="A,B", help="kinds (default: jpegli and mozjpeg, as are here)")
     parser.add_argument("--distances", default=",".join(f"{d:g}" for d in DISTANCES), metavar="A,B")
     parser.add_argument("--columns", default=",".join(COLUMNS), metavar="A,B", help="metrics")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at once")
@@ -281,7 +298,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.ours:
         names = {picture.name for picture in corpus.chosen(options)}
         table = {image: kinds for image, kinds in table.items() if image in names}
-    baseline = tuple(options.baseline.split(","))
+    baseline = tuple(options.baseline.split(",")) if options.baseline else base_line(table)
     summary = summarise(table, baseline)
     result = provenance(
         part="rate_distortion",
@@ -301,7 +318,7 @@ def main(arguments: list[str] | None = None) -> None:
         from bench.plots import plot_rate_distortion
 
         plot_rate_distortion(table, summary, baseline, options.output / options.name)
-    print("\n".join(report(summary)))
+    print("\n".join(report(summary, baseline)))
     for words, lines in (("missing", found["missing"]), ("failed", found["failures"])):
         for line in lines:
             print(f"{words}: {line}", file=sys.stderr)

@@ -53,8 +53,8 @@ def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
     summary = result["summary"]
     names = [n for n in _RANGES if any(n in figures for figures in summary.values())]
     yield (
-        f"Bytes at equal quality on {result['images']} photos, against the best of jpegli and mozjpeg,"
-        " each in 4:4:4 and 4:2:0, chosen per photo and quality (the mean; less is better):"
+        f"Bytes at equal quality on {result['images']} photos, against {_base_line(result['baseline'])},"
+        " chosen per photo and quality (the mean; less is better):"
     )
     yield ""
     yield "| at equal | " + " | ".join(_RANGES[n] for n in names) + " |"
@@ -69,6 +69,12 @@ def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
         "The search looks at SSIMULACRA 2 and Butteraugli's 3-norm only; the others are independent of it."
     )
     yield independent + (f" [Curves]({plot})." if plot else "")
+
+
+def _base_line(kinds: list[str]) -> str:
+    if set(kinds) == set(curves.BEST_OF_FOUR):
+        return "the best of jpegli and mozjpeg, each in 4:4:4 and 4:2:0"
+    return f"the best of {', '.join(map(title, kinds))}"
 
 
 def _plot(result: dict[str, Any]) -> str | None:

@@ -269,6 +269,20 @@ def test_a_run_writes_points_and_figures(table: Path) -> None:
     assert figures["mean"] < 0, "fewer bytes than libjpeg-turbo"
 
 
+def test_without_the_best_encoders_the_base_line_is_named() -> None:
+    row = {"setting": 1.0, "bytes": 10.0, "ssimulacra2": 80.0}
+    kinds = ("guetzpy", "turbo420", "moz444", "jpegli420", "jpegli444", "moz420")
+    table: rd.Table = {"a": {kind: [row] for kind in kinds}}
+    assert rd.base_line(table) == curves.BEST_OF_FOUR
+    del table["a"]["moz444"], table["a"]["jpegli444"], table["a"]["jpegli420"]
+    assert rd.base_line(table) == ("moz420",)
+    del table["a"]["moz420"]
+    assert rd.base_line(table) == ("turbo420",)
+    assert "best of: libjpeg-turbo 4:2:0, progressive" in "\n".join(rd.report({}, ("turbo420",)))
+    assert rd.base_line({}) == ()
+    assert "nothing to compare with" in "\n".join(rd.report({}, ()))
+
+
 def test_given_points_are_not_measured_again(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rd, "run", lambda *_: pytest.fail("ran"))
     given = table / "points.csv"
