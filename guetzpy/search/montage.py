@@ -50,7 +50,10 @@ class Tiles:
         if height * width < 2 * (across * side) ** 2 or min(height, width) < side * across:
             return None
         tops, lefts = (
-            [(length - side) * (2 * i + 1) // (2 * across) // 16 * 16 for i in range(across)]
+            [
+                (length - across * side) * (2 * i + 1) // (2 * across) // 16 * 16 + i * side
+                for i in range(across)
+            ]
             for length in (height, width)
         )
         return cls(across, side, tuple((top, left) for top in tops for left in lefts))

@@ -1,0 +1,120 @@
+"""Tiles of large pictures: what is cut lies where it should, and what is chosen on it holds for the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guetzpy.picture import Transform
+from guetzpy.search.encoder import Encoder, Weights
+from guetzpy.search.judge import Judge
+from guetzpy.search.landing import land
+from guetzpy.search.montage import Part, Tiles
+from guetzpy.search.spreading import spread
+from guetzpy.search.target import Limits
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 3), st.sampled_from([16, 48, 240, 512]))
+def test_tiles_lie_inside_on_the_grid_and_do_not_overlap(height, width, across, side):
+    tiles = Tiles.of(height, width, across, side)
+    if height * width < 2 * (across * side) ** 2 or min(height, width) < across * side:
+        assert tiles is None
+        return
+    assert tiles is not None
+    assert len(tiles.corners) == across**2
+    for top, left in tiles.corners:
+        assert top % 16 == 0 <= top <= height - side
+        assert left % 16 == 0 <= left <= width - side
+    for i, (top, left) in enumerate(tiles.corners):
+        for other_top, other_left in tiles.corners[:i]:
+            assert abs(top - other_top) >= side or abs(left - other_left) >= side
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """Return codes (3, H, W): smooth on the left, rough and dark on the right."""
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    noise = np.random.default_rng(0).normal(0, 1, (3, height, width))
+    base = 120 + 60 * np.sin(y / 37) * np.cos(x / 53)
+    base = np.where(x < width / 2, base, 0.4 * base)
+    rough = np.where(x < width / 2, 1.0, 22.0)
+    return np.clip(base + rough * noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("sampling", [(1, 1), (2, 1), (2, 2)])
+def test_what_is_cut_is_what_lies_there(sampling):
+    codes = photo(330, 420)
+    tiles = Tiles.of(330, 420, 2, 96)
+    assert tiles is not None
+    small = tiles.cut_picture(codes)
+    for number, (top, left) in enumerate(tiles.corners):
+        y, x = (96 * n for n in divmod(number, 2))
+        assert np.array_equal(small[:, y : y + 96, x : x + 96], codes[:, top : top + 96, left : left + 96])
+
+    whole = Encoder.from_codes(codes, sampling)
+    part = tiles.cut_encoder(whole, small)
+    assert (part.width, part.height) == (192, 192)
+    for c, (full, cut, unit) in enumerate(
+        zip(whole.coefficients, part.coefficients, tiles.units(whole), strict=True)
+    ):
+        again = np.zeros_like(full)
+        tiles.paste(cut, again, unit)
+        touched = again.any(axis=2)
+        assert np.array_equal(again[touched], full[touched])
+        blocks = [(8, 8), (8 * sampling[1], 8 * sampling[0])][c > 0]
+        assert touched.sum() == 4 * (96 // blocks[0]) * (96 // blocks[1])
+    if sampling == (1, 1):  # else the picture's colour noise is lost
+        shown = part.decode(part.finest()).astype(int)
+        assert np.abs(shown - small).max() < 5
+
+
+def test_spread_weights_are_kept_in_the_tiles_and_told_by_activity_elsewhere():
+    codes = photo(480, 640)
+    tiles = Tiles.of(480, 640, 3, 96)
+    assert tiles is not None
+    encoder = Encoder.from_codes(codes, (2, 2))
+    part = tiles.cut_encoder(encoder, tiles.cut_picture(codes))
+    weights = Weights.flat(part.coefficients)
+    weights.shifts = [np.full(c.shape, 3, np.int8) for c in part.coefficients]
+    for c, unit in enumerate(tiles.units(encoder)):
+        # Smooth blocks, those of the left half, matter twice as much as rough ones.
+        columns = tiles.cut(
+            np.arange(encoder.coefficients[c].shape[1])[None].repeat(
+                encoder.coefficients[c].shape[0], axis=0
+            ),
+            unit,
+        )
+        weights.blocks[c] = np.where(columns < encoder.coefficients[c].shape[1] // 2, 2.0, 1.0).astype(
+            np.float32
+        )
+    result = spread(encoder, tiles, weights)
+    for c, unit in enumerate(tiles.units(encoder)):
+        field = result.blocks[c]
+        assert field.dtype == np.float32
+        assert abs(float(field.mean()) - 1.0) < 1e-5
+        left, right = field[:, : field.shape[1] // 2 - 1], field[:, field.shape[1] // 2 + 1 :]
+        assert 1.7 < float(left.mean()) / float(right.mean()) < 2.3
+        assert np.allclose(tiles.cut(field, unit), weights.blocks[c] * field.max() / 2.0, rtol=0.1)
+        assert int((result.shifts[c] != 0).any(axis=2).sum()) == part.coefficients[c][..., 0].size
+    assert result.bands is weights.bands
+
+
+@pytest.mark.parametrize("scouted", [False, True])
+def test_landing_meets_the_limits_closely(scouted):
+    """The whole is scored in the end either way; a montage only says where to look."""
+    codes = photo(640, 960)
+    encoder = Encoder.from_codes(codes, (1, 1))
+    judge = Judge(codes, Transform())
+    limits = Limits.at_distance(1.5)
+    tiles = Tiles.of(640, 960, 2, 240)
+    assert tiles is not None
+    small = tiles.cut_picture(codes)
+    part = Part(tiles, tiles.cut_encoder(encoder, small), Judge(small, Transform())) if scouted else None
+    found = land(encoder, judge, limits, Weights.flat(encoder.coefficients), 0.4, looks=3, part=part)
+    assert found is not None
+    scores = judge.scores(encoder.decode(found.trial))
+    assert limits.met(scores.butteraugli, scores.ssimulacra2)
+    assert found.excess == limits.excess(scores.butteraugli, scores.ssimulacra2)
+    assert found.excess > -0.05
