@@ -1,4 +1,4 @@
-"""Write the README's figures from bench/results, between its markers.
+"""Write the README's figures from bench/results, between its markers: a sentence, and the tables.
 
     python -m bench readme_tables            write them
     python -m bench readme_tables --check    exit 1 if they are out of step
@@ -23,6 +23,7 @@ from bench.rate_distortion import title
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- figures: begin (written by bench) -->"
 END = "<!-- figures: end -->"
+HEADLINE = ("<!-- headline: begin (written by bench) -->", "<!-- headline: end -->")
 
 #: Kinds and ranges of the README's table of bytes.
 _KINDS = (
@@ -61,14 +62,43 @@ def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
     yield "|---" * (len(names) + 1) + "|"
     for kind in (k for k in _KINDS if k in summary):
         cells = [f"{summary[kind][n]['mean']:+.1f} %" if n in summary[kind] else "" for n in names]
-        row = f"| {title(kind)} | " + " | ".join(cells) + " |"
+        count = max(len(figures["pictures"]) for figures in summary[kind].values())
+        fewer = f" ({count} photos)" if count < result["images"] else ""
+        row = f"| {title(kind)}{fewer} | " + " | ".join(cells) + " |"
         yield row.replace("| guetzpy", "| **guetzpy**", 1)
     yield ""
-    plot = _plot(result)
-    independent = (
+    yield (
         "The search looks at SSIMULACRA 2 and Butteraugli's 3-norm only; the others are independent of it."
+        f"{_lost(summary, names)}"
     )
-    yield independent + (f" [Curves]({plot})." if plot else "")
+    if plot := _plot(result):
+        yield f"[Curves]({plot})."
+
+
+def _lost(summary: dict[str, Any], names: list[str]) -> str:
+    """Return a sentence that names the metrics by which guetzpy is not the best."""
+    means = {n: summary["guetzpy"][n]["mean"] for n in names if n in summary.get("guetzpy", {})}
+    lost = [f"{_RANGES[n]} ({mean:+.1f} %)" for n, mean in means.items() if mean > 0]
+    words = " and ".join(filter(None, [", ".join(lost[:-1]), *lost[-1:]]))
+    return f" By {words} the best of jpegli and mozjpeg stays ahead of guetzpy." if lost else ""
+
+
+def independent_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of bytes by metrics that the large comparison does not have, newer formats with it."""
+    summary = result["summary"]
+    names = [n for n in _RANGES if n in summary.get("guetzpy", {})]
+    yield (
+        f"The same on {result['images']} of the photos by more metrics that no search here looks at,"
+        " and beside newer formats:"
+    )
+    yield ""
+    yield "| at equal | " + " | ".join(_RANGES[n] for n in names) + " |"
+    yield "|---" * (len(names) + 1) + "|"
+    for kind in summary:
+        cells = [f"{summary[kind][n]['mean']:+.1f} %" if n in summary[kind] else "" for n in names]
+        yield f"| {title(kind)} | {' | '.join(cells)} |".replace("| guetzpy", "| **guetzpy**", 1)
+    yield ""
+    yield "MS-SSIM is taken over RGB, PSNR-HVS-M over luma." + _lost(summary, names)
 
 
 def _base_line(kinds: list[str]) -> str:
@@ -105,6 +135,11 @@ def clic_table(result: dict[str, Any]) -> Iterator[str]:
     yield f"A set of {len(result['images'])} pictures at a total budget, as the CLIC challenge measures it:"
     yield ""
     yield from clic.report(result["rows"])
+    yield ""
+    yield (
+        '"Half size" is the baseline of the challenge\'s super-resolution entries: the picture at half its'
+        " width and height, scaled up again by whoever shows the file."
+    )
 
 
 def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
@@ -118,10 +153,28 @@ def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
 #: Files of results, the first that exists of each, and the table of each.
 TABLES: tuple[tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterator[str]]], ...] = (
     (("rate_distortion-photos", "rate_distortion"), rate_distortion_table),
+    (("rate_distortion-independent",), independent_table),
     (("speed",), speed_table),
     (("clic-photos", "clic"), clic_table),
     (("jpeg_inputs-photos", "jpeg_inputs"), jpeg_inputs_table),
 )
+
+
+def headline(results: Path = RESULTS) -> str:
+    """Return the sentence that says it all; empty without a result."""
+    path = results / "rate_distortion-photos.json"
+    if not path.exists():
+        return ""
+    result = json.loads(path.read_text())
+    figures = result["summary"]["guetzpy"]
+    ssimulacra2, butteraugli = (
+        -figures[name]["mean"] for name in ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0")
+    )
+    return (
+        f"On {result['images']} photos its files are {ssimulacra2:.0f} % smaller in the mean than"
+        f" {_base_line(result['baseline'])}, at equal SSIMULACRA 2, and {butteraugli:.0f} % at equal"
+        " Butteraugli 3-norm.\n"
+    )
 
 
 def rendered(results: Path = RESULTS) -> str:
@@ -141,25 +194,32 @@ def rendered(results: Path = RESULTS) -> str:
 def _origin(result: dict[str, Any]) -> str:
     machine = result["machine"]
     part = result["part"]
+    table = "; the others' points as measured before on the same photos" if result.get("peers_table") else ""
     return (
         f"<sub>`python -m bench {part}`, {result['date']}, guetzpy {result['versions']['guetzpy']},"
-        f" {machine['processor']}, {machine['cores']} cores</sub>"
+        f" {machine['processor']}, {machine['cores']} cores{table};"
+        f" [figures](bench/results/{result['name']}.json)</sub>"
     )
 
 
-def inserted(readme: str, text: str) -> str:
-    """Return a README with the text between its markers.
+def inserted(readme: str, text: str, begin: str = BEGIN, end: str = END) -> str:
+    """Return a README with the text between two markers.
 
     Raises
     ------
     ValueError
         The markers are not there, or not in order.
     """
-    head, begin, rest = readme.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"no {BEGIN} ... {END}")
+    head, found, rest = readme.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"no {begin} ... {end}")
     return f"{head}{begin}\n{text}{end}{tail}"
+
+
+def updated(readme: str) -> str:
+    """Return the README with its sentence and tables as the results say."""
+    return inserted(inserted(readme, headline(), *HEADLINE), rendered())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -168,7 +228,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
     options = parser.parse_args(arguments)
     before = README.read_text()
-    after = inserted(before, rendered())
+    after = updated(before)
     if options.check:
         sys.exit(before != after)
     README.write_text(after)
