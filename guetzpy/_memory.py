@@ -14,11 +14,11 @@ from guetzpy.errors import LimitError
 
 __all__ = ["check_memory", "keep_freed", "packing", "physical", "reusing", "searching"]
 
-# Bytes a pixel at the peak of a search, up to so many megapixels, measured with two threads at 2.5, 12 and
-# 24 MP with room for 4:4:4: small pictures' gradients are taken whole, larger ones' by windows, and of the
-# largest the metrics keep nothing of the reference.
-_FAST = ((12.5, 220), (float("inf"), 80))
-_SEARCH = ((2.7, 400), (12.5, 220), (float("inf"), 105))
+# Bytes at the peak of a search, by a pixel and besides, up to so many megapixels; measured with two threads at
+# 2.5, 12, 24 and 100 MP with room for 4:4:4. Small pictures' gradients are taken whole, larger ones' by windows,
+# and of the largest the metrics keep nothing of the reference.
+_FAST = ((12.5, 220, 0), (float("inf"), 46, 700_000_000))
+_SEARCH = ((2.7, 400, 0), (12.5, 220, 0), (float("inf"), 46, 900_000_000))
 #: What the weights of several rounds take besides.
 _ROUNDS = 40
 
@@ -34,8 +34,8 @@ def packing(pixels: int) -> int:
 def searching(pixels: int, effort: str) -> int:
     """Return the bytes that a search takes at its peak."""
     table = _FAST if effort == "fast" else _SEARCH
-    per_pixel = next(bytes_ for most, bytes_ in table if pixels <= most * 1e6)
-    return pixels * (per_pixel + (_ROUNDS if effort == "max" else 0))
+    by_pixel, besides = next((by, more) for most, by, more in table if pixels <= most * 1e6)
+    return pixels * (by_pixel + (_ROUNDS if effort == "max" else 0)) + besides
 
 
 def physical() -> int | None:

@@ -43,7 +43,7 @@ def test_a_limit_names_both_figures() -> None:
 
 
 def test_a_hundred_megapixels_are_within_twelve_gigabytes() -> None:
-    assert searching(100_000_000, "fast") < searching(100_000_000, "balanced") < 12e9
+    assert searching(100_000_000, "fast") < searching(100_000_000, "balanced") < 6e9
 
 
 GIVEN_BACK = """
