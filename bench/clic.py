@@ -38,6 +38,7 @@ from guetzpy.batch.budget import COARSEST, Aim, Budget, Encoded, encoded
 from guetzpy.batch.rates import FINEST
 
 BUDGETS = (0.15, 0.3, 0.5, 1.0)
+COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
 #: What a picture is encoded to: a peer's setting, or what guetzpy's budget wants.
 Setting = float | Aim
@@ -141,8 +142,9 @@ class Files:
         """Return the bytes of the set at one setting."""
         return sum(one.size or 0 for one in self.encoded([setting] * len(self.pictures)))
 
-    def scored(self, settings: Sequence[Setting], references: Sequence[Reference]) -> list[dict[str, float]]:
+    def scored(self, settings: Sequence[Setting]) -> list[dict[str, float]]:
         """Return bytes and scores of every picture."""
+        threads = None if self._jobs == 1 else 1
 
         def one(pair: tuple[int, Setting]) -> dict[str, float]:
             key = self._key(*pair, "scores", source_hash("metrics"))
@@ -154,7 +156,8 @@ class Files:
                 found = {"bytes": len(data), "squared_error": squared_error(picture, shown)}
                 if min(picture.shape[:2]) >= MS_SSIM_SMALLEST:
                     found["ms_ssim"] = ms_ssim(picture, shown)
-                found |= references[number].scores(shown)
+                # Made for each file anew: those of a whole set would fill the memory.
+                found |= Reference(picture, COLUMNS, threads).scores(shown)
                 self._journal.put(found, *key)
             return found
 
@@ -300,9 +303,9 @@ def _budgeted(files: Files, limit: int, spread: bool) -> list[Setting] | None:
     return None if search.best is None else list(search.best.aims)
 
 
-def evaluate(files: Files, references: Sequence[Reference], settings: Sequence[Setting]) -> dict[str, Any]:
+def evaluate(files: Files, settings: Sequence[Setting]) -> dict[str, Any]:
     """Return bits per pixel and quality over the set."""
-    scores = files.scored(settings, references)
+    scores = files.scored(settings)
     pixels = sum(files.areas)
     samples = [picture.size for picture in files.pictures]
     error = sum(s["squared_error"] * n for s, n in zip(scores, samples, strict=True)) / sum(samples)
@@ -330,13 +333,9 @@ def compete(
     journal: Journal | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row for every budget and encoder."""
-    references: list[Reference] = []
     rows = []
     for contestant in encoders:
         files = Files(contestant, named, jobs, journal)
-        if not references:
-            columns = ("ssimulacra2", "butteraugli_3norm")
-            references = [Reference(picture, columns) for picture in files.pictures]
         area = sum(files.areas)
         for budget in sorted(budgets):
             settings = settings_of(files, int(budget * area / 8))
@@ -344,7 +343,7 @@ def compete(
             if settings is None:
                 row = {"encoder": contestant.title, "least_bpp": round(8 * least(files) / area, 4)}
             else:
-                row = evaluate(files, references, settings)
+                row = evaluate(files, settings)
             rows.append({"budget": budget, **row})
             files.forget()
     order = [c.title for c in encoders]

@@ -80,7 +80,9 @@ def run(
         (k, n): only part k of n, for runs that share the work; k from 1.
     total_bytes, total_bpp : int or float, optional
         Bytes that all pictures may make together, or bits per pixel of the set: the one distance at which
-        they do is found first, see :attr:`Run.fit`; at most one of the two, and no other target.
+        they do is found first, see :attr:`Run.fit`; at most one of the two, and no other target. Where the
+        coarsest distance makes too many, each picture gets a size of its own, so that the distances reached
+        are even. TargetError comes of ``next`` where they do not get as small.
     equal_slope : bool
         With these, spread quality freely, for the least distortion in total.
     jobs : int, optional
