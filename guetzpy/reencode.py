@@ -200,7 +200,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
     carried = carry(source.data, image, policy)
     carried = replace(carried, segments=without_marks(carried.segments))
     try:
-        makers = [partial(_same, encoder) for encoder in encoders]
+        makers = _candidates(encoders, reference, options)
         sample = _sample_of(encoders, reference, source.transform, options)
         found, encoder, relaxed = _search(makers, judge, goal, options, carried, clock, reference, sample)
     except TargetError:
@@ -244,43 +244,59 @@ def _samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:
 def _encoders_of(
     image: JpegImage, codes: Codes, transform: Transform, options: OptimizeOptions
 ) -> list[Encoder]:
-    """Return encoders of a JPEG's own coefficients, and from 4:4:4 also one at 4:2:0.
+    """Return encoders of a JPEG's own coefficients.
 
     Steps that are multiples of the source's add no noise where levels stay, new ones follow the
     eye better: both are tried.
     """
     own = [c.coefficients.astype(np.float32) * c.qtable.astype(np.float32) for c in image.components]
     luma = image.components[0]
-    sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
-    own_tables = [c.qtable for c in image.components]
     compensation = Compensation.towards(codes, transform, 1.0, options.threads) if len(own) == 3 else None
+    tables: list[npt.NDArray[np.uint16] | None] = [c.qtable for c in image.components]
+    multiples = Encoder(
+        image.width,
+        image.height,
+        own,
+        (luma.h, luma.v) if len(own) > 1 else (1, 1),
+        image.colorspace,
+        options.threads,
+        source_tables=tables,
+        compensation=compensation,
+    )
+    return [multiples, replace(multiples, source_tables=[None] * len(own))]
 
-    def encoder(source_tables: list[npt.NDArray[np.uint16] | None]) -> Encoder:
-        size = image.width, image.height
-        return Encoder(
-            *size, own, sampling, image.colorspace, options.threads,
-            source_tables=source_tables, compensation=compensation,
-        )  # fmt: skip
 
-    encoders = [encoder([*own_tables]), encoder([None] * len(own))]
-    if sampling == (1, 1) and len(own) > 1 and options.subsampling in ("auto", "420"):
-        other = Encoder.from_codes(codes, (2, 2), compensation, options.threads)
-        other.coefficients[0] = own[0]
-        other.source_tables = [own_tables[0], None, None]
-        encoders = [other] if options.subsampling == "420" else [*encoders, other]
-    return encoders
+def _halved(encoder: Encoder, codes: Codes) -> Encoder:
+    """Return an encoder of a 4:4:4 JPEG that halves its chroma and keeps its luma."""
+    other = Encoder.from_codes(codes, (2, 2), encoder.compensation, encoder.threads)
+    other.coefficients[0] = encoder.coefficients[0]
+    other.source_tables = [encoder.source_tables[0], None, None]
+    return other
+
+
+def _candidates(
+    encoders: list[Encoder], codes: Codes, options: OptimizeOptions
+) -> list[Callable[[], Encoder]]:
+    """Return what makes the encoders that a JPEG may have."""
+    makers: list[Callable[[], Encoder]] = [partial(_same, encoder) for encoder in encoders]
+    full = encoders[0].sampling == (1, 1) and len(encoders[0].coefficients) > 1
+    if full and options.subsampling in ("auto", "420"):
+        halved = partial(_halved, encoders[0], codes)
+        return [halved] if options.subsampling == "420" else [*makers, halved]
+    return makers
 
 
 def _sample_of(
     encoders: list[Encoder], codes: Codes, transform: Transform, options: OptimizeOptions
 ) -> Sample | None:
-    """Return tiles of a large picture with these encoders; None for a small one."""
+    """Return tiles of a large JPEG with its encoders; None for a small one."""
     tiles = _tiles(codes, options)
     if tiles is None:
         return None
     small = tiles.cut_picture(codes)
+    cut = [tiles.cut_encoder(encoder, small) for encoder in encoders]
     return Sample(
-        tiles, [tiles.cut_encoder(e, small) for e in encoders], Judge(small, transform, options.threads)
+        tiles, [make() for make in _candidates(cut, small, options)], Judge(small, transform, options.threads)
     )
 
 
