@@ -320,9 +320,10 @@ def _tell_outcome(run: Run, tally: _Tally) -> None:
     if run.fit is not None:
         fit = run.fit
         unused = 100 * (1 - fit.total / fit.limit)
-        spread = f", spread from {fit.nearest:g} to {fit.farthest:g}" if fit.nearest < fit.farthest else ""
+        ends = f", spread from {fit.nearest:.4g} to {fit.farthest:.4g}"
+        spread = ends if fit.nearest < fit.farthest else ""
         say(
-            f"distance {fit.distance:g}{spread}: {thousands(fit.total)} of {thousands(fit.limit)} bytes "
+            f"distance {fit.distance:.4g}{spread}: {thousands(fit.total)} of {thousands(fit.limit)} bytes "
             f"({unused:.2f} % unused), {fit.encodes:.3g} encodes a file"
         )
 
