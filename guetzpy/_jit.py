@@ -294,7 +294,7 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
-def kernel(signature: str, *, inline: bool = False) -> Callable[[F], F]:
+def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Callable[[F], F]:
     """Decorate a function of arrays and scalars as a compiled kernel.
 
     Parameters
@@ -306,6 +306,9 @@ def kernel(signature: str, *, inline: bool = False) -> Callable[[F], F]:
         For what kernels call in few places: its body is copied into them, and nothing is compiled
         of it alone, unless Python calls it. (What is not inlined is optimised alone, and again in
         every caller.)
+    inner : bool
+        For what kernels alone call: nothing is compiled that takes Python's arguments apart. Python
+        cannot call it.
     """
 
     def decorate(function: F) -> F:
@@ -318,6 +321,7 @@ def kernel(signature: str, *, inline: bool = False) -> Callable[[F], F]:
             error_model="numpy",
             inline="always" if inline else "never",
             no_cfunc_wrapper=True,
+            no_cpython_wrapper=inner,
             _nrt="empty" in function.__code__.co_names,
         )(function)
         with contextlib.suppress(OSError):  # nowhere to keep it: the kernel works, uncached

@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from guetzpy._threads import each
 from guetzpy.metrics._butteraugli_bands import CHUNK, mirrored_rows, sensitivity
-from guetzpy.metrics._butteraugli_errors import ACTIVITY, dc_errors
+from guetzpy.metrics._butteraugli_errors import dc_errors
 from guetzpy.metrics._butteraugli_gradient import (
     error_slopes,
     high_slopes,
-    low_slopes,
     middle_slopes,
     opponent_slopes,
     rest_slopes,
@@ -133,8 +132,15 @@ def _line_slopes(
     start, stop = rows
     field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)
     difference_rows(a, b, start, stop, 2 * REACH, *weights, field)
-    sums = np.empty((stop - start + 4 * REACH) * STRIDE, np.float32)
-    line_slopes(field, share, full, np.empty(SLOT, np.float32), sums, out)
+    tile, sums = (_aligned((stop - start + 4 * REACH) * STRIDE) for _ in range(2))
+    line_slopes(field, share, full, _aligned(SLOT), tile, sums, out)
+
+
+def _aligned(size: int) -> Floats:
+    """Return room that begins with a line of the cache: vectors within it do not cross lines."""
+    block = np.empty(size + 16, np.float32)
+    first = -(block.ctypes.data // 4) % 16
+    return block[first : first + size]
 
 
 def _padded(plane: Floats, start: int, stop: int) -> Floats:
@@ -178,15 +184,7 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
 
     def errors(rows: tuple[int, int]) -> None:
         start, stop = rows
-        by = np.empty((5, (stop - start) * width), np.float32)
-        error_slopes(*flat([a.erosion, traced.errors, slopes], start, stop), by[0], by[1])
-        low_slopes(*flat([*a.low, *b.low], start, stop), *by[1:])
-        for part, plane in zip(by[[0, 2, 3, 4]], [ac, *low], strict=True):
-            plane[start:stop].reshape(-1)[:] = part
-        part = activity[start:stop]
-        part -= a.activity[start:stop]
-        part *= ac[start:stop]
-        part *= np.float32(2.0) * ACTIVITY
+        error_slopes(*flat([a.erosion, a.activity, *a.low, slopes, ac, activity, *low], start, stop))
         by_activity.weigh(activity, start, stop)
 
     def bands(rows: tuple[int, int]) -> None:

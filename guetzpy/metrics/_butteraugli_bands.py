@@ -182,7 +182,7 @@ def split_low(x: Any, y: Any, b: Any, lx: Any, ly: Any, lb: Any, rx: Any, ry: An
     return 0
 
 
-@kernel("float32(float32, float32)")
+@kernel("float32(float32, float32)", inner=True)
 def _remove(v: Any, w: Any) -> Any:
     """Make the range around zero less important: remove it."""
     above = v - w
@@ -190,7 +190,7 @@ def _remove(v: Any, w: Any) -> Any:
     return (above if above > _ZERO else _ZERO) + (below if below < _ZERO else _ZERO)
 
 
-@kernel("float32(float32, float32)")
+@kernel("float32(float32, float32)", inner=True)
 def _clip(v: Any, limit: Any) -> Any:
     clipped = limit if v > limit else v
     return -limit if clipped < -limit else clipped

@@ -43,7 +43,7 @@ def dc_errors(ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any, dc: Any) -> 
     return 0
 
 
-@kernel("float32(float32, float32)")
+@kernel("float32(float32, float32)", inner=True)
 def beyond(a: Any, b: Any) -> Any:
     """How far ``b`` lies outside the range from 0.4 ``a`` to ``a``."""
     part = FEWER_HIGH * a

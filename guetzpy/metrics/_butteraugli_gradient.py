@@ -50,6 +50,7 @@ from guetzpy.metrics._butteraugli_errors import (
     AC_MUL,
     AC_OFFSET,
     AC_SCALER,
+    ACTIVITY,
     DC_MUL,
     DC_OFFSET,
     DC_SCALER,
@@ -70,7 +71,6 @@ from guetzpy.metrics._butteraugli_malta import EXCESS, FEWER, MORE
 __all__ = [
     "error_slopes",
     "high_slopes",
-    "low_slopes",
     "middle_slopes",
     "norm_slopes",
     "opponent_slopes",
@@ -112,10 +112,30 @@ def norm_slopes(field: Any, start: int, stop: int, p: float, norms: Any, factor:
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])")
-def error_slopes(erosion: Any, error: Any, slope: Any, ac: Any, dc: Any) -> int:
-    """Pull derivatives (``slope``) by the masked root (``error``) back to the two kinds of error."""
-    for i in range(ac.shape[0]):
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1], float32[::1])"
+)
+def error_slopes(
+    erosion: Any, activity: Any, ax: Any, ay: Any, ab: Any, slope: Any,
+    error: Any, smooth: Any, bx: Any, by: Any, bb: Any,
+) -> int:  # fmt: skip
+    """Pull derivatives by the map of errors back to the errors, the activity and the low band.
+
+    Parameters
+    ----------
+    erosion, activity, ax, ay, ab : float32 (n,)
+        Of the reference: its mask, its blurred activity, its low band.
+    slope : float32 (n,)
+        Derivatives by the map.
+    error : float32 (n,)
+        The map; replaced by the derivatives by the sum of ``ac_errors``.
+    smooth : float32 (n,)
+        Blurred activity; replaced by the derivatives by it.
+    bx, by, bb : float32 (n,)
+        Low band; replaced by the derivatives by it before it got its errors' units.
+    """
+    for i in range(slope.shape[0]):
         e = erosion[i]
         seen = GLOBAL_SCALE * (_ONE + AC_MUL / (AC_SCALER * e + AC_OFFSET))
         seen_dc = GLOBAL_SCALE * (_ONE + DC_MUL / (DC_SCALER * e + DC_OFFSET))
@@ -123,31 +143,20 @@ def error_slopes(erosion: Any, error: Any, slope: Any, ac: Any, dc: Any) -> int:
         d = error[i]
         g = _HALF * slope[i] / (d if d > F(1e-12) else _ONE)
         g = g if d > F(1e-12) else _ZERO
-        ac[i] = g * (seen * seen)
-        dc[i] = g * (seen_dc * seen_dc)
-    return 0
-
-
-@kernel(
-    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1], float32[::1], float32[::1])"
-)
-def low_slopes(
-    ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any, dc: Any, gx: Any, gy: Any, gb: Any
-) -> int:
-    """Pull derivatives back to the low band before it got its errors' units."""
-    for i in range(dc.shape[0]):
-        g = _TWO * dc[i]
+        ac = g * (seen * seen)
+        error[i] = ac
+        smooth[i] = (smooth[i] - activity[i]) * ac * (_TWO * ACTIVITY)
+        g = _TWO * (g * (seen_dc * seen_dc))
         x = g * ERROR_LOW_X * (bx[i] - ax[i])
         y = g * ERROR_LOW_Y * (by[i] - ay[i])
         b = g * ERROR_LOW_B * (bb[i] - ab[i]) * LOW_B
-        gx[i] = x * LOW_X
-        gy[i] = y * LOW_Y + LOW_Y_TO_B * b
-        gb[i] = b
+        bx[i] = x * LOW_X
+        by[i] = y * LOW_Y + LOW_Y_TO_B * b
+        bb[i] = b
     return 0
 
 
-@kernel("float32(float32, float32, float32, float32)")
+@kernel("float32(float32, float32, float32, float32)", inner=True)
 def _difference_slope(a: Any, b: Any, norm: Any, scale: Any) -> Any:
     """Slope of a weighted difference by ``b``; see ``difference_rows``."""
     fewer = FEWER * a
@@ -281,7 +290,7 @@ def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, m
     return 0
 
 
-@kernel("float32(float32, float32, float32)")
+@kernel("float32(float32, float32, float32)", inner=True)
 def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
     """Slope of the eye's gain by the absorbed light."""
     slope = (GAMMA_MUL / (absorbed + GAMMA_BIAS) - gain) / absorbed

@@ -6,7 +6,7 @@ lines about one row are computed, and then added to the nine rows that the lines
 with the same pair of samples, as in :mod:`guetzpy.metrics._butteraugli_malta`, hand that pair the sum of
 their shares.
 
-Both steps take 256 columns at a time, so that shares and rows stay in the processor's first cache. The
+Both steps take 192 columns at a time, so that shares and rows stay in the processor's first cache. The
 constant distance between kinds of shares lets the compiler see that they do not overlap.
 """
 
@@ -22,82 +22,80 @@ __all__ = ["SLOT", "STRIDE", "line_slopes"]
 
 _TWO = np.float32(2.0)
 #: Columns at a time, and room for them with a margin of 4 on both sides.
-_BLOCK = 256
+_BLOCK = 192
 STRIDE = _BLOCK + 16
 #: Samples that the shares of one row take.
 SLOT = 21 * STRIDE
 _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = (k * STRIDE for k in range(1, 11))
+_R1, _R2, _R3, _R4, _R5, _R6, _R7, _R8 = _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8
 _S11, _S12, _S13, _S14, _S15, _S16, _S17, _S18, _S19, _S20 = (k * STRIDE for k in range(11, 21))
 
 
-@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1])", inline=True)
-def _sparse_shares(field: Any, i: int, left: int, weight: Any, slot: Any) -> int:
+@kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
+def _sparse_shares(tile: Any, weight: Any, slot: Any) -> int:
     """Write the shares of the sparse lines about row ``i`` - 4, and sums of them, to ``slot``."""
     size = weight.shape[0]
-    r0, r1, r2 = field[i, left:], field[i + 1, left:], field[i + 2, left:]
-    r3, r4, r5 = field[i + 3, left:], field[i + 4, left:], field[i + 5, left:]
-    r6, r7, r8 = field[i + 6, left:], field[i + 7, left:], field[i + 8, left:]
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
         x5, x6, x7, x8 = x + 5, x + 6, x + 7, x + 8
-        c = r4[x4]
+        c = tile[_R4 + x4]
         w = _TWO * weight[x]
-        t = w * (c + (r4[x6] + r4[x2]) + (r4[x8] + r4[x]))
+        t = w * (c + (tile[_R4 + x6] + tile[_R4 + x2]) + (tile[_R4 + x8] + tile[_R4 + x]))
         total = t
         slot[_S1 + x] = t
-        t = w * (c + (r6[x4] + r2[x4]) + (r8[x4] + r0[x4]))
+        t = w * (c + (tile[_R6 + x4] + tile[_R2 + x4]) + (tile[_R8 + x4] + tile[x4]))
         total += t
         slot[_S2 + x] = t
-        t = w * (c + (r6[x6] + r2[x2]) + (r7[x7] + r1[x1]))
+        t = w * (c + (tile[_R6 + x6] + tile[_R2 + x2]) + (tile[_R7 + x7] + tile[_R1 + x1]))
         total += t
         slot[_S3 + x] = t
-        t = w * (c + (r6[x2] + r2[x6]) + (r7[x1] + r1[x7]))
+        t = w * (c + (tile[_R6 + x2] + tile[_R2 + x6]) + (tile[_R7 + x1] + tile[_R1 + x7]))
         total += t
         slot[_S4 + x] = t
-        p = c + (r6[x3] + r2[x5])
-        t = w * (p + (r8[x3] + r0[x5]))
+        p = c + (tile[_R6 + x3] + tile[_R2 + x5])
+        t = w * (p + (tile[_R8 + x3] + tile[x5]))
         slot[_S5 + x] = t
         u = t
-        t = w * (p + (r7[x2] + r1[x6]))
+        t = w * (p + (tile[_R7 + x2] + tile[_R1 + x6]))
         slot[_S6 + x] = t
         u += t
-        t = w * (p + (r8[x2] + r0[x6]))
+        t = w * (p + (tile[_R8 + x2] + tile[x6]))
         slot[_S7 + x] = t
         u += t
         slot[_S8 + x] = u
         total += u
-        p = c + (r6[x5] + r2[x3])
-        t = w * (p + (r8[x5] + r0[x3]))
+        p = c + (tile[_R6 + x5] + tile[_R2 + x3])
+        t = w * (p + (tile[_R8 + x5] + tile[x3]))
         slot[_S9 + x] = t
         u = t
-        t = w * (p + (r7[x6] + r1[x2]))
+        t = w * (p + (tile[_R7 + x6] + tile[_R1 + x2]))
         slot[_S10 + x] = t
         u += t
-        t = w * (p + (r8[x6] + r0[x2]))
+        t = w * (p + (tile[_R8 + x6] + tile[x2]))
         slot[_S11 + x] = t
         u += t
         slot[_S12 + x] = u
         total += u
-        p = c + (r5[x6] + r3[x2])
-        t = w * (p + (r5[x8] + r3[x]))
+        p = c + (tile[_R5 + x6] + tile[_R3 + x2])
+        t = w * (p + (tile[_R5 + x8] + tile[_R3 + x]))
         slot[_S13 + x] = t
         u = t
-        t = w * (p + (r6[x7] + r2[x1]))
+        t = w * (p + (tile[_R6 + x7] + tile[_R2 + x1]))
         slot[_S14 + x] = t
         u += t
-        t = w * (p + (r6[x8] + r2[x]))
+        t = w * (p + (tile[_R6 + x8] + tile[_R2 + x]))
         slot[_S15 + x] = t
         u += t
         slot[_S16 + x] = u
         total += u
-        p = c + (r5[x2] + r3[x6])
-        t = w * (p + (r5[x] + r3[x8]))
+        p = c + (tile[_R5 + x2] + tile[_R3 + x6])
+        t = w * (p + (tile[_R5 + x] + tile[_R3 + x8]))
         slot[_S17 + x] = t
         u = t
-        t = w * (p + (r6[x1] + r2[x7]))
+        t = w * (p + (tile[_R6 + x1] + tile[_R2 + x7]))
         slot[_S18 + x] = t
         u += t
-        t = w * (p + (r6[x] + r2[x8]))
+        t = w * (p + (tile[_R6 + x] + tile[_R2 + x8]))
         slot[_S19 + x] = t
         u += t
         slot[_S20 + x] = u
@@ -138,63 +136,90 @@ def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1])", inline=True)
-def _full_shares(field: Any, i: int, left: int, weight: Any, slot: Any) -> int:
+@kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
+def _full_shares(tile: Any, weight: Any, slot: Any) -> int:
     """Write the shares of the full lines about row ``i`` - 4, and sums of them, to ``slot``."""
     size = weight.shape[0]
-    r0, r1, r2 = field[i, left:], field[i + 1, left:], field[i + 2, left:]
-    r3, r4, r5 = field[i + 3, left:], field[i + 4, left:], field[i + 5, left:]
-    r6, r7, r8 = field[i + 6, left:], field[i + 7, left:], field[i + 8, left:]
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
         x5, x6, x7, x8 = x + 5, x + 6, x + 7, x + 8
-        c = r4[x4]
+        c = tile[_R4 + x4]
         w = _TWO * weight[x]
         w2 = w + w
-        p = c + (r4[x5] + r4[x3])
-        t = w * (p + (r4[x6] + r4[x2]) + (r4[x7] + r4[x1]) + (r4[x8] + r4[x]))
+        p = c + (tile[_R4 + x5] + tile[_R4 + x3])
+        t = w * (
+            p
+            + (tile[_R4 + x6] + tile[_R4 + x2])
+            + (tile[_R4 + x7] + tile[_R4 + x1])
+            + (tile[_R4 + x8] + tile[_R4 + x])
+        )
         slot[_S1 + x] = t
         u = t
-        t = w2 * (p + (r5[x6] + r3[x2]) + (r5[x7] + r3[x1]) + (r5[x8] + r3[x]))
+        t = w2 * (
+            p
+            + (tile[_R5 + x6] + tile[_R3 + x2])
+            + (tile[_R5 + x7] + tile[_R3 + x1])
+            + (tile[_R5 + x8] + tile[_R3 + x])
+        )
         slot[_S2 + x] = t
         u += t
-        t = w2 * (p + (r3[x6] + r5[x2]) + (r3[x7] + r5[x1]) + (r3[x8] + r5[x]))
+        t = w2 * (
+            p
+            + (tile[_R3 + x6] + tile[_R5 + x2])
+            + (tile[_R3 + x7] + tile[_R5 + x1])
+            + (tile[_R3 + x8] + tile[_R5 + x])
+        )
         slot[_S3 + x] = t
         u += t
         slot[_S4 + x] = u
         total = u
-        p = c + (r5[x4] + r3[x4])
-        t = w * (p + (r6[x4] + r2[x4]) + (r7[x4] + r1[x4]) + (r8[x4] + r0[x4]))
+        p = c + (tile[_R5 + x4] + tile[_R3 + x4])
+        t = w * (
+            p
+            + (tile[_R6 + x4] + tile[_R2 + x4])
+            + (tile[_R7 + x4] + tile[_R1 + x4])
+            + (tile[_R8 + x4] + tile[x4])
+        )
         slot[_S5 + x] = t
         u = t
-        t = w2 * (p + (r6[x3] + r2[x5]) + (r7[x3] + r1[x5]) + (r8[x3] + r0[x5]))
+        t = w2 * (
+            p
+            + (tile[_R6 + x3] + tile[_R2 + x5])
+            + (tile[_R7 + x3] + tile[_R1 + x5])
+            + (tile[_R8 + x3] + tile[x5])
+        )
         slot[_S6 + x] = t
         u += t
-        t = w2 * (p + (r6[x5] + r2[x3]) + (r7[x5] + r1[x3]) + (r8[x5] + r0[x3]))
+        t = w2 * (
+            p
+            + (tile[_R6 + x5] + tile[_R2 + x3])
+            + (tile[_R7 + x5] + tile[_R1 + x3])
+            + (tile[_R8 + x5] + tile[x3])
+        )
         slot[_S7 + x] = t
         u += t
         slot[_S8 + x] = u
         total += u
-        p = c + (r5[x5] + r3[x3])
-        t = w * (p + (r6[x6] + r2[x2]) + (r7[x7] + r1[x1]))
+        p = c + (tile[_R5 + x5] + tile[_R3 + x3])
+        t = w * (p + (tile[_R6 + x6] + tile[_R2 + x2]) + (tile[_R7 + x7] + tile[_R1 + x1]))
         slot[_S9 + x] = t
         u = t
-        t = w * (p + (r6[x5] + r2[x3]) + (r7[x6] + r1[x2]))
+        t = w * (p + (tile[_R6 + x5] + tile[_R2 + x3]) + (tile[_R7 + x6] + tile[_R1 + x2]))
         slot[_S10 + x] = t
         u += t
-        t = w * (p + (r5[x6] + r3[x2]) + (r6[x7] + r2[x1]))
+        t = w * (p + (tile[_R5 + x6] + tile[_R3 + x2]) + (tile[_R6 + x7] + tile[_R2 + x1]))
         slot[_S11 + x] = t
         u += t
         slot[_S12 + x] = u
         total += u
-        p = c + (r5[x3] + r3[x5])
-        t = w * (p + (r6[x2] + r2[x6]) + (r7[x1] + r1[x7]))
+        p = c + (tile[_R5 + x3] + tile[_R3 + x5])
+        t = w * (p + (tile[_R6 + x2] + tile[_R2 + x6]) + (tile[_R7 + x1] + tile[_R1 + x7]))
         slot[_S13 + x] = t
         u = t
-        t = w * (p + (r6[x3] + r2[x5]) + (r7[x2] + r1[x6]))
+        t = w * (p + (tile[_R6 + x3] + tile[_R2 + x5]) + (tile[_R7 + x2] + tile[_R1 + x6]))
         slot[_S14 + x] = t
         u += t
-        t = w * (p + (r5[x2] + r3[x6]) + (r6[x1] + r2[x7]))
+        t = w * (p + (tile[_R5 + x2] + tile[_R3 + x6]) + (tile[_R6 + x1] + tile[_R2 + x7]))
         slot[_S15 + x] = t
         u += t
         slot[_S16 + x] = u
@@ -263,8 +288,11 @@ def _full_scatter(slot: Any, size: int, sums: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[:, ::1], float32[:, ::1], boolean, float32[::1], float32[::1], float32[:, ::1])")
-def line_slopes(field: Any, weight: Any, full: bool, slot: Any, sums: Any, out: Any) -> int:
+@kernel(
+    "int64(float32[:, ::1], float32[:, ::1], boolean, float32[::1], float32[::1], float32[::1],"
+    " float32[:, ::1])"
+)
+def line_slopes(field: Any, weight: Any, full: bool, slot: Any, tile: Any, sums: Any, out: Any) -> int:
     """Pull derivatives by the energies of lines back to the field of weighted differences.
 
     Parameters
@@ -276,21 +304,26 @@ def line_slopes(field: Any, weight: Any, full: bool, slot: Any, sums: Any, out: 
     full : bool
         Lines of seven or nine samples, else of five.
     slot : float32 (SLOT,)
-    sums : float32 ((n + 16) * STRIDE,)
+    tile, sums : float32 ((n + 16) * STRIDE,)
+        Room for columns of the field, whose rows then are a constant apart, and for the result's.
     out : float32 (n, W)
     """
     rows, width = out.shape
     for left in range(0, width, _BLOCK):
         size = min(_BLOCK, width - left)
+        for i in range(rows + 16):
+            for x in range(size + 16):
+                tile[i * STRIDE + x] = field[i, left + x]
         sums[:] = np.float32(0.0)
         for i in range(rows + 8):
             share = weight[i, left : left + size + 8]
+            near = tile[i * STRIDE : (i + 9) * STRIDE]
             here = sums[i * STRIDE : (i + 9) * STRIDE]
             if full:
-                _full_shares(field, i, left, share, slot)
+                _full_shares(near, share, slot)
                 _full_scatter(slot, size, here)
             else:
-                _sparse_shares(field, i, left, share, slot)
+                _sparse_shares(near, share, slot)
                 _sparse_scatter(slot, size, here)
         for i in range(rows):
             start = (i + 8) * STRIDE

@@ -64,7 +64,7 @@ _D_FIRST, _D_THIRD, _D_FIFTH = (np.float32(-d) for d in _D1)
 _Four = "UniTuple(float32, 4)"
 
 
-@kernel(f"{_Four}(float32, float32, float32, float32, float32, float32, UniTuple(float32, 12))")
+@kernel(f"{_Four}(float32, float32, float32, float32, float32, float32, UniTuple(float32, 12))", inner=True)
 def _four(i0: Any, i1: Any, i2: Any, i3: Any, last: Any, second: Any, k: Any) -> Any:
     """Return four outputs of one recursion, from four inputs and the two outputs before."""
     o0 = k[0] * i0
@@ -79,7 +79,7 @@ def _four(i0: Any, i1: Any, i2: Any, i3: Any, last: Any, second: Any, k: Any) ->
     )
 
 
-@kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])")
+@kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])", inner=True)
 def transpose_in(plane: Any, rows: int, left: int, width: int, chunk: Any) -> int:
     """Fill a chunk, ``chunk[(x - left + SPAN) * GROUP + y]``, with up to 16 rows; zero outside."""
     for j in range(BLOCK + 2 * SPAN):
@@ -96,7 +96,7 @@ def transpose_in(plane: Any, rows: int, left: int, width: int, chunk: Any) -> in
     return 0
 
 
-@kernel("int64(float32[::1], int64, int64, float32[::1])")
+@kernel("int64(float32[::1], int64, int64, float32[::1])", inner=True)
 def transpose_out(chunk: Any, first: int, rows: int, block: Any) -> int:
     """Copy the own columns of a chunk to rows of a block, ``block[(first + y) * BLOCK + x]``."""
     for y in range(rows):
@@ -106,7 +106,7 @@ def transpose_out(chunk: Any, first: int, rows: int, block: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[::1], int64, int64, float32[::1], float32[::1])")
+@kernel("int64(float32[::1], int64, int64, float32[::1], float32[::1])", inner=True)
 def across(chunk: Any, left: int, width: int, state: Any, out: Any) -> int:
     """Run the recursions across the own columns of a chunk, 16 rows at once.
 
@@ -159,7 +159,7 @@ def across(chunk: Any, left: int, width: int, state: Any, out: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[::1], int64, float32[::1], float32[::1])")
+@kernel("int64(float32[::1], int64, float32[::1], float32[::1])", inner=True)
 def down(block: Any, row: int, state: Any, out: Any) -> int:
     """Run the recursions down four rows of a block, ``BLOCK`` columns at once.
 

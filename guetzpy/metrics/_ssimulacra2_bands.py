@@ -44,14 +44,14 @@ _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1])")
+@kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
 def _multiply(a: Any, b: Any, product: Any) -> int:
     for i in range(a.shape[0]):
         product[i] = a[i] * b[i]
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1])")
+@kernel("int64(float32[::1], float32[::1])", inner=True)
 def _copy(source: Any, target: Any) -> int:
     """Copy as many values as ``source`` has (slice assignment takes numba a second to compile)."""
     for i in range(source.shape[0]):
@@ -59,7 +59,7 @@ def _copy(source: Any, target: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[:, ::1], int64, int64, int64, float32[:, :, ::1])")
+@kernel("int64(float32[:, ::1], int64, int64, int64, float32[:, :, ::1])", inner=True)
 def _to_blocks(plane: Any, rows: int, width: int, row: int, blocks: Any) -> int:
     for b in range(blocks.shape[0]):
         columns = min(BLOCK, width - b * BLOCK)
@@ -143,7 +143,7 @@ def _across_group(
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])")
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])", inner=True)
 def _add_structure(moments: Any, means: Any, variances: Any, columns: int, sums: Any) -> int:
     """Add a row of the structure map and its fourth power to column sums.
 
@@ -163,7 +163,7 @@ def _add_structure(moments: Any, means: Any, variances: Any, columns: int, sums:
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])")
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])", inner=True)
 def _add_edges(channel: Any, mean: Any, edges: Any, columns: int, sums: Any) -> int:
     """Add a row of the maps of edges that came and that went, and their fourth powers."""
     for x in range(columns):
@@ -178,7 +178,7 @@ def _add_edges(channel: Any, mean: Any, edges: Any, columns: int, sums: Any) -> 
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1], float32[::1])")
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1], float32[::1])", inner=True)
 def _variance(channel: Any, moments: Any, mean: Any, columns: int, variance: Any, edges: Any) -> int:
     """Write a row of a reference channel's local variance, and of its edges ``|channel - mean|``."""
     for x in range(columns):

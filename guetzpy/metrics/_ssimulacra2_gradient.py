@@ -34,7 +34,7 @@ _ZERO = np.float32(0.0)
 _STEEP = np.float32(1e4)  # 1e-4 of XYB is less than a twentieth of a code
 
 
-@kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])")
+@kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])", inner=True)
 def _load_xyb(linear: Any, first: int, top: int, left: int, work: Any) -> int:
     """Fill the first three tiles of ``work`` with positive XYB; zero beyond the picture."""
     for c in range(3):
@@ -57,21 +57,21 @@ def _load_xyb(linear: Any, first: int, top: int, left: int, work: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1])")
+@kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
 def _multiply(a: Any, b: Any, product: Any) -> int:
     for i in range(PLANE):
         product[i] = a[i] * b[i]
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1])")
+@kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
 def _subtract(a: Any, b: Any, difference: Any) -> int:
     for i in range(PLANE):
         difference[i] = a[i] - b[i]
     return 0
 
 
-@kernel("int64(float32[::1], int64, int64, float32[:, ::1], int64, int64)")
+@kernel("int64(float32[::1], int64, int64, float32[:, ::1], int64, int64)", inner=True)
 def _store(tile: Any, rows: int, columns: int, plane: Any, top: int, left: int) -> int:
     """Copy the counted part of a tile to (top, left) of a plane."""
     for y in range(rows):
@@ -83,7 +83,10 @@ def _store(tile: Any, rows: int, columns: int, plane: Any, top: int, left: int) 
     return 0
 
 
-@kernel("int64(float32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64, float32[::1])")
+@kernel(
+    "int64(float32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64, float32[::1])",
+    inner=True,
+)
 def _add_structure(
     moments: Any, means: Any, variances: Any, top: int, left: int, rows: int, columns: int, sums: Any
 ) -> int:
@@ -112,7 +115,8 @@ def _add_structure(
 
 @kernel(
     "int64(float32[::1], float32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64,"
-    " float32[::1])"
+    " float32[::1])",
+    inner=True,
 )
 def _add_edges(
     error: Any,
@@ -240,7 +244,10 @@ def forward_strip(
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32, float32)")
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32, float32)",
+    inner=True,
+)
 def _structure_adjoint(
     means: Any, variances: Any, blurred: Any, square: Any, product: Any, slope: Any, slope4: Any
 ) -> int:
@@ -271,7 +278,8 @@ def _structure_adjoint(
 
 @kernel(
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32, float32, float32, float32,"
-    " float32[::1], float32[::1])"
+    " float32[::1], float32[::1])",
+    inner=True,
 )
 def _edges_adjoint(
     channel: Any, means: Any, error: Any, blurred: Any,
@@ -293,7 +301,7 @@ def _edges_adjoint(
     return 0
 
 
-@kernel("int64(float32[:, ::1], int64, int64, int64, int64, int64, float32[::1])")
+@kernel("int64(float32[:, ::1], int64, int64, int64, int64, int64, float32[::1])", inner=True)
 def _add_coarser(coarser: Any, top: int, left: int, rows: int, columns: int, height: int, tile: Any) -> int:
     """Add the adjoint of halving to a tile: a quarter of each coarser value to what it averaged."""
     for y in range(rows):

@@ -39,7 +39,7 @@ _K3 = np.float32(0.03601111471113427)
 _K4 = np.float32(0.009414367811)
 
 
-@kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])")
+@kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])", inner=True)
 def load(plane: Any, first: Any, top: int, left: int, tile: Any) -> int:
     """Copy a tile whose first counted sample is (top, left); zero beyond the picture.
 

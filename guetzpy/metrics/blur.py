@@ -77,7 +77,7 @@ def scratch_rows(width: int, taps: Floats) -> Floats:
     return rows
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], float32, float32, float32[::1])")
+@kernel("int64(float32[::1], float32[::1], float32[::1], float32, float32, float32[::1])", inner=True)
 def _begin(centre: Any, a: Any, b: Any, k0: Any, k1: Any, out: Any) -> int:
     for x in range(out.shape[0]):
         out[x] = k0 * centre[x] + k1 * (a[x] + b[x])
@@ -86,7 +86,8 @@ def _begin(centre: Any, a: Any, b: Any, k0: Any, k1: Any, out: Any) -> int:
 
 @kernel(
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
-    " float32, float32, float32, float32[::1])"
+    " float32, float32, float32, float32[::1])",
+    inner=True,
 )
 def _add_pairs(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, k0: Any, k1: Any, k2: Any, out: Any) -> int:
     for x in range(out.shape[0]):

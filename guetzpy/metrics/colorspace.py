@@ -59,7 +59,7 @@ def cube_root(x: Any) -> Any:
     return fma(r * r, x, -_BIAS_ROOT)
 
 
-@kernel("int64(float32[::1], float32[::1], float32[::1], int64)")
+@kernel("int64(float32[::1], float32[::1], float32[::1], int64)", inner=True)
 def positive_xyb(red: Any, green: Any, blue: Any, count: Any) -> int:
     """Turn the first ``count`` values of linear light into XYB, each made positive, in place.
 
@@ -82,7 +82,7 @@ def positive_xyb(red: Any, green: Any, blue: Any, count: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[::1], float32[::1])")
+@kernel("int64(float32[::1], float32[::1])", inner=True)
 def positive_xyb_adjoint(xyb: Any, gradient: Any) -> int:
     """Carry a gradient from XYB, as :func:`positive_xyb` leaves it, to linear light, in place."""
     for i in range(PLANE):
