@@ -140,6 +140,8 @@ def clic_table(result: dict[str, Any]) -> Iterator[str]:
         '"Half size" is the baseline of the challenge\'s super-resolution entries: the picture at half its'
         " width and height, scaled up again by whoever shows the file."
     )
+    if result["missing"]:
+        yield f"Not in the table: {'; '.join(result['missing'])}."
 
 
 def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
