@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._memory import check_memory, packing, reusing, searching
+from guetzpy._memory import check_memory, frugally, giving_back, packing, reusing, searching
 from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
@@ -50,6 +50,7 @@ def optimize(
     max_pixels: int = 268_435_456,
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
+    max_directories: int = 256,
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
@@ -122,6 +123,7 @@ def optimize(
         max_pixels=max_pixels,
         max_scans=max_scans,
         max_metadata=max_metadata,
+        max_directories=max_directories,
         max_memory=max_memory,
         threads=threads,
         timeout=timeout,
@@ -139,6 +141,7 @@ def transcode(
     max_pixels: int = 268_435_456,
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
+    max_directories: int = 256,
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
@@ -153,7 +156,7 @@ def transcode(
         A JPEG.
     progressive : bool
         Progressive scans where they are smaller, or one baseline scan.
-    keep, strip, repair, max_pixels, max_scans, max_metadata, max_memory, threads, timeout
+    keep, strip, repair, max_pixels, max_scans, max_metadata, max_directories, max_memory, threads, timeout
         As in :class:`guetzpy.TranscodeOptions`.
     progress, cancel
         As for :func:`optimize`.
@@ -176,6 +179,7 @@ def transcode(
         max_pixels=max_pixels,
         max_scans=max_scans,
         max_metadata=max_metadata,
+        max_directories=max_directories,
         max_memory=max_memory,
         threads=threads,
         timeout=timeout,
@@ -239,33 +243,44 @@ def _log(result: Result) -> None:
 def _optimize(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
     import numpy as np
 
-    from guetzpy.source import contents, load, sparseness
+    from guetzpy.source import contents, is_jpeg, load, sparseness
 
+    file_size = None
     if not isinstance(source, np.ndarray) and not hasattr(source, "getbands"):
         source, own_name = contents(source)
         name = name or own_name
         reason = None if options.to_srgb else sparseness(source)
         if reason:
             return _packed(source, options, name, reason, reporter)
+        file_size = None if is_jpeg(source) else len(source)
+    frugal = False
+
+    def check(width: int, height: int) -> None:
+        nonlocal frugal
+        frugal = frugally(width * height, options.effort, options.max_memory, file_size, name)
+
     picture = load(
         source,
         max_pixels=options.max_pixels,
         max_scans=options.max_scans,
         max_metadata=options.max_metadata,
+        max_directories=options.max_directories,
         repair=options.repair,
         background=options.background,
         convert_to_srgb=options.to_srgb,
+        check=check,
         name=name,
     )
     if picture.obstacle is not None:
         return _kept(picture, options)
-    area = picture.width * picture.height
-    check_memory(area, searching(area, options.effort), options.max_memory, picture.name)
+    if picture.data is not None and is_jpeg(picture.data):
+        area = picture.width * picture.height
+        check_memory(area, searching(area, options.effort), options.max_memory, picture.name)
     from guetzpy import reencode
 
     try:
-        with reusing():
-            result: Result = reencode.optimize(picture, options, reporter)
+        with giving_back() if frugal else reusing():
+            result: Result = reencode.optimize(picture, options, reporter, sparing=frugal)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
@@ -322,7 +337,9 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
             Policy.of(options.keep, options.strip),
             script="auto" if options.progressive else "sequential",
             repair=options.repair,
-            limits=Limits(options.max_pixels, options.max_scans, options.max_metadata),
+            limits=Limits(
+                options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
+            ),
             threads=options.threads,
         )
     except GuetzpyError as error:

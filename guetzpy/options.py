@@ -62,8 +62,13 @@ class _CommonOptions:
         JPEG files with more scans are refused; encoders write up to about 20.
     max_metadata : int
         JPEG files with more bytes of metadata are refused.
+    max_directories : int
+        JPEG files whose EXIF has more directories, or whose MPF index more pictures, are refused; cameras
+        write up to about ten, and some dozens of pictures.
     max_memory : int, optional
-        Bytes. Pictures whose work would take more are refused; default: what the machine has.
+        Bytes. A search that would take more spares memory (of pixels: without weights from gradients, so
+        that files get somewhat larger), and what would take more even so is refused. Default: what the
+        machine has, and 500 MB for files of less than 500 kB that are no JPEG.
     threads : int, optional
         Threads for one picture; default: the processors available. The result does not depend on it.
     timeout : float, optional
@@ -76,6 +81,7 @@ class _CommonOptions:
     max_pixels: int = 268_435_456
     max_scans: int = 128
     max_metadata: int = 268_435_456
+    max_directories: int = 256
     max_memory: int | None = None
     threads: int | None = None
     timeout: float | None = None
@@ -89,7 +95,7 @@ class _CommonOptions:
             raise ValueError("keep: gps and thumbnail are parts of exif: keep exif as well")
         object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "strip", strip)
-        for limit in ("max_pixels", "max_scans", "max_metadata", "max_memory"):
+        for limit in ("max_pixels", "max_scans", "max_metadata", "max_directories", "max_memory"):
             _check_range(limit, getattr(self, limit), int(limit != "max_metadata"), math.inf)
         if self.threads is not None:
             _check_range("threads", self.threads, 1, 1024)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.JpegImagePlugin import JpegImageFile
 
+from guetzpy import frugal
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
@@ -78,7 +79,13 @@ class _Goal:
     raw: bool = False
 
 
-def optimize(source: Source, options: OptimizeOptions, reporter: Reporter | None = None) -> Result:
+def optimize(
+    source: Source,
+    options: OptimizeOptions,
+    reporter: Reporter | None = None,
+    *,
+    sparing: bool = False,
+) -> Result:
     """Make the smallest JPEG of a picture that meets the target, and verify it.
 
     Parameters
@@ -89,6 +96,8 @@ def optimize(source: Source, options: OptimizeOptions, reporter: Reporter | None
         What is asked for.
     reporter : Reporter, optional
         Told how far it is.
+    sparing : bool
+        Whether to hold little more than the picture (:mod:`guetzpy.frugal`). Not for coefficients.
 
     Returns
     -------
@@ -105,7 +114,7 @@ def optimize(source: Source, options: OptimizeOptions, reporter: Reporter | None
     clock = _Clock(options.timeout, time.perf_counter(), reporter or Reporter(), _PASSES[options.effort])
     if source.kind == "jpeg":
         return _from_jpeg(source, options, clock)
-    return _from_pixels(source, options, clock)
+    return (_sparing if sparing else _from_pixels)(source, options, clock)
 
 
 def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
@@ -167,7 +176,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
         script=script,  # type: ignore[arg-type]
         repair=options.repair,
         limits=ReadLimits(
-            max_pixels=options.max_pixels, max_scans=options.max_scans, max_metadata=options.max_metadata
+            options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
         ),
         threads=options.threads,
     )
@@ -231,6 +240,41 @@ def _obstacle(image: JpegImage) -> str | None:
         ):
             return "unusual sampling factors are packed losslessly only"
     return None
+
+
+def _sparing(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
+    """Search in bounded memory: strips for an encoder, and no weights."""
+    codes = source.codes
+    assert codes is not None
+    carried = source.carried(Policy.of(options.keep, options.strip))
+    judge = frugal.SparingJudge(codes, source.transform, options.threads)
+    goal = _goal(options, codes, judge, source.width * source.height)
+    samplings = _samplings(options, len(codes))
+
+    def make(part: npt.NDArray[Any], sampling: tuple[int, int]) -> Encoder:
+        return _encoder_of_codes(part, sampling, source.transform, options.threads)
+
+    def measure(trial: Trial, encoder: Encoder) -> int:
+        script = "auto" if options.progressive else "sequential"
+        data = write(encoder.image(trial), script=script, threads=options.threads)  # type: ignore[arg-type]
+        return len(data) + carried.size + frugal.ROOM
+
+    if goal.limits is None:
+        size, check = goal.size or 0, clock.check
+        found, encoder = frugal.search_size(codes, make, samplings[-1], judge, size, measure, check=check)
+        relaxed = None
+    else:
+        found, encoder, relaxed = frugal.search(
+            codes, make, samplings, judge, goal.limits, strict=goal.raw or options.strict, check=clock.check
+        )
+    clock.reporter.write()
+    data = _finish(found, encoder, carried, options)
+    reason = "few bytes for so many pixels, or little memory allowed: searched without weights (max_memory)"
+    result = _result(source, options, data, found.scores, encoder, goal, relaxed)
+    warnings = () if source.image is None else tuple(source.image.warnings)
+    return replace(
+        result, reason=reason, removed=tuple(carried.removed), warnings=(*warnings, *carried.warnings)
+    )
 
 
 def _samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import sys
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
-from guetzpy.formats import decode, kind_of
+from guetzpy.formats import CheckSize, decode, kind_of
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.metadata import Policy, icc_profile, segments_for
 from guetzpy.jpeg.metadata import kind_of as kind_of_segment
@@ -173,9 +173,11 @@ def load(
     max_pixels: int = 268_435_456,
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
+    max_directories: int = 256,
     repair: bool = False,
     background: Any = None,
     convert_to_srgb: bool = False,
+    check: CheckSize | None = None,
     name: str | None = None,
 ) -> Source:
     """Read a picture.
@@ -188,8 +190,8 @@ def load(
         the Orientation beside them (but Pillow itself turns TIFF upright and drops the tag).
     max_pixels : int
         Refused above, before memory is taken.
-    max_scans, max_metadata : int
-        Of a JPEG: scans, and bytes of metadata.
+    max_scans, max_metadata, max_directories : int
+        Of a JPEG: scans, bytes of metadata, and directories of EXIF or pictures of MPF.
     repair : bool
         Take what decodes of a JPEG whose data ends early.
     background : str or tuple, optional
@@ -197,6 +199,8 @@ def load(
     convert_to_srgb : bool
         Give pixels of another profile in sRGB, without a profile; those of a JPEG too, which then
         is no source of coefficients any more.
+    check : callable, optional
+        Called with width and height of what is no JPEG, before memory is taken; raises to refuse it.
     name : str, optional
         Name for messages; by default the path or the file's own.
 
@@ -217,17 +221,24 @@ def load(
     TypeError, ValueError
         ``source`` is no picture in Python either.
     """
+
+    def check_size(width: int, height: int) -> None:
+        _check_size(width, height, max_pixels)
+        if check is not None:
+            check(width, height)
+
     try:
         if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
-            return _from_python(source, max_pixels, background, convert_to_srgb, name)
+            return _from_python(source, check_size, background, convert_to_srgb, name)
         data, own_name = contents(source)
         name = name or own_name
         if not data:
             raise FormatError("empty file")
         if is_jpeg(data):
-            picture = _from_jpeg(data, Limits(max_pixels, max_scans, max_metadata), repair, name)
+            limits = Limits(max_pixels, max_scans, max_metadata, max_directories)
+            picture = _from_jpeg(data, limits, repair, name)
             return _converted(picture) if convert_to_srgb else picture
-        return _from_file(data, max_pixels, background, convert_to_srgb, name)
+        return _from_file(data, check_size, background, convert_to_srgb, name)
     except GuetzpyError as error:
         error.name = error.name or name
         raise
@@ -339,13 +350,15 @@ def subsampling_of(image: JpegImage) -> str:
     return " ".join(f"{c.h}x{c.v}" for c in image.components)
 
 
-def _from_python(source: Any, max_pixels: int, background: Any, convert: bool, name: str | None) -> Source:
+def _from_python(
+    source: Any, check_size: CheckSize, background: Any, convert: bool, name: str | None
+) -> Source:
     if isinstance(source, np.ndarray):
         codes, transform = planes_of(source, background=background)
         metadata = Metadata()
-        _check_size(codes.shape[2], codes.shape[1], max_pixels)
+        check_size(codes.shape[2], codes.shape[1])
     else:
-        _check_size(source.width, source.height, max_pixels)
+        check_size(source.width, source.height)
         codes, transform = _planes(source, background, convert)
         metadata = metadata_of(source)
     return _of_pixels(None, codes, transform, metadata, convert, name)
@@ -366,27 +379,25 @@ def _of_pixels(
     return Source("pixels", width, height, data, name, codes=codes, transform=transform, metadata=metadata)
 
 
-def _from_file(data: bytes, max_pixels: int, background: Any, convert: bool, name: str | None) -> Source:
-    from PIL import Image, UnidentifiedImageError
-
+def _from_file(
+    data: bytes, check_size: CheckSize, background: Any, convert: bool, name: str | None
+) -> Source:
     special = kind_of(data)
     if special is not None:
-        pixels, metadata = decode(data, special, partial(_check_size, max_pixels=max_pixels))
+        pixels, metadata = decode(data, special, check_size)
         codes, _ = planes_of(pixels, background=background)
         return _of_pixels(data, codes, Transform.from_icc(metadata.icc), metadata, convert, name)
     try:
-        image = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
-        raise FormatError("not an image, or of a kind that is not known here") from None
-    except Image.DecompressionBombError as error:
-        raise LimitError(f"{error}; PIL.Image.MAX_IMAGE_PIXELS sets that limit") from None
+        image = _opened(data)
+    except (GuetzpyError, MemoryError):
+        raise
     except Exception as error:  # decoders raise whatever broken files make them meet
         raise FormatError(f"cannot be read: {_words(error)}") from None
     with image:
         kind = image.format or "picture"
         if kind in _REFUSED:
             raise UnsupportedError(f"{kind} files are not handled")
-        _check_size(image.width, image.height, max_pixels)
+        check_size(image.width, image.height)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise UnsupportedError(f"{kind} with {frames} frames or pages; a JPEG holds one")
@@ -400,6 +411,32 @@ def _from_file(data: bytes, max_pixels: int, background: Any, convert: bool, nam
     return _of_pixels(data, codes, transform, metadata, convert, name)
 
 
+def _opened(data: bytes) -> Image.Image:
+    """Open a file as ``PIL.Image.open`` does, but for Pillow's limit on pixels.
+
+    That limit is a variable of the whole process, and the program's own; ours is checked instead, by
+    the caller. (Pillow's decoder of WebP asks for it by itself, above twice its value.)
+    """
+    from PIL import Image
+
+    prefix = data[:16]
+    tried: set[str] = set()
+    for prepare in (Image.preinit, Image.init):  # the common formats, then all
+        prepare()
+        for name in [name for name in Image.ID if name not in tried]:
+            tried.add(name)
+            factory, accept = Image.OPEN[name]
+            try:
+                answer = accept(prefix) if accept else True  # a string says what is missing
+                if answer and not isinstance(answer, str):
+                    return factory(io.BytesIO(data), "")
+            except (SyntaxError, IndexError, TypeError, struct.error):  # another format, perhaps
+                continue
+            except Image.DecompressionBombError as error:
+                raise LimitError(f"{error}; PIL.Image.MAX_IMAGE_PIXELS sets that limit") from None
+    raise FormatError("not an image, or of a kind that is not known here")
+
+
 def _words(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -410,7 +447,9 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
     if max(width, height) > MAX_SIDE:
         raise LimitError(f"{width} x {height} pixels; a side of a JPEG has at most {MAX_SIDE}")
     if width * height > max_pixels:
-        raise LimitError(f"{width} x {height} pixels are more than the limit of {max_pixels}")
+        raise LimitError(
+            f"{width} x {height} pixels are more than the limit of {max_pixels}: --max-pixels (max_pixels)"
+        )
 
 
 def _planes(image: Image.Image, background: Any, convert: bool) -> tuple[Codes, Transform]:
@@ -439,13 +478,11 @@ def _deep_pixels(image: Image.Image) -> npt.NDArray[np.uint16] | None:
     swapped = [_other_byte_order(tile) for tile in tiles]
     if None in swapped:
         return None
-    from PIL import Image
-
     place = stream.tell()
     stream.seek(0)
-    again = Image.open(io.BytesIO(stream.read()))
+    again = _opened(stream.read())
     stream.seek(place)
-    again.tile = swapped
+    again.tile = swapped  # type: ignore[attr-defined]
     deep: npt.NDArray[np.uint16] = np.asarray(image).astype(np.uint16) << np.uint16(8)
     deep |= np.asarray(again)
     return deep

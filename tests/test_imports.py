@@ -29,6 +29,7 @@ ROWS = [
     {"jpeg", "metrics"},
     {"search"},
     {"source"},
+    {"frugal"},
     {"reencode"},
     {"api", "comparison", "inspection"},
     {"batch", "report", "integrations"},

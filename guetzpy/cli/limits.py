@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MaxMemory", "MaxMetadata", "MaxPixels", "MaxScans"]
+__all__ = ["MaxDirectories", "MaxMemory", "MaxMetadata", "MaxPixels", "MaxScans"]
 
 MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")]
 
@@ -16,11 +16,21 @@ MaxMetadata = Annotated[
     int, typer.Option("--max-metadata", metavar="BYTES", help="Refuse JPEG files with more metadata.")
 ]
 
+MaxDirectories = Annotated[
+    int,
+    typer.Option(
+        "--max-directories",
+        metavar="N",
+        help="Refuse JPEG files with more EXIF directories, or MPF pictures.",
+    ),
+]
+
 MaxMemory = Annotated[
     int | None,
     typer.Option(
         "--max-memory",
         metavar="BYTES",
-        help="Refuse pictures that would take more. Default: what the machine has.",
+        help="Spare memory, or refuse pictures that would take more. Default: what the machine has,"
+        " and 500 MB for files under 500 kB that are no JPEG.",
     ),
 ]

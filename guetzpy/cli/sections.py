@@ -55,7 +55,15 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "dask",
     ),
     "A budget for many files": ("total_bytes", "total_bpp", "equal_slope"),
-    "Limits": ("threads", "max_pixels", "max_scans", "max_metadata", "max_memory", "timeout"),
+    "Limits": (
+        "threads",
+        "max_pixels",
+        "max_scans",
+        "max_metadata",
+        "max_directories",
+        "max_memory",
+        "timeout",
+    ),
     "What is told": ("check", "threshold", "report", "as_json", "quiet"),
 }
 

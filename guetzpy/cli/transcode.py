@@ -21,7 +21,7 @@ from guetzpy.cli.folder import (
     Shard,
     run_folders,
 )
-from guetzpy.cli.limits import MaxMemory, MaxMetadata, MaxPixels, MaxScans
+from guetzpy.cli.limits import MaxDirectories, MaxMemory, MaxMetadata, MaxPixels, MaxScans
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
@@ -75,6 +75,7 @@ def transcode(
     max_pixels: MaxPixels = 268_435_456,
     max_scans: MaxScans = 128,
     max_metadata: MaxMetadata = 268_435_456,
+    max_directories: MaxDirectories = 256,
     max_memory: MaxMemory = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up on a file after this.")
@@ -106,6 +107,7 @@ def transcode(
             max_pixels=max_pixels,
             max_scans=max_scans,
             max_metadata=max_metadata,
+            max_directories=max_directories,
             max_memory=max_memory,
             timeout=timeout,
         )

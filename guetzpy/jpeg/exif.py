@@ -9,12 +9,14 @@ where it lies, and only a thumbnail that ends the segment is cut off.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = [
     "HEADER",
     "UnsafeEditError",
+    "count_directories",
     "maker_note",
     "minimal",
     "orientation",
@@ -35,8 +37,9 @@ _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _EXIF_POINTER, _GPS_POINTER, _INTEROP_POINTER, _SUB_POINTERS = 0x8769, 0x8825, 0xA005, 0x014A
 _MAKER_NOTE = 0x927C
 
-#: Directories looked at in one segment; real files have at most about eight.
-_MAX_DIRECTORIES = 32
+#: Entries of all directories of a structure together; real files have some hundreds. Directories may
+#: overlap, so that a segment could hold thousands of them with thousands of entries each.
+_MAX_ENTRIES = 1 << 16
 
 #: Bytes of a structure over several segments.
 _MAX_SIZE = 1 << 22
@@ -72,9 +75,12 @@ class _Directory:
 
 
 class _Tiff:
-    """The directories of a TIFF structure, each visited once."""
+    """The directories of a TIFF structure, each visited once, whatever points at it.
 
-    def __init__(self, data: bytes) -> None:
+    No more than ``most`` of them, where that is given.
+    """
+
+    def __init__(self, data: bytes, most: int | None = None) -> None:
         if data[:4] == b"II*\0":
             self.order = "<"
         elif data[:4] == b"MM\0*":
@@ -85,20 +91,22 @@ class _Tiff:
             raise ValueError("too large")
         self.data = data
         self.directories: list[_Directory] = []
-        seen: set[int] = set()
-        waiting = [("main", self.long(4))]
-        while waiting and len(self.directories) < _MAX_DIRECTORIES:
-            role, position = waiting.pop(0)
-            if position < 8 or position in seen:
-                continue
-            seen.add(position)
-            directory = self._directory(role, position)
+        waiting = deque([("main", self.long(4))])
+        seen = {waiting[0][1]}
+        entries = 0
+        while waiting and (most is None or len(self.directories) < most):
+            role, position = waiting.popleft()
+            directory = self._directory(role, position) if position >= 8 else None
             if directory is None:
                 continue
+            entries += len(directory.entries)
+            if entries > _MAX_ENTRIES:
+                raise ValueError("too many entries")
             self.directories.append(directory)
-            waiting += self._references(directory)
-        if waiting and len(self.directories) == _MAX_DIRECTORIES:
-            raise ValueError("too many directories")
+            for reference in self._references(directory):
+                if reference[1] not in seen:
+                    seen.add(reference[1])
+                    waiting.append(reference)
         if not self.directories or self.directories[0].role != "main":
             raise ValueError("no readable directory")
 
@@ -173,6 +181,14 @@ class _Tiff:
     def _clip(self, start: int, length: int) -> tuple[int, int]:
         start = min(start, len(self.data))
         return start, min(start + length, len(self.data))
+
+
+def count_directories(tiff: bytes, most: int) -> int:
+    """Return how many directories a TIFF structure has, at most ``most``; 0 if it is broken."""
+    try:
+        return len(_Tiff(tiff, most).directories)
+    except ValueError:
+        return 0
 
 
 def orientation(tiff: bytes) -> int:

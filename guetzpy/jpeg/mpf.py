@@ -18,9 +18,6 @@ HEADER = b"MPF\0"
 _NUMBER_OF_IMAGES, _ENTRIES, _UNIQUE_IDS = 0xB001, 0xB002, 0xB003
 _ENTRY_SIZE, _UNIQUE_ID_SIZE = 16, 33
 
-#: Pictures looked at; panoramas from cameras have some dozens.
-_MAX_PICTURES = 1024
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -137,7 +134,7 @@ def read_index(payload: bytes) -> Index | None:
         return None
     length, offset = struct.unpack_from(order + "II", payload, fields[_ENTRIES] + 4)
     number, entries = length // _ENTRY_SIZE, len(HEADER) + offset
-    if length % _ENTRY_SIZE or not 1 <= number <= _MAX_PICTURES or entries + length > len(payload):
+    if length % _ENTRY_SIZE or not number or entries + length > len(payload):
         return None
     pictures = []
     for at in range(entries, entries + length, _ENTRY_SIZE):

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
-from guetzpy.jpeg import entropy_decode, markers
+from guetzpy.jpeg import entropy_decode, exif, markers, mpf
 from guetzpy.jpeg.huffman import HuffmanTable
 from guetzpy.jpeg.huffman_decode import build_tables
+from guetzpy.jpeg.metadata import exif_groups, kind_of
 from guetzpy.jpeg.scan_data import restart_bounds, split_scan
 from guetzpy.jpeg.structure import Component, JpegImage, ScanHeader, Segment
 
@@ -39,6 +40,8 @@ class Limits:
         Number of scans. Encoders write up to about 20.
     max_metadata : int
         Bytes of all APPn and COM segments together.
+    max_directories : int
+        Directories of an EXIF structure, however they point at each other, and pictures of an MPF index.
     max_block_visits : int
         Blocks of all scans together: what a file of few bytes can cost in time by many scans over a
         large picture (10 to 50 ns each). Every block of the largest picture may be visited 15 times.
@@ -47,6 +50,7 @@ class Limits:
     max_pixels: int = 268_435_456
     max_scans: int = 128
     max_metadata: int = 268_435_456
+    max_directories: int = 256
     max_block_visits: int = 200_000_000
 
 
@@ -114,11 +118,25 @@ class _Reader:
         eoi = self._read_markers()
         if self.picture is None or not self.picture.scans:
             raise FormatError("no picture: the file ends before its first scan")
+        self._check_directories()
         image = self.picture.finish(eoi)
         image.segments = self.segments
         image.warnings = self.warnings
         image.trailing = self.data[self.position :]
         return image
+
+    def _check_directories(self) -> None:
+        most = self.limits.max_directories
+        structures = [
+            b"".join(self.segments[i].payload[len(exif.HEADER) :] for i in group)
+            for group in exif_groups(self.segments)
+        ]
+        if any(exif.count_directories(tiff, most + 1) > most for tiff in structures):
+            raise LimitError(f"more than {most} EXIF directories: --max-directories (max_directories)")
+        for segment in self.segments:
+            index = mpf.read_index(segment.payload) if kind_of(segment) == "mpf" else None
+            if index is not None and len(index.pictures) > most:
+                raise LimitError(f"more than {most} MPF pictures: --max-directories (max_directories)")
 
     def _read_markers(self) -> bool:
         """Read up to EOI (True), or to where a file without EOI ends (False)."""
@@ -168,7 +186,9 @@ class _Reader:
         if marker == markers.COM or marker >= markers.APP0:
             self.metadata += len(payload)
             if self.metadata > self.limits.max_metadata:
-                raise LimitError(f"more than {self.limits.max_metadata} bytes of metadata")
+                raise LimitError(
+                    f"more than {self.limits.max_metadata} bytes of metadata: --max-metadata (max_metadata)"
+                )
             self.segments.append(Segment(marker, payload))
         elif marker == markers.DQT:
             self.quantisers.update(markers.parse_dqt(payload))
@@ -199,7 +219,8 @@ class _Reader:
     def _check_pixels(self, frame: markers.FrameHeader) -> None:
         if frame.width * frame.height > self.limits.max_pixels:
             raise LimitError(
-                f"{frame.width} x {frame.height} pixels are more than the limit of {self.limits.max_pixels}"
+                f"{frame.width} x {frame.height} pixels are more than the limit of"
+                f" {self.limits.max_pixels}: --max-pixels (max_pixels)"
             )
 
     def _read_scan(self, scan: markers.ScanParameters) -> None:
@@ -289,7 +310,7 @@ class _Picture:
         header = self._header(parameters)
         mode = self._mode(header)
         if len(self.scans) == reader.limits.max_scans:
-            raise LimitError(f"more than {reader.limits.max_scans} scans")
+            raise LimitError(f"more than {reader.limits.max_scans} scans: --max-scans (max_scans)")
         self.visits += sum(self.blocks[c][0] * self.blocks[c][1] for c in header.components)
         if self.visits > reader.limits.max_block_visits:
             raise LimitError(f"{len(self.scans) + 1} scans over so large a picture are too much work")

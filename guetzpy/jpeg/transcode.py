@@ -29,7 +29,9 @@ SPARSE = 32
 # hostile files of few bytes shall not make hundreds of megabytes.
 _PACKED_PIXELS = 1 << 24
 
-_NO_LIMITS = Limits(65535**2, max_scans=10_000, max_metadata=2**40, max_block_visits=2**62)
+_NO_LIMITS = Limits(
+    65535**2, max_scans=10_000, max_metadata=2**40, max_directories=2**40, max_block_visits=2**62
+)
 
 
 @dataclass(frozen=True)
