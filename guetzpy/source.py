@@ -382,6 +382,8 @@ def _of_pixels(
 def _from_file(
     data: bytes, check_size: CheckSize, background: Any, convert: bool, name: str | None
 ) -> Source:
+    from PIL.Image import DecompressionBombError
+
     special = kind_of(data)
     if special is not None:
         pixels, metadata = decode(data, special, check_size)
@@ -406,6 +408,8 @@ def _from_file(
             metadata = metadata_of(image)  # after the pixels: a PNG may have its Exif behind them
         except (GuetzpyError, MemoryError):
             raise
+        except DecompressionBombError as error:
+            raise _beyond_pillow(error) from None
         except Exception as error:
             raise FormatError(f"{kind} cannot be decoded: {_words(error)}") from None
     return _of_pixels(data, codes, transform, metadata, convert, name)
@@ -415,7 +419,7 @@ def _opened(data: bytes) -> Image.Image:
     """Open a file as ``PIL.Image.open`` does, but for Pillow's limit on pixels.
 
     That limit is a variable of the whole process, and the program's own; ours is checked instead, by
-    the caller. (Pillow's decoder of WebP asks for it by itself, above twice its value.)
+    the caller. (Pillow's decoders of WebP and TIFF ask for it by themselves, above twice its value.)
     """
     from PIL import Image
 
@@ -433,8 +437,12 @@ def _opened(data: bytes) -> Image.Image:
             except (SyntaxError, IndexError, TypeError, struct.error):  # another format, perhaps
                 continue
             except Image.DecompressionBombError as error:
-                raise LimitError(f"{error}; PIL.Image.MAX_IMAGE_PIXELS sets that limit") from None
+                raise _beyond_pillow(error) from None
     raise FormatError("not an image, or of a kind that is not known here")
+
+
+def _beyond_pillow(error: Exception) -> LimitError:
+    return LimitError(f"{error}; PIL.Image.MAX_IMAGE_PIXELS sets that limit")
 
 
 def _words(error: Exception) -> str:

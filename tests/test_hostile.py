@@ -344,6 +344,90 @@ def test_directories_that_loop(name: str, strip: str) -> None:
     assert inspection.inspect(data)["bytes"] == len(data)
 
 
+def chain(length: int) -> bytes:
+    """Return EXIF whose directories point each at the next, alternately as EXIF, GPS and sub-directory."""
+    tags = (0x8769, 0x8825, 0x014A)
+    size = len(ifd(0, (0, 0)))
+    body = b"".join(ifd(0, (tags[i % 3], 8 + size * (i + 1))) for i in range(length - 1)) + ifd(
+        0, (0x0112, 6)
+    )
+    return markers.segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + body)
+
+
+def index(pictures: int) -> bytes:
+    """Return an MPF index of so many pictures."""
+    body = (1).to_bytes(2, "little") + b"\x02\xb0\7\0" + (16 * pictures).to_bytes(4, "little")
+    body += (26).to_bytes(4, "little") + bytes(4)
+    return markers.segment(0xE2, b"MPF\0II*\0\x08\0\0\0" + body + bytes(16 * pictures))
+
+
+@pytest.mark.parametrize("structure", [chain, index])
+def test_depth(structure: Any) -> None:
+    plain = picture()
+    data = plain[:2] + structure(40) + plain[2:]
+    for function in (guetzpy.optimize, guetzpy.transcode):
+        assert len(function(data, max_directories=40).data) <= len(data)
+        with pytest.raises(LimitError, match=r"more than 39 .*--max-directories \(max_directories\)"):
+            function(data, max_directories=39)
+    with pytest.raises(LimitError, match="more than 256 "):
+        inspection.inspect(plain[:2] + structure(300) + plain[2:])
+    assert guetzpy.transcode(plain[:2] + structure(256) + plain[2:]).status in ("lossless", "kept")
+    with pytest.raises(ValueError, match="max_directories"):
+        guetzpy.transcode(plain, max_directories=0)
+
+
+def test_directories_that_overlap() -> None:
+    """Thousands of entries, each of which names eight directories among themselves."""
+    count = 4600
+    body = count.to_bytes(2, "little")
+    for i in range(count):
+        body += b"\x69\x87\4\0\x08\0\0\0" + (8 + 12 * (i * 37 % count)).to_bytes(4, "little")
+    data = picture()
+    data = data[:2] + markers.segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + body + bytes(4)) + data[2:]
+    for do in FUNCTIONS.values():
+        began = time.process_time()
+        with suppress(LimitError):
+            do(data)
+        assert time.process_time() - began < 10
+
+
+def test_limits_name_their_options() -> None:
+    data = picture(progressive=True)
+    with pytest.raises(LimitError, match=r"--max-pixels \(max_pixels\)"):
+        guetzpy.transcode(data, max_pixels=10)
+    with pytest.raises(LimitError, match=r"--max-scans \(max_scans\)"):
+        guetzpy.transcode(data, max_scans=1)
+    with pytest.raises(LimitError, match=r"--max-memory \(max_memory\)"):
+        guetzpy.transcode(data, max_memory=10)
+    with pytest.raises(LimitError, match=r"--max-pixels \(max_pixels\)"):
+        guetzpy.optimize(np.zeros((20, 20), np.uint8), max_pixels=10)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "PPM"])
+def test_the_limit_of_pillow_is_not_ours(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the program's own, for what the program opens."""
+    buffer = io.BytesIO()
+    Image.new("L", (64, 64), 99).save(buffer, kind)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert guetzpy.optimize(buffer.getvalue(), effort="fast").width == 64
+    with pytest.raises(LimitError, match="--max-pixels"):
+        guetzpy.optimize(buffer.getvalue(), max_pixels=4095)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_decoders_that_ask_for_the_limit_of_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cannot be told otherwise without changing it for the whole process; the error says what to set."""
+    for kind in ("WEBP", "TIFF"):
+        buffer = io.BytesIO()
+        Image.new("L", (64, 64), 99).save(buffer, kind)
+        with monkeypatch.context() as patch:
+            patch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+            try:
+                guetzpy.optimize(buffer.getvalue(), effort="fast")
+            except LimitError as error:  # not every version of Pillow asks
+                assert "PIL.Image.MAX_IMAGE_PIXELS" in str(error)
+
+
 def test_a_multi_picture_file_of_itself() -> None:
     """Second picture: the whole file, trailing data again and again."""
     data = SEEDS[-1]
