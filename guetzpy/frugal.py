@@ -211,8 +211,10 @@ def search(
         limits = relaxed = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
     encoder.rates = list(plan.rates)
     start = plan.start if plan.out_of_reach else limits.starting_distance()
-    best = _land(encoder, judge, limits, start, *_WHOLE, check)
-    return best or _finest(encoder, judge, limits, plan.bias, check), encoder, relaxed
+    best = _land(encoder, judge, limits, start, _WHOLE[0], _WHOLE[1] // 2, check)
+    if best is None:
+        best = Found(_finest_trial(encoder, plan.bias), scores, 0.0)
+    return best, encoder, relaxed
 
 
 def _planned(
@@ -282,11 +284,16 @@ def _land(
 def _finest(encoder: Encoder, judge: Judge, limits: Limits, bias: float, check: Callable[[], None]) -> Found:
     """Return the finest encode, ``bias`` codes off in its luma."""
     check()
+    trial = _finest_trial(encoder, bias)
+    scores = judge.scores(encoder.decode(trial))
+    return Found(trial, scores, limits.excess(scores.butteraugli, scores.ssimulacra2))
+
+
+def _finest_trial(encoder: Encoder, bias: float) -> Trial:
     encoder.bias = bias
     trial = encoder.finest()
     encoder.bias = 0.0
-    scores = judge.scores(encoder.decode(trial))
-    return Found(trial, scores, limits.excess(scores.butteraugli, scores.ssimulacra2))
+    return trial
 
 
 def search_size(
