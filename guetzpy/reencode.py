@@ -34,6 +34,7 @@ from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.montage import Part, Sample, Tiles
 from guetzpy.search.subsampling import choose
 from guetzpy.search.target import Limits, butteraugli_distance, ssimulacra2_distance
+from guetzpy.search.tuning import cost
 from guetzpy.source import Source
 
 __all__ = ["optimize"]
@@ -443,21 +444,13 @@ def _search(
         groups: list[list[tuple[int, float | None]]] = [[*finalists]]
         groups += [[(n, None)] for n in rest]
         for group in groups:
-            outcomes = []
-            for number, begin in group:
-                encoder = encoder_of(number)
-                part = sample.part(number) if sample is not None else None
-                wide = partial(_wide, encoder, judge, codes)
-                best = closed_loop.search(
-                    encoder, judge, limits, effort, start=begin, part=part, wide=wide, check=clock.check
-                )
-                if best is not None:
-                    outcomes.append((best, encoder))
-            if len(outcomes) == 1:
-                return *outcomes[0], relaxed
-            if outcomes:
-                sizes = [len(_bare(found, encoder, options)) for found, encoder in outcomes]
-                return *outcomes[sizes.index(min(sizes))], relaxed
+            candidates = [
+                _Candidate(encoder_of(n), begin, None if sample is None else sample.part(n))
+                for n, begin in group
+            ]
+            best = _best(candidates, judge, limits, effort, codes, clock)
+            if best is not None:
+                return *best, relaxed
         finest_of = min(made.values(), key=lambda e: e.sampling)
         # Nothing met the limits: can the finest encode that the format has?
         trial, finest = _finest(finest_of, judge, limits)
@@ -471,6 +464,47 @@ def _search(
     raise TargetError(
         f"best reached: Butteraugli 3-norm {finest.butteraugli:.3f}, SSIMULACRA 2 {finest.ssimulacra2:.2f}"
     )
+
+
+@dataclass
+class _Candidate:
+    """An encoder, the distance to begin at, and what a montage of a large picture has of it."""
+
+    encoder: Encoder
+    begin: float | None
+    part: Part | None
+
+
+def _best(
+    candidates: list[_Candidate],
+    judge: Judge,
+    limits: Limits,
+    effort: closed_loop.Effort,
+    codes: npt.NDArray[Any],
+    clock: _Clock,
+) -> tuple[closed_loop.Found, Encoder] | None:
+    """Return the best that some candidates give, and its encoder; None if none meets the limits."""
+    outcomes: list[tuple[float, closed_loop.Found, _Candidate]] = []
+
+    def attempt(candidate: _Candidate, effort: closed_loop.Effort) -> None:
+        encoder = candidate.encoder
+        found = closed_loop.search(
+            encoder, judge, limits, effort, start=candidate.begin, part=candidate.part,
+            wide=partial(_wide, encoder, judge, codes), check=clock.check,
+        )  # fmt: skip
+        if found is not None:
+            outcomes.append((cost(encoder, found.trial, found.scores, limits), found, candidate))
+
+    for candidate in candidates:
+        attempt(candidate, closed_loop.EFFORTS["balanced"] if effort.tuned else effort)
+    if effort.tuned:
+        # A long search goes astray now and then: short ones say where it is worth while, and what they found
+        # stays in the choice.
+        attempt(min(outcomes, key=lambda o: o[0])[2] if outcomes else candidates[0], effort)
+    if not outcomes:
+        return None
+    _, found, candidate = min(outcomes, key=lambda o: o[0])
+    return found, candidate.encoder
 
 
 def _finest(encoder: Encoder, judge: Judge, limits: Limits) -> tuple[Trial, Scores]:
@@ -517,11 +551,6 @@ def _search_size(
         raise TargetError(f"the smallest file reached has {smallest} bytes, {size} were asked for")
     _, found, encoder = min(outcomes, key=lambda o: o[0])
     return found, encoder, None
-
-
-def _bare(found: closed_loop.Found, encoder: Encoder, options: OptimizeOptions) -> bytes:
-    image = encoder.image(found.trial)
-    return write(image, script="auto" if options.progressive else "sequential", threads=options.threads)
 
 
 def _finish(

@@ -11,8 +11,9 @@ from guetzpy.search.judge import Judge
 from guetzpy.search.landing import Found, glance, land
 from guetzpy.search.montage import Part
 from guetzpy.search.spreading import spread
+from guetzpy.search.tables import USUAL
 from guetzpy.search.target import COARSEST, FINEST, Limits, Root
-from guetzpy.search.tuning import BYTES_BY_DISTANCE, shortfall, size_of, tune
+from guetzpy.search.tuning import cost, tune
 from guetzpy.search.weighting import PATIENT, Mix, carry, reweigh
 
 __all__ = ["EFFORTS", "Effort", "Found", "search", "search_size", "weigh"]
@@ -78,7 +79,6 @@ def weigh(
     be at fine quality.
     """
     x = log(start)
-    near = Limits.at_distance(limits.starting_distance())
     if weights is None:
         weights = Weights.flat(encoder.coefficients)
     for _ in range(1 if encoder.rates else effort.warm):
@@ -91,8 +91,7 @@ def weigh(
         excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
         fitting = _fitting(x, max(excesses))
         if number:
-            cost = log(size_of(encoder, trial)) + BYTES_BY_DISTANCE * shortfall(near, scores)
-            seen.append((cost, weights, fitting))
+            seen.append((cost(encoder, trial, scores, limits), weights, fitting))
         mix = _mix(excesses[0] - excesses[1], effort)
         weights = reweigh(encoder, trial, carried, mix, weights)
         x = fitting
@@ -101,8 +100,8 @@ def weigh(
     if seen:
         scores = judge.scores(encoder.decode(trial))
         fitting = _fitting(x, limits.excess(scores.butteraugli, scores.ssimulacra2))
-        cost = log(size_of(encoder, trial)) + BYTES_BY_DISTANCE * shortfall(near, scores)
-        _, weights, x = min((*seen, (cost - _CLEARLY, weights, fitting)), key=lambda entry: entry[0])
+        last = cost(encoder, trial, scores, limits) - _CLEARLY
+        _, weights, x = min((*seen, (last, weights, fitting)), key=lambda entry: entry[0])
     return weights, exp(x)
 
 
@@ -150,6 +149,7 @@ def search(
         The coarsest that meets the limits, if any did.
     """
     start = start or limits.starting_distance()
+    encoder.shape = USUAL
     encoder.rates = list(part.encoder.rates) if part is not None else []
     if effort.tuned and part is not None:
         weights, start = weigh(part.encoder, part.judge, limits, effort, start, check)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from guetzpy._elementary import exp, power
 
-__all__ = ["Shape", "dc_limit", "steps", "table"]
+__all__ = ["USUAL", "Shape", "dc_limit", "steps", "table"]
 
 _GLOBAL_SCALE = 1.7396601
 _GLOBAL_SCALE_420 = 1.22

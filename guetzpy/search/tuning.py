@@ -18,7 +18,7 @@ from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.tables import Shape
 from guetzpy.search.target import Limits
 
-__all__ = ["BYTES_BY_DISTANCE", "shortfall", "size_of", "tune"]
+__all__ = ["BYTES_BY_DISTANCE", "cost", "shortfall", "size_of", "tune"]
 
 #: Fall of log bytes with the log distance, on photographs between distances 0.5 and 3.
 BYTES_BY_DISTANCE = 0.65
@@ -50,6 +50,20 @@ def shortfall(limits: Limits, scores: Scores) -> float:
     More weight on the metric that binds only moves along the frontier between the two.
     """
     return 0.5 * sum(limits.excesses(scores.butteraugli, scores.ssimulacra2))
+
+
+def cost(encoder: Encoder, trial: Trial, scores: Scores, limits: Limits) -> float:
+    """Return log bytes at equal quality by both metrics alike, to tell which of two trials is better.
+
+    Both may meet the limits, and the larger file still be the better one by the metric that does not bind:
+    where there are limits for both, that counts half.
+    """
+    if limits.butteraugli is None or limits.ssimulacra2 is None:
+        return log(size_of(encoder, trial)) + BYTES_BY_DISTANCE * limits.excess(
+            scores.butteraugli, scores.ssimulacra2
+        )
+    near = Limits.at_distance(limits.starting_distance())
+    return log(size_of(encoder, trial)) + BYTES_BY_DISTANCE * shortfall(near, scores)
 
 
 def tune(
