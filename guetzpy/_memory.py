@@ -167,14 +167,14 @@ def reusing() -> Iterator[None]:
 def giving_back() -> Iterator[None]:
     """Give freed memory back at once while a picture is worked on that shall take little of it."""
     with _lock:
-        if _ours and _working == 0:
-            _set_thresholds(_USUAL)
+        if _working == 0:
+            _set_thresholds(_SMALL, _SMALL)
     try:
         yield
     finally:
         with _lock:
-            if _ours and _working == 0:
-                _set_thresholds(_KEPT)
+            if _working == 0:
+                _set_thresholds(_KEPT if _ours else _USUAL)
 
 
 # glibc takes no larger threshold for arrays that it maps by themselves, and goes up to this one and twice as
@@ -182,6 +182,7 @@ def giving_back() -> Iterator[None]:
 _MAPPED = 32 << 20
 _USUAL = 2 * _MAPPED
 _KEPT = 512 << 20
+_SMALL = 4 << 20
 
 _lock = threading.Lock()
 _working = 0
@@ -195,11 +196,11 @@ def _libc() -> Any:
     return ctypes.CDLL(None)
 
 
-def _set_thresholds(trim: int) -> bool:
+def _set_thresholds(trim: int, mapped: int = _MAPPED) -> bool:
     """Set how much free memory at the end of the heap is kept; return whether that can be set here."""
     trim_threshold, mmap_threshold = -1, -3  # malloc.h
     try:
         mallopt = _libc().mallopt
-        return bool(mallopt(mmap_threshold, _MAPPED)) and bool(mallopt(trim_threshold, trim))
+        return bool(mallopt(mmap_threshold, mapped)) and bool(mallopt(trim_threshold, trim))
     except (AttributeError, OSError, TypeError):  # another C library
         return False
