@@ -26,7 +26,7 @@ SCOUTED = 6_000_000
 
 #: Of the open loop: how scores follow the distance, room to leave where a montage is all that was seen (it
 #: misses most of the few worst places of a picture: 0.09 in the mean), and room not worth another look.
-_SLOPE, _CAUTION, _ENOUGH = 0.75, 0.12, 0.16
+_SLOPE, _CAUTION, _ENOUGH = 0.75, 0.14, 0.25
 
 #: What new weights are expected to gain, as a logarithm of distances.
 _GAIN = 0.01
