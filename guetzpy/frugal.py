@@ -47,6 +47,9 @@ _STRIP, _MARGIN = 1 << 19, 16
 #: Tiles across and down, and their side: wide enough for what the metrics blur.
 _ACROSS, _SIDE = 3, 240
 
+#: Rows of a picture that Butteraugli works on at a time.
+_ROWS = 128
+
 #: How near, in log distances, the tiles and the whole shall come to the limits, and looks at them.
 _TILES, _WHOLE = (0.012, 6), (0.05, 4)
 
@@ -57,7 +60,9 @@ class SparingJudge(Judge):
     def __init__(self, codes: Codes, transform: Transform, threads: int | None = None) -> None:
         self.transform = transform
         self.threads = threads
-        self.butteraugli = ButteraugliComparator.from_codes(codes, transform, threads=threads, keep=False)
+        self.butteraugli = ButteraugliComparator.from_codes(
+            codes, transform, threads=threads, keep=False, rows=_ROWS
+        )
         self.ssimulacra2 = SSIMULACRA2Comparator.from_codes(codes, transform, threads=threads, keep=False)
 
 

@@ -96,9 +96,9 @@ class _Window(NamedTuple):
     last: int
 
 
-def _windows(height: int, width: int) -> list[_Window]:
+def _windows(height: int, width: int, rows: int) -> list[_Window]:
     """Return windows with their margins, which cover a picture from top to bottom."""
-    count = max(-(-height // _WINDOW_ROWS), 1 + (height * width > _ONE_WINDOW))
+    count = max(-(-height // rows), 1 + (height * width > _ONE_WINDOW))
     size = -(-height // count)
     size += size % 2  # so that rows pair up for the half size
     return [
@@ -110,10 +110,10 @@ def _windows(height: int, width: int) -> list[_Window]:
 class _Scale:
     """The reference at one size, with its bands or without."""
 
-    def __init__(self, light: _Light, keep: bool, threads: int | None) -> None:
+    def __init__(self, light: _Light, keep: bool, rows: int, threads: int | None) -> None:
         self.light = light
         self.windows = [
-            (w, Geometry(w.bottom - w.top, light.width)) for w in _windows(light.height, light.width)
+            (w, Geometry(w.bottom - w.top, light.width)) for w in _windows(light.height, light.width, rows)
         ]
         self._threads = threads
         self._whole: Reference | None = None
@@ -268,7 +268,13 @@ class ButteraugliComparator:
 
     @classmethod
     def from_codes(
-        cls, codes: Codes, transform: Transform, *, threads: int | None = None, keep: bool | None = None
+        cls,
+        codes: Codes,
+        transform: Transform,
+        *,
+        threads: int | None = None,
+        keep: bool | None = None,
+        rows: int = _WINDOW_ROWS,
     ) -> ButteraugliComparator:
         """Make a comparator from codes, which are turned to light window by window.
 
@@ -282,12 +288,16 @@ class ButteraugliComparator:
         keep : bool, optional
             Whether the reference's side is kept, rather than computed again for each score; default:
             up to 12.5 million samples.
+        rows : int
+            Of a picture that are worked on at a time. Fewer take less memory, and more time.
         """
         self = cls.__new__(cls)
-        self._build(_Light(codes, transform), threads, keep)
+        self._build(_Light(codes, transform), threads, keep, rows)
         return self
 
-    def _build(self, light: _Light, threads: int | None, keep: bool | None = None) -> None:
+    def _build(
+        self, light: _Light, threads: int | None, keep: bool | None = None, rows: int = _WINDOW_ROWS
+    ) -> None:
         self._threads = threads
         self._shape = light.height, light.width
         self._memory = _MemoryPool()
@@ -296,11 +306,11 @@ class ButteraugliComparator:
             keep = light.height * light.width <= _CACHED_SAMPLES
         half = self._half_light(light)
         if half is not None:
-            for window in _windows(light.height, light.width):
+            for window in _windows(light.height, light.width, rows):
                 linear = light.rows(window.top, window.bottom, threads)
                 _halve(linear, window, light.height, half, threads)
-        self._full = _Scale(light, keep, threads)
-        self._half = None if half is None else _Scale(_Light(half), keep, threads)
+        self._full = _Scale(light, keep, rows, threads)
+        self._half = None if half is None else _Scale(_Light(half), keep, rows, threads)
 
     @staticmethod
     def _half_light(light: _Light) -> Floats | None:
