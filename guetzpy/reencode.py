@@ -52,6 +52,9 @@ _MONTAGE, _SMALL, _WIDE = (3, 240), (2, 240), (3, 512)
 #: Pixels of a very large picture.
 _VERY_LARGE = 6_000_000
 
+#: A mark of this distance is as long as any.
+_LONGEST_MARK = 20.0001
+
 #: Passes of a search, about: for those who watch.
 _PASSES = {"fast": 3, "balanced": 8, "max": 24}
 
@@ -405,20 +408,19 @@ def _search(
 
     ``sample`` holds one encoder a maker for a smaller picture, on which the choice is made.
     """
+    if goal.size is not None:
+        return _search_size(makers, judge, goal.size, options, carried, clock, codes)
+    assert goal.limits is not None
+    limits, relaxed = goal.limits, None
     effort = closed_loop.EFFORTS[options.effort]
     made: dict[int, Encoder] = {}
 
     def encoder_of(number: int) -> Encoder:
         if number not in made:
             made[number] = makers[number]()
-            made[number].dc_limit = tables.dc_limit(limits.starting_distance()) if limits else 255.0
+            made[number].dc_limit = tables.dc_limit(limits.starting_distance())
         return made[number]
 
-    limits, relaxed = goal.limits, None
-    if goal.size is not None:
-        encoders = [encoder_of(number) for number in range(len(makers))]
-        return _search_size(encoders, judge, goal.size, options, carried, clock)
-    assert limits is not None
     finest: Scores | None = None
     for _ in range(2):
         if sample is not None:
@@ -525,51 +527,59 @@ def _finest(encoder: Encoder, judge: Judge, limits: Limits) -> tuple[Trial, Scor
 
 
 def _search_size(
-    encoders: list[Encoder],
+    makers: Sequence[Callable[[], Encoder]],
     judge: Judge,
     size: int,
     options: OptimizeOptions,
     carried: Carried,
     clock: _Clock,
+    codes: npt.NDArray[Any],
 ) -> tuple[closed_loop.Found, Encoder, Limits | None]:
     """Return the best that fits into ``size`` bytes with its metadata."""
 
-    def measure(found: closed_loop.Found, encoder: Encoder) -> int:
-        return len(_finish(found, encoder, carried, options, verify=False))
+    def measure(trial: Trial, encoder: Encoder) -> int:
+        return len(_file(trial, encoder, carried, options, _LONGEST_MARK))
 
-    outcomes = []
-    smallest = None
-    for encoder in encoders:
+    effort = closed_loop.EFFORTS[options.effort]
+    outcomes: list[tuple[float, closed_loop.Found, Encoder]] = []
+    smallest = []
+    for make in makers:
+        encoder = make()
         best, least = closed_loop.search_size(
-            encoder, judge, size, measure, closed_loop.EFFORTS[options.effort], check=clock.check
+            encoder,
+            judge,
+            size,
+            measure,
+            effort,
+            wide=partial(_wide, encoder, judge, codes),
+            check=clock.check,
         )
-        smallest = least if smallest is None else min(smallest, least)
+        smallest.append(least)
         if best is not None:
-            distance = _achieved(best.scores)
-            outcomes.append((distance, best, encoder))
+            outcomes.append((_achieved(best.scores), best, encoder))
     if not outcomes:
-        raise TargetError(f"the smallest file reached has {smallest} bytes, {size} were asked for")
+        raise TargetError(f"the smallest file reached has {min(smallest)} bytes, {size} were asked for")
     _, found, encoder = min(outcomes, key=lambda o: o[0])
     return found, encoder, None
 
 
-def _finish(
-    found: closed_loop.Found,
-    encoder: Encoder,
-    carried: Carried,
-    options: OptimizeOptions,
-    *,
-    verify: bool = True,
+def _file(
+    trial: Trial, encoder: Encoder, carried: Carried, options: OptimizeOptions, distance: float
 ) -> bytes:
-    """Return the file, verified: libjpeg-turbo shows the very pixels that were scored."""
+    """Return the file of a trial, marked with a distance."""
     segments: list[Segment] = list(carried.segments)
     if options.mark:
-        segments.append(mark(_marked_distance(found, options)))
-    image = encoder.image(found.trial, segments)
+        segments.append(mark(distance))
+    image = encoder.image(trial, segments)
     image.trailing = carried.trailing
     data = write(image, script="auto" if options.progressive else "sequential", threads=options.threads)
-    data = settle(data, carried)
-    if verify and not np.array_equal(_decode(data), encoder.decode(found.trial)):
+    return settle(data, carried)
+
+
+def _finish(found: closed_loop.Found, encoder: Encoder, carried: Carried, options: OptimizeOptions) -> bytes:
+    """Return the file, verified: libjpeg-turbo shows the very pixels that were scored."""
+    data = _file(found.trial, encoder, carried, options, _marked_distance(found, options))
+    if not np.array_equal(_decode(data), encoder.decode(found.trial)):
         raise GuetzpyError("libjpeg-turbo shows other pixels than were measured; nothing was written")
     return data
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from guetzpy._elementary import exp, log
-from guetzpy.search.encoder import Encoder, Weights
+from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.judge import Judge
 from guetzpy.search.landing import Found, glance, land
 from guetzpy.search.montage import Part
@@ -227,10 +227,11 @@ def search_size(
     encoder: Encoder,
     judge: Judge,
     size: int,
-    measure: Callable[[Found, Encoder], int],
+    measure: Callable[[Trial, Encoder], int],
     effort: Effort,
     *,
     mix: Mix | None = None,
+    wide: Callable[[], Part | None] = lambda: None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Found | None, int]:
     """Find the finest quantisation whose file has at most ``size`` bytes.
@@ -239,7 +240,7 @@ def search_size(
     ----------
     measure : callable
         Returns the bytes of the file of a trial.
-    encoder, judge, effort, check
+    encoder, judge, effort, wide, check
         As for :func:`search`.
 
     Returns
@@ -250,11 +251,14 @@ def search_size(
         Bytes of the smallest file tried.
     """
     mix = mix or Mix()
+    larger = wide() if effort.rounds else None
+    weighed, scorer = (encoder, judge) if larger is None else (larger.encoder, larger.judge)
+    known = Weights.flat(weighed.coefficients)
     weights = Weights.flat(encoder.coefficients)
     bits = 8.0 * size / (encoder.width * encoder.height)
     # Photographs take about 1.3 bits a pixel at distance 1, and fewer by the power -1.5 of the distance.
     x = min(max(log(1.3 / bits) / 0.65, log(FINEST)), log(COARSEST))
-    best: Found | None = None
+    best: Trial | None = None
     smallest = 1 << 62
     root = Root(slope=0.65, tolerance=0.005)
     for probe in range(effort.rounds + effort.probes + 6):
@@ -262,20 +266,20 @@ def search_size(
         trial = encoder.quantise_at(exp(x), weights)
         if probe == 0:
             trial = encoder.quantise_at(exp(x), weights)
+        taken = measure(trial.bare(), encoder)
         if probe < effort.rounds:
-            carried = carry(encoder, trial, judge)
-            scores = carried.scores
-            weights = reweigh(encoder, trial, carried, mix, weights)
-        else:
-            scores = judge.scores(encoder.decode(trial.bare()))
-        found = Found(trial.bare(), scores, 0.0)
-        taken = measure(found, encoder)
+            if larger is not None:
+                weighed.rates = list(encoder.rates)
+                trial = weighed.quantise_at(exp(x), known)
+            known = reweigh(weighed, trial, carry(weighed, trial, scorer), mix, known)
+            weights = known if larger is None else spread(encoder, larger.tiles, known)
+        trial = trial.bare()
         smallest = min(smallest, taken)
         excess = log(taken / size)
         if probe >= effort.rounds:
             root.add(-x, excess)
-            if excess <= 0.0 and (best is None or trial.distance < best.trial.distance):
-                best = found
+            if excess <= 0.0 and (best is None or trial.distance < best.distance):
+                best = trial
             if -root.tolerance <= excess <= 0.0 or (excess <= 0.0 and x <= log(FINEST)):
                 break
             if excess > 0.0 and x >= log(COARSEST) - 1e-9:
@@ -284,4 +288,6 @@ def search_size(
         else:
             x += min(max(excess / 0.65, -1.5), 1.5)
         x = min(max(x, log(FINEST)), log(COARSEST))
-    return best, smallest
+    if best is None:
+        return None, smallest
+    return Found(best, judge.scores(encoder.decode(best)), 0.0), smallest
