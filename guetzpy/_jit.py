@@ -408,12 +408,25 @@ def _hurry() -> None:
         return known[self, args]
 
     types.BaseFunction.get_call_type = get_call_type  # type: ignore[assignment]
-    for context in (BaseContext, TypingContext):
-        _refresh_after_imports(context)
+    _refresh_after_imports(TypingContext)
+    refresh = _refresh_after_imports(BaseContext)
+
+    # What a kernel's own types made numba register on the way is looked for once more when it is missing.
+    lowered = BaseContext.get_function
+
+    def get_function(self: Any, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
+        try:
+            return lowered(self, fn, sig, _firstcall=False)
+        except NotImplementedError:
+            refresh(self)
+            return lowered(self, fn, sig, _firstcall=False)
+
+    BaseContext.get_function = get_function
 
 
-def _refresh_after_imports(context: Any) -> None:
-    usual = context.refresh
+def _refresh_after_imports(context: Any) -> Callable[[Any], None]:
+    """Let a context go through numba's registries only after imports; return what does so always."""
+    usual: Callable[[Any], None] = context.refresh
     modules: dict[int, int] = {}
 
     def refresh(self: Any) -> None:
@@ -422,6 +435,7 @@ def _refresh_after_imports(context: Any) -> None:
             modules[id(self)] = len(sys.modules)
 
     context.refresh = refresh
+    return usual
 
 
 def _begin_worker() -> None:
