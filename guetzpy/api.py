@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._memory import check_memory, frugally, giving_back, packing, reusing, searching
+from guetzpy._memory import check_memory, frugally, giving_back, packing, reusing
 from guetzpy._threads import time_limit
-from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
+from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
 from guetzpy.progress import Cancel, OnProgress, Reporter, logger
 from guetzpy.result import Result
@@ -252,8 +252,8 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
         reason = None if options.to_srgb else sparseness(source)
         if reason:
             return _packed(source, options, name, reason, reporter)
-        file_size = None if is_jpeg(source) else len(source)
-    frugal = False
+        file_size = len(source)
+    frugal, refused = False, None
 
     def check(width: int, height: int) -> None:
         nonlocal frugal
@@ -274,13 +274,20 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     if picture.obstacle is not None:
         return _kept(picture, options)
     if picture.data is not None and is_jpeg(picture.data):
-        area = picture.width * picture.height
-        check_memory(area, searching(area, options.effort), options.max_memory, picture.name)
+        area, own = picture.width * picture.height, picture.kind == "jpeg"
+        try:
+            frugal = frugally(
+                area, options.effort, options.max_memory, len(picture.data), picture.name, coefficients=own
+            )
+        except LimitError as error:
+            if options.max_memory is not None or not own:
+                raise
+            refused = error  # it can be packed all the same
     from guetzpy import reencode
 
     try:
-        with giving_back() if frugal else reusing():
-            result: Result = reencode.optimize(picture, options, reporter, sparing=frugal)
+        with giving_back() if frugal or refused else reusing():
+            result: Result = reencode.optimize(picture, options, reporter, sparing=frugal, refused=refused)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise

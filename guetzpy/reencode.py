@@ -89,6 +89,7 @@ def optimize(
     reporter: Reporter | None = None,
     *,
     sparing: bool = False,
+    refused: LimitError | None = None,
 ) -> Result:
     """Make the smallest JPEG of a picture that meets the target, and verify it.
 
@@ -101,7 +102,10 @@ def optimize(
     reporter : Reporter, optional
         Told how far it is.
     sparing : bool
-        Whether to hold little more than the picture (:mod:`guetzpy.frugal`). Not for coefficients.
+        Whether to hold little more than the picture (:mod:`guetzpy.frugal`). A JPEG's coefficients are
+        searched as ever, by metrics that keep nothing.
+    refused : LimitError, optional
+        Why a JPEG must not be searched. It is packed then, unless a size is asked for that this misses.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def optimize(
     """
     clock = _Clock(options.timeout, time.perf_counter(), reporter or Reporter(), _PASSES[options.effort])
     if source.kind == "jpeg":
-        return _from_jpeg(source, options, clock)
+        return _from_jpeg(source, options, clock, frugal.SparingJudge if sparing else Judge, refused)
     return (_sparing if sparing else _from_pixels)(source, options, clock)
 
 
@@ -168,7 +172,13 @@ def _sample(codes: npt.NDArray[Any], transform: Transform, options: OptimizeOpti
     return Sample(tiles, encoders, Judge(small, transform, options.threads))
 
 
-def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
+def _from_jpeg(
+    source: Source,
+    options: OptimizeOptions,
+    clock: _Clock,
+    judge_of: type[Judge] = Judge,
+    refused: LimitError | None = None,
+) -> Result:
     assert source.data is not None
     assert source.image is not None
     image = source.image
@@ -191,7 +201,6 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
         if target in ("max_bytes", "bpp") and len(repack.data) > _size(options, source.width * source.height):
             raise TargetError(f"{obstacle}; the smallest file has {len(repack.data)} bytes")
         return _lossless(source, options, repack, obstacle)
-    reference = pixels.decode_planes(image, threads=options.threads)
     already = source_quality.estimate(image)
     if target in ("distance", "butteraugli", "ssimulacra2"):
         wanted = _limits_of(target, value).starting_distance()
@@ -204,8 +213,13 @@ def _from_jpeg(source: Source, options: OptimizeOptions, clock: _Clock) -> Resul
             )
     if target in ("max_bytes", "bpp") and len(repack.data) <= _size(options, source.width * source.height):
         return _lossless(source, options, repack, None)
+    if refused is not None:
+        if target in ("max_bytes", "bpp"):
+            raise refused
+        return _lossless(source, options, repack, f"packed losslessly only: {refused.reason}")
 
-    judge = Judge(reference, source.transform, options.threads)
+    reference = pixels.decode_planes(image, threads=options.threads)
+    judge = judge_of(reference, source.transform, options.threads)
     goal = _goal(options, reference, judge, source.width * source.height)
     if goal.limits is not None and already >= _HEADROOM * goal.limits.starting_distance():
         return _lossless(source, options, repack, f"the source is at about distance {already:.2g} already")

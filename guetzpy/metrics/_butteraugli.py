@@ -96,9 +96,9 @@ class _Window(NamedTuple):
     last: int
 
 
-def _windows(height: int, width: int, rows: int) -> list[_Window]:
+def _windows(height: int, width: int, rows: int | None) -> list[_Window]:
     """Return windows with their margins, which cover a picture from top to bottom."""
-    count = max(-(-height // rows), 1 + (height * width > _ONE_WINDOW))
+    count = max(-(-height // (rows or _WINDOW_ROWS)), 1 + (height * width > _ONE_WINDOW))
     size = -(-height // count)
     size += size % 2  # so that rows pair up for the half size
     return [
@@ -110,11 +110,12 @@ def _windows(height: int, width: int, rows: int) -> list[_Window]:
 class _Scale:
     """The reference at one size, with its bands or without."""
 
-    def __init__(self, light: _Light, keep: bool, rows: int, threads: int | None) -> None:
+    def __init__(self, light: _Light, keep: bool, rows: int | None, threads: int | None) -> None:
         self.light = light
         self.windows = [
             (w, Geometry(w.bottom - w.top, light.width)) for w in _windows(light.height, light.width, rows)
         ]
+        self._rows = rows
         self._threads = threads
         self._whole: Reference | None = None
         if keep:
@@ -143,7 +144,7 @@ class _Scale:
         """Return rows of the derivatives by light from those by the map, window by window."""
         start, stop = rows
         gradient = np.empty((3, stop - start, light.width), np.float32)
-        size = max(_TRACED_SAMPLES // light.width - 4 * MARGIN, 4 * MARGIN)
+        size = self._rows or max(_TRACED_SAMPLES // light.width - 4 * MARGIN, 4 * MARGIN)
         for first in range(start, stop, size):
             last = min(first + size, stop)
             window = _Window(max(0, first - 2 * MARGIN), min(light.height, last + 2 * MARGIN), first, last)
@@ -274,7 +275,7 @@ class ButteraugliComparator:
         *,
         threads: int | None = None,
         keep: bool | None = None,
-        rows: int = _WINDOW_ROWS,
+        rows: int | None = None,
     ) -> ButteraugliComparator:
         """Make a comparator from codes, which are turned to light window by window.
 
@@ -288,17 +289,19 @@ class ButteraugliComparator:
         keep : bool, optional
             Whether the reference's side is kept, rather than computed again for each score; default:
             up to 12.5 million samples.
-        rows : int
-            Of a picture that are worked on at a time. Fewer take less memory, and more time.
+        rows : int, optional
+            Of a picture that are worked on at a time, for gradients too. Fewer take less memory, and more
+            time; default: 640, and whole gradients up to 2.6 million samples.
         """
         self = cls.__new__(cls)
         self._build(_Light(codes, transform), threads, keep, rows)
         return self
 
     def _build(
-        self, light: _Light, threads: int | None, keep: bool | None = None, rows: int = _WINDOW_ROWS
+        self, light: _Light, threads: int | None, keep: bool | None = None, rows: int | None = None
     ) -> None:
         self._threads = threads
+        self._traced = _TRACED_SAMPLES if rows is None else 0
         self._shape = light.height, light.width
         self._memory = _MemoryPool()
         light = self._inner(light)
@@ -357,7 +360,7 @@ class ButteraugliComparator:
     def _gradient(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
         """Return the score, and a function that returns rows of the gradient."""
         light = self._inner(light)
-        if light.height * light.width > _TRACED_SAMPLES:
+        if self._half is not None and light.height * light.width > self._traced:
             return self._gradient_by_windows(light, norm)
         score, gradient = self._gradient_at_once(light, norm)
         return score, lambda first, last: gradient[:, first:last]

@@ -78,7 +78,7 @@ class SSIMULACRA2Comparator:
         threads : int, optional
         keep : bool, optional
             Whether the reference's side is kept, rather than computed again for each score; default:
-            up to 12.5 megapixels.
+            up to 12.5 megapixels. Gradients are made in little memory where nothing is kept.
         """
         self = cls.__new__(cls)
         self._set_up(codes, transform, threads, keep)
@@ -204,7 +204,7 @@ class SSIMULACRA2Comparator:
     ) -> tuple[float, Callable[[int, int], Floats]]:
         check_sizes(self.shape, (planes.shape[1], planes.shape[2]))
         level = Rows(_at_least_smallest(planes), transform)
-        if planes[0].size > _TRACED_PIXELS and min(self.shape) >= SMALLEST:
+        if (planes[0].size > _TRACED_PIXELS or not self._references) and min(self.shape) >= SMALLEST:
             return gradient_by_windows(self._plan, self._level, level, self._threads)
         if self._gradient is None:
             self._gradient = Gradient(self._plan, self._level, self._threads)
