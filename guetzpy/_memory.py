@@ -35,10 +35,11 @@ _ROUNDS = 40
 #: The same for a lossless repack and its checks: coefficients three times, pixels four times.
 _PACKING = 36
 
-#: The same for a search that spares memory, by a pixel and besides; measured with 4:4:4 at 8 and 12 MP.
-_SPARING = 34, 90_000_000
+#: The same for a search that spares memory: by a pixel, besides, and by a pixel of the windows that
+#: Butteraugli works on, of so many rows with their margins. Measured with 4:4:4 at 8 and 12 MP.
+_SPARING = 34, 40_000_000, 60, 202
 #: And for one of a JPEG's coefficients, by metrics that keep nothing; measured with 4:4:4 at 2 and 4 MP.
-_OF_COEFFICIENTS = 95, 150_000_000
+_OF_COEFFICIENTS = 66, 83_000_000, 250, 276
 
 #: A file of fewer bytes is taken for worth so much memory, however many pixels it has. (A photograph of
 #: so few bytes is small; blank pages, drawings and bombs need not be.)
@@ -73,12 +74,12 @@ def physical() -> int | None:
     return min((limit for limit in limits if limit > 0), default=None)
 
 
-def sparing(pixels: int, effort: str = "balanced", *, coefficients: bool = False) -> int:
+def sparing(width: int, height: int, effort: str = "balanced", *, coefficients: bool = False) -> int:
     """Return the bytes that a search takes at its peak when it spares memory."""
-    by_pixel, besides = _OF_COEFFICIENTS if coefficients else _SPARING
+    by_pixel, besides, by_window, rows = _OF_COEFFICIENTS if coefficients else _SPARING
     if coefficients and effort == "max":
         by_pixel += _ROUNDS
-    return pixels * by_pixel + besides
+    return width * height * by_pixel + besides + width * min(height, rows) * by_window
 
 
 def check_memory(pixels: int, wanted: int, ceiling: int | None, name: str | None = None) -> None:
@@ -92,7 +93,8 @@ def check_memory(pixels: int, wanted: int, ceiling: int | None, name: str | None
 
 
 def frugally(
-    pixels: int,
+    width: int,
+    height: int,
     effort: str,
     ceiling: int | None,
     file_size: int | None,
@@ -107,8 +109,8 @@ def frugally(
 
     Parameters
     ----------
-    pixels : int
-        Width times height.
+    width, height : int
+        Of the picture.
     effort : str
         Of the search.
     ceiling : int, optional
@@ -125,8 +127,9 @@ def frugally(
     LimitError
         It would take too much even so.
     """
+    pixels = width * height
     usual = searching(pixels, effort)
-    wanted = sparing(pixels, effort, coefficients=coefficients)
+    wanted = sparing(width, height, effort, coefficients=coefficients)
     small = file_size is not None and file_size < _FEW_BYTES and ceiling is None
     if not small:
         if ceiling is None or usual <= ceiling:
@@ -145,8 +148,8 @@ def frugally(
 
 def _too_much(pixels: int, wanted: int, allowed: int, words: str, name: str | None) -> LimitError:
     error = LimitError(
-        f"{pixels / 1e6:.1f} megapixels would take about {wanted / 1e9:.2g} GB of memory,"
-        f" more than the {allowed / 1e9:.2g} GB {words}"
+        f"{pixels / 1e6:.1f} megapixels would take about {wanted / 1e9:.3g} GB of memory,"
+        f" more than the {allowed / 1e9:.3g} GB {words}"
     )
     error.name = name
     return error

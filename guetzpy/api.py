@@ -257,7 +257,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
     def check(width: int, height: int) -> None:
         nonlocal frugal
-        frugal = frugally(width * height, options.effort, options.max_memory, file_size, name)
+        frugal = frugally(width, height, options.effort, options.max_memory, file_size, name)
 
     picture = load(
         source,
@@ -274,11 +274,12 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     if picture.obstacle is not None:
         return _kept(picture, options)
     if picture.data is not None and is_jpeg(picture.data):
-        area, own = picture.width * picture.height, picture.kind == "jpeg"
+        own = picture.kind == "jpeg"
         try:
             frugal = frugally(
-                area, options.effort, options.max_memory, len(picture.data), picture.name, coefficients=own
-            )
+                picture.width, picture.height, options.effort, options.max_memory, len(picture.data),
+                picture.name, coefficients=own,
+            )  # fmt: skip
         except LimitError as error:
             if options.max_memory is not None or not own:
                 raise

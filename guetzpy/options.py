@@ -68,7 +68,8 @@ class _CommonOptions:
     max_memory : int, optional
         Bytes. A search that would take more spares memory (of pixels: without weights from gradients, so
         that files get somewhat larger), and what would take more even so is refused. Default: what the
-        machine has, and 500 MB for files of less than 500 kB that are no JPEG.
+        machine has, and 500 MB for files of less than 500 kB, of which a JPEG is packed losslessly rather
+        than refused.
     threads : int, optional
         Threads for one picture; default: the processors available. The result does not depend on it.
     timeout : float, optional

@@ -12,9 +12,11 @@ from PIL import Image
 
 import guetzpy
 from guetzpy import frugal
-from guetzpy._memory import frugally, searching, sparing
+from guetzpy._memory import frugally, searching
+from guetzpy.batch.manifest import options_hash
 from guetzpy.comparison import compare
 from guetzpy.errors import LimitError, TargetError
+from guetzpy.options import OptimizeOptions
 from guetzpy.picture import Transform
 from guetzpy.search.encoder import Encoder, Weights, lagrangian
 from guetzpy.search.target import Limits
@@ -147,16 +149,38 @@ def test_no_encoder_of_the_whole_is_made(large: np.ndarray) -> None:
 
 def test_rule() -> None:
     small, large = 8_000, 3_000_000
-    assert not frugally(1_000_000, "balanced", None, small)
-    assert frugally(8_300_000, "balanced", None, small)  # a screen of 3840 x 2160
-    assert not frugally(8_300_000, "balanced", None, large)
-    assert not frugally(8_300_000, "balanced", None, None)
-    assert not frugally(8_300_000, "balanced", searching(8_300_000, "balanced"), small)
-    assert frugally(8_300_000, "balanced", 10**9, large)
-    for pixels, ceiling, size in ((100_000_000, None, small), (100_000_000, 10**9, large)):
+    screen = 3840, 2160
+    assert not frugally(1000, 1000, "balanced", None, small)
+    assert frugally(*screen, "balanced", None, small)
+    assert frugally(4000, 3000, "balanced", None, small)
+    assert not frugally(*screen, "balanced", None, large)
+    assert not frugally(*screen, "balanced", None, None)
+    assert not frugally(*screen, "balanced", searching(3840 * 2160, "balanced"), small)
+    assert frugally(*screen, "balanced", 10**9, large)
+    for ceiling, size in ((None, small), (10**9, large)):
         with pytest.raises(LimitError, match=r"--max-memory \(max_memory\)"):
-            frugally(pixels, "balanced", ceiling, size)
-    assert sparing(8_300_000) < 500e6
+            frugally(10_000, 10_000, "balanced", ceiling, size)
+    with pytest.raises(LimitError):  # its windows are as large as the picture
+        frugally(48_000, 200, "balanced", None, small)
+
+
+def test_rule_for_coefficients() -> None:
+    small, large = 400_000, 600_000
+    web = 1728, 1157
+    assert not frugally(1000, 1000, "balanced", None, small, coefficients=True)
+    assert frugally(*web, "balanced", None, small, coefficients=True)
+    assert not frugally(*web, "balanced", None, large, coefficients=True)
+    assert frugally(*web, "balanced", 10**9 // 2, large, coefficients=True)
+    for size in ((2448, 1633), (20_000, 120)):
+        with pytest.raises(LimitError, match=r"--max-memory \(max_memory\) allows more"):
+            frugally(*size, "balanced", None, small, coefficients=True)
+
+
+def test_a_ceiling_makes_other_files() -> None:
+    """A run that goes on must not take files for done that another ceiling made."""
+    plain = options_hash(OptimizeOptions())
+    assert options_hash(OptimizeOptions(max_memory=10**9)) != plain
+    assert options_hash(OptimizeOptions(max_directories=9, max_scans=9, threads=1)) == plain
 
 
 def blank(kind: str, side: int) -> bytes:
@@ -165,6 +189,37 @@ def blank(kind: str, side: int) -> bytes:
     mode = "1" if kind in ("TIFF", "BMP") else "P" if kind == "GIF" else "RGB"
     Image.new(mode, (side, side), 1 if mode != "RGB" else (250, 240, 230)).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def jpeg(size: tuple[int, int]) -> bytes:
+    """Return a mostly blank JPEG, fine enough to be worth a search."""
+    picture = Image.new("RGB", size, "white")
+    noise = np.random.default_rng(2).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    picture.paste(Image.fromarray(noise).resize((480, 360), Image.Resampling.BICUBIC), (300, 300))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=97, subsampling=0)
+    return buffer.getvalue()
+
+
+def test_a_jpeg_of_few_bytes_is_searched_to_the_same_end() -> None:
+    data = jpeg((1400, 1000))
+    assert len(data) < 500_000
+    sparing, usual = guetzpy.optimize(data), guetzpy.optimize(data, max_memory=4 * 10**9)
+    assert sparing.status == usual.status == "optimized"
+    assert len(sparing.data) < 1.005 * len(usual.data)
+
+
+def test_a_jpeg_of_many_pixels_is_packed() -> None:
+    data = jpeg((2400, 1700))
+    assert len(data) < 500_000
+    result = guetzpy.optimize(data)
+    assert result.status == "lossless"
+    assert "--max-memory (max_memory) allows more" in str(result.reason)
+    assert guetzpy.optimize(data, max_bytes=len(data)).status == "lossless"
+    with pytest.raises(LimitError, match="allows more"):
+        guetzpy.optimize(data, max_bytes=len(data) // 20)
+    # What speaks against a search anyway comes first.
+    assert "at about distance" in str(guetzpy.optimize(data, distance=0.05).reason)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF"])

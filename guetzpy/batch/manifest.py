@@ -56,8 +56,9 @@ CREATE TABLE IF NOT EXISTS budgets (
 _ROWS_A_COMMIT = 64
 _SECONDS_A_COMMIT = 1.0
 
-# What changes how the work is done, but no byte of its outcome.
-_NOT_HASHED = frozenset({"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_memory"})
+# What changes how the work is done, or refuses it, but no byte of its outcome. (A ceiling of memory does:
+# searches that spare memory find other files.)
+_NOT_HASHED = frozenset({"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_directories"})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,6 @@ MaxMemory = Annotated[
         "--max-memory",
         metavar="BYTES",
         help="Spare memory, or refuse pictures that would take more. Default: what the machine has,"
-        " and 500 MB for files under 500 kB that are no JPEG.",
+        " and 500 MB for files under 500 kB.",
     ),
 ]
