@@ -27,8 +27,8 @@ __all__ = [
 # Bytes at the peak of a search, by a pixel and besides, up to so many megapixels; measured with two threads
 # at 2.5, 12, 24 and 100 MP with room for 4:4:4. Small pictures' gradients are taken whole, larger ones' by
 # windows, and of the largest the metrics keep nothing of the reference.
-_FAST = ((6.0, 220, 0), (float("inf"), 46, 700_000_000))
-_SEARCH = ((2.7, 400, 0), (6.0, 220, 0), (float("inf"), 46, 900_000_000))
+_FAST = ((12.5, 220, 0), (float("inf"), 46, 700_000_000))
+_SEARCH = ((2.7, 400, 0), (12.5, 220, 0), (float("inf"), 46, 900_000_000))
 #: What the weights of several rounds take besides.
 _ROUNDS = 40
 

@@ -24,6 +24,9 @@ _CLEARLY = 0.006
 #: Pixels from which on a montage says where to look next: looks at the whole cost more than there is to lose.
 SCOUTED = 6_000_000
 
+#: What the weights' montage of a very large picture misses of the worst places, as a logarithm of distances.
+_MISSED = 0.08
+
 #: Of the open loop: how scores follow the distance, room to leave where a montage is all that was seen (it
 #: misses most of the few worst places of a picture: 0.09 in the mean), and room not worth another look.
 _SLOPE, _CAUTION, _ENOUGH = 0.75, 0.14, 0.25
@@ -159,6 +162,7 @@ def search(
         larger.encoder.rates, larger.encoder.shape = encoder.rates, encoder.shape
         weights, start = weigh(larger.encoder, larger.judge, limits, effort, start, check)
         weights, encoder.rates = spread(encoder, larger.tiles, weights), larger.encoder.rates
+        start = max(start * exp(-_MISSED), FINEST)
         del larger
     else:
         weights, start = weigh(encoder, judge, limits, effort, start, check)

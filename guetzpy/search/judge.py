@@ -16,9 +16,6 @@ from guetzpy.picture import Transform
 
 __all__ = ["GradientRows", "Judge", "Scores"]
 
-#: Pixels up to which the metrics keep what they compute of the reference.
-_KEPT = 6_000_000
-
 #: Rows of a window of gradients, and of what it shares with its neighbours: of the largest MCU.
 _WINDOW, _SHARED = 512, 16
 
@@ -76,23 +73,17 @@ class Judge:
         self.transform = transform
         self.threads = threads
         self._codes = codes
-        # To fetch the memory costs as much as two or three scores of a very large picture save.
-        self._keep = codes.shape[1] * codes.shape[2] <= _KEPT
 
     # Made when they are needed first: what comes before finds their memory free.
     @cached_property
     def butteraugli(self) -> ButteraugliComparator:
         """The one metric against the reference."""
-        return ButteraugliComparator.from_codes(
-            self._codes, self.transform, threads=self.threads, keep=self._keep
-        )
+        return ButteraugliComparator.from_codes(self._codes, self.transform, threads=self.threads)
 
     @cached_property
     def ssimulacra2(self) -> SSIMULACRA2Comparator:
         """The other."""
-        return SSIMULACRA2Comparator.from_codes(
-            self._codes, self.transform, threads=self.threads, keep=self._keep
-        )
+        return SSIMULACRA2Comparator.from_codes(self._codes, self.transform, threads=self.threads)
 
     def scores(self, codes: npt.NDArray[np.uint8]) -> Scores:
         """Score codes, uint8 (1|3, H, W)."""
