@@ -130,6 +130,23 @@ def test_a_sparing_judge_scores_the_same(photo_array: np.ndarray) -> None:
     assert frugal.SparingJudge(codes, transform).scores(other) == Judge(codes, transform).scores(other)
 
 
+def test_a_sparing_judge_has_the_same_gradients(photo_array: np.ndarray) -> None:
+    from guetzpy.search.judge import Judge
+
+    codes = planes(photo_array)
+    other = (codes // 4 * 4).astype(np.uint8)
+    whole, windows = (
+        [
+            (score, np.concatenate([r.values[:, r.first - r.top : r.last - r.top] for r in rows], axis=1))
+            for score, rows in judge.gradients(other)
+        ]
+        for judge in (Judge(codes, Transform()), frugal.SparingJudge(codes, Transform()))
+    )
+    for (score, gradient), (expected, reference) in zip(windows, whole, strict=True):
+        assert score == pytest.approx(expected, rel=1e-5)
+        assert np.abs(gradient - reference).max() < 1e-3 * np.abs(reference).max()
+
+
 def test_no_encoder_of_the_whole_is_made(large: np.ndarray) -> None:
     """What an encoder holds is most of the memory of a search."""
     rows = []
