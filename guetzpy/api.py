@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._memory import check_memory, frugally, giving_back, packing, reusing
+from guetzpy._memory import check_memory, frugally, giving_back, lean, packing, reusing
 from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
@@ -288,7 +288,10 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
     try:
         with giving_back() if frugal or refused else reusing():
-            result: Result = reencode.optimize(picture, options, reporter, sparing=frugal, refused=refused)
+            result: Result = reencode.optimize(
+                picture, options, reporter, refused=refused, sparing=frugal,
+                lean=lean(picture.width, picture.height, options.effort, options.max_memory),
+            )  # fmt: skip
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise

@@ -89,6 +89,7 @@ def optimize(
     reporter: Reporter | None = None,
     *,
     sparing: bool = False,
+    lean: bool = False,
     refused: LimitError | None = None,
 ) -> Result:
     """Make the smallest JPEG of a picture that meets the target, and verify it.
@@ -104,6 +105,8 @@ def optimize(
     sparing : bool
         Whether to hold little more than the picture (:mod:`guetzpy.frugal`). A JPEG's coefficients are
         searched as ever, by metrics that keep nothing.
+    lean : bool
+        Whether it does for pixels, too, to search them as ever by such metrics, where memory is to be spared.
     refused : LimitError, optional
         Why a JPEG must not be searched. It is packed then, unless a size is asked for that this misses.
 
@@ -122,14 +125,18 @@ def optimize(
     clock = _Clock(options.timeout, time.perf_counter(), reporter or Reporter(), _PASSES[options.effort])
     if source.kind == "jpeg":
         return _from_jpeg(source, options, clock, frugal.SparingJudge if sparing else Judge, refused)
-    return (_sparing if sparing else _from_pixels)(source, options, clock)
+    if sparing and not lean:
+        return _sparing(source, options, clock)
+    return _from_pixels(source, options, clock, frugal.SparingJudge if sparing else Judge)
 
 
-def _from_pixels(source: Source, options: OptimizeOptions, clock: _Clock) -> Result:
+def _from_pixels(
+    source: Source, options: OptimizeOptions, clock: _Clock, judge_of: type[Judge] = Judge
+) -> Result:
     assert source.codes is not None
     carried = source.carried(Policy.of(options.keep, options.strip))
     codes = source.codes
-    judge = Judge(codes, source.transform, options.threads)
+    judge = judge_of(codes, source.transform, options.threads)
     goal = _goal(options, codes, judge, source.width * source.height)
     makers = [
         partial(_encoder_of_codes, codes, sampling, source.transform, options.threads)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import guetzpy
 from guetzpy import frugal
-from guetzpy._memory import frugally, searching
+from guetzpy._memory import frugally, lean, searching
 from guetzpy.batch.manifest import options_hash
 from guetzpy.comparison import compare
 from guetzpy.errors import LimitError, TargetError
@@ -167,7 +167,11 @@ def test_no_encoder_of_the_whole_is_made(large: np.ndarray) -> None:
 def test_rule() -> None:
     small, large = 8_000, 3_000_000
     screen = 3840, 2160
-    assert not frugally(1000, 1000, "balanced", None, small)
+    assert not frugally(1280, 720, "balanced", None, small)
+    assert frugally(1366, 768, "balanced", None, small)
+    assert lean(1366, 768, "balanced", None)
+    assert not lean(1600, 1200, "balanced", None)
+    assert not lean(1366, 768, "balanced", LITTLE)
     assert frugally(*screen, "balanced", None, small)
     assert frugally(4000, 3000, "balanced", None, small)
     assert not frugally(*screen, "balanced", None, large)
@@ -184,7 +188,7 @@ def test_rule() -> None:
 def test_rule_for_coefficients() -> None:
     small, large = 400_000, 600_000
     web = 1728, 1157
-    assert not frugally(1000, 1000, "balanced", None, small, coefficients=True)
+    assert not frugally(1280, 720, "balanced", None, small, coefficients=True)
     assert frugally(*web, "balanced", None, small, coefficients=True)
     assert not frugally(*web, "balanced", None, large, coefficients=True)
     assert frugally(*web, "balanced", 10**9 // 2, large, coefficients=True)
@@ -236,7 +240,15 @@ def test_a_jpeg_of_many_pixels_is_packed() -> None:
     with pytest.raises(LimitError, match="allows more"):
         guetzpy.optimize(data, max_bytes=len(data) // 20)
     # What speaks against a search anyway comes first.
-    assert "at about distance" in str(guetzpy.optimize(data, distance=0.05).reason)
+    assert "at about distance" in str(guetzpy.optimize(data, distance=0.1).reason)
+
+
+def test_pixels_of_few_bytes_are_searched_to_the_same_end() -> None:
+    buffer = io.BytesIO()
+    screen((1366, 768)).save(buffer, "PNG")
+    lean, usual = (guetzpy.optimize(buffer.getvalue(), max_memory=m) for m in (None, 4 * 10**9))
+    assert lean.reason is None
+    assert len(lean.data) < 1.005 * len(usual.data)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF"])
