@@ -31,7 +31,7 @@ def encode(array: np.ndarray, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def quick(source: Source, options: OptimizeOptions, _: Any = None) -> Result:
+def quick(source: Source, options: OptimizeOptions, _: Any = None, **how: Any) -> Result:
     """Encode by Pillow, in place of the search."""
     codes = source.planes()
     array = np.moveaxis(codes, 0, -1) if len(codes) == 3 else codes[0]
@@ -331,7 +331,7 @@ def test_disk_full_keeps_the_original(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_input_changed_meanwhile(
     folder: Path, search: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(source: Source, options: OptimizeOptions, _: Any = None) -> Result:
+    def slow(source: Source, options: OptimizeOptions, _: Any = None, **how: Any) -> Result:
         (folder / "photo.JPG").write_bytes(b"someone else's")
         return quick(source, options)
 
@@ -359,7 +359,7 @@ def test_errors_on_the_way(
     code: int,
     words: str,
 ) -> None:
-    def fail(*_: object) -> Result:
+    def fail(*_: object, **how: object) -> Result:
         raise error
 
     monkeypatch.setattr(search, "optimize", fail)

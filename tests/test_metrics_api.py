@@ -96,10 +96,12 @@ def test_tiny_pictures(name, side):
 
 
 @pytest.mark.parametrize("name", ["ButteraugliComparator", "SSIMULACRA2Comparator"])
-def test_what_is_kept_changes_no_digit(name, pair):
+def test_what_is_kept_changes_no_score(name, pair):
     comparator = getattr(metrics, name)
     reference, transform = planes_of(pair[0])
     kept, anew = (comparator.from_codes(reference, transform, keep=keep) for keep in (True, False))
     expected = comparator(pair[0]).score(pair[1])
     assert kept.score(pair[1]) == anew.score(pair[1]) == expected
-    assert np.array_equal(kept.gradient(pair[1])[1], anew.gradient(pair[1])[1])
+    # Where nothing is kept, gradients are made strip by strip, with other roundings.
+    first, second = (c.gradient(pair[1])[1] for c in (kept, anew))
+    assert np.abs(first - second).max() < 1e-5 * np.abs(first).max()
