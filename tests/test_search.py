@@ -52,7 +52,9 @@ def test_luma_makes_up_for_chroma(photo: np.ndarray, sampling: tuple[int, int]) 
 
 
 def test_nothing_to_make_up_for(photo: np.ndarray) -> None:
-    encoder = Encoder.from_codes(codes(photo), (1, 1), Compensation.towards(codes(photo), Transform(), dead=1.0))
+    encoder = Encoder.from_codes(
+        codes(photo), (1, 1), Compensation.towards(codes(photo), Transform(), dead=1.0)
+    )
     ones = [np.ones(64, np.uint16)] * 3
     levels = [np.rint(c).astype(np.int16) for c in encoder.coefficients]
     assert encoder.compensation is not None
