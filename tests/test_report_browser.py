@@ -265,7 +265,8 @@ def test_viewer_goes_through_what_is_shown_and_gives_focus_back(watched: Watched
     assert not page.locator("#dialog").is_visible()
     # The focus goes back in an event that follows the closing.
     page.wait_for_function(
-        "name => document.activeElement.className == 'open' && document.activeElement.textContent.includes(name)",
+        "name => document.activeElement.className == 'open'"
+        " && document.activeElement.textContent.includes(name)",
         arg=order[-1],
     )
 
