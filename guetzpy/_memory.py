@@ -45,6 +45,8 @@ _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
 #: A file of fewer bytes is taken for worth so much memory, however many pixels it has. (A photograph of
 #: so few bytes is small; blank pages, drawings and bombs need not be.)
 _FEW_BYTES, _FOR_FEW_BYTES = 500_000, 500_000_000
+#: Pixels of such a file that is no JPEG, so that a search of them ends within ten seconds.
+_MOST_FOR_FEW_BYTES = 9_000_000
 #: What the usual search may take for it by the table above, which leaves out what libraries take at first;
 #: and what it may take where its metrics alone need to spare memory.
 _USUAL_FOR_FEW_BYTES, _LEAN_FOR_FEW_BYTES = 370_000_000, 500_000_000
@@ -144,6 +146,13 @@ def frugally(
     if wanted > _FOR_FEW_BYTES:
         few = f"for a file of only {file_size} bytes; --max-memory (max_memory) allows more"
         raise _too_much(pixels, wanted, _FOR_FEW_BYTES, few, name)
+    if pixels > _MOST_FOR_FEW_BYTES and not coefficients:
+        error = LimitError(
+            f"{pixels / 1e6:.1f} megapixels in a file of only {file_size} bytes, more than the"
+            f" {_MOST_FOR_FEW_BYTES / 1e6:g} that are searched; --max-memory (max_memory) allows more"
+        )
+        error.name = name
+        raise error
     check_memory(pixels, wanted, None, name)
     return True
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL.JpegImagePlugin import JpegImageFile
 
-from guetzpy import frugal
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
@@ -27,7 +26,7 @@ from guetzpy.options import OptimizeOptions
 from guetzpy.picture import Transform
 from guetzpy.progress import Reporter
 from guetzpy.result import Result
-from guetzpy.search import closed_loop, source_quality, tables
+from guetzpy.search import closed_loop, frugal, source_quality, tables
 from guetzpy.search.compensation import Compensation
 from guetzpy.search.encoder import Encoder, Trial
 from guetzpy.search.judge import Judge, Scores
@@ -103,7 +102,7 @@ def optimize(
     reporter : Reporter, optional
         Told how far it is.
     sparing : bool
-        Whether to hold little more than the picture (:mod:`guetzpy.frugal`). A JPEG's coefficients are
+        Whether to hold little more than the picture (:mod:`guetzpy.search.frugal`). A JPEG's coefficients are
         searched as ever, by metrics that keep nothing.
     lean : bool
         Whether it does for pixels, too, to search them as ever by such metrics, where memory is to be spared.

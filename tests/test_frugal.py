@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,13 @@ import pytest
 from PIL import Image
 
 import guetzpy
-from guetzpy import frugal
 from guetzpy._memory import frugally, lean, searching
 from guetzpy.batch.manifest import options_hash
 from guetzpy.comparison import compare
 from guetzpy.errors import LimitError, TargetError
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture import Transform
+from guetzpy.search import frugal
 from guetzpy.search.encoder import Encoder, Weights, lagrangian
 from guetzpy.search.target import Limits
 
@@ -64,6 +66,25 @@ def test_tiles(height: int, width: int) -> None:
     assert tiles.shape[0] == 1
     assert 0 < tiles[0].size <= 720 * 720
     assert tiles.flags.c_contiguous
+
+
+def test_looks_end_where_the_format_is_at_its_end() -> None:
+    """A drawing that no quality reaches costs two looks, not all of them."""
+
+    def looks(slope: float) -> int:
+        seen: list[float] = []
+
+        def look(_encoder: Any, _judge: Any, _limits: Any, distance: float) -> Any:
+            seen.append(distance)
+            return SimpleNamespace(excess=1.0 + slope * math.log(distance))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(frugal, "_look", look)
+            frugal._land(None, None, None, 1.0, 0.01, 6, lambda: None)  # type: ignore[arg-type]
+        return len(seen)
+
+    assert looks(0.01) == 2
+    assert 2 < looks(0.4) < 6
 
 
 @pytest.mark.parametrize(
@@ -173,7 +194,8 @@ def test_rule() -> None:
     assert not lean(1600, 1200, "balanced", None)
     assert not lean(1366, 768, "balanced", LITTLE)
     assert frugally(*screen, "balanced", None, small)
-    assert frugally(4000, 3000, "balanced", None, small)
+    with pytest.raises(LimitError, match=r"12.0 megapixels .* more than the 9 .* --max-memory"):
+        frugally(4000, 3000, "balanced", None, small)
     assert not frugally(*screen, "balanced", None, large)
     assert not frugally(*screen, "balanced", None, None)
     assert not frugally(*screen, "balanced", searching(3840 * 2160, "balanced"), small)

@@ -29,7 +29,6 @@ ROWS = [
     {"jpeg", "metrics"},
     {"search"},
     {"source"},
-    {"frugal"},
     {"reencode"},
     {"api", "comparison", "inspection"},
     {"batch", "report", "integrations"},

@@ -22,7 +22,8 @@ from guetzpy.search import rate, tables
 from guetzpy.search.closed_loop import Found
 from guetzpy.search.encoder import BANDS, Encoder, Trial, Weights, lagrangian
 from guetzpy.search.judge import Judge
-from guetzpy.search.target import Limits, Root
+from guetzpy.search.montage import Tiles
+from guetzpy.search.target import COARSEST, FINEST, Limits, Root
 from guetzpy.search.tuning import size_of
 
 __all__ = ["ROOM", "Maker", "Measure", "SparingJudge", "Strips", "search", "search_size", "tiles_of"]
@@ -34,9 +35,6 @@ Maker: TypeAlias = Callable[[Codes, tuple[int, int]], Encoder]
 
 #: Returns the size of the file of a trial.
 Measure: TypeAlias = Callable[[Trial, Encoder], int]
-
-#: Ends of the distances that are tried, as in the usual search.
-_FINEST, _COARSEST = 0.02, 300.0
 
 #: Bytes of a file that are known last: the mark of its distance.
 ROOM = 24
@@ -122,24 +120,16 @@ class Strips(Encoder):
 
 
 def tiles_of(codes: Codes) -> Codes:
-    """Return a small picture of tiles, or of the middle of a narrow one; they depend on its size alone."""
+    """Return a small picture of tiles, or the middle of a narrow one; which depends on its size alone."""
     _, height, width = codes.shape
-    area = (_ACROSS * _SIDE) ** 2
-    if height * width <= area:
-        return codes
-    if min(height, width) < _ACROSS * _SIDE:
-        length = area // min(height, width) // 16 * 16
-        top, left = ((side - min(side, length)) // 32 * 16 for side in (height, width))
-        return np.ascontiguousarray(codes[:, top : top + length, left : left + length])
-    tops, lefts = (
-        [(side - _SIDE) * (2 * i + 1) // (2 * _ACROSS) // 16 * 16 for i in range(_ACROSS)]
-        for side in (height, width)
-    )
-    rows = [
-        np.concatenate([codes[:, top : top + _SIDE, left : left + _SIDE] for left in lefts], axis=2)
-        for top in tops
-    ]
-    return np.concatenate(rows, axis=1)
+    tiles = Tiles.of(height, width, _ACROSS, _SIDE)
+    if tiles is not None:
+        return tiles.cut_picture(codes)
+    narrow = min(height, width, _ACROSS * _SIDE)
+    length = (_ACROSS * _SIDE) ** 2 // narrow // 16 * 16
+    tall, wide = (narrow, length) if height < width else (length, narrow)
+    top, left = (max(0, whole - part) // 32 * 16 for whole, part in ((height, tall), (width, wide)))
+    return np.ascontiguousarray(codes[:, top : top + tall, left : left + wide])
 
 
 @dataclass
@@ -246,7 +236,7 @@ def _planned(
     scores = finest[number].scores
     relaxed = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
     near = _land(encoder, scorer, relaxed, relaxed.starting_distance(), *_TILES, check)
-    start = _FINEST if near is None else near.trial.distance
+    start = FINEST if near is None else near.trial.distance
     return _Plan(
         encoder.sampling, start, encoder.rates, (0.0, 0.5, -0.5)[number], finest[number].excess > 0.0
     )
@@ -278,12 +268,20 @@ def _land(
         root.add(x, found.excess)
         if found.excess <= 0.0 and (best is None or found.excess > best.excess):
             best = found
-        if root.done or root.hopeless:
+        if root.done or root.hopeless or _flat(root):
             break
-        before, x = x, min(max(root.propose(), log(_FINEST)), log(_COARSEST))
+        before, x = x, min(max(root.propose(), log(FINEST)), log(COARSEST))
         if abs(x - before) < 1e-4:
             break
     return best
+
+
+def _flat(root: Root) -> bool:
+    """Return whether two looks far from the limits hardly differ: the format cannot reach them."""
+    if len(root.points) < 2:
+        return False
+    (x0, f0), (x1, f1) = root.points[:2]
+    return min(f0, f1) > 0.2 and abs(f0 - f1) < 0.1 * abs(x0 - x1)
 
 
 def _finest(encoder: Encoder, judge: Judge, limits: Limits, bias: float, check: Callable[[], None]) -> Found:
@@ -320,9 +318,7 @@ def search_size(
     """
     encoder = Strips(codes, make, sampling, judge.threads)
     root = Root(slope=0.65, tolerance=0.02)
-    x = min(
-        max(log(1.3 * encoder.width * encoder.height / (8.0 * size)) / 0.65, log(_FINEST)), log(_COARSEST)
-    )
+    x = min(max(log(1.3 * encoder.width * encoder.height / (8.0 * size)) / 0.65, log(FINEST)), log(COARSEST))
     best: Trial | None = None
     smallest = 0
     for _ in range(10):
@@ -336,10 +332,10 @@ def search_size(
         root.add(-x, excess)
         if excess <= 0.0 and (best is None or trial.distance < best.distance):
             best = trial
-        ends = log(_FINEST) if excess <= 0.0 else log(_COARSEST)
+        ends = log(FINEST) if excess <= 0.0 else log(COARSEST)
         if root.done or abs(x - ends) < 1e-9:
             break
-        x = min(max(-root.propose(), log(_FINEST)), log(_COARSEST))
+        x = min(max(-root.propose(), log(FINEST)), log(COARSEST))
     if best is None:
         raise TargetError(f"the smallest file reached has {smallest} bytes, {size} were asked for")
     return Found(best, judge.scores(encoder.decode(best)), 0.0), encoder
