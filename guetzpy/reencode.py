@@ -46,10 +46,10 @@ _HEADROOM = 0.9
 
 #: Tiles across and their side: of the montage of a large picture on which choices are made, of that of the
 #: open loop, and of that of a very large picture that tells the weights.
-_MONTAGE, _SMALL, _WIDE = (3, 240), (2, 240), (3, 512)
+_MONTAGE, _SMALL, _WIDE = (3, 240), (4, 96), (3, 512)
 
-#: Pixels of a very large picture.
-_VERY_LARGE = 6_000_000
+#: Pixels from which on the open loop chooses on a montage, and pixels of a very large picture.
+_LARGE, _VERY_LARGE = 460_800, 6_000_000
 
 #: A mark of this distance is as long as any.
 _LONGEST_MARK = 20.0001
@@ -162,7 +162,10 @@ def _same(encoder: Encoder) -> Encoder:
 
 
 def _tiles(codes: npt.NDArray[Any], options: OptimizeOptions) -> Tiles | None:
-    return Tiles.of(codes.shape[1], codes.shape[2], *(_SMALL if options.effort == "fast" else _MONTAGE))
+    _, height, width = codes.shape
+    if options.effort != "fast":
+        return Tiles.of(height, width, *_MONTAGE)
+    return Tiles.of(height, width, *_SMALL) if height * width >= _LARGE else None
 
 
 def _sample(codes: npt.NDArray[Any], transform: Transform, options: OptimizeOptions) -> Sample | None:
