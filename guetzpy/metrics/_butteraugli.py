@@ -52,15 +52,23 @@ class _Light:
     def __init__(self, codes: Any, transform: Any = None) -> None:
         self._codes = codes
         self._transform = transform
-        self.height, self.width = int(codes.shape[1]), int(codes.shape[2])
+        self.planes, self.height, self.width = (int(side) for side in codes.shape)
 
-    def rows(self, top: int, bottom: int, threads: int | None) -> Floats:
-        """Return rows as float32 (3, bottom - top, W), contiguous and writable."""
+    def rows(self, top: int, bottom: int, threads: int | None, out: Floats | None = None) -> Floats:
+        """Return rows as float32 (3, bottom - top, W), contiguous and writable; those of codes in ``out``."""
         part = self._codes[:, top:bottom]
         if self._transform is None:
             return np.require(part, np.float32, ["C", "W"])
-        light: Floats = self._transform.linear(np.ascontiguousarray(part), threads=threads)
+        light: Floats = self._transform.linear(np.ascontiguousarray(part), threads=threads, out=out)
         return light
+
+    def pull_back(self, gradient: Floats, first: int) -> Floats:
+        """Return derivatives by codes, if there are any, from those by light of rows from ``first`` on."""
+        if self._transform is None:
+            return gradient
+        part = np.ascontiguousarray(self._codes[:, first : first + gradient.shape[1]])
+        by_codes: Floats = self._transform.pull_back(gradient, part, threads=1)
+        return by_codes
 
     def extended(self, threads: int | None) -> _Light:
         """Return the picture with sides of at least 8 samples, its edges repeated on both sides."""
@@ -180,15 +188,34 @@ def _twice_at_odd_edges(half: Floats, height: int, width: int) -> None:
         half[:, :, -1] *= np.float32(2.0)
 
 
-def _double(half: Floats, full: Floats, threads: int | None) -> None:
-    """Add the adjoint of ``halve_rows`` to rows from an even one on."""
-    height, width = full.shape[1:]
+def _finish(half: Floats, gradient: Floats, first: int, light: _Light, threads: int | None) -> Floats:
+    """Return derivatives by codes, written over those by light of rows from ``first``, an even one, on.
+
+    Those by the light at half size are added: the adjoint of ``halve_rows``.
+    """
 
     def strip(rows: tuple[int, int]) -> None:
-        for source, out in zip(half, full, strict=True):
-            add_doubled_rows(source, *rows, np.float32(0.25), np.float32(1.0), out)
+        start, stop = rows
+        for source, out in zip(half, gradient, strict=True):
+            add_doubled_rows(source, start, stop, np.float32(0.25), np.float32(1.0), out)
+        part = gradient[:, start:stop]
+        by_codes = light.pull_back(part, first + start)
+        if by_codes is not part:
+            part[: light.planes] = by_codes
 
-    each(strip, strips(0, height, width), threads)
+    each(strip, strips(0, *gradient.shape[1:]), threads)
+    return gradient[: light.planes]
+
+
+def _split(slopes: Floats, half: Floats, threads: int | None) -> None:
+    """Part derivatives by the map into those by the maps at full size, in place, and at half size."""
+
+    def strip(rows: tuple[int, int]) -> None:
+        part = slopes[2 * rows[0] : 2 * rows[1]]
+        np.multiply(HALF_WEIGHT, _sum_pairs(part), out=half[rows[0] : rows[1]])
+        part *= FULL_WEIGHT
+
+    each(strip, strips(0, *half.shape), threads)
 
 
 def _sum_pairs(plane: Floats) -> Floats:
@@ -358,36 +385,37 @@ class ButteraugliComparator:
         return diffmap, half
 
     def _gradient(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score, and a function that returns rows of the gradient."""
-        light = self._inner(light)
+        """Return the score, and a function that returns rows of the gradient by codes, or by plain light."""
         if self._half is not None and light.height * light.width > self._traced:
-            return self._gradient_by_windows(light, norm)
+            return self._gradient_by_windows(self._inner(light), norm)
         score, gradient = self._gradient_at_once(light, norm)
         return score, lambda first, last: gradient[:, first:last]
 
-    def _gradient_at_once(self, light: _Light, norm: float) -> tuple[float, Floats]:
+    def _gradient_at_once(self, picture: _Light, norm: float) -> tuple[float, Floats]:
         threads = self._threads
-        linear = light.rows(0, light.height, threads)
-        with self._memory.lend() as memory, self._memory.lend() as more:
+        light = self._inner(picture)
+        with self._memory.lend() as memory, self._memory.lend() as more, self._memory.lend() as other:
+            linear = light.rows(0, light.height, threads, other.block(3, light.height, light.width))
             full = self._full.trace(linear, _whole(light.height), memory)
             if self._half is None:  # the one case in which the picture may have been extended
                 slopes = self._cropped(full.errors).copy()
                 score = norm_and_slopes(slopes, norm, threads)
                 gradient = pull_back(full, np.pad(slopes, self._border(light)), threads)
-                return score, _fold(gradient, self._border(light))
+                return score, picture.pull_back(_fold(gradient, self._border(light)), 0)
             smaller = self._half_light(light)
             assert smaller is not None
             _halve(linear, _whole(light.height), light.height, smaller, threads)
             half = self._half.trace(smaller, _whole(smaller.shape[1]), more)
-            slopes = full.errors.copy()
+            # Planes that are spare until the derivatives by the map are not needed any more.
+            slopes, by_coarse = full.spare[0], half.spare[0]
+            slopes[:] = full.errors
             _merge(half.errors, slopes, threads)
             score = norm_and_slopes(slopes, norm, threads)
-            coarse = pull_back(half, HALF_WEIGHT * _sum_pairs(slopes), threads)
-            slopes *= FULL_WEIGHT
+            _split(slopes, by_coarse, threads)
+            coarse = pull_back(half, by_coarse, threads)
             gradient = pull_back(full, slopes, threads)
         _twice_at_odd_edges(coarse, light.height, light.width)
-        _double(coarse, gradient, threads)
-        return score, gradient
+        return score, _finish(coarse, gradient, 0, light, threads)
 
     def _gradient_by_windows(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
         """Pull back a large picture's derivatives in bounded memory, at the price of a second pass."""
@@ -397,17 +425,17 @@ class ButteraugliComparator:
             slopes, smaller = self._compare(light, memory)
             assert smaller is not None
             score = norm_and_slopes(slopes, norm, threads)
-            by_coarse = HALF_WEIGHT * _sum_pairs(slopes)
+            by_coarse = np.empty(smaller.shape[1:], np.float32)
+            _split(slopes, by_coarse, threads)
             coarse = scale.pull_back(_Light(smaller), by_coarse, (0, len(by_coarse)), memory)
-        slopes *= FULL_WEIGHT
         _twice_at_odd_edges(coarse, light.height, light.width)
 
         def rows(first: int, last: int) -> Floats:
             begin = first - first % 2
             with self._memory.lend() as memory:
                 gradient = self._full.pull_back(light, slopes, (begin, last), memory)
-            _double(np.ascontiguousarray(coarse[:, begin // 2 : (last + 1) // 2]), gradient, threads)
-            return gradient[:, first - begin :]
+            half = np.ascontiguousarray(coarse[:, begin // 2 : (last + 1) // 2])
+            return _finish(half, gradient, begin, light, threads)[:, first - begin :]
 
         return score, rows
 
@@ -480,14 +508,7 @@ class ButteraugliComparator:
             level of 255. Of pictures above 2.6 million samples only what is asked for is computed, and
             some 70 rows above and below: ask for a few hundred rows at a time, from any place.
         """
-        score, by_light = self._gradient(_Light(codes, transform), norm)
-
-        def rows(first: int, last: int) -> Floats:
-            part = np.ascontiguousarray(codes[:, first:last])
-            gradient = np.ascontiguousarray(by_light(first, last))
-            return transform.pull_back(gradient, part, threads=self._threads)  # type: ignore[arg-type]
-
-        return score, rows
+        return self._gradient(_Light(codes, transform), norm)
 
     def diffmap(self, distorted: Any) -> Floats:
         """Return the map of errors.

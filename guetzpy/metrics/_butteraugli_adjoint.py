@@ -22,8 +22,9 @@ from guetzpy.metrics._butteraugli_gradient import (
     middle_slopes,
     opponent_slopes,
     rest_slopes,
+    weigh_rows,
 )
-from guetzpy.metrics._butteraugli_line_slopes import SLOT, STRIDE, line_slopes
+from guetzpy.metrics._butteraugli_line_slopes import BLOCK, SLOT, STRIDE, find_wanted, line_slopes
 from guetzpy.metrics._butteraugli_malta import (
     HIGH_LINES,
     MIDDLE_LINES,
@@ -100,20 +101,15 @@ class _Adjoint:
 
     def weigh(self, plane: Floats, start: int, stop: int) -> None:
         """Multiply rows of a plane by the gain, which differs from 1 near the edges only."""
-        blur, height, width = self._blur, *plane.shape
-        radius = len(blur.taps) - 1
-        left, right = min(radius, width), max(min(radius, width), width - radius)
-        plane[start:stop, :left] *= blur.gain_x[:left]
-        plane[start:stop, right:] *= blur.gain_x[right:]
-        for y in range(start, stop):
-            if y < radius or y >= height - radius:
-                plane[y] *= blur.gain_y[y]
+        blur = self._blur
+        weigh_rows(plane, start, stop, len(blur.taps) - 1, blur.gain_y, blur.gain_x)
 
-    def rows(self, plane: Floats, start: int, stop: int) -> Floats:
+    def rows(self, plane: Floats, start: int, stop: int, out: Floats | None = None) -> Floats:
         """Return summed rows of a plane that has been weighed."""
         height, width = plane.shape
         taps = self._blur.taps
-        out = np.empty((stop - start, width), np.float32)
+        if out is None:
+            out = np.empty((stop - start, width), np.float32)
         ones_y, ones_x = self._ones[:height], self._ones[:width]
         blur_rows(plane, start, stop, taps, ones_y, ones_x, scratch_rows(width, taps), out)
         return out
@@ -124,16 +120,24 @@ def _line_slopes(
     b: Floats,
     weights: tuple[np.float32, np.float32],
     full: bool,
+    bent: bool,
     share: Floats,
     rows: tuple[int, int],
     out: Floats,
 ) -> None:
-    """Write the derivatives by the weighted difference of two planes of the energies of its lines."""
+    """Write the derivatives by the weighted difference of two planes of the energies of its lines.
+
+    What was ``bent`` to zero has no slope there, so that nobody asks for them.
+    """
     start, stop = rows
+    wanted = np.ones((-(-out.shape[1] // BLOCK), stop - start + 2 * REACH), np.uint8)
+    if bent and find_wanted(b[start:stop], wanted) == 0:
+        out[:] = 0.0
+        return
     field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)
     difference_rows(a, b, start, stop, 2 * REACH, *weights, field)
     tile, sums = (_aligned((stop - start + 4 * REACH) * STRIDE) for _ in range(2))
-    line_slopes(field, share, full, _aligned(SLOT), tile, sums, out)
+    line_slopes(field, share, wanted, full, _aligned(SLOT), tile, sums, out)
 
 
 def _aligned(size: int) -> Floats:
@@ -193,14 +197,14 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
         lines = np.empty((4, stop - start, width), np.float32)
         by_lines = list(lines.reshape(4, -1))
         for c in range(2):
-            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, share, rows, lines[c])
+            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, c == 0, share, rows, lines[c])
         middle_slopes(
             *flat([*a.middle, *b.middle, ac], start, stop), *by_lines[:2], _MIDDLE_TABLE,
             *flat(middle, start, stop),
         )  # fmt: skip
         for c in range(2):
-            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, share, rows, lines[c])
-            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, share, rows, lines[2 + c])
+            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, c == 0, share, rows, lines[c])
+            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, c == 0, share, rows, lines[2 + c])
         by = by_activity.rows(activity, start, stop)
         high_slopes(
             *flat([*a.high, *b.high, *a.ultra, *b.ultra, ac], start, stop), by.reshape(-1), *by_lines,
@@ -239,8 +243,8 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
     def opsin(rows: tuple[int, int]) -> None:
         start, stop = rows
         for c in range(3):
-            np.add(rest[c][start:stop], by_low.rows(low[c], start, stop), out=light[c, start:stop])
-        _opsin_slopes(traced.linear, start, stop, adapted, light)
+            by_low.rows(low[c], start, stop, light[c, start:stop])
+        _opsin_slopes(traced.linear, start, stop, adapted, rest, light)
 
     def adaptation(rows: tuple[int, int]) -> None:
         # With its mirrored edges this blur is its own adjoint: sample i takes from j what j takes from i.
@@ -259,9 +263,17 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
 
 
 def _opsin_slopes(
-    linear: Sequence[Floats], start: int, stop: int, adapted: Sequence[Floats], light: Sequence[Floats]
+    linear: Sequence[Floats],
+    start: int,
+    stop: int,
+    adapted: Sequence[Floats],
+    rest: Sequence[Floats],
+    light: Sequence[Floats],
 ) -> None:
-    """Turn derivatives by opponent colours (``light``) into those by light; ``adapted`` gets the rest."""
+    """Turn derivatives by opponent colours (``rest`` and ``light``) into those by light.
+
+    ``light`` gets the direct ones, ``adapted`` those by the light that the eye has adapted to.
+    """
     width = linear[0].shape[1]
     line = np.empty(width + 4, np.float32)
     for plane, out in zip(linear, adapted, strict=True):
@@ -269,5 +281,6 @@ def _opsin_slopes(
     gains = [part.copy() for part in flat(adapted, start, stop)]
     sensitivity(*gains, np.empty(CHUNK, np.float32))
     opponent_slopes(
-        *flat(linear, start, stop), *flat(adapted, start, stop), *gains, *flat(light, start, stop)
-    )
+        *flat(linear, start, stop), *flat(adapted, start, stop), *gains,
+        *flat([*rest, *light], start, stop),
+    )  # fmt: skip

@@ -75,6 +75,7 @@ __all__ = [
     "norm_slopes",
     "opponent_slopes",
     "rest_slopes",
+    "weigh_rows",
 ]
 
 F = np.float32
@@ -299,11 +300,13 @@ def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
 
 @kernel(
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
+    " float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1])"
 )
 def opponent_slopes(
-    r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, u: Any, v: Any, w: Any, gx: Any, gy: Any, gb: Any
-) -> int:
+    r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, u: Any, v: Any, w: Any,
+    lx: Any, ly: Any, lb: Any, gx: Any, gy: Any, gb: Any,
+) -> int:  # fmt: skip
     """Pull derivatives back to linear light, directly and through the light that the eye has adapted to.
 
     Parameters
@@ -314,8 +317,8 @@ def opponent_slopes(
         Blurred linear light; replaced by the derivatives by it.
     u, v, w : float32 (n,)
         Gains, from ``sensitivity``.
-    gx, gy, gb : float32 (n,)
-        Derivatives by the opponent colours; replaced by the direct ones by light.
+    lx, ly, lb, gx, gy, gb : float32 (n,)
+        Derivatives by the opponent colours, in two parts; the second is replaced by the direct ones by light.
     """
     for i in range(r.shape[0]):
         red = NITS * r[i]
@@ -324,9 +327,11 @@ def opponent_slopes(
         m0 = MIX00 * red + MIX01 * green + MIX02 * blue + BIAS01
         m1 = MIX10 * red + MIX11 * green + MIX12 * blue + BIAS01
         m2 = MIX20 * red + MIX21 * green + MIX22 * blue + BIAS2
-        k0 = NITS * (gx[i] + gy[i]) if m0 * u[i] > BIAS01 else _ZERO
-        k1 = NITS * (gy[i] - gx[i]) if m1 * v[i] > BIAS01 else _ZERO
-        k2 = NITS * gb[i] if m2 * w[i] > BIAS2 else _ZERO
+        x = lx[i] + gx[i]
+        y = ly[i] + gy[i]
+        k0 = NITS * (x + y) if m0 * u[i] > BIAS01 else _ZERO
+        k1 = NITS * (y - x) if m1 * v[i] > BIAS01 else _ZERO
+        k2 = NITS * (lb[i] + gb[i]) if m2 * w[i] > BIAS2 else _ZERO
         red = NITS * p[i]
         green = NITS * q[i]
         blue = NITS * s[i]
@@ -345,4 +350,29 @@ def opponent_slopes(
         p[i] = MIX00 * a0 + MIX10 * a1 + MIX20 * a2
         q[i] = MIX01 * a0 + MIX11 * a1 + MIX21 * a2
         s[i] = MIX02 * a0 + MIX12 * a1 + MIX22 * a2
+    return 0
+
+
+@kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1], float32[::1])")
+def weigh_rows(plane: Any, start: int, stop: int, radius: int, gain_y: Any, gain_x: Any) -> int:
+    """Multiply rows ``start`` to ``stop`` by a blur's gains, which differ from 1 near the edges only.
+
+    Parameters
+    ----------
+    plane : float32 (H, W)
+    start, stop : int64
+    radius : int64
+        Of the blur.
+    gain_y, gain_x : float32 (H,), (W,)
+    """
+    width = plane.shape[1]
+    for y in range(start, stop):
+        row, factor = plane[y], gain_y[y]
+        for x in range(min(radius, width)):
+            row[x] *= gain_x[x]
+        for x in range(max(width - radius, min(radius, width)), width):
+            row[x] *= gain_x[x]
+        if factor != _ONE:
+            for x in range(width):
+                row[x] *= factor
     return 0

@@ -18,12 +18,12 @@ import numpy as np
 
 from guetzpy._jit import kernel
 
-__all__ = ["SLOT", "STRIDE", "line_slopes"]
+__all__ = ["BLOCK", "SLOT", "STRIDE", "find_wanted", "line_slopes"]
 
 _TWO = np.float32(2.0)
 #: Columns at a time, and room for them with a margin of 4 on both sides.
-_BLOCK = 192
-STRIDE = _BLOCK + 16
+BLOCK = 192
+STRIDE = BLOCK + 16
 #: Samples that the shares of one row take.
 SLOT = 21 * STRIDE
 _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = (k * STRIDE for k in range(1, 11))
@@ -288,11 +288,48 @@ def _full_scatter(slot: Any, size: int, sums: Any) -> int:
     return 0
 
 
+@kernel("int64(float32[:, ::1], uint8[:, ::1])")
+def find_wanted(band: Any, wanted: Any) -> int:
+    """Find the shares that reach samples where a band is not zero.
+
+    Parameters
+    ----------
+    band : float32 (n, W)
+    wanted : uint8 (blocks of W, n + 8)
+        One for each block of columns and row of shares, which reach the eight rows before theirs; else zero.
+
+    Returns
+    -------
+    int64
+        How many there are.
+    """
+    rows, width = band.shape
+    bits = band.view(np.int32)
+    for i in range(rows):
+        for block in range(wanted.shape[0]):
+            part = bits[i, block * BLOCK : min(block * BLOCK + BLOCK, width)]
+            found = np.int32(0)
+            for x in range(part.shape[0]):
+                found |= np.int32(part[x])
+            wanted[block, i] = found != 0
+    count = 0
+    for block in range(wanted.shape[0]):
+        until = 0
+        for i in range(rows + 8):
+            if i < rows and wanted[block, i] != 0:
+                until = i + 9
+            wanted[block, i] = i < until
+            count += i < until
+    return count
+
+
 @kernel(
-    "int64(float32[:, ::1], float32[:, ::1], boolean, float32[::1], float32[::1], float32[::1],"
-    " float32[:, ::1])"
+    "int64(float32[:, ::1], float32[:, ::1], uint8[:, ::1], boolean, float32[::1], float32[::1],"
+    " float32[::1], float32[:, ::1])"
 )
-def line_slopes(field: Any, weight: Any, full: bool, slot: Any, tile: Any, sums: Any, out: Any) -> int:
+def line_slopes(
+    field: Any, weight: Any, wanted: Any, full: bool, slot: Any, tile: Any, sums: Any, out: Any
+) -> int:
     """Pull derivatives by the energies of lines back to the field of weighted differences.
 
     Parameters
@@ -301,6 +338,8 @@ def line_slopes(field: Any, weight: Any, full: bool, slot: Any, tile: Any, sums:
         With a margin of 8.
     weight : float32 (n + 8, W + 8)
         Derivatives by the energies, with a margin of 4: zero where there is no sample.
+    wanted : uint8 (blocks of W, n + 8)
+        From :func:`find_wanted`: which shares are to be added.
     full : bool
         Lines of seven or nine samples, else of five.
     slot : float32 (SLOT,)
@@ -309,24 +348,32 @@ def line_slopes(field: Any, weight: Any, full: bool, slot: Any, tile: Any, sums:
     out : float32 (n, W)
     """
     rows, width = out.shape
-    for left in range(0, width, _BLOCK):
-        size = min(_BLOCK, width - left)
+    for left in range(0, width, BLOCK):
+        size = min(BLOCK, width - left)
+        some = False
+        for i in range(rows + 8):
+            some = some or wanted[left // BLOCK, i] != 0
+        if not some:
+            for i in range(rows):
+                for x in range(size):
+                    out[i, left + x] = np.float32(0.0)
+            continue
         for i in range(rows + 16):
             for x in range(size + 16):
                 tile[i * STRIDE + x] = field[i, left + x]
         sums[:] = np.float32(0.0)
         for i in range(rows + 8):
-            share = weight[i, left : left + size + 8]
             near = tile[i * STRIDE : (i + 9) * STRIDE]
             here = sums[i * STRIDE : (i + 9) * STRIDE]
-            if full:
-                _full_shares(near, share, slot)
-                _full_scatter(slot, size, here)
-            else:
-                _sparse_shares(near, share, slot)
-                _sparse_scatter(slot, size, here)
-        for i in range(rows):
-            start = (i + 8) * STRIDE
-            for x in range(size):  # a slice assignment would compile numba's strings, for its message
-                out[i, left + x] = sums[start + x]
+            if wanted[left // BLOCK, i] != 0:
+                share = weight[i, left : left + size + 8]
+                if full:
+                    _full_shares(near, share, slot)
+                    _full_scatter(slot, size, here)
+                else:
+                    _sparse_shares(near, share, slot)
+                    _sparse_scatter(slot, size, here)
+            if i >= 8:  # no later row reaches this one
+                for x in range(size):  # a slice assignment would compile numba's strings, for its message
+                    out[i - 8, left + x] = here[x]
     return 0

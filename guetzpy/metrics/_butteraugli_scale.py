@@ -53,8 +53,13 @@ OPSIN_TAPS = half_kernel(SIGMA_OPSIN)
 
 
 def strips(first: int, last: int, width: int, factor: int = 1) -> list[tuple[int, int]]:
-    """Return the strips of rows that threads take, ``factor`` times as tall as is usual."""
-    rows = max(8, factor * _STRIP_SAMPLES // width)
+    """Return the strips of rows that threads take, up to ``factor`` times as tall as is usual.
+
+    All are of one height and, unless one will do, they are of an even number: two threads end together.
+    """
+    count = -(-(last - first) * width // (factor * _STRIP_SAMPLES))
+    count += count % 2 if count > 1 else 0
+    rows = max(8, -(-(last - first) // max(count, 1)))
     return [(y, min(y + rows, last)) for y in range(first, last, rows)]
 
 
@@ -89,13 +94,17 @@ class Memory:
     def __init__(self) -> None:
         self._block = np.empty(0, np.float32)
 
-    def planes(self, count: int, height: int, width: int) -> list[Floats]:
-        """Return planes that are not initialised; those given out before are taken back."""
+    def block(self, count: int, height: int, width: int) -> Floats:
+        """Return planes that are not initialised, (count, H, W); those given out before are taken back."""
         size = count * height * width
         if self._block.size < size:
             self._block = np.empty(0, np.float32)  # let go of the old block first
             self._block = np.empty(size, np.float32)
-        return list(self._block[:size].reshape(count, height, width))
+        return self._block[:size].reshape(count, height, width)
+
+    def planes(self, count: int, height: int, width: int) -> list[Floats]:
+        """Return such planes one by one."""
+        return list(self.block(count, height, width))
 
 
 class Reference(NamedTuple):
