@@ -16,6 +16,10 @@ from guetzpy.picture import Transform
 
 __all__ = ["GradientRows", "Judge", "Scores"]
 
+#: Pixels up to which Butteraugli keeps its side of the reference. Of larger pictures that is so much memory
+#: that to fetch it takes as long as to work it out again, for the two or three looks that they get.
+_KEPT = 6_000_000
+
 #: Rows of a window of gradients, and of what it shares with its neighbours: of the largest MCU.
 _WINDOW, _SHARED = 512, 16
 
@@ -78,7 +82,8 @@ class Judge:
     @cached_property
     def butteraugli(self) -> ButteraugliComparator:
         """The one metric against the reference."""
-        return ButteraugliComparator.from_codes(self._codes, self.transform, threads=self.threads)
+        keep = None if self._codes[0].size <= _KEPT else False
+        return ButteraugliComparator.from_codes(self._codes, self.transform, threads=self.threads, keep=keep)
 
     @cached_property
     def ssimulacra2(self) -> SSIMULACRA2Comparator:

@@ -17,6 +17,13 @@ __all__ = ["Found", "glance", "land"]
 #: 1 % of Butteraugli are 0.016 at distance 1.
 TOLERANCE = 0.012
 
+#: The same for pictures that are large enough to look at a montage in between, of the first two looks; of
+#: every further one, as dear as they are there, that much more.
+_SCOUTED_TOLERANCE = 0.0165
+
+#: Where looks are dear: least worth of a bit, as a logarithm, and the excess that it may mend.
+_CHEAPEST, _MENDED = -0.4, 0.01
+
 #: Room from which on the worth of a bit is moved instead of the tables, and its effect on the excess.
 _NEAR = 0.07
 _SLOPE_OF_WORTH = 0.15
@@ -25,7 +32,7 @@ _SLOPE_OF_WORTH = 0.15
 _PATIENCE = 6
 
 #: How often a montage may say where to look next, and looks at it each time.
-_SCOUTED, _GLANCES = 4, 6
+_SCOUTED, _GLANCES = 4, 5
 
 #: Share of a montage's change that the whole follows with at first, to better and to worse: about 0.9, on
 #: the safe side.
@@ -45,32 +52,42 @@ class _Approach:
     """Where to look next: first at another distance, until a file passes, then at another worth of a bit.
 
     Tables of small integers make the score jump, under the same tables it moves smoothly. (A bit worth
-    less hardly helps: levels are rounded already.)
+    less is a dear way to quality, half as much again as other tables: it is for pictures of which every
+    look is dear.)
 
-    Attributes
+    Parameters
     ----------
     x, y : float
         Logarithms of the distance, and of what a bit is worth in units of the usual.
+    patience : int
+        Looks before the worth of a bit is moved.
+    dear : bool
+        Whether looks are dear, so that a bit may be worth less to mend a small excess.
     """
 
-    def __init__(self, x: float, y: float = 0.0, patience: int = 0) -> None:
+    def __init__(self, x: float, y: float = 0.0, patience: int = 0, *, dear: bool = False) -> None:
         self.x, self.y = x, y
         self._patience = patience
+        self._cheapest, self._mended = (_CHEAPEST, _MENDED) if dear else (0.0, 0.0)
         self._root = Root(slope=1.0, tolerance=TOLERANCE, aim=-0.02)
         self._fine: Root | None = None
 
     def add(self, excess: float) -> bool:
         """Take in the excess here and move on; return whether there is anywhere to go."""
-        if self._fine is not None and self.y == 0.0 and excess > 0.0:
-            self._fine = None
+        if self._fine is not None and excess > 0.0:
+            # no room left that a bit's worth could use up, or a second try to mend in vain
+            if self.y == 0.0 or (self.y < 0.0 and len(self._fine.points) > 1):
+                self._fine, self._mended, self.y = None, 0.0, 0.0
         if self._fine is None:
             self._root.add(self.x, excess)
             waits = self._root.gap > 0.03 and len(self._root.points) <= self._patience
-            if self.y > 0.0 or (-_NEAR < excess <= 0.0 and not waits):
+            if self.y > 0.0 or (-_NEAR < excess <= self._mended and not waits):
                 self._fine = Root(slope=_SLOPE_OF_WORTH, tolerance=TOLERANCE)
+            else:
+                self.y = 0.0
         if self._fine is not None:
             self._fine.add(self.y, excess)
-            self.y = min(max(self._fine.propose(), 0.0), 1.0)
+            self.y = min(max(self._fine.propose(), self._cheapest), 1.0)
             return True
         if (excess > 0.0 and self.x <= log(FINEST) + 1e-9) or self._root.hopeless:
             return False
@@ -119,7 +136,7 @@ def land(
         The coarsest that meets the limits, if any did.
     """
     best: Found | None = None
-    approach = _Approach(x, patience=patience)
+    approach = _Approach(x, patience=patience, dear=part is not None)
     cut = None if part is None else part.tiles.cut_weights(weights, encoder)
     follows, told, before = 0.0, 0.0, 0.0
     for look in range(looks + _PATIENCE):
@@ -130,7 +147,8 @@ def land(
         excess = max(excesses)
         if excess <= 0.0 and (best is None or excess > best.excess):
             best = Found(trial, scores, excess)
-        if best is not None and (-TOLERANCE <= best.excess or look + 1 >= looks + _PATIENCE // 2):
+        tolerance = TOLERANCE if part is None else max(1, look) * _SCOUTED_TOLERANCE
+        if best is not None and (-tolerance <= best.excess or look + 1 >= looks + _PATIENCE // 2):
             break
         if part is not None and cut is not None and look < _SCOUTED:
             if not follows:
@@ -138,7 +156,8 @@ def land(
             elif abs(told) > 0.004:
                 follows = min(max(follows * (excess - before) / told, 0.3), 1.2)
             here, before = (approach.x, approach.y), excess
-            approach, told = _scouted(part, cut, encoder, limits, excesses, approach, follows)
+            aim = -0.6 * (look + 1) * _SCOUTED_TOLERANCE
+            approach, told = _scouted(part, cut, encoder, limits, excesses, approach, follows, aim)
             if (approach.x, approach.y) != here:
                 continue
         if not approach.add(excess):
@@ -164,16 +183,16 @@ def _scouted(
     excesses: tuple[float, float],
     here: _Approach,
     follows: float,
+    aim: float,
 ) -> tuple[_Approach, float]:
-    """Return where a montage says that the whole, seen here with ``excesses``, will meet the limits.
+    """Return where a montage says that the whole, seen here with ``excesses``, will be at ``aim``.
 
     Both differ by an amount that is taken for the same wherever the same weights are used, and the whole
     follows the montage's changes with a share of them. The change that is expected is returned as well.
     """
     seen = glance(part, weights, encoder, limits, here.x, here.y)
-    moving = _Approach(here.x, here.y)
+    moving = _Approach(here.x, here.y, dear=True)
     excess = max(excesses)
-    aim = -0.4 * TOLERANCE
     closest, place, change = 1e9, (here.x, here.y), 0.0
     for _ in range(_GLANCES):
         if not moving.add(excess):
@@ -186,4 +205,4 @@ def _scouted(
             closest, place, change = abs(excess - aim), (moving.x, moving.y), excess - max(excesses)
         if closest < 0.3 * TOLERANCE:
             break
-    return _Approach(*place), change
+    return _Approach(*place, dear=True), change
