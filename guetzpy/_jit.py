@@ -1,8 +1,8 @@
 """Numba, tamed: the kernel decorator, its cache and the warm-up.
 
-The one module that touches numba's internals. ``@kernel(signature)`` compiles lazily, with
-``nogil`` and ``error_model="numpy"``, never with ``fastmath`` or ``parallel`` (scores and
-bytes must not depend on the processor or the thread count).
+The one module that touches numba's internals, but for what quickens the warm-up (``_jit_hurry``).
+``@kernel(signature)`` compiles lazily, with ``nogil`` and ``error_model="numpy"``, never with
+``fastmath`` or ``parallel`` (scores and bytes must not depend on the processor or the thread count).
 
 Numba's own disk cache has traps: a caller keeps the code of a callee that changed in another
 file (numba#1833), import fails where no folder is writable (numba#5566), a cache that is
@@ -36,11 +36,9 @@ from typing import Any, TypeVar
 import llvmlite
 import llvmlite.binding as llvm
 import numba
-from numba.core import caching, codegen, errors, event, serialize, types
-from numba.core.base import BaseContext
+from numba.core import caching, codegen, event, serialize
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
-from numba.core.typing import BaseContext as TypingContext
 
 __all__ = [
     "cache_directory",
@@ -217,24 +215,54 @@ class _KeptLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
     compiled.
     """
 
-    _bitcode: bytes
+    _bitcode = b""
     _shared_module: Any
 
     @classmethod
     def _unserialize(cls, owner: Any, state: Any) -> _KeptLibrary:
         name, code, bitcode, symbols = state
-        self = cls(owner, name)
-        self.enable_object_caching()
-        self._set_compiled_object(code)
+        self = cls(owner, name) if code else InnerLibrary(owner, name)
         self._bitcode = bitcode
+        if code:
+            self.enable_object_caching()
+            self._set_compiled_object(code)
+            owner._engine._defined_symbols.update(symbols)
         self._finalize_final_module()
-        owner._engine._defined_symbols.update(symbols)
         return self
 
     def _get_module_for_linking(self) -> Any:
-        if self._shared_module is None:
+        if self._shared_module is None and self._bitcode:
             self._shared_module = llvm.parse_bitcode(self._bitcode)
-        return self._shared_module
+        return super()._get_module_for_linking()
+
+
+class InnerLibrary(_KeptLibrary):
+    """Intermediate code of what only compiled functions call, whose libraries get copies of it.
+
+    Numba else makes machine code of it alone as well, which nothing runs.
+    """
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._verify_declare_only_symbols()
+        self._finalized = True
+
+    def _get_compiled_object(self) -> bytes:
+        return b""
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        """Who is told where a function's Python constants lie: nobody, as there is no machine code."""
+        return _Nobody
+
+
+class _Nobody:
+    @staticmethod
+    def set_env(name: str, environment: Any) -> None:
+        pass
 
 
 class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
@@ -253,7 +281,7 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
         Of the environments of what it calls, those of numba's own functions are left out if they are empty:
         nothing reads them, and unpickling one imports its module.
         """
-        (name, _, (code, bitcode)), *types, environments = super().reduce(result)
+        (name, _, (code, bitcode)), *types, environments = super().reduce(result._replace(type_annotation=""))
         module = result.library._get_module_for_linking()
         found = [*module.functions, *module.global_variables]
         symbols = [symbol.name for symbol in found if not symbol.is_declaration]
@@ -361,14 +389,23 @@ def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
     to load them.
     """
     import multiprocessing
+    import threading
+    import warnings
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     import_kernels()
     modules = {name.rpartition(".")[0] for name in _REGISTRY}
     longest_first = sorted(modules, key=lambda module: (-len(_source(module) or b""), module))
-    context = multiprocessing.get_context("spawn")
+    # A copy of this process has imported numba already, a second's work; but locks that other threads held
+    # stay locked in it, and kernels that it has are not compiled into the cache.
+    fresh = threading.active_count() == 1 and not any(kernel.overloads for kernel, _ in _REGISTRY.values())
+    method = "fork" if fresh and sys.platform == "linux" else "spawn"
+    context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(count, context, initializer=_begin_worker) as pool:
-        for future in as_completed([pool.submit(_warm_module, module) for module in longest_first]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of the sleeping threads of NumPy's BLAS
+            futures = [pool.submit(_warm_module, module) for module in longest_first]
+        for future in as_completed(futures):
             yield from future.result()
 
 
@@ -387,67 +424,21 @@ def without_linear_algebra() -> None:
         del sys.modules["scipy.linalg"]
 
 
-def _hurry() -> None:
-    """Take an eighth off the time of compiling, in a process that does nothing else and ends.
-
-    What an operation on scalars returns is found once, not anew at each place; messages about candidates
-    that do not fit, made and dropped, get no colours; and numba's registries are gone through again
-    only after imports. Anybody else's program may register an overload later, and must see it.
-    """
-    messages: Any = errors
-    messages._termcolor_inst = messages._DummyColorScheme()
-
-    usual = types.BaseFunction.get_call_type
-    known: dict[tuple[Any, Any], Any] = {}
-
-    def get_call_type(self: Any, context: Any, args: Any, keywords: Any) -> Any:
-        if keywords or not all(isinstance(arg, (types.Number, types.Boolean)) for arg in args):
-            return usual(self, context, args, keywords)
-        if (self, args) not in known:
-            known[self, args] = usual(self, context, args, keywords)
-        return known[self, args]
-
-    types.BaseFunction.get_call_type = get_call_type  # type: ignore[assignment]
-    _refresh_after_imports(TypingContext)
-    refresh = _refresh_after_imports(BaseContext)
-
-    # What a kernel's own types made numba register on the way is looked for once more when it is missing.
-    lowered = BaseContext.get_function
-
-    def get_function(self: Any, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
-        try:
-            return lowered(self, fn, sig, _firstcall=False)
-        except NotImplementedError:
-            refresh(self)
-            return lowered(self, fn, sig, _firstcall=False)
-
-    BaseContext.get_function = get_function
-
-
-def _refresh_after_imports(context: Any) -> Callable[[Any], None]:
-    """Let a context go through numba's registries only after imports; return what does so always."""
-    usual: Callable[[Any], None] = context.refresh
-    modules: dict[int, int] = {}
-
-    def refresh(self: Any) -> None:
-        if modules.get(id(self)) != len(sys.modules):
-            usual(self)
-            modules[id(self)] = len(sys.modules)
-
-    context.refresh = refresh
-    return usual
-
-
 def _begin_worker() -> None:
     without_linear_algebra()
     gc.set_threshold(100_000, 50, 100)  # the compiler makes much that lives long
-    with contextlib.suppress(AttributeError):  # a numba whose inner names are others compiles as it likes
-        _hurry()
+    with contextlib.suppress(AttributeError, ImportError):  # a numba of other inner names is as slow as it is
+        hurry: Any = importlib.import_module("guetzpy._jit_hurry")  # no kernel depends on it
+        hurry.hurry(InnerLibrary)
 
 
 def _warm_module(module: str) -> list[tuple[str, float]]:
     importlib.import_module(module)
-    return list(warm([name for name in sorted(_REGISTRY) if name.rpartition(".")[0] == module]))
+    done = []
+    with contextlib.suppress(Exception):  # what a worker cannot compile, its caller does in numba's usual way
+        for item in warm([name for name in sorted(_REGISTRY) if name.rpartition(".")[0] == module]):
+            done.append(item)
+    return done
 
 
 def is_cold() -> bool:

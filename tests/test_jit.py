@@ -325,9 +325,23 @@ def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> N
     assert files(tmp_path / "home")  # and this one is kept
 
 
+def in_a_process(script: str, *arguments: str, cache: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_workers_compile_the_same_code(tmp_path: Path) -> None:
-    """What quickens the compilation in workers changes no instruction."""
-    code = (
+    """What quickens the compilation in workers changes no instruction of a kernel that calls no others.
+
+    (What takes Python's arguments apart comes after it, and is not optimised there.)
+    """
+    script = (
         "import sys\n"
         "from guetzpy import _jit\n"
         "if sys.argv[1] == 'worker':\n"
@@ -335,17 +349,62 @@ def test_workers_compile_the_same_code(tmp_path: Path) -> None:
         "from guetzpy.metrics import _butteraugli_bands as bands, colorspace\n"
         "for kernel in (bands.opponent, colorspace.halve):\n"
         "    list(_jit.warm([f'{kernel.__module__}.{kernel.__qualname__}']))\n"
-        "    print(kernel.inspect_asm(kernel.signatures[0]))\n"
+        "    print(kernel.inspect_asm(kernel.signatures[0]).partition('.Lfunc_end0:')[0])\n"
     )
-    listings = [
-        subprocess.run(
-            [sys.executable, "-c", code, kind],
-            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / kind)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for kind in ("worker", "usual")
-    ]
+    listings = [in_a_process(script, kind, cache=tmp_path / kind) for kind in ("worker", "usual")]
     assert len(listings[0]) > 1000
     assert listings[0] == listings[1]
+
+
+def test_workers_leave_inner_kernels_to_their_callers(tmp_path: Path) -> None:
+    """A worker's inner kernel has no machine code; callers link it, out of the cache too."""
+    script = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from guetzpy import _jit\n"
+        "if sys.argv[1] == 'worker':\n"
+        "    _jit._begin_worker()\n"
+        "from guetzpy.metrics import blur\n"
+        "list(_jit.warm([name for name in _jit.kernels() if name.startswith(blur.__name__)]))\n"
+        "taps, plane = blur.half_kernel(1.2), np.random.default_rng(1).random((20, 30), np.float32)\n"
+        "gains, out = (blur.edge_gain(20, 1.2), blur.edge_gain(30, 1.2)), np.empty_like(plane)\n"
+        "blur.blur_rows(plane, 0, 20, taps, *gains, blur.scratch_rows(30, taps), out)\n"
+        "print(out.tobytes().hex(), sum(blur.blur_rows.stats.cache_hits.values()))\n"
+        "print(sum(blur._add_pairs.stats.cache_hits.values()))\n"
+    )
+    usual, _, inner = in_a_process(script, "usual", cache=tmp_path / "usual").split()
+    assert inner == "0"
+    cache = tmp_path / "worker"
+    assert in_a_process(script, "worker", cache=cache).split() == [usual, "0", "0"]
+    assert in_a_process(script, "usual", cache=cache).split() == [usual, "1", "1"]
+    for caller in cache.rglob("blur_rows-*.bin"):
+        caller.unlink()
+    assert in_a_process(script, "usual", cache=cache).split() == [usual, "0", "1"]
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_warm_up_by_processes(tmp_path: Path, threads: int) -> None:
+    """Copies of this process, where it has no other threads, or new ones compile all kernels."""
+    script = (
+        "import sys, threading, numpy as np\n"
+        "from guetzpy import _jit, picture\n"
+        "_jit.import_kernels = lambda: None\n"
+        "if __name__ == '__main__':\n"
+        "    for _ in range(int(sys.argv[1])):\n"
+        "        threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "    print(*sorted(name for name, _ in _jit.warm_in_processes(2)))\n"
+        "    print(*sorted(_jit.kernels()))\n"
+        "    list(_jit.warm())\n"
+        "    print([sum(kernel.stats.cache_hits.values()) for kernel, _ in _jit.kernels().values()])\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), str(threads)],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    compiled, registered, hits = done.stdout.splitlines()
+    assert compiled == registered != ""
+    assert set(hits) <= set("[1, ]")
