@@ -9,6 +9,7 @@ at a white of 80 cd/m2; ``tests/reference/butteraugli.py`` says the same in plai
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -395,15 +396,17 @@ class ButteraugliComparator:
         threads = self._threads
         light = self._inner(picture)
         with self._memory.lend() as memory, self._memory.lend() as more, self._memory.lend() as other:
-            linear = light.rows(0, light.height, threads, other.block(3, light.height, light.width))
+            room = other.block(5, light.height, light.width)
+            linear = light.rows(0, light.height, threads, room[:3])
             full = self._full.trace(linear, _whole(light.height), memory)
             if self._half is None:  # the one case in which the picture may have been extended
                 slopes = self._cropped(full.errors).copy()
                 score = norm_and_slopes(slopes, norm, threads)
                 gradient = pull_back(full, np.pad(slopes, self._border(light)), threads)
                 return score, picture.pull_back(_fold(gradient, self._border(light)), 0)
-            smaller = self._half_light(light)
-            assert smaller is not None
+            shape = 3, (light.height + 1) // 2, (light.width + 1) // 2
+            size = math.prod(shape)
+            smaller, coarse = (room[3:].reshape(-1)[n * size :][:size].reshape(shape) for n in range(2))
             _halve(linear, _whole(light.height), light.height, smaller, threads)
             half = self._half.trace(smaller, _whole(smaller.shape[1]), more)
             # Planes that are spare until the derivatives by the map are not needed any more.
@@ -412,10 +415,10 @@ class ButteraugliComparator:
             _merge(half.errors, slopes, threads)
             score = norm_and_slopes(slopes, norm, threads)
             _split(slopes, by_coarse, threads)
-            coarse = pull_back(half, by_coarse, threads)
+            pull_back(half, by_coarse, threads, coarse)
             gradient = pull_back(full, slopes, threads)
-        _twice_at_odd_edges(coarse, light.height, light.width)
-        return score, _finish(coarse, gradient, 0, light, threads)
+            _twice_at_odd_edges(coarse, light.height, light.width)
+            return score, _finish(coarse, gradient, 0, light, threads)
 
     def _gradient_by_windows(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
         """Pull back a large picture's derivatives in bounded memory, at the price of a second pass."""

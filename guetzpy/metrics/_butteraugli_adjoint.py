@@ -24,7 +24,7 @@ from guetzpy.metrics._butteraugli_gradient import (
     rest_slopes,
     weigh_rows,
 )
-from guetzpy.metrics._butteraugli_line_slopes import BLOCK, SLOT, STRIDE, find_wanted, line_slopes
+from guetzpy.metrics._butteraugli_line_slopes import SLOT, STRIDE, line_slopes, wanted_shares
 from guetzpy.metrics._butteraugli_malta import (
     HIGH_LINES,
     MIDDLE_LINES,
@@ -53,7 +53,7 @@ Floats = npt.NDArray[np.float32]
 
 #: Planes that :func:`pull_back` needs beside those of the trace, which it overwrites, and the result.
 _SPARE_PLANES = 4
-_TALLER = 4
+_TALLER = 3
 _MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
 _HIGH_TABLE = np.array([*HIGH_LINES, *ULTRA_LINES], np.float32)
 
@@ -130,8 +130,8 @@ def _line_slopes(
     What was ``bent`` to zero has no slope there, so that nobody asks for them.
     """
     start, stop = rows
-    wanted = np.ones((-(-out.shape[1] // BLOCK), stop - start + 2 * REACH), np.uint8)
-    if bent and find_wanted(b[start:stop], wanted) == 0:
+    wanted = wanted_shares(b[start:stop] if bent else None, *out.shape)
+    if not wanted.any():
         out[:] = 0.0
         return
     field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)

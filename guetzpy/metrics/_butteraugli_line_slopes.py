@@ -6,7 +6,7 @@ lines about one row are computed, and then added to the nine rows that the lines
 with the same pair of samples, as in :mod:`guetzpy.metrics._butteraugli_malta`, hand that pair the sum of
 their shares.
 
-Both steps take 192 columns at a time, so that shares and rows stay in the processor's first cache. The
+Both steps take 184 columns at a time, so that shares and rows stay in the processor's first cache. The
 constant distance between kinds of shares lets the compiler see that they do not overlap.
 """
 
@@ -15,20 +15,51 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from guetzpy._jit import kernel
 
-__all__ = ["BLOCK", "SLOT", "STRIDE", "find_wanted", "line_slopes"]
+__all__ = ["SLOT", "STRIDE", "line_slopes", "wanted_shares"]
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
 _TWO = np.float32(2.0)
-#: Columns at a time, and room for them with a margin of 4 on both sides.
-BLOCK = 192
-STRIDE = BLOCK + 16
+#: Columns at a time: with a margin of 4 on both sides they fill vectors of 16 samples.
+_BLOCK = 184
+#: Room for them with a margin of 8, in whole lines of the cache.
+STRIDE = _BLOCK + 24
 #: Samples that the shares of one row take.
 SLOT = 21 * STRIDE
 _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = (k * STRIDE for k in range(1, 11))
 _R1, _R2, _R3, _R4, _R5, _R6, _R7, _R8 = _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8
 _S11, _S12, _S13, _S14, _S15, _S16, _S17, _S18, _S19, _S20 = (k * STRIDE for k in range(11, 21))
+
+
+def wanted_shares(band: Floats | None, rows: int, width: int) -> Bools:
+    """Return which shares are to be added.
+
+    Parameters
+    ----------
+    band : ndarray of float32, shape (rows, width), or None
+        Only samples where it is not zero need their derivatives; None: all do.
+    rows, width : int
+        Of the result of :func:`line_slopes`.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows + 8, blocks of the width)
+        One for each row of shares, which reach the eight rows before theirs, in each block of columns.
+    """
+    first = np.arange(0, width, _BLOCK)
+    if band is None:
+        return np.ones((rows + 8, len(first)), np.bool_)
+    wanted = np.zeros((rows + 8, len(first)), np.bool_)
+    # As integers, which are twice as fast: 0.0 has no bits.
+    found = np.bitwise_or.reduceat(band.view(np.int32), first, axis=1) != 0
+    for shift in range(9):
+        wanted[shift : shift + rows] |= found
+    return wanted
 
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
@@ -288,43 +319,8 @@ def _full_scatter(slot: Any, size: int, sums: Any) -> int:
     return 0
 
 
-@kernel("int64(float32[:, ::1], uint8[:, ::1])")
-def find_wanted(band: Any, wanted: Any) -> int:
-    """Find the shares that reach samples where a band is not zero.
-
-    Parameters
-    ----------
-    band : float32 (n, W)
-    wanted : uint8 (blocks of W, n + 8)
-        One for each block of columns and row of shares, which reach the eight rows before theirs; else zero.
-
-    Returns
-    -------
-    int64
-        How many there are.
-    """
-    rows, width = band.shape
-    bits = band.view(np.int32)
-    for i in range(rows):
-        for block in range(wanted.shape[0]):
-            part = bits[i, block * BLOCK : min(block * BLOCK + BLOCK, width)]
-            found = np.int32(0)
-            for x in range(part.shape[0]):
-                found |= np.int32(part[x])
-            wanted[block, i] = found != 0
-    count = 0
-    for block in range(wanted.shape[0]):
-        until = 0
-        for i in range(rows + 8):
-            if i < rows and wanted[block, i] != 0:
-                until = i + 9
-            wanted[block, i] = i < until
-            count += i < until
-    return count
-
-
 @kernel(
-    "int64(float32[:, ::1], float32[:, ::1], uint8[:, ::1], boolean, float32[::1], float32[::1],"
+    "int64(float32[:, ::1], float32[:, ::1], boolean[:, ::1], boolean, float32[::1], float32[::1],"
     " float32[::1], float32[:, ::1])"
 )
 def line_slopes(
@@ -338,8 +334,8 @@ def line_slopes(
         With a margin of 8.
     weight : float32 (n + 8, W + 8)
         Derivatives by the energies, with a margin of 4: zero where there is no sample.
-    wanted : uint8 (blocks of W, n + 8)
-        From :func:`find_wanted`: which shares are to be added.
+    wanted : bool (n + 8, blocks of W)
+        From :func:`wanted_shares`. Where they are not, the result is not right, but finite.
     full : bool
         Lines of seven or nine samples, else of five.
     slot : float32 (SLOT,)
@@ -348,11 +344,11 @@ def line_slopes(
     out : float32 (n, W)
     """
     rows, width = out.shape
-    for left in range(0, width, BLOCK):
-        size = min(BLOCK, width - left)
+    for left in range(0, width, _BLOCK):
+        size = min(_BLOCK, width - left)
         some = False
         for i in range(rows + 8):
-            some = some or wanted[left // BLOCK, i] != 0
+            some = some or wanted[i, left // _BLOCK]
         if not some:
             for i in range(rows):
                 for x in range(size):
@@ -365,7 +361,7 @@ def line_slopes(
         for i in range(rows + 8):
             near = tile[i * STRIDE : (i + 9) * STRIDE]
             here = sums[i * STRIDE : (i + 9) * STRIDE]
-            if wanted[left // BLOCK, i] != 0:
+            if wanted[i, left // _BLOCK]:
                 share = weight[i, left : left + size + 8]
                 if full:
                     _full_shares(near, share, slot)
