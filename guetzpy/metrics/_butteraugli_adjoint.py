@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._threads import each
-from guetzpy.metrics._butteraugli_bands import CHUNK, mirrored_rows, sensitivity
+from guetzpy.metrics._butteraugli_bands import mirrored_rows
 from guetzpy.metrics._butteraugli_errors import dc_errors
 from guetzpy.metrics._butteraugli_gradient import (
     error_slopes,
@@ -67,6 +67,7 @@ class Trace(NamedTuple):
     bands: Bands
     smooth: Floats
     errors: Floats
+    gains: Sequence[Floats]
     spare: Sequence[Floats]
 
 
@@ -78,8 +79,9 @@ def trace(
     The trace lives in ``memory``, until that is used again.
     """
     height, width = geometry.height, geometry.width
-    smooth, errors, *planes = memory.planes(2 + BAND_PLANES + _SPARE_PLANES, height, width)
-    bands = separate(linear, geometry, planes[:BAND_PLANES], threads)
+    smooth, errors, *planes = memory.planes(2 + 3 + BAND_PLANES + _SPARE_PLANES, height, width)
+    gains, planes = planes[:3], planes[3:]
+    bands = separate(linear, geometry, planes[:BAND_PLANES], threads, gains)
     stage = Errors(reference, geometry, bands.middle, bands.high, bands.ultra, bands.activity)
 
     def strip(rows: tuple[int, int]) -> None:
@@ -89,7 +91,7 @@ def trace(
         stage.rows(start, stop, smooth[start:stop], dc, errors[start:stop])
 
     each(strip, strips(0, height, width), threads)
-    return Trace(reference, linear, geometry, bands, smooth, errors, planes[BAND_PLANES:])
+    return Trace(reference, linear, geometry, bands, smooth, errors, gains, planes[BAND_PLANES:])
 
 
 class _Adjoint:
@@ -244,7 +246,7 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
         start, stop = rows
         for c in range(3):
             by_low.rows(low[c], start, stop, light[c, start:stop])
-        _opsin_slopes(traced.linear, start, stop, adapted, rest, light)
+        _opsin_slopes(traced.linear, traced.gains, start, stop, adapted, rest, light)
 
     def adaptation(rows: tuple[int, int]) -> None:
         # With its mirrored edges this blur is its own adjoint: sample i takes from j what j takes from i.
@@ -264,6 +266,7 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
 
 def _opsin_slopes(
     linear: Sequence[Floats],
+    gains: Sequence[Floats],
     start: int,
     stop: int,
     adapted: Sequence[Floats],
@@ -278,9 +281,4 @@ def _opsin_slopes(
     line = np.empty(width + 4, np.float32)
     for plane, out in zip(linear, adapted, strict=True):
         mirrored_rows(plane, start, stop, OPSIN_TAPS, line, out[start:stop])
-    gains = [part.copy() for part in flat(adapted, start, stop)]
-    sensitivity(*gains, np.empty(CHUNK, np.float32))
-    opponent_slopes(
-        *flat(linear, start, stop), *flat(adapted, start, stop), *gains,
-        *flat([*rest, *light], start, stop),
-    )  # fmt: skip
+    opponent_slopes(*flat([*linear, *adapted, *gains, *rest, *light], start, stop))

@@ -128,21 +128,32 @@ def flat(planes: Sequence[Floats], start: int, stop: int) -> list[Floats]:
     return [plane[start:stop].reshape(-1) for plane in planes]
 
 
-def opsin_strip(linear: Sequence[Floats], start: int, stop: int, xyb: Sequence[Floats]) -> None:
-    """Linear light to opponent colours, rows ``start`` to ``stop``."""
+def opsin_strip(
+    linear: Sequence[Floats], start: int, stop: int, xyb: Sequence[Floats], gains: Sequence[Floats] | None
+) -> None:
+    """Linear light to opponent colours, rows ``start`` to ``stop``; ``gains`` may keep those of the eye."""
     width = linear[0].shape[1]
-    gains = np.empty((3, stop - start, width), np.float32)
+    if gains is None:
+        part = list(np.empty((3, stop - start, width), np.float32))
+    else:
+        part = [plane[start:stop] for plane in gains]
     line = np.empty(width + 4, np.float32)
-    for plane, out in zip(linear, gains, strict=True):
+    for plane, out in zip(linear, part, strict=True):
         mirrored_rows(plane, start, stop, OPSIN_TAPS, line, out)
-    eye = gains.reshape(3, -1)
+    eye = flat(part, 0, stop - start)
     sensitivity(*eye, np.empty(CHUNK, np.float32))
     opponent(*flat(linear, start, stop), *eye, *flat(xyb, start, stop))
 
 
-def _opsin(linear: Floats, geometry: Geometry, xyb: Sequence[Floats], threads: int | None) -> None:
+def _opsin(
+    linear: Floats,
+    geometry: Geometry,
+    xyb: Sequence[Floats],
+    threads: int | None,
+    gains: Sequence[Floats] | None = None,
+) -> None:
     work = strips(0, geometry.height, geometry.width)
-    each(lambda rows: opsin_strip(linear, *rows, xyb), work, threads)
+    each(lambda rows: opsin_strip(linear, *rows, xyb, gains), work, threads)
 
 
 def low_strip(
@@ -207,7 +218,13 @@ class Bands(NamedTuple):
 BAND_PLANES = 13
 
 
-def separate(linear: Floats, geometry: Geometry, planes: Sequence[Floats], threads: int | None) -> Bands:
+def separate(
+    linear: Floats,
+    geometry: Geometry,
+    planes: Sequence[Floats],
+    threads: int | None,
+    gains: Sequence[Floats] | None = None,
+) -> Bands:
     """Return the bands of a picture.
 
     Parameters
@@ -219,9 +236,11 @@ def separate(linear: Floats, geometry: Geometry, planes: Sequence[Floats], threa
     planes : sequence of 13 ndarrays of float32, shape (H, W)
         Where the bands go.
     threads : int or None
+    gains : sequence of 3 ndarrays of float32, shape (H, W), optional
+        Where those of the adapted eye are kept.
     """
     xyb, rest, low, rest_high, ultra = planes[:3], planes[3:6], planes[6:9], planes[9:11], planes[11:13]
-    _opsin(linear, geometry, xyb, threads)
+    _opsin(linear, geometry, xyb, threads, gains)
 
     def strip(rows: tuple[int, int]) -> None:
         low_strip(xyb, geometry, *rows, [plane[rows[0] : rows[1]] for plane in low], rest)
