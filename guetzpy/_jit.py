@@ -393,6 +393,8 @@ def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
     import warnings
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
+    from guetzpy._threads import uninterrupted
+
     import_kernels()
     modules = {name.rpartition(".")[0] for name in _REGISTRY}
     longest_first = sorted(modules, key=lambda module: (-len(_source(module) or b""), module))
@@ -402,7 +404,7 @@ def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
     method = "fork" if fresh and sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(count, context, initializer=_begin_worker) as pool:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), uninterrupted():
             warnings.simplefilter("ignore", DeprecationWarning)  # of the sleeping threads of NumPy's BLAS
             futures = [pool.submit(_warm_module, module) for module in longest_first]
         for future in as_completed(futures):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import TypeVar
 
 from guetzpy.errors import LimitError
 
-__all__ = ["default_threads", "each", "time_limit"]
+__all__ = ["default_threads", "each", "time_limit", "uninterrupted"]
 
 T = TypeVar("T")
 
@@ -56,6 +57,23 @@ def time_limit(seconds: float | None, check: Callable[[], None] | None = None) -
         yield
     finally:
         _local.check = before
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, which is their parent's to handle."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # The first process that wants it starts it, which lets the signal through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def default_threads() -> int:

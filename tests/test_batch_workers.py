@@ -168,6 +168,24 @@ def test_kill_9_and_resume(tmp_path: Path) -> None:
     assert hashes(folder) == originals
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals of POSIX")
+def test_the_first_worker_is_deaf_to_ctrl_c_from_its_first_instruction() -> None:
+    """Who starts the resource tracker lets signals through again, before the worker is started."""
+    code = (
+        "import signal\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "from guetzpy.batch.pool import spawning\n"
+        "with spawning():\n"
+        "    pool = ProcessPoolExecutor(1, get_context('spawn'))\n"
+        "    blocked = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ())\n"
+        "own = signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+        "print(signal.SIGINT in blocked.result(), signal.SIGINT in own)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
 def test_ctrl_c(tmp_path: Path) -> None:
     make(tmp_path / "in", *(f"{i:03}.jpg" for i in range(400)))
     process = subprocess.Popen(

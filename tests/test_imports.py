@@ -37,7 +37,7 @@ ROWS = [
 ]
 ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
 #: Neighbours in a row that may still import each other.
-FRIENDS = {("result", "output"), ("integrations", "batch"), ("report", "batch")}
+FRIENDS = {("_jit", "_threads"), ("result", "output"), ("integrations", "batch"), ("report", "batch")}
 
 
 def module_of(path: Path) -> str:

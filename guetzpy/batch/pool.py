@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import signal
 import sys
 import time
 import types
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
+from guetzpy._threads import uninterrupted
 from guetzpy.batch import memory
 from guetzpy.batch.discover import Task
 from guetzpy.batch.worker import Delivery, Done, process, ready, start
@@ -78,15 +78,12 @@ def spawning() -> Iterator[None]:
     processes do: all their work lies in this package, so a script needs no guard around its own.
     """
     main = sys.modules["__main__"]
-    held = hasattr(signal, "pthread_sigmask")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if held else set()
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        if held:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with uninterrupted():
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 class _Slot:
