@@ -191,6 +191,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("-o", "out", "--json"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # after a & of a shell it is ignored
     )  # fmt: skip
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
