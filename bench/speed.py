@@ -5,7 +5,7 @@
     python -m bench speed --peers guetzpy,moz444,guetzli --megapixels 0.4
 
 Every figure comes from a process of its own, warm unless said otherwise (kernels loaded, a small picture
-done before). Encoders take turns, round by round, and the median counts; read ratios of one run, not bare
+done before; the median of three calls). Encoders take turns, round by round, and the median counts; read ratios of one run, not bare
 figures. Memory is the peak of the process while it encodes, with what was loaded before in brackets.
 Pictures of any size are paved from the corpus, mirrored, never scaled.
 """
@@ -276,7 +276,7 @@ def encode_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str,
         for kind in kinds:
             _say(f"encode: round {turn + 1} of {options.rounds}: {title(kind)}")
             order = {"kind": kind, "setting": SETTINGS[kind], "megapixels": options.megapixels, **where}
-            runs[kind].append(_ask("work", order | {"repeats": 1 if kind == "guetzli" else 2}, turn))
+            runs[kind].append(_ask("work", order | {"repeats": 1 if kind == "guetzli" else 3}, turn))
     result: dict[str, Any] = {"missing": missing, "versions": peers.versions(here), "encoders": {}}
     for kind in kinds:
         errors = [run["error"] for run in runs[kind] if "error" in run]
