@@ -5,8 +5,9 @@
     python -m bench speed --peers guetzpy,moz444,guetzli --megapixels 0.4
 
 Every figure comes from a process of its own, warm unless said otherwise (kernels loaded, a small picture
-done before; the median of three calls). Encoders take turns, round by round, and the median counts; read ratios of one run, not bare
-figures. Memory is the peak of the process while it encodes, with what was loaded before in brackets.
+done before; the median of three calls). Encoders take turns, round by round, and the median counts; read
+ratios of one run, not bare figures. Memory is the peak of the process while it encodes, with what was
+loaded before in brackets.
 Pictures of any size are paved from the corpus, mirrored, never scaled.
 """
 
