@@ -31,6 +31,15 @@ def simple(photo: JpegImage) -> list[ScanHeader]:
     return scans.simple_progression(photo)
 
 
+@pytest.mark.parametrize("size", [(128, 96), (400, 300)])
+def test_the_same_tables_every_time(photo_array, size):
+    """What sharing a table gains was once remembered by the ids of objects that were gone."""
+    buffer = io.BytesIO()
+    Image.fromarray(photo_array).resize(size).save(buffer, "JPEG", quality=30, subsampling=0)
+    image = read(buffer.getvalue())
+    assert len({write(image, script=simple(image)) for _ in range(30)}) == 1
+
+
 def test_fixed_scripts_are_legal(photo):
     scans.check_script(photo, simple(photo))
     scans.check_script(photo, scans.sequential_script(photo))

@@ -66,8 +66,12 @@ class PlannedScan:
 
 @dataclass
 class _Group:
-    """Uses of one table: places (scan, component) and their summed histogram."""
+    """Uses of one table: places (scan, component) and their summed histogram.
 
+    ``number`` tells groups apart. (Their ids do not: those of groups that are gone are given out again.)
+    """
+
+    number: int
     places: list[tuple[int, int]]
     histogram: npt.NDArray[np.int64]
     cost: int
@@ -109,26 +113,25 @@ def _most_live(groups: Sequence[_Group]) -> tuple[int, int]:
 def _share(groups: list[_Group], slots: int) -> list[_Group]:
     """Merge groups while that saves bits, and as long as there are more tables than slots."""
     gains: dict[tuple[int, int], int] = {}
+    number = len(groups)
     while len(groups) > 1:
-        pairs = [(i, j) for i in range(len(groups)) for j in range(i)]
-        new = [p for p in pairs if (id(groups[p[0]]), id(groups[p[1]])) not in gains]
+        pairs = [(a, b) for i, a in enumerate(groups) for b in groups[:i]]
+        new = [(a, b) for a, b in pairs if (a.number, b.number) not in gains]
         if new:
-            merged = table_bits(np.stack([groups[i].histogram + groups[j].histogram for i, j in new]))
-            for (i, j), cost in zip(new, merged.tolist(), strict=True):
-                gains[id(groups[i]), id(groups[j])] = groups[i].cost + groups[j].cost - cost
+            merged = table_bits(np.stack([a.histogram + b.histogram for a, b in new]))
+            for (a, b), cost in zip(new, merged.tolist(), strict=True):
+                gains[a.number, b.number] = a.cost + b.cost - cost
         live, crowded = _most_live(groups)
-        ranked = sorted(pairs, key=lambda p: -gains[id(groups[p[0]]), id(groups[p[1]])])
-        for i, j in ranked:
-            a, b = groups[i], groups[j]
-            gain = gains[id(a), id(b)]
-            both = _Group(a.places + b.places, a.histogram + b.histogram, a.cost + b.cost - gain)
-            rest = [g for k, g in enumerate(groups) if k not in (i, j)]
+        for a, b in sorted(pairs, key=lambda pair: -gains[pair[0].number, pair[1].number]):
+            gain = gains[a.number, b.number]
+            both = _Group(number, a.places + b.places, a.histogram + b.histogram, a.cost + b.cost - gain)
+            rest = [group for group in groups if group is not a and group is not b]
             if live > slots:
                 wanted = a.first <= crowded <= a.last and b.first <= crowded <= b.last
             else:
                 wanted = gain > 0 and _most_live([*rest, both])[0] <= slots
             if wanted:
-                groups = [*rest, both]
+                groups, number = [*rest, both], number + 1
                 break
         else:
             break
@@ -162,8 +165,10 @@ def plan_tables(statistics: ScanStatistics, script: Sequence[ScanHeader]) -> lis
         if uses[table_class]:
             costs = table_bits(np.stack([histogram for _, _, histogram in uses[table_class]])).tolist()
             groups = [
-                _Group([(number, place)], histogram, cost)
-                for (number, place, histogram), cost in zip(uses[table_class], costs, strict=True)
+                _Group(i, [(number, place)], histogram, cost)
+                for i, ((number, place, histogram), cost) in enumerate(
+                    zip(uses[table_class], costs, strict=True)
+                )
             ]
             order += [(g.first, table_class, g) for g in _share(groups, 2 if sequential else 4)]
     order.sort(key=lambda item: (item[0], item[1], min(item[2].places)))
