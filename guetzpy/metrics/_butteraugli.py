@@ -172,11 +172,13 @@ def _whole(height: int) -> _Window:
     return _Window(0, height, 0, height)
 
 
-def _merge(half: Floats, full: Floats, threads: int | None) -> None:
-    """Add the map at half size to that at full size, each with its weight."""
+def _merge(half: Floats, full: Floats, threads: int | None, out: Floats) -> None:
+    """Add the map at half size to that at full size, each with its weight; ``out`` may be the latter."""
 
     def strip(rows: tuple[int, int]) -> None:
-        add_doubled_rows(half, *rows, HALF_WEIGHT, FULL_WEIGHT, full)
+        if out is not full:
+            out[slice(*rows)] = full[slice(*rows)]
+        add_doubled_rows(half, *rows, HALF_WEIGHT, FULL_WEIGHT, out)
 
     each(strip, strips(0, *full.shape), threads)
 
@@ -189,34 +191,30 @@ def _twice_at_odd_edges(half: Floats, height: int, width: int) -> None:
         half[:, :, -1] *= np.float32(2.0)
 
 
-def _finish(half: Floats, gradient: Floats, first: int, light: _Light, threads: int | None) -> Floats:
-    """Return derivatives by codes, written over those by light of rows from ``first``, an even one, on.
+def _finish(half: Floats, gradient: Floats, start: int, stop: int, first: int, light: _Light) -> None:
+    """Turn rows of derivatives by light, those from ``first``, an even one, on, into those by codes.
 
     Those by the light at half size are added: the adjoint of ``halve_rows``.
     """
-
-    def strip(rows: tuple[int, int]) -> None:
-        start, stop = rows
-        for source, out in zip(half, gradient, strict=True):
-            add_doubled_rows(source, start, stop, np.float32(0.25), np.float32(1.0), out)
-        part = gradient[:, start:stop]
-        by_codes = light.pull_back(part, first + start)
-        if by_codes is not part:
-            part[: light.planes] = by_codes
-
-    each(strip, strips(0, *gradient.shape[1:]), threads)
-    return gradient[: light.planes]
+    for source, out in zip(half, gradient, strict=True):
+        add_doubled_rows(source, start, stop, np.float32(0.25), np.float32(1.0), out)
+    part = gradient[:, start:stop]
+    by_codes = light.pull_back(part, first + start)
+    if by_codes is not part:
+        part[: light.planes] = by_codes
 
 
-def _split(slopes: Floats, half: Floats, threads: int | None) -> None:
-    """Part derivatives by the map into those by the maps at full size, in place, and at half size."""
+def _norm_and_slopes(field: Floats, norm: float, threads: int | None, full: Floats, half: Floats) -> float:
+    """Return a norm of a map, and its derivatives by the maps at full and at half size in these.
 
-    def strip(rows: tuple[int, int]) -> None:
-        part = slopes[2 * rows[0] : 2 * rows[1]]
-        np.multiply(HALF_WEIGHT, _sum_pairs(part), out=half[rows[0] : rows[1]])
-        part *= FULL_WEIGHT
+    The map itself may be where those at full size go.
+    """
 
-    each(strip, strips(0, *half.shape), threads)
+    def part(start: int, stop: int) -> None:
+        pairs = _sum_pairs(full[start:stop])
+        np.multiply(HALF_WEIGHT / FULL_WEIGHT, pairs, out=half[start // 2 : (stop + 1) // 2])
+
+    return norm_and_slopes(field, norm, threads, full, float(FULL_WEIGHT), part)
 
 
 def _sum_pairs(plane: Floats) -> Floats:
@@ -382,7 +380,7 @@ class ButteraugliComparator:
             for number, (window, _) in enumerate(self._half.windows):
                 linear = smaller.rows(window.top, window.bottom, threads)
                 self._half.compare(number, linear, memory, coarse)
-            _merge(coarse, diffmap, threads)
+            _merge(coarse, diffmap, threads, diffmap)
         return diffmap, half
 
     def _gradient(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
@@ -401,7 +399,7 @@ class ButteraugliComparator:
             full = self._full.trace(linear, _whole(light.height), memory)
             if self._half is None:  # the one case in which the picture may have been extended
                 slopes = self._cropped(full.errors).copy()
-                score = norm_and_slopes(slopes, norm, threads)
+                score = norm_and_slopes(slopes, norm, threads, slopes)
                 gradient = pull_back(full, np.pad(slopes, self._border(light)), threads)
                 return score, picture.pull_back(_fold(gradient, self._border(light)), 0)
             shape = 3, (light.height + 1) // 2, (light.width + 1) // 2
@@ -410,15 +408,17 @@ class ButteraugliComparator:
             _halve(linear, _whole(light.height), light.height, smaller, threads)
             half = self._half.trace(smaller, _whole(smaller.shape[1]), more)
             # Planes that are spare until the derivatives by the map are not needed any more.
-            slopes, by_coarse = full.spare[0], half.spare[0]
-            slopes[:] = full.errors
-            _merge(half.errors, slopes, threads)
-            score = norm_and_slopes(slopes, norm, threads)
-            _split(slopes, by_coarse, threads)
+            merged, slopes, by_coarse = *full.spare[:2], half.spare[0]
+            _merge(half.errors, full.errors, threads, merged)
+            score = _norm_and_slopes(merged, norm, threads, slopes, by_coarse)
             pull_back(half, by_coarse, threads, coarse)
-            gradient = pull_back(full, slopes, threads)
             _twice_at_odd_edges(coarse, light.height, light.width)
-            return score, _finish(coarse, gradient, 0, light, threads)
+
+            def finish(gradient: Floats, start: int, stop: int) -> None:
+                _finish(coarse, gradient, start, stop, 0, light)
+
+            gradient = pull_back(full, slopes, threads, finish=finish)
+            return score, gradient[: light.planes]
 
     def _gradient_by_windows(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
         """Pull back a large picture's derivatives in bounded memory, at the price of a second pass."""
@@ -427,9 +427,8 @@ class ButteraugliComparator:
         with self._memory.lend() as memory:
             slopes, smaller = self._compare(light, memory)
             assert smaller is not None
-            score = norm_and_slopes(slopes, norm, threads)
             by_coarse = np.empty(smaller.shape[1:], np.float32)
-            _split(slopes, by_coarse, threads)
+            score = _norm_and_slopes(slopes, norm, threads, slopes, by_coarse)
             coarse = scale.pull_back(_Light(smaller), by_coarse, (0, len(by_coarse)), memory)
         _twice_at_odd_edges(coarse, light.height, light.width)
 
@@ -438,7 +437,9 @@ class ButteraugliComparator:
             with self._memory.lend() as memory:
                 gradient = self._full.pull_back(light, slopes, (begin, last), memory)
             half = np.ascontiguousarray(coarse[:, begin // 2 : (last + 1) // 2])
-            return _finish(half, gradient, begin, light, threads)[:, first - begin :]
+            work = strips(0, *gradient.shape[1:])
+            each(lambda part: _finish(half, gradient, *part, begin, light), work, threads)
+            return gradient[: light.planes, first - begin :]
 
         return score, rows
 

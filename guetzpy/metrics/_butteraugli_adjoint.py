@@ -7,7 +7,7 @@ and then sums without renormalising.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from guetzpy.metrics._butteraugli_gradient import (
     rest_slopes,
     weigh_rows,
 )
-from guetzpy.metrics._butteraugli_line_slopes import SLOT, STRIDE, line_slopes, wanted_shares
+from guetzpy.metrics._butteraugli_line_slopes import BLOCK, SLOT, STRIDE, line_slopes, reached, wanted_shares
 from guetzpy.metrics._butteraugli_malta import (
     HIGH_LINES,
     MIDDLE_LINES,
@@ -53,7 +53,7 @@ Floats = npt.NDArray[np.float32]
 
 #: Planes that :func:`pull_back` needs beside those of the trace, which it overwrites, and the result.
 _SPARE_PLANES = 4
-_TALLER = 3
+_TALLER = 2
 _MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
 _HIGH_TABLE = np.array([*HIGH_LINES, *ULTRA_LINES], np.float32)
 
@@ -124,22 +124,23 @@ def _line_slopes(
     full: bool,
     bent: bool,
     share: Floats,
-    rows: tuple[int, int],
+    span: tuple[int, int],
     out: Floats,
 ) -> None:
     """Write the derivatives by the weighted difference of two planes of the energies of its lines.
 
     What was ``bent`` to zero has no slope there, so that nobody asks for them.
     """
-    start, stop = rows
+    start, stop = span
     wanted = wanted_shares(b[start:stop] if bent else None, *out.shape)
     if not wanted.any():
         out[:] = 0.0
         return
-    field = np.empty((stop - start + 4 * REACH, a.shape[1] + 4 * REACH), np.float32)
-    difference_rows(a, b, start, stop, 2 * REACH, *weights, field)
-    tile, sums = (_aligned((stop - start + 4 * REACH) * STRIDE) for _ in range(2))
-    line_slopes(field, share, wanted, full, _aligned(SLOT), tile, sums, out)
+    rows = stop - start + 4 * REACH
+    sums, fields = _aligned(rows * STRIDE), _aligned(wanted.shape[1] * rows * STRIDE)
+    blocks = fields.reshape(-1, rows, STRIDE)
+    difference_rows(a, b, start, 2 * REACH, BLOCK, *weights, reached(wanted), blocks)
+    line_slopes(fields, share, wanted, full, _aligned(SLOT), sums, out)
 
 
 def _aligned(size: int) -> Floats:
@@ -159,7 +160,13 @@ def _padded(plane: Floats, start: int, stop: int) -> Floats:
     return out
 
 
-def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats | None = None) -> Floats:
+def pull_back(
+    traced: Trace,
+    slopes: Floats,
+    threads: int | None,
+    light: Floats | None = None,
+    finish: Callable[[Floats, int, int], object] | None = None,
+) -> Floats:
     """Return the derivatives of a score by the light of the distorted picture.
 
     Parameters
@@ -171,6 +178,8 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
     threads : int or None
     light : ndarray of float32, shape (3, H, W), optional
         Where the result goes.
+    finish : callable, optional
+        Called as ``finish(light, start, stop)`` for rows as soon as they are complete.
 
     Returns
     -------
@@ -230,13 +239,11 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
 
     def rest_of_low(rows: tuple[int, int]) -> None:
         start, stop = rows
+        by_middle.rows(middle[2], start, stop, rest[2][start:stop])
         for c in range(3):
             part = rest[c][start:stop]
-            through = by_middle.rows(middle[c], start, stop)
             if c < 2:
-                part += through
-            else:
-                part[:] = through
+                part += by_middle.rows(middle[c], start, stop)
             low[c][start:stop] -= part
             by_low.weigh(low[c], start, stop)
 
@@ -255,6 +262,8 @@ def pull_back(traced: Trace, slopes: Floats, threads: int | None, light: Floats 
         for c in range(3):
             mirrored_rows(adapted[c], *rows, OPSIN_TAPS, line, out)
             light[c, rows[0] : rows[1]] += out
+        if finish is not None:
+            finish(light, *rows)
 
     each(errors, work, threads)
     # The margin of 8 rows around a strip is costly here: taller strips.

@@ -19,16 +19,16 @@ import numpy.typing as npt
 
 from guetzpy._jit import kernel
 
-__all__ = ["SLOT", "STRIDE", "line_slopes", "wanted_shares"]
+__all__ = ["BLOCK", "SLOT", "STRIDE", "line_slopes", "reached", "wanted_shares"]
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
-_TWO = np.float32(2.0)
+_ZERO, _TWO = np.float32(0.0), np.float32(2.0)
 #: Columns at a time: with a margin of 4 on both sides they fill vectors of 16 samples.
-_BLOCK = 184
+BLOCK = 184
 #: Room for them with a margin of 8, in whole lines of the cache.
-STRIDE = _BLOCK + 24
+STRIDE = BLOCK + 24
 #: Samples that the shares of one row take.
 SLOT = 21 * STRIDE
 _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = (k * STRIDE for k in range(1, 11))
@@ -51,15 +51,28 @@ def wanted_shares(band: Floats | None, rows: int, width: int) -> Bools:
     ndarray of bool, shape (rows + 8, blocks of the width)
         One for each row of shares, which reach the eight rows before theirs, in each block of columns.
     """
-    first = np.arange(0, width, _BLOCK)
+    first = np.arange(0, width, BLOCK)
     if band is None:
         return np.ones((rows + 8, len(first)), np.bool_)
-    wanted = np.zeros((rows + 8, len(first)), np.bool_)
     # As integers, which are twice as fast: 0.0 has no bits.
-    found = np.bitwise_or.reduceat(band.view(np.int32), first, axis=1) != 0
+    return reached(np.bitwise_or.reduceat(band.view(np.int32), first, axis=1) != 0)
+
+
+def reached(rows: Bools) -> Bools:
+    """Return which rows, beginning four before the given ones, are on lines about these or contain them.
+
+    Parameters
+    ----------
+    rows : ndarray of bool, shape (n, blocks)
+
+    Returns
+    -------
+    ndarray of bool, shape (n + 8, blocks)
+    """
+    out = np.zeros((len(rows) + 8, rows.shape[1]), np.bool_)
     for shift in range(9):
-        wanted[shift : shift + rows] |= found
-    return wanted
+        out[shift : shift + len(rows)] |= rows
+    return out
 
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
@@ -137,7 +150,10 @@ def _sparse_shares(tile: Any, weight: Any, slot: Any) -> int:
 
 @kernel("int64(float32[::1], int64, float32[::1])", inline=True)
 def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
-    """Add the shares of the sparse lines about the fifth row of ``sums`` to its nine rows."""
+    """Add the shares of the sparse lines about the fifth row of ``sums`` to its nine rows.
+
+    The last begins with them.
+    """
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
         x5, x6, x7, x8 = x + 5, x + 6, x + 7, x + 8
@@ -161,7 +177,7 @@ def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
             + (slot[_S19 + x8])
         )
         sums[_S7 + x] += (slot[_S3 + x1] + slot[_S4 + x7]) + (slot[_S6 + x6] + slot[_S10 + x2])
-        sums[_S8 + x] += (
+        sums[_S8 + x] = (
             (slot[_S2 + x4] + slot[_S5 + x5]) + (slot[_S7 + x6] + slot[_S9 + x3]) + (slot[_S11 + x2])
         )
     return 0
@@ -261,7 +277,10 @@ def _full_shares(tile: Any, weight: Any, slot: Any) -> int:
 
 @kernel("int64(float32[::1], int64, float32[::1])", inline=True)
 def _full_scatter(slot: Any, size: int, sums: Any) -> int:
-    """Add the shares of the full lines about the fifth row of ``sums`` to its nine rows."""
+    """Add the shares of the full lines about the fifth row of ``sums`` to its nine rows.
+
+    The last begins with them.
+    """
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
         x5, x6, x7, x8 = x + 5, x + 6, x + 7, x + 8
@@ -315,23 +334,21 @@ def _full_scatter(slot: Any, size: int, sums: Any) -> int:
             + (slot[_S10 + x2] + slot[_S13 + x7])
             + (slot[_S14 + x6])
         )
-        sums[_S8 + x] += (slot[_S5 + x4] + slot[_S6 + x5]) + (slot[_S7 + x3])
+        sums[_S8 + x] = (slot[_S5 + x4] + slot[_S6 + x5]) + (slot[_S7 + x3])
     return 0
 
 
 @kernel(
-    "int64(float32[:, ::1], float32[:, ::1], boolean[:, ::1], boolean, float32[::1], float32[::1],"
-    " float32[::1], float32[:, ::1])"
+    "int64(float32[::1], float32[:, ::1], boolean[:, ::1], boolean, float32[::1], float32[::1],"
+    " float32[:, ::1])"
 )
-def line_slopes(
-    field: Any, weight: Any, wanted: Any, full: bool, slot: Any, tile: Any, sums: Any, out: Any
-) -> int:
-    """Pull derivatives by the energies of lines back to the field of weighted differences.
+def line_slopes(fields: Any, weight: Any, wanted: Any, full: bool, slot: Any, sums: Any, out: Any) -> int:
+    """Pull derivatives by the energies of lines back to the weighted differences.
 
     Parameters
     ----------
-    field : float32 (n + 16, W + 16)
-        With a margin of 8.
+    fields : float32 (blocks of W * (n + 16) * STRIDE,)
+        Of differences, for BLOCK columns each, with a margin of 8: their rows are a constant apart.
     weight : float32 (n + 8, W + 8)
         Derivatives by the energies, with a margin of 4: zero where there is no sample.
     wanted : bool (n + 8, blocks of W)
@@ -339,29 +356,20 @@ def line_slopes(
     full : bool
         Lines of seven or nine samples, else of five.
     slot : float32 (SLOT,)
-    tile, sums : float32 ((n + 16) * STRIDE,)
-        Room for columns of the field, whose rows then are a constant apart, and for the result's.
+    sums : float32 ((n + 16) * STRIDE,)
+        Room for a block of the result.
     out : float32 (n, W)
     """
     rows, width = out.shape
-    for left in range(0, width, _BLOCK):
-        size = min(_BLOCK, width - left)
-        some = False
+    for k in range(wanted.shape[1]):
+        left, first = k * BLOCK, k * (rows + 16)
+        size = min(BLOCK, width - left)
+        for x in range(8 * STRIDE):
+            sums[x] = _ZERO
         for i in range(rows + 8):
-            some = some or wanted[i, left // _BLOCK]
-        if not some:
-            for i in range(rows):
-                for x in range(size):
-                    out[i, left + x] = np.float32(0.0)
-            continue
-        for i in range(rows + 16):
-            for x in range(size + 16):
-                tile[i * STRIDE + x] = field[i, left + x]
-        sums[:] = np.float32(0.0)
-        for i in range(rows + 8):
-            near = tile[i * STRIDE : (i + 9) * STRIDE]
             here = sums[i * STRIDE : (i + 9) * STRIDE]
-            if wanted[i, left // _BLOCK]:
+            if wanted[i, k]:
+                near = fields[(first + i) * STRIDE : (first + i + 9) * STRIDE]
                 share = weight[i, left : left + size + 8]
                 if full:
                     _full_shares(near, share, slot)
@@ -369,6 +377,9 @@ def line_slopes(
                 else:
                     _sparse_shares(near, share, slot)
                     _sparse_scatter(slot, size, here)
+            else:
+                for x in range(size):
+                    here[_S8 + x] = _ZERO
             if i >= 8:  # no later row reaches this one
                 for x in range(size):  # a slice assignment would compile numba's strings, for its message
                     out[i - 8, left + x] = here[x]

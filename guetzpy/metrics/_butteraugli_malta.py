@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 F = np.float32
-_HALF, _TWO = F(0.5), F(2.0)
+_ZERO, _HALF, _TWO = F(0.0), F(0.5), F(2.0)
 FEWER, MORE = F(0.55), F(1.05)
 
 #: Samples that a line reaches from its centre, and so the margin of zeros around a difference.
@@ -56,46 +56,56 @@ MIDDLE_LINES = (
 )
 
 
-@kernel("int64(float32[:, ::1], float32[:, ::1], int64, int64, int64, float32, float32, float32[:, ::1])")
+@kernel(
+    "int64(float32[:, ::1], float32[:, ::1], int64, int64, int64, float32, float32, boolean[:, ::1],"
+    " float32[:, :, ::1])"
+)
 def difference_rows(
-    a: Any, b: Any, start: int, stop: int, margin: int, norm: Any, scale: Any, field: Any
+    a: Any, b: Any, start: int, margin: int, block: int, norm: Any, scale: Any, wanted: Any, fields: Any
 ) -> int:
-    """Fill a field with the weighted difference of two bands.
+    """Fill fields with the weighted difference of two bands, side by side.
 
     Parameters
     ----------
     a, b : float32 (H, W)
         Reference and distorted.
-    start, stop : int64
-        Rows wanted.
-    margin : int64
-        Of the field, on all sides.
+    start : int64
+        First of the n rows that the fields are for.
+    margin, block : int64
+        Of a field on all sides, and its columns without.
     norm, scale : float32
         From a table of this module.
-    field : float32, at least (stop - start + 2 margin, W + 2 margin)
+    wanted : bool (n + 2 margin, fields)
+        Which rows are to be filled.
+    fields : float32 (fields, n + 2 margin, at least block + 2 margin)
         Row ``i`` is row ``start - margin + i`` of the bands; zero beyond the edges.
     """
     height, width = a.shape
-    for i in range(stop - start + 2 * margin):
+    for i in range(fields.shape[1]):
         y = start - margin + i
-        row = field[i]
-        if y < 0 or y >= height:
-            row[:] = F(0.0)
-            continue
-        row[:margin] = F(0.0)
-        row[margin + width :] = F(0.0)
-        u, v, out = a[y], b[y], row[margin : margin + width]
-        for x in range(width):
-            r = u[x]
-            d = v[x]
-            fewer = FEWER * r
-            more = MORE * r
-            low = fewer if fewer < more else more
-            high = more if fewer < more else fewer
-            clipped = low if d < low else d
-            clipped = high if clipped > high else clipped
-            size = norm + _HALF * (abs(r) + abs(d))
-            out[x] = scale / size * ((r - d) + EXCESS * (clipped - d))
+        for k in range(fields.shape[0]):
+            if not wanted[i, k]:
+                continue
+            row = fields[k, i]
+            left = k * block - margin
+            first = max(left, 0)
+            last = min(left + row.shape[0], width) if 0 <= y < height else first
+            row[: first - left] = _ZERO
+            row[last - left :] = _ZERO
+            if last == first:
+                continue
+            u, v, out = a[y, first:last], b[y, first:last], row[first - left : last - left]
+            for x in range(out.shape[0]):
+                r = u[x]
+                d = v[x]
+                fewer = FEWER * r
+                more = MORE * r
+                low = fewer if fewer < more else more
+                high = more if fewer < more else fewer
+                clipped = low if d < low else d
+                clipped = high if clipped > high else clipped
+                size = norm + _HALF * (abs(r) + abs(d))
+                out[x] = scale / size * ((r - d) + EXCESS * (clipped - d))
     return 0
 
 

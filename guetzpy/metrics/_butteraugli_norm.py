@@ -7,6 +7,7 @@ The "p-norm" of libjxl's tools is the mean of the p-, 2p- and 4p-norm of the map
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -53,19 +54,30 @@ def norm_and_maximum(field: Floats, threads: int | None) -> tuple[float, float]:
     return sum(_norms(sums, field.size, 3.0)) / 3.0, sums[3]
 
 
-def norm_and_slopes(field: Floats, norm: float, threads: int | None) -> float:
-    """Return a norm of a map, whose values are replaced by the norm's derivatives by them.
+def norm_and_slopes(
+    field: Floats,
+    norm: float,
+    threads: int | None,
+    out: Floats,
+    weight: float = 1.0,
+    then: Callable[[int, int], object] | None = None,
+) -> float:
+    """Return a norm of a map; its derivatives by the map's values, times a weight, go to ``out``.
 
-    The derivatives of a map of zeros are zero.
+    ``out`` may be the map. The derivatives of a map of zeros are zero. ``then(start, stop)`` is called for
+    rows, an even number but for the last, as soon as these have theirs.
     """
     p = _checked(norm)
     norms = _norms(_power_sums(field, p, threads), field.size, p)
     reciprocals = np.array([1.0 / value if value > 0.0 else 0.0 for value in norms])
-    factor = 1.0 / (3.0 * field.size)
+    factor = weight / (3.0 * field.size)
 
     def piece(rows: tuple[int, int]) -> None:
-        values = field[rows[0] : rows[1]].copy()
-        norm_slopes(values, 0, len(values), p, reciprocals, factor, field[rows[0] : rows[1]])
+        part, target = field[slice(*rows)], out[slice(*rows)]
+        part = part.copy() if out is field else part
+        norm_slopes(part, 0, len(part), p, reciprocals, factor, target)
+        if then is not None:
+            then(*rows)
 
     each(piece, _pieces(field), threads)
     return sum(norms) / 3.0

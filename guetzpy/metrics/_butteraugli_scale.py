@@ -278,14 +278,15 @@ def _add_lines(
     a: Sequence[Floats],
     b: Sequence[Floats],
     start: int,
-    stop: int,
     weights: Sequence[tuple[np.float32, np.float32]],
     full: bool,
-    field: Floats,
+    wanted: npt.NDArray[np.bool_],
+    fields: Floats,
     ac: Floats,
 ) -> None:
+    (field,) = fields
     for u, v, weight in zip(a, b, weights, strict=False):
-        difference_rows(u, v, start, stop, REACH, *weight, field)
+        difference_rows(u, v, start, REACH, ac.shape[1], *weight, wanted, fields)
         if full:
             full_lines(field, ac)
         else:
@@ -315,16 +316,17 @@ class Errors:
         """
         a, width = self._a, out.shape[1]
         ac = np.empty((stop - start, width), np.float32)
-        field = np.empty((stop - start + 2 * REACH, width + 2 * REACH), np.float32)
+        fields = np.empty((1, stop - start + 2 * REACH, width + 2 * REACH), np.float32)
+        wanted = np.ones((stop - start + 2 * REACH, 1), np.bool_)
         self._geometry.activity.rows(self._activity, start, stop, smooth)
         ac_errors(
             *flat([*a.middle, *self._middle, *a.high, *self._high, a.activity], start, stop),
             smooth.reshape(-1),
             ac.reshape(-1),
         )
-        _add_lines(a.middle, self._middle, start, stop, MIDDLE_LINES, False, field, ac)
-        _add_lines(a.high, self._high, start, stop, HIGH_LINES, False, field, ac)
-        _add_lines(a.ultra, self._ultra, start, stop, ULTRA_LINES, True, field, ac)
+        _add_lines(a.middle, self._middle, start, MIDDLE_LINES, False, wanted, fields, ac)
+        _add_lines(a.high, self._high, start, HIGH_LINES, False, wanted, fields, ac)
+        _add_lines(a.ultra, self._ultra, start, ULTRA_LINES, True, wanted, fields, ac)
         mask_errors(a.erosion[start:stop].reshape(-1), dc.reshape(-1), ac.reshape(-1), out.reshape(-1))
 
 
