@@ -171,12 +171,12 @@ def _objection(
         else:
             shown[what] = _show(what)
 
-    each(look, [None] if repaired else [data, None, source], threads)
+    each(look, [data, None, source], threads)
     if not same:
         return "the file written anew does not have the same coefficients"
-    if repaired:
-        return ""
     before, after = shown[source], shown[data]
+    if repaired and before is None:
+        return ""
     if before is None:
         return "libjpeg-turbo does not decode it"
     if after is None or before.picture != after.picture:
