@@ -241,6 +241,12 @@ def _give_back() -> None:
             _restore()
 
 
+def _begin_anew() -> None:
+    """Free a forked process of a lock that a thread held which it does not have."""
+    global _lock, _waiting
+    _lock, _waiting = threading.Lock(), None
+
+
 def _restore() -> None:
     if _set_thresholds(_USUAL):
         _libc().malloc_trim(0)
@@ -260,6 +266,9 @@ _lock = threading.Lock()
 _working = 0
 _waiting: threading.Timer | None = None
 _ours = False
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @functools.cache

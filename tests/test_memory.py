@@ -77,3 +77,25 @@ def test_memory_is_given_back_when_no_more_work_comes() -> None:
         pytest.skip("an allocator without these settings")
     assert soon > 100e6  # a loop over pictures finds it still there
     assert after < 30e6
+
+
+FORKED = """
+import os, signal
+import guetzpy._memory as memory
+with memory.reusing():
+    pass
+memory._lock.acquire()  # as the thread that gives memory back does
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    with memory.reusing():
+        pass
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_a_fork_does_not_wait_for_a_thread_that_it_does_not_have() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "7"
