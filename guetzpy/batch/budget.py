@@ -25,7 +25,10 @@ __all__ = ["Aim", "Attempt", "Budget", "Encoded", "Fit", "encoded"]
 COARSEST = 25.0
 
 _MOST_PASSES = 10
-# Of them, by sizes.
+# After so many of which none fits the coarsest distance is tried: curves creep where sizes hardly follow
+# distances, as of files that are headers mostly.
+_MOST_CREEPING = 6
+# Passes by sizes, at most.
 _MOST_SIZED = 4
 # How far distances may be from what was meant, as a mean of logarithms, where files are given sizes.
 _EVEN = 0.04
@@ -137,6 +140,8 @@ class Budget:
             return self._sizes(self._allotment)
         if self.passes >= _MOST_PASSES and self.best is not None:
             return None
+        if self.passes >= _MOST_CREEPING and self.best is None:
+            return (Aim(COARSEST),) * count
         if self._free and self.passes >= 2:
             return None if self.is_hit and not _is_common(self.best) else self._spread()
         if self.is_hit and not self._free:
@@ -225,10 +230,12 @@ class Budget:
         if between and not low < wanted < high:
             wanted = _rounded(math.sqrt(low * high))
             return None if wanted in (low, high) else wanted
+        # One end only, and curves point behind it: each pass steps twice as far.
+        step = 1.05 ** 2 ** (self.passes - 1)
         if self._misses is not None and wanted <= self._misses:
-            wanted = _rounded(1.05 * self._misses)
+            return _rounded(step * self._misses)
         if self._fits is not None and wanted >= self._fits:
-            wanted = _rounded(self._fits / 1.05)
+            return _rounded(self._fits / step)
         return wanted
 
     def _spread(self) -> tuple[Aim, ...]:
