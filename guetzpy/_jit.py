@@ -428,7 +428,7 @@ def without_linear_algebra() -> None:
 
 def _begin_worker() -> None:
     without_linear_algebra()
-    gc.set_threshold(100_000, 50, 100)  # the compiler makes much that lives long
+    gc.disable()  # a tenth of the time goes into looking for what can be freed, at most half a gigabyte
     with contextlib.suppress(AttributeError, ImportError):  # a numba of other inner names is as slow as it is
         hurry: Any = importlib.import_module("guetzpy._jit_hurry")  # no kernel depends on it
         hurry.hurry(InnerLibrary)

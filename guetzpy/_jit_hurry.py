@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from numba.core import errors, event, ir, types
+from numba.core import cgutils, errors, event, ir, types
 from numba.core.base import BaseContext
 from numba.core.callwrapper import PyCallWrapper
 from numba.core.postproc import PostProcessor, VariableLifetime
 from numba.core.transforms import canonicalize_cfg
-from numba.core.typed_passes import NativeLowering
+from numba.core.typed_passes import NativeLowering, NopythonRewrites
 from numba.core.typing import BaseContext as TypingContext
+from numba.np import arrayobj
 
 __all__ = ["hurry"]
 
@@ -115,6 +117,29 @@ def hurry(inner_library: type) -> None:
             self._insert_var_dels(extend_lifetimes=extend_lifetimes)
 
     PostProcessor.run = run
+
+    # Fuses expressions of whole arrays; kernels have loops.
+    NopythonRewrites.run_pass = lambda *_: False
+    _make_array_once()
+
+
+def _make_array_once() -> None:
+    """Let numba make the class that it reads an array's fields by once a type, not at each use.
+
+    Each time it also looks for what subclasses of arrays define, and does not find it.
+    """
+    usual = arrayobj.make_array
+
+    @lru_cache(None)
+    def make_array(array_type: Any) -> Any:
+        made = usual(array_type)
+        if type(array_type) is types.Array:
+            made._make_refs = cgutils.create_struct_proxy(array_type)._make_refs
+        return made
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "make_array", None) is usual:
+            module.make_array = make_array  # type: ignore[attr-defined]
 
 
 def _refresh_after_imports(context: Any) -> Callable[[Any], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -294,6 +295,44 @@ def test_linear_algebra_is_left_out_and_found_again() -> None:
         "assert sys.modules['scipy.linalg'] is scipy.linalg"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def instructions(assembly: str) -> list[str]:
+    """Return the operations of a kernel's own function, without what takes Python's arguments apart."""
+    found = []
+    inside = False
+    for line in assembly.splitlines():
+        if line.startswith("_ZN"):
+            inside = not line.startswith("_ZN7cpython")
+        elif inside and line.startswith("\t") and not line.strip().startswith("."):
+            found.append(line.split()[0])
+    return found
+
+
+@pytest.mark.slow
+def test_workers_that_hurry_make_the_same_machine_code(tmp_path: Path) -> None:
+    """What warm-up changes in numba spares time, not instructions: seen on kernels that call no other."""
+    script = (
+        "import json, sys\nfrom guetzpy import _jit\n_jit.import_kernels()\n"
+        "sys.argv[1] == 'hurried' and _jit._begin_worker()\n"
+        "assert ('guetzpy._jit_hurry' in sys.modules) == (sys.argv[1] == 'hurried')\n"
+        "rooms = 'colorspace', '_malta', '.dct'\n"
+        "names = [name for name in _jit.kernels() if any(room in name for room in rooms)]\n"
+        "list(_jit.warm(names))\n"
+        "found = {name: _jit.kernels()[name][0] for name in names}\n"
+        "print(json.dumps({n: k.inspect_asm(k.signatures[0]) for n, k in found.items()}))"
+    )
+    made = []
+    for way in ("hurried", "as usual"):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / way)}
+        command = [sys.executable, "-c", script, way]
+        done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+        made.append({name: instructions(code) for name, code in json.loads(done.stdout).items()})
+    hurried, usual = made
+    assert sum(len(code) > 50 for code in usual.values()) > 8
+    assert hurried.keys() == usual.keys()
+    for name in usual:
+        assert hurried[name] == usual[name], name
 
 
 def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> None:

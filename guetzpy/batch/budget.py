@@ -231,7 +231,7 @@ class Budget:
             wanted = _rounded(math.sqrt(low * high))
             return None if wanted in (low, high) else wanted
         # One end only, and curves point behind it: each pass steps twice as far.
-        step = 1.05 ** 2 ** (self.passes - 1)
+        step = 1.05**2 ** (self.passes - 1)
         if self._misses is not None and wanted <= self._misses:
             return _rounded(step * self._misses)
         if self._fits is not None and wanted >= self._fits:
