@@ -183,17 +183,25 @@ def keep_freed() -> bool:
 
 
 @contextlib.contextmanager
-def reusing() -> Iterator[None]:
+def reusing(pixels: int) -> Iterator[None]:
     """Use freed memory again while pictures are worked on, in anybody's process; give it back soon after.
 
-    Not at once: the next picture of a loop would have to fetch it anew, which is a tenth of its time.
+    Not at once: the next picture of a loop would have to fetch it anew, which is a tenth of its time, and
+    of a large one a third. Pictures of less than half the size of one before find no more held than they
+    may need.
     """
-    global _working
+    global _largest, _working
     with _lock:
         _working += 1
-        if _working == 1 and not _ours:
+        if _working == 1:
             _expect()
-            _set_thresholds(_KEPT)
+            held = pixels <= _HELD
+            if (_largest > 2 * pixels or not held) and _set_thresholds(_KEPT):
+                _libc().malloc_trim(0)
+                _largest = 0
+            _largest = max(_largest, pixels)
+            if held:
+                _set_thresholds(_MOST, mapped_at_once=0)
     try:
         yield
     finally:
@@ -206,11 +214,13 @@ def reusing() -> Iterator[None]:
 @contextlib.contextmanager
 def giving_back() -> Iterator[None]:
     """Give freed memory back at once while a picture is worked on that shall take little of it."""
+    global _largest
     with _lock:
         if _working == 0:
             _expect()
             if _set_thresholds(_SMALL, _SMALL):
                 _libc().malloc_trim(0)
+                _largest = 0
     try:
         yield
     finally:
@@ -248,6 +258,8 @@ def _begin_anew() -> None:
 
 
 def _restore() -> None:
+    global _largest
+    _largest = 0
     if _set_thresholds(_USUAL):
         _libc().malloc_trim(0)
 
@@ -258,12 +270,20 @@ _MAPPED = 32 << 20
 _USUAL = 2 * _MAPPED
 _KEPT = 512 << 20
 _SMALL = 4 << 20
+# As much as mallopt takes. Arrays of pictures up to so many pixels come from the heap, whatever their size:
+# mapped ones are fetched anew at each use, which on virtual machines took a third of a search of 12 MP.
+_MOST = (2 << 30) - 1
+_HELD = 25_000_000
+# As many as glibc maps if nobody says otherwise.
+_MAPS = 65536
 
 #: Seconds without a picture after which freed memory is given back.
 _IDLE = 0.5
 
 _lock = threading.Lock()
 _working = 0
+#: Pixels of the largest picture since memory was given back.
+_largest = 0
 _waiting: threading.Timer | None = None
 _ours = False
 
@@ -278,11 +298,15 @@ def _libc() -> Any:
     return ctypes.CDLL(None)
 
 
-def _set_thresholds(trim: int, mapped: int = _MAPPED) -> bool:
-    """Set how much free memory at the end of the heap is kept; return whether that can be set here."""
-    trim_threshold, mmap_threshold = -1, -3  # malloc.h
+def _set_thresholds(trim: int, mapped: int = _MAPPED, mapped_at_once: int = _MAPS) -> bool:
+    """Set how much free memory the heap keeps at its end, and how many arrays are mapped, from what size on.
+
+    Returns whether that can be set here.
+    """
+    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4  # malloc.h
     try:
         mallopt = _libc().mallopt
-        return bool(mallopt(mmap_threshold, mapped)) and bool(mallopt(trim_threshold, trim))
+        wanted = (mmap_threshold, mapped), (mmap_max, mapped_at_once), (trim_threshold, trim)
+        return all(mallopt(name, value) for name, value in wanted)
     except (AttributeError, OSError, TypeError):  # another C library
         return False

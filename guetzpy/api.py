@@ -287,7 +287,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     from guetzpy import reencode
 
     try:
-        with giving_back() if frugal or refused else reusing():
+        with giving_back() if frugal or refused else reusing(picture.width * picture.height):
             result: Result = reencode.optimize(
                 picture, options, reporter, refused=refused, sparing=frugal,
                 lean=lean(picture.width, picture.height, options.effort, options.max_memory),

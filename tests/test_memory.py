@@ -53,13 +53,13 @@ import guetzpy._memory as memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 before = resident()
-with memory.reusing():
-    with memory.reusing():
+with memory.reusing(3_000_000):
+    with memory.reusing(3_000_000):
         planes = [np.ones(3_000_000, np.float32) for _ in range(20)]
         del planes
     inside = resident() - before
 soon = resident() - before
-with memory.reusing():
+with memory.reusing(3_000_000):
     pass  # the time begins anew
 deadline = time.monotonic() + 30
 while resident() - before > 30e6 and time.monotonic() < deadline:
@@ -79,16 +79,52 @@ def test_memory_is_given_back_when_no_more_work_comes() -> None:
     assert after < 30e6
 
 
+LARGE = """
+import resource
+import numpy as np
+import guetzpy._memory as memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+def use():
+    np.ones(20_000_000, np.float32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(20_000_000, np.float32)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+usual, before = use(), resident()
+with memory.reusing(20_000_000):
+    again = use()
+held = resident() - before
+with memory.reusing(9_000_000):
+    pass  # half of what was needed before is enough now
+less = resident() - before
+with memory.reusing(100_000_000):
+    use()
+    very_large = resident() - before
+print(usual, again, held, less, very_large)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator of other systems")
+def test_memory_of_large_arrays_is_used_again_and_held_no_longer_than_it_may_be_needed() -> None:
+    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
+    usual, again, held, less, very_large = map(int, done.stdout.split())
+    if held < 60e6:
+        pytest.skip("an allocator without these settings")
+    assert again < 0.2 * usual
+    assert less < 30e6
+    assert very_large < 30e6  # so much memory as those take is not held
+
+
 FORKED = """
 import os, signal
 import guetzpy._memory as memory
-with memory.reusing():
+with memory.reusing(3_000_000):
     pass
 memory._lock.acquire()  # as the thread that gives memory back does
 child = os.fork()
 if child == 0:
     signal.alarm(20)
-    with memory.reusing():
+    with memory.reusing(3_000_000):
         pass
     os._exit(7)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from guetzpy._elementary import exp, log
 from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.judge import Judge
-from guetzpy.search.landing import Found, glance, land
+from guetzpy.search.landing import Found, glance, land, look
 from guetzpy.search.montage import Part
 from guetzpy.search.spreading import spread
 from guetzpy.search.tables import USUAL
@@ -79,11 +79,11 @@ def weigh(
     start: float,
     check: Callable[[], None],
     weights: Weights | None = None,
-) -> tuple[Weights, float]:
+) -> tuple[Weights, float, float]:
     """Return weights from the gradients, and the distance of tables that is expected to do with them.
 
-    Of several rounds the last one's weights are taken unless an earlier one's did clearly better, as may
-    be at fine quality.
+    And by how much more Butteraugli exceeds its limit than SSIMULACRA 2 does. Of several rounds the last
+    one's weights are taken unless an earlier one's did clearly better, as may be at fine quality.
     """
     x = log(start)
     if weights is None:
@@ -91,6 +91,7 @@ def weigh(
     for _ in range(1 if encoder.rates else effort.warm):
         trial = encoder.quantise_at(exp(x), weights)
     seen: list[tuple[float, Weights, float]] = []
+    gap = 0.0
     for number in range(effort.rounds):
         check()
         carried = carry(encoder, trial, judge)
@@ -99,7 +100,8 @@ def weigh(
         fitting = _fitting(x, max(excesses))
         if number:
             seen.append((cost(encoder, trial, scores, limits), weights, fitting))
-        mix = _mix(excesses[0] - excesses[1], effort)
+        gap = excesses[0] - excesses[1]
+        mix = _mix(gap, effort)
         weights = reweigh(encoder, trial, carried, mix, weights)
         x = fitting
         if number + 1 < effort.rounds or number:
@@ -109,7 +111,7 @@ def weigh(
         fitting = _fitting(x, limits.excess(scores.butteraugli, scores.ssimulacra2))
         last = cost(encoder, trial, scores, limits) - _CLEARLY
         _, weights, x = min((*seen, (last, weights, fitting)), key=lambda entry: entry[0])
-    return weights, exp(x)
+    return weights, exp(x), gap
 
 
 def _fitting(x: float, excess: float) -> float:
@@ -159,23 +161,24 @@ def search(
     encoder.shape = USUAL
     encoder.rates = list(part.encoder.rates) if part is not None else []
     if effort.tuned and part is not None:
-        weights, start = weigh(part.encoder, part.judge, limits, effort, start, check)
+        weights, start, _ = weigh(part.encoder, part.judge, limits, effort, start, check)
         encoder.shape = tune(part.encoder, part.judge, limits, weights, start, check)
     larger = wide()
     if larger is not None:
         larger.encoder.rates, larger.encoder.shape = encoder.rates, encoder.shape
-        weights, start = weigh(larger.encoder, larger.judge, limits, effort, start, check)
+        weights, start, gap = weigh(larger.encoder, larger.judge, limits, effort, start, check)
+        gap += _MISSED_BY_TILES[0] - _MISSED_BY_TILES[1]
         weights, encoder.rates = spread(encoder, larger.tiles, weights), larger.encoder.rates
         start = max(start * exp(-_MISSED), FINEST)
         del larger
     else:
-        weights, start = weigh(encoder, judge, limits, effort, start, check)
+        weights, start, gap = weigh(encoder, judge, limits, effort, start, check)
         if effort.tuned and part is None:
             encoder.shape = tune(encoder, judge, limits, weights, start, check)
-            weights, start = weigh(encoder, judge, limits, effort, start, check, weights)
+            weights, start, gap = weigh(encoder, judge, limits, effort, start, check, weights)
     return land(
         encoder, judge, limits, weights, log(start),
-        looks=effort.probes, patience=effort.probes if effort.tuned else 0,
+        looks=effort.probes, patience=effort.probes if effort.tuned else 0, gap=gap,
         part=part if encoder.width * encoder.height > SCOUTED else None, check=check,
     )  # fmt: skip
 
@@ -206,7 +209,7 @@ def open_loop(
     Found or None
         None if the limits are missed twice, or met with so much room that bytes would be wasted.
     """
-    x = log(start)
+    x, gap = log(start), None
     weights = Weights.flat(encoder.coefficients)
     cut = None if part is None else Weights.flat(part.encoder.coefficients)
     if part is None or cut is None:
@@ -216,15 +219,17 @@ def open_loop(
     else:
         encoder.rates = list(part.encoder.rates)
         seen = glance(part, cut, encoder, limits, x)
-        x -= max(e + missed for e, missed in zip(seen, _MISSED_BY_TILES, strict=True)) / _SLOPE + _CAUTION
+        excesses = [e + missed for e, missed in zip(seen, _MISSED_BY_TILES, strict=True)]
+        x -= max(excesses) / _SLOPE + _CAUTION
+        gap = excesses[0] - excesses[1]
     best: Found | None = None
     x = min(max(x, log(FINEST)), log(COARSEST))
     for attempt in range(2):
         check()
         trial = encoder.quantise_at(exp(x), weights).bare()
-        scores = judge.scores(encoder.decode(trial))
-        excess = limits.excess(scores.butteraugli, scores.ssimulacra2)
-        if excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
+        scores, by_metric = look(judge, limits, encoder.decode(trial), gap)
+        excess = max(by_metric)
+        if scores is not None and excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
             best = Found(trial, scores, excess)
         if attempt or -_ENOUGH < excess <= 0.0:
             break

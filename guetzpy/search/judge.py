@@ -92,8 +92,16 @@ class Judge:
 
     def scores(self, codes: npt.NDArray[np.uint8]) -> Scores:
         """Score codes, uint8 (1|3, H, W)."""
-        norm, maximum = self.butteraugli.scores_codes(codes, self.transform)
-        return Scores(norm, maximum, self.ssimulacra2.score_codes(codes, self.transform))
+        norm, maximum = self.by_butteraugli(codes)
+        return Scores(norm, maximum, self.by_ssimulacra2(codes))
+
+    def by_butteraugli(self, codes: npt.NDArray[np.uint8]) -> tuple[float, float]:
+        """Return the 3-norm and the maximum."""
+        return self.butteraugli.scores_codes(codes, self.transform)
+
+    def by_ssimulacra2(self, codes: npt.NDArray[np.uint8]) -> float:
+        """Return the score of the other metric alone."""
+        return self.ssimulacra2.score_codes(codes, self.transform)
 
     def gradients(self, codes: npt.NDArray[np.uint8]) -> Iterator[tuple[float, Iterator[GradientRows]]]:
         """Yield the score of Butteraugli, then that of SSIMULACRA 2, each with rows of its gradient.

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from guetzpy._elementary import exp, log
 from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.judge import Judge, Scores
 from guetzpy.search.montage import Part
 from guetzpy.search.target import COARSEST, FINEST, Limits, Root
 
-__all__ = ["Found", "glance", "land"]
+__all__ = ["Found", "glance", "land", "look"]
 
 #: A file is good enough if its binding excess is within this below 0: 0.15 points of SSIMULACRA 2 or
 #: 1 % of Butteraugli are 0.016 at distance 1.
@@ -37,6 +40,10 @@ _SCOUTED, _GLANCES = 4, 5
 #: Share of a montage's change that the whole follows with at first, to better and to worse: about 0.9, on
 #: the safe side.
 _FOLLOWS = 0.87, 1.1
+
+
+#: How much more one metric must bind than the other, so that the other need not be asked of what fails.
+_BINDS = 0.04
 
 
 @dataclass
@@ -95,6 +102,46 @@ class _Approach:
         return all(abs(self.x - known) >= 1e-4 for known, _ in self._root.points)
 
 
+def look(
+    judge: Judge, limits: Limits, codes: npt.NDArray[np.uint8], gap: float | None
+) -> tuple[Scores | None, tuple[float, float]]:
+    """Score codes by the metric that binds, and by the other one if that does not fail them already.
+
+    Parameters
+    ----------
+    judge : Judge
+        Scores against the reference.
+    limits : Limits
+        What must hold.
+    codes : ndarray of uint8, shape (1|3, H, W)
+        As they are shown.
+    gap : float or None
+        By how much more Butteraugli is expected to exceed its limit than SSIMULACRA 2; None if unknown.
+
+    Returns
+    -------
+    scores : Scores or None
+        None if one metric fails the codes and the other was not asked.
+    excesses : tuple of float
+        By both. What was not asked is guessed from ``gap``.
+    """
+    if gap is not None and gap < -_BINDS:
+        ssimulacra2 = judge.by_ssimulacra2(codes)
+        excess = limits.by_ssimulacra2(ssimulacra2)
+        if excess > 0.0:
+            return None, (excess + gap, excess)
+        scores = Scores(*judge.by_butteraugli(codes), ssimulacra2)
+    elif gap is not None and gap > _BINDS:
+        norm, maximum = judge.by_butteraugli(codes)
+        excess = limits.by_butteraugli(norm)
+        if excess > 0.0:
+            return None, (excess, excess - gap)
+        scores = Scores(norm, maximum, judge.by_ssimulacra2(codes))
+    else:
+        scores = judge.scores(codes)
+    return scores, limits.excesses(scores.butteraugli, scores.ssimulacra2)
+
+
 def land(
     encoder: Encoder,
     judge: Judge,
@@ -104,6 +151,7 @@ def land(
     *,
     looks: int,
     patience: int = 0,
+    gap: float | None = None,
     part: Part | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Found | None:
@@ -125,6 +173,8 @@ def land(
         About how often the whole may be scored.
     patience : int
         Looks during which the distance is narrowed down before the worth of a bit is moved.
+    gap : float, optional
+        Which metric is expected to bind; see :func:`look`.
     part : Part, optional
         A montage of the picture, to look at between looks at the whole.
     check : callable
@@ -139,24 +189,25 @@ def land(
     approach = _Approach(x, patience=patience, dear=part is not None)
     cut = None if part is None else part.tiles.cut_weights(weights, encoder)
     follows, told, before = 0.0, 0.0, 0.0
-    for look in range(looks + _PATIENCE):
+    for number in range(looks + _PATIENCE):
         check()
         trial = encoder.quantise_at(exp(approach.x), weights, approach.y).bare()
-        scores = judge.scores(encoder.decode(trial))
-        excesses = limits.excesses(scores.butteraugli, scores.ssimulacra2)
+        scores, excesses = look(judge, limits, encoder.decode(trial), gap)
         excess = max(excesses)
-        if excess <= 0.0 and (best is None or excess > best.excess):
-            best = Found(trial, scores, excess)
-        tolerance = TOLERANCE if part is None else max(1, look) * _SCOUTED_TOLERANCE
-        if best is not None and (-tolerance <= best.excess or look + 1 >= looks + _PATIENCE // 2):
+        if scores is not None:
+            gap = excesses[0] - excesses[1]
+            if excess <= 0.0 and (best is None or excess > best.excess):
+                best = Found(trial, scores, excess)
+        tolerance = TOLERANCE if part is None else max(1, number) * _SCOUTED_TOLERANCE
+        if best is not None and (-tolerance <= best.excess or number + 1 >= looks + _PATIENCE // 2):
             break
-        if part is not None and cut is not None and look < _SCOUTED:
+        if part is not None and cut is not None and number < _SCOUTED:
             if not follows:
                 follows = _FOLLOWS[excess <= 0.0]
             elif abs(told) > 0.004:
                 follows = min(max(follows * (excess - before) / told, 0.3), 1.2)
             here, before = (approach.x, approach.y), excess
-            aim = -0.6 * (look + 1) * _SCOUTED_TOLERANCE
+            aim = -0.6 * (number + 1) * _SCOUTED_TOLERANCE
             approach, told = _scouted(part, cut, encoder, limits, excesses, approach, follows, aim)
             if (approach.x, approach.y) != here:
                 continue

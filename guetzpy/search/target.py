@@ -137,16 +137,21 @@ class Limits:
 
     def excesses(self, butteraugli: float, ssimulacra2: float) -> tuple[float, float]:
         """Return the excess by Butteraugli and by SSIMULACRA 2, -inf for one that does not matter."""
-        by_butteraugli = by_ssimulacra2 = float("-inf")
-        if self.butteraugli is not None:
-            by_butteraugli = _BUTTERAUGLI_CURVE.inverse(log(max(butteraugli, 1e-6))) - (
-                _BUTTERAUGLI_CURVE.inverse(log(max(self.butteraugli, 1e-6)))
-            )
-        if self.ssimulacra2 is not None:
-            by_ssimulacra2 = _SSIMULACRA2_CURVE.inverse(log(max(100.0 - ssimulacra2, 1e-6))) - (
-                _SSIMULACRA2_CURVE.inverse(log(max(100.0 - self.ssimulacra2, 1e-6)))
-            )
-        return by_butteraugli, by_ssimulacra2
+        return self.by_butteraugli(butteraugli), self.by_ssimulacra2(ssimulacra2)
+
+    def by_butteraugli(self, score: float) -> float:
+        """Return the excess by the one metric."""
+        if self.butteraugli is None:
+            return float("-inf")
+        curve = _BUTTERAUGLI_CURVE
+        return curve.inverse(log(max(score, 1e-6))) - curve.inverse(log(max(self.butteraugli, 1e-6)))
+
+    def by_ssimulacra2(self, score: float) -> float:
+        """Return the excess by the other."""
+        if self.ssimulacra2 is None:
+            return float("-inf")
+        curve, limit = _SSIMULACRA2_CURVE, self.ssimulacra2
+        return curve.inverse(log(max(100.0 - score, 1e-6))) - curve.inverse(log(max(100.0 - limit, 1e-6)))
 
     def starting_distance(self) -> float:
         """Return the distance whose limits these are about."""
