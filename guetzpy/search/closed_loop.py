@@ -167,7 +167,7 @@ def search(
     if larger is not None:
         larger.encoder.rates, larger.encoder.shape = encoder.rates, encoder.shape
         weights, start, gap = weigh(larger.encoder, larger.judge, limits, effort, start, check)
-        gap += _MISSED_BY_TILES[0] - _MISSED_BY_TILES[1]
+        gap += _MISSED_BY_TILES[0] - _MISSED_BY_TILES[1]  # at a guess: its tiles are larger
         weights, encoder.rates = spread(encoder, larger.tiles, weights), larger.encoder.rates
         start = max(start * exp(-_MISSED), FINEST)
         del larger
