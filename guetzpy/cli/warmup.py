@@ -15,7 +15,7 @@ __all__ = ["warmup"]
 
 def warmup(
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print the seconds that each kernel and room took.")
+        bool, typer.Option("--verbose", "-v", help="Print the processor seconds that each kernel and room took.")
     ] = False,
     jobs: Annotated[
         int | None,
@@ -37,13 +37,15 @@ def warmup(
         from guetzpy import _jit, api
         from guetzpy._threads import default_threads
 
-        api.warmup(progress, processes=jobs or min(4, default_threads()))
+        processes = jobs or min(4, default_threads())
+        api.warmup(progress, processes=processes)
         if verbose:
             rooms: defaultdict[str, float] = defaultdict(float)
             for name, seconds in times.items():
                 rooms[".".join(name.split(".")[:2])] += seconds
+            shared = f", {processes} processes together" if processes > 1 else ""
             for room, seconds in sorted(rooms.items()):
-                typer.echo(f"{seconds:7.3f} s  {room} in all")
+                typer.echo(f"{seconds:7.3f} s  {room} in all{shared}")
         say(f"{len(times)} kernels ready in {time.perf_counter() - started:.1f} s")
         if _jit.can_keep():
             say(f"kept in {_jit.cache_directory()}")
