@@ -195,7 +195,7 @@ def reusing(pixels: int) -> Iterator[None]:
         _working += 1
         if _working == 1:
             _expect()
-            held = pixels <= _HELD
+            held = _HELD[0] <= pixels <= _HELD[1]
             if (_largest > 2 * pixels or not held) and _set_thresholds(_KEPT):
                 _libc().malloc_trim(0)
                 _largest = 0
@@ -270,10 +270,10 @@ _MAPPED = 32 << 20
 _USUAL = 2 * _MAPPED
 _KEPT = 512 << 20
 _SMALL = 4 << 20
-# As much as mallopt takes. Arrays of pictures up to so many pixels come from the heap, whatever their size:
+# As much as mallopt takes. Arrays of pictures of so many pixels come from the heap, whatever their size:
 # mapped ones are fetched anew at each use, which on virtual machines took a third of a search of 12 MP.
 _MOST = (2 << 30) - 1
-_HELD = 25_000_000
+_HELD = 5_000_000, 25_000_000
 # As many as glibc maps if nobody says otherwise.
 _MAPS = 65536
 
