@@ -15,7 +15,8 @@ __all__ = ["warmup"]
 
 def warmup(
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print the processor seconds that each kernel and room took.")
+        bool,
+        typer.Option("--verbose", "-v", help="Print the processor seconds that each kernel and room took."),
     ] = False,
     jobs: Annotated[
         int | None,
