@@ -178,8 +178,8 @@ def headline(results: Path = RESULTS) -> str:
     if path.exists():
         ssimulacra2, butteraugli = _saved(json.loads(path.read_text()))
         words += (
-            f" They are {ssimulacra2} and {butteraugli} smaller than WebP (method 6, sharp YUV), which is ahead"
-            " by PSNR."
+            f" They are {ssimulacra2} and {butteraugli} smaller than WebP (method 6, sharp YUV);"
+            " by PSNR WebP is ahead."
         )
     return words + "\n"
 
