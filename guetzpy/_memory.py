@@ -195,7 +195,7 @@ def reusing(pixels: int) -> Iterator[None]:
         _working += 1
         if _working == 1:
             _expect()
-            held = _HELD[0] <= pixels <= _HELD[1]
+            held = pixels <= _HELD
             if (_largest > 2 * pixels or not held) and _set_thresholds(_KEPT):
                 _libc().malloc_trim(0)
                 _largest = 0
@@ -208,6 +208,8 @@ def reusing(pixels: int) -> Iterator[None]:
         with _lock:
             _working -= 1
             if _working == 0 and not _ours:
+                if _largest < _LARGE and _free() > _WAITS:
+                    _libc().malloc_trim(_WAITS)
                 _expect(_IDLE)
 
 
@@ -270,10 +272,14 @@ _MAPPED = 32 << 20
 _USUAL = 2 * _MAPPED
 _KEPT = 512 << 20
 _SMALL = 4 << 20
-# As much as mallopt takes. Arrays of pictures of so many pixels come from the heap, whatever their size:
-# mapped ones are fetched anew at each use, which on virtual machines took a third of a search of 12 MP.
+# As much as mallopt takes. Arrays of pictures up to so many pixels come from the heap, whatever their size:
+# mapped ones are fetched anew at each use, which on virtual machines took a third of a search of 12 MP, a
+# quarter of one of 2 MP.
 _MOST = (2 << 30) - 1
-_HELD = 5_000_000, 25_000_000
+_HELD = 25_000_000
+# In anybody's process not more than this waits for the next picture, but after a large one.
+_WAITS = 400_000_000
+_LARGE = 5_000_000
 # As many as glibc maps if nobody says otherwise.
 _MAPS = 65536
 
@@ -296,6 +302,29 @@ def _libc() -> Any:
     import ctypes
 
     return ctypes.CDLL(None)
+
+
+def _free() -> int:
+    """Return the bytes that the allocator holds and nobody uses; 0 where it does not tell."""
+    import ctypes
+
+    class Information(ctypes.Structure):
+        """As in malloc.h."""
+
+        _fields_ = [
+            (name, ctypes.c_size_t)
+            for name in (
+                "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks",
+                "keepcost",
+            )
+        ]  # fmt: skip
+
+    try:
+        tell = _libc().mallinfo2
+    except (AttributeError, OSError, TypeError):  # another C library, or an old one
+        return 0
+    tell.restype = Information
+    return int(tell().fordblks)
 
 
 def _set_thresholds(trim: int, mapped: int = _MAPPED, mapped_at_once: int = _MAPS) -> bool:

@@ -115,6 +115,32 @@ def test_memory_of_large_arrays_is_used_again_and_held_no_longer_than_it_may_be_
     assert very_large < 30e6  # so much memory as those take is not held
 
 
+WAITING = """
+import numpy as np
+import guetzpy._memory as memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+before, held = resident(), []
+for pixels in (2_000_000, 12_000_000):
+    with memory.reusing(pixels):
+        planes = [np.ones(20_000_000, np.float32) for _ in range(10)]
+        del planes
+        inside = resident() - before
+    held.append(resident() - before)
+print(inside, *held)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator of other systems")
+def test_not_much_waits_but_after_a_large_picture() -> None:
+    done = subprocess.run([sys.executable, "-c", WAITING], capture_output=True, text=True, check=True)
+    inside, small, large = map(int, done.stdout.split())
+    if inside < 700e6:
+        pytest.skip("an allocator without these settings")
+    assert 100e6 < small < 450e6
+    assert large > 700e6
+
+
 FORKED = """
 import os, signal
 import guetzpy._memory as memory

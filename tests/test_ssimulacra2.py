@@ -14,7 +14,7 @@ from reference import ssimulacra2 as twin
 
 from guetzpy._icc import _exact_srgb_curve
 from guetzpy.errors import UnsupportedError
-from guetzpy.metrics import SSIMULACRA2Comparator, ssimulacra2
+from guetzpy.metrics import ButteraugliComparator, SSIMULACRA2Comparator, ssimulacra2
 from guetzpy.metrics import _ssimulacra2 as module
 from guetzpy.metrics._recursive_gaussian import _D1, _N2, BLOCK
 from guetzpy.metrics._ssimulacra2_bands import BAND
@@ -238,3 +238,16 @@ def test_gradients_by_windows_are_the_same(monkeypatch, cut):
         part = rows(first, last)
         assert np.abs(part - expected[:, first:last]).max() <= 1e-6 * np.abs(expected).max()
     assert np.array_equal(comparator.gradient(b)[1], rows(0, height))
+
+
+@pytest.mark.parametrize("kind", [SSIMULACRA2Comparator, ButteraugliComparator])
+def test_what_was_released_is_made_again(kind: type, photo_array: np.ndarray) -> None:
+    comparator = kind(photo_array)
+    distorted = photo_array // 8 * 8
+    score, gradient = comparator.gradient(distorted)
+    plain = comparator.score(distorted)
+    comparator.release()
+    assert comparator.score(distorted) == plain
+    again, same = comparator.gradient(distorted)
+    assert again == score
+    assert np.array_equal(same, gradient)

@@ -514,6 +514,10 @@ class ButteraugliComparator:
         """
         return self._gradient(_Light(codes, transform), norm)
 
+    def release(self) -> None:
+        """Give up the memory that is kept for the next score or gradient; that of the reference stays."""
+        self._memory = _MemoryPool()
+
     def diffmap(self, distorted: Any) -> Floats:
         """Return the map of errors.
 

@@ -199,6 +199,10 @@ class SSIMULACRA2Comparator:
 
         return score, rows
 
+    def release(self) -> None:
+        """Give up what is kept for the next gradient."""
+        self._gradient = None
+
     def _score_and_gradient(
         self, planes: Codes | Floats, transform: Transform | None
     ) -> tuple[float, Callable[[int, int], Floats]]:

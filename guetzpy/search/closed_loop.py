@@ -106,6 +106,7 @@ def weigh(
         x = fitting
         if number + 1 < effort.rounds or number:
             trial = encoder.quantise_at(exp(x), weights)
+    judge.release()
     if seen:
         scores = judge.scores(encoder.decode(trial))
         fitting = _fitting(x, limits.excess(scores.butteraugli, scores.ssimulacra2))
@@ -286,6 +287,8 @@ def search_size(
                 weighed.rates = list(encoder.rates)
                 trial = weighed.quantise_at(exp(x), known)
             known = reweigh(weighed, trial, carry(weighed, trial, scorer), mix, known)
+            if probe + 1 == effort.rounds:
+                scorer.release()
             weights = known if larger is None else spread(encoder, larger.tiles, known)
         trial = trial.bare()
         smallest = min(smallest, taken)
