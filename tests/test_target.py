@@ -58,6 +58,19 @@ def test_excess_is_that_of_the_binding_limit() -> None:
     assert not limits.met(0.68, 99.0)
 
 
+@pytest.mark.parametrize("distance", [0.5, 1.0, 2.0, 4.0])
+def test_room_is_never_more_than_what_counts_as_close(distance: float) -> None:
+    limits = target.Limits.at_distance(distance)
+    norm, score = limits.butteraugli, limits.ssimulacra2
+    assert norm is not None
+    assert score is not None
+    by_norm, by_score = limits.rooms
+    assert limits.by_butteraugli(0.99 * norm) < -by_norm < limits.by_butteraugli(0.995 * norm)
+    assert limits.by_ssimulacra2(score + 0.15) < -by_score < limits.by_ssimulacra2(score + 0.07)
+    assert target.Limits(norm, None).rooms == (by_norm, 0.0)
+    assert target.Limits(None, 100.0).rooms[0] == 0.0
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.002])
 @pytest.mark.parametrize("slope", [0.5, 1.0, 1.8])
 def test_root_is_found_in_few_steps(slope: float, noise: float) -> None:

@@ -35,8 +35,10 @@ _SLOPE, _CAUTION, _ENOUGH = 0.75, 0.08, 0.25
 #: errors, at the scales of the latter above all. (Medians near the limits; quartiles 0.03 and 0.05 around.)
 _MISSED_BY_TILES = 0.055, 0.205
 
-#: What new weights are expected to gain, as a logarithm of distances.
+#: What new weights are expected to gain, as a logarithm of distances; and room to leave where they were made
+#: once and not looked at: most first looks then pass, and the worth of a bit lands the second.
 _GAIN = 0.01
+_RESERVE = 0.05
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,7 @@ def search(
     if effort.tuned and part is not None:
         weights, start, _ = weigh(part.encoder, part.judge, limits, effort, start, check)
         encoder.shape = tune(part.encoder, part.judge, limits, weights, start, check)
+    scouted = part if encoder.width * encoder.height > SCOUTED else None
     larger = wide()
     if larger is not None:
         larger.encoder.rates, larger.encoder.shape = encoder.rates, encoder.shape
@@ -177,10 +180,12 @@ def search(
         if effort.tuned and part is None:
             encoder.shape = tune(encoder, judge, limits, weights, start, check)
             weights, start, gap = weigh(encoder, judge, limits, effort, start, check, weights)
+        elif not effort.tuned and scouted is None:
+            start = max(start * exp(-_RESERVE), FINEST)
     return land(
         encoder, judge, limits, weights, log(start),
         looks=effort.probes, patience=effort.probes if effort.tuned else 0, gap=gap,
-        part=part if encoder.width * encoder.height > SCOUTED else None, check=check,
+        part=scouted, check=check,
     )  # fmt: skip
 
 

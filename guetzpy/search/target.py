@@ -94,6 +94,11 @@ def ssimulacra2_distance(score: float) -> float:
     return exp(_SSIMULACRA2_CURVE.inverse(log(100.0 - score))) if score < 100.0 - 1e-6 else 0.0
 
 
+#: Files are close to their limits within 0.15 points of SSIMULACRA 2 or 1 % of Butteraugli; nine tenths of
+#: that are allowed, and no more than this as a logarithm of distances: 0.016 at distance 1 by both.
+_CLOSE_POINTS, _CLOSE_SHARE, _WIDEST = 0.135, 0.009, 0.02
+
+
 @dataclass(frozen=True)
 class Limits:
     """What must hold, measured on the decoded file.
@@ -152,6 +157,15 @@ class Limits:
             return float("-inf")
         curve, limit = _SSIMULACRA2_CURVE, self.ssimulacra2
         return curve.inverse(log(max(100.0 - score, 1e-6))) - curve.inverse(log(max(100.0 - limit, 1e-6)))
+
+    @property
+    def rooms(self) -> tuple[float, float]:
+        """How far below 0 the excess by Butteraugli or by SSIMULACRA 2 may lie in a file that is good enough."""
+        norm, score = self.butteraugli, self.ssimulacra2
+        return (
+            0.0 if norm is None else min(-self.by_butteraugli((1.0 - _CLOSE_SHARE) * norm), _WIDEST),
+            0.0 if score is None else min(-self.by_ssimulacra2(score + _CLOSE_POINTS), _WIDEST),
+        )
 
     def starting_distance(self) -> float:
         """Return the distance whose limits these are about."""
