@@ -509,7 +509,7 @@ def _best(
     clock: _Clock,
 ) -> tuple[closed_loop.Found, Encoder] | None:
     """Return the best that some candidates give, and its encoder; None if none meets the limits."""
-    outcomes: list[tuple[float, closed_loop.Found, _Candidate]] = []
+    outcomes: list[tuple[closed_loop.Found, _Candidate]] = []
 
     def attempt(candidate: _Candidate, effort: closed_loop.Effort) -> None:
         encoder = candidate.encoder
@@ -518,17 +518,24 @@ def _best(
             wide=partial(_wide, encoder, judge, codes), check=clock.check,
         )  # fmt: skip
         if found is not None:
-            outcomes.append((cost(encoder, found.trial, found.scores, limits), found, candidate))
+            outcomes.append((found, candidate))
+
+    def cheapest() -> tuple[closed_loop.Found, _Candidate]:
+        def price(outcome: tuple[closed_loop.Found, _Candidate]) -> float:
+            found, candidate = outcome
+            return cost(candidate.encoder, found.trial, found.scores, limits)
+
+        return outcomes[0] if len(outcomes) == 1 else min(outcomes, key=price)
 
     for candidate in candidates:
         attempt(candidate, closed_loop.EFFORTS["balanced"] if effort.tuned else effort)
     if effort.tuned:
         # A long search goes astray now and then: short ones say where it is worth while, and what they found
         # stays in the choice.
-        attempt(min(outcomes, key=lambda o: o[0])[2] if outcomes else candidates[0], effort)
+        attempt(cheapest()[1] if outcomes else candidates[0], effort)
     if not outcomes:
         return None
-    _, found, candidate = min(outcomes, key=lambda o: o[0])
+    found, candidate = cheapest()
     return found, candidate.encoder
 
 

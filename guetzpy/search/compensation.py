@@ -40,7 +40,7 @@ _ROWS = 64  # picture rows of one work item; fixed, so that nothing depends on t
 
 @kernel(
     "int64(float32[:, :, ::1], float32[:, :, ::1], uint8[:, ::1], uint8[:, ::1], float32, float32, float32,"
-    " float32[:, ::1])"
+    " float32[:, ::1], int32[:, ::1], float32[:, ::1])"
 )
 def _correct(
     codes: Any,
@@ -50,45 +50,84 @@ def _correct(
     dead: Any,
     limit: Any,
     strength: Any,
+    fractions: Any,
+    entries: Any,
     out: Any,
 ) -> int:
-    """Write the change of luma of some rows to ``out``; ``light[c, 0 | 1, i]`` is value | slope."""
+    """Write the change of luma of some rows to ``out``.
+
+    ``light[c, i]`` is (value, slope); ``fractions`` and ``entries`` are scratch of 6 rows: where the
+    codes of the original and those of the decoded picture lie in the tables. Row by row three loops: the
+    first and the last are vector code, only the one that looks up is not.
+    """
     top = np.float32(255.0)
     zero = np.float32(0.0)
     density = np.float32(8.0)
+    part = np.float32(1.0) / density
+    width = codes.shape[2]
+    r0, g0, b0 = fractions[0], fractions[1], fractions[2]
+    r1, g1, b1 = fractions[3], fractions[4], fractions[5]
+    e0, e1, e2, e3, e4, e5 = entries[0], entries[1], entries[2], entries[3], entries[4], entries[5]
     for y in range(codes.shape[1]):
-        for x in range(codes.shape[2]):
-            target = np.float32(0.0)
-            for c in range(3):
-                position = min(max(codes[c, y, x], zero), top) * density
-                i = np.int64(position)
-                target += light[c, 0, i] + (position - np.float32(i)) / density * light[c, 1, i]
-            luma = (
-                np.float32(0.299) * codes[0, y, x]
-                + np.float32(0.587) * codes[1, y, x]
-                + np.float32(0.114) * codes[2, y, x]
-            )
-            b = np.float32(cb[y, x]) - np.float32(128.0)
-            r = np.float32(cr[y, x]) - np.float32(128.0)
-            red = min(max(luma + np.float32(1.402) * r, zero), top) * density
-            green = (
-                min(max(luma - np.float32(0.344136286) * b - np.float32(0.714136286) * r, zero), top)
-                * density
-            )
-            blue = min(max(luma + np.float32(1.772) * b, zero), top) * density
-            i = np.int64(red)
-            j = np.int64(green)
-            k = np.int64(blue)
-            slope = light[0, 1, i] + light[1, 1, j] + light[2, 1, k]
-            now = (
-                light[0, 0, i] + (red - np.float32(i)) / density * light[0, 1, i]
-                + light[1, 0, j] + (green - np.float32(j)) / density * light[1, 1, j]
-                + light[2, 0, k] + (blue - np.float32(k)) / density * light[2, 1, k]
+        reds = codes[0, y]
+        greens = codes[1, y]
+        blues = codes[2, y]
+        blueness = cb[y]
+        redness = cr[y]
+        for x in range(width):
+            luma = np.float32(0.299) * reds[x] + np.float32(0.587) * greens[x] + np.float32(0.114) * blues[x]
+            b = np.float32(blueness[x]) - np.float32(128.0)
+            r = np.float32(redness[x]) - np.float32(128.0)
+            v0 = min(max(reds[x], zero), top) * density
+            v1 = min(max(greens[x], zero), top) * density
+            v2 = min(max(blues[x], zero), top) * density
+            v3 = min(max(luma + np.float32(1.402) * r, zero), top) * density
+            v4 = luma - np.float32(0.344136286) * b - np.float32(0.714136286) * r
+            v4 = min(max(v4, zero), top) * density
+            v5 = min(max(luma + np.float32(1.772) * b, zero), top) * density
+            i0 = np.int32(v0)
+            i1 = np.int32(v1)
+            i2 = np.int32(v2)
+            i3 = np.int32(v3)
+            i4 = np.int32(v4)
+            i5 = np.int32(v5)
+            e0[x] = i0
+            e1[x] = i1
+            e2[x] = i2
+            e3[x] = i3
+            e4[x] = i4
+            e5[x] = i5
+            r0[x] = part * (v0 - np.float32(i0))
+            g0[x] = part * (v1 - np.float32(i1))
+            b0[x] = part * (v2 - np.float32(i2))
+            r1[x] = part * (v3 - np.float32(i3))
+            g1[x] = part * (v4 - np.float32(i4))
+            b1[x] = part * (v5 - np.float32(i5))
+        for x in range(width):
+            # unsigned: an index that may be negative costs a comparison each
+            i = np.uint32(e0[x])
+            j = np.uint32(e1[x])
+            k = np.uint32(e2[x])
+            wanted = (
+                light[0, i, 0] + r0[x] * light[0, i, 1]
+                + light[1, j, 0] + g0[x] * light[1, j, 1]
+                + light[2, k, 0] + b0[x] * light[2, k, 1]
             )  # fmt: skip
-            change = (target - now) / slope
-            if np.abs(change) < dead:
-                change = zero
-            out[y, x] = min(max(strength * change, -limit), limit)
+            i = np.uint32(e3[x])
+            j = np.uint32(e4[x])
+            k = np.uint32(e5[x])
+            now = (
+                light[0, i, 0] + r1[x] * light[0, i, 1]
+                + light[1, j, 0] + g1[x] * light[1, j, 1]
+                + light[2, k, 0] + b1[x] * light[2, k, 1]
+            )  # fmt: skip
+            r0[x] = wanted - now
+            g0[x] = light[0, i, 1] + light[1, j, 1] + light[2, k, 1]
+        row = out[y]
+        for x in range(width):
+            change = r0[x] / g0[x]
+            change = zero if np.abs(change) < dead else change
+            row[x] = min(max(strength * change, -limit), limit)
     return 0
 
 
@@ -100,7 +139,7 @@ class Compensation:
     ----------
     codes : ndarray, shape (3, H, W)
         Red, green and blue of the original: uint8, uint16, or float32 on the scale 0..255. Kept.
-    light : ndarray of float32, shape (3, 2, entries)
+    light : ndarray of float32, shape (3, entries, 2)
         Luminance and its slope by red, green and blue codes.
     dead : float
         Changes of fewer codes than this are not made: the rounding of a decoded reference.
@@ -158,7 +197,8 @@ class Compensation:
                     full.append(rows)
             _correct(
                 fractions(self.codes[:, first:last]), self.light, full[0], full[1],
-                np.float32(self.dead), np.float32(limit), np.float32(_STRENGTH), padded[first:last],
+                np.float32(self.dead), np.float32(limit), np.float32(_STRENGTH),
+                np.empty((6, width), np.float32), np.empty((6, width), np.int32), padded[first:last],
             )  # fmt: skip
             padded[first:last, width:] = padded[first:last, width - 1 : width]
 
@@ -168,17 +208,17 @@ class Compensation:
 
 
 def _light_tables(transform: Transform) -> npt.NDArray[np.float32]:
-    """Return luminance and its slope per code by red, green and blue, shape (3, 2, entries)."""
+    """Return luminance and its slope per code by red, green and blue, shape (3, entries, 2)."""
     positions = np.arange(255 * _DENSITY + 2) / (255.0 * _DENSITY)
     weights = np.array(_WEIGHTS)
     if transform.matrix is not None:
         weights = np.array(
             [sum(_WEIGHTS[i] * float(transform.matrix[i, c]) for i in range(3)) for c in range(3)]
         )
-    tables = np.zeros((3, 2, len(positions)), np.float32)
+    tables = np.zeros((3, len(positions), 2), np.float32)
     for c in range(3):
         values = weights[c] * transform.curves[c % len(transform.curves)](np.minimum(positions, 1.0))
-        tables[c, 0] = values
-        tables[c, 1, :-1] = np.diff(values) * _DENSITY
-    tables[:, 1, -2:] = tables[:, 1, -3:-2]  # white has the slope below it
+        tables[c, :, 0] = values
+        tables[c, :-1, 1] = np.diff(values) * _DENSITY
+    tables[:, -2:, 1] = tables[:, -3:-2, 1]  # white has the slope below it
     return np.maximum(tables, np.float32(1e-7))

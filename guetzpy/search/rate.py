@@ -120,7 +120,8 @@ def measure(levels: npt.NDArray[np.int16], bands: npt.NDArray[np.int64], threads
         total = int(counts[band].sum())
         # Half a count for what did not occur: about what the longest codes of a real table cost.
         offset = log2(total + 128.0)
-        for symbol in range(256):
+        symbols[band] = min(offset - log2(0.5), 16.0)
+        for symbol in np.flatnonzero(counts[band]):
             symbols[band, symbol] = min(offset - log2(int(counts[band, symbol]) + 0.5), 16.0)
         bits = sum(int(counts[band, n << 4]) * (float(symbols[band, n << 4]) + n) for n in range(15))
         # A block that ends early opens a run of such blocks, an empty one mostly continues it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from guetzpy._elementary import exp, log
@@ -94,6 +95,18 @@ def ssimulacra2_distance(score: float) -> float:
     return exp(_SSIMULACRA2_CURVE.inverse(log(100.0 - score))) if score < 100.0 - 1e-6 else 0.0
 
 
+@lru_cache(maxsize=64)  # the limits are asked for at each look
+def _place_of_norm(norm: float) -> float:
+    """Return the logarithm of the distance that a 3-norm stands for."""
+    return _BUTTERAUGLI_CURVE.inverse(log(max(norm, 1e-6)))
+
+
+@lru_cache(maxsize=64)
+def _place_of_score(score: float) -> float:
+    """Return the logarithm of the distance that a score stands for."""
+    return _SSIMULACRA2_CURVE.inverse(log(max(100.0 - score, 1e-6)))
+
+
 #: Files are close to their limits within 0.15 points of SSIMULACRA 2 or 1 % of Butteraugli; nine tenths of
 #: that are allowed, and no more than this as a logarithm of distances: 0.016 at distance 1 by both.
 _CLOSE_POINTS, _CLOSE_SHARE, _WIDEST = 0.135, 0.009, 0.02
@@ -148,19 +161,17 @@ class Limits:
         """Return the excess by the one metric."""
         if self.butteraugli is None:
             return float("-inf")
-        curve = _BUTTERAUGLI_CURVE
-        return curve.inverse(log(max(score, 1e-6))) - curve.inverse(log(max(self.butteraugli, 1e-6)))
+        return _place_of_norm(score) - _place_of_norm(self.butteraugli)
 
     def by_ssimulacra2(self, score: float) -> float:
         """Return the excess by the other."""
         if self.ssimulacra2 is None:
             return float("-inf")
-        curve, limit = _SSIMULACRA2_CURVE, self.ssimulacra2
-        return curve.inverse(log(max(100.0 - score, 1e-6))) - curve.inverse(log(max(100.0 - limit, 1e-6)))
+        return _place_of_score(score) - _place_of_score(self.ssimulacra2)
 
     @property
     def rooms(self) -> tuple[float, float]:
-        """How far below 0 the excess by Butteraugli or by SSIMULACRA 2 may lie in a file that is good enough."""
+        """How far below 0 the excesses by the two metrics may lie in a file that is good enough."""
         norm, score = self.butteraugli, self.ssimulacra2
         return (
             0.0 if norm is None else min(-self.by_butteraugli((1.0 - _CLOSE_SHARE) * norm), _WIDEST),
