@@ -44,9 +44,10 @@ Codes = npt.NDArray[np.uint8]
 _HEADROOM = 0.9
 
 
-#: Tiles across and their side: of the montage of a large picture on which choices are made, of that of the
-#: open loop, and of that of a very large picture that tells the weights.
-_MONTAGE, _SMALL, _WIDE = (3, 240), (4, 96), (3, 512)
+#: Tiles across and their side: of the montage of a picture on which choices are made, of that on which tables
+#: are shaped or looks at a very large picture prepared, of that of the open loop, and of that of a very large
+#: picture that tells the weights.
+_MONTAGE, _LARGER, _SMALL, _WIDE = (4, 128), (3, 240), (4, 96), (3, 512)
 
 #: Pixels from which on the open loop chooses on a montage, and pixels of a very large picture.
 _LARGE, _VERY_LARGE = 460_800, 6_000_000
@@ -163,9 +164,10 @@ def _same(encoder: Encoder) -> Encoder:
 
 def _tiles(codes: npt.NDArray[Any], options: OptimizeOptions) -> Tiles | None:
     _, height, width = codes.shape
-    if options.effort != "fast":
-        return Tiles.of(height, width, *_MONTAGE)
-    return Tiles.of(height, width, *_SMALL) if height * width >= _LARGE else None
+    if options.effort == "fast":
+        return Tiles.of(height, width, *_SMALL) if height * width >= _LARGE else None
+    larger = options.effort == "max" or height * width >= _VERY_LARGE
+    return Tiles.of(height, width, *(_LARGER if larger else _MONTAGE))
 
 
 def _sample(codes: npt.NDArray[Any], transform: Transform, options: OptimizeOptions) -> Sample | None:

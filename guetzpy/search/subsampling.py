@@ -39,8 +39,7 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
     for number, encoder in enumerate(encoders):
         encoder.rates = []
         weights = Weights.flat(encoder.coefficients)
-        for _ in range(2 if effort.rounds else 1):
-            trial = encoder.quantise_at(start, weights)
+        trial = encoder.quantise_at(start, weights)
         scores = judge.scores(encoder.decode(trial))
         excess = min(max(limits.excess(scores.butteraugli, scores.ssimulacra2), -1.5), 1.5)
         size = log(size_of(encoder, trial))
