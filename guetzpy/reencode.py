@@ -47,7 +47,7 @@ _HEADROOM = 0.9
 #: Tiles across and their side: of the montage of a picture on which choices are made, of that on which tables
 #: are shaped or looks at a very large picture prepared, of that of the open loop, and of that of a very large
 #: picture that tells the weights.
-_MONTAGE, _LARGER, _SMALL, _WIDE = (4, 128), (3, 240), (4, 96), (3, 512)
+_MONTAGE, _LARGER, _SMALL, _WIDE = (4, 128), (3, 240), (4, 80), (3, 512)
 
 #: Pixels from which on the open loop chooses on a montage, and pixels of a very large picture.
 _LARGE, _VERY_LARGE = 460_800, 6_000_000
@@ -164,9 +164,11 @@ def _same(encoder: Encoder) -> Encoder:
 
 def _tiles(codes: npt.NDArray[Any], options: OptimizeOptions) -> Tiles | None:
     _, height, width = codes.shape
+    very_large = height * width >= _VERY_LARGE
     if options.effort == "fast":
-        return Tiles.of(height, width, *_SMALL) if height * width >= _LARGE else None
-    larger = options.effort == "max" or height * width >= _VERY_LARGE
+        small = _MONTAGE if very_large else _SMALL
+        return Tiles.of(height, width, *small) if height * width >= _LARGE else None
+    larger = very_large or options.effort == "max"
     return Tiles.of(height, width, *(_LARGER if larger else _MONTAGE))
 
 
