@@ -24,8 +24,9 @@ _CLEARLY = 0.006
 #: Pixels from which on a montage says where to look next: looks at the whole cost more than there is to lose.
 SCOUTED = 6_000_000
 
-#: What the weights' montage of a very large picture misses of the worst places, as a logarithm of distances.
-_MISSED = 0.08
+#: What the weights' montage of a very large picture misses of the worst places, as a logarithm of distances;
+#: and by how much more it misses of what SSIMULACRA 2 minds.
+_MISSED, _MISSED_MORE = 0.08, 0.15
 
 #: Of the open loop: how the excesses by Butteraugli and by SSIMULACRA 2 follow the distance, room to leave
 #: where a montage is all that was seen (it tells the whole's excess to 0.05, quartiles) and after a look that
@@ -180,8 +181,7 @@ def search(
     if larger is not None:
         larger.encoder.rates, larger.encoder.shape = encoder.rates, encoder.shape
         weights, start, gap = weigh(larger.encoder, larger.judge, limits, effort, start, check)
-        by_butteraugli, by_ssimulacra2 = _missed(larger.tiles, start)
-        gap += by_butteraugli - by_ssimulacra2
+        gap -= _MISSED_MORE
         weights, encoder.rates = spread(encoder, larger.tiles, weights), larger.encoder.rates
         start = max(start * exp(-_MISSED), FINEST)
         del larger

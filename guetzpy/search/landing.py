@@ -88,6 +88,7 @@ class _Approach:
     def __init__(self, x: float, y: float = 0.0, patience: int = 0, *, dear: bool = False) -> None:
         self.x, self.y = x, y
         self._patience = patience
+        self._dear = dear
         self._cheapest, self._mended = (_CHEAPEST, _MENDED) if dear else (0.0, 0.0)
         self._root = Root(slope=1.0, tolerance=TOLERANCE, aim=-0.02)
         self._fine: Root | None = None
@@ -99,7 +100,8 @@ class _Approach:
             if self.y == 0.0 or (self.y < 0.0 and len(self._fine.points) > 1):
                 self._fine, self._mended, self.y = None, 0.0, 0.0
         if self._fine is None:
-            self._root.slope = slope(self.x, excess)
+            if not self._dear:
+                self._root.slope = slope(self.x, excess)
             self._root.add(self.x, excess)
             waits = self._root.gap > 0.03 and len(self._root.points) <= self._patience
             if self.y > 0.0 or (-_NEAR < excess <= self._mended and not waits):
