@@ -11,20 +11,20 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from guetzpy.errors import LimitError
 
-__all__ = ["default_threads", "each", "time_limit", "uninterrupted"]
+__all__ = ["apart", "default_threads", "each", "time_limit", "uninterrupted"]
 
 T = TypeVar("T")
 
 _pool: ThreadPoolExecutor | None = None
 _pool_pid = 0
 _lock = threading.Lock()
-_local = threading.local()  # .check: raises if the work that this thread does is to end
+_local = threading.local()  # .check: raises if the work is to end; .alone: what it shares stays with it
 
 
 @contextlib.contextmanager
@@ -116,7 +116,7 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
     work = list(items)
     check: Callable[[], None] | None = getattr(_local, "check", None)
     count = min(threads or default_threads(), len(work))
-    if count <= 1:
+    if count <= 1 or getattr(_local, "alone", False):
         for item in work:
             if check is not None:
                 check()
@@ -156,3 +156,27 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
                     errors.append(error)
     if errors:
         raise errors[0]
+
+
+def apart(functions: Sequence[Callable[[], object]], threads: int | None = None) -> None:
+    """Call functions side by side, each on one thread for all that it shares in its turn.
+
+    For work on small pictures, whose pieces are so short that threads would mostly wait for each other.
+
+    Parameters
+    ----------
+    functions : sequence of callable
+        As for :func:`each`.
+    threads : int, optional
+        Number of threads, the calling one included; default: the processors available.
+    """
+
+    def call(function: Callable[[], object]) -> None:
+        before = getattr(_local, "alone", False)
+        _local.alone = True
+        try:
+            function()
+        finally:
+            _local.alone = before
+
+    each(call, functions, threads)

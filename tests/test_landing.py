@@ -57,6 +57,7 @@ class Asked(Judge):
     def __init__(self, butteraugli: float, ssimulacra2: float) -> None:
         self.given = butteraugli, ssimulacra2
         self.asked = ""
+        self.threads = 1  # in order
 
     def by_butteraugli(self, codes: np.ndarray) -> tuple[float, float]:
         self.asked += "b"

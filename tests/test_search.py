@@ -12,6 +12,9 @@ from skimage import data
 
 import guetzpy
 from guetzpy.picture import Transform
+from guetzpy.search import judge as judge_module
+from guetzpy.search import subsampling
+from guetzpy.search.closed_loop import EFFORTS
 from guetzpy.search.compensation import Compensation
 from guetzpy.search.encoder import Encoder, Trial, Weights
 from guetzpy.search.target import Limits
@@ -164,3 +167,24 @@ def test_ground_beside_text_is_as_clean_as_jpeglis(
         return float(np.sqrt(np.mean((shown - picture)[near] ** 2)))
 
     assert error(result.data) <= error(other)
+
+
+def test_small_and_large_pictures_are_judged_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side or one after the other: the same scores and the same choice, on any number of threads."""
+    codes = np.ascontiguousarray(data.astronaut()[:240, :320].transpose(2, 0, 1))
+    transform = Transform()
+    outcomes = []
+    for small in (0, judge_module.SMALL):
+        for module in (judge_module, subsampling):
+            monkeypatch.setattr(module, "SMALL", small)
+        for threads in (1, 2):
+            judge = judge_module.Judge(codes, transform, threads)
+            encoders = [
+                Encoder.from_codes(codes, sampling, Compensation.towards(codes, transform), threads)
+                for sampling in ((1, 1), (2, 2))
+            ]
+            limits = Limits.at_distance(1.0)
+            outcomes.append(
+                (subsampling.choose(encoders, judge, limits, EFFORTS["max"]), judge.scores(codes))
+            )
+    assert all(outcome == outcomes[0] for outcome in outcomes)

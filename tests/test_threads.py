@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from guetzpy._threads import default_threads, each
+from guetzpy._threads import apart, default_threads, each
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2, 7])
@@ -65,3 +65,35 @@ def test_nested_use_ends() -> None:
 
 def test_default_is_positive() -> None:
     assert default_threads() >= 1
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_what_is_apart_stays_on_its_thread(threads: int) -> None:
+    seen: dict[int, set[str]] = {0: set(), 1: set(), 2: set()}
+
+    def work(number: int) -> None:
+        def note(_: int) -> None:
+            seen[number].add(threading.current_thread().name)
+
+        each(note, range(50), 2)
+        each(note, range(50))
+
+    apart([lambda n=number: work(n) for number in seen], threads)  # type: ignore[misc]
+    assert all(len(names) == 1 for names in seen.values())
+
+
+def test_after_an_error_apart_work_is_shared_again() -> None:
+    def fail() -> None:
+        raise ValueError("apart")
+
+    with pytest.raises(ValueError, match="apart"):
+        apart([fail], 1)
+    names: set[str] = set()
+    gate = threading.Barrier(2)
+
+    def meet(_: int) -> None:
+        gate.wait(10)  # only two threads get past it
+        names.add(threading.current_thread().name)
+
+    each(meet, range(2), 2)
+    assert len(names) == 2

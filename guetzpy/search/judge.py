@@ -10,15 +10,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy._threads import apart
 from guetzpy.metrics._butteraugli import ButteraugliComparator
 from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 from guetzpy.picture import Transform
 
-__all__ = ["GradientRows", "Judge", "Scores"]
+__all__ = ["SMALL", "GradientRows", "Judge", "Scores"]
 
 #: Pixels up to which Butteraugli keeps its side of the reference. Of larger pictures that is so much memory
 #: that to fetch it takes as long as to work it out again, for the two or three looks that they get.
 _KEPT = 6_000_000
+
+#: Pixels up to which the metrics are worked out side by side, each on one thread: 8 to 25 % faster than one
+#: after the other on two threads.
+SMALL = 600_000
 
 #: Rows of a window of gradients, and of what it shares with its neighbours: of the largest MCU.
 _WINDOW, _SHARED = 512, 16
@@ -90,10 +95,25 @@ class Judge:
         """The other."""
         return SSIMULACRA2Comparator.from_codes(self._codes, self.transform, threads=self.threads)
 
+    def prepare(self) -> None:
+        """Work out both metrics' sides of a small reference, rather than when scores are asked first."""
+        apart([lambda: self.butteraugli, lambda: self.ssimulacra2], self.threads)
+
     def scores(self, codes: npt.NDArray[np.uint8]) -> Scores:
         """Score codes, uint8 (1|3, H, W)."""
-        norm, maximum = self.by_butteraugli(codes)
-        return Scores(norm, maximum, self.by_ssimulacra2(codes))
+        if codes[0].size > SMALL:
+            norm, maximum = self.by_butteraugli(codes)
+            return Scores(norm, maximum, self.by_ssimulacra2(codes))
+        found: dict[str, Any] = {}
+
+        def butteraugli() -> None:
+            found["norm"], found["maximum"] = self.by_butteraugli(codes)
+
+        def ssimulacra2() -> None:
+            found["score"] = self.by_ssimulacra2(codes)
+
+        apart([butteraugli, ssimulacra2], self.threads)
+        return Scores(found["norm"], found["maximum"], found["score"])
 
     def by_butteraugli(self, codes: npt.NDArray[np.uint8]) -> tuple[float, float]:
         """Return the 3-norm and the maximum."""

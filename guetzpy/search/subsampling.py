@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from guetzpy._elementary import exp, log
+from guetzpy._threads import apart
 from guetzpy.search.closed_loop import Effort
 from guetzpy.search.encoder import Encoder, Weights
-from guetzpy.search.judge import Judge
+from guetzpy.search.judge import SMALL, Judge
 from guetzpy.search.target import COARSEST, FINEST, Limits
 from guetzpy.search.tuning import BYTES_BY_DISTANCE, size_of
 
@@ -36,7 +39,9 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
     if len(encoders) == 1 and effort.rounds:
         return [(0, start)]
     rated = []
-    for number, encoder in enumerate(encoders):
+
+    def rate(number: int) -> None:
+        encoder = encoders[number]
         encoder.rates = []
         weights = Weights.flat(encoder.coefficients)
         trial = encoder.quantise_at(start, weights)
@@ -45,6 +50,13 @@ def choose(encoders: list[Encoder], judge: Judge, limits: Limits, effort: Effort
         size = log(size_of(encoder, trial))
         begin = min(max(start * exp(-excess), FINEST), COARSEST)
         rated.append((size + BYTES_BY_DISTANCE * excess, number, begin))
+
+    if len(encoders) > 1 and encoders[0].width * encoders[0].height <= SMALL:
+        judge.prepare()
+        apart([partial(rate, number) for number in range(len(encoders))], judge.threads)
+    else:
+        for number in range(len(encoders)):
+            rate(number)
     rated.sort()
     close = [entry for entry in rated if entry[0] < rated[0][0] + _CLOSE]
     keep = min(2, len(close)) if effort.tuned else 1
