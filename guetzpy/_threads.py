@@ -169,6 +169,11 @@ def apart(functions: Sequence[Callable[[], object]], threads: int | None = None)
         As for :func:`each`.
     threads : int, optional
         Number of threads, the calling one included; default: the processors available.
+
+    Raises
+    ------
+    Exception
+        As :func:`each`.
     """
 
     def call(function: Callable[[], object]) -> None:
