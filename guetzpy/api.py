@@ -331,7 +331,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
     from guetzpy.jpeg.metadata import Policy
     from guetzpy.jpeg.reader import Limits
     from guetzpy.jpeg.transcode import transcode_bytes
-    from guetzpy.source import contents, frame_of, is_jpeg, subsampling_of
+    from guetzpy.source import contents, frame_of, is_jpeg
 
     data, own_name = contents(source)
     name = name or own_name
@@ -369,7 +369,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
         width=done.image.width,
         height=done.image.height,
         **_UNCHANGED,
-        subsampling=subsampling_of(done.image),
+        subsampling=done.image.subsampling,
         progressive=frame_of(done.data)[0] == 0xC2,
     )
 

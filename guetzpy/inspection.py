@@ -12,8 +12,8 @@ from guetzpy.jpeg.quantization import estimate_quality
 from guetzpy.jpeg.reader import Limits
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.transcode import transcode_bytes
-from guetzpy.search.source_quality import estimate
-from guetzpy.source import Readable, Source, load, subsampling_of
+from guetzpy.search.source_quality import estimate, obstacle
+from guetzpy.source import Readable, Source, load
 
 __all__ = ["inspect", "table_text"]
 
@@ -111,7 +111,7 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
     parts = survey(data)
     kinds = preservation.describe(data, image)
     quality = estimate_quality([component.qtable for component in image.components])
-    reason = _reason(image)
+    reason = obstacle(image)
     names = _names(image)
     scans = _scans(image, parts, names)
     by_component = dict.fromkeys(names, 0)
@@ -121,7 +121,7 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
     return {
         "mode": _MODES.get(image.sof, "other"),
         "colorspace": image.colorspace,
-        "subsampling": subsampling_of(image),
+        "subsampling": image.subsampling,
         "restart_interval": image.restart_interval,
         "orientation": metadata.orientation(image),
         "components": [
@@ -191,20 +191,6 @@ def _repack(data: bytes, max_pixels: int) -> dict[str, Any]:
     except GuetzpyError as error:
         return {"lossless_saving": 0, "lossless_reason": error.reason}
     return {"lossless_saving": len(data) - len(done.data), "lossless_reason": done.reason or None}
-
-
-def _reason(image: JpegImage) -> str | None:
-    """Return why only the same coefficients can be written, if so; in step with ``reencode``."""
-    if not image.complete:
-        return image.warnings[0] if image.warnings else "not all coefficients are sent in full"
-    if image.colorspace not in ("gray", "ycbcr"):
-        return f"{image.colorspace.upper()} is packed losslessly only"
-    if image.colorspace == "ycbcr":
-        luma, *chroma = image.components
-        usual = (luma.h, luma.v) in ((1, 1), (2, 1), (1, 2), (2, 2))
-        if not usual or any((c.h, c.v) != (1, 1) for c in chroma):
-            return "unusual sampling factors are packed losslessly only"
-    return None
 
 
 def table_text(record: dict[str, Any]) -> str:

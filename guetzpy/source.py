@@ -44,7 +44,6 @@ __all__ = [
     "is_jpeg",
     "load",
     "sparseness",
-    "subsampling_of",
 ]
 
 Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
@@ -326,28 +325,6 @@ def sparseness(data: bytes) -> str | None:
     if width * height <= max(_FEW_PIXELS, SPARSE * len(data)):
         return None
     return f"{len(data)} bytes for {width * height / 1e6:.1f} megapixels are packed losslessly only"
-
-
-def subsampling_of(image: JpegImage) -> str:
-    """Return the usual name of a sampling: "gray", "444", "422", "420", ..., or the factors.
-
-    The names count chroma samples in two rows of four pixels (J:a:b).
-    """
-    if len(image.components) == 1:
-        return "gray"
-    first, *rest = image.components
-    names: dict[tuple[float, float], str] = {
-        (1, 1): "444",
-        (2, 1): "422",
-        (2, 2): "420",
-        (1, 2): "440",
-        (4, 1): "411",
-        (4, 2): "410",
-    }
-    ratios = {(first.h / c.h, first.v / c.v) for c in rest[:2]}
-    if len(ratios) == 1 and (name := names.get(ratios.pop())):
-        return name
-    return " ".join(f"{c.h}x{c.v}" for c in image.components)
 
 
 def _from_python(

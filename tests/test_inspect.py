@@ -18,7 +18,7 @@ from guetzpy import inspection
 from guetzpy.cli import app
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg import anatomy, component_bytes, reader
-from guetzpy.reencode import _obstacle
+from guetzpy.search.source_quality import obstacle
 
 IMAGES = Path(__file__).parents[2] / "shared" / "images"
 shared = pytest.mark.skipif(not IMAGES.is_dir(), reason="the development pictures are not here")
@@ -169,6 +169,6 @@ def test_real_files_add_up_and_agree_with_the_encoder() -> None:
             if "scans" not in record:
                 continue
             add_up(record, data)
-            assert record["reason"] == _obstacle(reader.read(data)), path.name
+            assert record["reason"] == obstacle(reader.read(data)), path.name
             count += 1
     assert count > 80

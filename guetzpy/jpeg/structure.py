@@ -148,6 +148,28 @@ class JpegImage:
         return self.sof == 0xC2
 
     @property
+    def subsampling(self) -> str:
+        """Usual name of the sampling: "gray", "444", "422", "420", ..., or the factors.
+
+        The names count chroma samples in two rows of four pixels (J:a:b).
+        """
+        if len(self.components) == 1:
+            return "gray"
+        first, *rest = self.components
+        names: dict[tuple[float, float], str] = {
+            (1, 1): "444",
+            (2, 1): "422",
+            (2, 2): "420",
+            (1, 2): "440",
+            (4, 1): "411",
+            (4, 2): "410",
+        }
+        ratios = {(first.h / c.h, first.v / c.v) for c in rest[:2]}
+        if len(ratios) == 1 and (name := names.get(ratios.pop())):
+            return name
+        return " ".join(f"{c.h}x{c.v}" for c in self.components)
+
+    @property
     def h_max(self) -> int:
         """Largest horizontal sampling factor."""
         return max(component.h for component in self.components)

@@ -11,7 +11,7 @@ from guetzpy.jpeg import markers
 from guetzpy.jpeg.anatomy import Anatomy, survey
 from guetzpy.jpeg.quantization import estimate_quality
 from guetzpy.jpeg.structure import Component, JpegImage
-from guetzpy.source import is_jpeg, subsampling_of
+from guetzpy.source import is_jpeg
 
 __all__ = ["choices"]
 
@@ -62,7 +62,7 @@ def _choices(parts: Anatomy) -> dict[str, Any] | None:
         users.setdefault(component.tq, []).append(names[component.identifier])
     return {
         "mode": "progressive" if frame.sof == markers.SOF2 else "sequential",
-        "subsampling": subsampling_of(JpegImage(frame.width, frame.height, components, "")),
+        "subsampling": JpegImage(frame.width, frame.height, components, "").subsampling,
         "quality": quality.quality,
         "quality_exact": quality.exact,
         "tables": [

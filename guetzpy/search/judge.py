@@ -14,6 +14,7 @@ from guetzpy._threads import apart
 from guetzpy.metrics._butteraugli import ButteraugliComparator
 from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 from guetzpy.picture import Transform
+from guetzpy.search.target import butteraugli_distance, ssimulacra2_distance
 
 __all__ = ["SMALL", "GradientRows", "Judge", "Scores"]
 
@@ -44,6 +45,11 @@ class Scores:
     butteraugli: float
     butteraugli_max: float
     ssimulacra2: float
+
+    @property
+    def distance(self) -> float:
+        """Smallest distance whose limits both meet."""
+        return max(butteraugli_distance(self.butteraugli), ssimulacra2_distance(self.ssimulacra2))
 
 
 class GradientRows(NamedTuple):

@@ -1,4 +1,4 @@
-"""How good a JPEG source can be: the distance that its quantisation tables suggest."""
+"""What may come of a JPEG source: whether it can be searched, and the distance that its tables suggest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import numpy as np
 from guetzpy._elementary import exp, log
 from guetzpy.jpeg.structure import NATURAL_ORDER, JpegImage
 
-__all__ = ["estimate"]
+__all__ = ["estimate", "obstacle"]
+
+#: Sampling factors of the luma where chroma has (1, 1) that are searched.
+_SAMPLINGS = ((1, 1), (2, 1), (1, 2), (2, 2))
+
+#: The fit: growth of log distance with the luma's log steps and its offset, what 4:2:0 adds, the chroma's usual
+#: log steps beyond the luma's, and the least that 4:2:0 costs.
+_SLOPE, _OFFSET, _OFFSET_420, _CHROMA, _FLOOR_420 = 0.95, -1.2, 0.12, 0.95, 0.45
 
 
 def estimate(image: JpegImage) -> float:
@@ -39,7 +46,17 @@ def estimate(image: JpegImage) -> float:
     return float(min(max(result, 0.02), 25.0))
 
 
-_SLOPE, _OFFSET, _OFFSET_420, _CHROMA, _FLOOR_420 = 0.95, -1.2, 0.12, 0.95, 0.45
+def obstacle(image: JpegImage) -> str | None:
+    """Return why a JPEG can only be packed losslessly, if so."""
+    if not image.complete:
+        return image.warnings[0] if image.warnings else "not all coefficients are sent in full"
+    if image.colorspace not in ("gray", "ycbcr"):
+        return f"{image.colorspace.upper()} is packed losslessly only"
+    if image.colorspace == "ycbcr":
+        luma, *chroma = image.components
+        if (luma.h, luma.v) not in _SAMPLINGS or any((c.h, c.v) != (1, 1) for c in chroma):
+            return "unusual sampling factors are packed losslessly only"
+    return None
 
 
 def _mean_log(steps: np.ndarray[tuple[int], np.dtype[np.uint16]]) -> float:
