@@ -206,15 +206,21 @@ def test_folder_ended_by_the_callback(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_processes_are_ended(folder: Path, tmp_path: Path, photo_array: np.ndarray) -> None:
-    """Worker processes that are in the midst of a long search end, and write nothing."""
-    Image.fromarray(np.tile(photo_array, (16, 16, 1))).save(folder / "large.png")
+    """Worker processes that are in the midst of long searches end, and write nothing of them."""
+    large = Image.fromarray(np.tile(photo_array, (16, 16, 1)))
+    for number in range(3):
+        large.save(folder / f"large{number}.png")
     cancel = threading.Event()
     options = guetzpy.OptimizeOptions(effort="max")
-    work = batch.run(folder, tmp_path / "out", options, jobs=2, cancel=cancel)
-    threading.Timer(4.0, cancel.set).start()
+
+    def callback(_: Progress) -> None:
+        cancel.set()  # at the first file that is done: at least two of the large ones are not
+
+    work = batch.run(folder, tmp_path / "out", options, jobs=2, progress=callback, cancel=cancel)
     with pytest.raises(guetzpy.CancelledError):
         list(work)
-    assert not (tmp_path / "out" / "large.jpg").exists()
+    assert len(list((tmp_path / "out").glob("large*"))) <= 1
+    assert not list((tmp_path / "out").glob(".guetzpy-*.tmp"))
 
 
 def test_logging(jpeg: bytes, caplog: pytest.LogCaptureFixture) -> None:
