@@ -134,7 +134,7 @@ class OptimizeOptions(_CommonOptions):
     effort : {"fast", "balanced", "max"}
         How long to search.
     subsampling : {"auto", "444", "420", "keep"}
-        Of chroma. JPEG input keeps its own unless told otherwise; auto may go from 4:4:4 to 4:2:0.
+        Of chroma. JPEG input keeps its own unless told otherwise; auto may go to 4:2:0.
     progressive : bool
         Progressive scans, which are smaller, or one baseline scan.
     strict : bool

@@ -104,6 +104,18 @@ def test_camera_jpeg(camera: bytes) -> None:
     assert not stripped.data.endswith(b"appended")
 
 
+@pytest.mark.parametrize(("pillows", "own"), [(0, "444"), (1, "422"), (2, "420")])
+def test_chroma_of_a_jpeg_may_be_halved(picture: np.ndarray, pillows: int, own: str) -> None:
+    source = file_of(picture, "JPEG", quality=97, subsampling=pillows)
+    results = {s: guetzpy.optimize(source, distance=2.0, subsampling=s) for s in ("auto", "keep", "420")}
+    assert (results["keep"].subsampling, results["420"].subsampling) == (own, "420")
+    for result in results.values():
+        check(result, source, 2.0)
+    least = min(len(results["keep"].data), len(results["420"].data))
+    # The choice is made from one pass of each, and misses by some per cent now and then.
+    assert len(results["auto"].data) < 1.05 * least
+
+
 def test_poor_jpeg_is_only_repacked(picture: np.ndarray) -> None:
     poor = file_of(picture, "JPEG", quality=40)
     result = guetzpy.optimize(poor, distance=1.0)

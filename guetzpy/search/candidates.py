@@ -161,13 +161,13 @@ def _encoders_of(
 
 
 def _makers(encoders: list[Encoder], codes: Codes, options: OptimizeOptions) -> list[Callable[[], Encoder]]:
-    """Return what makes the encoders that a JPEG may have; its chroma may be halved, too."""
-    makers: list[Callable[[], Encoder]] = [partial(_same, encoder) for encoder in encoders]
-    full = encoders[0].sampling == (1, 1) and len(encoders[0].coefficients) > 1
-    if full and options.subsampling in ("auto", "420"):
-        halved = partial(_halved, encoders[0], codes)
-        return [halved] if options.subsampling == "420" else [*makers, halved]
-    return makers
+    """Return what makes the encoders that a JPEG may have: of its own sampling, and 4:2:0 if that is less."""
+    kept: list[Callable[[], Encoder]] = [partial(_same, encoder) for encoder in encoders]
+    finer = encoders[0].sampling != (2, 2) and len(encoders[0].coefficients) > 1
+    if not finer or options.subsampling not in ("auto", "420"):
+        return kept
+    halved: list[Callable[[], Encoder]] = [partial(_halved, encoder, codes) for encoder in encoders]
+    return halved if options.subsampling == "420" else [*kept, *halved]
 
 
 def _same(encoder: Encoder) -> Encoder:
@@ -175,7 +175,7 @@ def _same(encoder: Encoder) -> Encoder:
 
 
 def _halved(encoder: Encoder, codes: Codes) -> Encoder:
-    """Return an encoder of a 4:4:4 JPEG that halves its chroma and keeps its luma."""
+    """Return an encoder of a 4:4:4, 4:2:2 or 4:4:0 JPEG that makes it 4:2:0 and keeps its luma."""
     other = Encoder.from_codes(codes, (2, 2), encoder.compensation, encoder.threads)
     other.coefficients[0] = encoder.coefficients[0]
     other.source_tables = [encoder.source_tables[0], None, None]

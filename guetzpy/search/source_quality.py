@@ -12,8 +12,8 @@ __all__ = ["estimate", "obstacle"]
 #: Sampling factors of the luma where chroma has (1, 1) that are searched.
 _SAMPLINGS = ((1, 1), (2, 1), (1, 2), (2, 2))
 
-#: The fit: growth of log distance with the luma's log steps and its offset, what 4:2:0 adds, the chroma's usual
-#: log steps beyond the luma's, and the least that 4:2:0 costs.
+#: The fit: growth of log distance with log steps, its offset, what 4:2:0 adds, by how much chroma's log steps
+#: usually exceed the luma's, and the least distance of 4:2:0.
 _SLOPE, _OFFSET, _OFFSET_420, _CHROMA, _FLOOR_420 = 0.95, -1.2, 0.12, 0.95, 0.45
 
 
