@@ -128,6 +128,21 @@ def test_what_the_format_cannot_reach(large: np.ndarray) -> None:
         guetzpy.optimize(red, max_memory=LITTLE, distance=0.1, strict=True)
 
 
+def test_the_whole_is_scored_once_where_only_the_finest_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of lines that no quality reaches have said so; looks at the whole would say it again."""
+    picture = planes(np.asarray(screen((1920, 1080))))
+    judge = frugal.SparingJudge(picture, Transform())
+    scored: list[Any] = []
+    scores = judge.scores
+    monkeypatch.setattr(judge, "scores", lambda other: scored.append(other) or scores(other))
+    limits = Limits.at_distance(1.0)
+    samplings = [(1, 1), (2, 2)]
+    found, _, relaxed = frugal.search(picture, Encoder.from_codes, samplings, judge, limits, strict=False)
+    assert relaxed is not None
+    assert len(scored) == 1
+    assert found.scores == scores(scored[0])
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_gray_and_deep(large: np.ndarray, deep: bool) -> None:
     gray = large[..., 1].copy()

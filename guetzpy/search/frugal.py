@@ -134,10 +134,13 @@ def tiles_of(codes: Codes) -> Codes:
 
 @dataclass
 class _Plan:
-    """What the tiles tell: the sampling, where to begin, prices of symbols, what the format cannot reach."""
+    """What the tiles tell: the sampling, where to begin, prices of symbols, what the format cannot reach.
+
+    No ``start`` says that nothing but the finest came near the limits.
+    """
 
     sampling: tuple[int, int]
-    start: float
+    start: float | None
     rates: list[Any]
     bias: float = 0.0
     out_of_reach: bool = False
@@ -189,13 +192,14 @@ def search(
     encoder.rates = list(plan.rates)
     encoder.dc_limit = tables.dc_limit(limits.starting_distance())
     best = None
-    if not plan.out_of_reach:
+    if plan.start is not None and not plan.out_of_reach:
         best = _land(encoder, judge, limits, plan.start, *_WHOLE, check)
     if best is not None:
         return best, encoder, None
     # What no other encode could reach decides: the finest of all.
     encoder.sampling = samplings[0]
-    scores = _finest(encoder, judge, limits, plan.bias, check).scores  # its levels would take memory
+    finest = _finest(encoder, judge, limits, plan.bias, check)
+    scores = finest.scores
     relaxed = None
     if limits.excess(scores.butteraugli, scores.ssimulacra2) > 0.0:
         if strict:
@@ -205,6 +209,9 @@ def search(
             )
         limits = relaxed = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
     encoder.rates = list(plan.rates)
+    if plan.start is None:
+        return finest, encoder, relaxed
+    del finest  # its levels take memory
     start = plan.start if plan.out_of_reach else limits.starting_distance()
     best = _land(encoder, judge, limits, start, _WHOLE[0], _WHOLE[1] // 2, check)
     if best is None:
@@ -236,7 +243,7 @@ def _planned(
     scores = finest[number].scores
     relaxed = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
     near = _land(encoder, scorer, relaxed, relaxed.starting_distance(), *_TILES, check)
-    start = FINEST if near is None else near.trial.distance
+    start = None if near is None else near.trial.distance
     return _Plan(
         encoder.sampling, start, encoder.rates, (0.0, 0.5, -0.5)[number], finest[number].excess > 0.0
     )
