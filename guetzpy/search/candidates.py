@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -166,7 +166,8 @@ def _makers(encoders: list[Encoder], codes: Codes, options: OptimizeOptions) -> 
     finer = encoders[0].sampling != (2, 2) and len(encoders[0].coefficients) > 1
     if not finer or options.subsampling not in ("auto", "420"):
         return kept
-    halved: list[Callable[[], Encoder]] = [partial(_halved, encoder, codes) for encoder in encoders]
+    half = cache(partial(_halved, encoders[0], codes))
+    halved: list[Callable[[], Encoder]] = [partial(_requantised, half, encoder) for encoder in encoders]
     return halved if options.subsampling == "420" else [*kept, *halved]
 
 
@@ -178,5 +179,9 @@ def _halved(encoder: Encoder, codes: Codes) -> Encoder:
     """Return an encoder of a 4:4:4, 4:2:2 or 4:4:0 JPEG that makes it 4:2:0 and keeps its luma."""
     other = Encoder.from_codes(codes, (2, 2), encoder.compensation, encoder.threads)
     other.coefficients[0] = encoder.coefficients[0]
-    other.source_tables = [encoder.source_tables[0], None, None]
     return other
+
+
+def _requantised(half: Callable[[], Encoder], encoder: Encoder) -> Encoder:
+    """Return the encoder of halved chroma with the steps that another has for luma."""
+    return replace(half(), source_tables=[encoder.source_tables[0], None, None])

@@ -193,14 +193,20 @@ class Encoder:
         bit = exp(worth + self.shape.worth) * lagrangian(distance)
         return self.quantise(self.tables(distance), bit, weights, distance)
 
-    def finest(self) -> Trial:
-        """Return the encode with all steps 1 (or a JPEG source's own steps) and no bit spared."""
+    def finest(self, bias: float = 0.0) -> Trial:
+        """Return the encode with all steps 1 (or a JPEG source's own steps) and no bit spared.
+
+        Its luma is ``bias`` codes off.
+        """
         steps = [np.ones(64, np.uint16) for _ in self.coefficients]
         if self.source_tables:
             steps = [
                 s if t is None else np.minimum(t, 255) for s, t in zip(steps, self.source_tables, strict=True)
             ]
-        return self.quantise(steps, 0.0, Weights.flat(self.coefficients))
+        self.bias = bias
+        trial = self.quantise(steps, 0.0, Weights.flat(self.coefficients))
+        self.bias = 0.0
+        return trial
 
     def quantise(
         self,

@@ -21,6 +21,7 @@ from guetzpy.picture import Transform
 from guetzpy.search import rate, tables
 from guetzpy.search.closed_loop import Found
 from guetzpy.search.encoder import BANDS, Encoder, Trial, Weights, lagrangian
+from guetzpy.search.finest import finest
 from guetzpy.search.judge import Judge
 from guetzpy.search.montage import Tiles
 from guetzpy.search.target import COARSEST, FINEST, Limits, Root
@@ -198,10 +199,10 @@ def search(
         return best, encoder, None
     # What no other encode could reach decides: the finest of all.
     encoder.sampling = samplings[0]
-    finest = _finest(encoder, judge, limits, plan.bias, check)
-    scores = finest.scores
+    found, _ = finest(encoder, judge, limits, (plan.bias,), check=check)
+    scores = found.scores
     relaxed = None
-    if limits.excess(scores.butteraugli, scores.ssimulacra2) > 0.0:
+    if found.excess > 0.0:
         if strict:
             raise TargetError(
                 f"best reached: Butteraugli 3-norm {scores.butteraugli:.3f},"
@@ -210,12 +211,12 @@ def search(
         limits = relaxed = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
     encoder.rates = list(plan.rates)
     if plan.start is None:
-        return finest, encoder, relaxed
-    del finest  # its levels take memory
+        return found, encoder, relaxed
+    del found  # its levels take memory
     start = plan.start if plan.out_of_reach else limits.starting_distance()
     best = _land(encoder, judge, limits, start, _WHOLE[0], _WHOLE[1] // 2, check)
     if best is None:
-        best = Found(_finest_trial(encoder, plan.bias), scores, 0.0)
+        best = Found(encoder.finest(plan.bias), scores, 0.0)
     return best, encoder, relaxed
 
 
@@ -238,15 +239,12 @@ def _planned(
         if one is not None and size_of(encoder, one.trial) == min(sizes):
             return _Plan(encoder.sampling, one.trial.distance, encoder.rates)
     encoder = encoders[0]
-    finest = [_finest(encoder, scorer, limits, bias, check) for bias in (0.0, 0.5, -0.5)]
-    number = min(range(3), key=lambda n: finest[n].excess)
-    scores = finest[number].scores
+    reached, bias = finest(encoder, scorer, limits, check=check)
+    scores = reached.scores
     relaxed = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
     near = _land(encoder, scorer, relaxed, relaxed.starting_distance(), *_TILES, check)
     start = None if near is None else near.trial.distance
-    return _Plan(
-        encoder.sampling, start, encoder.rates, (0.0, 0.5, -0.5)[number], finest[number].excess > 0.0
-    )
+    return _Plan(encoder.sampling, start, encoder.rates, bias, reached.excess > 0.0)
 
 
 def _look(encoder: Encoder, judge: Judge, limits: Limits, distance: float) -> Found:
@@ -289,21 +287,6 @@ def _flat(root: Root) -> bool:
         return False
     (x0, f0), (x1, f1) = root.points[:2]
     return min(f0, f1) > 0.2 and abs(f0 - f1) < 0.1 * abs(x0 - x1)
-
-
-def _finest(encoder: Encoder, judge: Judge, limits: Limits, bias: float, check: Callable[[], None]) -> Found:
-    """Return the finest encode, ``bias`` codes off in its luma."""
-    check()
-    trial = _finest_trial(encoder, bias)
-    scores = judge.scores(encoder.decode(trial))
-    return Found(trial, scores, limits.excess(scores.butteraugli, scores.ssimulacra2))
-
-
-def _finest_trial(encoder: Encoder, bias: float) -> Trial:
-    encoder.bias = bias
-    trial = encoder.finest()
-    encoder.bias = 0.0
-    return trial
 
 
 def search_size(

@@ -11,7 +11,7 @@ from guetzpy.search import closed_loop, tables
 from guetzpy.search.candidates import Candidates
 from guetzpy.search.closed_loop import EFFORTS, Effort, Found
 from guetzpy.search.encoder import Encoder, Trial
-from guetzpy.search.judge import Judge, Scores
+from guetzpy.search.finest import finest
 from guetzpy.search.montage import Part
 from guetzpy.search.subsampling import choose
 from guetzpy.search.target import Limits
@@ -75,7 +75,6 @@ def select(
             encoder.dc_limit = dc_limit
     effort_now = EFFORTS[effort]
     relaxed: Limits | None = None
-    finest: Scores | None = None
     for _ in range(2):
         if sample is not None:
             finalists = choose(sample.encoders, sample.judge, limits, effort_now)
@@ -99,16 +98,15 @@ def select(
                 return Selected(*best, relaxed)
         # Nothing met the limits: can the finest encode that the format has?
         encoder = candidates.finest()
-        trial, finest = _finest(encoder, judge, limits)
-        excess = limits.excess(finest.butteraugli, finest.ssimulacra2)
-        if excess <= 0.0:
-            return Selected(Found(trial, finest, excess), encoder, relaxed)
+        found, _ = finest(encoder, judge, limits, check=check)
+        if found.excess <= 0.0:
+            return Selected(found, encoder, relaxed)
+        scores = found.scores
         if strict:
             break
-        relaxed = limits = limits.relaxed(finest.butteraugli, finest.ssimulacra2)
-    assert finest is not None
+        relaxed = limits = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
     raise TargetError(
-        f"best reached: Butteraugli 3-norm {finest.butteraugli:.3f}, SSIMULACRA 2 {finest.ssimulacra2:.2f}"
+        f"best reached: Butteraugli 3-norm {scores.butteraugli:.3f}, SSIMULACRA 2 {scores.ssimulacra2:.2f}"
     )
 
 
@@ -156,23 +154,6 @@ def _best(
         return None
     found, entry = cheapest()
     return found, entry.encoder
-
-
-def _finest(encoder: Encoder, judge: Judge, limits: Limits) -> tuple[Trial, Scores]:
-    """Return the finest encode, on the side of rounding that the metrics like best.
-
-    Saturated colours have no code of their own: flat (255, 0, 255) shows as (255, 0, 254) or, with half
-    a code more luma, as (255, 1, 255), which looks far closer.
-    """
-    outcomes = []
-    for bias in (0.0, 0.5, -0.5):
-        encoder.bias = bias
-        trial = encoder.finest()
-        scores = judge.scores(encoder.decode(trial))
-        outcomes.append((limits.excess(scores.butteraugli, scores.ssimulacra2), bias, trial, scores))
-    encoder.bias = 0.0
-    _, _, trial, scores = min(outcomes, key=lambda o: o[0])
-    return trial, scores
 
 
 def select_size(
