@@ -132,7 +132,7 @@ class OptimizeOptions(_CommonOptions):
     bpp : float, optional
         The same in bits per pixel.
     effort : {"fast", "balanced", "max"}
-        How long to search.
+        How long to search. Where fast misses the limits twice it goes on as balanced, and ``reason`` says so.
     subsampling : {"auto", "444", "420", "keep"}
         Of chroma. JPEG input keeps its own unless told otherwise; auto may go to 4:2:0.
     progressive : bool

@@ -41,6 +41,9 @@ _HEADROOM = 0.9
 #: A mark of this distance is as long as any.
 _LONGEST_MARK = 20.0001
 
+#: What is said where the effort asked for did not do.
+_FELL_BACK = "fast missed the limits twice: searched as balanced does"
+
 #: Passes of a search, about: for those who watch.
 _PASSES = {"fast": 3, "balanced": 8, "max": 24}
 
@@ -350,6 +353,7 @@ def _result(
         subsampling=selected.encoder.subsampling_name,
         progressive=_is_progressive(data),
         effort=options.effort,
+        reason=_FELL_BACK if selected.fell_back else None,
     )
 
 

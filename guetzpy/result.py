@@ -24,7 +24,7 @@ class Result:
     status : {"optimized", "lossless", "kept", "failed"}
         Encoded anew; the same coefficients in fewer bytes; the input's bytes; nothing.
     reason : str, optional
-        Why, where it is not plain: why a file was kept, for instance.
+        Why, where it is not plain: why a file was kept, for instance, or searched otherwise than asked for.
     input, output : str, optional
         Files read and written, as named.
     bytes_before : int, optional

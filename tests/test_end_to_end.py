@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 import guetzpy
 from guetzpy import comparison
 from guetzpy.cli import app
+from guetzpy.cli.reporting import describe
+from guetzpy.search import closed_loop
 from guetzpy.search.target import Limits
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -186,6 +188,22 @@ def test_time_runs_out(picture: np.ndarray) -> None:
 @pytest.mark.parametrize("effort", ["fast", "max"])
 def test_efforts(picture: np.ndarray, effort: Any) -> None:
     check(guetzpy.optimize(picture, effort=effort), picture, 1.0)
+
+
+def test_fast_says_when_it_goes_on_as_balanced(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert guetzpy.optimize(picture, effort="fast").reason is None
+    looks = []
+
+    def misses(*_: Any, **__: Any) -> None:
+        looks.append(1)
+
+    monkeypatch.setattr(closed_loop, "open_loop", misses)
+    result = guetzpy.optimize(picture, effort="fast")
+    check(result, picture, 1.0)
+    assert len(looks) == 1
+    assert result.reason == "fast missed the limits twice: searched as balanced does"
+    assert describe(result).endswith(result.reason)
+    assert guetzpy.optimize(picture).reason is None
 
 
 def test_baseline(picture: np.ndarray) -> None:

@@ -99,7 +99,7 @@ def optimize(
             "--effort",
             "-e",
             metavar="fast|balanced|max",
-            help="How long to search.",
+            help="How long to search. Where fast misses, it goes on as balanced and says so.",
             autocompletion=complete_effort,
         ),
     ] = "balanced",

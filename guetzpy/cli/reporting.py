@@ -143,6 +143,7 @@ def describe(result: Result) -> str:
         f"Butteraugli {result.butteraugli_3norm:.3f}" if result.butteraugli_3norm is not None else "",
         "limited by the format" if result.limited_by_format else "",
         "larger than the source" if result.larger_than_source else "",
+        result.reason or "",
     ]
     return f"{name}: " + ", ".join(part for part in parts if part)
 

@@ -225,7 +225,7 @@ def open_loop(
     Returns
     -------
     Found or None
-        None if the limits are missed twice, or met with so much room that bytes would be wasted.
+        None if the limits are missed twice.
     """
     x, gap = log(start), None
     weights = Weights.flat(encoder.coefficients)

@@ -32,11 +32,14 @@ class Selected:
         That made it.
     relaxed : Limits or None
         The limits that hold where the format reaches none closer.
+    fell_back : bool
+        Whether the open loop missed, so that the closed loop went on.
     """
 
     found: Found
     encoder: Encoder
     relaxed: Limits | None = None
+    fell_back: bool = False
 
 
 def select(
@@ -73,7 +76,7 @@ def select(
     if sample is not None:
         for encoder in sample.encoders:
             encoder.dc_limit = dc_limit
-    effort_now = EFFORTS[effort]
+    effort_now, fell_back = EFFORTS[effort], False
     relaxed: Limits | None = None
     for _ in range(2):
         if sample is not None:
@@ -87,7 +90,7 @@ def select(
             )
             if quick is not None:
                 return Selected(quick, encoder_of(number), relaxed)
-            effort_now = EFFORTS["balanced"]
+            effort_now, fell_back = EFFORTS["balanced"], True
         rest = [n for n in range(count) if all(n != chosen for chosen, _ in finalists)]
         groups: list[list[tuple[int, float | None]]] = [[*finalists]]
         groups += [[(n, None)] for n in rest]
@@ -95,12 +98,12 @@ def select(
             tried = [_Tried(encoder_of(n), begin, candidates.part(n)) for n, begin in group]
             best = _best(tried, candidates, limits, effort_now, check)
             if best is not None:
-                return Selected(*best, relaxed)
+                return Selected(*best, relaxed, fell_back)
         # Nothing met the limits: can the finest encode that the format has?
         encoder = candidates.finest()
         found, _ = finest(encoder, judge, limits, check=check)
         if found.excess <= 0.0:
-            return Selected(found, encoder, relaxed)
+            return Selected(found, encoder, relaxed, fell_back)
         scores = found.scores
         if strict:
             break
