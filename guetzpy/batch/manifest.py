@@ -11,10 +11,15 @@ import functools
 import hashlib
 import json
 import os
+import re
+import shutil
 import sqlite3
+import stat
 import sys
 import time
-from collections.abc import Collection
+import urllib.parse
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +29,27 @@ from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
-__all__ = ["Manifest", "Row", "key", "location", "options_hash", "state_folder"]
+__all__ = [
+    "APPLICATION_ID",
+    "Manifest",
+    "Row",
+    "key",
+    "location",
+    "options_hash",
+    "prune_state",
+    "refuse_others",
+    "state_folder",
+]
 
 _SCHEMA = 1
+
+#: In the header of the SQLite file (PRAGMA application_id); four bytes, "gzpy".
+APPLICATION_ID = int.from_bytes(b"gzpy", "big")
+
+# The SQLite file format, section 1.3: magic, user_version at 60, application_id at 68, both big-endian.
+_HEADER = 100
+_MAGIC = b"SQLite format 3\0"
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (
     input TEXT PRIMARY KEY,   -- absolute path or URL
@@ -52,9 +75,17 @@ CREATE TABLE IF NOT EXISTS budgets (
 ) WITHOUT ROWID;
 """
 
+# Manifests written before APPLICATION_ID: these tables and no others, "files" with at least these columns.
+_TABLE_NAMES = {"files", "budgets"}
+_COLUMNS = {"input", "identity", "options", "version", "output", "output_size", "status", "result"}
+
 # A commit costs two waits for the disk; these bound what a kill can cost.
 _ROWS_A_COMMIT = 64
 _SECONDS_A_COMMIT = 1.0
+
+# Records in the user's state folder that no run has used for this long are removed.
+_SECONDS_UNUSED = 180 * 24 * 3600
+_STATE_NAME = re.compile(r"[0-9a-f]{16}(-\d+-of-\d+)?\.sqlite")
 
 # What changes how the work is done, or refuses it, but no byte of its outcome. (A ceiling of memory does:
 # searches that spare memory find other files.)
@@ -121,6 +152,26 @@ def location(sources: Collection[str], destination: str | None, shard: tuple[int
     return state_folder() / f"{key}{part}.sqlite"
 
 
+def prune_state(now: float | None = None) -> None:
+    """Remove records of the user's state folder that no run has used for half a year.
+
+    Parameters
+    ----------
+    now : float, optional
+        Seconds since 1970; default: the current time.
+    """
+    now = time.time() if now is None else now
+    with suppress(OSError), os.scandir(state_folder()) as entries:
+        for entry in entries:
+            if not _STATE_NAME.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+                continue
+            if now - entry.stat(follow_symlinks=False).st_mtime > _SECONDS_UNUSED:
+                for name in (entry.path, f"{entry.path}-journal"):
+                    with suppress(OSError):
+                        os.unlink(name)
+                shutil.rmtree(f"{entry.path}.trials", ignore_errors=True)
+
+
 def _within(place: str, root: str) -> bool:
     return place == root or place.startswith(root.rstrip(os.sep) + os.sep)
 
@@ -136,30 +187,48 @@ class Manifest:
     Raises
     ------
     GuetzpyError
-        Another run uses it, or it is no manifest.
+        Another run uses it, it is damaged, or it is a file of another program, which is not changed.
     OSError
-        It cannot be made.
+        It cannot be made or written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        refuse_others(self.path)
+        is_new = not self.path.exists()
+        self._pending = 0
+        self._committed = time.monotonic()
+        self._open = False
+        with self._errors():
             # Iteration may go on in another thread than the one that began it, never in two at once.
             self._connection = sqlite3.connect(
                 self.path, timeout=0, isolation_level=None, check_same_thread=False
             )
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                if is_new:
+                    _remove_if_empty(self.path)
+                raise
+        self._open = True
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn SQLite's errors into errors that name the manifest; none is written to after one."""
+        try:
+            yield
         except sqlite3.OperationalError as error:
+            self._pending = 0
             if "locked" in str(error):
                 raise GuetzpyError(f"{self.path}: another run is at work here") from None
-            raise OSError(f"{self.path}: {error}") from None
+            if "decode" not in str(error):
+                raise OSError(f"{self.path}: the manifest cannot be written: {error}") from None
+            raise GuetzpyError(f"{self.path}: damaged manifest; remove it to begin anew") from None
         except sqlite3.DatabaseError:
-            raise GuetzpyError(
-                f"{self.path}: no manifest, or a damaged one; remove it to begin anew"
-            ) from None
-        self._pending = 0
-        self._committed = time.monotonic()
+            self._pending = 0
+            raise GuetzpyError(f"{self.path}: damaged manifest; remove it to begin anew") from None
 
     def _prepare(self) -> None:
         execute = self._connection.execute
@@ -174,19 +243,27 @@ class Manifest:
             if statement.strip():
                 execute(statement)
         execute(f"PRAGMA user_version={_SCHEMA}")
+        execute(f"PRAGMA application_id={APPLICATION_ID}")
         execute("COMMIT")
         execute("BEGIN")
 
     def find(self, name: str) -> Row | None:
         """Return what is known of an input."""
-        found = self._connection.execute(
-            "SELECT identity, options, version, output, output_size, result FROM files WHERE input = ?",
-            (key(name),),
-        ).fetchone()
+        with self._errors():
+            found = self._connection.execute(
+                "SELECT identity, options, version, output, output_size, result FROM files WHERE input = ?",
+                (key(name),),
+            ).fetchone()
         if found is None:
             return None
         identity, options, version, output, size, text = found
-        return Row(identity, options, version, output, size, _result(text))
+        try:
+            return Row(identity, options, version, output, size, _result(text))
+        except (TypeError, ValueError, AttributeError):
+            raise self._damaged(name) from None
+
+    def _damaged(self, what: str) -> GuetzpyError:
+        return GuetzpyError(f"{self.path}: damaged row of {what}; remove the manifest to begin anew")
 
     def put(
         self, name: str, identity: str, options: str, output: str | None, size: int | None, result: Result
@@ -204,8 +281,16 @@ class Manifest:
 
     def budget(self, wish: str) -> dict[str, Any] | None:
         """Return what an earlier search for a budget found."""
-        found = self._connection.execute("SELECT distances FROM budgets WHERE wish = ?", (wish,)).fetchone()
-        return None if found is None else json.loads(found[0])
+        with self._errors():
+            row = self._connection.execute("SELECT distances FROM budgets WHERE wish = ?", (wish,)).fetchone()
+        if row is None:
+            return None
+        try:
+            found = json.loads(row[0])
+            targets, fit = dict(found["targets"]), dict(found["fit"])
+        except (TypeError, ValueError, KeyError):
+            raise self._damaged("the total") from None
+        return {"targets": targets, "fit": fit}
 
     def put_budget(self, wish: str, found: dict[str, Any]) -> None:
         """Record what a search for a budget found."""
@@ -213,23 +298,87 @@ class Manifest:
         self.commit()
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
-        self._connection.execute(statement, values)
+        with self._errors():
+            self._connection.execute(statement, values)
         self._pending += 1
         if self._pending >= _ROWS_A_COMMIT or time.monotonic() - self._committed > _SECONDS_A_COMMIT:
             self.commit()
 
     def commit(self) -> None:
-        """Make what was recorded last."""
+        """Make the rows so far permanent."""
         if self._pending:
-            self._connection.execute("COMMIT")
-            self._connection.execute("BEGIN")
+            with self._errors():
+                self._connection.execute("COMMIT")
+                self._connection.execute("BEGIN")
         self._pending = 0
         self._committed = time.monotonic()
 
     def close(self) -> None:
-        """Commit and let go."""
-        self.commit()
-        self._connection.close()
+        """Commit and close the file. May be called again."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self.commit()
+        finally:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+
+
+def refuse_others(path: Path) -> None:
+    """Raise GuetzpyError if a file is no manifest of guetzpy. The file is read only.
+
+    Parameters
+    ----------
+    path : Path
+        The file. One that does not exist is accepted.
+
+    Raises
+    ------
+    GuetzpyError
+        It is a file of another program, an empty file, a folder, a device or a pipe.
+    OSError
+        It cannot be read.
+    """
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return
+    problem = f"{path}: no manifest of guetzpy, or a damaged one; it is left as it is"
+    advice = "name another file with --manifest"
+    if not stat.S_ISREG(state.st_mode):
+        raise GuetzpyError(f"{path}: no manifest of guetzpy, since it is no regular file; {advice}")
+    if not state.st_size and re.fullmatch(r"\.guetzpy(-\d+-of-\d+)?\.sqlite", path.name):
+        return  # a run that was killed before its first row
+    with path.open("rb") as stream:
+        header = stream.read(_HEADER)
+    if header.startswith(_MAGIC) and len(header) == _HEADER:
+        application = int.from_bytes(header[68:72], "big")
+        if application == APPLICATION_ID or (application == 0 and _has_tables_of_ours(path)):
+            return
+    raise GuetzpyError(f"{problem}: {advice}, or remove it to begin anew")
+
+
+def _has_tables_of_ours(path: Path) -> bool:
+    # "immutable": SQLite takes no lock, replays no journal and writes nothing, whatever lies beside the file.
+    name = urllib.parse.quote(os.fsencode(os.path.abspath(path)))
+    try:
+        connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True)
+        try:
+            listed = connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+            names = {name for (name,) in listed}
+            columns = {row[1] for row in connection.execute("PRAGMA table_info(files)")}
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
+    return "files" in names and names <= _TABLE_NAMES and columns >= _COLUMNS
+
+
+def _remove_if_empty(path: Path) -> None:
+    with suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
 
 
 def key(name: str) -> str:
@@ -245,6 +394,8 @@ def _text(text: str | None) -> str | None:
 def _result(text: str) -> Result:
     known = {field.name for field in dataclasses.fields(Result)}
     values: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in known}
+    if not {"status", "input"} <= values.keys():
+        raise ValueError("a result without a status or a name")
     # JSON has lists only.
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return Result(**values)

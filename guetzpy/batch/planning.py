@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 from guetzpy.batch import storage
 from guetzpy.batch.discover import Filter, discover, in_shard, pair
-from guetzpy.batch.manifest import Manifest, location
+from guetzpy.batch.manifest import Manifest, location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
 from guetzpy.batch.worker import Delivery
+from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.progress import Cancel, OnProgress
 
@@ -75,7 +77,9 @@ def run(
         Leave out what an earlier run has done with the same options and version, whose input and output
         are as it left them. Its results are in :attr:`Run.earlier`.
     manifest : path, optional
-        The record for ``resume``; see :func:`guetzpy.batch.manifest.location` for where it lies else.
+        The record for ``resume``: a new file, or one that guetzpy made. Default: see
+        :func:`guetzpy.batch.manifest.location`. Where that is the user's state folder and it cannot be
+        written, a run without ``resume`` keeps no record.
     shard : (int, int), optional
         (k, n): only part k of n, for runs that share the work; k from 1.
     total_bytes, total_bpp : int or float, optional
@@ -143,10 +147,10 @@ def run(
         tasks = [task for task in tasks if in_shard(task.relative, shard)]
         found.others = [other for other in found.others if in_shard(other.relative, shard)]
         found.unreadable = [other for other in found.unreadable if in_shard(other.relative, shard)]
-    if write and goal is not None and not storage.is_url(goal):
-        os.makedirs(goal, exist_ok=True)
-    record = Manifest(manifest or location(names, goal, shard)) if write else None
+    record = _record(manifest, names, goal, shard, resume) if write else None
     try:
+        if write and goal is not None and not storage.is_url(goal):
+            os.makedirs(goal, exist_ok=True)
         planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
         planned._progress, planned._cancel = progress, cancel
         if total_bytes is not None or total_bpp is not None:
@@ -160,6 +164,32 @@ def run(
     local_only = any(storage.is_url(n) and n.startswith("memory:") for n in (*names, goal or ""))
     planned._hire(jobs, executor, in_flight, threads_only=local_only)
     return planned
+
+
+def _record(
+    named: str | os.PathLike[str] | None,
+    sources: list[str],
+    destination: str | None,
+    shard: tuple[int, int] | None,
+    resume: bool,
+) -> Manifest | None:
+    """Open the manifest; None where it would lie in a home that cannot be written, unless ``resume``."""
+    if named is not None:
+        return Manifest(named)
+    in_destination = False
+    try:
+        place = location(sources, destination, shard)
+        in_destination = destination is not None and place.parent == Path(destination)
+        if in_destination and place.is_symlink():
+            raise GuetzpyError(f"{place}: is a link; --manifest takes the path of its target")
+        record = Manifest(place)
+    except OSError:
+        if resume or in_destination:
+            raise
+        return None
+    if not in_destination:
+        prune_state()
+    return record
 
 
 def _names(sources: Any) -> list[str]:

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -107,7 +106,8 @@ class Run(Iterator[Result]):
             self._finished += 1
             self._tell("done", result.input)
         except BaseException:
-            self.close()
+            with contextlib.suppress(Exception):  # of the manifest: the first error is the one to report
+                self.close()
             raise
         return result
 
@@ -125,19 +125,22 @@ class Run(Iterator[Result]):
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        with contextlib.suppress(Exception):
+            self.close()
 
     def close(self) -> None:
         """Stop. What is done is done and recorded; nothing is left half-written."""
         if self._closed:
             return
         self._closed = True
-        if self._results is not None:
-            self._results.close()  # type: ignore[attr-defined]
-        if self._manifest is not None:
-            self._manifest.close()
-        else:
-            self._forget_trials()
+        try:
+            if self._results is not None:
+                self._results.close()  # type: ignore[attr-defined]
+        finally:
+            if self._manifest is not None:
+                self._manifest.close()
+            else:
+                self._forget_trials()
 
     def _hire(
         self, jobs: int | None, executor: Executor | None, in_flight: int | None, threads_only: bool
@@ -298,7 +301,7 @@ class Run(Iterator[Result]):
 
     def _forget_trials(self) -> None:
         if self._trials is not None:
-            shutil.rmtree(self._trials, ignore_errors=True)
+            trials.forget_all(self._trials)
 
 
 def _warm(options: Options) -> None:

@@ -10,7 +10,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 
 from guetzpy import __version__
@@ -19,7 +21,11 @@ from guetzpy.batch.manifest import key, options_hash
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
-__all__ = ["forget_data", "load", "path_of", "save"]
+__all__ = ["forget_all", "forget_data", "load", "path_of", "save"]
+
+# What path_of and save make below the folder.
+_PART = re.compile(r"[0-9a-f]{2}")
+_FILE = re.compile(r"[0-9a-f]{30}(\.[0-9a-f]{16}\.tmp)?")
 
 
 def path_of(folder: str, task: Task, options: OptimizeOptions | TranscodeOptions) -> str:
@@ -64,3 +70,19 @@ def forget_data(path: str) -> None:
             stream.truncate(len(stream.readline()))
     except FileNotFoundError:
         pass
+
+
+def forget_all(folder: str) -> None:
+    """Remove the encodes of a folder, and the folder if nothing else is in it."""
+    if os.path.islink(folder):
+        return
+    with suppress(OSError):
+        for part in os.listdir(folder):
+            place = os.path.join(folder, part)
+            if not _PART.fullmatch(part) or os.path.islink(place):
+                continue
+            for name in os.listdir(place):
+                if _FILE.fullmatch(name):
+                    os.unlink(os.path.join(place, name))
+            os.rmdir(place)
+        os.rmdir(folder)
