@@ -6,6 +6,7 @@ passed over; so is a folder that was met before, so that links in circles end.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import hashlib
 import os
@@ -84,11 +85,22 @@ class Task:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is not worked on, and why."""
+    """A file that is not worked on, and why.
+
+    Attributes
+    ----------
+    input, relative : str
+        As of a :class:`Task`.
+    reason : str
+        Why it is not worked on.
+    can_copy : bool
+        Whether there is a regular file behind the name.
+    """
 
     input: str
     relative: str
     reason: str
+    can_copy: bool = True
 
 
 @dataclass
@@ -163,6 +175,7 @@ def discover(
     *,
     skip: Collection[str] = (),
     jpeg_only: bool = False,
+    follow_links: bool = True,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Discovery:
     """Find the pictures of files, folders and URLs.
@@ -178,6 +191,9 @@ def discover(
         Folders to leave out: the destination, if it lies within.
     jpeg_only : bool
         Whether other pictures count as ``others``.
+    follow_links : bool
+        Whether links within folders are taken for what they lead to. If not, only files and folders
+        themselves count; a link to anything else is one of ``others``. A source itself may be a link.
     storage_options : mapping, optional
         For fsspec.
 
@@ -191,17 +207,18 @@ def discover(
     found = Discovery()
     folders = [name for name in sources if _is_folder(name, storage_options)]
     left_out = {os.path.realpath(name) for name in skip if not storage.is_url(name)}
-    met: set[str] = set()
+    walk = _Walk(chosen, jpeg_only, follow_links, left_out, found)
     for name in sources:
         if name in folders:
             prefix = f"{_own_name(name)}/" if len(folders) > 1 or len(folders) < len(sources) else ""
             if storage.is_url(name):
                 _search_url(name, prefix, chosen, skip, jpeg_only, storage_options, found)
             else:
-                _search(name, prefix, chosen, left_out, met, jpeg_only, found)
+                walk.search(name, prefix)
         else:
             entry = storage.state(name, storage_options)
             _sort_in(entry, _own_name(name), _head(entry.name, storage_options), jpeg_only, found, named=True)
+    walk.tell_links([os.path.realpath(name) for name in folders if not storage.is_url(name)])
     return found
 
 
@@ -228,48 +245,100 @@ def _head(name: str, options: Mapping[str, Any] | None = None) -> bytes:
         return stream.read(_HEAD)
 
 
-def _search(
-    root: str, prefix: str, chosen: Filter, skip: set[str], met: set[str], jpeg_only: bool, found: Discovery
-) -> None:
-    """Walk a local folder, names in order, every real folder once."""
-    pending = [(root, "")]
-    while pending:
-        folder, below = pending.pop()
-        real = os.path.realpath(folder)
-        if real in met or real in skip:
-            continue
-        met.add(real)
-        try:
-            with os.scandir(folder) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            found.unreadable.append(Skipped(folder, prefix + below, error.strerror or str(error)))
-            continue
-        inner = []
-        for entry in listed:
-            relative = below + entry.name
-            if entry.name.startswith(".") or output.is_temporary(entry.name):
+class _Walk:
+    """The search through local folders: names in order, every real folder once."""
+
+    def __init__(
+        self, chosen: Filter, jpeg_only: bool, follow_links: bool, skip: set[str], found: Discovery
+    ) -> None:
+        self._chosen = chosen
+        self._jpeg_only = jpeg_only
+        self._follow_links = follow_links
+        self._skip = skip
+        self._found = found
+        self._met: set[str] = set()
+        self._links: list[tuple[str, str]] = []
+
+    def search(self, root: str, prefix: str) -> None:
+        """Add what lies below a folder."""
+        pending = [(root, "")]
+        while pending:
+            folder, below = pending.pop()
+            real = os.path.realpath(folder)
+            if real in self._skip:
                 continue
-            if entry.is_dir():
-                if not chosen.drops(relative):
-                    inner.append((entry.path, f"{relative}/"))
-            elif chosen.takes(relative):
-                _take_local(entry, prefix + relative, jpeg_only, found)
-        pending.extend(reversed(inner))
+            if real in self._met:
+                self._tell_met(folder, real, prefix + below)
+                continue
+            self._met.add(real)
+            try:
+                with os.scandir(folder) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                unreadable = Skipped(folder, prefix + below, error.strerror or str(error))
+                self._found.unreadable.append(unreadable)
+                continue
+            inner = []
+            for entry in listed:
+                relative = below + entry.name
+                if entry.name.startswith(".") or output.is_temporary(entry.name):
+                    continue
+                if self._is_folder(entry):
+                    if not self._chosen.drops(relative):
+                        inner.append((entry.path, f"{relative}/"))
+                elif self._chosen.takes(relative):
+                    self._take(entry, prefix + relative)
+            pending.extend(reversed(inner))
 
+    def _is_folder(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            return entry.is_dir(follow_symlinks=self._follow_links)
+        except OSError:  # a link in a circle, or to a place that cannot be read
+            return False
 
-def _take_local(entry: os.DirEntry[str], relative: str, jpeg_only: bool, found: Discovery) -> None:
-    try:
-        if not entry.is_file():
-            broken = entry.is_symlink() and not os.path.exists(entry.path)
-            reason = "a link to nothing" if broken else "no regular file"
-            found.others.append(Skipped(entry.path, relative, reason))
+    def _tell_met(self, folder: str, real: str, relative: str) -> None:
+        """Report a second name of a folder, unless it is that of one above, where circles end."""
+        above = os.path.realpath(os.path.dirname(folder.rstrip(os.sep)))
+        if not storage.is_within(above, real):
+            reason = "a link to a folder that was taken by another name"
+            self._found.others.append(Skipped(folder, relative.rstrip("/"), reason, can_copy=False))
+
+    def _take(self, entry: os.DirEntry[str], relative: str) -> None:
+        try:
+            is_file = entry.is_file()
+            if entry.is_symlink() and not self._follow_links and (is_file or entry.is_dir()):
+                self._links.append((entry.path, relative))
+                return
+            if is_file:
+                state, head = storage.of_stat(entry.path, entry.stat()), _head(entry.path)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                self._pass_over(entry.path, relative, "a link that leads in a circle")
+            else:
+                broken = Skipped(entry.path, relative, error.strerror or str(error))
+                self._found.unreadable.append(broken)
             return
-        state, head = storage.of_stat(entry.path, entry.stat()), _head(entry.path)
-    except OSError as error:
-        found.unreadable.append(Skipped(entry.path, relative, error.strerror or str(error)))
-        return
-    _sort_in(state, relative, head, jpeg_only, found)
+        if is_file:
+            _sort_in(state, relative, head, self._jpeg_only, self._found)
+        elif entry.is_symlink() and not os.path.exists(entry.path):
+            self._pass_over(entry.path, relative, "a link to nothing")
+        else:
+            self._pass_over(entry.path, relative, "no regular file")
+
+    def _pass_over(self, name: str, relative: str, reason: str) -> None:
+        self._found.others.append(Skipped(name, relative, reason, can_copy=False))
+
+    def tell_links(self, roots: list[str]) -> None:
+        """Report the links that were not followed, but for those to what was found by its own name."""
+        if not self._links:
+            return
+        known = self._met | {os.path.realpath(task.input) for task in self._found.pictures}
+        for name, relative in self._links:
+            real = os.path.realpath(name)
+            if not any(storage.is_within(real, root) for root in roots):
+                self._pass_over(name, relative, "a link that leads out of the given folders")
+            elif real not in known:
+                self._pass_over(name, relative, "a link to a file or folder that is left out")
 
 
 def _search_url(
@@ -323,7 +392,7 @@ def pair(
     in_place : bool
         Each file is its own output; one that is found by several names is taken once.
     copy_others : bool
-        Whether ``found.others`` are going to be copied too.
+        Whether those of ``found.others`` that can be copied are going to be.
 
     Raises
     ------
@@ -342,7 +411,11 @@ def pair(
         paired.append(Task(task.input, task.relative, task.kind, task.size, task.identity, place, own))
         claims.append((place, task.input))
     if copy_others:
-        claims += [(storage.join(destination, other.relative), other.input) for other in found.others]
+        claims += [
+            (storage.join(destination, other.relative), other.input)
+            for other in found.others
+            if other.can_copy
+        ]
     _refuse_clashes(claims, destination)
     return paired
 
@@ -358,29 +431,26 @@ def _once(tasks: Iterable[Task]) -> Iterator[Task]:
 
 def _refuse_clashes(claims: list[tuple[str, str]], destination: str) -> None:
     fold = str.casefold if _ignores_case(destination) else str
+    folders: dict[str, str] = {}
     taken: dict[str, str] = {}
     for place, source in claims:
-        key = fold(place)
+        key = fold(_in_real_folder(place, folders))
         if key in taken:
             raise ValueError(
                 f"{taken[key]} and {source} would both be written to {place}; leave one out with --exclude"
             )
         taken[key] = source
-    base = destination if storage.is_url(destination) else os.path.realpath(destination)
-    real_folders: dict[str, str] = {}
     for _, source in claims:
-        real = _real(source, real_folders)
-        if not real.startswith(base.rstrip("/" + os.sep)):
-            continue
-        places = {fold(name) for name in (source, os.path.join(destination, os.path.relpath(real, base)))}
-        if not places.isdisjoint(taken):
+        own = _in_real_folder(source, folders)
+        real = os.path.realpath(own) if not storage.is_url(own) and os.path.islink(own) else own
+        if fold(own) in taken or fold(real) in taken:
             raise ValueError(f"{source}: is an input and an output; use --in-place to replace it")
 
 
-def _real(name: str, known: dict[str, str]) -> str:
-    """Return a file's real path; that of a folder, a call to the system for each part, is asked for once."""
-    if storage.is_url(name) or os.path.islink(name):
-        return name if storage.is_url(name) else os.path.realpath(name)
+def _in_real_folder(name: str, known: dict[str, str]) -> str:
+    """Return a name with the real path of its folder, which the system is asked for once."""
+    if storage.is_url(name):
+        return name
     folder, leaf = os.path.split(name)
     if folder not in known:
         known[folder] = os.path.realpath(folder)

@@ -142,7 +142,7 @@ def location(sources: Collection[str], destination: str | None, shard: tuple[int
     if destination is not None and not storage.is_url(destination):
         place = os.path.realpath(destination)
         roots = [os.path.realpath(name) for name in sources if not storage.is_url(name)]
-        if not any(_within(place, root) for root in roots):
+        if not any(storage.is_within(place, root) for root in roots):
             return Path(destination, f".guetzpy{part}.sqlite")
     names = sorted(name if storage.is_url(name) else os.path.realpath(name) for name in sources)
     goal = (
@@ -170,10 +170,6 @@ def prune_state(now: float | None = None) -> None:
                     with suppress(OSError):
                         os.unlink(name)
                 shutil.rmtree(f"{entry.path}.trials", ignore_errors=True)
-
-
-def _within(place: str, root: str) -> bool:
-    return place == root or place.startswith(root.rstrip(os.sep) + os.sep)
 
 
 class Manifest:

@@ -56,13 +56,15 @@ def run(
     sources : path, URL, or iterable of them
         Files, and folders with all below them. Hidden files are passed over.
     destination : path or URL, optional
-        Folder that mirrors the sources, made as needed. Without it (and without ``in_place``) nothing is
+        Folder that mirrors the sources, made as needed. Nothing is written through links in it that lead
+        out of it. Without it (and without ``in_place``) nothing is
         written, and results carry ``data``.
     options : OptimizeOptions or TranscodeOptions, optional
         Default: ``OptimizeOptions()``. If several files are worked on at once, each gets one thread
         unless ``options.threads`` says otherwise.
     in_place : bool
-        Replace the sources; JPEG files only. Those that get no smaller are not touched.
+        Replace the sources; JPEG files only. Those that get no smaller are not touched. Links within
+        folders are not followed.
     write : bool
         False: do everything but write.
     backup : path or URL, optional
@@ -132,11 +134,13 @@ def run(
         Filter(tuple(include), tuple(exclude)),
         skip=[place for place in (goal, keeper) if place is not None],
         jpeg_only=in_place or isinstance(options, TranscodeOptions),
+        follow_links=not in_place,
         storage_options=storage_options,
     )
     delivery = Delivery(
         write=write,
         in_place=in_place,
+        destination=goal,
         backup=keeper,
         preserve=preserve,
         keep_data=nowhere,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
 from guetzpy.batch.discover import Discovery, Skipped, Task
 from guetzpy.batch.manifest import Manifest, Row, key, options_hash
 from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes, spawning
-from guetzpy.batch.worker import Delivery, Done, explain, load_kernels
+from guetzpy.batch.worker import Delivery, Done, explain, load_kernels, put
 from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions
 from guetzpy.progress import Cancel, OnProgress, Progress, Reporter, Stage
@@ -93,7 +94,10 @@ class Run(Iterator[Result]):
 
     def __len__(self) -> int:
         """Return the number of results that a whole run yields."""
-        return len(self.tasks) + len(self._unreadable) + (len(self.others) if self._copy_to else 0)
+        return len(self.tasks) + len(self._unreadable) + len(self._to_copy())
+
+    def _to_copy(self) -> list[Skipped]:
+        return [other for other in self.others if other.can_copy] if self._copy_to is not None else []
 
     def __next__(self) -> Result:
         if self._closed:
@@ -210,9 +214,9 @@ class Run(Iterator[Result]):
     def _work(self) -> Iterator[Result]:
         for broken in self._unreadable:
             yield Result(status="failed", input=broken.input, error=broken.reason)
-        if self._copy_to is not None:
-            for other in self.others:
-                yield _copy(other, storage.join(self._copy_to, other.relative), self._delivery)
+        for other in self._to_copy():
+            self._check_destination()
+            yield _copy(other, storage.join(self._copy_to or "", other.relative), self._delivery)
         if self._budget is not None:
             self._trials = self._trials_folder()
             self._delivery = replace(self._delivery, trials=self._trials)
@@ -230,6 +234,7 @@ class Run(Iterator[Result]):
                     raise
             check = None if self._cancel is None else self._check
             for task, outcome in drive(self.tasks, self._options_of, self._delivery, pool, check):
+                self._check_destination()
                 options = self._options_of(task)
                 done = settle(task, outcome, options)
                 if self._manifest is not None:
@@ -245,6 +250,13 @@ class Run(Iterator[Result]):
             self._forget_trials()
         finally:
             pool.close()
+
+    def _check_destination(self) -> None:
+        """Raise FileNotFoundError if the folder of the results is gone, and end the run by that."""
+        folder = self._delivery.destination
+        if folder is None or not self._delivery.write or storage.is_url(folder) or os.path.isdir(folder):
+            return
+        raise FileNotFoundError(errno.ENOENT, "the folder of the results is gone", folder)
 
     def _search(self, budget: Budget, pool: Pool) -> None:
         """Find what the set is to be encoded to, so that it fits."""
@@ -389,18 +401,11 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
 
 
 def _copy(other: Skipped, place: str, delivery: Delivery) -> Result:
-    """Copy a file that is no picture, unless a copy of its size and time is there."""
+    """Copy a file that is no picture, unless a copy is there."""
     try:
         data, _, _ = storage.read(other.input, delivery.storage_options)
         if not _is_copy(data, place):
-            like = None if storage.is_url(other.input) or storage.is_url(place) else other.input
-            storage.write(
-                place,
-                data,
-                delivery.storage_options,
-                like=like if delivery.preserve else None,
-                keep_times=delivery.preserve,
-            )
+            put(other.input, data, place, delivery)
     except Exception as error:
         return Result(status="failed", input=other.input, error=explain(error, other.input))
     size = len(data)
@@ -415,7 +420,7 @@ def _copy(other: Skipped, place: str, delivery: Delivery) -> Result:
 
 
 def _is_copy(data: bytes, place: str) -> bool:
-    if storage.is_url(place):
+    if storage.is_url(place) or os.path.islink(place) or not os.path.isfile(place):
         return False
     try:
         with open(place, "rb") as stream:

@@ -6,10 +6,12 @@ Local files are handled by the standard library alone. Names with a scheme (``s3
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +20,11 @@ from guetzpy import output
 
 __all__ = [
     "Entry",
+    "check_below",
     "exists",
     "filesystem",
     "is_url",
+    "is_within",
     "join",
     "open_binary",
     "read",
@@ -55,6 +59,11 @@ def join(base: str, relative: str) -> str:
     if is_url(base):
         return f"{base.rstrip('/')}/{relative}"
     return os.path.join(base, *relative.split("/"))
+
+
+def is_within(place: str, root: str) -> bool:
+    """Return whether a real path is that of a folder, or lies below it."""
+    return place == root or place.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
@@ -142,6 +151,7 @@ def write(
     like: str | None = None,
     expected: os.stat_result | None = None,
     keep_times: bool = False,
+    below: str | None = None,
 ) -> None:
     """Make or replace a file, whole or not at all; folders above it are made.
 
@@ -153,8 +163,12 @@ def write(
         Contents.
     like, expected, keep_times
         As in :func:`guetzpy.output.write`; local files only.
+    below : str, optional
+        Folder that the file must lie in once links are resolved, see :func:`check_below`; local files only.
     """
     if not is_url(name):
+        if below is not None:
+            check_below(name, below)
         os.makedirs(os.path.dirname(os.path.abspath(name)), exist_ok=True)
         output.write(name, data, like=like, keep_times=keep_times, expected=expected)
         return
@@ -176,6 +190,40 @@ def write(
         if system.exists(temporary):
             system.rm_file(temporary)
         raise
+
+
+def check_below(name: str, root: str) -> None:
+    """Raise OSError unless a local file can be made or replaced below a folder without leaving it.
+
+    Parameters
+    ----------
+    name : str
+        The file; its own folder need not exist.
+    root : str
+        The folder, which may be a link itself.
+
+    Raises
+    ------
+    OSError
+        ``root`` is gone; a folder on the way is a link that leads out of ``root``; ``name`` exists and is
+        a link, a folder, a device or a pipe.
+    """
+    real = os.path.realpath(root)
+    if not os.path.isdir(real):
+        raise FileNotFoundError(errno.ENOENT, "the folder of the results is gone", root)
+    folder = os.path.dirname(name)
+    goal = os.path.realpath(folder)
+    if not is_within(goal, real):
+        words = f"leads out of {root} by a link, to {goal}; nothing is written there"
+        raise OSError(errno.EPERM, words, folder)
+    try:
+        mode = os.lstat(name).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.EEXIST, "is a link; nothing is written through it", name)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EEXIST, "is no regular file; nothing is written there", name)
 
 
 def sizes_below(url: str, options: Mapping[str, Any] | None = None) -> dict[str, int]:

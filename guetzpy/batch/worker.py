@@ -6,10 +6,8 @@ Nothing here raises on account of a picture: a bad one is a result like any othe
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Mapping
@@ -27,7 +25,7 @@ from guetzpy.result import Result
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-__all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "ready", "start"]
+__all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "put", "ready", "start"]
 
 #: Held while a file takes its name, so that a worker whose parent died ends between files' writes.
 _writing = threading.Lock()
@@ -46,6 +44,8 @@ class Delivery:
         Whether anything is written.
     in_place : bool
         Whether inputs are replaced; those that stay as they are are not touched.
+    destination : str, optional
+        Folder or URL below which results go, unless ``in_place``.
     backup : str, optional
         Folder to which originals go before they are replaced, each to its own place.
     preserve : bool
@@ -62,6 +62,7 @@ class Delivery:
 
     write: bool = True
     in_place: bool = False
+    destination: str | None = None
     backup: str | None = None
     preserve: bool = False
     keep_data: bool = False
@@ -228,13 +229,22 @@ def _deliver(
                 place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
             )
         return storage.state(place, delivery.storage_options).identity
-    local = not storage.is_url(place)
-    if local and os.path.islink(place):
-        raise OSError(errno.EEXIST, "is a link; nothing is written through it", place)
-    like = task.input if delivery.preserve and local and not storage.is_url(task.input) else None
     with _writing:
-        storage.write(place, result.data, delivery.storage_options, like=like, keep_times=delivery.preserve)
+        put(task.input, result.data, place, delivery)
     return identity
+
+
+def put(source: str, data: bytes, place: str, delivery: Delivery) -> None:
+    """Write what was made of a source to its place below the destination."""
+    remote = storage.is_url(place) or storage.is_url(source)
+    storage.write(
+        place,
+        data,
+        delivery.storage_options,
+        like=source if delivery.preserve and not remote else None,
+        keep_times=delivery.preserve,
+        below=delivery.destination,
+    )
 
 
 def _back_up(task: Task, data: bytes, delivery: Delivery) -> None:
@@ -247,13 +257,14 @@ def _back_up(task: Task, data: bytes, delivery: Delivery) -> None:
         return
     if place != wanted and os.path.samefile(task.input, wanted):
         return  # a run that was killed here got as far as this
+    os.makedirs(delivery.backup, exist_ok=True)
+    storage.check_below(place, delivery.backup)
     os.makedirs(os.path.dirname(place), exist_ok=True)
     original = os.path.realpath(task.input)
     try:
         os.link(original, place)  # the very file: its times, mode and all; the new one takes its name
     except OSError:  # another file system, or one without links
-        output.write(place, data)
-        shutil.copystat(original, place)
+        output.write(place, data, like=original, keep_times=True)
 
 
 def _free(place: str, options: Mapping[str, Any] | None) -> str:

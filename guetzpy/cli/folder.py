@@ -198,7 +198,7 @@ def run_folders(
                     _progress(run, tally, shown=not quiet and not (as_json and sys.stdout.isatty())) as bar,
                 ):
                     if not quiet:
-                        _tell_plan(run, wishes)
+                        _tell_plan(run, wishes, in_place)
                     if not quiet:
                         run.on_trial = bar.trial
                     for result in run:
@@ -303,13 +303,15 @@ def _cluster(address: str | None) -> Iterator[Any]:
         usage_error(f"--dask: {error}")
 
 
-def _tell_plan(run: Run, wishes: FolderOptions) -> None:
+def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
     if run.earlier:
         say(f"{len(run.earlier)} files done by an earlier run, {len(run)} to do")
-    if run.others and not wishes.copy_others:
-        named = ", ".join(f"{other.input} ({other.reason})" for other in run.others[:3])
-        more = f" and {len(run.others) - 3} more" if len(run.others) > 3 else ""
-        say(f"passed over: {named}{more}; --copy-others copies them")
+    passed_over = [other for other in run.others if not (wishes.copy_others and other.can_copy)]
+    if passed_over:
+        named = ", ".join(f"{other.input} ({other.reason})" for other in passed_over[:3])
+        more = f" and {len(passed_over) - 3} more" if len(passed_over) > 3 else ""
+        can_copy = any(other.can_copy for other in passed_over) and not in_place
+        say(f"passed over: {named}{more}" + ("; --copy-others copies them" if can_copy else ""))
 
 
 def _tell_outcome(run: Run, tally: _Tally) -> None:
