@@ -43,7 +43,15 @@ class FormatError(GuetzpyError):
 
 
 class UnsupportedError(GuetzpyError):
-    """The input is valid but uses a feature that guetzpy does not handle; the message names it."""
+    """The input is valid but uses a feature that guetzpy does not handle; the message names it.
+
+    Attributes
+    ----------
+    extra : str, optional
+        The extra of guetzpy that handles such files, where it is not installed.
+    """
+
+    extra: str | None = None
 
 
 class LimitError(GuetzpyError):

@@ -10,7 +10,12 @@ import shutil
 import stat
 from pathlib import Path
 
-__all__ = ["is_temporary", "write"]
+__all__ = ["JPEG_SUFFIXES", "is_temporary", "write"]
+
+#: Suffixes of names that results keep. MPO and JPS are JPEG files with a second view.
+JPEG_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".jps"}
+)
 
 _TEMPORARY = re.compile(r"\.guetzpy-[0-9a-f]{16}\.tmp")
 

@@ -129,6 +129,7 @@ def test_output_folder_within_the_input_is_left_out(tmp_path: Path) -> None:
     ("name", "wanted"),
     [
         ("a/b.png", "a/b.jpg"), ("b.JPG", "b.JPG"), ("b.jpeg", "b.jpeg"), ("b.TIFF", "b.jpg"),
+        ("b.mpo", "b.mpo"), ("b.MPO", "b.MPO"), ("b.jps", "b.jps"), ("b.jfif", "b.jfif"),
         ("scan.2024", "scan.2024.jpg"), ("noext", "noext.jpg"), ("a.b/c", "a.b/c.jpg"),
     ],
 )  # fmt: skip

@@ -120,6 +120,13 @@ def test_one_into_an_existing_folder(folder: Path) -> None:
     assert names(folder / "out") == {"photo.jpg"}
 
 
+@pytest.mark.parametrize("name", ["photo.mpo", "photo.JPS", "photo.jfif"])
+def test_suffixes_of_jpeg_files_stay(folder: Path, name: str) -> None:
+    Path("photo.JPG").rename(name)
+    assert run("optimize", name, "-o", "out/").exit_code == 0
+    assert names(folder / "out") == {name}
+
+
 def test_in_place(folder: Path) -> None:
     before = (folder / "photo.JPG").read_bytes()
     assert run("optimize", "photo.JPG", "--in-place").exit_code == 0

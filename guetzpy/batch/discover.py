@@ -21,8 +21,6 @@ from guetzpy.batch import storage
 
 __all__ = ["Discovery", "Filter", "Skipped", "Task", "discover", "in_shard", "jpeg_name", "kind_of", "pair"]
 
-#: Suffixes that a JPEG may have; they stay as they are.
-JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".jif"})
 #: Suffixes of pictures that become ``.jpg``; any other stays before it.
 PICTURE_SUFFIXES = frozenset(
     {
@@ -162,7 +160,7 @@ def jpeg_name(relative: str) -> str:
     """Return the name of the JPEG made from a file: ``.JPG`` stays, ``.png`` becomes ``.jpg``."""
     path = PurePosixPath(relative)
     suffix = path.suffix.lower()
-    if suffix in JPEG_SUFFIXES:
+    if suffix in output.JPEG_SUFFIXES:
         return relative
     if suffix in PICTURE_SUFFIXES:
         return str(path.with_suffix(".jpg"))
@@ -368,7 +366,7 @@ def _sort_in(
     entry: storage.Entry, relative: str, head: bytes, jpeg_only: bool, found: Discovery, named: bool = False
 ) -> None:
     kind = kind_of(head)
-    if kind is None and (named or PurePosixPath(relative).suffix.lower() in JPEG_SUFFIXES):
+    if kind is None and (named or PurePosixPath(relative).suffix.lower() in output.JPEG_SUFFIXES):
         kind = "unknown"  # called a picture: if it is none, that is an error to be told
     if kind is None:
         found.others.append(Skipped(entry.name, relative, "not a picture"))

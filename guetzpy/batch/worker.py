@@ -172,11 +172,14 @@ def _measure(
 
 
 def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:
-    """Return the result; what is no JPEG, and cannot become a smaller one, stays what it is."""
+    """Return the result; what is no JPEG, and cannot become a smaller one, stays what it is.
+
+    A kind of file whose package is not installed is an error: with the package it may become a JPEG.
+    """
     try:
         result = api.run(data, options, name=task.input)
     except UnsupportedError as error:
-        if task.kind == "unknown":
+        if task.kind == "unknown" or error.extra is not None:
             raise
         return _kept(task, data, error.reason, options)
     if task.kind != "jpeg" and result.larger_than_source:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guetzpy.cli.reporting import usage_error
+from guetzpy.output import JPEG_SUFFIXES
 
 __all__ = ["STANDARD", "Place", "expand", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
 
 #: Name of stdin and stdout.
 STANDARD = "-"
-
-_JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".jif"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _into(inputs: list[str], output: str) -> list[Place]:
 
 def _jpeg_name(name: str) -> str:
     path = Path(name)
-    return path.name if path.suffix.lower() in _JPEG_SUFFIXES else path.with_suffix(".jpg").name
+    return path.name if path.suffix.lower() in JPEG_SUFFIXES else path.with_suffix(".jpg").name
 
 
 def _without_clashes(places: list[Place]) -> list[Place]:
