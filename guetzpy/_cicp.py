@@ -1,4 +1,4 @@
-"""Profiles for colours that HEIC and AVIF files give by code points (ITU-T H.273).
+"""Profiles for colours that HEIC, AVIF and PNG files give by code points (ITU-T H.273).
 
 A JPEG has no place for code points, so what they say is written as a small ICC profile.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import struct
 
+from guetzpy._profiles import SRGB_CURVE, colorants_of, gamma_curve, gray_profile, rgb_profile
 from guetzpy.errors import UnsupportedError
 
-__all__ = ["code_points", "profile_of"]
+__all__ = ["code_points", "profile_of", "unknown"]
 
 #: Colorants under D50 (columns of the matrix to XYZ) by ColourPrimaries: 9 = BT.2020, 12 = P3 with D65.
 #: From the chromaticities by Bradford's matrix, as in the profiles of the ICC and of Apple.
@@ -22,11 +23,28 @@ _SRGB_COLORANTS = (
     (0.385147, 0.716873, 0.097076),
     (0.143066, 0.060608, 0.714096),
 )
-_NAMES = {1: "sRGB", 9: "BT.2020", 12: "Display P3"}
+#: White, red, green, blue of the others (H.273 table 2): with illuminant C, D65, E and the white of DCI.
+_CHROMATICITIES = {
+    4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),
+    5: (0.3127, 0.3290, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),
+    6: (0.3127, 0.3290, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),
+    7: (0.3127, 0.3290, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),
+    8: (0.310, 0.316, 0.681, 0.319, 0.243, 0.692, 0.145, 0.049),
+    10: (1 / 3, 1 / 3, 1.0, 1e-9, 1e-9, 1.0, 1e-9, 1e-9),
+    11: (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
+    22: (0.3127, 0.3290, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),
+}
+_NAMES = {
+    1: "sRGB", 4: "BT.470 M", 5: "BT.470 BG", 6: "BT.601", 7: "SMPTE 240", 8: "film", 9: "BT.2020",
+    10: "XYZ", 11: "DCI-P3", 12: "Display P3", 22: "EBU 3213",
+}  # fmt: skip
 
-# TransferCharacteristics. Video curves (1, 6, 14, 15) stand for a display like that of sRGB.
+# TransferCharacteristics. Video curves (1, 6, 7, 11, 12, 14, 15) stand for a display like that of sRGB (13).
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
+_DISPLAY = frozenset({1, 6, 7, 11, 12, 13, 14, 15})
 _HDR = {16: "PQ", 18: "HLG"}
+
+_UNSPECIFIED = 2
 
 
 def code_points(data: bytes) -> tuple[int, int] | None:
@@ -43,8 +61,24 @@ def code_points(data: bytes) -> tuple[int, int] | None:
     return primaries, transfer
 
 
-def profile_of(primaries: int, transfer: int) -> bytes | None:
-    """Return an ICC profile for code points; None for sRGB, and for what is not specified.
+def unknown(primaries: int, transfer: int) -> str | None:
+    """Return what of code points has no profile here; None if all has one, or is unspecified."""
+    if primaries not in (1, _UNSPECIFIED, *_COLORANTS, *_CHROMATICITIES):
+        return f"colour primaries {primaries}"
+    if transfer not in (_UNSPECIFIED, *_GAMMAS, *_DISPLAY, *_HDR):
+        return f"transfer characteristics {transfer}"
+    return None
+
+
+def profile_of(primaries: int, transfer: int, channels: int = 3) -> bytes | None:
+    """Return an ICC profile for code points; None for sRGB, and for what is not specified or known.
+
+    Parameters
+    ----------
+    primaries, transfer : int
+        ColourPrimaries and TransferCharacteristics of H.273.
+    channels : {3, 1}
+        1: for gray, of which the primaries say nothing.
 
     Raises
     ------
@@ -57,51 +91,13 @@ def profile_of(primaries: int, transfer: int) -> bytes | None:
             "export it for standard range first"
         )
     gamma = _GAMMAS.get(transfer)
-    if primaries not in _COLORANTS and gamma is None:
+    own = primaries in _COLORANTS or primaries in _CHROMATICITIES
+    if gamma is None and (not own or channels == 1):
         return None
-    if gamma is None:  # sRGB's curve, ICC.1 10.18 function type 3: g, a, b, c, d
-        curve = b"para" + struct.pack(">IHH", 0, 3, 0)
-        curve += _fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-    else:
-        curve = b"para" + struct.pack(">IHH", 0, 0, 0) + _fixed(gamma)
+    curve = SRGB_CURVE if gamma is None else gamma_curve(gamma)
+    if channels == 1:
+        return gray_profile(f"gray, gamma {gamma:g}", curve)
     name = _NAMES.get(primaries, "sRGB primaries") + ("" if gamma is None else f", gamma {gamma:g}")
-    colorants = _COLORANTS.get(primaries, _SRGB_COLORANTS)
-    tags = [(b"desc", _text(name)), (b"cprt", _text("none")), (b"wtpt", b"XYZ \0\0\0\0" + _fixed(*_D50))]
-    tags += [(key, b"XYZ \0\0\0\0" + _fixed(*xyz)) for key, xyz in zip(_XYZ_KEYS, colorants, strict=True)]
-    tags += [(key, curve) for key in (b"rTRC", b"gTRC", b"bTRC")]
-    return _assembled(tags)
-
-
-_D50 = (0.9642, 1.0, 0.8249)
-_XYZ_KEYS = (b"rXYZ", b"gXYZ", b"bXYZ")
-
-
-def _fixed(*values: float) -> bytes:
-    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
-
-
-def _text(text: str) -> bytes:
-    """Return a multiLocalizedUnicodeType of one text (ICC.1 10.15)."""
-    return (
-        b"mluc\0\0\0\0"
-        + struct.pack(">II2s2sII", 1, 12, b"en", b"US", 2 * len(text), 28)
-        + text.encode("utf-16-be")
-    )
-
-
-def _assembled(tags: list[tuple[bytes, bytes]]) -> bytes:
-    table, contents = struct.pack(">I", len(tags)), b""
-    places: dict[bytes, int] = {}  # equal contents are stored once
-    start = 128 + 4 + 12 * len(tags)
-    for key, data in tags:
-        if data not in places:
-            places[data] = start + len(contents)
-            contents += data + b"\0" * (-len(data) % 4)
-        table += struct.pack(">4sII", key, places[data], len(data))
-    header = struct.pack(
-        ">I4sI4s4s4s12s4s4sIII8sI12s4s44x",
-        start + len(contents), b"", 0x04300000, b"mntr", b"RGB ", b"XYZ ", b"\0" * 12, b"acsp", b"",
-        0, 0, 0, b"", 0, _fixed(*_D50), b"",
-    )  # fmt: skip
-    assert len(header) == 128
-    return header + table + contents
+    if primaries in _CHROMATICITIES:
+        return rgb_profile(name, colorants_of(_CHROMATICITIES[primaries]), curve)
+    return rgb_profile(name, _COLORANTS.get(primaries, _SRGB_COLORANTS), curve)

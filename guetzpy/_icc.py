@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Curve", "Profile", "parse", "power", "slope_of", "srgb_curve"]
+__all__ = ["Curve", "Profile", "channels_of", "parse", "power", "slope_of", "srgb_curve"]
 
 Doubles = npt.NDArray[np.float64]
 Curve = Callable[[Doubles], Doubles]
@@ -173,6 +173,13 @@ def parse(icc: bytes) -> Profile | None:
         return _parse(icc)
     except (ValueError, IndexError, OverflowError):
         return None
+
+
+def channels_of(icc: bytes) -> int | None:
+    """Return the channels of a profile's colour space, 0 for rare ones; None if it is no profile."""
+    if len(icc) < 132 or icc[36:40] != b"acsp":
+        return None
+    return {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}.get(icc[16:20], 0)
 
 
 def _parse(icc: bytes) -> Profile | None:

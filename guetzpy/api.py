@@ -295,7 +295,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
-    return replace(result, input=picture.name)
+    return replace(result, input=picture.name, warnings=(*picture.warnings, *result.warnings))
 
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:

@@ -123,7 +123,7 @@ def decode(data: bytes, kind: Kind, check_size: CheckSize) -> tuple[npt.NDArray[
     Returns
     -------
     pixels : ndarray or PIL image
-        As :func:`guetzpy.picture.planes_of` takes them.
+        As :func:`guetzpy.planes.planes_of` takes them.
     metadata : Metadata
         Its profile is that of the pixels. Orientation is 1 or missing where the pixels were turned.
 

@@ -44,6 +44,7 @@ class Metadata:
 DESCRIPTIVE = frozenset(
     {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
 )
+_ORIENTATION = 0x0112
 _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 
 
@@ -71,7 +72,8 @@ def _exif(image: Image.Image) -> bytes | None:
         return block.removeprefix(b"Exif\0\0")
     exif = image.getexif()
     if image.format in ("TIFF", "DNG"):
-        for tag in [tag for tag in exif if tag not in DESCRIPTIVE]:
+        # Pillow turns a TIFF upright when it loads the pixels, and then drops the tag itself.
+        for tag in [tag for tag in exif if tag not in DESCRIPTIVE - {_ORIENTATION}]:
             del exif[tag]
     if not len(exif):
         return None

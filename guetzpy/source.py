@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
@@ -17,6 +16,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy._cicp import code_points
+from guetzpy._declared import Colour, colour_of_points
+from guetzpy._exif_colour import as_srgb
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 from guetzpy.formats import CheckSize, decode, kind_of
 from guetzpy.jpeg import markers
@@ -28,8 +30,9 @@ from guetzpy.jpeg.preservation import Carried, carry
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.transcode import SPARSE
-from guetzpy.picture import Transform, planes_of
+from guetzpy.picture import Transform
 from guetzpy.picture_metadata import Metadata, metadata_of
+from guetzpy.planes import Pixels, codes_of, pixels_of, planes_of
 from guetzpy.srgb import cmyk_to_srgb, to_srgb
 
 if TYPE_CHECKING:
@@ -88,6 +91,8 @@ class Source:
         From codes (for a JPEG: those that it decodes to) to linear light.
     metadata : Metadata
         Of pixels; a JPEG's is in its segments.
+    warnings : tuple of str
+        What the file declares of its colours and is not used.
     """
 
     kind: Literal["jpeg", "pixels"]
@@ -100,6 +105,7 @@ class Source:
     codes: Codes | None = field(default=None, repr=False)
     transform: Transform = field(default_factory=Transform, repr=False)
     metadata: Metadata = field(default_factory=Metadata, repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def bytes_before(self) -> int | None:
@@ -331,29 +337,40 @@ def _from_python(
     source: Any, check_size: CheckSize, background: Any, convert: bool, name: str | None
 ) -> Source:
     if isinstance(source, np.ndarray):
-        codes, transform = planes_of(source, background=background)
-        metadata = Metadata()
+        codes, _ = planes_of(source, background=background)
         check_size(codes.shape[2], codes.shape[1])
-    else:
-        check_size(source.width, source.height)
-        codes, transform = _planes(source, background, convert)
-        metadata = metadata_of(source)
-    return _of_pixels(None, codes, transform, metadata, convert, name)
+        return _of_pixels(None, codes, Colour(), Metadata(), convert, name)
+    check_size(source.width, source.height)
+    pixels = _pixels(source, background, convert)
+    return _of_pixels(None, pixels.codes, pixels.colour, pixels.metadata, convert, name)
+
+
+def _pixels(image: Image.Image, background: Any, convert: bool) -> Pixels:
+    icc = image.info.get("icc_profile")
+    if convert and image.mode == "CMYK" and icc:
+        codes, _ = planes_of(cmyk_to_srgb(image, icc))
+        return Pixels(codes, Colour(), replace(metadata_of(image), icc=None))
+    return pixels_of(image, background=background)
 
 
 def _of_pixels(
     data: bytes | None,
     codes: Codes,
-    transform: Transform,
+    colour: Colour,
     metadata: Metadata,
     convert: bool,
     name: str | None,
 ) -> Source:
-    if convert and metadata.icc is not None:
-        codes = to_srgb(codes, transform, metadata.icc)
-        metadata, transform = replace(metadata, icc=None), Transform()
+    transform = colour.transform
+    if convert and colour.icc is not None:
+        codes = to_srgb(codes, transform, colour.icc)
+        exif = metadata.exif if metadata.exif is None else as_srgb(metadata.exif)
+        metadata, transform = replace(metadata, icc=None, exif=exif), Transform()
     height, width = codes.shape[1:]
-    return Source("pixels", width, height, data, name, codes=codes, transform=transform, metadata=metadata)
+    return Source(
+        "pixels", width, height, data, name,
+        codes=codes, transform=transform, metadata=metadata, warnings=colour.warnings,
+    )  # fmt: skip
 
 
 def _from_file(
@@ -364,8 +381,13 @@ def _from_file(
     special = kind_of(data)
     if special is not None:
         pixels, metadata = decode(data, special, check_size)
-        codes, _ = planes_of(pixels, background=background)
-        return _of_pixels(data, codes, Transform.from_icc(metadata.icc), metadata, convert, name)
+        if isinstance(pixels, np.ndarray):
+            codes, _ = planes_of(pixels, background=background)
+        else:
+            codes = codes_of(pixels, background)
+        points = code_points(data) if special in ("HEIC", "AVIF") else None
+        colour = colour_of_points(metadata.icc, points, len(codes), metadata.exif)
+        return _of_pixels(data, codes, colour, replace(metadata, icc=colour.icc), convert, name)
     try:
         image = _opened(data)
     except (GuetzpyError, MemoryError):
@@ -381,15 +403,14 @@ def _from_file(
         if frames > 1:
             raise UnsupportedError(f"{kind} with {frames} frames or pages; a JPEG holds one")
         try:
-            codes, transform = _planes(image, background, convert)
-            metadata = metadata_of(image)  # after the pixels: a PNG may have its Exif behind them
+            read = _pixels(image, background, convert)
         except (GuetzpyError, MemoryError):
             raise
         except DecompressionBombError as error:
             raise _beyond_pillow(error) from None
         except Exception as error:
             raise FormatError(f"{kind} cannot be decoded: {_words(error)}") from None
-    return _of_pixels(data, codes, transform, metadata, convert, name)
+    return _of_pixels(data, read.codes, read.colour, read.metadata, convert, name)
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -435,51 +456,3 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise LimitError(
             f"{width} x {height} pixels are more than the limit of {max_pixels}: --max-pixels (max_pixels)"
         )
-
-
-def _planes(image: Image.Image, background: Any, convert: bool) -> tuple[Codes, Transform]:
-    icc = image.info.get("icc_profile")
-    if convert and image.mode == "CMYK" and icc:
-        return planes_of(cmyk_to_srgb(image, icc))
-    deep = _deep_pixels(image)
-    if deep is None:
-        return planes_of(image, background=background)
-    codes, _ = planes_of(deep, background=background)
-    return codes, Transform.from_icc(icc)
-
-
-def _deep_pixels(image: Image.Image) -> npt.NDArray[np.uint16] | None:
-    """Return all 16 bits of a colour PNG or TIFF, or None where Pillow gives all that there is.
-
-    Pillow keeps the more significant byte of such samples. Told that they are stored in the
-    other byte order it keeps the less significant one, so two decodes hold both.
-    """
-    tiles = getattr(image, "tile", None)
-    stream = getattr(image, "fp", None)
-    if not tiles or stream is None or image.mode not in ("RGB", "RGBA"):
-        return None
-    if "transparency" in image.info:  # one colour is transparent: Pillow's own way must find it
-        return None
-    swapped = [_other_byte_order(tile) for tile in tiles]
-    if None in swapped:
-        return None
-    place = stream.tell()
-    stream.seek(0)
-    again = _opened(stream.read())
-    stream.seek(place)
-    again.tile = swapped  # type: ignore[attr-defined]
-    deep: npt.NDArray[np.uint16] = np.asarray(image).astype(np.uint16) << np.uint16(8)
-    deep |= np.asarray(again)
-    return deep
-
-
-def _other_byte_order(tile: Any) -> Any:
-    """Return a tile of Pillow's with its 16-bit raw mode byte-swapped; None if it is not 16-bit."""
-    arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
-    mode = arguments[0]
-    if not isinstance(mode, str) or mode[:-1] not in ("RGB;16", "RGBA;16"):
-        return None
-    native = "L" if sys.byteorder == "little" else "B"
-    order = native if mode[-1] == "N" else mode[-1]
-    arguments = (mode[:-1] + ("B" if order == "L" else "L"), *arguments[1:])
-    return tile._replace(args=arguments if isinstance(tile.args, tuple) else arguments[0])

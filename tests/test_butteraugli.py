@@ -20,7 +20,7 @@ from guetzpy.metrics import _butteraugli, _butteraugli_norm
 from guetzpy.metrics._butteraugli import ButteraugliComparator
 from guetzpy.metrics._butteraugli_bands import erode_rows, log_in_place
 from guetzpy.metrics._butteraugli_errors import power
-from guetzpy.picture import planes_of
+from guetzpy.planes import planes_of
 
 VECTORS = Path(__file__).parent / "data" / "metric-vectors"
 PAIRS = json.loads((VECTORS / "vectors.json").read_text())["pairs"]

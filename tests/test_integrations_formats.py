@@ -493,11 +493,11 @@ def test_gray_stays_gray(picture: np.ndarray) -> None:
 
 def gray_profile(gamma: float) -> bytes:
     """An ICC profile of gray: kTRC, white point and a name, put together from one of RGB."""
-    from guetzpy import _cicp
+    from guetzpy import _profiles
 
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
     white = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1.0, 0.8249)))
-    data = _cicp._assembled([(b"desc", _cicp._text("gray")), (b"wtpt", white), (b"kTRC", curve)])
+    data = _profiles.assembled([(b"desc", _profiles.text("gray")), (b"wtpt", white), (b"kTRC", curve)])
     return data[:16] + b"GRAY" + data[20:]
 
 

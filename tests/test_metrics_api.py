@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from guetzpy import metrics
-from guetzpy.picture import planes_of
+from guetzpy.planes import planes_of
 
 
 @pytest.fixture

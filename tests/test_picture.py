@@ -11,7 +11,8 @@ from PIL import Image, ImageCms
 
 from guetzpy import _icc
 from guetzpy.errors import UnsupportedError
-from guetzpy.picture import Transform, planes_of
+from guetzpy.picture import Transform
+from guetzpy.planes import planes_of
 
 RNG = np.random.default_rng(11)
 RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)

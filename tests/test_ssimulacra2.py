@@ -20,7 +20,8 @@ from guetzpy.metrics._recursive_gaussian import _D1, _N2, BLOCK
 from guetzpy.metrics._ssimulacra2_bands import BAND
 from guetzpy.metrics._ssimulacra2_scales import _WEIGHTS, remap
 from guetzpy.metrics._tiles import PLANE, ROWS, STRIDE, blur
-from guetzpy.picture import Transform, planes_of
+from guetzpy.picture import Transform
+from guetzpy.planes import planes_of
 
 VECTORS = Path(__file__).parent / "data" / "metric-vectors"
 PAIRS = json.loads((VECTORS / "vectors.json").read_text())["pairs"]

@@ -91,7 +91,7 @@ def _light_of_planes(planes: npt.ArrayLike) -> _Light:
 
 
 def _light_of_picture(picture: Any) -> _Light:
-    from guetzpy.picture import planes_of
+    from guetzpy.planes import planes_of
 
     return _Light(*planes_of(picture))
 
@@ -259,7 +259,7 @@ class ButteraugliComparator:
     Parameters
     ----------
     reference : ndarray or PIL image
-        As :func:`guetzpy.picture.planes_of` takes it. For linear planes: :meth:`from_linear`.
+        As :func:`guetzpy.planes.planes_of` takes it. For linear planes: :meth:`from_linear`.
     threads : int, optional
         Default: the processors available. Scores do not depend on it.
 
@@ -469,7 +469,7 @@ class ButteraugliComparator:
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
             By one level of 255, whatever the depth of the picture.
         """
-        from guetzpy.picture import planes_of
+        from guetzpy.planes import planes_of
 
         score, rows = self.gradient_codes(*planes_of(distorted), norm)
         return score, rows(0, self._shape[0])

@@ -52,7 +52,7 @@ def butteraugli(
     ValueError
         The sizes differ, or an argument is no picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes_of`.
+        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
 
     Notes
     -----
@@ -94,7 +94,7 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
     ValueError
         The sizes differ, or an argument is no picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes_of`.
+        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
 
     Notes
     -----

@@ -20,7 +20,8 @@ from guetzpy.metrics._ssimulacra2_bands import BAND, Reference, Side
 from guetzpy.metrics._ssimulacra2_gradient import Gradient
 from guetzpy.metrics._ssimulacra2_scales import SMALLEST, Plan, Rows, norms_of, remap, weighted
 from guetzpy.metrics._ssimulacra2_windows import gradient_by_windows
-from guetzpy.picture import Codes, Floats, Transform, planes_of
+from guetzpy.picture import Codes, Floats, Transform
+from guetzpy.planes import planes_of
 
 __all__ = ["SSIMULACRA2Comparator"]
 

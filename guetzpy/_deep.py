@@ -1,0 +1,265 @@
+"""Samples that Pillow gives in part or wrongly: deep colours of PNG and TIFF, and some layouts of TIFF.
+
+What Pillow makes of a TIFF was compared with tifffile over photometric interpretation, planar configuration,
+depth, sample format, byte order, compression, strips and tiles. Here are the combinations that differ; those
+that cannot be read rightly raise UnsupportedError.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["own_samples", "unmultiplied"]
+
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+# Tags of TIFF 6.0 and its supplements.
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
+_STRIPS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES, _PLANAR = 273, 274, 277, 278, 279, 284
+_PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 317, 322, 323, 324, 325
+_EXTRA, _FORMAT, _JPEG_TABLES = 338, 339, 347
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED, _YCBCR = 0, 1, 2, 5, 6
+_ASSOCIATED = 1  # of ExtraSamples: alpha that the colours were multiplied by
+
+
+def own_samples(image: Image.Image) -> Samples | None:
+    """Return the samples of an image that Pillow alone would not give in full.
+
+    Parameters
+    ----------
+    image : PIL image
+        An open file, its pixels not loaded yet; anything else has what Pillow gave it.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (H, W) or (H, W, 3 or 4), or None
+        Gray, RGB or RGBA, alpha not multiplied in; None where Pillow's own pixels are right.
+
+    Raises
+    ------
+    UnsupportedError
+        A TIFF whose samples are signed, are in separate planes that were loaded already, or have no
+        meaning here.
+    """
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None and image.format in ("TIFF", "MPO", None):
+        own = _of_tiff(image, tags)
+        if own is not None:
+            return own
+    return _deep_colours(image)
+
+
+def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
+    formats, bits = _tuple(tags.get(_FORMAT, 1)), _tuple(tags.get(_BITS, 1))
+    photometric, planar = tags.get(_PHOTOMETRIC, 0), tags.get(_PLANAR, 1)
+    if 2 in formats:
+        raise UnsupportedError("TIFF with signed samples has no fixed black; convert it to unsigned ones")
+    if max(bits) == 32 and 3 not in formats:
+        raise UnsupportedError("TIFF with samples of 32 bits is not handled; convert it to 16 bits")
+    if (
+        planar == 2
+        and tags.get(_SAMPLES, len(bits)) > 1
+        and photometric in (_RGB, _BLACK_IS_ZERO, _SEPARATED)
+    ):
+        return _of_planes(image, tags, photometric, max(bits))
+    if photometric == _YCBCR and tags.get(_COMPRESSION, 1) == 1 and max(bits) == 8 and len(bits) == 3:
+        return _of_ycbcr(image)
+    if image.mode.startswith("I;16"):
+        gray: npt.NDArray[np.uint16] = np.asarray(image).astype(np.uint16)
+        if max(bits) < 16:  # 12 bits, which Pillow leaves in 0..4095
+            top = (1 << max(bits)) - 1
+            gray = ((gray.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
+        return ~gray if photometric == _WHITE_IS_ZERO else gray
+    return None
+
+
+def _tuple(value: Any) -> tuple[int, ...]:
+    return tuple(int(v) for v in value) if isinstance(value, tuple) else (int(value),)
+
+
+def _contents(image: Image.Image) -> bytes | None:
+    """Return the bytes of an open file whose pixels are not loaded yet."""
+    stream = getattr(image, "fp", None)
+    if not getattr(image, "tile", None) or stream is None:
+        return None
+    place = stream.tell()
+    stream.seek(0)
+    data: bytes = stream.read()
+    stream.seek(place)
+    return data
+
+
+def _needed(image: Image.Image) -> bytes:
+    data = _contents(image)
+    if data is None:
+        raise UnsupportedError(
+            "TIFF of this layout has to be read from its file: pass its path or bytes, not loaded pixels"
+        )
+    return data
+
+
+def _of_ycbcr(image: Image.Image) -> Samples:
+    """Return the RGB of uncompressed YCbCr, whose chroma may be subsampled, as libtiff converts it."""
+    from PIL import features
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    if not features.check("libtiff"):
+        raise UnsupportedError("TIFF of YCbCr needs a Pillow with libtiff")
+    with TiffImageFile(io.BytesIO(_needed(image))) as again:
+        again._mode = "RGB"
+        again.use_load_libtiff = True
+        box = (0, 0, *again._tile_size)
+        again.tile = [again.tile[0]._replace(  # as TiffImageFile has it for compressed files
+            codec_name="libtiff", extents=box, offset=0, args=("RGBX", False, again.tag_v2.offset)
+        )]  # fmt: skip
+        return np.asarray(again).copy()
+
+
+# Separate planes
+
+
+def _of_planes(image: Image.Image, tags: Any, photometric: int, depth: int) -> Samples | None:
+    """Return samples that are stored plane by plane, each read as a gray picture of its own."""
+    if photometric == _SEPARATED:
+        if depth == 8:
+            return None
+        raise UnsupportedError("TIFF of CMYK in separate planes of more than 8 bits is not handled")
+    if depth not in (8, 16):
+        raise UnsupportedError(f"TIFF in separate planes of {depth} bits is not handled")
+    extra = _tuple(tags.get(_EXTRA, ())) if tags.get(_EXTRA) is not None else ()
+    colours = 3 if photometric == _RGB else 1
+    samples = tags.get(_SAMPLES, colours + len(extra))
+    alpha = colours < samples and (not extra or extra[0] != 0)
+    data = _needed(image)
+    planes = [_plane(data, tags, number, samples, depth) for number in range(colours + alpha)]
+    if len(planes) == 2:  # gray and alpha; shown as RGBA
+        planes = [planes[0]] * 3 + planes[1:]
+    if len(planes) == 1:
+        return planes[0]
+    pixels: Samples = np.stack(planes, axis=-1)
+    return unmultiplied(pixels) if alpha and extra[:1] == (_ASSOCIATED,) else pixels
+
+
+def _plane(data: bytes, tags: Any, number: int, samples: int, depth: int) -> npt.NDArray[Any]:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    with TiffImageFile(io.BytesIO(_plane_file(data, tags, number, samples, depth))) as gray:
+        codes = np.asarray(gray)
+    return codes.astype(np.uint8 if depth == 8 else np.uint16)
+
+
+def _plane_file(data: bytes, tags: Any, number: int, samples: int, depth: int) -> bytes:
+    """Return the file with a directory at its end that has one of its planes as a gray picture."""
+    kept = (
+        _WIDTH, _LENGTH, _COMPRESSION, _FILL_ORDER, _ORIENTATION, _STRIP_ROWS, _PREDICTOR, _TILE_WIDTH,
+        _TILE_LENGTH,
+    )  # fmt: skip
+    fields: dict[int, tuple[int, ...]] = {tag: (int(tags[tag]),) for tag in kept if tag in tags}
+    fields |= {_BITS: (depth,), _PHOTOMETRIC: (_BLACK_IS_ZERO,), _SAMPLES: (1,), _PLANAR: (1,)}
+    for tag in (_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES):
+        if tag in tags:
+            values = _tuple(tags[tag])
+            each = len(values) // samples
+            fields[tag] = values[number * each : (number + 1) * each]
+    order = "<" if data[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    # type 4 is LONG, 16 is LONG8; offsets have the width of the file's kind
+    kind, code, width = (16, "Q", 8) if big else (4, "I", 4)
+    start = len(data) + len(data) % 2
+    counts, entry = ("Q", 20) if big else ("H", 12)
+    tables = tags.get(_JPEG_TABLES)
+    total = len(fields) + (tables is not None)
+    after = start + struct.calcsize(order + counts) + entry * total + width
+    directory, values_after = struct.pack(order + counts, total), b""
+
+    def add(tag: int, kind: int, count: int, packed: bytes) -> None:
+        nonlocal directory, values_after
+        if len(packed) > width:
+            place = after + len(values_after)
+            values_after += packed + b"\0" * (len(packed) % 2)
+            packed = struct.pack(order + code, place)
+        directory += struct.pack(order + "HH" + code, tag, kind, count) + packed.ljust(width, b"\0")
+
+    for tag, values in sorted(fields.items()):
+        if tag in (_BITS, _PHOTOMETRIC, _COMPRESSION):  # SHORT by the standard
+            add(tag, 3, 1, struct.pack(order + "H", values[0]))
+        else:
+            add(tag, kind, len(values), struct.pack(f"{order}{len(values)}{code}", *values))
+    if tables is not None:
+        add(_JPEG_TABLES, 7, len(tables), bytes(tables))
+    head = data[:8] + struct.pack(order + "Q", start) if big else data[:4] + struct.pack(order + "I", start)
+    return b"".join(
+        (head, data[len(head) :], b"\0" * (len(data) % 2), directory, b"\0" * width, values_after)
+    )
+
+
+def unmultiplied(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Divide colours by their alpha, the last channel; what is wholly transparent becomes black."""
+    top = np.iinfo(pixels.dtype).max
+    colour, alpha = pixels[..., :-1].astype(np.float64), pixels[..., -1:]
+    divided = np.clip(np.rint(colour * top / np.maximum(alpha, 1)), 0, top).astype(pixels.dtype)
+    return np.concatenate([divided, alpha], axis=-1)
+
+
+# All 16 bits of colours
+
+
+def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
+    """Return all 16 bits of a colour PNG or TIFF, or None where Pillow gives all that there is.
+
+    Pillow keeps the more significant byte of such samples. Told that they are stored in the
+    other byte order it keeps the less significant one, so two decodes hold both.
+    """
+    tiles = getattr(image, "tile", None)
+    if not tiles or image.mode not in ("RGB", "RGBA"):
+        return None
+    if "transparency" in image.info:  # one colour is transparent: Pillow's own way must find it
+        return None
+    if any(_deep_mode(tile) is None for tile in tiles):
+        return None
+    data = _contents(image)
+    if data is None:
+        return None
+    factory = type(image)
+    halves: list[npt.NDArray[np.uint16]] = []
+    for swapped in (False, True):
+        again = factory(io.BytesIO(data))  # type: ignore[call-arg]
+        again.tile = [_reading(tile, swapped) for tile in again.tile]  # type: ignore[attr-defined]
+        halves.append(np.asarray(again).astype(np.uint16))
+    deep: npt.NDArray[np.uint16] = (halves[0] << np.uint16(8)) | halves[1]
+    associated = any(_deep_mode(tile) == "RGBa;16" for tile in tiles)
+    image.load()  # what follows the pixels in the file is read with them
+    return unmultiplied(deep) if associated else deep
+
+
+def _deep_mode(tile: Any) -> str | None:
+    """Return a tile's 16-bit raw mode without its byte order; None if it is not 16-bit."""
+    arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+    mode = arguments[0]
+    if not isinstance(mode, str) or mode[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16", "RGBa;16"):
+        return None
+    return mode[:-1]
+
+
+def _reading(tile: Any, swapped: bool) -> Any:
+    """Return a tile of Pillow's that takes one half of 16-bit samples, alpha not divided out."""
+    arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+    mode = arguments[0].replace("RGBa", "RGBA")
+    native = "L" if sys.byteorder == "little" else "B"
+    order = native if mode[-1] == "N" else mode[-1]
+    if swapped:
+        mode = mode[:-1] + ("B" if order == "L" else "L")
+    arguments = (mode, *arguments[1:])
+    return tile._replace(args=arguments if isinstance(tile.args, tuple) else arguments[0])
