@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing.synchronize
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,8 @@ import pytest
 from PIL import features
 from typer.testing import CliRunner
 
-from guetzpy.batch import runner
+import guetzpy
+from guetzpy.batch import pool, runner
 from guetzpy.cli import app, folder
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
@@ -60,3 +64,43 @@ def test_missing_extra_fails_as_for_a_single_file(
     assert line in single.stderr.splitlines()
     assert f"pip install guetzpy[{extra}]" in line
     assert [path.name for path in (place / "out").iterdir()] == [".guetzpy.sqlite"]
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(errno.ENOENT, "No such file or directory"), ImportError()]
+)
+def test_without_semaphores_the_run_ends_with_one_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """As where /dev/shm is missing."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runner, "Processes", pool.Processes)
+    fake = types.SimpleNamespace(SemLock=refuse)
+    monkeypatch.setattr(multiprocessing.synchronize, "_multiprocessing", fake)
+    (place / "in/a.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    result = run("transcode", "in", "-r", "-o", "out")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "worker processes cannot be started" in result.stderr
+    assert "/dev/shm" in result.stderr
+
+
+def test_too_many_files_open_is_not_blamed_on_semaphores() -> None:
+    with pytest.raises(OSError, match="cannot be started: Too many open files") as caught, pool._explaining():
+        raise OSError(errno.EMFILE, "Too many open files")
+    assert "/dev/shm" not in str(caught.value)
+
+
+def test_kernels_that_cannot_be_compiled_in_processes_are_left_to_the_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(runner._jit, "is_cold", lambda: True)
+    monkeypatch.setattr(runner.api, "warmup", refuse)
+    runner._warm(guetzpy.OptimizeOptions())

@@ -75,6 +75,27 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_worker_that_is_killed_while_idle_is_started_anew(tmp_path: Path) -> None:
+    folder = make(tmp_path / "in", "a.jpg", "b.jpg")
+    tasks = batch.run(folder, tmp_path / "out", TranscodeOptions(), write=False).tasks
+    processes = pool.Processes(1)
+    try:
+        outcomes = []
+        for task in tasks:
+            processes.submit(task, TranscodeOptions(), worker.Delivery(write=False))
+            outcomes += processes.finished()
+            executor = processes._slots[0]._pool
+            assert executor is not None
+            for pid in list(executor._processes):
+                os.kill(pid, signal.SIGKILL)
+            until = time.monotonic() + 30
+            while not executor._broken and time.monotonic() < until:
+                time.sleep(0.01)
+    finally:
+        processes.close()
+    assert [type(outcome) for _, outcome in outcomes] == [Done, Done]
+
+
 def test_killed_workers_cost_one_file_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{i}.jpg" for i in range(6)]
     folder = make(tmp_path / "in", *names, "kills.jpg", "once.jpg")

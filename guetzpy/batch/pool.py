@@ -8,12 +8,21 @@ killed it is known, its time is known, and nobody else's work is lost.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -27,6 +36,9 @@ from guetzpy.options import OptimizeOptions, TranscodeOptions
 __all__ = ["Crash", "Executed", "Outcome", "Overtime", "Pool", "Processes", "spawning"]
 
 Options = OptimizeOptions | TranscodeOptions
+
+# What sem_open fails with where /dev/shm is missing, read-only, closed or full.
+_NO_SEMAPHORES = frozenset({errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ENOSYS})
 
 # Past the timeout that the search watches itself, before its process is killed.
 _GRACE = 2.0
@@ -86,6 +98,21 @@ def spawning() -> Iterator[None]:
             sys.modules["__main__"] = main
 
 
+@contextlib.contextmanager
+def _explaining() -> Iterator[None]:
+    """Raise OSError that says what worker processes need, where the system refuses one."""
+    try:
+        yield
+    except (OSError, ImportError, NotImplementedError) as error:
+        words = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+        # Python's semaphores are POSIX's, which are files in /dev/shm on Linux.
+        if not isinstance(error, OSError) or error.errno in _NO_SEMAPHORES:
+            words += "; semaphores need a /dev/shm that can be written"
+        raise OSError(
+            f"worker processes cannot be started: {words} (files named without -r and -j need none)"
+        ) from None
+
+
 class _Slot:
     """One worker process, made when it is needed and again after it died."""
 
@@ -99,9 +126,16 @@ class _Slot:
         self._begun: float | None = None
 
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
+        try:
+            self._submit(task, options, delivery)
+        except BrokenExecutor:  # the process was killed while it had no task
+            self.stop()
+            self._submit(task, options, delivery)
+
+    def _submit(self, task: Task, options: Options, delivery: Delivery) -> None:
         self.task, self._limit, self._begun = task, options.timeout, None
         end: Connection | None = None
-        with spawning():
+        with spawning(), _explaining():
             if self._pool is None:
                 context = multiprocessing.get_context("spawn")
                 end, self._life = context.Pipe(duplex=False)
@@ -157,8 +191,6 @@ class _Slot:
 
 
 def _is_death(error: BaseException) -> bool:
-    from concurrent.futures import BrokenExecutor
-
     return isinstance(error, (BrokenExecutor, CancelledError))
 
 

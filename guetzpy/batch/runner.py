@@ -321,7 +321,8 @@ def _warm(options: Options) -> None:
     if not isinstance(options, OptimizeOptions):
         load_kernels(options)
     elif _jit.is_cold():
-        with spawning():
+        # Where processes cannot be started or die, the workers compile as they need it.
+        with spawning(), contextlib.suppress(OSError, ImportError, RuntimeError):
             api.warmup(processes=min(4, default_threads()))
 
 
