@@ -8,14 +8,24 @@ import re
 import secrets
 import shutil
 import stat
+import sys
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["JPEG_SUFFIXES", "is_temporary", "write"]
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
+
+__all__ = ["JPEG_SUFFIXES", "is_temporary", "remove_temporaries", "write"]
 
 #: Suffixes of names that results keep. MPO and JPS are JPEG files with a second view.
 JPEG_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".jps"}
 )
+
+# A temporary may be removed by a run that takes it for a killed one's, where locks do not reach.
+_ATTEMPTS = 3
 
 _TEMPORARY = re.compile(r"\.guetzpy-[0-9a-f]{16}\.tmp")
 
@@ -63,28 +73,109 @@ def write(
     if state is not None and not stat.S_ISREG(state.st_mode):
         target.write_bytes(data)  # /dev/null, a pipe: nothing to replace
         return
-    model = Path(like) if like is not None else target
+    for attempt in range(_ATTEMPTS):
+        if _replace(target, data, path, state, like, keep_times, expected, last=attempt == _ATTEMPTS - 1):
+            break
+    _sync_directory(target.parent)
+
+
+def _replace(
+    target: Path,
+    data: bytes,
+    path: str | os.PathLike[str],
+    state: os.stat_result | None,
+    like: str | os.PathLike[str] | None,
+    keep_times: bool,
+    expected: os.stat_result | None,
+    last: bool,
+) -> bool:
+    """Write the temporary and rename it; return False if another program removed it meanwhile."""
     temporary = target.parent / f".guetzpy-{secrets.token_hex(8)}.tmp"
+    in_use = None
     try:
         # 0o666: the user's umask decides, as for any new file (mkstemp would give 0600)
         descriptor = os.open(
             temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
         )
         with os.fdopen(descriptor, "wb") as stream:
+            in_use = _mark_in_use(temporary)
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         if like is not None or state is not None:
-            _copy_attributes(model, temporary, keep_times)
+            _copy_attributes(Path(like) if like is not None else target, temporary, keep_times)
         if expected is not None and not _same(expected, _stat(target)):
             raise OSError(errno.EBUSY, "changed while it was being read; left alone", os.fspath(path))
         os.replace(temporary, target)
     except BaseException as error:
+        if isinstance(error, FileNotFoundError) and not last and _is_gone(temporary):
+            return False
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, os.fspath(temporary)):
             error.filename = os.fspath(path)  # the name that the user knows
         raise
-    _sync_directory(target.parent)
+    finally:
+        if in_use is not None:
+            os.close(in_use)
+    return True
+
+
+def _is_gone(temporary: Path) -> bool:
+    return temporary.parent.is_dir() and not os.path.lexists(temporary)
+
+
+def remove_temporaries(folder: str | os.PathLike[str]) -> int:
+    """Remove the temporaries that killed runs left in a folder.
+
+    Those of a run that is still alive, here or on another machine, are locked and stay, and so do all
+    where the file system or the platform has no locks. Folders below are not searched.
+
+    Returns
+    -------
+    int
+        The number of files that were removed.
+    """
+    if fcntl is None:
+        return 0
+    removed = 0
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.path for entry in entries if is_temporary(entry.name)]
+    except OSError:
+        return 0
+    for path in found:
+        with suppress(OSError):
+            removed += _remove_unused(path)
+    return removed
+
+
+def _remove_unused(path: str) -> bool:
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return False
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, os.O_RDWR | flags)  # NFS locks exclusively what is open for writing only
+    except PermissionError:
+        descriptor = os.open(path, os.O_RDONLY | flags)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _mark_in_use(temporary: Path) -> int | None:
+    """Return a descriptor that holds a lock on a temporary until it is closed; None without locks."""
+    if fcntl is None:
+        return None
+    # A descriptor of its own for reading: the one for writing is closed before the times are set.
+    descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # no locks here; or it is being removed, which the rename will show
+        pass
+    return descriptor
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import features
+from PIL import Image, features
 from typer.testing import CliRunner
 
 import guetzpy
@@ -104,3 +104,69 @@ def test_kernels_that_cannot_be_compiled_in_processes_are_left_to_the_workers(
     monkeypatch.setattr(runner._jit, "is_cold", lambda: True)
     monkeypatch.setattr(runner.api, "warmup", refuse)
     runner._warm(guetzpy.OptimizeOptions())
+
+
+# --- temporaries of killed runs ---------------------------------------------------------------
+
+TEMPORARY = ".guetzpy-0123456789abcdef.tmp"
+
+
+def leave(*folders: str) -> list[Path]:
+    paths = [Path(folder, TEMPORARY) for folder in folders]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    return paths
+
+
+def jpeg(name: str) -> None:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (16, 16), 99).save(path, "JPEG", quality=95)
+
+
+def test_next_run_removes_temporaries(place: Path) -> None:
+    jpeg("in/a.jpg")
+    jpeg("in/sub/b.jpg")
+    Path("in/other").mkdir()
+    Path("in/other/note.txt").write_bytes(b"words")
+    left = leave("out", "out/sub", "out/other")
+    elsewhere = leave("unconcerned")
+    assert run("transcode", "in", "-r", "-o", "out", "-n").exit_code == 0
+    assert all(path.exists() for path in left)
+    for _ in range(2):
+        assert run("transcode", "in", "-r", "-o", "out", "--resume").exit_code == 0
+        assert not any(path.exists() for path in left)
+        left = leave("out", "out/sub")  # nothing is left to do in the second run
+    assert elsewhere[0].exists()
+
+
+def test_next_run_in_place_removes_temporaries(place: Path) -> None:
+    jpeg("in/sub/b.jpg")
+    jpeg("single/c.jpg")
+    left = leave("in", "in/sub", "single", "kept/sub")
+    elsewhere = leave("outside")
+    Path("in/link").symlink_to("../outside")
+    assert run("transcode", "in", "single/c.jpg", "-r", "--in-place", "--backup", "kept").exit_code == 0
+    assert [path.exists() for path in left] == [False, False, False, True]  # "in/sub" is not below "kept/in"
+    assert elsewhere[0].exists()
+    left = leave("kept/in/sub")
+    run("transcode", "in", "single/c.jpg", "-r", "--in-place", "--backup", "kept")
+    assert not left[0].exists()
+
+
+def test_linked_folder_of_the_output_is_not_cleared(place: Path) -> None:
+    jpeg("in/sub/b.jpg")
+    elsewhere = leave("outside")
+    Path("out").mkdir()
+    Path("out/sub").symlink_to("../outside")
+    run("transcode", "in", "-r", "-o", "out")
+    assert elsewhere[0].exists()
+
+
+@pytest.mark.parametrize("how", [["--in-place"], ["-o", "out/"]])
+def test_next_run_over_single_files_removes_temporaries(place: Path, how: list[str]) -> None:
+    jpeg("photo.jpg")
+    left = leave("." if how[0] == "--in-place" else "out")
+    assert run("transcode", "photo.jpg", *how).exit_code == 0
+    assert not left[0].exists()

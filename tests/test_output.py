@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from guetzpy.output import is_temporary, write
+from guetzpy.output import is_temporary, remove_temporaries, write
 from guetzpy.result import Result
+
+ROOT = str(Path(__file__).parents[1])
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
 
@@ -166,6 +170,78 @@ def test_temporaries_are_known_by_name(tmp_path: Path, monkeypatch: pytest.Monke
     assert is_temporary(seen[0])
     assert not is_temporary(tmp_path / "a.jpg")
     assert not is_temporary(".guetzpy-notes.tmp")
+
+
+NAME = ".guetzpy-0123456789abcdef.tmp"
+
+
+@posix
+def test_temporaries_of_killed_runs_are_removed(tmp_path: Path) -> None:
+    script = (
+        "import os, signal\nfrom guetzpy import output\n"
+        "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\noutput.write('a.jpg', b'new')\n"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": ROOT})
+    assert len(names(tmp_path)) == 2
+    assert remove_temporaries(tmp_path) == 2
+    assert names(tmp_path) == set()
+    assert remove_temporaries(tmp_path / "nowhere") == 0
+
+
+@posix
+def test_only_files_that_are_temporaries_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / NAME).symlink_to("victim")
+    (tmp_path / ".guetzpy-0123456789abcde.tmp").touch()
+    (tmp_path / ".guetzpy-0123456789abcdef.tmp.jpg").touch()
+    (tmp_path / ".guetzpy-1123456789abcdef.tmp").mkdir()
+    os.mkfifo(tmp_path / ".guetzpy-2123456789abcdef.tmp")
+    before = names(tmp_path)
+    assert remove_temporaries(tmp_path) == 0
+    assert names(tmp_path) == before
+    (tmp_path / NAME.replace("0", "3")).touch(mode=0o400)
+    assert remove_temporaries(tmp_path) == 1
+
+
+@posix
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_temporary_in_use_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    real = getattr(os, step)
+    removed = []
+
+    def look(*arguments: Any) -> None:
+        if not removed:
+            removed.append(remove_temporaries(tmp_path))
+        real(*arguments)
+
+    monkeypatch.setattr(os, step, look)
+    write(tmp_path / "a.jpg", b"new")
+    assert removed == [0]
+    assert (tmp_path / "a.jpg").read_bytes() == b"new"
+    assert names(tmp_path) == {"a.jpg"}
+
+
+@posix
+def test_temporary_that_another_program_removes_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, count = os.fsync, 0
+
+    def remove(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            for path in tmp_path.glob(".guetzpy-*"):
+                path.unlink()
+        real(descriptor)
+
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", remove)
+    write(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == {"a.jpg"}
 
 
 def test_result_saves_and_describes_itself(tmp_path: Path) -> None:

@@ -103,11 +103,12 @@ class Skipped:
 
 @dataclass
 class Discovery:
-    """What was found: pictures, files that are none, and what could not be looked at."""
+    """What was found: pictures, files that are none, what cannot be read, and the local folders searched."""
 
     pictures: list[Task] = field(default_factory=list)
     others: list[Skipped] = field(default_factory=list)
     unreadable: list[Skipped] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,6 @@ class _Walk:
         self._follow_links = follow_links
         self._skip = skip
         self._found = found
-        self._met: set[str] = set()
         self._links: list[tuple[str, str]] = []
 
     def search(self, root: str, prefix: str) -> None:
@@ -265,10 +265,10 @@ class _Walk:
             real = os.path.realpath(folder)
             if real in self._skip:
                 continue
-            if real in self._met:
+            if real in self._found.folders:
                 self._tell_met(folder, real, prefix + below)
                 continue
-            self._met.add(real)
+            self._found.folders.add(real)
             try:
                 with os.scandir(folder) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)
@@ -330,7 +330,7 @@ class _Walk:
         """Report the links that were not followed, but for those to what was found by its own name."""
         if not self._links:
             return
-        known = self._met | {os.path.realpath(task.input) for task in self._found.pictures}
+        known = self._found.folders | {os.path.realpath(task.input) for task in self._found.pictures}
         for name, relative in self._links:
             real = os.path.realpath(name)
             if not any(storage.is_within(real, root) for root in roots):

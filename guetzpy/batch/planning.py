@@ -8,8 +8,9 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+from guetzpy import output
 from guetzpy.batch import storage
-from guetzpy.batch.discover import Filter, discover, in_shard, pair
+from guetzpy.batch.discover import Discovery, Filter, Task, discover, in_shard, pair
 from guetzpy.batch.manifest import Manifest, location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
@@ -155,6 +156,8 @@ def run(
     try:
         if write and goal is not None and not storage.is_url(goal):
             os.makedirs(goal, exist_ok=True)
+        if write:
+            _clear(names, tasks, found, delivery)
         planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
         planned._progress, planned._cancel = progress, cancel
         if total_bytes is not None or total_bpp is not None:
@@ -194,6 +197,27 @@ def _record(
     if not in_destination:
         prune_state()
     return record
+
+
+def _clear(names: list[str], tasks: list[Task], found: Discovery, delivery: Delivery) -> None:
+    """Remove the temporaries of killed runs from the local folders that this run writes to."""
+    folders: set[str] = set()
+    relatives = [task.relative for task in tasks]
+    if delivery.in_place:
+        root = delivery.backup
+        folders |= found.folders
+        files = [name for name in names if not storage.is_url(name) and not os.path.isdir(name)]
+        folders |= {os.path.dirname(os.path.realpath(name)) for name in files}
+    else:
+        root = delivery.destination
+        relatives += [other.relative for other in found.others]
+    if root is not None and not storage.is_url(root):
+        real = os.path.realpath(root)
+        below = {os.path.dirname(storage.join(root, relative)) for relative in relatives}
+        below = {os.path.realpath(folder) for folder in below}
+        folders |= {folder for folder in below if storage.is_within(folder, real)}
+    for folder in folders:
+        output.remove_temporaries(folder)
 
 
 def _names(sources: Any) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guetzpy.cli.reporting import usage_error
-from guetzpy.output import JPEG_SUFFIXES
+from guetzpy.output import JPEG_SUFFIXES, remove_temporaries
 
 __all__ = ["STANDARD", "Place", "expand", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
 
@@ -122,7 +122,11 @@ def _without_clashes(places: list[Place]) -> list[Place]:
 
 
 def prepare(places: list[Place]) -> None:
-    """Make sure that outputs have a folder to go to, before time is spent on them."""
+    """Make sure that outputs have a folder to go to, before time is spent on them.
+
+    Temporaries that a killed run left there are removed.
+    """
+    folders = set()
     for place in places:
         if place.output is None or place.output == STANDARD:
             continue
@@ -133,6 +137,9 @@ def prepare(places: list[Place]) -> None:
             raise FileNotFoundError(errno.ENOENT, "there is no such folder", os.path.dirname(place.output))
         if not os.access(folder, os.W_OK) and not os.path.exists(place.output):
             raise PermissionError(errno.EACCES, "the folder cannot be written", os.path.dirname(place.output))
+        folders.add(folder)
+    for folder in folders:
+        remove_temporaries(folder)
 
 
 def is_there(place: Place) -> bool:
