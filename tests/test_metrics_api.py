@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from guetzpy import metrics
+from guetzpy._profiles import adobe_rgb
+from guetzpy.metrics import butteraugli, ssimulacra2
 from guetzpy.planes import planes_of
 
 
@@ -105,3 +107,34 @@ def test_what_is_kept_changes_no_score(name, pair):
     # Where nothing is kept, gradients are made strip by strip, with other roundings.
     first, second = (c.gradient(pair[1])[1] for c in (kept, anew))
     assert np.abs(first - second).max() < 1e-5 * np.abs(first).max()
+
+
+@pytest.mark.parametrize("shape", [(33, 41, 3), (33, 41)])
+@pytest.mark.parametrize("profile", [None, "gamma"])
+def test_one_picture_in_any_depth_is_identical(shape, profile):
+    """k of 8 bits, 257 k of 16 bits and k/255 in floats are the same light, so that scores are 100 and 0."""
+    codes = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
+    codes.flat[:256] = np.arange(256)
+    forms = [codes, codes.astype(np.uint16) * np.uint16(257)]
+    forms += [(codes / 255).astype(dtype) for dtype in (np.float32, np.float64)]
+    forms += [codes.astype(np.float32) / np.float32(255), codes.astype(np.float32) * np.float32(1 / 255)]
+    for first in forms:
+        for second in forms:
+            assert ssimulacra2(first, second) == 100
+            assert butteraugli(first, second) == 0
+    if profile is None:
+        return
+    images = [Image.fromarray(codes)]
+    if codes.ndim == 2:
+        images.append(Image.fromarray(forms[1]))
+    for image in images:
+        image.info["icc_profile"] = adobe_rgb(1 if codes.ndim == 2 else 3)
+    assert ssimulacra2(images[0], images[-1]) == 100
+    assert butteraugli(images[0], images[-1]) == 0
+
+
+def test_sixteen_bits_and_floats_are_identical():
+    codes = np.random.default_rng(6).integers(0, 65536, (33, 41, 3)).astype(np.uint16)
+    for floats in (codes / 65535, (codes / 65535).astype(np.float32)):
+        assert ssimulacra2(codes, floats) == 100
+        assert butteraugli(codes, floats) == 0
