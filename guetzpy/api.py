@@ -65,7 +65,8 @@ def optimize(
         Files: JPEG, PNG, TIFF, WebP and what else Pillow reads; HEIC, AVIF, JPEG XL and camera RAW by
         extras (``pip install guetzpy[heic]``, ``[avif]``, ``[jxl]``, ``[raw]``). Arrays: (H, W), (H, W, 3) or
         (H, W, 4) of uint8, uint16, bool or float 0..1, taken as sRGB. A PIL image counts as its pixels; pass
-        a JPEG by path or bytes, so that its own coefficients are used.
+        a JPEG by path or bytes, so that its own coefficients are used. An open file is read whole, from its
+        start even if it stands elsewhere; one that cannot seek, from where it stands.
     distance, quality, butteraugli, ssimulacra2, max_bytes, bpp
         The target, at most one; default ``distance=1.0``. See :class:`guetzpy.OptimizeOptions`,
         which describes all other keywords too.

@@ -249,8 +249,18 @@ def load(
         raise
 
 
+def _rewind(stream: Any) -> None:
+    """Go to the start of an open file, as Pillow does; a pipe is read from where it is."""
+    try:
+        stream.seek(0)
+    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
+        pass
+
+
 def contents(source: Any) -> tuple[bytes, str | None]:
     """Return the bytes of a source that has some (bytes, path, binary file), and its name.
+
+    A file that can seek is read whole, from its start, wherever it stands.
 
     Raises
     ------
@@ -263,6 +273,7 @@ def contents(source: Any) -> tuple[bytes, str | None]:
         path = Path(source)
         return path.read_bytes(), str(path)
     if hasattr(source, "read"):
+        _rewind(source)
         data = source.read()
         if not isinstance(data, bytes):
             raise TypeError('the file was opened as text; open it with mode "rb"')

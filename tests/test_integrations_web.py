@@ -171,30 +171,60 @@ import django
 from django.conf import settings
 settings.configure(MEDIA_ROOT=sys.argv[1], USE_TZ=True, SECRET_KEY="x")
 django.setup()
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from guetzpy.integrations.django import OptimizeMixin
 
 
-class MediaStorage(OptimizeMixin, FileSystemStorage):
+class Recording(FileSystemStorage):
+    def _save(self, name, content):
+        self.kind = getattr(content, "content_type", None), getattr(content, "charset", None)
+        return super()._save(name, content)
+
+
+class MediaStorage(OptimizeMixin, Recording):
     guetzpy_options = {"distance": 2.0, "effort": "fast"}
+
+
+class Pipe(io.RawIOBase):  # as a request's body is: no seek, and reads may be short
+    def __init__(self, data):
+        self.data = data
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        piece, self.data = self.data[:min(len(buffer), 1000)], self.data[min(len(buffer), 1000):]
+        buffer[:len(piece)] = piece
+        return len(piece)
+
+
+class Text:
+    def __init__(self, text):
+        self.text = text
+
+    def read(self, size=-1):
+        piece, self.text = (self.text, "") if size < 0 else (self.text[:size], self.text[size:])
+        return piece
 
 
 storage = MediaStorage()
 data = open(sys.argv[2], "rb").read()
-large = TemporaryUploadedFile("c.jpg", "image/jpeg", len(data), None)
+large = TemporaryUploadedFile("c.jpg", "image/pjpeg", len(data), "latin-1")
 large.write(data)
 uploads = [
-    SimpleUploadedFile("a.jpg", data), ContentFile(data, name="b.jpg"), large, io.BytesIO(data),
+    SimpleUploadedFile("a.jpg", data, content_type="image/jpeg"), ContentFile(data, name="b.jpg"), large,
+    io.BytesIO(data),
     ContentFile(b"text", name="d.txt"), ContentFile("words", name="e.txt"),
     ContentFile(data[:500], name="f.jpg"), ContentFile(b"", name="g.jpg"),
+    File(Pipe(data), "h.jpg"), File(Pipe(b"t" * 5_000_000), "i.txt"), File(Text("w" * 99999), "j.txt"),
 ]
 for upload in uploads:
     name = storage.save(getattr(upload, "name", None) or "x.jpg", upload)
     with storage.open(name) as stream:
         kept = stream.read()
-    print(name, len(kept), b"guetzpy d=" in kept)
+    print(name, len(kept), b"guetzpy d=" in kept, *storage.kind)
 """
 
 
@@ -206,11 +236,17 @@ def test_django_storage(photo: bytes, tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", DJANGO, str(tmp_path / "media"), str(source)]
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    rows = dict((name, (int(size), ours)) for name, size, ours in map(str.split, done.stdout.splitlines()))
-    for name in ("a.jpg", "b.jpg", "c.jpg", "x.jpg"):
+    lines = [line.split() for line in done.stdout.splitlines()]
+    rows = {name: (int(size), ours) for name, size, ours, *_ in lines}
+    kinds = {name: tuple(kind) for name, _, _, *kind in lines}
+    assert kinds["a.jpg"] == ("image/jpeg", "None")
+    assert kinds["c.jpg"] == ("image/pjpeg", "latin-1")
+    assert kinds["b.jpg"] == ("None", "None")
+    for name in ("a.jpg", "b.jpg", "c.jpg", "x.jpg", "h.jpg"):
         assert rows[name][0] < len(photo)
         assert rows[name][1] == "True"
     assert [rows[n][0] for n in ("d.txt", "e.txt", "f.jpg", "g.jpg")] == [4, 5, 500, 0]
+    assert [rows[n][0] for n in ("i.txt", "j.txt")] == [5_000_000, 99999]
 
 
 @pytest.mark.integrations

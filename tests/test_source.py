@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -16,7 +17,7 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
 from guetzpy.jpeg.metadata import Policy, kind_of
 from guetzpy.jpeg.structure import Segment
-from guetzpy.source import Source, is_jpeg, load
+from guetzpy.source import Source, contents, is_jpeg, load
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -48,6 +49,31 @@ def test_all_ways_in_give_the_same(photo: Image.Image, photo_array: np.ndarray, 
     assert [s.bytes_before for s in sources] == [len(data)] * 4 + [None, None, len(data)]
     assert [s.name for s in sources] == [None, None, str(path), str(path), None, None, str(path)]
     assert load(data, name="other").name == "other"
+
+
+def test_open_file_is_read_from_its_start(photo_array: np.ndarray) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(photo_array).save(stream, "PNG")
+    for place in (stream.tell(), 0, 10):
+        stream.seek(place)
+        assert contents(stream) == (stream.getvalue(), None)
+
+
+def test_pipe_is_read_from_where_it_is(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"skip" + b"data")
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        assert stream.read(4) == b"skip"
+        assert contents(stream)[0] == b"data"
+
+
+def test_object_that_can_only_be_read() -> None:
+    class Body:
+        def read(self) -> bytes:
+            return b"data"
+
+    assert contents(Body())[0] == b"data"
 
 
 def test_jpeg_is_coefficients_but_an_image_is_pixels(photo: Image.Image, tmp_path: Path) -> None:
