@@ -18,6 +18,7 @@ from guetzpy.result import Result
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from guetzpy.jpeg.transcode import Transcoded
     from guetzpy.source import Readable, Source
 
 __all__ = ["optimize", "run", "transcode", "warmup"]
@@ -300,20 +301,27 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:
-    """Return the file as it is: a valid JPEG of a kind that is not handled."""
+    """Return the file as it is, but for its metadata: a valid JPEG of a kind that is not handled."""
+    from guetzpy.jpeg.metadata import Policy
+    from guetzpy.jpeg.transcode import Transcoded, strip_bytes
+
     assert source.data is not None
+    policy = Policy.of(options.keep, options.strip)
+    done = strip_bytes(source.data, policy) if policy.stripped else Transcoded(source.data, "kept", "")
     return Result(
-        data=source.data,
-        status="kept",
+        data=done.data,
+        status=done.status,
         reason=source.obstacle,
         bytes_before=len(source.data),
-        bytes_after=len(source.data),
+        bytes_after=len(done.data),
         width=source.width or None,
         height=source.height or None,
         target=dict([options.target]),
         **_UNCHANGED,
         effort=options.effort,
         input=source.name,
+        removed=tuple(done.removed),
+        warnings=tuple(done.warnings),
     )
 
 
@@ -329,9 +337,6 @@ def _packed(
 
 
 def _transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
-    from guetzpy.jpeg.metadata import Policy
-    from guetzpy.jpeg.reader import Limits
-    from guetzpy.jpeg.transcode import transcode_bytes
     from guetzpy.source import contents, frame_of, is_jpeg
 
     data, own_name = contents(source)
@@ -344,20 +349,10 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
         _, width, height = frame_of(data)
         check_memory(width * height, packing(width * height), options.max_memory, name)
         reporter.write()
-        done = transcode_bytes(
-            data,
-            Policy.of(options.keep, options.strip),
-            script="auto" if options.progressive else "sequential",
-            repair=options.repair,
-            limits=Limits(
-                options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
-            ),
-            threads=options.threads,
-        )
+        done = _repacked(data, options)
     except GuetzpyError as error:
         error.name = error.name or name
         raise
-    assert done.image is not None
     return Result(
         data=done.data,
         status=done.status,
@@ -367,12 +362,36 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
         input=name,
         bytes_before=len(data),
         bytes_after=len(done.data),
-        width=done.image.width,
-        height=done.image.height,
+        width=(done.image.width if done.image else width) or None,
+        height=(done.image.height if done.image else height) or None,
         **_UNCHANGED,
-        subsampling=done.image.subsampling,
-        progressive=frame_of(done.data)[0] == 0xC2,
+        subsampling=done.image.subsampling if done.image else None,
+        progressive=frame_of(done.data)[0] in (0xC2, 0xCA),
     )
+
+
+def _repacked(data: bytes, options: TranscodeOptions) -> Transcoded:
+    """Return a JPEG packed losslessly; of a kind that is not handled, only its metadata can be stripped."""
+    from guetzpy.jpeg.metadata import Policy
+    from guetzpy.jpeg.reader import Limits
+    from guetzpy.jpeg.transcode import strip_bytes, transcode_bytes
+
+    policy = Policy.of(options.keep, options.strip)
+    try:
+        return transcode_bytes(
+            data,
+            policy,
+            script="auto" if options.progressive else "sequential",
+            repair=options.repair,
+            limits=Limits(
+                options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
+            ),
+            threads=options.threads,
+        )
+    except UnsupportedError as error:
+        if not policy.stripped:
+            raise
+        return replace(strip_bytes(data, policy), reason=error.reason)
 
 
 def warmup(progress: Callable[[str, float], object] | None = None, *, processes: int = 1) -> None:

@@ -27,12 +27,14 @@ TARGETS = ("distance", "quality", "butteraugli", "ssimulacra2", "max_bytes", "bp
 #: Kinds of metadata that can be kept or stripped by name.
 METADATA_KINDS = (
     "comment",
+    "copyright",
     "exif",
     "gainmap",
     "gps",
     "icc",
     "iptc",
     "mpf",
+    "place",
     "thumbnail",
     "trailing",
     "unknown",
@@ -52,8 +54,11 @@ class _CommonOptions:
     keep, strip : iterable of str, or comma-separated str, optional
         Kinds of metadata (:data:`METADATA_KINDS` or ``all``). Default: keep all. ``strip`` removes
         those named; ``keep`` alone removes all others but ICC; with both, ``keep`` names exceptions from
-        ``all``. Stripping ``exif`` leaves its Orientation; ``all`` leaves the ICC profile unless ``icc`` is
-        named too. Stored as sorted tuples.
+        ``all``. ``gps`` (coordinates), ``place`` (names of places), ``copyright`` (creator, credit, rights,
+        licence) and ``thumbnail`` are parts of EXIF, XMP and IPTC, and of what follows the picture: kept by
+        name, they stay although the rest goes. ``gps`` leaves names of places. What cannot be searched for
+        them (maker notes, for instance) is named in ``Result.warnings``. Stripping ``exif`` leaves its
+        Orientation; ``all`` leaves the ICC profile unless ``icc`` is named too. Stored as sorted tuples.
     repair : bool
         Take what decodes of a JPEG whose data ends early.
     max_pixels : int
@@ -92,8 +97,6 @@ class _CommonOptions:
         both = sorted(set(keep) & set(strip))
         if both:
             raise ValueError(f"{', '.join(both)}: both kept and stripped")
-        if keep and "all" not in keep and {"gps", "thumbnail"} & set(keep) and "exif" not in keep:
-            raise ValueError("keep: gps and thumbnail are parts of exif: keep exif as well")
         object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "strip", strip)
         for limit in ("max_pixels", "max_scans", "max_metadata", "max_directories", "max_memory"):

@@ -14,6 +14,7 @@ from guetzpy.errors import LimitError
 from guetzpy.jpeg import exif, xmp
 from guetzpy.jpeg.metadata import (
     KINDS,
+    PARTS,
     Policy,
     icc_profile,
     kind_of,
@@ -64,10 +65,12 @@ def test_kind(marker: int, payload: bytes, kind: str) -> None:
         (["all"], ["gps"], {"gps"}),
         ([], ["all"], set(KINDS) - {"icc"}),
         ([], ["all", "icc"], set(KINDS)),
-        (["exif"], ["all"], set(KINDS) - {"icc", "exif", "gps", "thumbnail"}),
-        (["exif"], ["all", "gps"], set(KINDS) - {"icc", "exif", "thumbnail"}),
-        (["exif", "gps"], ["all", "thumbnail"], set(KINDS) - {"icc", "exif", "gps"}),
-        (["xmp"], [], set(KINDS) - {"icc", "xmp"}),
+        (["exif"], ["all"], set(KINDS) - {"icc", "exif", *PARTS}),
+        (["exif"], ["all", "gps"], set(KINDS) - {"icc", "exif", "place", "copyright", "thumbnail"}),
+        (["exif", "gps"], ["all", "thumbnail"], set(KINDS) - {"icc", "exif", "gps", "place", "copyright"}),
+        (["xmp"], [], set(KINDS) - {"icc", "xmp", "gps", "place", "copyright"}),
+        (["gps"], ["all"], set(KINDS) - {"icc", "gps"}),
+        (["thumbnail"], [], set(KINDS) - {"icc", "thumbnail"}),
         (["icc"], [], set(KINDS) - {"icc"}),
         (["xmp"], ["gps"], {"gps"}),
     ],
@@ -82,8 +85,6 @@ def test_policy(keep: list[str], strip: list[str], stripped: set[str]) -> None:
         (["exiv"], [], "exiv"),
         ([], ["jfif"], "jfif"),
         (["xmp"], ["xmp"], "both"),
-        (["gps"], ["all"], "exif"),
-        (["thumbnail"], [], "exif"),
     ],
 )
 def test_policy_rejects(keep: list[str], strip: list[str], message: str) -> None:

@@ -34,7 +34,6 @@ def test_default_is_distance_one() -> None:
         ({"max_pixels": 0}, "max_pixels 0"),
         ({"keep": "exif,nonsense"}, "keep: nonsense: expected some of all"),
         ({"keep": ("exif",), "strip": ("exif",)}, "exif: both kept and stripped"),
-        ({"keep": "gps"}, "parts of exif"),
     ],
 )
 def test_nonsense_is_refused(arguments: dict[str, object], words: str) -> None:

@@ -10,8 +10,10 @@ from typer.core import TyperCommand
 from guetzpy.options import METADATA_KINDS, Effort, Subsampling
 
 __all__ = [
+    "KEEP_HELP",
     "REST",
     "SECTIONS",
+    "STRIP_HELP",
     "SectionedCommand",
     "complete_effort",
     "complete_kinds",
@@ -66,6 +68,17 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "What is told": ("check", "threshold", "report", "as_json", "quiet"),
 }
+
+#: Words of --keep and --strip, which several commands have.
+KEEP_HELP = (
+    "Keep these only; with --strip, keep them although the rest goes. Kinds, comma-separated: all, "
+    + ", ".join(METADATA_KINDS)
+    + "."
+)
+STRIP_HELP = (
+    "Remove these. Orientation always stays; all leaves the ICC profile. gps is coordinates; it leaves names "
+    "of places, which place removes."
+)
 
 #: Title of the section with what no other takes.
 REST = "Options"

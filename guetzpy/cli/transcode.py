@@ -25,12 +25,10 @@ from guetzpy.cli.limits import MaxDirectories, MaxMemory, MaxMetadata, MaxPixels
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
-from guetzpy.cli.sections import complete_kinds
-from guetzpy.options import METADATA_KINDS, TranscodeOptions
+from guetzpy.cli.sections import KEEP_HELP, STRIP_HELP, complete_kinds
+from guetzpy.options import TranscodeOptions
 
 __all__ = ["transcode"]
-
-_KINDS = "Kinds, comma-separated: all, " + ", ".join(METADATA_KINDS) + "."
 
 
 def transcode(
@@ -52,16 +50,14 @@ def transcode(
     ] = True,
     keep: Annotated[
         str,
-        typer.Option(
-            "--keep", metavar="LIST", help="Keep these only. " + _KINDS, autocompletion=complete_kinds
-        ),
+        typer.Option("--keep", metavar="LIST", help=KEEP_HELP, autocompletion=complete_kinds),
     ] = "",
     strip: Annotated[
         str,
         typer.Option(
             "--strip",
             metavar="LIST",
-            help="Remove these. Orientation always stays; all leaves the ICC profile.",
+            help=STRIP_HELP,
             autocompletion=complete_kinds,
         ),
     ] = "",

@@ -15,7 +15,16 @@ from guetzpy.jpeg import mpf, xmp
 from guetzpy.jpeg.markers import APP0, APP15, COM, EOI, RST0, RST7, SOI, SOS, TEM, find_marker, read_payload
 from guetzpy.jpeg.structure import Segment
 
-__all__ = ["ISO_GAIN_MAP", "Part", "Place", "find_parts", "places", "unwritten"]
+__all__ = [
+    "ISO_GAIN_MAP",
+    "Part",
+    "Place",
+    "end_of_stream",
+    "find_parts",
+    "places",
+    "stray_ranges",
+    "unwritten",
+]
 
 #: First bytes of the APP2 segment of ISO 21496-1, in both the base picture and the gain map.
 ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
@@ -82,6 +91,44 @@ def places(data: bytes, start: int = 0, end: int | None = None, *, header_only: 
         if APP0 <= code <= APP15 or code == COM:
             found.append(Place(Segment(code, payload), position - 2, position + 2, after))
         position = after
+    return found
+
+
+def end_of_stream(data: bytes) -> int:
+    """Return the position after the EOI of the JPEG stream at the start; without one, where the data ends."""
+    position = 2
+    while (marker := find_marker(data, position)) is not None:
+        code, _, position = marker
+        if code == EOI:
+            return position
+        if code in (SOI, TEM) or RST0 <= code <= RST7:
+            continue
+        try:
+            _, position = read_payload(data, position)
+        except FormatError:
+            break
+    return len(data)
+
+
+def stray_ranges(data: bytes, end: int) -> list[tuple[int, int]]:
+    """Return the ranges of bytes between the header's segments that belong to none, up to the first scan."""
+    found: list[tuple[int, int]] = []
+    position = 2
+    while (marker := find_marker(data, position)) is not None:
+        code, begin, after = marker
+        if begin >= end:
+            break
+        if begin > position:
+            found.append((position, begin))
+        position = after
+        if code in (SOI, TEM) or RST0 <= code <= RST7:
+            continue
+        if code in (SOS, EOI):
+            break
+        try:
+            _, position = read_payload(data, after)
+        except FormatError:
+            break
     return found
 
 

@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = [
     "HEADER",
+    "Directory",
+    "Entry",
+    "Tiff",
     "UnsafeEditError",
+    "blanked",
     "count_directories",
+    "demand_apart",
+    "drop_entries",
     "maker_note",
     "minimal",
     "orientation",
     "part_sizes",
+    "read_tiff",
     "without_gps",
     "without_thumbnail",
 ]
@@ -50,7 +57,9 @@ class UnsafeEditError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
+    """An entry of a directory."""
+
     position: int  # of the 12 bytes
     tag: int
     kind: int
@@ -60,21 +69,25 @@ class _Entry:
 
     @property
     def outside(self) -> bool:
+        """Whether the value lies outside the entry."""
         return self.start != self.position + 8
 
 
 @dataclass(frozen=True)
-class _Directory:
+class Directory:
+    """A directory (IFD)."""
+
     role: str  # "main", "thumbnail", "exif", "gps", "interop" or "sub"
     position: int
-    entries: tuple[_Entry, ...]
+    entries: tuple[Entry, ...]
     next_position: int  # of the pointer to the next directory; past the end if it is missing
 
-    def find(self, tag: int) -> _Entry | None:
+    def find(self, tag: int) -> Entry | None:
+        """Return the first entry of a tag."""
         return next((entry for entry in self.entries if entry.tag == tag), None)
 
 
-class _Tiff:
+class Tiff:
     """The directories of a TIFF structure, each visited once, whatever points at it.
 
     No more than ``most`` of them, where that is given.
@@ -90,7 +103,7 @@ class _Tiff:
         if len(data) > _MAX_SIZE:
             raise ValueError("too large")
         self.data = data
-        self.directories: list[_Directory] = []
+        self.directories: list[Directory] = []
         waiting = deque([("main", self.long(4))])
         seen = {waiting[0][1]}
         entries = 0
@@ -111,9 +124,11 @@ class _Tiff:
             raise ValueError("no readable directory")
 
     def short(self, position: int) -> int:
+        """Return the 16-bit number at a position, 0 outside."""
         return self._number("H", position, 2)
 
     def long(self, position: int) -> int:
+        """Return the 32-bit number at a position, 0 outside."""
         return self._number("I", position, 4)
 
     def _number(self, code: str, position: int, size: int) -> int:
@@ -121,7 +136,7 @@ class _Tiff:
             return 0
         return int(struct.unpack_from(self.order + code, self.data, position)[0])
 
-    def number(self, entry: _Entry | None, index: int = 0) -> int | None:
+    def number(self, entry: Entry | None, index: int = 0) -> int | None:
         """Return one value of a SHORT or LONG (or BYTE) entry, None if it is something else."""
         size = _TYPE_SIZES.get(entry.kind, 0) if entry is not None else 0
         if entry is None or entry.kind not in (1, 3, 4, 13) or size * (index + 1) > entry.size:
@@ -129,7 +144,7 @@ class _Tiff:
         code = {1: "B", 3: "H", 4: "I", 13: "I"}[entry.kind]
         return self._number(code, entry.start + size * index, size)
 
-    def _directory(self, role: str, position: int) -> _Directory | None:
+    def _directory(self, role: str, position: int) -> Directory | None:
         count = self.short(position)
         if count == 0 or position + 2 + 12 * count > len(self.data):
             return None
@@ -138,10 +153,10 @@ class _Tiff:
             tag, kind, number = struct.unpack_from(self.order + "HHI", self.data, at)
             size = _TYPE_SIZES.get(kind, 1) * number
             start = at + 8 if size <= 4 else self.long(at + 8)
-            entries.append(_Entry(at, tag, kind, number, start, max(0, min(size, len(self.data) - start))))
-        return _Directory(role, position, tuple(entries), position + 2 + 12 * count)
+            entries.append(Entry(at, tag, kind, number, start, max(0, min(size, len(self.data) - start))))
+        return Directory(role, position, tuple(entries), position + 2 + 12 * count)
 
-    def _references(self, directory: _Directory) -> Iterator[tuple[str, int]]:
+    def _references(self, directory: Directory) -> Iterator[tuple[str, int]]:
         roles = {
             _EXIF_POINTER: "exif",
             _GPS_POINTER: "gps",
@@ -155,17 +170,20 @@ class _Tiff:
         if directory.role in ("main", "thumbnail"):
             yield "thumbnail", self.long(directory.next_position)
 
-    def table(self, directory: _Directory) -> tuple[int, int]:
+    def table(self, directory: Directory) -> tuple[int, int]:
         """Return the range of the directory itself, its next pointer included."""
         return directory.position, min(directory.next_position + 4, len(self.data))
 
-    def values(self, directory: _Directory) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of the values that lie outside the directory, maker notes excepted."""
+    def values(self, directory: Directory, without: Collection[int] = ()) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of the values that lie outside the directory.
+
+        Maker notes are left out, and the entries at the positions ``without``.
+        """
         for entry in directory.entries:
-            if entry.outside and entry.size and entry.tag != _MAKER_NOTE:
+            if entry.outside and entry.size and entry.tag != _MAKER_NOTE and entry.position not in without:
                 yield entry.start, entry.start + entry.size
 
-    def pictures(self, directory: _Directory) -> Iterator[tuple[int, int]]:
+    def pictures(self, directory: Directory) -> Iterator[tuple[int, int]]:
         """Yield the ranges of the thumbnail's own data."""
         start = self.number(directory.find(_THUMBNAIL_OFFSET))
         length = self.number(directory.find(_THUMBNAIL_LENGTH))
@@ -186,7 +204,7 @@ class _Tiff:
 def count_directories(tiff: bytes, most: int) -> int:
     """Return how many directories a TIFF structure has, at most ``most``; 0 if it is broken."""
     try:
-        return len(_Tiff(tiff, most).directories)
+        return len(Tiff(tiff, most).directories)
     except ValueError:
         return 0
 
@@ -194,7 +212,7 @@ def count_directories(tiff: bytes, most: int) -> int:
 def orientation(tiff: bytes) -> int:
     """Return the orientation, 1..8, of a TIFF structure; 1 if there is none or it is broken."""
     try:
-        structure = _Tiff(tiff)
+        structure = Tiff(tiff)
     except ValueError:
         return 1
     value = structure.number(structure.directories[0].find(_ORIENTATION))
@@ -210,7 +228,7 @@ def minimal(orientation: int) -> bytes:
 def maker_note(tiff: bytes) -> tuple[int, int] | None:
     """Return the range of the maker note in a TIFF structure."""
     try:
-        structure = _Tiff(tiff)
+        structure = Tiff(tiff)
     except ValueError:
         return None
     for directory in structure.directories:
@@ -223,7 +241,7 @@ def maker_note(tiff: bytes) -> tuple[int, int] | None:
 def part_sizes(tiff: bytes) -> dict[str, int]:
     """Return the bytes that GPS data and thumbnail take, for those present."""
     try:
-        structure = _Tiff(tiff)
+        structure = Tiff(tiff)
     except ValueError:
         return {}
     sizes = {}
@@ -239,7 +257,7 @@ def part_sizes(tiff: bytes) -> dict[str, int]:
             )
         ]
         if ranges:
-            sizes[role] = sum(_mask(len(tiff), ranges))
+            sizes[role] = sum(mask_of(len(tiff), ranges))
     return sizes
 
 
@@ -261,7 +279,7 @@ def without_gps(tiff: bytes) -> bytes:
     UnsafeEditError
         If the structure cannot be read, or GPS data overlaps something else.
     """
-    structure = _read(tiff)
+    structure = read_tiff(tiff)
     gone = [d for d in structure.directories if d.role == "gps"]
     stays = [d for d in structure.directories if d.role != "gps"]
     spans = [span for d in gone for span in (structure.table(d), *structure.values(d))]
@@ -275,10 +293,10 @@ def without_gps(tiff: bytes) -> bytes:
             and structure.short(target)
         ):
             raise UnsafeEditError("EXIF: GPS data cannot be read")
-    _demand_apart(structure, spans, stays)
-    edited = _blanked(tiff, spans)
+    demand_apart(structure, spans, stays)
+    edited = blanked(tiff, spans)
     for directory in stays:
-        _drop_entries(edited, structure, directory, _GPS_POINTER)
+        drop_entries(edited, structure, directory, lambda entry: entry.tag == _GPS_POINTER)
     return bytes(edited)
 
 
@@ -300,15 +318,15 @@ def without_thumbnail(tiff: bytes) -> bytes:
     UnsafeEditError
         If the structure cannot be read, or the thumbnail overlaps something else.
     """
-    structure = _read(tiff)
+    structure = read_tiff(tiff)
     gone = [d for d in structure.directories if d.role == "thumbnail"]
     stays = [d for d in structure.directories if d.role != "thumbnail"]
     pictures = [span for d in gone for span in structure.pictures(d)]
-    _demand_apart(structure, pictures, stays)
+    demand_apart(structure, pictures, stays)
     # Cameras let both directories share values such as the resolution; those stay.
-    kept = _mask(len(tiff), [span for d in stays for span in (structure.table(d), *structure.values(d))])
+    kept = mask_of(len(tiff), [span for d in stays for span in (structure.table(d), *structure.values(d))])
     spans = pictures + [span for d in gone for span in (structure.table(d), *structure.values(d))]
-    mask = bytearray(a & (1 - b) for a, b in zip(_mask(len(tiff), spans), kept, strict=True))
+    mask = bytearray(a & (1 - b) for a, b in zip(mask_of(len(tiff), spans), kept, strict=True))
     edited = bytearray(0 if gone_here else byte for byte, gone_here in zip(tiff, mask, strict=True))
     for directory in stays:
         if directory.role == "main" and directory.next_position + 4 <= len(tiff):
@@ -323,9 +341,10 @@ def without_thumbnail(tiff: bytes) -> bytes:
     return bytes(edited[:end])
 
 
-def _read(tiff: bytes) -> _Tiff:
+def read_tiff(tiff: bytes) -> Tiff:
+    """Read a structure that is to be edited; UnsafeEditError if that fails."""
     try:
-        return _Tiff(tiff)
+        return Tiff(tiff)
     except ValueError as error:
         raise UnsafeEditError(f"EXIF: {error}") from error
 
@@ -340,33 +359,44 @@ def _merged(length: int, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int
             reached = end
 
 
-def _mask(length: int, spans: Iterable[tuple[int, int]]) -> bytearray:
+def mask_of(length: int, spans: Iterable[tuple[int, int]]) -> bytearray:
     mask = bytearray(length)
     for start, end in _merged(length, spans):
         mask[start:end] = b"\1" * (end - start)
     return mask
 
 
-def _blanked(data: bytes, spans: Iterable[tuple[int, int]]) -> bytearray:
+def blanked(data: bytes, spans: Iterable[tuple[int, int]]) -> bytearray:
+    """Return data with zeros in some ranges."""
     edited = bytearray(data)
     for start, end in _merged(len(data), spans):
         edited[start:end] = bytes(end - start)
     return edited
 
 
-def _demand_apart(structure: _Tiff, spans: list[tuple[int, int]], stays: list[_Directory]) -> None:
+def demand_apart(
+    structure: Tiff,
+    spans: list[tuple[int, int]],
+    stays: list[Directory],
+    gone: Collection[int] = (),
+) -> None:
+    """Raise UnsafeEditError if ranges overlap directories that stay or values, those of ``gone`` excepted."""
     # Maker notes are not asked: some declare more than they hold.
-    kept = [(0, 8)] + [span for d in stays for span in (structure.table(d), *structure.values(d))]
+    kept = [(0, 8)] + [
+        span for d in stays for span in (structure.table(d), *structure.values(d, without=gone))
+    ]
     length = len(structure.data)
-    ours, theirs = (int.from_bytes(_mask(length, group), "big") for group in (spans, kept))
+    ours, theirs = (int.from_bytes(mask_of(length, group), "big") for group in (spans, kept))
     if ours & theirs:
         raise UnsafeEditError("EXIF: parts overlap")
 
 
-def _drop_entries(edited: bytearray, structure: _Tiff, directory: _Directory, tag: int) -> None:
-    """Close a directory up over its entries of one tag; the values of the others do not move."""
+def drop_entries(
+    edited: bytearray, structure: Tiff, directory: Directory, goes: Callable[[Entry], bool]
+) -> None:
+    """Close a directory up over some of its entries; the values of the others do not move."""
     start, end = structure.table(directory)
-    kept = [entry for entry in directory.entries if entry.tag != tag]
+    kept = [entry for entry in directory.entries if not goes(entry)]
     if len(kept) == len(directory.entries):
         return
     table = struct.pack(structure.order + "H", len(kept))

@@ -18,9 +18,11 @@ from guetzpy.jpeg.structure import JpegImage, Segment
 
 __all__ = [
     "KINDS",
+    "PARTS",
     "Policy",
     "exif_groups",
     "icc_profile",
+    "is_cut_short",
     "kind_of",
     "mark",
     "orientation",
@@ -31,8 +33,12 @@ __all__ = [
 
 #: What a policy can name, ``all`` aside.
 KINDS = (
-    "exif", "gps", "thumbnail", "icc", "xmp", "iptc", "comment", "mpf", "gainmap", "trailing", "unknown",
+    "exif", "gps", "place", "copyright", "thumbnail", "icc", "xmp", "iptc", "comment", "mpf", "gainmap",
+    "trailing", "unknown",
 )  # fmt: skip
+
+#: Kinds that are parts of EXIF, XMP and Photoshop data (iptc), and can be kept or stripped without the rest.
+PARTS = ("gps", "place", "copyright", "thumbnail")
 
 _APP1, _APP2, _APP13 = 0xE1, 0xE2, 0xED
 _ICC = b"ICC_PROFILE\0"
@@ -48,15 +54,18 @@ class Policy:
     Attributes
     ----------
     stripped : frozenset of str
-        Members of KINDS. ``gps`` and ``thumbnail`` are parts of EXIF (and of other segments that repeat
-        them); ``gainmap`` and ``mpf`` are the further pictures with their index, ``trailing`` all other
-        bytes after EOI.
+        Members of KINDS. ``gps`` (coordinates), ``place`` (names of places), ``copyright`` (who made the
+        picture and who owns it) and ``thumbnail`` are parts of EXIF, XMP and Photoshop data; ``gainmap``
+        and ``mpf`` are the further pictures with their index, ``trailing`` all other bytes after EOI.
+    kept : frozenset of str
+        Members of KINDS that stay when the data that they are part of goes.
     """
 
     stripped: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        _check_names(self.stripped)
+        _check_names(self.stripped | self.kept)
 
     @classmethod
     def of(cls, keep: Iterable[str] = (), strip: Iterable[str] = ()) -> Policy:
@@ -64,7 +73,9 @@ class Policy:
 
         ``strip`` takes out what it names, and ``all`` everything except ICC profiles (unless ``icc`` is
         named too), without which colours change. ``keep`` with names alone means: strip all but these (and
-        ICC); together with ``strip`` it saves its names from ``all``. Nothing named, nothing stripped.
+        ICC); together with ``strip`` it saves its names from ``all``, and parts from the data that they
+        are in. EXIF, XMP or IPTC that is kept is kept with its parts, but for those that ``strip`` names.
+        Nothing named, nothing stripped.
 
         Raises
         ------
@@ -78,11 +89,13 @@ class Policy:
             raise ValueError(f"both kept and stripped: {', '.join(sorted(kept & named))}")
         everything = "all" in gone or (bool(kept) and "all" not in kept and not gone)
         if not everything:
-            return cls(named)
-        if kept & {"gps", "thumbnail"} and "exif" not in kept:
-            raise ValueError("gps and thumbnail are parts of exif: keep exif as well")
-        saved = kept | ({"gps", "thumbnail"} - named if "exif" in kept else frozenset())
-        return cls((frozenset(KINDS) - {"icc"} - saved) | named)
+            return cls(named, kept - {"all"})
+        saved = kept
+        if kept & {"exif", "xmp", "iptc"}:
+            saved |= frozenset(PARTS) - {"thumbnail"} - named
+        if "exif" in kept:
+            saved |= {"thumbnail"} - named
+        return cls((frozenset(KINDS) - {"icc"} - saved) | named, kept - {"all"})
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -92,11 +105,14 @@ def _check_names(names: Iterable[str]) -> None:
 
 
 def kind_of(segment: Segment) -> str:
-    """Return the kind of a segment: a member of KINDS, or "jfif", "adobe" or "mark" (never stripped)."""
+    """Return the kind of a segment: a member of KINDS, or "jfif", "adobe" or "mark" (never stripped).
+
+    JFIF and Adobe segments that are too short to be any, as libjpeg counts, are "unknown".
+    """
     marker, payload = segment.marker, segment.payload
     if marker == COM:
         return "mark" if _MARK.fullmatch(payload) else "comment"
-    if marker == APP0 and payload.startswith(b"JFIF\0"):
+    if marker == APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14:
         return "jfif"
     if marker == APP0 and payload.startswith(b"JFXX\0"):
         return "thumbnail"
@@ -115,6 +131,17 @@ def kind_of(segment: Segment) -> str:
     if marker == APP14 and payload.startswith(b"Adobe") and len(payload) >= 12:
         return "adobe"
     return "unknown"
+
+
+def is_cut_short(segment: Segment) -> bool:
+    """Whether a segment begins as JFIF's or Adobe's, but ends before what these hold.
+
+    libjpeg passes such segments over; Pillow refuses the file.
+    """
+    named = (segment.marker == APP0 and segment.payload.startswith(b"JFIF")) or (
+        segment.marker == APP14 and segment.payload.startswith(b"Adobe")
+    )
+    return named and kind_of(segment) == "unknown"
 
 
 def exif_groups(segments: list[Segment]) -> list[list[int]]:

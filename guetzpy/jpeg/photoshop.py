@@ -7,9 +7,22 @@ further segments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-__all__ = ["EXIF_COPIES", "HEADER", "THUMBNAILS", "XMP_COPY", "resource_sizes", "without_resources"]
+__all__ = [
+    "EXIF_COPIES",
+    "HEADER",
+    "IPTC",
+    "RIGHTS",
+    "THUMBNAILS",
+    "XMP_COPY",
+    "edited",
+    "edited_stream",
+    "iptc_edit",
+    "resource_sizes",
+    "without_resources",
+]
 
 #: First bytes of a segment; the resources follow.
 HEADER = b"Photoshop 3.0\0"
@@ -21,11 +34,28 @@ EXIF_COPIES = frozenset({0x0422, 0x0423})
 #: Copy of the XMP packet.
 XMP_COPY = frozenset({0x0424})
 
+#: The IPTC record.
+IPTC = 0x0404
+#: Copyright flag and URL.
+RIGHTS = frozenset({0x040A, 0x040B})
+
+_IPTC_DIGEST = 0x0425
 _SIGNATURES = (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR")
 
 
-def _resources(stream: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (id, start, end) of each resource; ValueError where the list breaks off."""
+@dataclass(frozen=True)
+class _Resource:
+    """Its id, its range (padding included), and the position and size of its data."""
+
+    identifier: int
+    start: int
+    data: int
+    size: int
+    end: int
+
+
+def _resources(stream: bytes) -> Iterator[_Resource]:
+    """Yield each resource; ValueError where the list breaks off."""
     at, end_of_data = 0, len(stream.rstrip(b"\0"))
     while at < len(stream):
         if at >= end_of_data:
@@ -34,11 +64,12 @@ def _resources(stream: bytes) -> Iterator[tuple[int, int, int]]:
             raise ValueError("no Photoshop resource")
         identifier = int.from_bytes(stream[at + 4 : at + 6], "big")
         size_at = at + 6 + (stream[at + 6] + 2) // 2 * 2
-        end = size_at + 4 + int.from_bytes(stream[size_at : size_at + 4], "big")
+        size = int.from_bytes(stream[size_at : size_at + 4], "big")
+        end = size_at + 4 + size
         if end > len(stream):
             raise ValueError("Photoshop resource beyond the end")
         end = min(end + (end - size_at) % 2, len(stream))
-        yield identifier, at, end
+        yield _Resource(identifier, at, size_at + 4, size, end)
         at = end
 
 
@@ -46,27 +77,27 @@ def resource_sizes(payloads: list[bytes]) -> dict[int, int]:
     """Return bytes by resource id over the segments of a file; what cannot be read is left out."""
     sizes: dict[int, int] = {}
     try:
-        for identifier, start, end in _resources(b"".join(p[len(HEADER) :] for p in payloads)):
-            sizes[identifier] = sizes.get(identifier, 0) + end - start
+        for found in _resources(b"".join(p[len(HEADER) :] for p in payloads)):
+            sizes[found.identifier] = sizes.get(found.identifier, 0) + found.end - found.start
     except ValueError:
         pass
     return sizes
 
 
-def without_resources(payloads: list[bytes], identifiers: frozenset[int]) -> list[bytes]:
-    """Take resources out of the segments of a file.
+def edited(payloads: list[bytes], edit: Callable[[int, bytes], bytes | None]) -> list[bytes]:
+    """Edit the resources of a file's segments.
 
     Parameters
     ----------
     payloads : list of bytes
         Payloads of all Photoshop segments, in file order.
-    identifiers : frozenset of int
-        Ids of the resources to remove.
+    edit : callable
+        Called with id and data of each resource; returns the data that stays, or None to remove it.
 
     Returns
     -------
     list of bytes
-        As many payloads; those that are no longer needed are empty.
+        As many payloads, the same ones if nothing changes; those that are no longer needed are empty.
 
     Raises
     ------
@@ -74,15 +105,51 @@ def without_resources(payloads: list[bytes], identifiers: frozenset[int]) -> lis
         If the list of resources is broken.
     """
     stream = b"".join(payload[len(HEADER) :] for payload in payloads)
-    resources = list(_resources(stream))
-    if not any(identifier in identifiers for identifier, _, _ in resources):
+    rest = edited_stream(stream, edit)
+    if rest == stream:
         return payloads
-    rest = b"".join(
-        stream[start:end] for identifier, start, end in resources if identifier not in identifiers
-    )
-    edited, at = [], 0
+    new, at = [], 0
     for payload in payloads:
         piece = rest[at : at + len(payload) - len(HEADER)]
-        edited.append(HEADER + piece if piece else b"")
+        new.append(HEADER + piece if piece else b"")
         at += len(piece)
-    return edited
+    return new
+
+
+def edited_stream(stream: bytes, edit: Callable[[int, bytes], bytes | None]) -> bytes:
+    """Edit a list of resources without the header; never longer than before. As :func:`edited`."""
+    pieces, changed = [], False
+    for resource in list(_resources(stream)):
+        before = stream[resource.data : resource.data + resource.size]
+        after = edit(resource.identifier, before)
+        if after == before:
+            pieces.append(stream[resource.start : resource.end])
+            continue
+        changed = True
+        if after is not None:
+            pieces.append(stream[resource.start : resource.data - 4] + len(after).to_bytes(4, "big") + after)
+            pieces.append(b"\0" * (len(after) % 2))
+    return b"".join(pieces) if changed else stream
+
+
+def iptc_edit(edit: Callable[[bytes], bytes]) -> Callable[[int, bytes], bytes | None]:
+    """Return an edit of resources that edits the IPTC record; its digest (0x0425) goes with a change.
+
+    ``edit`` returns the new record, empty to remove it.
+    """
+    changed = False
+
+    def one(identifier: int, data: bytes) -> bytes | None:
+        nonlocal changed
+        if identifier == IPTC:
+            after = edit(data)
+            changed = changed or after != data
+            return after or None
+        return None if identifier == _IPTC_DIGEST and changed else data
+
+    return one
+
+
+def without_resources(payloads: list[bytes], identifiers: frozenset[int]) -> list[bytes]:
+    """Take resources out of the segments of a file; as :func:`edited`."""
+    return edited(payloads, lambda identifier, data: None if identifier in identifiers else data)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from guetzpy.jpeg import appended, exif, mpf, photoshop, xmp
 from guetzpy.jpeg.appended import Part
 from guetzpy.jpeg.markers import segment as segment_bytes
-from guetzpy.jpeg.metadata import KINDS, Policy, exif_groups, kind_of
+from guetzpy.jpeg.metadata import KINDS, PARTS, Policy, exif_groups, kind_of
 from guetzpy.jpeg.stripping import Edit, look
 from guetzpy.jpeg.structure import JpegImage, Segment
 
@@ -73,18 +73,26 @@ class Carried:
         Bytes after EOI for the new file.
     removed : list of str
         Kinds that were there and went.
-    warnings : list of str
-        What the user of the result should know.
+    notes : list of str
+        What the user should know of the policy's work.
+    changes : list of str
+        What the user should know if the file changes.
     """
 
     segments: list[Segment]
     trailing: bytes
     removed: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     # What follows names segments by identity, so that callers may leave some out.
     _mpf: Segment | None = None  # the one with the MPF index
     _anchors: tuple[_Picture | _Pointer | _Length, ...] = ()
     _origins: tuple[tuple[int, Segment], ...] = ()  # number in the source
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user of a changed file should know."""
+        return [*self.notes, *self.changes]
 
     @property
     def size(self) -> int:
@@ -95,9 +103,10 @@ class Carried:
 def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried:  # noqa: B008 (frozen)
     """Apply a policy to the metadata of a file.
 
-    GPS data and thumbnails are taken out of EXIF in place (``guetzpy.jpeg.exif``), GPS properties are
-    blanked in XMP, in the first picture and in the pictures after it. If EXIF is stripped, or broken so
-    that GPS data cannot be told from the rest, a minimal segment with the orientation takes its place.
+    Coordinates, names of places, rights and thumbnails are taken out of EXIF in place
+    (``guetzpy.jpeg.exif_parts``) and blanked in XMP, in the first picture and in what follows it. If EXIF is
+    stripped, or broken so that its parts cannot be told apart, the smallest segment with the orientation and
+    the parts that are kept takes its place.
 
     Parameters
     ----------
@@ -113,13 +122,13 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     Carried
         For ``settle``.
     """
-    edit = Edit(source, image, look(source, image), policy.stripped)
-    edit.strip_segments()
-    if "gps" in policy.stripped:
-        edit.strip_gps()
-    if "thumbnail" in policy.stripped:
-        edit.strip_thumbnail()
+    edit = Edit(source, image, look(source, image), policy)
+    for kind in PARTS:
+        if kind in policy.stripped:
+            edit.strip_part(kind)
     edit.strip_appended()
+    edit.strip_segments()
+    edit.note_credentials()
     return _result(edit)
 
 
@@ -140,7 +149,8 @@ def _result(edit: Edit) -> Carried:
         segments=list(kept.values()),
         trailing=b"".join(pieces),
         removed=[kind for kind in KINDS if kind in edit.removed],
-        warnings=edit.warnings,
+        notes=edit.notes,
+        changes=list(dict.fromkeys(edit.changes)),
         _mpf=index,
         _anchors=tuple(anchors),
         _origins=tuple(kept.items()) if edit.survey.places else (),
@@ -194,8 +204,12 @@ def _pointer_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Pointer]
 
 
 def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Length]:
-    items, number = edit.survey.items, edit.survey.directory
-    if items and number in kept and items[0].length_span is not None:
+    number = edit.survey.directory
+    if number is None or number not in kept or not kept[number].payload.startswith(xmp.HEADER):
+        return
+    packet = xmp.read_packet(kept[number].payload[len(xmp.HEADER) :])
+    items = packet.items() if packet is not None else []
+    if items and items[0].length_span is not None:
         known = {edit.survey.eoi} | ({edit.index.pictures[0].size} if edit.index is not None else set())
         if items[0].semantic == "Primary" and items[0].length in known:
             start, end = items[0].length_span
@@ -296,14 +310,17 @@ def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
         return None
     wanted = {id(segment) for segment in carried.segments}
     new = {number: segment for number, segment in carried._origins if id(segment) in wanted}
-    pieces, at = [], 0
+    # Readers take a file for a JPEG by FF D8 FF: stray bytes of the header must not follow SOI.
+    edits = [(start, end, b"") for start, end in appended.stray_ranges(source, eoi)]
     for number, place in enumerate(places):
-        if new.get(number) == place.segment:
-            continue
-        pieces.append(source[at : place.start])
-        if number in new:
-            pieces.append(segment_bytes(place.segment.marker, new[number].payload))
-        at = place.end
+        if new.get(number) != place.segment:
+            kept = number in new
+            data = segment_bytes(place.segment.marker, new[number].payload) if kept else b""
+            edits.append((place.start, place.end, data))
+    pieces, at = [], 0
+    for start, end, data in sorted(edits):
+        pieces += [source[at:start], data]
+        at = end
     return settle(b"".join((*pieces, source[at:eoi], carried.trailing)), carried)
 
 

@@ -6,30 +6,22 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from guetzpy.jpeg import appended, exif, mpf, photoshop, xmp
+from guetzpy.jpeg import appended, coordinates, exif, exif_parts, flir, iptc, mpf, photoshop, xmp
 from guetzpy.jpeg.appended import Part, Place
-from guetzpy.jpeg.metadata import exif_groups, kind_of
+from guetzpy.jpeg.metadata import PARTS, Policy, exif_groups, is_cut_short, kind_of
+from guetzpy.jpeg.property_kinds import (
+    coordinates_in_bytes,
+    is_gain_map,
+    is_motion_photo,
+    tells_coordinates,
+    xmp_test,
+)
 from guetzpy.jpeg.structure import JpegImage, Segment
 
 __all__ = ["Edit", "Survey", "look"]
 
-_APP11 = 0xEB
 _GCAMERA = "http://ns.google.com/photos/1.0/camera/"
-_HDRGM = "http://ns.adobe.com/hdr-gain-map/1.0/"
-_XAP = "http://ns.adobe.com/xap/1.0/"
-
-
-def _is_gps(_: str, name: str) -> bool:
-    # exif:GPSLatitude, drone-dji:GpsLatitude ...
-    return name.lower().startswith("gps")
-
-
-def _is_thumbnail(space: str, name: str) -> bool:
-    return space == _XAP and name == "Thumbnails"
-
-
-def _is_motion_photo(space: str, name: str) -> bool:
-    return space == _GCAMERA and name.startswith(("MotionPhoto", "MicroVideo"))
+_PROVENANCE = ("http://purl.org/dc/terms/", "provenance")
 
 
 @dataclass(frozen=True)
@@ -80,10 +72,11 @@ def _micro_video(packet: xmp.Packet) -> int:
 class Edit:
     """One application of a policy; payloads become None as they go."""
 
-    def __init__(self, source: bytes, image: JpegImage, survey: Survey, stripped: frozenset[str]) -> None:
+    def __init__(self, source: bytes, image: JpegImage, survey: Survey, policy: Policy) -> None:
         self.source = source
         self.survey = survey
-        self.stripped = stripped
+        self.stripped = policy.stripped
+        self.kept = policy.kept
         self.markers = [segment.marker for segment in image.segments]
         self.kinds = [kind_of(segment) for segment in image.segments]
         self.payloads: list[bytes | None] = [segment.payload for segment in image.segments]
@@ -92,7 +85,10 @@ class Edit:
         self.index = survey.index
         self.pictures: list[int] = list(range(len(survey.index.pictures))) if survey.index is not None else []
         self.removed: set[str] = set()
-        self.warnings: list[str] = []
+        self.notes: list[str] = []  # what the user should know
+        self.changes: list[str] = []  # what the user should know if the file changes
+        self.unsearched: dict[str, set[str]] = {}  # by kind
+        self._drop_cut_short()
 
     def of_kind(self, kind: str) -> list[int]:
         """Return the numbers of the segments of a kind that are still there."""
@@ -104,11 +100,14 @@ class Edit:
         assert payload is not None
         return payload
 
+    def segment(self, number: int) -> Segment:
+        """Return a segment that is still there."""
+        return Segment(self.markers[number], self.payload(number))
+
     def exif_groups(self) -> list[list[int]]:
         """Return the numbers of the segments of each EXIF block."""
         numbers = self.of_kind("exif")
-        segments = [Segment(self.markers[i], self.payload(i)) for i in numbers]
-        return [[numbers[i] for i in group] for group in exif_groups(segments)]
+        return [[numbers[i] for i in group] for group in exif_groups([self.segment(i) for i in numbers])]
 
     def tiff(self, group: list[int]) -> bytes:
         """Return the TIFF structure of an EXIF block."""
@@ -120,27 +119,91 @@ class Edit:
             self.payloads[number] = None
             self.removed.add(kind)
 
+    def _drop_cut_short(self) -> None:
+        for number in self.of_kind("unknown"):
+            if is_cut_short(self.segment(number)):
+                self.payloads[number] = None
+                self.changes.append("a JFIF or Adobe segment that is cut short is left out")
+
     # Whole segments
 
     def strip_segments(self) -> None:
-        """Drop what goes as a whole."""
+        """Drop what goes as a whole, but for the parts that are kept."""
         if "exif" in self.stripped:
-            for group in self.exif_groups():
-                self.removed.update(exif.part_sizes(self.tiff(group)))
-            self.replace_exif("exif")
+            self._strip_exif()
+            self._drop_resources("exif", photoshop.EXIF_COPIES)
         if "xmp" in self.stripped and self.of_kind("xmp"):
-            if self.survey.items or self.survey.video or any(part.kind == "gainmap" for part in self.parts):
-                self.warnings.append(
-                    "XMP is stripped: readers that look there for the gain map or motion photo miss it"
-                )
-            self.drop(self.of_kind("xmp"), "xmp")
-        for kind in ("icc", "iptc", "comment", "unknown"):
+            self._strip_xmp()
+        if "xmp" in self.stripped:
+            self._drop_resources("xmp", photoshop.XMP_COPY)
+        if "iptc" in self.stripped and self.of_kind("iptc"):
+            self._strip_iptc()
+        for kind in ("icc", "comment", "unknown"):
             if kind in self.stripped:
                 self.drop(self.of_kind(kind), kind)
-        if any(
-            self.markers[i] == _APP11 and b"c2pa" in self.payload(i)[:128] for i in self.of_kind("unknown")
-        ):
-            self.warnings.append("content credentials (C2PA) are kept, but no longer match the changed file")
+
+    def _strip_exif(self) -> None:
+        groups = self.exif_groups()
+        if not groups:
+            return
+        for group in groups:
+            self.removed.update(exif_parts.held(self.tiff(group)) - self.kept)
+        first = next((tiff for tiff in map(self.tiff, groups) if tiff), b"")
+        rest = exif_parts.minimal(first, self.kept) if self.kept & set(PARTS) else None
+        if rest is None or len(rest) + len(exif.HEADER) > 65533:
+            self.replace_exif("exif")
+            return
+        if rest != first:
+            self.drop(self.of_kind("exif"), "exif")
+            self.payloads[groups[0][0]] = exif.HEADER + rest
+
+    def _strip_xmp(self) -> None:
+        numbers = self.of_kind("xmp")
+        payloads = [self.payload(i) for i in numbers]
+        packets = [packet for p in payloads if (packet := xmp.read_packet(p[len(xmp.HEADER) :])) is not None]
+        for kind in PARTS:
+            if kind not in self.kept and any(p.has(lambda s, n, k=kind: xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
+                self.removed.add(kind)
+        self.drop(numbers, "xmp")
+        rest = xmp.only_properties(payloads, lambda s, n: any(xmp_test(kind, s, n) for kind in self.kept))
+        if 0 < len(rest) <= len(numbers):
+            for number, payload in zip(numbers, rest, strict=False):
+                self.payloads[number] = payload
+        elif rest:
+            self.notes.append("XMP to be kept does not fit in the segments that there were: dropped")
+        needs_it = any(part.kind == "gainmap" or part.video for part in self.parts)
+        if needs_it and not {"gainmap", "trailing"} & self.kept:
+            self.notes.append(
+                "XMP is stripped: readers that look there for the gain map or motion photo miss it"
+            )
+
+    def _strip_iptc(self) -> None:
+        numbers = self.of_kind("iptc")
+        payloads = [self.payload(i) for i in numbers]
+
+        def wanted(dataset: iptc.Dataset) -> bool:
+            return any(exif_parts.unwanted_dataset(dataset, kind) for kind in self.kept)
+
+        def edit(identifier: int, data: bytes) -> bytes | None:
+            if identifier == photoshop.IPTC:
+                for kind in ("gps", "place", "copyright"):
+                    if kind not in self.kept and any(
+                        exif_parts.unwanted_dataset(d, kind) for d in iptc.datasets(data)
+                    ):
+                        self.removed.add(kind)
+                return iptc.only(data, wanted) or None
+            rights = identifier in photoshop.RIGHTS and "copyright" in self.kept
+            small = identifier in photoshop.THUMBNAILS and "thumbnail" in self.kept
+            return data if rights or small else None
+
+        try:
+            rest = photoshop.edited(payloads, edit)
+        except ValueError:
+            rest = [b""] * len(payloads)
+        if rest != payloads:
+            self.drop(numbers, "iptc")
+            for number, payload in zip(numbers, rest, strict=True):
+                self.payloads[number] = payload or None
 
     def replace_exif(self, kind: str) -> None:
         """Put the orientation in the place of all EXIF."""
@@ -157,17 +220,49 @@ class Edit:
 
     # Parts of segments
 
-    def edit_exif(self, kind: str, edit: Callable[[bytes], bytes]) -> None:
+    def strip_part(self, kind: str) -> None:
+        """Take coordinates, names of places, rights or thumbnails out of what stays otherwise."""
+        if "exif" not in self.stripped:
+            self.edit_exif(kind)
+        if "iptc" not in self.stripped:
+            self.edit_photoshop(kind)
+        if "xmp" not in self.stripped:
+            text = tells_coordinates if kind == "gps" else None
+            self.blank_xmp(
+                kind, lambda space, name: xmp_test(kind, space, name), text, strict=kind != "thumbnail"
+            )
+        if kind == "thumbnail":
+            self.strip_thumbnail()
+            return
+        if "unknown" not in self.kept:
+            self.drop_manifests(kind)
+        if kind == "gps":
+            self.search_others()
+        for part in self.parts:
+            if part.kind not in self.stripped:
+                self.scrub(part, kind)
+        unsearched = self.unsearched.pop(kind, set()) if kind != "copyright" else set()
+        if unsearched:
+            what = {"gps": "coordinates", "place": "names of places"}[kind]
+            self.notes.append(f"not searched for {what}: {', '.join(sorted(unsearched))}")
+
+    def not_searched(self, kind: str, what: Iterable[str]) -> None:
+        """Note what a kind of metadata may still be in."""
+        self.unsearched.setdefault(kind, set()).update(what)
+
+    def edit_exif(self, kind: str) -> None:
         """Edit every EXIF block; one that cannot be edited safely is replaced by the orientation."""
         for group in self.exif_groups():
             tiff = self.tiff(group)
             try:
-                edited = edit(tiff)
+                edited = exif_parts.without(tiff, kind)
             except exif.UnsafeEditError as error:
-                self.warnings.append(f"{error}: dropped except for the orientation, because {kind} must go")
+                self.notes.append(f"{error}: dropped except for the orientation, because {kind} must go")
                 self.removed.add(kind)
                 self.replace_exif("exif")
                 return
+            if exif.maker_note(edited) is not None:
+                self.not_searched(kind, ["maker note"])
             if edited != tiff:
                 self.removed.add(kind)
                 at = 0
@@ -176,75 +271,108 @@ class Edit:
                     self.payloads[number] = exif.HEADER + piece if piece else None
                     at += len(piece)
 
-    def edit_photoshop(self, kind: str, identifiers: frozenset[int]) -> None:
-        """Take Photoshop resources out."""
+    def edit_photoshop(self, kind: str) -> None:
+        """Take a kind of metadata out of the Photoshop resources."""
+        if kind == "thumbnail":
+            self._drop_resources(kind, photoshop.THUMBNAILS)
+        else:
+            self._edit_resources(kind, exif_parts.photoshop_edit(kind))
+
+    def _drop_resources(self, kind: str, identifiers: frozenset[int]) -> None:
+        self._edit_resources(kind, lambda identifier, data: None if identifier in identifiers else data)
+
+    def _edit_resources(self, kind: str, edit: Callable[[int, bytes], bytes | None]) -> None:
         numbers = self.of_kind("iptc")
-        if not numbers:
-            return
         payloads = [self.payload(i) for i in numbers]
         try:
-            edited = photoshop.without_resources(payloads, identifiers)
+            edited = photoshop.edited(payloads, edit)
         except ValueError:
-            self.warnings.append(f"Photoshop data could not be read to look for {kind}")
+            self.not_searched(kind, ["Photoshop data that cannot be read"])
             return
         if edited != payloads:
             self.removed.add(kind)
             for number, payload in zip(numbers, edited, strict=True):
                 self.payloads[number] = payload or None
 
-    def blank_xmp(self, kind: str, wanted: Callable[[str, str], bool], suspicion: bytes = b"") -> None:
-        """Blank XMP properties; packets that cannot be read go if they hold the suspicious text."""
+    def blank_xmp(
+        self,
+        kind: str,
+        wanted: Callable[[str, str], bool],
+        text: Callable[[str], bool] | None = None,
+        strict: bool = False,
+    ) -> None:
+        """Blank XMP properties; if ``strict``, packets that cannot be read go."""
         numbers = self.of_kind("xmp")
         payloads = [self.payload(i) for i in numbers]
-        edited = xmp.without_properties(payloads, wanted, suspicion)
+        edited = xmp.without_properties(payloads, wanted, text=text, strict=strict)
         for number, before, after in zip(numbers, payloads, edited, strict=True):
             if after is None:
-                self.warnings.append(f"XMP could not be read: dropped, because {kind} must go")
+                self.notes.append(f"XMP could not be read: dropped, because {kind} must go")
             if after != before:
                 self.payloads[number] = after
                 self.removed.add(kind)
 
-    def strip_gps(self) -> None:
-        """Take GPS data out of EXIF and XMP, of the pictures after the first one as well."""
-        self.edit_exif("gps", exif.without_gps)
-        self.edit_photoshop("gps", photoshop.EXIF_COPIES | photoshop.XMP_COPY)
-        self.blank_xmp("gps", _is_gps, b"gps")
-        for part in self.parts:
-            self.scrub_gps(part)
-        if any(part.kind == "trailing" and part.kind not in self.stripped for part in self.parts):
-            self.warnings.append("data after the picture is not searched for GPS data")
+    def drop_manifests(self, kind: str) -> None:
+        """Drop content credentials, which repeat EXIF, IPTC and XMP in assertions of their own."""
+        manifests = [i for i in self.of_kind("unknown") if coordinates.is_manifest(self.segment(i))]
+        if any(coordinates.is_credentials(self.segment(i)) for i in manifests):
+            self.notes.append(
+                f"content credentials (C2PA) are removed, because {kind} must go: they may repeat it, and "
+                "would no longer match the file"
+            )
+        self.drop(manifests, "unknown")
 
-    def scrub_gps(self, part: Part) -> None:
-        """Zero the GPS data of a picture after the first one, in the same length."""
-        if self.trailing[part.start : part.start + 2] != b"\xff\xd8":
-            return
-        for place in appended.places(bytes(self.trailing[part.start : part.end]), header_only=True):
-            payload, kind = place.segment.payload, kind_of(place.segment)
-            edited: bytes | None = payload
-            if kind == "exif":
-                tiff = payload[len(exif.HEADER) :]
-                try:
-                    edited = exif.HEADER + exif.without_gps(tiff)
-                except exif.UnsafeEditError:
-                    edited = exif.HEADER + bytes(len(tiff))
-            elif kind == "xmp":
-                edited = xmp.without_properties([payload], _is_gps, b"gps")[0]
-            if edited != payload:
-                self.removed.add("gps")
-                start = part.start + place.payload
-                self.trailing[start : start + len(payload)] = (edited or b"").ljust(len(payload), b"\0")
+    def search_others(self) -> None:
+        """Take coordinates out of comments and other makers' segments, or note that nobody can."""
+        thermal = [i for i in self.of_kind("unknown") if self.payload(i).startswith(flir.HEADER)]
+        try:
+            edited = flir.without_gps([self.payload(i) for i in thermal]) if thermal else []
+            for number, payload in zip(thermal, edited, strict=True):
+                if payload != self.payload(number):
+                    self.payloads[number] = payload
+                    self.removed.add("gps")
+        except ValueError:
+            self.notes.append("FLIR data could not be read: dropped, because gps must go")
+            self.drop(thermal, "gps")
+        for number in [*self.of_kind("unknown"), *self.of_kind("comment")]:
+            segment, kind = self.segment(number), self.kinds[number]
+            if number in thermal or kind in self.stripped or kind in self.kept:
+                continue  # a kind that is kept by name stays whole
+            if coordinates_in_bytes(segment.payload):
+                name = coordinates.name_of(segment)
+                self.notes.append(f"{name} segment is dropped: it speaks of coordinates")
+                self.drop([number], "gps")
+            elif coordinates.unsearched(segment):
+                self.not_searched("gps", [coordinates.name_of(segment)])
+
+    def scrub(self, part: Part, kind: str) -> None:
+        """Blank a kind of metadata in what follows the picture, in the same length."""
+        before = bytes(self.trailing[part.start : part.end])
+        done = coordinates.scrub(before, kind)
+        self.not_searched(kind, done.unsearched)
+        if done.data != before:
+            self.trailing[part.start : part.end] = done.data
+            self.removed.add(kind)
 
     def strip_thumbnail(self) -> None:
-        """Take thumbnails out of JFIF, EXIF, Photoshop resources and XMP."""
+        """Take the thumbnails of JFIF out."""
         self.drop(self.of_kind("thumbnail"), "thumbnail")
         for number in self.of_kind("jfif"):
             payload = self.payload(number)
-            if len(payload) >= 14 and payload[12] and payload[13]:
+            if payload[12] and payload[13]:
                 self.payloads[number] = payload[:12] + b"\0\0"
                 self.removed.add("thumbnail")
-        self.edit_exif("thumbnail", exif.without_thumbnail)
-        self.edit_photoshop("thumbnail", photoshop.THUMBNAILS)
-        self.blank_xmp("thumbnail", _is_thumbnail)
+
+    def note_credentials(self) -> None:
+        """Note what a change of the file makes invalid."""
+        if any(coordinates.is_credentials(self.segment(i)) for i in self.of_kind("unknown")):
+            self.changes.append("content credentials (C2PA) are kept, but no longer match the changed file")
+        for number in self.of_kind("xmp"):
+            packet = xmp.read_packet(self.payload(number)[len(xmp.HEADER) :])
+            if packet is not None and packet.has(lambda space, name: (space, name) == _PROVENANCE):
+                self.changes.append(
+                    "content credentials (C2PA) that XMP points at no longer match the changed file"
+                )
 
     # After EOI
 
@@ -281,6 +409,6 @@ class Edit:
             head = len(xmp.HEADER)
             self.payloads[self.survey.directory] = payload[:head] + xmp.blanked(payload[head:], spans)
         if "gainmap" in self.stripped:
-            self.blank_xmp("gainmap", lambda space, _: space == _HDRGM)
+            self.blank_xmp("gainmap", lambda space, name: is_gain_map(space, name) and name != "Directory")
         if "trailing" in self.stripped:
-            self.blank_xmp("trailing", _is_motion_photo)
+            self.blank_xmp("trailing", is_motion_photo)

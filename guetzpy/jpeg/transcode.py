@@ -11,16 +11,19 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from guetzpy._threads import each
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
-from guetzpy.jpeg.appended import places
+from guetzpy.jpeg.anatomy import survey
+from guetzpy.jpeg.appended import places, stray_ranges
 from guetzpy.jpeg.metadata import Policy, kind_of
 from guetzpy.jpeg.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.writer import write
 
-__all__ = ["Transcoded", "same_coefficients", "same_pixels", "transcode_bytes"]
+__all__ = ["Transcoded", "same_coefficients", "same_pixels", "strip_bytes", "transcode_bytes"]
 
 _EOI = b"\xff\xd9"
+
+_INSEPARABLE = "metadata cannot be told from the picture's data, so that nothing is stripped"
 
 #: Pixels a byte from which a picture counts as sparse (0.25 bits a pixel; blank baseline 4:2:0 has 64).
 SPARSE = 32
@@ -104,14 +107,66 @@ def transcode_bytes(
     carried = carry(source, image, policy)
     written, reason = _repacked(source, image, carried, repaired, script, restart_interval, threads)
     spliced = splice(source, image, carried) if carried.removed else None
+    if carried.removed and spliced is None and written is None:
+        raise UnsupportedError(f"{_INSEPARABLE}; {reason}")
     if spliced is not None and (written is None or (len(spliced) < len(written) and not repaired)):
         reason = reason or "picture data is already optimal"
         written = spliced
     if written is None:
-        return Transcoded(source, "kept", reason, image=image, warnings=list(image.warnings))
+        return Transcoded(source, "kept", reason, image=image, warnings=[*image.warnings, *carried.notes])
     return Transcoded(
         written, "lossless", reason, carried.removed, [*image.warnings, *carried.warnings], image
     )
+
+
+def strip_bytes(source: bytes, policy: Policy) -> Transcoded:
+    """Take metadata out of a JPEG file of any process: its segments are edited, its other bytes stay.
+
+    Parameters
+    ----------
+    source : bytes
+        A JPEG file, one that :func:`guetzpy.jpeg.reader.read` does not handle included.
+    policy : Policy
+        What goes.
+
+    Returns
+    -------
+    Transcoded
+        Without ``image``. "kept" if nothing that goes is there.
+
+    Raises
+    ------
+    UnsupportedError
+        Segments and data cannot be told apart.
+    """
+    try:
+        parts = survey(source)
+    except FormatError as error:
+        raise UnsupportedError(f"{_INSEPARABLE}: {error.reason}") from None
+    if parts.frame is None:  # JPEG-LS stuffs bits, not bytes: what looks like a marker may be data
+        raise UnsupportedError(f"{_INSEPARABLE}: it has no frame header of T.81")
+    trailing = source[len(source) - parts.trailing :]
+    bare = JpegImage(
+        parts.frame.width, parts.frame.height, [], "", segments=parts.segments, trailing=trailing
+    )
+    carried = carry(source, bare, policy)
+    if not carried.removed:
+        return Transcoded(source, "kept", "", warnings=carried.notes)
+    data = splice(source, bare, carried)
+    if data is None or _skeleton(data, len(carried.trailing)) != _skeleton(source, len(trailing)):
+        raise UnsupportedError(_INSEPARABLE)
+    return Transcoded(data, "lossless", "", carried.removed, carried.warnings)
+
+
+def _skeleton(data: bytes, trailing: int) -> bytes:
+    """Return a file without its APPn and COM segments, stray bytes of the header, and what follows EOI."""
+    end = len(data) - trailing
+    ranges = [(place.start, place.end) for place in places(data, 0, end)] + stray_ranges(data, end)
+    pieces, at = [], 0
+    for start, after in sorted(ranges):
+        pieces.append(data[at:start])
+        at = after
+    return b"".join((*pieces, data[at:end]))
 
 
 def _read(source: bytes, limits: Limits, repair: bool) -> tuple[JpegImage, bool]:

@@ -23,6 +23,7 @@ __all__ = [
     "Packet",
     "blanked",
     "gather_extensions",
+    "only_properties",
     "payloads_of",
     "read_packet",
     "without_properties",
@@ -34,7 +35,9 @@ EXTENSION_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
 
 _CONTAINER = "http://ns.google.com/photos/1.0/container/"
 _CONTAINER_ITEM = "http://ns.google.com/photos/1.0/container/item/"
-_RDF_LI = ("http://www.w3.org/1999/02/22-rdf-syntax-ns#", "li")
+_CRS = "http://ns.adobe.com/camera-raw-settings/1.0/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_RDF_ROOT, _DESCRIPTION, _RDF_LI = (_RDF, "RDF"), (_RDF, "Description"), (_RDF, "li")
 
 # Largest contents of one segment after its header by the specification, 1.1.3 and 1.1.3.1.
 _MAX_PACKET = 65502
@@ -43,6 +46,11 @@ _ATTRIBUTE = re.compile(rb"""\s([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 
 _MAX_NODES = 100_000
+
+_WRAPPER = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">',
+    b"</rdf:RDF></x:xmpmeta>",
+)
 
 Name = tuple[str, str]  # namespace, local name
 Span = tuple[int, int]
@@ -145,14 +153,66 @@ class Packet:
         if self._open:
             self._open[-1].text += text
 
-    def properties(self, wanted: Callable[[str, str], bool]) -> Iterator[tuple[str, str, Span]]:
-        """Yield (name, value, byte range) of elements and attributes whose (namespace, name) is wanted."""
+    def properties(
+        self, wanted: Callable[[str, str], bool], text: Callable[[str], bool] | None = None
+    ) -> Iterator[tuple[str, str, Span]]:
+        """Yield (name, value, byte range) of elements and attributes whose (namespace, name) is wanted.
+
+        Those whose text is wanted too, if ``text`` is given; Adobe's raw settings are not asked for it,
+        since their curves and strokes look like coordinates.
+        """
+
+        def fits(name: Name, value: str) -> bool:
+            return wanted(*name) or (text is not None and name[0] != _CRS and text(value))
+
         for node in self._nodes:
-            if wanted(*node.name):
+            if fits(node.name, "" if _within(node, _CRS) else node.text):
                 yield node.name[1], node.text, (node.start, node.end)
             for name, value, span, _ in node.attributes:
-                if wanted(*name):
+                if fits(name, value):
                     yield name[1], value, span
+
+    def has(self, wanted: Callable[[str, str], bool]) -> bool:
+        """Whether there is a property whose (namespace, name) is wanted."""
+        return next(self.properties(wanted), None) is not None
+
+    def descriptions(self, wanted: Callable[[str, str], bool]) -> list[bytes]:
+        """Return a description with the wanted properties alone for each one that has some.
+
+        A property is a child or an attribute of a description directly below ``rdf:RDF``, with all that it
+        holds. Each new description declares the prefixes that its properties use.
+        """
+        found = []
+        for node in self._nodes:
+            if node.name != _DESCRIPTION or node.parent is None or node.parent.name != _RDF_ROOT:
+                continue
+            attributes = [
+                self.data[slice(*span)].strip()
+                for name, _, span, _ in node.attributes
+                if name[0] and wanted(*name)
+            ]
+            children = [self.data[c.start : c.end] for c in node.children if wanted(*c.name)]
+            if attributes or children:
+                used = b" ".join((*attributes, *children))
+                prefixes = [
+                    b"xmlns:" + prefix + b"=" + value
+                    for prefix, value in self._prefixes(node).items()
+                    if prefix != b"rdf" and re.search(rb"(?<![\w-])" + re.escape(prefix) + b":", used)
+                ]
+                head = b" ".join([b'<rdf:Description rdf:about=""', *prefixes, *attributes])
+                found.append(head + b">" + b"".join(children) + b"</rdf:Description>")
+        return found
+
+    def _prefixes(self, node: _Node | None) -> dict[bytes, bytes]:
+        """Return the declarations in scope at an element: prefix to quoted namespace."""
+        if node is None:
+            return {}
+        own = {
+            match.group(1)[6:]: match.group(2)
+            for match in _ATTRIBUTE.finditer(self.data[node.start : node.tag_end])
+            if match.group(1).startswith(b"xmlns:")
+        }
+        return self._prefixes(node.parent) | own
 
     def items(self) -> list[Item]:
         """Return the container directory, empty if there is none."""
@@ -162,6 +222,16 @@ class Packet:
                 holder = node.parent if node.parent is not None and node.parent.name == _RDF_LI else node
                 found.append(_item(node, holder))
         return found
+
+
+def _within(node: _Node, space: str) -> bool:
+    """Whether an element or one around it has a name of a namespace."""
+    at: _Node | None = node
+    while at is not None:
+        if at.name[0] == space:
+            return True
+        at = at.parent
+    return False
 
 
 def _item(node: _Node, holder: _Node) -> Item:
@@ -260,7 +330,11 @@ def gather_extensions(payloads: list[bytes]) -> list[Extension]:
 
 
 def without_properties(
-    payloads: list[bytes], wanted: Callable[[str, str], bool], suspicion: bytes = b""
+    payloads: list[bytes],
+    wanted: Callable[[str, str], bool],
+    *,
+    text: Callable[[str], bool] | None = None,
+    strict: bool = False,
 ) -> list[bytes | None]:
     """Blank properties in the payloads of XMP segments, extended ones included.
 
@@ -270,13 +344,15 @@ def without_properties(
         Payloads of all XMP segments of a file, in order.
     wanted : callable
         Whether a property of this (namespace, name) goes.
-    suspicion : bytes
-        Lower-case text that a packet must not hold if it cannot be read.
+    text : callable, optional
+        Whether a property with this text goes.
+    strict : bool
+        Whether packets go that cannot be read or put together.
 
     Returns
     -------
     list of bytes or None
-        Payloads of the same lengths; None for unreadable ones under suspicion.
+        Payloads of the same lengths; None for those that cannot be read, if ``strict``.
     """
     edited: list[bytes | None] = list(payloads)
     head = len(HEADER)
@@ -284,8 +360,8 @@ def without_properties(
     def without(packet: bytes) -> bytes | None:
         parsed = read_packet(packet)
         if parsed is None:
-            return None if suspicion and suspicion in packet.lower() else packet
-        return blanked(packet, [span for _, _, span in parsed.properties(wanted)])
+            return None if strict and packet.strip(b"\0 ") else packet
+        return blanked(packet, [span for _, _, span in parsed.properties(wanted, text)])
 
     for i, payload in enumerate(payloads):
         if payload.startswith(HEADER):
@@ -296,7 +372,7 @@ def without_properties(
     extensions = gather_extensions([payloads[i] for i in numbers])
     gathered = {numbers[piece[0]] for extension in extensions for piece in extension.pieces}
     for i in numbers:
-        if i not in gathered and suspicion and suspicion in payloads[i].lower():
+        if i not in gathered and strict:
             edited[i] = None
     renamed: dict[bytes, bytes] = {}
     for extension in extensions:
@@ -315,6 +391,32 @@ def without_properties(
         pattern = re.compile(b"|".join(map(re.escape, renamed)))
         edited[main] = pattern.sub(lambda match: renamed[match[0]], edited[main] or b"")
     return edited
+
+
+def only_properties(payloads: list[bytes], wanted: Callable[[str, str], bool]) -> list[bytes]:
+    """Return the payloads of the smallest packet with the wanted properties alone.
+
+    Parameters
+    ----------
+    payloads : list of bytes
+        Payloads of all XMP segments of a file, in order; what cannot be read is left out.
+    wanted : callable
+        Whether a property of this (namespace, name) stays.
+
+    Returns
+    -------
+    list of bytes
+        Payloads as :func:`payloads_of` returns them; empty if there are no such properties.
+    """
+    packets = [payload[len(HEADER) :] for payload in payloads if payload.startswith(HEADER)]
+    packets += [e.data for e in gather_extensions([p for p in payloads if p.startswith(EXTENSION_HEADER)])]
+    found = [
+        text
+        for packet in map(read_packet, packets)
+        if packet is not None
+        for text in packet.descriptions(wanted)
+    ]
+    return payloads_of(_WRAPPER[0] + b"".join(found) + _WRAPPER[1]) if found else []
 
 
 def _guid(content: bytes) -> bytes:

@@ -1,0 +1,145 @@
+"""Coordinates outside of EXIF, XMP and Photoshop data: in other segments, and in what follows the picture."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from guetzpy.jpeg import appended, exif, exif_parts, flir, photoshop, video, xmp
+from guetzpy.jpeg.metadata import kind_of
+from guetzpy.jpeg.property_kinds import coordinates_in_bytes, tells_coordinates, xmp_test
+from guetzpy.jpeg.structure import Segment
+
+__all__ = ["Scrubbed", "is_credentials", "is_manifest", "name_of", "scrub", "unsearched"]
+
+_APP11 = 0xEB
+
+# Segments whose contents are known and hold no coordinates: quality and comment of Save for Web (Ducky, whose
+# text is searched), Motion JPEG, colour management.
+_HARMLESS = (b"Ducky", b"AVI1", b"Adobe", b"JFIF", b"JFXX", b"PIC\0", b"ColorimetricInfo")
+
+
+def is_manifest(segment: Segment) -> bool:
+    """Whether a segment is part of a JUMBF box (ISO/IEC 19566-5): content credentials (C2PA) and alike.
+
+    The layers of JPEG XT (ISO/IEC 18477-3) are other boxes in the same marker.
+    """
+    return segment.marker == _APP11 and segment.payload[:2] == b"JP" and segment.payload[12:16] == b"jumb"
+
+
+def is_credentials(segment: Segment) -> bool:
+    """Whether a segment begins a manifest store of C2PA."""
+    return is_manifest(segment) and b"c2pa" in segment.payload[:128]
+
+
+def name_of(segment: Segment) -> str:
+    """Return what a segment is called in messages: APP4 (DJI), COM."""
+    if not 0xE0 <= segment.marker <= 0xEF:
+        return "COM"
+    found = re.match(rb"[ -~]{2,24}", segment.payload)
+    return f"APP{segment.marker - 0xE0}" + (f" ({found[0].decode()})" if found else "")
+
+
+def unsearched(segment: Segment) -> bool:
+    """Whether a segment of unknown kind may hold coordinates that nobody can tell from the rest."""
+    if segment.payload.startswith(_HARMLESS) or not segment.payload.strip(b"\0"):
+        return False
+    text = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in segment.payload)
+    return text < 0.95 * len(segment.payload)
+
+
+@dataclass
+class Scrubbed:
+    """Bytes after a picture with a kind of metadata blanked in place, and what could not be searched."""
+
+    data: bytes
+    unsearched: set[str] = field(default_factory=set)
+
+
+def scrub(data: bytes, kind: str) -> Scrubbed:
+    """Blank a kind of metadata ("gps", "place" or "copyright") in what follows a picture, in the same length.
+
+    Parameters
+    ----------
+    data : bytes
+        A part of the bytes after EOI: a picture, a video, or both in data of a maker.
+    kind : str
+        What goes.
+    """
+    done = Scrubbed(data)
+    edited = bytearray(data)
+    pictures = [match.start() for match in re.finditer(rb"\xff\xd8\xff[\xc0-\xfe]", data)][:64]
+    known = 0  # up to where data is searched
+    for start in pictures:
+        if start >= known:
+            end = _scrub_picture(edited, start, kind, done)
+            if start > known and data[known:start].strip(b"\0"):
+                done.unsearched.add("data after the picture")
+            known = max(known, end)
+    at = data.find(video.TYPE, known)
+    if at >= known + 4:
+        begin = at - 4
+        clean, searched = (
+            video.without_gps(data[begin:]) if kind == "gps" else (data[begin:], kind != "place")
+        )
+        edited[begin:] = clean
+        if not searched:
+            done.unsearched.add("video after the picture")
+        if data[known:begin].strip(b"\0"):
+            done.unsearched.add("data after the picture")
+    elif data[known:].strip(b"\0"):
+        done.unsearched.add("data after the picture")
+    done.data = bytes(edited)
+    return done
+
+
+def _scrub_picture(edited: bytearray, start: int, kind: str, done: Scrubbed) -> int:
+    """Blank the segments of a JPEG picture; return where it ends."""
+    data = bytes(edited[start:])
+    walked = appended.places(data, header_only=True)
+    flir_places = [p for p in walked if p.segment.payload.startswith(flir.HEADER)]
+    for place in walked:
+        segment = place.segment
+        if place in flir_places:
+            continue
+        after = _scrubbed_payload(segment, kind, done)
+        if after != segment.payload:
+            at = start + place.payload
+            edited[at : at + len(segment.payload)] = after.ljust(len(segment.payload), b"\0")
+    if kind == "gps" and flir_places:
+        try:
+            payloads = flir.without_gps([p.segment.payload for p in flir_places])
+        except ValueError:
+            payloads = [bytes(len(p.segment.payload)) for p in flir_places]
+        for place, payload in zip(flir_places, payloads, strict=True):
+            edited[start + place.payload : start + place.end] = payload
+    return start + appended.end_of_stream(data)
+
+
+def _scrubbed_payload(segment: Segment, kind: str, done: Scrubbed) -> bytes:
+    payload, what = segment.payload, kind_of(segment)
+    text = tells_coordinates if kind == "gps" else None
+    if what == "exif":
+        tiff = payload[len(exif.HEADER) :]
+        try:
+            return exif.HEADER + exif_parts.without(tiff, kind)
+        except exif.UnsafeEditError:
+            return b""
+    if what == "xmp":
+        return (
+            xmp.without_properties([payload], lambda s, n: xmp_test(kind, s, n), text=text, strict=True)[0]
+            or b""
+        )
+    if what == "iptc":
+        try:
+            return photoshop.edited([payload], exif_parts.photoshop_edit(kind))[0]
+        except ValueError:
+            return b""
+    if is_manifest(segment):
+        return b""
+    if kind == "gps" and what in ("unknown", "comment"):
+        if coordinates_in_bytes(payload):
+            return b""
+        if what == "unknown" and unsearched(segment):
+            done.unsearched.add(name_of(segment))
+    return payload

@@ -1,0 +1,164 @@
+"""Which properties of EXIF, IPTC and XMP tell coordinates, places, or rights."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "EXIF_TAGS",
+    "IPTC_DATASETS",
+    "coordinates_in_bytes",
+    "is_coordinate",
+    "is_copyright",
+    "is_gain_map",
+    "is_motion_photo",
+    "is_place",
+    "is_thumbnail",
+    "tells_coordinates",
+    "xmp_test",
+]
+
+_CONTAINER = "http://ns.google.com/photos/1.0/container/"
+_CRS = "http://ns.adobe.com/camera-raw-settings/1.0/"
+_DWC = "http://rs.tdwg.org/dwc/"
+_EXIF = ("http://ns.adobe.com/exif/1.0/", "http://cipa.jp/exif/1.0/", "http://ns.adobe.com/tiff/1.0/")
+_GCAMERA = "http://ns.google.com/photos/1.0/camera/"
+_GPANO = "http://ns.google.com/photos/1.0/panorama/"
+_HDRGM = "http://ns.adobe.com/hdr-gain-map/1.0/"
+_IPTC_CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
+_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
+_XAP = "http://ns.adobe.com/xap/1.0/"
+
+#: Tags of any EXIF directory by kind: GeoTIFF's tie points, transformation and keys (GeoTIFF 1.1, 7.1);
+#: Artist, Copyright, XPAuthor, and Exif 3.0's Photographer.
+EXIF_TAGS: dict[str, frozenset[int]] = {
+    "gps": frozenset({0x8480, 0x8482, 0x85D8, 0x87AF, 0x87B0, 0x87B1}),
+    "copyright": frozenset({0x013B, 0x8298, 0x9C9D, 0xA437}),
+}
+
+#: Datasets of record 2 of IPTC IIM 4.2 by kind: content location (26, 27), city, sub-location, province,
+#: country code and name; by-line and its title, credit, source, copyright notice, contact.
+IPTC_DATASETS: dict[str, frozenset[int]] = {
+    "place": frozenset({26, 27, 90, 92, 95, 100, 101}),
+    "copyright": frozenset({80, 85, 110, 115, 116, 118}),
+}
+
+# Words of a camel-case name.
+_WORDS = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_COORDINATE_WORDS = frozenset(
+    "gps latitude lat longitude longtitude lon lng altitude elevation coordinate coordinates geotag geohash "
+    "georeference georeferenced geodetic footprint rtk utm mgrs wkt".split()
+)  # (DJI spells it GpsLongtitude)
+_GEOGRAPHIC_SPACES = ("wgs84_pos", "georss.org", "opengis.net/gml")
+_PLACE_NAMES = frozenset(
+    "city sublocation location provincestate province country countryname countrycode worldregion "
+    "locationname locationid locationshown locationcreated shotlocation".split()
+)
+# Darwin Core's terms of the class Location that name places.
+_DWC_PLACES = frozenset(
+    "continent country countryCode county higherGeography higherGeographyID island islandGroup locality "
+    "locationID locationRemarks municipality stateProvince verbatimLocality waterBody".split()
+)
+_RIGHTS_SPACES = (_RIGHTS, "http://creativecommons.org/ns#", "http://ns.useplus.org/ldf/xmp/1.0/")
+_RIGHTS_NAMES = {
+    "http://purl.org/dc/elements/1.1/": {"creator", "rights", "publisher"},
+    "http://purl.org/dc/terms/": {"creator", "rights", "rightsHolder", "license", "accessRights"},
+    _PHOTOSHOP: {"AuthorsPosition", "Credit", "Source"},
+    _IPTC_CORE: {"CreatorContactInfo", "RightsUsageTerms"},
+    "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": {"Creator", "EmbdEncRightsExpr", "LinkedEncRightsExpr"},
+    "http://ns.adobe.com/xmp/1.0/DynamicMedia/": {"copyright", "artist"},
+    "http://ns.adobe.com/tiff/1.0/": {"Artist", "Copyright"},
+}
+
+# Coordinates in running text: words with a number, machine tags and geo URIs, degrees and minutes, pairs of
+# decimal degrees with four digits (11 m) and more, ISO 6709.
+_TEXT = re.compile(
+    r"""geo:\s*(?:lat|lon|long)\b | geo:-?\d+\.\d+,
+    | (?:\b|gps)(?:lat|latitude|lon|lng|longitude)\b["'\s:=]{1,4}[-+]?\d
+    | \d{1,3}\s*°\s*\d{1,2}(?:\.\d+)?\s*['′’]\s*[\d.]*\s*["″”]?\s*[NSEW]\b
+    | (?<![\d.])-?\d{1,2}\.\d{4,}°?\s*[NS]?\s*[,;]\s*-?\d{1,3}\.\d{4,}
+    | [-+]\d{2,6}\.\d{2,}[-+]\d{3,7}\.\d{2,}(?:[-+]\d+(?:\.\d+)?)?/""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# In bytes of unknown structure, where shorter words would come by chance; GoPro's GPS5, GPS9, GPSU.
+_SIGNS = re.compile(
+    rb"gps(?:lat|lon|alt|info|pos|coord|date|[59ufp_: =])|latitude|longt?itude|lrftarget|iso6709|\xa9xyz",
+    re.IGNORECASE,
+)
+
+
+def is_coordinate(space: str, name: str) -> bool:
+    """Whether an XMP property tells where a camera, or what it showed, was by numbers."""
+    if space in (_RDF, _CRS):
+        return False
+    if space == _GPANO:
+        return name.startswith("Pose")
+    if any(part in space for part in _GEOGRAPHIC_SPACES):
+        return True
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if _COORDINATE_WORDS & set(words) or name.lower().startswith("gps"):
+        return True
+    # IPTC's AltTextAccessibility and Dynamic Media's altTimecode are no altitudes.
+    return len(words) > 1 and words[-1] in ("alt", "hgt")
+
+
+def is_place(space: str, name: str) -> bool:
+    """Whether an XMP property names a place that the picture shows or was made at."""
+    if space.startswith(_DWC):
+        return name in _DWC_PLACES
+    if space == _PHOTOSHOP:
+        return name in ("City", "State", "Country")
+    if "dc/elements" in space or "dc/terms" in space:
+        return name in ("coverage", "spatial", "Location")
+    return name.lower() in _PLACE_NAMES
+
+
+def is_copyright(space: str, name: str) -> bool:
+    """Whether an XMP property tells who made a picture, who owns it, and on which terms it is used."""
+    return space in _RIGHTS_SPACES or name in _RIGHTS_NAMES.get(space, ())
+
+
+def is_thumbnail(space: str, name: str) -> bool:
+    """Whether an XMP property holds small pictures of this one."""
+    return space == _XAP and name == "Thumbnails"
+
+
+def is_gain_map(space: str, name: str) -> bool:
+    """Whether an XMP property announces or describes a gain map."""
+    return space == _HDRGM or (space == _CONTAINER and name == "Directory")
+
+
+def is_motion_photo(space: str, name: str) -> bool:
+    """Whether an XMP property announces the video of a motion photo."""
+    return space == _GCAMERA and name.startswith(("MotionPhoto", "MicroVideo"))
+
+
+def xmp_test(kind: str, space: str, name: str) -> bool:
+    """Whether an XMP property belongs to a kind of metadata that can be kept without the rest."""
+    match kind:
+        case "gps":
+            return is_coordinate(space, name)
+        case "place":
+            return is_place(space, name)
+        case "copyright":
+            return is_copyright(space, name)
+        case "thumbnail":
+            return is_thumbnail(space, name)
+        case "gainmap":
+            return is_gain_map(space, name)
+        case "trailing":
+            return is_motion_photo(space, name) or (space == _CONTAINER and name == "Directory")
+    return False
+
+
+def tells_coordinates(text: str) -> bool:
+    """Whether running text holds coordinates."""
+    return _TEXT.search(text) is not None
+
+
+def coordinates_in_bytes(data: bytes) -> bool:
+    """Whether bytes of unknown structure speak of coordinates, in any of the usual encodings."""
+    plain = data.replace(b"\0", b"")
+    return _SIGNS.search(plain) is not None or tells_coordinates(plain.decode("utf-8", "replace"))

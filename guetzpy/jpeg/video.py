@@ -1,0 +1,77 @@
+"""Videos after a picture (motion photos): their boxes with coordinates are blanked in place.
+
+ISO/IEC 14496-12 boxes: a 32-bit size, a type, contents. Coordinates lie in ``moov``: in user data (``udta``)
+as ``(c)xyz`` or ``loci`` (3GPP TS 26.244, 8.8), as ``mdta`` metadata (QuickTime's location.ISO6709), or as
+XMP in a ``uuid`` box. Nothing moves: a box that goes becomes ``free`` and zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+__all__ = ["TYPE", "without_gps"]
+
+#: Type of the first box, at byte 4.
+TYPE = b"ftyp"
+
+_COORDINATES = frozenset({b"\xa9xyz", b"loci", b"gps ", b"GPS ", b"gpsd"})
+_WITHIN = frozenset({b"moov", b"udta", b"trak", b"mdia", b"minf"})
+_KNOWN_HANDLERS = frozenset({b"vide", b"soun"})
+_MAX_BOXES = 10_000
+
+
+def without_gps(video: bytes) -> tuple[bytes, bool]:
+    """Blank what tells coordinates.
+
+    Parameters
+    ----------
+    video : bytes
+        A video, from its first box.
+
+    Returns
+    -------
+    bytes
+        Of the same length.
+    bool
+        Whether all of it was searched: it could be read, and holds no tracks but picture and sound.
+    """
+    edited = bytearray(video)
+    searched, seen, boxes = True, False, 0
+    waiting = [(0, len(video))]
+    while waiting:
+        start, end = waiting.pop()
+        for kind, begin, contents, after in _boxes(video, start, end):
+            boxes += 1
+            if boxes > _MAX_BOXES:
+                return bytes(edited), False
+            if not begin < after <= end:
+                searched = False
+                break
+            seen = seen or kind == b"moov"
+            if kind in _WITHIN:
+                waiting.append((contents, after))
+            elif kind in _COORDINATES or kind in (b"uuid", b"XMP_"):
+                edited[begin + 4 : begin + 8] = b"free"
+                edited[contents:after] = bytes(after - contents)
+            elif kind == b"meta" and b"ocation" in video[contents:after]:
+                edited[begin + 4 : begin + 8] = b"free"
+                edited[contents:after] = bytes(after - contents)
+            elif kind == b"hdlr" and video[contents + 8 : contents + 12] not in _KNOWN_HANDLERS:
+                searched = False
+    return bytes(edited), searched and seen
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """Yield type, start, start of the contents and end of each box."""
+    at = start
+    while at + 8 <= end:
+        size, head = int.from_bytes(data[at : at + 4], "big"), 8
+        if size == 1:
+            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
+        after = end if size == 0 else at + size
+        if size and size < head:
+            after = at  # broken
+        yield data[at + 4 : at + 8], at, at + head, after
+        if after <= at:
+            return
+        at = after

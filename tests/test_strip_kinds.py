@@ -1,0 +1,364 @@
+"""What is to go is gone, wherever it was: coordinates, names of places, rights, all but what is kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from reference import jpeg_files, metadata_files
+from reference.metadata_files import CITY, OWNER, SECRETS
+
+import guetzpy
+from guetzpy.jpeg import exif, exif_parts, flir, iptc, photoshop, video, xmp
+from guetzpy.jpeg.metadata import kind_of
+from guetzpy.jpeg.property_kinds import is_coordinate, is_place, tells_coordinates
+from guetzpy.jpeg.reader import read
+from guetzpy.jpeg.transcode import same_pixels
+
+needs_exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not there")
+
+
+def tags(data: bytes, tmp_path: Path, *options: str) -> dict[str, object]:
+    """Return all that ExifTool finds in a file, by group and name."""
+    path = tmp_path / "dump.jpg"
+    path.write_bytes(data)
+    command = ["exiftool", "-j", "-a", "-G1", "-ee3", "-U", "-n", "-x", "System:all", *options, str(path)]
+    (found,) = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
+def named(found: dict[str, object], pattern: str) -> list[str]:
+    return [name for name in found if re.search(pattern, name, re.IGNORECASE)]
+
+
+def test_the_file_holds_what_is_looked_for() -> None:
+    data = metadata_files.everything()
+    for secret in (*SECRETS, CITY, OWNER):
+        assert secret in data
+
+
+@pytest.mark.parametrize("command", [guetzpy.transcode, guetzpy.optimize])
+def test_no_coordinate_is_left(command: object) -> None:
+    source = metadata_files.everything()
+    result = command(source, strip="gps", threads=1)  # type: ignore[operator]
+    for secret in SECRETS:
+        assert secret not in result.data
+    assert "gps" in result.removed
+    for stays in (
+        CITY,
+        OWNER,
+        b"THERMAL!",
+        b"FRAMES",
+        b"GUIDES",
+        b"MAKER NOTE",
+        b"The tower",
+        b"0.123456, 0.654",
+    ):
+        assert stays in result.data
+    (note,) = [warning for warning in result.warnings if warning.startswith("not searched")]
+    assert note == "not searched for coordinates: APP4 (SOMEBODY), maker note"
+    assert any("C2PA" in warning for warning in result.warnings)
+    with Image.open(io.BytesIO(result.data)) as picture:
+        assert picture.n_frames == 2
+        assert picture.getexif()[0x0112] == 6
+
+
+@pytest.mark.foreign
+@needs_exiftool
+def test_exiftool_finds_no_coordinates(tmp_path: Path) -> None:
+    pattern = r"GPS|latitude|longitude|altitude|lrftarget|coordinates|Pose|jumb|jumd|c2pa"
+    source = metadata_files.everything()
+    before = named(tags(source, tmp_path), pattern)
+    for sign in ("GPS:", "FLIR:", "XMP-exif:", ":LRFTargetLat", ":DecimalLatitude", ":Pose", "JUMBF:"):
+        assert any(sign in name for name in before), sign
+    assert named(tags(guetzpy.transcode(source, strip="gps").data, tmp_path), pattern) == []
+
+
+@pytest.mark.foreign
+@needs_exiftool
+def test_exiftool_finds_no_coordinates_in_videos(tmp_path: Path) -> None:
+    before = metadata_files.video()
+    after, searched = video.without_gps(before)
+    assert searched
+    assert len(named(tags(before, tmp_path), "coordinates|location|gps")) >= 2
+    assert named(tags(after, tmp_path), "coordinates|location|gps") == []
+
+
+def test_video_with_other_tracks_is_said_not_to_be_searched() -> None:
+    track = metadata_files.box(
+        b"trak", metadata_files.box(b"mdia", metadata_files.box(b"hdlr", bytes(8), b"meta"))
+    )
+    data = metadata_files.box(b"ftyp", b"isom") + metadata_files.box(b"moov", track)
+    assert video.without_gps(data) == (data, False)
+    result = guetzpy.transcode(jpeg_files.picture() + data, strip="gps")
+    assert "not searched for coordinates: video after the picture" in result.warnings
+
+
+def test_no_name_of_a_place_is_left() -> None:
+    result = guetzpy.transcode(metadata_files.everything(), strip="place")
+    assert CITY not in result.data
+    assert OWNER in result.data
+    assert b'drone-dji:LRFTargetLat="48.858222"' in result.data
+    assert "place" in result.removed
+    assert any(
+        warning.startswith("not searched for names of places: maker note") for warning in result.warnings
+    )
+
+
+@pytest.mark.foreign
+@needs_exiftool
+def test_exiftool_finds_no_place(tmp_path: Path) -> None:
+    pattern = r":(city|sub-?location|location|locationshown\w*|province.*|country.*|locality)$"
+    source = metadata_files.everything()
+    assert len(named(tags(source, tmp_path), pattern)) >= 6
+    assert named(tags(guetzpy.transcode(source, strip="place").data, tmp_path), pattern) == []
+
+
+def test_no_right_is_left() -> None:
+    result = guetzpy.transcode(metadata_files.everything(), strip="copyright")
+    assert OWNER not in result.data
+    assert CITY in result.data
+    assert "copyright" in result.removed
+
+
+def test_all_but_the_rights() -> None:
+    """The smallest EXIF, XMP and IPTC that carry them, and nothing else."""
+    result = guetzpy.transcode(metadata_files.everything(), strip="all", keep="copyright")
+    for secret in (*SECRETS, CITY, b"The tower", b"GUIDES", b"Rating", b"MAKER NOTE"):
+        assert secret not in result.data
+    image = read(result.data)
+    assert [kind_of(s) for s in image.segments] == ["exif", "xmp", "iptc", "jfif"]
+    assert image.trailing == b""
+    with Image.open(io.BytesIO(result.data)) as picture:
+        found = picture.getexif()
+        assert dict(found) == {0x0112: 6, 0x013B: "Ada Lovelace", 0x8298: "(c) Ada Lovelace"}
+    packet = image.segments[1].payload[len(xmp.HEADER) :]
+    parsed = xmp.read_packet(packet)
+    assert parsed is not None
+    names = {name for name, _, _ in parsed.properties(lambda *_: True)}
+    assert {"Credit", "WebStatement", "creator", "rights", "Licensor", "LicensorName"} <= names
+    assert metadata_files.datasets(image.segments[2].payload) == [
+        (0, b"\0\4"),
+        (80, OWNER),
+        (116, b"(c) " + OWNER),
+    ]
+    assert "copyright" not in result.removed
+    assert {"gps", "place", "thumbnail", "exif", "xmp", "iptc"} <= set(result.removed)
+
+
+@pytest.mark.parametrize("kind", ["gps", "place", "copyright", "thumbnail"])
+def test_what_is_kept_by_name_survives_all(kind: str) -> None:
+    signs = {"gps": b"48,51.4933N", "place": CITY, "copyright": OWNER}
+    result = guetzpy.transcode(metadata_files.everything(), strip="all", keep=kind)
+    for other, sign in signs.items():
+        # the named places of LocationShown hold coordinates of their own
+        assert (sign in result.data) == (other == kind or (kind, other) == ("place", "gps"))
+    image = read(result.data)
+    tiff = next(s.payload for s in image.segments if kind_of(s) == "exif")[len(exif.HEADER) :]
+    assert exif.orientation(tiff) == 6
+    assert exif_parts.held(tiff) == ({kind} if kind != "place" else set())
+
+
+@pytest.mark.parametrize("kind", ["icc", "comment", "unknown", "trailing", "mpf"])
+def test_whole_kinds_that_are_kept_survive_all(kind: str) -> None:
+    source = metadata_files.everything(jpeg_files.picture(icc_profile=b"profile" * 30))
+    held = {kind_of(s) for s in read(source).segments}
+    result = guetzpy.transcode(source, strip="all", keep=kind)
+    image = read(result.data)
+    assert {kind_of(s) for s in image.segments} == {"exif", "jfif", "icc", kind} & held | {"exif"}
+    assert (b"FRAMES" in image.trailing) == (kind == "trailing")
+    assert bool(re.search(rb"\xff\xd8\xff", image.trailing)) == (kind == "mpf")
+    for secret in SECRETS[2:]:  # those of the pictures that stay are taken out of them
+        assert secret not in result.data or kind == "unknown"
+
+
+def test_gain_map_that_is_kept_is_found_without_the_rest_of_xmp() -> None:
+    source = jpeg_files.ultra_hdr(video=b"\0\0\0\x18ftypmp42 video", primary_length=True)
+    result = guetzpy.transcode(source, strip="all", keep="gainmap")
+    image = read(result.data)
+    packet = xmp.read_packet(
+        next(s.payload for s in image.segments if kind_of(s) == "xmp")[len(xmp.HEADER) :]
+    )
+    assert packet is not None
+    primary, gain_map = packet.items()
+    assert primary.length == len(result.data) - len(image.trailing)
+    assert (gain_map.semantic, gain_map.length) == ("GainMap", len(image.trailing))
+    assert b"hdrgm:Version" in result.data
+    assert b"MotionPhoto" not in result.data
+
+
+def test_kept_parts_survive_their_container_alone() -> None:
+    result = guetzpy.transcode(metadata_files.everything(), strip="exif,xmp", keep="copyright")
+    assert b"dc:creator" in result.data
+    assert b"MAKER NOTE" not in result.data[: -len(read(result.data).trailing)]
+    assert b"GUIDES" in result.data[: -len(read(result.data).trailing)]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_rights_of_other_formats(kind: str) -> None:
+    stream = io.BytesIO()
+    picture = Image.fromarray(np.arange(48 * 48 * 3, dtype=np.uint8).reshape(48, 48, 3))
+    options: dict[str, object] = {"exif": exif.HEADER + metadata_files.tiff(orientation=1)}
+    if kind == "WEBP":
+        options |= {"lossless": True, "xmp": metadata_files.packet()}
+    if kind == "TIFF":
+        options = {"tiffinfo": {0x013B: "Ada Lovelace", 0x8298: "(c) Ada Lovelace", 0x010E: "48.858222"}}
+    picture.save(stream, kind, **options)
+    result = guetzpy.optimize(stream.getvalue(), strip="all", keep="copyright", threads=1)
+    with Image.open(io.BytesIO(result.data)) as after:
+        assert dict(after.getexif()) == {0x013B: "Ada Lovelace", 0x8298: "(c) Ada Lovelace"}
+    assert (b"plus:LicensorName" in result.data) == (kind == "WEBP")
+    for secret in SECRETS:
+        assert secret not in result.data
+
+
+def test_extended_xmp_and_the_rights_in_it() -> None:
+    packet = metadata_files.packet().replace(
+        b"<dc:rights>", b"<dc:title>" + b"x" * 70000 + b"</dc:title><dc:rights>"
+    )
+    source = jpeg_files.with_segments(
+        jpeg_files.picture(), *(jpeg_files.segment(0xE1, p) for p in xmp.payloads_of(packet))
+    )
+    result = guetzpy.transcode(source, strip="gps")
+    for secret in SECRETS:
+        assert secret not in result.data
+    assert b"x" * 50000 in result.data
+    kept = guetzpy.transcode(source, strip="all", keep="copyright")
+    assert b"LicensorName" in kept.data
+    assert len(kept.data) < len(jpeg_files.picture()) + 3000
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_xmp_that_cannot_be_read_goes(encoding: str) -> None:
+    packet = metadata_files.packet().decode().encode(encoding)
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, xmp.HEADER + packet))
+    result = guetzpy.transcode(source, strip="gps")
+    assert [kind_of(s) for s in read(result.data).segments] == ["jfif"]
+    assert any("could not be read" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("space", "name", "coordinate", "place"),
+    [
+        ("http://www.dji.com/drone-dji/1.0/", "LRFTargetAbsAlt", True, False),
+        ("http://www.dji.com/drone-dji/1.0/", "RtkStdLon", True, False),
+        ("http://www.dji.com/drone-dji/1.0/", "GimbalYawDegree", False, False),
+        ("http://rs.tdwg.org/dwc/terms/", "minimumElevationInMeters", True, False),
+        ("http://rs.tdwg.org/dwc/terms/", "stateProvince", False, True),
+        ("http://ns.google.com/photos/1.0/panorama/", "PosePitchDegrees", True, False),
+        ("http://ns.google.com/photos/1.0/panorama/", "FullPanoWidthPixels", False, False),
+        ("http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "AltTextAccessibility", False, False),
+        ("http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "CiAdrCity", False, False),
+        ("http://www.w3.org/1999/02/22-rdf-syntax-ns#", "Alt", False, False),
+        ("http://ns.adobe.com/camera-raw-settings/1.0/", "LateralChromaticAberration", False, False),
+        ("http://ns.adobe.com/photoshop/1.0/", "State", False, True),
+        ("http://ns.adobe.com/photoshop/1.0/", "ColorMode", False, False),
+    ],
+)
+def test_names_of_properties(space: str, name: str, coordinate: bool, place: bool) -> None:
+    assert (is_coordinate(space, name), is_place(space, name)) == (coordinate, place)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("geo:lon=2.2945", True),
+        ("Latitude: -33.85", True),
+        ("48.8582, 2.2945", True),
+        ("48°51'29.6\"N", True),
+        ("+48.8577+002.295/", True),
+        ("f/2.8, 1/250 s, ISO 100", False),
+        ("a latitude of choices", False),
+        ("1.25, 3.75", False),
+    ],
+)
+def test_coordinates_in_text(text: str, found: bool) -> None:
+    assert tells_coordinates(text) == found
+
+
+def test_thermal_data_that_cannot_be_read_goes() -> None:
+    payload = metadata_files.thermal()
+    assert flir.without_gps([payload])[0] != payload
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, payload[:100]))
+    result = guetzpy.transcode(source, strip="gps")
+    assert b"FLIR" not in result.data
+    assert any("FLIR" in warning for warning in result.warnings)
+
+
+def test_layers_of_jpeg_xt_are_no_manifest() -> None:
+    layer = b"JP\0\1\0\0\0\1\0\0\0\x40RESI" + bytes(range(200, 250))
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xEB, layer))
+    result = guetzpy.transcode(source, strip="gps")
+    assert layer in result.data
+    assert any("APP11" in warning for warning in result.warnings)
+
+
+def test_a_file_without_coordinates_is_changed_by_nothing_but_packing() -> None:
+    source = jpeg_files.with_segments(
+        jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + jpeg_files.exif(gps=None))
+    )
+    assert guetzpy.transcode(source, strip="gps").data == guetzpy.transcode(source).data
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=6), st.sampled_from([0, 1, 2, 3])
+)
+def test_broken_parts_are_edited_or_refused(changes: list[tuple[int, int]], which: int) -> None:
+    """Only ValueError, and never more bytes than before."""
+    whole = (
+        metadata_files.tiff(),
+        metadata_files.resources(),
+        metadata_files.video(),
+        metadata_files.thermal(),
+    )[which]
+    data = bytearray(whole)
+    for at, value in changes:
+        data[at % len(data)] = value
+    broken = bytes(data)
+    try:
+        if which == 0:
+            for kind in ("gps", "place", "copyright", "thumbnail"):
+                assert len(exif_parts.without(broken, kind)) <= len(broken)
+            exif_parts.minimal(broken, ["gps", "copyright", "thumbnail"])
+        elif which == 1:
+            edit = exif_parts.photoshop_edit("place")
+            assert len(photoshop.edited_stream(broken, edit)) <= len(broken)
+        elif which == 2:
+            assert len(video.without_gps(broken)[0]) == len(broken)
+        else:
+            assert len(flir.without_gps([broken])[0]) == len(broken)
+    except ValueError:
+        pass
+
+
+def test_iptc_lengths() -> None:
+    long = bytes((0x1C, 2, 120, 0x80, 4)) + struct.pack(">I", 40000) + b"c" * 40000
+    stream = metadata_files.dataset(90, CITY) + long
+    assert [(d.number, len(d.value)) for d in iptc.datasets(stream)] == [(90, len(CITY)), (120, 40000)]
+    assert iptc.without(stream, lambda d: d.number == 90) == long
+    with pytest.raises(ValueError, match="beyond"):
+        list(iptc.datasets(long[:-1]))
+
+
+@pytest.mark.parametrize("strip", ["gps", "place", "copyright", "thumbnail", "exif", "xmp", "iptc", "all"])
+def test_pictures_stay(strip: str) -> None:
+    source = metadata_files.everything()
+    result = guetzpy.transcode(source, strip=strip)
+    assert same_pixels(source, result.data)
+    if strip != "all":
+        with Image.open(io.BytesIO(result.data)) as picture, Image.open(io.BytesIO(source)) as before:
+            for frame in (0, 1):
+                picture.seek(frame)
+                before.seek(frame)
+                assert picture.tobytes() == before.tobytes()
