@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["optimize", "run", "transcode", "warmup"]
 
 
+#: Message for a file that only :func:`optimize` takes.
+NOT_REPACKED = "not a JPEG; transcode repacks JPEG files only (use optimize)"
+
 # Scores of pixels that stay as they are.
 _UNCHANGED: Any = {"distance": 0.0, "butteraugli_3norm": 0.0, "butteraugli_max": 0.0, "ssimulacra2": 100.0}
 
@@ -345,7 +348,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
         if not data:
             raise FormatError("empty file")
         if not is_jpeg(data):
-            raise UnsupportedError("not a JPEG; transcode repacks JPEG files only (use optimize)")
+            raise UnsupportedError(NOT_REPACKED)
         _, width, height = frame_of(data)
         check_memory(width * height, packing(width * height), options.max_memory, name)
         reporter.write()

@@ -17,12 +17,15 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["JPEG_SUFFIXES", "is_temporary", "remove_temporaries", "write"]
+__all__ = ["JPEG_SUFFIXES", "NOT_IN_PLACE", "is_temporary", "remove_temporaries", "write"]
 
 #: Suffixes of names that results keep. MPO and JPS are JPEG files with a second view.
 JPEG_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".jps"}
 )
+
+#: Message for a file that is never replaced: its name would no longer say what it is.
+NOT_IN_PLACE = "not a JPEG; --in-place replaces JPEG files only (use -o)"
 
 # A temporary may be removed by a run that takes it for a killed one's, where locks do not reach.
 _ATTEMPTS = 3

@@ -170,3 +170,84 @@ def test_next_run_over_single_files_removes_temporaries(place: Path, how: list[s
     left = leave("." if how[0] == "--in-place" else "out")
     assert run("transcode", "photo.jpg", *how).exit_code == 0
     assert not left[0].exists()
+
+
+# --- misnamed files ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def misnamed(place: Path) -> dict[str, bytes]:
+    """Two photos, and what is called a photo but is none."""
+    jpeg("a.jpg")
+    jpeg("z.JPEG")
+    for name, kind in (("png.jpg", "PNG"), ("tga.jpg", "TGA"), ("bmp.jfif", "BMP")):
+        Image.new("RGB", (16, 16), "red").save(name, kind)
+    Path("text.jpg").write_bytes(b"not yet drawn")
+    Path("empty.jpg").write_bytes(b"")
+    names = ("png.jpg", "tga.jpg", "bmp.jfif", "text.jpg", "empty.jpg")
+    return {name: Path(name).read_bytes() for name in names}
+
+
+def check_misnamed(result: Any, misnamed: dict[str, bytes]) -> None:
+    assert result.exit_code == 1, result.stderr
+    for name in misnamed:
+        reason = "empty file" if name == "empty.jpg" else "not a JPEG; --in-place replaces JPEG files only"
+        assert f"{name}: {reason}" in result.stderr
+    assert {name: Path(name).read_bytes() for name in misnamed} == misnamed
+    assert "5 failed" in result.stderr
+    for name in ("a.jpg", "z.JPEG"):
+        (line,) = [line for line in result.stderr.splitlines() if f" {name}: " in line]
+        assert "lossless" in line
+
+
+@pytest.mark.parametrize("wishes", [[], ["-j", "2"], ["--backup", "kept"], ["-r"]])
+def test_misnamed_file_in_a_list_costs_itself(
+    place: Path, misnamed: dict[str, bytes], wishes: list[str]
+) -> None:
+    check_misnamed(run("transcode", "a.jpg", *misnamed, "z.JPEG", "--in-place", *wishes), misnamed)
+
+
+def test_misnamed_file_in_the_interface(place: Path, misnamed: dict[str, bytes]) -> None:
+    options = guetzpy.TranscodeOptions()
+    with guetzpy.batch.run(["a.jpg", *misnamed], options=options, in_place=True) as planned:
+        results = {result.input: result for result in planned}
+    assert {name for name, result in results.items() if result.status == "failed"} == set(misnamed)
+    assert {name: Path(name).read_bytes() for name in misnamed} == misnamed
+    with guetzpy.batch.run(["a.jpg", *misnamed], options=options, in_place=True, jpeg_only=True) as planned:
+        assert {other.input for other in planned.others} == set(misnamed)
+        assert len(list(planned)) == 1
+
+
+def test_folder_in_place_leaves_other_pictures_alone(place: Path, misnamed: dict[str, bytes]) -> None:
+    """A PNG is passed over whatever its name; what only its name calls a JPEG is an error."""
+    Path("a.jpg").rename("in/a.jpg")
+    for name in misnamed:
+        Path(name).rename(Path("in", name))
+    result = run("transcode", "in", "-r", "--in-place")
+    assert result.exit_code == 1
+    assert "3 failed" in result.stderr  # text, empty and TGA, whose kind only its name tells
+    assert "in/text.jpg: not a JPEG" in result.stderr
+    assert "in/png.jpg (not a JPEG)" in result.stderr
+    assert {name: Path("in", name).read_bytes() for name in misnamed} == misnamed
+
+
+@pytest.mark.parametrize("wishes", [[], ["-j", "2"]])
+@pytest.mark.parametrize("how", [["--in-place"], ["-o", "out/"], ["-n"]])
+def test_jpeg_only_passes_over_what_is_misnamed(
+    place: Path, misnamed: dict[str, bytes], how: list[str], wishes: list[str]
+) -> None:
+    result = run("transcode", "a.jpg", *misnamed, "--jpeg-only", *how, *wishes)
+    assert result.exit_code == 0, result.stderr
+    assert {name: Path(name).read_bytes() for name in misnamed} == misnamed
+    assert "not a JPEG" in result.stderr
+    if how[0] == "-o":
+        assert {path.name for path in Path("out").glob("*.j*")} == {"a.jpg"}
+
+
+def test_named_file_of_another_kind_fails_a_transcode_of_many_too(
+    place: Path, misnamed: dict[str, bytes]
+) -> None:
+    for wishes in ([], ["-j", "2"]):
+        result = run("transcode", "a.jpg", "png.jpg", "-o", "out/", *wishes)
+        assert result.exit_code == 1
+        assert "png.jpg: not a JPEG; transcode repacks JPEG files only" in result.stderr

@@ -58,8 +58,8 @@ def test_hooks_say_what_they_do(repository: Path) -> None:
         assert hook["types"] == ["jpeg"]
         assert hook["language"] == "python"
         assert hook["require_serial"] is True
-    assert found["guetzpy"]["entry"] == "guetzpy optimize --in-place"
-    assert found["guetzpy-check"]["entry"] == "guetzpy optimize --check"
+    assert found["guetzpy"]["entry"] == "guetzpy optimize --in-place --jpeg-only"
+    assert found["guetzpy-check"]["entry"] == "guetzpy optimize --check --jpeg-only"
 
 
 def test_check_and_in_place_as_the_hooks_call_them(
@@ -82,6 +82,23 @@ def test_check_and_in_place_as_the_hooks_call_them(
     assert run("guetzpy-check") == 0
     assert run("guetzpy") == 0
     assert {name: (site / name).read_bytes() for name in files} == after
+
+
+def test_misnamed_files_do_not_block_a_commit(
+    repository: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pre-commit goes by names: text, PNG and empty files named .jpg reach the hooks."""
+    monkeypatch.chdir(site)
+    misnamed = {"text.jpg": b"not yet drawn\n", "empty.jpg": b"", "png.jpg": (site / "d.png").read_bytes()}
+    for name, data in misnamed.items():
+        Path(name).write_bytes(data)
+    for hook in hooks(repository):
+        done = CliRunner().invoke(app, [*hook["entry"].split()[1:], *misnamed])
+        assert done.exit_code == 0, done.stderr
+        for name in misnamed:
+            assert f"{name}: " in done.stderr
+        assert done.stderr.count("kept (not a JPEG; passed over)") == 3
+        assert {name: Path(name).read_bytes() for name in misnamed} == misnamed
 
 
 def pre_commit(*arguments: str, where: Path, home: Path) -> subprocess.CompletedProcess[str]:

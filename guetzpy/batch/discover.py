@@ -11,7 +11,7 @@ import fnmatch
 import hashlib
 import os
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -174,6 +174,7 @@ def discover(
     *,
     skip: Collection[str] = (),
     jpeg_only: bool = False,
+    refuse_named: str | None = None,
     follow_links: bool = True,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Discovery:
@@ -190,6 +191,9 @@ def discover(
         Folders to leave out: the destination, if it lies within.
     jpeg_only : bool
         Whether other pictures count as ``others``.
+    refuse_named : str, optional
+        With ``jpeg_only``: the error of files that are no JPEG although a source or a suffix of JPEG files
+        names them. Without it they count as ``others``.
     follow_links : bool
         Whether links within folders are taken for what they lead to. If not, only files and folders
         themselves count; a link to anything else is one of ``others``. A source itself may be a link.
@@ -206,17 +210,22 @@ def discover(
     found = Discovery()
     folders = [name for name in sources if _is_folder(name, storage_options)]
     left_out = {os.path.realpath(name) for name in skip if not storage.is_url(name)}
-    walk = _Walk(chosen, jpeg_only, follow_links, left_out, found)
+
+    def take(entry: storage.Entry, relative: str, head: bytes) -> None:
+        _sort_in(entry, relative, head, found, jpeg_only, refuse_named)
+
+    walk = _Walk(chosen, follow_links, left_out, found, take)
     for name in sources:
         if name in folders:
             prefix = f"{_own_name(name)}/" if len(folders) > 1 or len(folders) < len(sources) else ""
             if storage.is_url(name):
-                _search_url(name, prefix, chosen, skip, jpeg_only, storage_options, found)
+                _search_url(name, prefix, chosen, skip, storage_options, found, take)
             else:
                 walk.search(name, prefix)
         else:
             entry = storage.state(name, storage_options)
-            _sort_in(entry, _own_name(name), _head(entry.name, storage_options), jpeg_only, found, named=True)
+            head = _head(entry.name, storage_options)
+            _sort_in(entry, _own_name(name), head, found, jpeg_only, refuse_named, named=True)
     walk.tell_links([os.path.realpath(name) for name in folders if not storage.is_url(name)])
     return found
 
@@ -244,14 +253,17 @@ def _head(name: str, options: Mapping[str, Any] | None = None) -> bytes:
         return stream.read(_HEAD)
 
 
+_Take = Callable[[storage.Entry, str, bytes], None]
+
+
 class _Walk:
     """The search through local folders: names in order, every real folder once."""
 
     def __init__(
-        self, chosen: Filter, jpeg_only: bool, follow_links: bool, skip: set[str], found: Discovery
+        self, chosen: Filter, follow_links: bool, skip: set[str], found: Discovery, take: _Take
     ) -> None:
         self._chosen = chosen
-        self._jpeg_only = jpeg_only
+        self._take_file = take
         self._follow_links = follow_links
         self._skip = skip
         self._found = found
@@ -317,7 +329,7 @@ class _Walk:
                 self._found.unreadable.append(broken)
             return
         if is_file:
-            _sort_in(state, relative, head, self._jpeg_only, self._found)
+            self._take_file(state, relative, head)
         elif entry.is_symlink() and not os.path.exists(entry.path):
             self._pass_over(entry.path, relative, "a link to nothing")
         else:
@@ -344,9 +356,9 @@ def _search_url(
     prefix: str,
     chosen: Filter,
     skip: Collection[str],
-    jpeg_only: bool,
     options: Mapping[str, Any] | None,
     found: Discovery,
+    take: _Take,
 ) -> None:
     system, base = storage.filesystem(root, options)
     left_out = [name.rstrip("/") + "/" for name in skip if storage.is_url(name)]
@@ -359,21 +371,35 @@ def _search_url(
             continue
         if info.get("type") == "file" and chosen.takes(relative) and not any(map(chosen.drops, above)):
             entry = storage.of_info(name, info)
-            _sort_in(entry, prefix + relative, _head(name, options), jpeg_only, found)
+            try:
+                head = _head(name, options) if entry.size else b""  # stores refuse ranges of empty objects
+            except Exception as error:  # whatever the file system of that scheme raises
+                words = " ".join(str(error).split()) or type(error).__name__
+                found.unreadable.append(Skipped(name, prefix + relative, words))
+            else:
+                take(entry, prefix + relative, head)
 
 
 def _sort_in(
-    entry: storage.Entry, relative: str, head: bytes, jpeg_only: bool, found: Discovery, named: bool = False
+    entry: storage.Entry,
+    relative: str,
+    head: bytes,
+    found: Discovery,
+    jpeg_only: bool,
+    refuse_named: str | None,
+    named: bool = False,
 ) -> None:
     kind = kind_of(head)
     if kind is None and (named or PurePosixPath(relative).suffix.lower() in output.JPEG_SUFFIXES):
-        kind = "unknown"  # called a picture: if it is none, that is an error to be told
+        kind = "unknown"  # called a picture: if it is none, that is an error
     if kind is None:
         found.others.append(Skipped(entry.name, relative, "not a picture"))
-    elif kind == "picture" and jpeg_only:
-        found.others.append(Skipped(entry.name, relative, "not a JPEG"))
-    else:
+    elif kind == "jpeg" or not jpeg_only:
         found.pictures.append(Task(entry.name, relative, kind, entry.size, entry.identity))
+    elif refuse_named is not None and (named or kind == "unknown"):
+        found.unreadable.append(Skipped(entry.name, relative, refuse_named if head else "empty file"))
+    else:
+        found.others.append(Skipped(entry.name, relative, "not a JPEG"))
 
 
 def pair(

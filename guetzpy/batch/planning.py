@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from guetzpy import output
+from guetzpy import api, output
 from guetzpy.batch import storage
 from guetzpy.batch.discover import Discovery, Filter, Task, discover, in_shard, pair
 from guetzpy.batch.manifest import Manifest, location, prune_state
@@ -33,6 +33,7 @@ def run(
     preserve: bool = False,
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
+    jpeg_only: bool = False,
     copy_others: bool = False,
     resume: bool = False,
     manifest: str | os.PathLike[str] | None = None,
@@ -74,6 +75,9 @@ def run(
         Outputs take permissions and times of their inputs.
     include, exclude : iterable of str
         Globs, see :class:`guetzpy.batch.Filter`.
+    jpeg_only : bool
+        Take JPEG files only. Without it a file that is no JPEG, where only JPEG files can be taken, is an
+        error if a source or a suffix such as .jpg names it; with it, such files are in :attr:`Run.others`.
     copy_others : bool
         Copy files that are no pictures, too.
     resume : bool
@@ -134,7 +138,8 @@ def run(
         names,
         Filter(tuple(include), tuple(exclude)),
         skip=[place for place in (goal, keeper) if place is not None],
-        jpeg_only=in_place or isinstance(options, TranscodeOptions),
+        jpeg_only=jpeg_only or in_place or isinstance(options, TranscodeOptions),
+        refuse_named=None if jpeg_only else output.NOT_IN_PLACE if in_place else api.NOT_REPACKED,
         follow_links=not in_place,
         storage_options=storage_options,
     )

@@ -39,6 +39,7 @@ __all__ = [
     "FolderOptions",
     "Include",
     "Jobs",
+    "JpegOnly",
     "ManifestPath",
     "Preserve",
     "Recursive",
@@ -76,6 +77,13 @@ Include = Annotated[
 Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="GLOB", help="In folders, not these files and folders."),
+]
+JpegOnly = Annotated[
+    bool,
+    typer.Option(
+        "--jpeg-only",
+        help="Pass over files that are no JPEG, whatever they are called, without an error: for hooks.",
+    ),
 ]
 CopyOthers = Annotated[bool, typer.Option("--copy-others", help="Copy files that are no pictures, too.")]
 Backup = Annotated[
@@ -166,6 +174,7 @@ def run_folders(
     write: bool,
     as_json: bool,
     quiet: bool,
+    jpeg_only: bool = False,
     threshold: float | None = None,
     report: Report | None = None,
 ) -> None:
@@ -175,6 +184,8 @@ def run_folders(
     ----------
     write : bool
         Whether anything is written.
+    jpeg_only : bool
+        Whether files that are no JPEG are passed over.
     threshold : float, optional
         Saving in percent above which the exit code is 3.
     report : Report, optional
@@ -184,7 +195,7 @@ def run_folders(
     tally = _Tally()
     with report_errors(), notices(quiet):
         with _cluster(wishes.dask) as executor:
-            run = _plan(inputs, output, in_place, options, wishes, write, executor)
+            run = _plan(inputs, output, in_place, options, wishes, write, jpeg_only, executor)
             if run.tasks and executor is None and isinstance(options, OptimizeOptions):
                 compile_if_cold(quiet)
             if report is not None:
@@ -249,6 +260,7 @@ def _plan(
     options: OptimizeOptions | TranscodeOptions,
     wishes: FolderOptions,
     write: bool,
+    jpeg_only: bool,
     executor: Any,
 ) -> Run:
     from guetzpy import batch
@@ -260,6 +272,7 @@ def _plan(
             options,
             in_place=in_place,
             write=write,
+            jpeg_only=jpeg_only,
             backup=wishes.backup,
             preserve=wishes.preserve,
             include=wishes.include,

@@ -15,6 +15,7 @@ from guetzpy.cli.folder import (
     FolderOptions,
     Include,
     Jobs,
+    JpegOnly,
     ManifestPath,
     Preserve,
     Recursive,
@@ -189,6 +190,7 @@ def optimize(
     manifest: ManifestPath = None,
     include: Include = None,
     exclude: Exclude = None,
+    jpeg_only: JpegOnly = False,
     copy_others: CopyOthers = False,
     backup: Backup = None,
     preserve: Preserve = False,
@@ -238,11 +240,11 @@ def optimize(
     if wishes.concern(inputs, output):
         run_folders(
             inputs, output, in_place, options, wishes, write=not (dry_run or check), as_json=as_json,
-            quiet=quiet, threshold=threshold if check else None,
+            quiet=quiet, jpeg_only=jpeg_only, threshold=threshold if check else None,
             report=begin(report, options, inputs, quiet=quiet),
         )  # fmt: skip
         return
-    places = plan(inputs, output, in_place, write=not (dry_run or check))
+    places = plan(inputs, output, in_place, write=not (dry_run or check), jpeg_only=jpeg_only)
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")
     from guetzpy.cli.running import run_all
@@ -252,5 +254,11 @@ def optimize(
     )
 
     run_all(
-        places, options, as_json=as_json, quiet=quiet, threshold=threshold if check else None, report=page
+        places,
+        options,
+        as_json=as_json,
+        quiet=quiet,
+        jpeg_only=jpeg_only,
+        threshold=threshold if check else None,
+        report=page,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guetzpy.cli.reporting import usage_error
-from guetzpy.output import JPEG_SUFFIXES, remove_temporaries
+from guetzpy.output import JPEG_SUFFIXES, NOT_IN_PLACE, remove_temporaries
 
 __all__ = ["STANDARD", "Place", "expand", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
 
@@ -50,8 +50,13 @@ def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
     return expanded
 
 
-def plan(inputs: list[str], output: str | None, in_place: bool, write: bool = True) -> list[Place]:
-    """Pair inputs with outputs; anything that makes no sense ends with exit code 2 before work starts."""
+def plan(
+    inputs: list[str], output: str | None, in_place: bool, write: bool = True, jpeg_only: bool = False
+) -> list[Place]:
+    """Pair inputs with outputs; anything that makes no sense ends with exit code 2 before work starts.
+
+    With ``jpeg_only`` other files make sense, since they are passed over.
+    """
     if STANDARD in inputs and len(inputs) > 1:
         usage_error("- (stdin) must be the only input")
     if output is not None and in_place:
@@ -62,7 +67,7 @@ def plan(inputs: list[str], output: str | None, in_place: bool, write: bool = Tr
     if not write:
         return [Place(name, None) for name in inputs]
     if in_place:
-        return [_in_place(name) for name in inputs]
+        return [_in_place(name, jpeg_only) for name in inputs]
     if output is None and inputs == [STANDARD]:
         output = STANDARD
     if output is None:
@@ -76,7 +81,7 @@ def plan(inputs: list[str], output: str | None, in_place: bool, write: bool = Tr
     return _without_clashes(_into(inputs, output))
 
 
-def _in_place(name: str) -> Place:
+def _in_place(name: str, jpeg_only: bool) -> Place:
     if name == STANDARD:
         usage_error("--in-place cannot replace stdin")
     try:
@@ -84,8 +89,9 @@ def _in_place(name: str) -> Place:
             head = stream.read(3)
     except OSError:
         return Place(name, name)  # an error of that file, told when its turn comes
-    if head and not head.startswith(b"\xff\xd8"):
-        usage_error(f"{name}: not a JPEG; --in-place replaces JPEG files only (use -o)")
+    called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # then it is that file's error, not the user's
+    if head and not head.startswith(b"\xff\xd8") and not called_a_jpeg and not jpeg_only:
+        usage_error(f"{name}: {NOT_IN_PLACE}")
     return Place(name, name)
 
 

@@ -20,10 +20,15 @@ from guetzpy.cli.reporting import (
     say,
     thousands,
 )
+from guetzpy.errors import UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.output import NOT_IN_PLACE
 from guetzpy.result import Result
 
 __all__ = ["run_all"]
+
+# How every JPEG begins (T.81, Table B.1).
+_SOI = b"\xff\xd8"
 
 
 def run_all(
@@ -32,6 +37,7 @@ def run_all(
     *,
     as_json: bool,
     quiet: bool,
+    jpeg_only: bool = False,
     threshold: float | None = None,
     report: Report | None = None,
 ) -> None:
@@ -39,6 +45,8 @@ def run_all(
 
     Parameters
     ----------
+    jpeg_only : bool
+        Whether files that are no JPEG are passed over.
     report : Report, optional
         Takes the results.
     threshold : float, optional
@@ -54,7 +62,7 @@ def run_all(
         Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
         keep_freed()
         for place in places:
-            result = _run(place, options, report)
+            result = _run(place, options, jpeg_only, report)
             if as_json:
                 print_json(result.to_dict())
             if result.status == "failed" or not quiet:
@@ -70,10 +78,16 @@ def run_all(
         raise typer.Exit(3)
 
 
-def _run(place: Place, options: OptimizeOptions | TranscodeOptions, report: Report | None) -> Result:
+def _run(
+    place: Place, options: OptimizeOptions | TranscodeOptions, jpeg_only: bool, report: Report | None
+) -> Result:
     name = "stdin" if place.input == STANDARD else place.input
     try:
         data, state = read_bytes(place)
+        if jpeg_only and not data.startswith(_SOI):
+            return _passed_over(name, data, options)
+        if place.output == place.input != STANDARD and data and not data.startswith(_SOI):
+            raise UnsupportedError(NOT_IN_PLACE)
         result = api.run(data, options, name=name)
         write_bytes(place, result.data, state)
         result = replace(result, output=place.output)
@@ -85,6 +99,18 @@ def _run(place: Place, options: OptimizeOptions | TranscodeOptions, report: Repo
     if report is not None:
         report.add(result, data)
     return result
+
+
+def _passed_over(name: str, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:
+    size = len(data)
+    return Result(
+        status="kept",
+        reason="not a JPEG; passed over",
+        input=name,
+        bytes_before=size,
+        bytes_after=size,
+        target=_target(options),
+    )
 
 
 def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:

@@ -22,7 +22,7 @@ __all__ = [
 
 #: Section -> names of the parameters in it, in the order of the help. A test holds that none is left out.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Where from, where to": ("output", "in_place", "dry_run"),
+    "Where from, where to": ("output", "in_place", "jpeg_only", "dry_run"),
     "How good, or how large": (
         "distance",
         "quality",

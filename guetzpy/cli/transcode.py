@@ -14,6 +14,7 @@ from guetzpy.cli.folder import (
     FolderOptions,
     Include,
     Jobs,
+    JpegOnly,
     ManifestPath,
     Preserve,
     Recursive,
@@ -82,6 +83,7 @@ def transcode(
     manifest: ManifestPath = None,
     include: Include = None,
     exclude: Exclude = None,
+    jpeg_only: JpegOnly = False,
     copy_others: CopyOthers = False,
     backup: Backup = None,
     preserve: Preserve = False,
@@ -118,10 +120,10 @@ def transcode(
     if wishes.concern(inputs, output):
         run_folders(
             inputs, output, in_place, options, wishes, write=not dry_run, as_json=as_json, quiet=quiet,
-            report=begin(report, options, inputs, quiet=quiet),
+            jpeg_only=jpeg_only, report=begin(report, options, inputs, quiet=quiet),
         )  # fmt: skip
         return
-    places = plan(inputs, output, in_place, write=not dry_run)
+    places = plan(inputs, output, in_place, write=not dry_run, jpeg_only=jpeg_only)
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")
     from guetzpy.cli.running import run_all
@@ -130,4 +132,4 @@ def transcode(
         report, options, [name for place in places for name in (place.input, place.output)], quiet=quiet
     )
 
-    run_all(places, options, as_json=as_json, quiet=quiet, report=page)
+    run_all(places, options, as_json=as_json, quiet=quiet, jpeg_only=jpeg_only, report=page)
