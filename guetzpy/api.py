@@ -300,7 +300,8 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
-    return replace(result, input=picture.name, warnings=(*picture.warnings, *result.warnings))
+    warnings = dict.fromkeys((*picture.warnings, *result.warnings))  # a repack has some of them, too
+    return replace(result, input=picture.name, warnings=tuple(warnings))
 
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:

@@ -22,6 +22,7 @@ from guetzpy._exif_colour import as_srgb
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 from guetzpy.formats import CheckSize, decode, kind_of
 from guetzpy.jpeg import markers
+from guetzpy.jpeg.declared import colour_of_jpeg, say_srgb
 from guetzpy.jpeg.metadata import Policy, icc_profile, segments_for
 from guetzpy.jpeg.metadata import kind_of as kind_of_segment
 from guetzpy.jpeg.photoshop import HEADER
@@ -153,6 +154,7 @@ class Source:
             segments = [s for s in carried.segments if kind_of_segment(s) not in ("icc", "adobe", "mark")]
             if not any(kind_of_segment(s) == "jfif" for s in segments):
                 segments = segments_for() + segments
+            say_srgb(segments)
             return replace(carried, segments=segments)
         own = self.metadata
         segments = segments_for(
@@ -291,24 +293,30 @@ def _from_jpeg(data: bytes, limits: Limits, repair: bool, name: str | None) -> S
     except UnsupportedError as error:
         _, width, height = frame_of(data)
         return Source("jpeg", width, height, data, name, obstacle=error.reason)
-    transform = Transform.from_icc(icc_profile(image))
-    return Source("jpeg", image.width, image.height, data, name, image=image, transform=transform)
+    colour = colour_of_jpeg(image)
+    return Source(
+        "jpeg", image.width, image.height, data, name,
+        image=image, transform=colour.transform, warnings=colour.warnings,
+    )  # fmt: skip
 
 
 def _converted(source: Source) -> Source:
     """Return a JPEG's pixels in sRGB; the JPEG itself where nothing is to be converted."""
     image = source.image
-    icc = icc_profile(image) if image is not None else None
-    if image is None or icc is None:
+    if image is None:
         return source
     if image.colorspace in ("cmyk", "ycck"):
+        icc = icc_profile(image)
+        if icc is None:
+            return source
         from PIL.JpegImagePlugin import JpegImageFile
 
         with JpegImageFile(io.BytesIO(source.data or b"")) as picture:
             codes, _ = planes_of(cmyk_to_srgb(picture, icc))
     else:
         codes = source.planes()
-        if source.transform.is_srgb or source.transform.channels not in (None, len(codes)):
+        icc = colour_of_jpeg(image).icc
+        if icc is None or source.transform.is_srgb or source.transform.channels not in (None, len(codes)):
             return source
         codes = to_srgb(codes, source.transform, icc)
     return replace(source, kind="pixels", codes=codes, transform=Transform())

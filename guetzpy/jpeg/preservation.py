@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from guetzpy._profiles import adobe_rgb
 from guetzpy.jpeg import appended, exif, mpf, photoshop, xmp
 from guetzpy.jpeg.appended import Part
+from guetzpy.jpeg.declared import says_adobe_rgb
 from guetzpy.jpeg.markers import segment as segment_bytes
-from guetzpy.jpeg.metadata import KINDS, PARTS, Policy, exif_groups, kind_of
+from guetzpy.jpeg.metadata import KINDS, PARTS, Policy, exif_groups, kind_of, segments_for
 from guetzpy.jpeg.stripping import Edit, look
 from guetzpy.jpeg.structure import JpegImage, Segment
 
@@ -77,6 +79,8 @@ class Carried:
         What the user should know of the policy's work.
     changes : list of str
         What the user should know if the file changes.
+    profile_added : bool
+        Whether an ICC profile was added that the source has not.
     """
 
     segments: list[Segment]
@@ -84,6 +88,7 @@ class Carried:
     removed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    profile_added: bool = False
     # What follows names segments by identity, so that callers may leave some out.
     _mpf: Segment | None = None  # the one with the MPF index
     _anchors: tuple[_Picture | _Pointer | _Length, ...] = ()
@@ -129,7 +134,23 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     edit.strip_appended()
     edit.strip_segments()
     edit.note_credentials()
-    return _result(edit)
+    return _with_meaning(_result(edit), image, policy)
+
+
+def _with_meaning(carried: Carried, image: JpegImage, policy: Policy) -> Carried:
+    """Add a profile where the Exif goes that told of Adobe RGB, so that the colours stay what they are."""
+    if "icc" in policy.stripped or len(image.components) == 4:
+        return carried
+    if not says_adobe_rgb(image.segments) or says_adobe_rgb(carried.segments):
+        return carried
+    profile = [s for s in segments_for(icc=adobe_rgb(len(image.components))) if kind_of(s) == "icc"]
+    start = int(bool(carried.segments) and kind_of(carried.segments[0]) == "jfif")
+    return replace(
+        carried,
+        segments=[*carried.segments[:start], *profile, *carried.segments[start:]],
+        notes=[*carried.notes, "the Exif said Adobe RGB: an ICC profile says it in its place"],
+        profile_added=True,
+    )
 
 
 def _result(edit: Edit) -> Carried:
@@ -317,6 +338,12 @@ def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
             kept = number in new
             data = segment_bytes(place.segment.marker, new[number].payload) if kept else b""
             edits.append((place.start, place.end, data))
+    numbers = {id(segment): number for number, segment in carried._origins}
+    added = [segment for segment in carried.segments if id(segment) not in numbers]
+    if added:  # behind the segment that they follow in carried.segments
+        index = carried.segments.index(added[0])
+        start = places[numbers[id(carried.segments[index - 1])]].end if index else places[0].start
+        edits.append((start, start, b"".join(segment_bytes(s.marker, s.payload) for s in added)))
     pieces, at = [], 0
     for start, end, data in sorted(edits):
         pieces += [source[at:start], data]

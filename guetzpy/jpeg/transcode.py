@@ -13,6 +13,7 @@ from guetzpy._threads import each
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.anatomy import survey
 from guetzpy.jpeg.appended import places, stray_ranges
+from guetzpy.jpeg.declared import colour_of_jpeg
 from guetzpy.jpeg.metadata import Policy, kind_of
 from guetzpy.jpeg.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
@@ -105,6 +106,7 @@ def transcode_bytes(
     """
     image, repaired = _read(source, limits, repair)
     carried = carry(source, image, policy)
+    warnings = [*image.warnings, *colour_of_jpeg(image).warnings]
     written, reason = _repacked(source, image, carried, repaired, script, restart_interval, threads)
     spliced = splice(source, image, carried) if carried.removed else None
     if carried.removed and spliced is None and written is None:
@@ -113,10 +115,8 @@ def transcode_bytes(
         reason = reason or "picture data is already optimal"
         written = spliced
     if written is None:
-        return Transcoded(source, "kept", reason, image=image, warnings=[*image.warnings, *carried.notes])
-    return Transcoded(
-        written, "lossless", reason, carried.removed, [*image.warnings, *carried.warnings], image
-    )
+        return Transcoded(source, "kept", reason, image=image, warnings=[*warnings, *carried.notes])
+    return Transcoded(written, "lossless", reason, carried.removed, [*warnings, *carried.warnings], image)
 
 
 def strip_bytes(source: bytes, policy: Policy) -> Transcoded:
@@ -208,12 +208,13 @@ def _repacked(
     if len(data) >= len(source) and not repaired:
         return None, "already optimal"
     whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
-    objection = _objection(whole, image, data, repaired, "icc" in carried.removed, threads)
+    profile_changes = "icc" in carried.removed or carried.profile_added
+    objection = _objection(whole, image, data, repaired, profile_changes, threads)
     return (None, objection) if objection else (data, "")
 
 
 def _objection(
-    source: bytes, image: JpegImage, data: bytes, repaired: bool, profile_goes: bool, threads: int | None
+    source: bytes, image: JpegImage, data: bytes, repaired: bool, profile_changes: bool, threads: int | None
 ) -> str:
     """Return what speaks against the file written anew; empty if it shows the same."""
     same = False
@@ -237,7 +238,7 @@ def _objection(
     if after is None or before.picture != after.picture:
         return "libjpeg-turbo would show other pixels"
     # Pillow takes profiles before the frame header alone, and all segments are written there.
-    if before.profile != after.profile and not profile_goes:
+    if before.profile != after.profile and not profile_changes:
         return "its ICC profile would be read differently"
     return ""
 
