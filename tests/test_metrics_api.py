@@ -29,6 +29,7 @@ def test_names_outlive_every_submodule(pair):
     for _ in range(2):
         assert metrics.butteraugli(*pair) > 0
         assert metrics.ssimulacra2(*pair) < 100
+        assert metrics.iwssim(*pair) < 1
         assert metrics.ButteraugliComparator(pair[0]).score(pair[0]) == 0
         assert metrics.SSIMULACRA2Comparator(pair[0]).score(pair[0]) == 100
     assert set(metrics.__all__) <= set(dir(metrics))
@@ -58,7 +59,8 @@ def test_butteraugli_norms(pair):
 
 
 def test_gradients_have_one_shape(pair):
-    for comparator in (metrics.ButteraugliComparator(pair[0]), metrics.SSIMULACRA2Comparator(pair[0])):
+    kinds = metrics.ButteraugliComparator, metrics.SSIMULACRA2Comparator, metrics.IWSSIMComparator
+    for comparator in (kind(pair[0]) for kind in kinds):
         score, gradient = comparator.gradient(pair[1])
         assert isinstance(score, float)
         assert gradient.shape == (3, *pair[0].shape[:2])

@@ -73,6 +73,7 @@ for _ in range(2):
     assert guetzpy.TranscodeOptions().keep == ()
     assert guetzpy.metrics.butteraugli(picture, picture) == 0
     assert guetzpy.metrics.ssimulacra2(picture, picture) == 100
+    assert guetzpy.metrics.iwssim(picture, picture) == 1
     assert guetzpy.metrics.ButteraugliComparator(picture).score(picture) == 0
     assert guetzpy.metrics.SSIMULACRA2Comparator(picture).score(picture) == 100
     for name in ("FormatError", "LimitError", "TargetError", "UnsupportedError"):

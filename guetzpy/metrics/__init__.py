@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guetzpy.metrics._butteraugli import ButteraugliComparator
-    from guetzpy.metrics._functions import butteraugli, ssimulacra2
+    from guetzpy.metrics._functions import butteraugli, iwssim, ssimulacra2
+    from guetzpy.metrics._iwssim._comparator import IWSSIMComparator
     from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 
-__all__ = ["ButteraugliComparator", "SSIMULACRA2Comparator", "butteraugli", "ssimulacra2"]
+__all__ = [
+    "ButteraugliComparator",
+    "IWSSIMComparator",
+    "SSIMULACRA2Comparator",
+    "butteraugli",
+    "iwssim",
+    "ssimulacra2",
+]
 
 _MODULES = {
     "ButteraugliComparator": "guetzpy.metrics._butteraugli",
+    "IWSSIMComparator": "guetzpy.metrics._iwssim._comparator",
     "SSIMULACRA2Comparator": "guetzpy.metrics._ssimulacra2",
     "butteraugli": "guetzpy.metrics._functions",
+    "iwssim": "guetzpy.metrics._functions",
     "ssimulacra2": "guetzpy.metrics._functions",
 }
 

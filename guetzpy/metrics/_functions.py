@@ -6,10 +6,11 @@ from typing import Any, Literal, overload
 
 from guetzpy.metrics._butteraugli import ButteraugliComparator
 from guetzpy.metrics._butteraugli_norm import Norm, norm_of_map
+from guetzpy.metrics._iwssim._comparator import IWSSIMComparator
 from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 from guetzpy.picture import Floats
 
-__all__ = ["butteraugli", "ssimulacra2"]
+__all__ = ["butteraugli", "iwssim", "ssimulacra2"]
 
 
 @overload
@@ -72,6 +73,47 @@ def butteraugli(
         return comparator.score(distorted, norm)
     diffmap = comparator.diffmap(distorted)
     return norm_of_map(diffmap, norm, None), diffmap
+
+
+def iwssim(reference: Any, distorted: Any) -> float:
+    """Return the information content weighted SSIM of a picture against its reference.
+
+    Parameters
+    ----------
+    reference, distorted : ndarray or PIL image
+        Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
+        as sRGB; PIL images by their ICC profile.
+
+    Returns
+    -------
+    float
+        1 for identical pictures, 0 for pictures without anything in common. JPEG files that are visually
+        lossless for most eyes have about 0.998.
+
+    Raises
+    ------
+    ValueError
+        The sizes differ, or an argument is no picture.
+    UnsupportedError
+        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
+
+    Notes
+    -----
+    Wang and Li, "Information Content Weighting for Perceptual Image Quality Assessment", IEEE Transactions
+    on Image Processing 20 (5), 2011. It is a metric of luma and does not see chroma. Within 1e-4 of
+    ``piq.information_weighted_ssim`` in double precision. A side below 161 samples is continued to 161 by
+    the picture's mirror image. To compare many pictures with one reference use :class:`IWSSIMComparator`,
+    which computes the reference's side once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from guetzpy.metrics import iwssim
+    >>> picture = np.full((32, 32, 3), 128, np.uint8)
+    >>> iwssim(picture, picture)
+    1.0
+    """
+    return IWSSIMComparator(reference).score(distorted)
 
 
 def ssimulacra2(reference: Any, distorted: Any) -> float:
