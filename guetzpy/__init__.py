@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guetzpy import batch, metrics
     from guetzpy.api import optimize, transcode, warmup
+    from guetzpy.comparison import compare
     from guetzpy.errors import (
         CancelledError,
         FormatError,
@@ -40,6 +41,7 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "batch",
+    "compare",
     "metrics",
     "optimize",
     "transcode",
@@ -60,6 +62,7 @@ _HOMES = {
     "TargetError": "errors",
     "TranscodeOptions": "options",
     "UnsupportedError": "errors",
+    "compare": "comparison",
     "optimize": "api",
     "transcode": "api",
     "warmup": "api",

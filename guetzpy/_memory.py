@@ -13,6 +13,7 @@ from typing import Any
 from guetzpy.errors import LimitError
 
 __all__ = [
+    "check_decoding",
     "check_memory",
     "frugally",
     "giving_back",
@@ -35,6 +36,9 @@ _ROUNDS = 40
 
 #: The same for a lossless repack and its checks: coefficients three times, pixels four times.
 _PACKING = 36
+
+#: The same for pixels of 8 bits that are decoded and converted: as Pillow has them, and two copies.
+_DECODING = 12
 
 #: The same for a search that spares memory: by a pixel, besides, and by a pixel of the windows that
 #: Butteraugli works on, of so many rows with their margins. Measured with 4:4:4 at 8 and 12 MP.
@@ -94,6 +98,18 @@ def check_memory(pixels: int, wanted: int, ceiling: int | None, name: str | None
         if ceiling is not None:
             words = "that are allowed by --max-memory (max_memory)"
         raise _too_much(pixels, wanted, allowed, words, name)
+
+
+def check_decoding(pixels: int, file_size: int | None, ceiling: int | None = None) -> None:
+    """Raise LimitError if a picture takes too much memory to be decoded and converted, whatever follows.
+
+    Files of few bytes get little, as for :func:`frugally`.
+    """
+    wanted = pixels * _DECODING
+    if file_size is not None and file_size < _FEW_BYTES and ceiling is None and wanted > _FOR_FEW_BYTES:
+        few = f"for a file of only {file_size} bytes; --max-memory (max_memory) allows more"
+        raise _too_much(pixels, wanted, _FOR_FEW_BYTES, few, None)
+    check_memory(pixels, wanted, ceiling)
 
 
 def frugally(

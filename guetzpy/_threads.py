@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from guetzpy.errors import LimitError
 
-__all__ = ["apart", "default_threads", "each", "time_limit", "uninterrupted"]
+__all__ = ["apart", "check_time", "default_threads", "each", "is_limited", "time_limit", "uninterrupted"]
 
 T = TypeVar("T")
 
@@ -57,6 +57,18 @@ def time_limit(seconds: float | None, check: Callable[[], None] | None = None) -
         yield
     finally:
         _local.check = before
+
+
+def check_time() -> None:
+    """Raise if the work is to end, as :func:`time_limit` says; for loops that may take long."""
+    check: Callable[[], None] | None = getattr(_local, "check", None)
+    if check is not None:
+        check()
+
+
+def is_limited() -> bool:
+    """Return whether there is anything that may end the work of this thread early."""
+    return getattr(_local, "check", None) is not None
 
 
 @contextlib.contextmanager

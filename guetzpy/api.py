@@ -55,6 +55,7 @@ def optimize(
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
     max_directories: int = 256,
+    max_input: int = 2_000_000_000,
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
@@ -129,6 +130,7 @@ def optimize(
         max_scans=max_scans,
         max_metadata=max_metadata,
         max_directories=max_directories,
+        max_input=max_input,
         max_memory=max_memory,
         threads=threads,
         timeout=timeout,
@@ -147,6 +149,7 @@ def transcode(
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
     max_directories: int = 256,
+    max_input: int = 2_000_000_000,
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
@@ -161,7 +164,9 @@ def transcode(
         A JPEG.
     progressive : bool
         Progressive scans where they are smaller, or one baseline scan.
-    keep, strip, repair, max_pixels, max_scans, max_metadata, max_directories, max_memory, threads, timeout
+    keep, strip, repair, threads, timeout
+        As in :class:`guetzpy.TranscodeOptions`.
+    max_pixels, max_scans, max_metadata, max_directories, max_input, max_memory
         As in :class:`guetzpy.TranscodeOptions`.
     progress, cancel
         As for :func:`optimize`.
@@ -185,6 +190,7 @@ def transcode(
         max_scans=max_scans,
         max_metadata=max_metadata,
         max_directories=max_directories,
+        max_input=max_input,
         max_memory=max_memory,
         threads=threads,
         timeout=timeout,
@@ -248,16 +254,19 @@ def _log(result: Result) -> None:
 def _optimize(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
     import numpy as np
 
-    from guetzpy.source import contents, is_jpeg, load, sparseness
+    from guetzpy._input import contents
+    from guetzpy.source import is_jpeg, load, sparseness
 
     file_size = None
     if not isinstance(source, np.ndarray) and not hasattr(source, "getbands"):
-        source, own_name = contents(source)
+        source, own_name = contents(source, options.max_input, options.max_memory)
         name = name or own_name
         reason = None if options.to_srgb else sparseness(source)
         if reason:
             return _packed(source, options, name, reason, reporter)
         file_size = len(source)
+        if is_jpeg(source):
+            _check_jpeg(source, options, name)
     frugal, refused = False, None
 
     def check(width: int, height: int) -> None:
@@ -270,6 +279,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
         max_scans=options.max_scans,
         max_metadata=options.max_metadata,
         max_directories=options.max_directories,
+        max_input=options.max_input,
         repair=options.repair,
         background=options.background,
         convert_to_srgb=options.to_srgb,
@@ -302,6 +312,19 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
         raise
     warnings = dict.fromkeys((*picture.warnings, *result.warnings))  # a repack has some of them, too
     return replace(result, input=picture.name, warnings=tuple(warnings))
+
+
+def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None:
+    """Raise LimitError if a JPEG takes too much memory, before its coefficients do."""
+    from guetzpy.source import frame_of, sparseness
+
+    try:
+        _, width, height = frame_of(data)
+    except FormatError:
+        return  # the reader says what is wrong
+    check_memory(width * height, packing(width * height), options.max_memory, name)
+    if sparseness(data):  # it gets here only if its pixels are going to be converted
+        frugally(width, height, options.effort, options.max_memory, len(data), name)
 
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:
@@ -341,9 +364,10 @@ def _packed(
 
 
 def _transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
-    from guetzpy.source import contents, frame_of, is_jpeg
+    from guetzpy._input import contents
+    from guetzpy.source import frame_of, is_jpeg
 
-    data, own_name = contents(source)
+    data, own_name = contents(source, options.max_input, options.max_memory)
     name = name or own_name
     try:
         if not data:

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._cicp import code_points, profile_of
-from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
+from guetzpy._pillow import CheckSize, check_decoded_size, guarded, opened_jpeg
+from guetzpy.errors import FormatError, UnsupportedError
 from guetzpy.picture_metadata import DESCRIPTIVE, Metadata, metadata_of
 
 if TYPE_CHECKING:
@@ -29,15 +30,13 @@ __all__ = ["Kind", "decode", "kind_of"]
 
 Kind = Literal["HEIC", "AVIF", "JPEG XL", "RAW"]
 
-#: Called with width and height before memory is taken for pixels; raises LimitError.
-CheckSize = Callable[[int, int], None]
-
 _Decoder = Callable[[bytes, CheckSize], "tuple[npt.NDArray[Any] | Image.Image, Metadata]"]
 
 _EXTRAS = {"HEIC": "heic", "AVIF": "avif", "JPEG XL": "jxl", "RAW": "raw"}
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _JXL_CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
+_SIZE_HEADER = 14  # bytes of signature and sizes, at most
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 
 _TIFF_DIRECTORIES = 64  # looked at, at most
@@ -134,13 +133,18 @@ def decode(data: bytes, kind: Kind, check_size: CheckSize) -> tuple[npt.NDArray[
     FormatError
         The file is broken.
     """
-    try:
-        return _DECODERS[kind](data, check_size)
-    except (GuetzpyError, MemoryError):
-        raise
-    except Exception as error:  # decoders raise whatever broken files make them meet
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise FormatError(f"{kind} cannot be decoded: {words}") from None
+    declared: list[tuple[int, int]] = []
+
+    def check(width: int, height: int) -> None:
+        check_size(width, height)
+        declared.append((width, height))
+
+    with guarded(f"{kind} cannot be decoded"):
+        pixels, metadata = _DECODERS[kind](data, check)
+        size = pixels.shape[1::-1] if isinstance(pixels, np.ndarray) else pixels.size
+        if kind != "RAW":  # some sensors' pixels are not square, or lie askew
+            check_decoded_size(declared[0], (size[0], size[1]), turned=True)
+    return pixels, metadata
 
 
 def _missing(kind: Kind, detail: str = "") -> UnsupportedError:
@@ -210,9 +214,7 @@ def _avif(data: bytes, check_size: CheckSize) -> tuple[Image.Image, Metadata]:
 
 def _jpeg_xl(data: bytes, check_size: CheckSize) -> tuple[Image.Image, Metadata]:
     plugin = _package("pillow_jxl.JpegXLImagePlugin", "JPEG XL")
-    size = _jxl_size(data)
-    if size is not None:
-        check_size(*size)
+    check_size(*_jxl_size(data))  # Pillow's plugin decodes when it opens a file
     image = plugin.JXLImageFile(io.BytesIO(data))
     check_size(image.width, image.height)
     image.load()
@@ -236,18 +238,36 @@ def _upright(exif: bytes | None) -> bytes | None:
     return parsed.tobytes().removeprefix(b"Exif\0\0")
 
 
-def _jxl_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height as a JPEG XL codestream has them (SizeHeader, ISO/IEC 18181-1), if found."""
-    start = 2
-    if data.startswith(_JXL_CONTAINER):
-        place = data.find(b"jxlc")
-        start = place + 4 + 2
-        if place < 0:
-            place = data.find(b"jxlp")
-            start = place + 4 + 4 + 2  # after the number of the part
-        if place < 0:
-            return None
-    bits = int.from_bytes(data[start : start + 12], "little")
+def _codestream(data: bytes) -> bytes:
+    """Return the begin of a JPEG XL codestream, if need be out of a container's boxes (ISO/IEC 18181-2)."""
+    if not data.startswith(_JXL_CONTAINER):
+        return data[:_SIZE_HEADER]
+    found, place = b"", 0
+    while place + 8 <= len(data) and len(found) < _SIZE_HEADER:
+        size, kind, begin = (
+            int.from_bytes(data[place : place + 4], "big"),
+            data[place + 4 : place + 8],
+            place + 8,
+        )
+        if size == 1:  # a size of 64 bits follows
+            size, begin = int.from_bytes(data[begin : begin + 8], "big"), begin + 8
+        end = place + size if size else len(data)
+        if end < begin:
+            break
+        if kind == b"jxlp":
+            begin += 4  # the number of the part
+        if kind in (b"jxlc", b"jxlp"):
+            found += data[begin : min(end, begin + _SIZE_HEADER)]
+        place = end
+    return found
+
+
+def _jxl_size(data: bytes) -> tuple[int, int]:
+    """Return width and height as a JPEG XL codestream has them (SizeHeader, ISO/IEC 18181-1)."""
+    begin = _codestream(data)
+    if not begin.startswith(b"\xff\x0a"):
+        raise FormatError("JPEG XL without a codestream")
+    bits = int.from_bytes(begin[2:], "little")
 
     def take(count: int) -> int:
         nonlocal bits
@@ -297,7 +317,7 @@ def _raw_metadata(data: bytes, preview: bytes) -> Metadata:
     """
     from PIL import Image
 
-    for find in (lambda: data, lambda: Image.open(io.BytesIO(preview)).info["exif"]):
+    for find in (lambda: data, lambda: opened_jpeg(preview).info["exif"]):
         exif = Image.Exif()
         try:
             block = find()

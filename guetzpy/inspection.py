@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from guetzpy._input import contents
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.jpeg import metadata, preservation
 from guetzpy.jpeg.anatomy import Anatomy, survey
@@ -13,7 +14,7 @@ from guetzpy.jpeg.reader import Limits
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.transcode import transcode_bytes
 from guetzpy.search.source_quality import estimate, obstacle
-from guetzpy.source import Readable, Source, load
+from guetzpy.source import Readable, Source, is_jpeg, load
 
 __all__ = ["inspect", "table_text"]
 
@@ -69,11 +70,13 @@ def inspect(source: Readable, *, max_pixels: int = 268_435_456) -> dict[str, Any
     FormatError, LimitError, OSError
         As :func:`guetzpy.optimize`.
     """
-    picture = load(source, max_pixels=max_pixels)
-    if picture.kind != "jpeg" or picture.data is None:
+    content, name = contents(source)
+    if content and not is_jpeg(content):
         error = UnsupportedError("not a JPEG; inspect describes JPEG files only")
-        error.name = picture.name
+        error.name = name
         raise error
+    picture = load(content, max_pixels=max_pixels, name=name)
+    assert picture.data is not None
     record: dict[str, Any] = {
         "input": picture.name,
         "bytes": len(picture.data),

@@ -70,6 +70,8 @@ class _CommonOptions:
     max_directories : int
         JPEG files whose EXIF has more directories, or whose MPF index more pictures, are refused; cameras
         write up to about ten, and some dozens of pictures.
+    max_input : int
+        Files of more bytes are refused before they are read, or once so many have come of a stream.
     max_memory : int, optional
         Bytes. A search that would take more spares memory (of pixels: without weights from gradients, so
         that files get somewhat larger), and what would take more even so is refused. Default: what the
@@ -88,6 +90,7 @@ class _CommonOptions:
     max_scans: int = 128
     max_metadata: int = 268_435_456
     max_directories: int = 256
+    max_input: int = 2_000_000_000
     max_memory: int | None = None
     threads: int | None = None
     timeout: float | None = None
@@ -99,7 +102,14 @@ class _CommonOptions:
             raise ValueError(f"{', '.join(both)}: both kept and stripped")
         object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "strip", strip)
-        for limit in ("max_pixels", "max_scans", "max_metadata", "max_directories", "max_memory"):
+        for limit in (
+            "max_pixels",
+            "max_scans",
+            "max_metadata",
+            "max_directories",
+            "max_input",
+            "max_memory",
+        ):
             _check_range(limit, getattr(self, limit), int(limit != "max_metadata"), math.inf)
         if self.threads is not None:
             _check_range("threads", self.threads, 1, 1024)

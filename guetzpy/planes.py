@@ -17,7 +17,7 @@ from guetzpy.picture_metadata import Metadata, metadata_of
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Pixels", "codes_of", "pixels_of", "planes_of"]
+__all__ = ["Pixels", "background_codes", "codes_of", "pixels_of", "planes_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]
             "the picture has transparent parts, which JPEG cannot hold; "
             'give a background colour (--background, background="white")'
         )
-    paper = np.array(_colour(background), np.float64) * (top / 255.0)
+    paper = np.array(background_codes(background), np.float64) * (top / 255.0)
     if colour.shape[2] == 1 and np.ptp(paper) > 0:
         colour = np.repeat(colour, 3, axis=2)
     paper = paper[: colour.shape[2]]
@@ -141,7 +141,8 @@ def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]
     return blended.astype(array.dtype)
 
 
-def _colour(background: Any) -> tuple[float, float, float]:
+def background_codes(background: Any) -> tuple[float, float, float]:
+    """Return the codes, 0..255, of a background colour as :func:`planes_of` takes it, or raise ValueError."""
     from PIL import ImageColor
 
     if isinstance(background, str):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL.JpegImagePlugin import JpegImageFile
 
+from guetzpy._pillow import guarded, opened_jpeg
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
@@ -18,7 +18,7 @@ from guetzpy.jpeg.metadata import Policy, mark, read_mark, without_marks
 from guetzpy.jpeg.preservation import Carried, carry, settle
 from guetzpy.jpeg.reader import Limits as ReadLimits
 from guetzpy.jpeg.structure import Segment
-from guetzpy.jpeg.transcode import Transcoded, transcode_bytes
+from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
 from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
 from guetzpy.progress import Reporter
@@ -319,7 +319,7 @@ def _marked_distance(scores: Scores, options: OptimizeOptions) -> float:
 
 def _decode(data: bytes) -> Codes:
     """Return what libjpeg-turbo shows, uint8 (1|3, H, W)."""
-    with JpegImageFile(io.BytesIO(data)) as picture:
+    with guarded("libjpeg-turbo"), opened_jpeg(bare(data)) as picture:
         samples = np.asarray(picture)
     return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
 

@@ -6,11 +6,8 @@ decide, never the name.
 
 from __future__ import annotations
 
-import io
 import os
-import struct
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
@@ -19,8 +16,10 @@ import numpy.typing as npt
 from guetzpy._cicp import code_points
 from guetzpy._declared import Colour, colour_of_points
 from guetzpy._exif_colour import as_srgb
+from guetzpy._input import MAX_INPUT, contents
+from guetzpy._pillow import CheckSize, check_decoded_size, guarded, opened_jpeg, opened_single
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
-from guetzpy.formats import CheckSize, decode, kind_of
+from guetzpy.formats import decode, kind_of
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.declared import colour_of_jpeg, say_srgb
 from guetzpy.jpeg.metadata import Policy, icc_profile, segments_for
@@ -30,10 +29,10 @@ from guetzpy.jpeg.pixels import decode_planes
 from guetzpy.jpeg.preservation import Carried, carry
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
-from guetzpy.jpeg.transcode import SPARSE
+from guetzpy.jpeg.transcode import SPARSE, bare
 from guetzpy.picture import Transform
 from guetzpy.picture_metadata import Metadata, metadata_of
-from guetzpy.planes import Pixels, codes_of, pixels_of, planes_of
+from guetzpy.planes import Pixels, background_codes, codes_of, pixels_of, planes_of
 from guetzpy.srgb import cmyk_to_srgb, to_srgb
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ __all__ = [
     "Metadata",
     "Readable",
     "Source",
-    "contents",
     "frame_of",
     "is_jpeg",
     "load",
@@ -63,9 +61,6 @@ _FEW_PIXELS = 1 << 20
 
 # Photoshop resources a segment: 65533 bytes less the header.
 _PIECE = 65519
-
-# Pillow hands these to other programs or to libraries of the system: not for files from strangers.
-_REFUSED = frozenset({"BUFR", "EPS", "FPX", "GRIB", "HDF5", "MIC", "MPEG", "PDF", "WMF"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +176,7 @@ def load(
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
     max_directories: int = 256,
+    max_input: int = MAX_INPUT,
     repair: bool = False,
     background: Any = None,
     convert_to_srgb: bool = False,
@@ -199,6 +195,8 @@ def load(
         Refused above, before memory is taken.
     max_scans, max_metadata, max_directories : int
         Of a JPEG: scans, bytes of metadata, and directories of EXIF or pictures of MPF.
+    max_input : int
+        Bytes of the file.
     repair : bool
         Take what decodes of a JPEG whose data ends early.
     background : str or tuple, optional
@@ -234,10 +232,12 @@ def load(
         if check is not None:
             check(width, height)
 
+    if background is not None:
+        background_codes(background)  # what is wrong with it is no fault of the picture
     try:
         if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
             return _from_python(source, check_size, background, convert_to_srgb, name)
-        data, own_name = contents(source)
+        data, own_name = contents(source, max_input)
         name = name or own_name
         if not data:
             raise FormatError("empty file")
@@ -249,42 +249,6 @@ def load(
     except GuetzpyError as error:
         error.name = error.name or name
         raise
-
-
-def _rewind(stream: Any) -> None:
-    """Go to the start of an open file, as Pillow does; a pipe is read from where it is."""
-    try:
-        stream.seek(0)
-    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
-        pass
-
-
-def contents(source: Any) -> tuple[bytes, str | None]:
-    """Return the bytes of a source that has some (bytes, path, binary file), and its name.
-
-    A file that can seek is read whole, from its start, wherever it stands.
-
-    Raises
-    ------
-    OSError, TypeError
-        As :func:`load`.
-    """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source), None
-    if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        return path.read_bytes(), str(path)
-    if hasattr(source, "read"):
-        _rewind(source)
-        data = source.read()
-        if not isinstance(data, bytes):
-            raise TypeError('the file was opened as text; open it with mode "rb"')
-        name = getattr(source, "name", None)
-        return data, name if isinstance(name, str) else None
-    raise TypeError(
-        f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}; "
-        "make other arrays and lists NumPy's (numpy.asarray)"
-    )
 
 
 def _from_jpeg(data: bytes, limits: Limits, repair: bool, name: str | None) -> Source:
@@ -309,9 +273,7 @@ def _converted(source: Source) -> Source:
         icc = icc_profile(image)
         if icc is None:
             return source
-        from PIL.JpegImagePlugin import JpegImageFile
-
-        with JpegImageFile(io.BytesIO(source.data or b"")) as picture:
+        with guarded("JPEG cannot be decoded"), opened_jpeg(bare(source.data or b"")) as picture:
             codes, _ = planes_of(cmyk_to_srgb(picture, icc))
     else:
         codes = source.planes()
@@ -360,7 +322,8 @@ def _from_python(
         check_size(codes.shape[2], codes.shape[1])
         return _of_pixels(None, codes, Colour(), Metadata(), convert, name)
     check_size(source.width, source.height)
-    pixels = _pixels(source, background, convert)
+    with guarded(f"{source.format or 'the picture'} cannot be decoded"):  # of an open file that is done now
+        pixels = _pixels(source, background, convert)
     return _of_pixels(None, pixels.codes, pixels.colour, pixels.metadata, convert, name)
 
 
@@ -395,8 +358,6 @@ def _of_pixels(
 def _from_file(
     data: bytes, check_size: CheckSize, background: Any, convert: bool, name: str | None
 ) -> Source:
-    from PIL.Image import DecompressionBombError
-
     special = kind_of(data)
     if special is not None:
         pixels, metadata = decode(data, special, check_size)
@@ -407,63 +368,12 @@ def _from_file(
         points = code_points(data) if special in ("HEIC", "AVIF") else None
         colour = colour_of_points(metadata.icc, points, len(codes), metadata.exif)
         return _of_pixels(data, codes, colour, replace(metadata, icc=colour.icc), convert, name)
-    try:
-        image = _opened(data)
-    except (GuetzpyError, MemoryError):
-        raise
-    except Exception as error:  # decoders raise whatever broken files make them meet
-        raise FormatError(f"cannot be read: {_words(error)}") from None
-    with image:
-        kind = image.format or "picture"
-        if kind in _REFUSED:
-            raise UnsupportedError(f"{kind} files are not handled")
-        check_size(image.width, image.height)
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            raise UnsupportedError(f"{kind} with {frames} frames or pages; a JPEG holds one")
-        try:
-            read = _pixels(image, background, convert)
-        except (GuetzpyError, MemoryError):
-            raise
-        except DecompressionBombError as error:
-            raise _beyond_pillow(error) from None
-        except Exception as error:
-            raise FormatError(f"{kind} cannot be decoded: {_words(error)}") from None
+    with opened_single(data, check_size) as image, guarded(f"{image.format} cannot be decoded"):
+        declared = image.size
+        read = _pixels(image, background, convert)
+        # Pillow turns TIFF upright.
+        check_decoded_size(declared, read.codes.shape[:0:-1], turned=image.format == "TIFF")
     return _of_pixels(data, read.codes, read.colour, read.metadata, convert, name)
-
-
-def _opened(data: bytes) -> Image.Image:
-    """Open a file as ``PIL.Image.open`` does, but for Pillow's limit on pixels.
-
-    That limit is a variable of the whole process, and the program's own; ours is checked instead, by
-    the caller. (Pillow's decoders of WebP and TIFF ask for it by themselves, above twice its value.)
-    """
-    from PIL import Image
-
-    prefix = data[:16]
-    tried: set[str] = set()
-    for prepare in (Image.preinit, Image.init):  # the common formats, then all
-        prepare()
-        for name in [name for name in Image.ID if name not in tried]:
-            tried.add(name)
-            factory, accept = Image.OPEN[name]
-            try:
-                answer = accept(prefix) if accept else True  # a string says what is missing
-                if answer and not isinstance(answer, str):
-                    return factory(io.BytesIO(data), "")
-            except (SyntaxError, IndexError, TypeError, struct.error):  # another format, perhaps
-                continue
-            except Image.DecompressionBombError as error:
-                raise _beyond_pillow(error) from None
-    raise FormatError("not an image, or of a kind that is not known here")
-
-
-def _beyond_pillow(error: Exception) -> LimitError:
-    return LimitError(f"{error}; PIL.Image.MAX_IMAGE_PIXELS sets that limit")
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -22,7 +22,7 @@ ROWS = [
     {"errors", "options"},
     {"output", "progress", "result"},
     {"_jit", "_jit_hurry", "_memory", "_threads"},
-    {"_elementary", "_exif_colour", "_profiles"},
+    {"_elementary", "_input", "_pillow", "_exif_colour", "_profiles"},
     {"_cicp", "_icc"},
     {"_deep", "picture", "picture_metadata"},
     {"_declared"},

@@ -224,6 +224,9 @@ def discover(
                 walk.search(name, prefix)
         else:
             entry = storage.state(name, storage_options)
+            if not storage.is_url(name) and not os.path.isfile(name):
+                found.others.append(Skipped(name, _own_name(name), storage.NOT_REGULAR, can_copy=False))
+                continue
             head = _head(entry.name, storage_options)
             _sort_in(entry, _own_name(name), head, found, jpeg_only, refuse_named, named=True)
     walk.tell_links([os.path.realpath(name) for name in folders if not storage.is_url(name)])
@@ -249,7 +252,7 @@ def _head(name: str, options: Mapping[str, Any] | None = None) -> bytes:
     if storage.is_url(name):
         system, path = storage.filesystem(name, options)
         return bytes(system.cat_file(path, start=0, end=_HEAD))
-    with open(name, "rb", buffering=0) as stream:
+    with storage.open_regular(name) as stream:
         return stream.read(_HEAD)
 
 
@@ -333,7 +336,7 @@ class _Walk:
         elif entry.is_symlink() and not os.path.exists(entry.path):
             self._pass_over(entry.path, relative, "a link to nothing")
         else:
-            self._pass_over(entry.path, relative, "no regular file")
+            self._pass_over(entry.path, relative, storage.NOT_REGULAR)
 
     def _pass_over(self, name: str, relative: str, reason: str) -> None:
         self._found.others.append(Skipped(name, relative, reason, can_copy=False))

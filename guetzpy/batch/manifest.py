@@ -89,7 +89,9 @@ _STATE_NAME = re.compile(r"[0-9a-f]{16}(-\d+-of-\d+)?\.sqlite")
 
 # What changes how the work is done, or refuses it, but no byte of its outcome. (A ceiling of memory does:
 # searches that spare memory find other files.)
-_NOT_HASHED = frozenset({"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_directories"})
+_NOT_HASHED = frozenset(
+    {"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_directories", "max_input"}
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from guetzpy._memory import packing, searching
+from guetzpy._pillow import size_of
 from guetzpy.batch import storage
 from guetzpy.batch.discover import Task
 from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -58,17 +59,13 @@ def pixels(task: Task, storage_options: Mapping[str, Any] | None = None, *, exac
     exact : bool
         Worth a request for a file that lies elsewhere.
     """
-    from PIL import Image
-
     guess = task.size * _PIXELS_A_BYTE
     remote = storage.is_url(task.input)
     if remote and not exact:
         return guess
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # only the header is read
     try:
-        with storage.open_binary(task.input, storage_options) as stream, Image.open(stream) as picture:
-            return int(picture.width * picture.height)
+        with storage.open_binary(task.input, storage_options) as stream:
+            width, height = size_of(stream)
     except Exception:  # the worker will say what is wrong with it
         return guess
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    return width * height

@@ -14,11 +14,13 @@ import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from guetzpy import output
+from guetzpy._input import MAX_INPUT, check_input, read_limited
 
 __all__ = [
+    "NOT_REGULAR",
     "Entry",
     "check_below",
     "exists",
@@ -27,11 +29,15 @@ __all__ = [
     "is_within",
     "join",
     "open_binary",
+    "open_regular",
     "read",
     "sizes_below",
     "state",
     "write",
 ]
+
+#: Why pipes, devices and sockets are left alone.
+NOT_REGULAR = "no regular file"
 
 # Two letters at least: C:\ is a drive.
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
@@ -124,21 +130,46 @@ def exists(name: str, options: Mapping[str, Any] | None = None) -> bool:
     return bool(system.exists(path))
 
 
-def read(name: str, options: Mapping[str, Any] | None = None) -> tuple[bytes, Entry, os.stat_result | None]:
-    """Return a file's contents, its identity as read, and its state if it is a local file."""
+def read(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    max_input: int = MAX_INPUT,
+    max_memory: int | None = None,
+) -> tuple[bytes, Entry, os.stat_result | None]:
+    """Return a file's contents, its identity as read, and its state if it is a local file.
+
+    Raises
+    ------
+    LimitError
+        It has more bytes than one of the limits allows.
+    OSError
+        It cannot be read, or is no regular file.
+    """
     if not is_url(name):
-        with open(name, "rb") as stream:
+        with open_regular(name) as stream:
             found = os.fstat(stream.fileno())
-            return stream.read(), of_stat(name, found), found
+            return read_limited(stream, max_input, max_memory), of_stat(name, found), found
     system, path = filesystem(name, options)
     entry = of_info(name, system.info(path))
+    check_input(entry.size, max_input, max_memory)
     return system.cat_file(path), entry, None
 
 
+def open_regular(name: str) -> BinaryIO:
+    """Open a local file for reading; a pipe, device or socket is an OSError, and none waits for a writer."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    stream = open(name, "rb", buffering=0, opener=lambda path, _: os.open(path, flags))
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, NOT_REGULAR, name)
+    return stream
+
+
 def open_binary(name: str, options: Mapping[str, Any] | None = None) -> Any:
-    """Open a file for reading."""
+    """Open a file for reading; a local one must be a regular file."""
     if not is_url(name):
-        return open(name, "rb")
+        return open_regular(name)
     system, path = filesystem(name, options)
     return system.open(path, "rb")
 

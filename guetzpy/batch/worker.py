@@ -138,7 +138,7 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
     try:
         if delivery.measure:
             return Done(_measure(task, options, delivery, kept), identity)
-        data, entry, state = storage.read(task.input, delivery.storage_options)
+        data, entry, state = _read(task, options, delivery)
         identity = entry.identity
         made = trials.load(kept, with_data=True) if kept is not None else None
         result = made or _run(task, data, options)
@@ -153,6 +153,14 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
     return Done(replace(result, output=place, data=kept_data), identity, place, size if place else None)
 
 
+def _read(
+    task: Task, options: OptimizeOptions | TranscodeOptions, delivery: Delivery
+) -> tuple[bytes, storage.Entry, os.stat_result | None]:
+    return storage.read(
+        task.input, delivery.storage_options, max_input=options.max_input, max_memory=options.max_memory
+    )
+
+
 def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:
     return dict([options.target]) if isinstance(options, OptimizeOptions) else None
 
@@ -163,7 +171,7 @@ def _measure(
     made = trials.load(path, with_data=False) if path is not None else None
     if made is not None:
         return made
-    data, _, _ = storage.read(task.input, delivery.storage_options)
+    data, _, _ = _read(task, options, delivery)
     result = _run(task, data, options)
     if path is not None:
         with contextlib.suppress(OSError), _writing:  # no room, or not this machine's: it is made again

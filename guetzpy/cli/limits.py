@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MaxDirectories", "MaxMemory", "MaxMetadata", "MaxPixels", "MaxScans"]
+__all__ = ["MaxDirectories", "MaxInput", "MaxMemory", "MaxMetadata", "MaxPixels", "MaxScans"]
 
 MaxPixels = Annotated[int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")]
 
@@ -23,6 +23,10 @@ MaxDirectories = Annotated[
         metavar="N",
         help="Refuse JPEG files with more EXIF directories, or MPF pictures.",
     ),
+]
+
+MaxInput = Annotated[
+    int, typer.Option("--max-input", metavar="BYTES", help="Refuse files, and streams, of more bytes.")
 ]
 
 MaxMemory = Annotated[

@@ -25,7 +25,7 @@ from guetzpy.cli.folder import (
     TotalBytes,
     run_folders,
 )
-from guetzpy.cli.limits import MaxDirectories, MaxMemory, MaxMetadata, MaxPixels, MaxScans
+from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata, MaxPixels, MaxScans
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
@@ -179,6 +179,7 @@ def optimize(
     max_scans: MaxScans = 128,
     max_metadata: MaxMetadata = 268_435_456,
     max_directories: MaxDirectories = 256,
+    max_input: MaxInput = 2_000_000_000,
     max_memory: MaxMemory = None,
     timeout: Annotated[
         float | None,
@@ -222,7 +223,8 @@ def optimize(
         max_bytes=max_bytes, bpp=bpp, effort=effort, subsampling=subsampling, progressive=progressive,
         to_srgb=to_srgb, background=background, strict=strict, repair=repair, min_saving=min_saving,
         mark=mark, keep=keep, strip=strip, threads=threads, max_pixels=max_pixels, max_scans=max_scans,
-        max_metadata=max_metadata, max_directories=max_directories, max_memory=max_memory, timeout=timeout,
+        max_metadata=max_metadata, max_directories=max_directories, max_input=max_input,
+        max_memory=max_memory, timeout=timeout,
     )  # fmt: skip
     total = total_bytes is not None or total_bpp is not None
     if total and any(asked[name] is not None for name in TARGETS):

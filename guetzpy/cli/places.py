@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from guetzpy._input import read_limited, read_path
 from guetzpy.cli.reporting import usage_error
 from guetzpy.output import JPEG_SUFFIXES, NOT_IN_PLACE, remove_temporaries
 
@@ -84,6 +85,8 @@ def plan(
 def _in_place(name: str, jpeg_only: bool) -> Place:
     if name == STANDARD:
         usage_error("--in-place cannot replace stdin")
+    if os.path.exists(name) and not os.path.isfile(name):
+        usage_error(f"{name}: is no regular file; --in-place replaces files only (use -o)")
     try:
         with open(name, "rb") as stream:
             head = stream.read(3)
@@ -153,13 +156,13 @@ def is_there(place: Place) -> bool:
     return place.input == STANDARD or os.path.exists(place.input)
 
 
-def read_bytes(place: Place) -> tuple[bytes, os.stat_result | None]:
-    """Return an input's contents and its state when read, or None for stdin."""
+def read_bytes(
+    place: Place, max_input: int, max_memory: int | None = None
+) -> tuple[bytes, os.stat_result | None]:
+    """Return an input's contents and its state when read, or None for stdin; within the limits on input."""
     if place.input == STANDARD:
-        return sys.stdin.buffer.read(), None
-    with open(place.input, "rb") as stream:
-        state = os.fstat(stream.fileno())
-        return stream.read(), state
+        return read_limited(sys.stdin.buffer, max_input, max_memory), None
+    return read_path(place.input, max_input, max_memory)
 
 
 def write_bytes(place: Place, data: bytes, state: os.stat_result | None, keep_times: bool = False) -> None:

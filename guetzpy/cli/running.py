@@ -8,6 +8,7 @@ import typer
 
 from guetzpy import api
 from guetzpy._memory import keep_freed
+from guetzpy._threads import time_limit
 from guetzpy.cli.places import STANDARD, Place, is_there, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
@@ -83,12 +84,13 @@ def _run(
 ) -> Result:
     name = "stdin" if place.input == STANDARD else place.input
     try:
-        data, state = read_bytes(place)
-        if jpeg_only and not data.startswith(_SOI):
-            return _passed_over(name, data, options)
-        if place.output == place.input != STANDARD and data and not data.startswith(_SOI):
-            raise UnsupportedError(NOT_IN_PLACE)
-        result = api.run(data, options, name=name)
+        with time_limit(options.timeout):  # of the reading and the work together
+            data, state = read_bytes(place, options.max_input, options.max_memory)
+            if jpeg_only and not data.startswith(_SOI):
+                return _passed_over(name, data, options)
+            if place.output == place.input != STANDARD and data and not data.startswith(_SOI):
+                raise UnsupportedError(NOT_IN_PLACE)
+            result = api.run(data, options, name=name)
         write_bytes(place, result.data, state)
         result = replace(result, output=place.output)
     except BrokenPipeError:

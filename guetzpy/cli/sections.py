@@ -63,6 +63,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "max_scans",
         "max_metadata",
         "max_directories",
+        "max_input",
         "max_memory",
         "timeout",
     ),

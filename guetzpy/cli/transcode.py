@@ -22,7 +22,7 @@ from guetzpy.cli.folder import (
     Shard,
     run_folders,
 )
-from guetzpy.cli.limits import MaxDirectories, MaxMemory, MaxMetadata, MaxPixels, MaxScans
+from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata, MaxPixels, MaxScans
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
@@ -73,6 +73,7 @@ def transcode(
     max_scans: MaxScans = 128,
     max_metadata: MaxMetadata = 268_435_456,
     max_directories: MaxDirectories = 256,
+    max_input: MaxInput = 2_000_000_000,
     max_memory: MaxMemory = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up on a file after this.")
@@ -106,6 +107,7 @@ def transcode(
             max_scans=max_scans,
             max_metadata=max_metadata,
             max_directories=max_directories,
+            max_input=max_input,
             max_memory=max_memory,
             timeout=timeout,
         )

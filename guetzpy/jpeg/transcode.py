@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL.JpegImagePlugin import JpegImageFile
 
+from guetzpy._pillow import guarded, opened_jpeg
 from guetzpy._threads import each
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.anatomy import survey
@@ -20,7 +19,7 @@ from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.writer import write
 
-__all__ = ["Transcoded", "same_coefficients", "same_pixels", "strip_bytes", "transcode_bytes"]
+__all__ = ["Transcoded", "bare", "same_coefficients", "same_pixels", "strip_bytes", "transcode_bytes"]
 
 _EOI = b"\xff\xd9"
 
@@ -282,19 +281,28 @@ class _Shown(NamedTuple):
 
 def _show(data: bytes) -> _Shown | None:
     try:
-        # Not Image.open: its limit on pixels is not ours, and it would take MPF files for something else.
-        with JpegImageFile(io.BytesIO(_bare(data))) as picture:
+        with guarded("libjpeg-turbo"), opened_jpeg(bare(data)) as picture:
             picture.load()
             return _Shown((picture.mode, picture.size, picture.tobytes()), picture.info.get("icc_profile"))
-    except (OSError, SyntaxError, ValueError, EOFError):
+    except FormatError:
         return None
 
 
-def _bare(data: bytes) -> bytes:
-    """Leave out what says nothing of the pixels: Pillow would parse it, slowly, and warn of what it finds."""
+def bare(data: bytes) -> bytes:
+    """Return a JPEG without what says nothing of its pixels or colours.
+
+    Pillow would parse it, slowly, warn of what it finds, and refuse files for segments that libjpeg passes
+    over: JFIF and Adobe ones that are too short (``examine_app0`` and ``examine_app14`` of jdmarker.c), and
+    pieces of profiles without a number.
+    """
     pieces, at = [], 0
     for place in places(data, header_only=True):
-        if kind_of(place.segment) not in ("jfif", "adobe", "icc"):
+        kind = kind_of(place.segment)
+        if kind not in _LEAST or len(place.segment.payload) < _LEAST[kind]:
             pieces.append(data[at : place.start])
             at = place.end
     return b"".join((*pieces, data[at:]))
+
+
+#: Bytes of the payload that segments need in order to say something of pixels or colours.
+_LEAST = {"jfif": 14, "adobe": 12, "icc": 14}

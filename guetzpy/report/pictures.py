@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from guetzpy._memory import check_decoding
+from guetzpy._pillow import CheckSize, opened
 from guetzpy.source import Source, is_jpeg, load
 
 if TYPE_CHECKING:
@@ -46,9 +48,6 @@ class Bounds:
 
 #: Longest side of heat maps that lie over pictures, of few files and of many (some 150 and 40 kB).
 HEATMAP_SIDES = (768, 384)
-
-# Of what may come from strangers Pillow opens these only: its own decoders, no other programs.
-_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
 
 def mime_type(data: bytes) -> str | None:
@@ -86,10 +85,10 @@ def link(path: str, page: str) -> str:
 
 def thumbnail(data: bytes, side: int = 128) -> bytes | None:
     """Return a small JPEG, upright; None if the picture cannot be decoded."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        with warnings.catch_warnings(), opened(data, _bounds(data)) as picture:
             warnings.simplefilter("ignore")
             picture.draft("RGB", (2 * side, 2 * side))
             small = ImageOps.exif_transpose(picture)
@@ -101,6 +100,15 @@ def thumbnail(data: bytes, side: int = 128) -> bytes | None:
     return stream.getvalue()
 
 
+def _bounds(data: bytes) -> CheckSize:
+    """Return what refuses a picture that would take much memory: files that failed come here too."""
+
+    def check(width: int, height: int) -> None:
+        check_decoding(width * height, len(data))
+
+    return check
+
+
 def showable(data: bytes, background: Any = None) -> bytes | None:
     """Return a file that a browser shows as guetzpy sees it; None if there is none.
 
@@ -109,19 +117,17 @@ def showable(data: bytes, background: Any = None) -> bytes | None:
     """
     if is_jpeg(data):
         return data
-    from PIL import Image
-
     from guetzpy.metrics.heatmap import upright
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            with opened(data, _bounds(data)) as picture:
                 turn = _turn(picture)
                 plain = picture.mode in ("L", "RGB") and "transparency" not in picture.info
             if mime_type(data) and plain and turn == 1:
                 return data
-            shown = upright(_picture_of(load(data, background=background)), turn)
+            shown = upright(_picture_of(load(data, background=background, check=_bounds(data))), turn)
         stream = io.BytesIO()
         shown.save(stream, "PNG", icc_profile=shown.info.get("icc_profile"))
     except Exception:
