@@ -18,6 +18,7 @@ from guetzpy.cli.reporting import (
     describe,
     fail,
     notices,
+    on_one_line,
     print_json,
     report_errors,
     say,
@@ -369,7 +370,9 @@ class _Bar:
 
     def say(self, text: str) -> None:
         if self.shown:
-            self.progress.console.print(f"guetzpy: {text}", markup=False, highlight=False, soft_wrap=True)
+            self.progress.console.print(
+                f"guetzpy: {on_one_line(text)}", markup=False, highlight=False, soft_wrap=True
+            )
         else:
             say(text)
 

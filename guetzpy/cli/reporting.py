@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,10 @@ from guetzpy.errors import GuetzpyError
 
 COMPILING = "compiling kernels for this CPU (first run only, takes some seconds) ..."
 
+# C0, DEL and C1 controls; marks, embeddings and isolates of direction; line and paragraph separators; lone
+# surrogates, which stand for bytes that are no UTF-8.
+_UNPRINTED = re.compile("[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 if TYPE_CHECKING:
     from guetzpy.result import Result
 
@@ -23,6 +28,7 @@ __all__ = [
     "explain",
     "fail",
     "notices",
+    "on_one_line",
     "print_json",
     "report_errors",
     "say",
@@ -31,9 +37,18 @@ __all__ = [
 ]
 
 
+def on_one_line(text: str) -> str:
+    """Return a text with escapes for what would break the line or command the terminal.
+
+    Names of files may hold line breaks, control characters, bytes that are no UTF-8 and overrides of the
+    writing direction.
+    """
+    return _UNPRINTED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def say(text: str) -> None:
     """Print a line on stderr."""
-    typer.echo(f"guetzpy: {text}", err=True)
+    typer.echo(f"guetzpy: {on_one_line(text)}", err=True)
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
