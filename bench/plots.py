@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench import curves
+from bench.kinds import OURS, title
 
 #: Colours by kind (those of others: grey), guetzpy's own the strongest.
 COLOURS = {
@@ -64,8 +65,6 @@ def plot_rate_distortion(
     path: Path,
 ) -> list[Path]:
     """Draw bytes against the base line by quality, and each picture's figure; return the files."""
-    from bench.rate_distortion import OURS, title
-
     shown = [name for name in _PANELS if any(name in f for f in summary.values())]
     if not shown:
         return []
@@ -170,8 +169,6 @@ def plot_time_against_size(speed: dict[str, Any], summary: dict[str, Any], name:
     path : Path
         Without suffix.
     """
-    from bench.rate_distortion import title  # which imports this module
-
     figure, axes = _figure(1, 1, (7.0, 4.6))
     panel = axes[0][0]
     for kind, row in speed.items():

@@ -28,13 +28,13 @@ from typing import Any
 
 from bench import corpus, curves, peers
 from bench.journal import Journal, add_argument, journal, over_processes
+from bench.kinds import OURS, rank, title
+from bench.plots import plot_rate_distortion
 from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import COLUMNS, Reference, libjxl_scores
 
 #: Settings of guetzpy: its distances.
 DISTANCES = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
-#: guetzpy's kinds in tables, and the effort of each.
-OURS = {"guetzpy": "balanced", "guetzpy-fast": "fast", "guetzpy-max": "max"}
 FIELDS = ("image", "width", "height", "kind", "setting", "bytes", *COLUMNS)
 
 Row = dict[str, Any]
@@ -146,8 +146,7 @@ def merged(*tables: Table) -> Table:
 def write_points(path: Path, rows: list[Row]) -> None:
     """Write points as CSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    order = {kind: i for i, kind in enumerate([*OURS, *peers.PEERS])}
-    rows = sorted(rows, key=lambda r: (r["image"], order.get(r["kind"], 99), float(r["setting"])))
+    rows = sorted(rows, key=lambda r: (r["image"], rank(r["kind"]), float(r["setting"])))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n", restval="", extrasaction="ignore")
         writer.writeheader()
@@ -208,17 +207,12 @@ def _with(points: curves.Points, metric: str) -> curves.Points:
 
 def summarise(table: Table, baseline: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """Compare every kind over every range: kind -> range -> figures."""
-    kinds = sorted({k for kinds in table.values() for k in kinds}, key=_rank)
+    kinds = sorted({k for kinds in table.values() for k in kinds}, key=rank)
     result: dict[str, dict[str, Any]] = {}
     for kind in kinds:
         found = {name: compare(table, kind, baseline, name) for name in curves.RANGES}
         result[kind] = {name: figures for name, figures in found.items() if figures}
     return result
-
-
-def _rank(kind: str) -> tuple[int, str]:
-    order = [*OURS, *peers.PEERS]
-    return (order.index(kind) if kind in order else len(order), kind)
 
 
 def base_line(table: Table) -> tuple[str, ...]:
@@ -229,13 +223,6 @@ def base_line(table: Table) -> tuple[str, ...]:
         if found:
             return found
     return ()
-
-
-def title(kind: str) -> str:
-    """Return a kind in words."""
-    if kind in OURS:
-        return "guetzpy" if kind == "guetzpy" else f"guetzpy, effort {OURS[kind]}"
-    return peers.PEERS[kind].title if kind in peers.PEERS else kind
 
 
 def report(summary: dict[str, dict[str, Any]], baseline: tuple[str, ...]) -> Iterator[str]:
@@ -315,8 +302,6 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"wrote {write(options.name, result, options.output).name}", file=sys.stderr)
     kept.finish()
     if not options.no_plots:
-        from bench.plots import plot_rate_distortion
-
         plot_rate_distortion(table, summary, baseline, options.output / options.name)
     print("\n".join(report(summary, baseline)))
     for words, lines in (("missing", found["missing"]), ("failed", found["failures"])):

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import clic, curves, jpeg_inputs
+from bench.kinds import title
 from bench.provenance import RESULTS
-from bench.rate_distortion import title
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN = "<!-- figures: begin (written by bench) -->"

@@ -35,8 +35,8 @@ from PIL import Image
 
 from bench import corpus, peers
 from bench.journal import Journal, add_argument, journal
+from bench.kinds import OURS, title
 from bench.provenance import RESULTS, package, provenance, source_hash, write
-from bench.rate_distortion import OURS, title
 
 #: Settings of about equal quality: what distance 1 is to each.
 SETTINGS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from guetzpy import _jit
 
 PACKAGE = Path(guetzpy.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+BENCH = sorted((PACKAGE.parent / "bench").glob("*.py"))
 
 #: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
 ROWS = [
@@ -92,6 +94,23 @@ def test_imports_go_one_way(path: Path) -> None:
         if room in ("", other) or (room, other) in FRIENDS:
             continue
         assert ROW_OF[other] < ROW_OF[room], f"{module} must not import {name}"
+
+
+def test_imports_of_the_bench_go_one_way() -> None:
+    """Imports within functions count: a part that needs another's names takes them from a third module."""
+    graph = {
+        f"bench.{path.stem}": {
+            name for name in run_time_imports(ast.parse(path.read_text())) if name.startswith("bench.")
+        }
+        for path in BENCH
+    }
+    assert "bench.peers" in graph["bench.rate_distortion"]
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the circle
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_the_package_does_not_know_the_bench(path: Path) -> None:
+    assert not [n for n in run_time_imports(ast.parse(path.read_text())) if n.split(".")[0] == "bench"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
