@@ -195,14 +195,23 @@ def _same(before: os.stat_result, now: os.stat_result | None) -> bool:
 def _copy_attributes(model: Path, target: Path, keep_times: bool) -> None:
     state = model.stat()
     fresh = target.stat()
-    if hasattr(os, "chown") and (state.st_uid, state.st_gid) != (fresh.st_uid, fresh.st_gid):
-        try:
-            os.chown(target, state.st_uid, state.st_gid)
-        except PermissionError:
-            pass  # only root gives files away; the writer owns it then
+    if hasattr(os, "chown"):
+        _copy_owner(state, fresh, target)
     shutil.copystat(model, target)  # mode, times, extended attributes where both sides have them
     if not keep_times:
         os.utime(target)
+
+
+def _copy_owner(wanted: os.stat_result, found: os.stat_result, target: Path) -> None:
+    """Give a file to the owner and group of another as far as the system lets: only root gives files away."""
+    for user, group in ((wanted.st_uid, wanted.st_gid), (found.st_uid, wanted.st_gid)):
+        if (user, group) == (found.st_uid, found.st_gid):
+            return
+        try:
+            os.chown(target, user, group)
+        except OSError:  # also of file systems that know no owners
+            continue
+        return
 
 
 def _sync_directory(folder: Path) -> None:

@@ -234,11 +234,16 @@ def _deliver(
         if result.data == data:
             return identity
         with _writing:
-            if delivery.backup is not None:
-                _back_up(task, data, delivery)
-            storage.write(
-                place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
-            )
+            kept = None if delivery.backup is None else _back_up(task, data, delivery)
+            try:
+                storage.write(
+                    place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
+                )
+            except BaseException:
+                if kept is not None:  # a link: whatever changes the original would change it too
+                    with contextlib.suppress(OSError):
+                        os.unlink(kept)
+                raise
         return storage.state(place, delivery.storage_options).identity
     with _writing:
         put(task.input, result.data, place, delivery)
@@ -258,16 +263,16 @@ def put(source: str, data: bytes, place: str, delivery: Delivery) -> None:
     )
 
 
-def _back_up(task: Task, data: bytes, delivery: Delivery) -> None:
-    """Keep the original; an older one of the same name stays too."""
+def _back_up(task: Task, data: bytes, delivery: Delivery) -> str | None:
+    """Keep the original; an older one of the same name stays too. Return its path if that is a new file."""
     assert delivery.backup is not None
     wanted = storage.join(delivery.backup, task.relative)
     place = _free(wanted, delivery.storage_options)
     if storage.is_url(place) or storage.is_url(task.input):
         storage.write(place, data, delivery.storage_options)
-        return
-    if place != wanted and os.path.samefile(task.input, wanted):
-        return  # a run that was killed here got as far as this
+        return None
+    if place != wanted and _is_same(task.input, wanted):
+        return None  # a run that was killed here got as far as this
     os.makedirs(delivery.backup, exist_ok=True)
     storage.check_below(place, delivery.backup)
     os.makedirs(os.path.dirname(place), exist_ok=True)
@@ -276,6 +281,14 @@ def _back_up(task: Task, data: bytes, delivery: Delivery) -> None:
         os.link(original, place)  # the very file: its times, mode and all; the new one takes its name
     except OSError:  # another file system, or one without links
         output.write(place, data, like=original, keep_times=True)
+    return place
+
+
+def _is_same(name: str, other: str) -> bool:
+    try:
+        return os.path.samefile(name, other)
+    except OSError:  # other is a link to nothing
+        return False
 
 
 def _free(place: str, options: Mapping[str, Any] | None) -> str:
