@@ -30,8 +30,10 @@ def test_names_outlive_every_submodule(pair):
         assert metrics.butteraugli(*pair) > 0
         assert metrics.ssimulacra2(*pair) < 100
         assert metrics.iwssim(*pair) < 1
+        assert metrics.cvvdp(*pair) < 10
         assert metrics.ButteraugliComparator(pair[0]).score(pair[0]) == 0
         assert metrics.SSIMULACRA2Comparator(pair[0]).score(pair[0]) == 100
+        assert metrics.CVVDPComparator(pair[0]).score(pair[0]) == 10
     assert set(metrics.__all__) <= set(dir(metrics))
     modules = {name for _, name, _ in pkgutil.iter_modules(metrics.__path__)}
     assert not modules & set(metrics.__all__)
@@ -68,7 +70,7 @@ def test_gradients_have_one_shape(pair):
         assert gradient.any()
 
 
-@pytest.mark.parametrize("name", ["butteraugli", "ssimulacra2"])
+@pytest.mark.parametrize("name", ["butteraugli", "cvvdp", "ssimulacra2"])
 def test_kinds_of_pictures(name, pair):
     metric = getattr(metrics, name)
     reference, distorted = pair
@@ -84,19 +86,19 @@ def test_kinds_of_pictures(name, pair):
     assert gray == metric(*(np.repeat(p[:, :, :1], 3, axis=2) for p in pair))
 
 
-@pytest.mark.parametrize("name", ["butteraugli", "ssimulacra2"])
+@pytest.mark.parametrize("name", ["butteraugli", "cvvdp", "ssimulacra2"])
 def test_sizes_must_agree(name, pair):
     with pytest.raises(ValueError, match=r"128\D+96.*128\D+95"):
         getattr(metrics, name)(pair[0], pair[1][:-1])
 
 
-@pytest.mark.parametrize("name", ["butteraugli", "ssimulacra2"])
+@pytest.mark.parametrize("name", ["butteraugli", "cvvdp", "ssimulacra2"])
 @pytest.mark.parametrize("side", [(1, 1), (1, 9), (7, 3)])
 def test_tiny_pictures(name, side):
     a, b = np.zeros((*side, 3), np.uint8), np.full((*side, 3), 200, np.uint8)
     metric = getattr(metrics, name)
     assert np.isfinite(metric(a, b))
-    assert metric(a, a) == (0 if name == "butteraugli" else 100)
+    assert metric(a, a) == {"butteraugli": 0, "cvvdp": 10, "ssimulacra2": 100}[name]
 
 
 @pytest.mark.parametrize("name", ["ButteraugliComparator", "SSIMULACRA2Comparator"])

@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guetzpy.metrics._butteraugli import ButteraugliComparator
-    from guetzpy.metrics._functions import butteraugli, iwssim, ssimulacra2
+    from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
+    from guetzpy.metrics._functions import butteraugli, cvvdp, iwssim, ssimulacra2
     from guetzpy.metrics._iwssim._comparator import IWSSIMComparator
     from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 
 __all__ = [
     "ButteraugliComparator",
+    "CVVDPComparator",
     "IWSSIMComparator",
     "SSIMULACRA2Comparator",
     "butteraugli",
+    "cvvdp",
     "iwssim",
     "ssimulacra2",
 ]
 
 _MODULES = {
     "ButteraugliComparator": "guetzpy.metrics._butteraugli",
+    "CVVDPComparator": "guetzpy.metrics._cvvdp.comparator",
     "IWSSIMComparator": "guetzpy.metrics._iwssim._comparator",
     "SSIMULACRA2Comparator": "guetzpy.metrics._ssimulacra2",
     "butteraugli": "guetzpy.metrics._functions",
+    "cvvdp": "guetzpy.metrics._functions",
     "iwssim": "guetzpy.metrics._functions",
     "ssimulacra2": "guetzpy.metrics._functions",
 }

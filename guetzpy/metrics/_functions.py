@@ -6,11 +6,12 @@ from typing import Any, Literal, overload
 
 from guetzpy.metrics._butteraugli import ButteraugliComparator
 from guetzpy.metrics._butteraugli_norm import Norm, norm_of_map
+from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
 from guetzpy.metrics._iwssim._comparator import IWSSIMComparator
 from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
 from guetzpy.picture import Floats
 
-__all__ = ["butteraugli", "iwssim", "ssimulacra2"]
+__all__ = ["butteraugli", "cvvdp", "iwssim", "ssimulacra2"]
 
 
 @overload
@@ -153,3 +154,49 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
     100.0
     """
     return SSIMULACRA2Comparator(reference).score(distorted)
+
+
+def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> float:
+    """Return ColorVideoVDP's quality of a picture against its reference, in JOD.
+
+    Parameters
+    ----------
+    reference, distorted : ndarray or PIL image
+        Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
+        as sRGB; PIL images by their ICC profile.
+    display : str, optional
+        Which display the pictures are seen on, and from where: see :class:`CVVDPComparator`.
+
+    Returns
+    -------
+    float
+        10 for identical pictures, less for others. Of two pictures one JOD apart, 75 % of viewers
+        prefer the better one.
+
+    Raises
+    ------
+    ValueError
+        The sizes differ, an argument is no picture, or there is no such display.
+    UnsupportedError
+        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
+
+    Notes
+    -----
+    The still picture's part of version 0.5.7 of the authors' package ``cvvdp``, within 0.0001 JOD of it. Gray
+    pictures count as RGB of three equal channels. To compare many pictures with one reference use
+    :class:`CVVDPComparator`, which computes the reference's side once.
+
+    References
+    ----------
+    Mantiuk et al. 2024, "ColorVideoVDP: A visual difference predictor for image, video and display
+    distortions", ACM Transactions on Graphics 43(4), doi 10.1145/3658144.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from guetzpy.metrics import cvvdp
+    >>> picture = np.full((32, 32, 3), 128, np.uint8)
+    >>> cvvdp(picture, picture)
+    10.0
+    """
+    return CVVDPComparator(reference, display=display).score(distorted)

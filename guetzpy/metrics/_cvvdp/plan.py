@@ -1,0 +1,124 @@
+"""What ColorVideoVDP computes for pictures of a given size on a given display, and the base band itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._elementary import exp2, log
+from guetzpy._threads import each
+from guetzpy.metrics._cvvdp.display import Display
+from guetzpy.metrics._cvvdp.pooling import EPSILON, bands_of
+from guetzpy.metrics._cvvdp.pyramid import PAD, reduce_rows
+from guetzpy.metrics._cvvdp.sensitivity import LIGHT_STEPS, LOWEST_LIGHT, sensitivity_table
+from guetzpy.metrics._ssimulacra2_scales import Local, Rows
+from guetzpy.picture import Floats
+
+__all__ = ["STRIP", "Base", "Plan", "pyramid"]
+
+Doubles = npt.NDArray[np.float64]
+
+#: Rows that a thread takes at a time; even.
+STRIP = 128
+#: Sensitivities are multiplied by these, by channel, but in the base band (cvvdp_metric.py).
+_GAINS = (1.0, 1.45, 1.0)
+_LN2 = 0.6931471805599453
+#: No contrast of the base band counts as higher. (In other bands a sample's own part of its background
+#: keeps contrasts far lower.)
+_HIGHEST = 1000.0
+_DARKEST = 0.01  # cd/m2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is computed for pictures of one size on one display.
+
+    Attributes
+    ----------
+    sizes : list of (int, int)
+        Height and width of the bands, one a level; the last is the base band's.
+    matrix : ndarray of float32, shape (3, 4)
+        From linear sRGB to the opponent channels in cd/m2.
+    tables : list of ndarray of float32, shape (3, 32)
+        Of all bands but the last: binary logarithms of sensitivities by luminance.
+    base : ndarray of float64, shape (3, 32)
+        The same for the base band.
+    """
+
+    sizes: list[tuple[int, int]]
+    matrix: Floats
+    tables: list[Floats]
+    base: Doubles
+
+    @classmethod
+    def of(cls, height: int, width: int, display: Display) -> Plan:
+        frequencies = bands_of(height, width, display.pixels_per_degree)
+        sizes = [(height, width)]
+        tables = []
+        for band, frequency in enumerate(frequencies[:-1]):
+            sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+            # Bands between the first and the last count twice (lpyr_dec.py: get_band).
+            gains = [log(gain if band == 0 else 2.0 * gain) / _LN2 for gain in _GAINS]
+            table = sensitivity_table(frequency) + np.array(gains)[:, None]
+            tables.append(table.astype(np.float32))
+        matrix = np.ascontiguousarray(display.to_opponent, np.float32)
+        return cls(sizes, matrix, tables, sensitivity_table(frequencies[-1]))
+
+    @property
+    def pixels(self) -> list[int]:
+        """Pixels of each band."""
+        return [height * width for height, width in self.sizes]
+
+
+def pyramid(plan: Plan, level: Rows, threads: int | None) -> list[Rows]:
+    """Return a picture's levels from its linear light on; all others hold opponent channels."""
+    levels, local = [level], Local()
+    for height, width in plan.sizes[1:]:
+        larger, out = levels[-1], np.empty((3, height, width), np.float32)
+        mixed = int(larger is level)
+
+        def strip(start: int, larger: Rows = larger, out: Floats = out, mixed: int = mixed) -> None:
+            stop = min(start + STRIP // 2, out.shape[1])
+            planes, first = larger.rows(max(2 * start - 2, 0), min(2 * stop + 1, larger.height), local)
+            work = local.array("work", (4, larger.width + PAD + 3))
+            reduce_rows(planes, first, start, stop, larger.height, plan.matrix, mixed, work, out)
+
+        each(strip, range(0, height, STRIP // 2), threads)
+        levels.append(Rows(out))
+    return levels
+
+
+class Base:
+    """A picture's base band: the smallest level, divided by its mean luminance; and differences in it.
+
+    Sums are rounded once, so that they do not depend on their order.
+    """
+
+    def __init__(self, plan: Plan, level: Rows, mixed: bool) -> None:
+        planes = level.rows(0, level.height, Local())[0].astype(np.float64)
+        if mixed:
+            matrix = plan.matrix.astype(np.float64)
+            planes = np.stack([m[0] * planes[0] + m[1] * planes[1] + m[2] * planes[2] + m[3] for m in matrix])
+        self.light = planes[0]
+        self.mean = math.fsum(np.maximum(self.light, _DARKEST).ravel()) / self.light.size
+        self.contrast = np.minimum(planes / self.mean, _HIGHEST)
+
+    def sensitivities(self, plan: Plan) -> list[float]:
+        """Return the sensitivity of each channel to contrast at this mean luminance."""
+        if not math.isfinite(self.mean):
+            return [0.0, 0.0, 0.0]  # pooling tells what is wrong
+        position = (log(self.mean) / _LN2 - float(LOWEST_LIGHT)) * float(LIGHT_STEPS)
+        position = min(max(position, 0.0), 31.0)
+        k = min(int(position), 30)
+        return [exp2(float(t[k] + (position - k) * (t[k + 1] - t[k]))) for t in plan.base]
+
+    def sums(self, other: Base, plan: Plan) -> list[float]:
+        """Return by channel the sums of d^2 + 2 e d over the differences d to another base band."""
+        sums = []
+        for c, sensitivity in enumerate(self.sensitivities(plan)):
+            d = np.abs(other.contrast[c] - self.contrast[c]) * sensitivity
+            sums.append(math.fsum((d * (d + 2.0 * EPSILON)).ravel()))
+        return sums

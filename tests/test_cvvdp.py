@@ -1,0 +1,193 @@
+"""ColorVideoVDP against the authors' package and a float64 twin."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from reference import cvvdp as twin
+
+from guetzpy._icc import _exact_srgb_curve
+from guetzpy.metrics import CVVDPComparator, cvvdp
+from guetzpy.metrics._cvvdp.contrast import BLOCK
+from guetzpy.metrics._cvvdp.display import DISPLAYS, display_named
+from guetzpy.metrics._cvvdp.plan import STRIP
+from guetzpy.metrics._cvvdp.pooling import bands_of, jod_and_slopes
+from guetzpy.metrics._cvvdp.sensitivity import _table, sensitivity_table
+from guetzpy.metrics._cvvdp.words import jod_in_words
+from guetzpy.planes import planes_of
+
+VECTORS = Path(__file__).parent / "data" / "metric-vectors"
+
+#: Scores of the package cvvdp 0.5.7 (torch 2.13.0, gray pictures given as RGB) on standard_fhd, standard_4k
+#: and iphone_12_pro.
+KNOWN = {
+    "astronaut_256.jpeg_q95_444": (9.97286, 9.99715, 9.99666),
+    "astronaut_256.jpeg_q40_420": (9.56111, 9.86133, 9.95219),
+    "astronaut_256.blur": (9.38002, 9.67977, 9.87102),
+    "astronaut_256.chroma_noise": (9.89152, 9.96824, 9.98556),
+    "astronaut_256.darken": (9.99568, 9.99992, 9.99597),
+    "astronaut_256.blocks": (9.06116, 9.30960, 9.70494),
+    "astronaut_256.identical": (10.0, 10.0, 10.0),
+    "coffee_256.jpeg_q75_420": (9.64970, 9.83302, 9.90707),
+    "chelsea_odd.jpeg_q85_444": (9.85936, 9.98018, 9.99917),
+    "rocket_192.jpeg_q75_420": (9.65068, 9.86360, 9.89997),
+    "tiny_9x17.noise": (9.53804, 9.88716, 9.94411),
+    "tiny_8x8.jpeg_q85_444": (9.96778, 9.96970, 9.96645),
+    "small_65x43.jpeg_q75_420": (9.70737, 9.81635, 9.87771),
+    "gray_ramp.blocks": (7.24577, 7.93199, 8.69022),
+}
+#: The same of :func:`noisy` pairs, by height and width.
+KNOWN_NOISE = {
+    (2, 2): (9.72005, 9.72005, 9.67360),
+    (3, 50): (9.61085, 9.61085, 9.53180),
+    (6, 40): (9.81812, 9.81827, 9.77758),
+    (7, 9): (9.88541, 9.88609, 9.86176),
+    (8, 8): (9.82755, 9.83008, 9.79404),
+    (9, 8): (9.92775, 9.94808, 9.94455),
+    (8, 9): (9.71079, 9.87882, 9.89852),
+    (33, 64): (9.83952, 9.74190, 9.78630),
+    (64, 33): (9.61723, 9.43942, 9.54599),
+    (129, 515): (9.86381, 9.82040, 9.86516),
+    (300, 1030): (9.86909, 9.83714, 9.87719),
+}
+SCREENS = ("standard_fhd", "standard_4k", "iphone_12_pro")
+
+
+def noisy(shape):
+    random = np.random.default_rng(shape[0] * 1000 + shape[1])
+    a = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    b = np.clip(a.astype(int) + random.integers(-16, 17, (*shape, 3)), 0, 255).astype(np.uint8)
+    return a, b
+
+
+def light(picture):
+    return np.asarray(_exact_srgb_curve(planes_of(picture)[0] / 255.0), np.float32)
+
+
+def photo(name):
+    reference = name.partition(".")[0]
+    a, b = (np.asarray(Image.open(VECTORS / f"{n}.png")) for n in (reference, name))
+    return a, b
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_agrees_with_the_package_on_photos(name):
+    a, b = photo(name)
+    assert [cvvdp(a, b, display) for display in SCREENS] == pytest.approx(KNOWN[name], abs=2e-5)
+
+
+@pytest.mark.parametrize("shape", KNOWN_NOISE)
+def test_agrees_with_the_package_at_all_sizes(shape):
+    scores = [cvvdp(*noisy(shape), display=display) for display in SCREENS]
+    assert scores == pytest.approx(KNOWN_NOISE[shape], abs=2e-5)
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_agrees_with_the_twin_on_all_displays(display):
+    a, b = photo("chelsea_odd.jpeg_q75_420")
+    expected = twin.quality(light(a), light(b), DISPLAYS[display], _table())
+    assert cvvdp(a, b, display) == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(4, 5), (7, 7), (6, 20), (13, 14), (STRIP + 1, 20), (2 * STRIP + 5, BLOCK + 3), (31, 2 * BLOCK + 7)],
+)
+def test_agrees_with_the_twin_where_strips_and_blocks_meet(shape):
+    a, b = noisy(shape)
+    expected = twin.quality(light(a), light(b), DISPLAYS["standard_fhd"], _table())
+    assert cvvdp(a, b) == pytest.approx(expected, abs=2e-5)
+
+
+def test_a_column_of_pixels():
+    # the package has no band for them; here they are a base band
+    a, b = np.full((1, 9), 100, np.uint8), np.full((1, 9), 150, np.uint8)
+    b[0, :4] = 90
+    assert cvvdp(a, a) == 10
+    assert 9 < cvvdp(a, b) < 10
+
+
+@pytest.mark.parametrize(
+    ("display", "pixels_per_degree"),
+    # of the package: vvdp_display_geometry.load(name).get_ppd()
+    [
+        ("standard_fhd", 37.842504),
+        ("standard_4k", 75.402449),
+        ("iphone_12_pro", 159.611877),
+        ("standard_hmd", 13.153263),
+    ],
+)
+def test_pixels_per_degree(display, pixels_per_degree):
+    assert display_named(display).pixels_per_degree == pytest.approx(pixels_per_degree, abs=1e-6)
+
+
+def test_unknown_display():
+    picture = np.zeros((9, 9), np.uint8)
+    with pytest.raises(ValueError, match=r"'cinema' is not known; choose one of: standard_fhd, standard_4k"):
+        cvvdp(picture, picture, display="cinema")
+
+
+def test_bands_end_at_low_frequencies_or_small_sizes():
+    assert bands_of(4096, 4096, 40.0) == pytest.approx([20.0, *(6.456 / 2**i for i in range(7)), 0.1])
+    assert bands_of(33, 4096, 40.0) == pytest.approx([20.0, 6.456, 3.228, 1.614, 0.1])
+    assert bands_of(3, 4096, 40.0) == [0.1]
+
+
+def test_sensitivities_go_on_beyond_the_table():
+    inside, edge, outside = (sensitivity_table(f) for f in (64.0 / 1.1, 64.0, 64.0 * 1.1))
+    np.testing.assert_allclose(edge - inside, outside - edge, atol=1e-9)
+
+
+def test_pooling_slopes():
+    random = np.random.default_rng(3)
+    pixels = [4000, 1000, 250]
+    for size in (0.1, 10.0, 1000.0):
+        sums = random.random((3, 3)) * size * np.array(pixels)[:, None]
+        _, slopes = jod_and_slopes(sums, pixels)
+        for b, c in np.ndindex(3, 3):
+            h = np.zeros((3, 3))
+            h[b, c] = 1e-3 * sums[b, c]
+            slope = (jod_and_slopes(sums + h, pixels)[0] - jod_and_slopes(sums - h, pixels)[0]) / (
+                2 * h[b, c]
+            )
+            assert slopes[b, c] == pytest.approx(slope, rel=1e-4, abs=1e-10)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_neither_threads_nor_what_is_kept_change_a_digit(keep, threads):
+    a, b = noisy((300, 600))
+    comparator = CVVDPComparator.from_codes(*planes_of(a), keep=keep, threads=threads)
+    assert comparator.score(b) == comparator.score_codes(*planes_of(b)) == cvvdp(a, b)
+    assert CVVDPComparator.from_linear(light(a)).score_linear(light(b)) == pytest.approx(
+        cvvdp(a, b), abs=1e-5
+    )
+
+
+def test_light_that_is_not_finite():
+    planes = light(noisy((20, 20))[0])
+    broken = planes.copy()
+    broken[1, 3, 4] = math.nan
+    with pytest.raises(ValueError, match="NaN"):
+        CVVDPComparator.from_linear(planes).score_linear(broken)
+    with pytest.raises(ValueError, match=r"\(3, H, W\)"):
+        CVVDPComparator.from_linear(planes[0])
+
+
+@pytest.mark.parametrize(
+    ("jod", "words"),
+    [
+        (10, "no visible"),
+        (9.9, "no visible"),
+        (9.8, "hardly"),
+        (9.6, "side by side"),
+        (9.2, "a visible"),
+        (8, "three"),
+    ],
+)
+def test_jod_in_words(jod, words):
+    assert words in jod_in_words(jod)
