@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 __all__ = [
+    "DEFAULT_METRICS",
     "METADATA_KINDS",
+    "METRICS",
     "TARGETS",
     "Effort",
     "OptimizeOptions",
@@ -40,6 +42,10 @@ METADATA_KINDS = (
     "unknown",
     "xmp",
 )
+
+#: Metrics that two pictures can be compared by, and those that are where none are named.
+METRICS = ("butteraugli", "ssimulacra2", "psnr", "cvvdp")
+DEFAULT_METRICS = METRICS
 
 # The scale's ends: below 0.1 samples of 8 bits leave no room; above 25 (cjxl's end) nothing is left.
 _DISTANCES = (0.1, 25.0)

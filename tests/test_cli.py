@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -411,12 +412,50 @@ def test_compare(folder: Path) -> None:
     result = run("compare", "photo.png", "photo.JPG", "--json")
     assert result.exit_code == 0, result.stderr
     scores = json.loads(result.stdout)
-    assert set(scores) == {"butteraugli_3norm", "butteraugli_max", "ssimulacra2", "psnr"}
+    assert set(scores) == {"butteraugli_3norm", "butteraugli_max", "ssimulacra2", "psnr", "cvvdp"}
     assert 0 < scores["butteraugli_3norm"] < scores["butteraugli_max"] < 3
     assert 50 < scores["ssimulacra2"] < 100
+    assert 9 < scores["cvvdp"] < 10
     same = json.loads(run("compare", "photo.png", "photo.png", "--json").stdout)
-    assert same == {"butteraugli_3norm": 0, "butteraugli_max": 0, "ssimulacra2": 100, "psnr": None}
+    assert same == {
+        "butteraugli_3norm": 0,
+        "butteraugli_max": 0,
+        "ssimulacra2": 100,
+        "psnr": None,
+        "cvvdp": 10,
+    }
     assert "SSIMULACRA 2" in run("compare", "photo.png", "photo.JPG").stdout
+
+
+def test_compare_by_some_metrics_on_a_display(folder: Path) -> None:
+    compared = run(
+        "compare", "photo.png", "photo.JPG", "--metrics", "cvvdp, psnr", "--display", "iphone_12_pro"
+    )
+    assert compared.exit_code == 0, compared.stderr
+    first, second = compared.stdout.splitlines()
+    assert re.fullmatch(r"CVVDP +9\.\d{4} JOD on iphone_12_pro", first)
+    assert re.fullmatch(r"PSNR +\d+\.\d\d dB", second)
+    scores = json.loads(run("compare", "photo.png", "photo.JPG", "--metrics", "cvvdp", "--json").stdout)
+    assert set(scores) == {"cvvdp"}
+    assert scores["cvvdp"] < float(first.split()[1])  # pixels of a phone are smaller to the eye
+    drawn = run("compare", "photo.png", "photo.JPG", "--metrics", "cvvdp", "--heatmap", "map.png")
+    assert drawn.exit_code == 0, drawn.stderr
+    with Image.open("map.png") as legend:
+        assert legend.width > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--metrics", "cvvdp,vmaf", "no metric 'vmaf'; choose from: butteraugli, ssimulacra2, psnr, cvvdp"),
+        ("--metrics", "", "no metric ''"),
+        ("--display", "cinema", "no such display; choose one of: standard_fhd, standard_4k"),
+    ],
+)
+def test_compare_by_what_there_is_not(folder: Path, option: str, value: str, words: str) -> None:
+    result = run("compare", "photo.png", "photo.JPG", option, value)
+    assert result.exit_code == 2
+    assert words in result.stderr
 
 
 def test_compare_what_cannot_be_compared(folder: Path) -> None:

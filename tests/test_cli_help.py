@@ -14,7 +14,7 @@ from PIL import Image
 from typer.main import get_command
 
 from guetzpy.cli import app
-from guetzpy.cli.sections import SECTIONS, complete_kinds
+from guetzpy.cli.sections import SECTIONS, complete_display, complete_kinds, complete_metrics
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 
@@ -143,6 +143,11 @@ def test_kinds_go_on_after_a_comma() -> None:
     assert complete_kinds("gps,th") == ["gps,thumbnail"]
     assert "gps,gps" not in complete_kinds("gps,")
     assert complete_kinds("gps,nonsense") == []
+    assert complete_metrics("cvvdp,p") == ["cvvdp,psnr"]
+
+
+def test_displays_are_completed() -> None:
+    assert complete_display("standard_") == ["standard_fhd", "standard_4k", "standard_phone", "standard_hmd"]
 
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*[1-9][0-9;]*m")

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from guetzpy.cli.reporting import notices, print_json, report_errors, usage_error
+from guetzpy.cli.sections import complete_display, complete_metrics
+from guetzpy.options import METRICS
 
 __all__ = ["compare"]
 
@@ -24,6 +26,25 @@ def compare(
             help="Draw where the difference is seen, with a legend, into this file.",
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="NAMES",
+            help=f"Measure just these, separated by commas: {', '.join(METRICS)}. Default: all.",
+            autocompletion=complete_metrics,
+        ),
+    ] = None,
+    display: Annotated[
+        str,
+        typer.Option(
+            "--display",
+            metavar="NAME",
+            help="Where the pictures are seen, for CVVDP: standard_fhd (24 inches, from 60 cm), standard_4k "
+            "(30 inches, 75 cm), standard_phone, iphone_12_pro or another that its authors describe.",
+            autocompletion=complete_display,
+        ),
+    ] = "standard_fhd",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     background: Annotated[
         str | None,
@@ -39,24 +60,57 @@ def compare(
     """Measure how visible the difference between two pictures is.
 
     Butteraugli: 0 is equal, below 1 is hard to see. SSIMULACRA 2: 100 is equal, 90 very high, 70 high,
-    50 medium quality. JPEG files are decoded as libjpeg-turbo does.
+    50 medium quality. CVVDP: 10 JOD is equal; of two pictures one JOD apart, three in four viewers prefer the
+    better one. JPEG files are decoded as libjpeg-turbo does.
     """
     with report_errors(), notices(quiet=False):
         from guetzpy import comparison
 
         if heatmap is not None and any(_same_file(heatmap, name) for name in (reference, distorted)):
             usage_error(f"{heatmap}: is one of the pictures; the heat map would replace it")
+        wanted = _wanted(metrics, display)
         pair = comparison.load_pair(reference, distorted, background=background, max_pixels=max_pixels)
-        scores = comparison.compare_sources(*pair, threads=threads)
+        scores = comparison.compare_sources(*pair, metrics=wanted, display=display, threads=threads)
         if heatmap is not None:
             _draw(heatmap, comparison.diffmap_of(*pair, threads=threads), scores)
         if as_json:
             print_json({name: None if value is None else round(value, 6) for name, value in scores.items()})
             return
-        typer.echo(f"Butteraugli 3-norm  {scores['butteraugli_3norm']:.4f}")
-        typer.echo(f"Butteraugli max     {scores['butteraugli_max']:.4f}")
-        typer.echo(f"SSIMULACRA 2        {scores['ssimulacra2']:.4f}")
-        typer.echo(f"PSNR                {_decibels(scores['psnr'])}")
+        for name, value in scores.items():
+            typer.echo(f"{_TITLES[name]:20}{_in_words(name, value, display)}")
+
+
+#: What the scores are called.
+_TITLES = {
+    "butteraugli_3norm": "Butteraugli 3-norm",
+    "butteraugli_max": "Butteraugli max",
+    "ssimulacra2": "SSIMULACRA 2",
+    "psnr": "PSNR",
+    "cvvdp": "CVVDP",
+}
+
+
+def _in_words(name: str, value: float | None, display: str) -> str:
+    if value is None:
+        return "infinite (equal codes)"
+    if name == "psnr":
+        return f"{value:.2f} dB"
+    return f"{value:.4f}" + (f" JOD on {display}" if name == "cvvdp" else "")
+
+
+def _wanted(metrics: str | None, display: str) -> list[str] | None:
+    """Return the metrics asked for; the command ends here if there is no such metric or display."""
+    from guetzpy.metrics._cvvdp.display import DISPLAYS
+
+    if display not in DISPLAYS:
+        usage_error(f"--display {display}: no such display; choose one of: {', '.join(DISPLAYS)}")
+    if metrics is None:
+        return None
+    names = [name.strip() for name in metrics.split(",")]
+    unknown = [name for name in names if name not in METRICS]
+    if unknown:
+        usage_error(f"--metrics {metrics}: no metric {unknown[0]!r}; choose from: {', '.join(METRICS)}")
+    return names
 
 
 def _same_file(first: str, second: str) -> bool:
@@ -67,14 +121,14 @@ def _draw(path: str, diffmap: Any, scores: dict[str, float | None]) -> None:
     from guetzpy.metrics.heatmap import with_legend
     from guetzpy.output import write
 
-    title = (
-        f"Butteraugli 3-norm {scores['butteraugli_3norm']:.3f}, largest {scores['butteraugli_max']:.2f}; "
-        f"SSIMULACRA\u00a02\u00a0{scores['ssimulacra2']:.1f}"
-    )
+    parts = []
+    if "butteraugli_3norm" in scores:
+        parts.append(
+            f"Butteraugli 3-norm {scores['butteraugli_3norm']:.3f}, largest {scores['butteraugli_max']:.2f}"
+        )
+    if "ssimulacra2" in scores:
+        parts.append(f"SSIMULACRA\u00a02\u00a0{scores['ssimulacra2']:.1f}")
+    title = "; ".join(parts) or "Butteraugli"
     stream = io.BytesIO()
     with_legend(diffmap, title).save(stream, "PNG")
     write(path, stream.getvalue())
-
-
-def _decibels(value: float | None) -> str:
-    return "infinite (equal codes)" if value is None else f"{value:.2f} dB"

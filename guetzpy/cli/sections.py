@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from typer.core import TyperCommand
 
-from guetzpy.options import METADATA_KINDS, Effort, Subsampling
+from guetzpy.options import METADATA_KINDS, METRICS, Effort, Subsampling
 
 __all__ = [
     "KEEP_HELP",
@@ -15,8 +15,10 @@ __all__ = [
     "SECTIONS",
     "STRIP_HELP",
     "SectionedCommand",
+    "complete_display",
     "complete_effort",
     "complete_kinds",
+    "complete_metrics",
     "complete_subsampling",
 ]
 
@@ -132,12 +134,24 @@ complete_effort = _one_of(get_args(Effort))
 complete_subsampling = _one_of(get_args(Subsampling))
 
 
-def complete_kinds(incomplete: str) -> list[str]:
-    """Return lists that go on from a comma-separated list of kinds of metadata."""
-    done, comma, last = incomplete.rpartition(",")
-    taken = done.split(",")
-    return [
-        done + comma + kind
-        for kind in ("all", *METADATA_KINDS)
-        if kind.startswith(last) and kind not in taken
-    ]
+def _some_of(words: Iterable[str]) -> Callable[[str], list[str]]:
+    known = list(words)
+
+    def complete(incomplete: str) -> list[str]:
+        done, comma, last = incomplete.rpartition(",")
+        taken = done.split(",")
+        return [done + comma + word for word in known if word.startswith(last) and word not in taken]
+
+    return complete
+
+
+#: These return lists that go on from a comma-separated list.
+complete_kinds = _some_of(("all", *METADATA_KINDS))
+complete_metrics = _some_of(METRICS)
+
+
+def complete_display(incomplete: str) -> list[str]:
+    """Return names of displays."""
+    from guetzpy.metrics._cvvdp.display import DISPLAYS
+
+    return [name for name in DISPLAYS if name.startswith(incomplete)]
