@@ -237,6 +237,9 @@ def test_heat_maps_are_for_what_changed_and_turned_as_the_picture(tmp_path: Path
     assert overlay.size == (48, 64)
     assert np.asarray(overlay.convert("RGBA"))[..., 3].max() > 0
     assert files[1]["view"]["heat"] is None
+    assert 8 < files[0]["cvvdp"] < 10
+    assert "difference" in files[0]["cvvdp_words"]
+    assert files[1]["cvvdp"] is None
 
 
 def test_files_that_are_not_what_they_were_are_not_shown(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from guetzpy import __version__
 from guetzpy._threads import each
+from guetzpy.metrics._cvvdp.words import jod_in_words
 from guetzpy.report import pictures
 from guetzpy.report.choices import choices
 from guetzpy.report.pictures import Bounds
@@ -159,6 +160,8 @@ class Collection:
                 "coding": choices(after or b""),
                 "source": _without_tables(choices(before or b"")),
                 "view": _links(entry.result, before, after, path),
+                "cvvdp": None,
+                "cvvdp_words": None,
             }
             small = None
             if i < self._bounds.thumbnails:
@@ -200,8 +203,10 @@ class Collection:
         pixels, room = self._bounds.heatmap_pixels, self._bounds.embedded // 2
         for number, (i, entry) in enumerate(entries, 1):
             area = (entry.result.width or 0) * (entry.result.height or 0)
-            overlay = self._heat(entry, side) if area <= pixels and room else None
-            if overlay is not None:
+            heat = self._heat(entry, side) if area <= pixels and room else None
+            if heat is not None:
+                overlay, jod = heat
+                files[i] |= {"cvvdp": round(jod, 4), "cvvdp_words": jod_in_words(jod)}
                 pixels -= area
                 if len(overlay) > room:
                     break
@@ -217,7 +222,8 @@ class Collection:
         shown = {side: pictures.showable(data, self._background) for side, data in files.items() if data}
         return {side: data for side, data in shown.items() if data is not None}
 
-    def _heat(self, entry: _Entry, side: int) -> bytes | None:
+    def _heat(self, entry: _Entry, side: int) -> tuple[bytes, float] | None:
+        """Return the heat map of an entry and its JOD."""
         before, after = self._before(entry), self._after(entry)
         if before is None or after is None:
             return None

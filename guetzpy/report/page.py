@@ -93,7 +93,7 @@ def _viewed(file: dict[str, Any]) -> dict[str, Any]:
         "input", "output", "status", "reason", "error", "bytes_before", "bytes_after", "saving", "width",
         "height", "target", "distance", "butteraugli_3norm", "butteraugli_max", "ssimulacra2",
         "limited_by_format", "larger_than_source", "subsampling", "progressive", "effort", "seconds",
-        "coding", "source", "view",
+        "coding", "source", "view", "cvvdp", "cvvdp_words",
     )  # fmt: skip
     return {key: file[key] for key in keys}
 

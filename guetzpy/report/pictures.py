@@ -155,18 +155,20 @@ def _picture_of(source: Source) -> Image.Image:
 
 def heat_overlay(
     before: bytes, after: bytes, side: int, background: Any = None, threads: int | None = None
-) -> bytes:
-    """Return the heat map between two files as a PNG to lay over them as browsers show them.
+) -> tuple[bytes, float]:
+    """Return the heat map between two files as a PNG to lay over them as browsers show them, and CVVDP's JOD.
 
     Raises
     ------
     GuetzpyError, ValueError
         They cannot be compared.
     """
-    from guetzpy.comparison import diffmap_of, load_pair
+    from guetzpy.comparison import compare_sources, diffmap_of, load_pair
     from guetzpy.jpeg.metadata import orientation
     from guetzpy.metrics.heatmap import overlay, shrunk
 
     first, second = load_pair(before, after, background=background, max_pixels=2**40)
     turn = orientation(second.image) if second.image is not None else 1
-    return overlay(shrunk(diffmap_of(first, second, threads=threads), side), turn)
+    jod = compare_sources(first, second, metrics=["cvvdp"], threads=threads)["cvvdp"]
+    assert jod is not None
+    return overlay(shrunk(diffmap_of(first, second, threads=threads), side), turn), jod

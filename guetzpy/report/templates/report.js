@@ -165,6 +165,7 @@
       fact(list, "Butteraugli 3-norm", fixed(file.butteraugli_3norm, 3) + largest);
     }
     if (file.ssimulacra2 !== null) fact(list, "SSIMULACRA 2", fixed(file.ssimulacra2, 2));
+    if (file.cvvdp !== null) fact(list, "CVVDP", `${fixed(file.cvvdp, 2)} JOD: ${file.cvvdp_words}`);
     if (file.target) fact(list, "Asked for", Object.entries(file.target).map(([name, value]) => `${name} ${value}`).join(", "));
     if (file.limited_by_format) fact(list, "Limited by the format", "no 8-bit JPEG reaches what was asked for");
     if (file.larger_than_source) fact(list, "Size", "larger than the source");
