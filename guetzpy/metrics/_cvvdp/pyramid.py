@@ -79,7 +79,7 @@ def reduce_rows(
     out : float32 (3, (height + 1) // 2, (W + 1) // 2)
     """
     width = planes.shape[2]
-    rows = work[:, PAD : PAD + width]
+    end = PAD + width
     for y in range(start, stop):
         middle = 2 * y
         # A mirror image that repeats the edge: -1 is 0, -2 is 1, and likewise below.
@@ -91,13 +91,13 @@ def reduce_rows(
             blend(
                 source[far_above - first], source[above - first], source[middle - first],
                 source[below - first], source[far_below - first], _K2, _K1, _K0, _K1, _K2,
-                work[c, PAD : PAD + width],
+                work[c, PAD:end],
             )  # fmt: skip
         for c in range(3):
             row = work[c]
             if mixed:
                 row = work[3]
-                mix(rows[0], rows[1], rows[2], matrix[c], row[PAD : PAD + width])
+                mix(work[0, PAD:end], work[1, PAD:end], work[2, PAD:end], matrix[c], row[PAD:end])
             _mirror(row, width, height)
             _halve_row(row, width, out[c, y])
     return 0
