@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from guetzpy._input import contents
+from guetzpy._text import printable
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.jpeg import metadata, preservation
 from guetzpy.jpeg.anatomy import Anatomy, survey
@@ -107,12 +108,15 @@ def _headers(picture: Source) -> dict[str, Any]:
     for segment in parts.segments:
         kind = metadata.kind_of(segment)
         kinds[kind] = kinds.get(kind, 0) + 4 + len(segment.payload)
+    if parts.trailing:
+        kinds["trailing"] = kinds.get("trailing", 0) + parts.trailing
     return record | {"bytes_by_part": _by_part(parts, kinds, len(picture.data))}
 
 
 def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
-    parts = survey(data)
-    kinds = preservation.describe(data, image)
+    # Where the reader stopped, what follows is no part of the picture: the same bytes are walked here.
+    parts = survey(data[: len(data) - len(image.trailing)])
+    kinds = preservation.describe(data, image, parts.segments)
     quality = estimate_quality([component.qtable for component in image.components])
     reason = obstacle(image)
     names = _names(image)
@@ -177,7 +181,10 @@ def _scans(image: JpegImage, parts: Anatomy, names: list[str]) -> list[dict[str,
 
 
 def _by_part(parts: Anatomy, kinds: dict[str, int], whole: int) -> dict[str, int]:
-    """Return the bytes of every part; they add up to the whole."""
+    """Return the bytes of every part; they add up to the whole, and none is negative.
+
+    Stray and fill bytes between segments count as headers.
+    """
     sizes = {kind: size for kind, size in kinds.items() if kind not in _WITHIN}
     named = {
         "quantisation tables": parts.quantisation,
@@ -199,7 +206,7 @@ def _repack(data: bytes, max_pixels: int) -> dict[str, Any]:
 def table_text(record: dict[str, Any]) -> str:
     """Lay a record of :func:`inspect` out for reading."""
     whole = record["bytes"]
-    name = _printable(record["input"] or "JPEG")
+    name = printable(record["input"] or "JPEG")
     lines = [f"{name}: {_thousands(whole)} bytes, {record['width']} x {record['height']}"]
     if "scans" not in record:
         if "mode" in record:
@@ -236,7 +243,7 @@ def table_text(record: dict[str, Any]) -> str:
     text = f"saves {_thousands(saving)} bytes ({100 * saving / whole:.1f} %)" if saving else "saves nothing"
     lines.append(f"a lossless repack {text}" + (f": {why}" if why else ""))
     lines.append(f"cannot be re-encoded: {record['reason']}" if record["reason"] else "can be re-encoded")
-    lines += [f"warning: {warning}" for warning in record["warnings"]]
+    lines += [f"warning: {printable(warning)}" for warning in record["warnings"]]
     return "\n".join(lines)
 
 
@@ -264,8 +271,3 @@ def _tables(components: list[dict[str, Any]]) -> list[str]:
 
 def _thousands(count: int) -> str:
     return f"{count:,}".replace(",", " ")
-
-
-def _printable(name: str) -> str:
-    """Return a name without what would steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in name)

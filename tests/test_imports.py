@@ -21,7 +21,7 @@ BENCH = sorted((PACKAGE.parent / "bench").glob("*.py"))
 
 #: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
 ROWS = [
-    {"errors", "options"},
+    {"_text", "errors", "options"},
     {"output", "progress", "result"},
     {"_jit", "_jit_hurry", "_memory", "_threads"},
     {"_elementary", "_input", "_pillow", "_exif_colour", "_profiles"},

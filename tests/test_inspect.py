@@ -9,7 +9,10 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from reference import jpeg_files, metadata_files
 from reference.jpeg_files import exif, picture, segment, with_segments
 from typer.testing import CliRunner
 
@@ -174,3 +177,54 @@ def test_real_files_add_up_and_agree_with_the_encoder() -> None:
             count += 1
     assert count > 80
     assert packed > 5
+
+
+def parts_add_up(data: bytes) -> None:
+    try:
+        record = inspection.inspect(data)
+    except GuetzpyError:
+        return
+    inspection.table_text(record)
+    if "bytes_by_part" in record:
+        assert sum(record["bytes_by_part"].values()) == len(data)
+        assert min(record["bytes_by_part"].values()) >= 0, record["bytes_by_part"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["baseline", "progressive", "everything", "gain map"]),
+    st.lists(st.tuples(st.integers(0, 1 << 16), st.binary(min_size=1, max_size=6)), max_size=5),
+    st.integers(0, 1 << 16),
+    st.binary(max_size=12),
+)
+def test_parts_of_damaged_files_add_up(
+    name: str, changes: list[tuple[int, bytes]], cut: int, tail: bytes
+) -> None:
+    """Parts add up to the file and none is negative, or an error of our own says what is wrong."""
+    whole = {
+        "baseline": picture(40, 30, restart_marker_blocks=2),
+        "progressive": picture(40, 30, progressive=True),
+        "everything": metadata_files.everything(),
+        "gain map": jpeg_files.ultra_hdr(video=b"\0\0\0\x18ftypmp42"),
+    }[name]
+    data = bytearray(whole)
+    for at, new in changes:
+        at %= len(data)
+        data[at : at + len(new)] = new
+    parts_add_up(bytes(data) + tail)
+    parts_add_up(bytes(data[: 2 + cut % len(data)]) + tail)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(range(8)), max_size=8), st.integers(0, 50))
+def test_parts_of_shuffled_files_add_up(order: list[int], seed: int) -> None:
+    """Segments and scans of a file in any order, some of them twice, with bytes between."""
+    rng = random.Random(seed)
+    plain = picture(24, 16, progressive=bool(seed % 2))
+    starts = [match.start() for match in re.finditer(rb"\xff[\xc0\xc2\xc4\xda-\xdd\xe0\xe1\xfe\xd9]", plain)]
+    pieces = [plain[a:b] for a, b in zip(starts, [*starts[1:], len(plain)], strict=True)]
+    chosen = [pieces[i % len(pieces)] for i in order]
+    middle = b"".join(piece + rng.randbytes(rng.randrange(3)) for piece in chosen)
+    at = rng.choice(starts)
+    parts_add_up(plain[:at] + middle + plain[at:])
+    parts_add_up(b"\xff\xd8\xff\xe0\0\2" + middle)

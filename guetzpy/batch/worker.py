@@ -187,12 +187,21 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
     try:
         result = api.run(data, options, name=task.input)
     except UnsupportedError as error:
-        if task.kind == "unknown" or error.extra is not None:
-            raise
+        if task.kind == "unknown" or error.extra is not None or _strips(options):
+            raise  # kept as it is, it would hold metadata that is to go
         return _kept(task, data, error.reason, options)
+    if task.kind != "jpeg" and result.larger_than_source and result.removed:
+        what = ", ".join(result.removed)
+        note = f"the JPEG is larger than the source, which would hold metadata that is to go ({what})"
+        return replace(result, warnings=(*result.warnings, note))
     if task.kind != "jpeg" and result.larger_than_source:
         return replace(_kept(task, data, "a JPEG of it would be larger", options), seconds=result.seconds)
     return result
+
+
+def _strips(options: OptimizeOptions | TranscodeOptions) -> bool:
+    """Return whether metadata of some kind is to go."""
+    return bool(options.strip) or bool(set(options.keep) - {"all"})
 
 
 def _kept(task: Task, data: bytes, reason: str, options: OptimizeOptions | TranscodeOptions) -> Result:

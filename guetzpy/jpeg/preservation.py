@@ -13,7 +13,7 @@ GPS data that the policy strips excepted.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from guetzpy._profiles import adobe_rgb
@@ -351,7 +351,7 @@ def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
     return settle(b"".join((*pieces, source[at:eoi], carried.trailing)), carried)
 
 
-def describe(source: bytes, image: JpegImage) -> dict[str, int]:
+def describe(source: bytes, image: JpegImage, segments: Sequence[Segment] | None = None) -> dict[str, int]:
     """Return the bytes that each kind of metadata takes in a file, segment headers included.
 
     Parameters
@@ -360,6 +360,8 @@ def describe(source: bytes, image: JpegImage) -> dict[str, int]:
         The file that ``image`` was read from.
     image : JpegImage
         As read.
+    segments : sequence of Segment, optional
+        Those that are counted, by default the image's.
 
     Returns
     -------
@@ -375,7 +377,7 @@ def describe(source: bytes, image: JpegImage) -> dict[str, int]:
         if size:
             sizes[kind] = sizes.get(kind, 0) + size
 
-    for segment in image.segments:
+    for segment in image.segments if segments is None else segments:
         count(kind_of(segment), 4 + len(segment.payload))
     for group in exif_groups(image.segments):
         tiff = b"".join(image.segments[i].payload[len(exif.HEADER) :] for i in group)

@@ -28,6 +28,7 @@ from guetzpy.jpeg.markers import (
     sof_segment,
     sos_segment,
 )
+from guetzpy.jpeg.metadata import is_cut_short
 from guetzpy.jpeg.scan_statistics import ScanStatistics
 from guetzpy.jpeg.script_search import SEARCHED_LEVELS
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
@@ -112,6 +113,8 @@ def _check_image(image: JpegImage) -> None:
         raise ValueError(f"1 to 4 components, not {len(image.components)}")
     if not (1 <= image.width <= 0xFFFF and 1 <= image.height <= 0xFFFF):
         raise ValueError(f"no JPEG is {image.width} x {image.height} pixels")
+    if any(map(is_cut_short, image.segments)):
+        raise ValueError("a JFIF or Adobe segment is cut short, which Pillow refuses to read")
     for index, component in enumerate(image.components):
         height, width = image.component_size(index)
         if component.coefficients.shape != (-(-height // 8), -(-width // 8), 64):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from guetzpy import __version__
+from guetzpy._text import printable
 from guetzpy._threads import each
 from guetzpy.metrics._cvvdp.words import jod_in_words
 from guetzpy.report import pictures
@@ -262,18 +262,9 @@ def _read(path: str | None, size: int | None) -> bytes | None:
 def _numbers(result: Result) -> dict[str, Any]:
     record = result.to_dict()
     for key in ("input", "output", "reason", "error"):
-        record[key] = _readable(record[key])
+        record[key] = printable(record[key]) if record[key] is not None else None
+    record["warnings"] = [printable(warning) for warning in record["warnings"]]
     return record | {"saving": result.saving}
-
-
-def _readable(text: str | None) -> str | None:
-    """Return text with what cannot be shown, or would turn other text around, spelt out."""
-    if text is None:
-        return None
-    return "".join(
-        c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode-escape").decode()
-        for c in text
-    )
 
 
 def _links(result: Result, before: bytes | None, after: bytes | None, page: str) -> dict[str, Any]:
