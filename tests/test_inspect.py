@@ -228,3 +228,14 @@ def test_parts_of_shuffled_files_add_up(order: list[int], seed: int) -> None:
     at = rng.choice(starts)
     parts_add_up(plain[:at] + middle + plain[at:])
     parts_add_up(b"\xff\xd8\xff\xe0\0\2" + middle)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\xff\xd9", b"\xff\xd9text"])
+def test_parts_of_a_file_with_a_second_scan_add_up(tail: bytes) -> None:
+    """The reader takes what follows the only scan of a sequential file for trailing data."""
+    plain = picture(progressive=False)[:-2]
+    scan = plain[plain.index(b"\xff\xda") :]
+    data = plain + scan + tail
+    record = inspection.inspect(data)
+    assert record["bytes_by_part"]["trailing"] == len(scan) + len(tail)
+    add_up(record, data)

@@ -16,7 +16,7 @@ from guetzpy.jpeg.declared import colour_of_jpeg
 from guetzpy.jpeg.metadata import Policy, kind_of
 from guetzpy.jpeg.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
-from guetzpy.jpeg.structure import JpegImage
+from guetzpy.jpeg.structure import Component, JpegImage
 from guetzpy.jpeg.writer import write
 
 __all__ = ["Transcoded", "bare", "same_coefficients", "same_pixels", "strip_bytes", "transcode_bytes"]
@@ -145,9 +145,12 @@ def strip_bytes(source: bytes, policy: Policy) -> Transcoded:
     if parts.frame is None:  # JPEG-LS stuffs bits, not bytes: what looks like a marker may be data
         raise UnsupportedError(f"{_INSEPARABLE}: it has no frame header of T.81")
     trailing = source[len(source) - parts.trailing :]
-    bare = JpegImage(
-        parts.frame.width, parts.frame.height, [], "", segments=parts.segments, trailing=trailing
-    )
+    frame = parts.frame
+    components = [
+        Component(c.identifier, c.h, c.v, np.ones(64, np.uint16), np.empty((0, 0, 64), np.int16))
+        for c in frame.components
+    ]
+    bare = JpegImage(frame.width, frame.height, components, "", segments=parts.segments, trailing=trailing)
     carried = carry(source, bare, policy)
     if not carried.removed:
         return Transcoded(source, "kept", "", warnings=carried.notes)
