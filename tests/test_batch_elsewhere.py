@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,97 @@ def test_total_over_urls(memory: Any) -> None:
     assert run.fit is not None
     assert (run.fit.total, run.fit.limit) == (total, int(2.5 * 3 * 48 * 64 / 8))
     assert total <= run.fit.limit
+
+
+ODD = [
+    "new\nline.jpg",
+    "esc\x1b.jpg",
+    "a::b.jpg",
+    "q?x=1#f.jpg",
+    "p%20q.jpg",
+    "[1]*.jpg",
+    "bad\udce9.jpg",
+    "a.mpo",
+]
+
+
+def test_odd_names_in_a_store(memory: Any) -> None:
+    for i, name in enumerate(ODD):
+        memory.pipe_file(f"/in/{name}", jpeg(i))
+    memory.pipe_file("/in/empty.jpg", b"")
+    results = {
+        result.input: result for result in batch.run("memory://in", "memory://out", TranscodeOptions())
+    }
+    assert sorted(below(memory, "/out")) == sorted(ODD)
+    failed = {name: result.error for name, result in results.items() if result.status == "failed"}
+    assert failed == {"memory://in/empty.jpg": "empty file"}
+    again = batch.run("memory://in", "memory://out", TranscodeOptions(), resume=True)
+    assert len(again.earlier) == len(ODD)
+    again.close()
+
+
+def test_object_that_cannot_be_read_fails_alone(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i, name in enumerate(NAMES):
+        memory.pipe_file(f"/in/{name}", jpeg(i))
+    real = type(memory).cat_file
+
+    def refuse(self: Any, path: str, *rest: Any, **more: Any) -> bytes:
+        if path.endswith("b.JPG"):
+            raise PermissionError("Access Denied")
+        return bytes(real(self, path, *rest, **more))
+
+    monkeypatch.setattr(type(memory), "cat_file", refuse)
+    results = {
+        result.input: result for result in batch.run("memory://in", "memory://out", TranscodeOptions())
+    }
+    assert results["memory://in/sub/b.JPG"].error == "Access Denied"
+    assert [result.status for result in results.values()].count("lossless") == 2
+
+
+def test_missing_extra_and_misnamed_objects(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    memory.pipe_file("/in/a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    memory.pipe_file("/in/b.jpg", jpeg(1))
+    (failed,) = [
+        r for r in batch.run("memory://in", "memory://out", OptimizeOptions(effort="fast")) if r.error
+    ]
+    assert "pip install guetzpy[heic]" in (failed.error or "")
+    memory.pipe_file("/in/text.jpg", b"not yet drawn")
+    names = [f"memory://in/{name}" for name in ("b.jpg", "text.jpg", "a.heic")]
+    results = {r.input: r for r in batch.run(names, options=TranscodeOptions(), in_place=True)}
+    assert [results[name].status for name in names] == ["lossless", "failed", "failed"]
+    assert memory.cat_file("/in/text.jpg") == b"not yet drawn"
+    with batch.run(names, options=TranscodeOptions(), in_place=True, jpeg_only=True) as run:
+        assert (len(run.tasks), len(run.others)) == (1, 2)
+
+
+def test_urls_of_this_machine_are_paths(tmp_path: Path) -> None:
+    """Rules for links hold whatever the spelling."""
+    for name in ("in/a.jpg", "outside/b.jpg"):
+        storage.write(str(tmp_path / name), jpeg(1))
+    (tmp_path / "in/link.jpg").symlink_to("../outside/b.jpg")
+    for scheme in ("file", "local"):
+        with batch.run(f"{scheme}://{tmp_path}/in", in_place=True, write=False) as run:
+            assert [task.input for task in run.tasks] == [f"{tmp_path}/in/a.jpg"]
+
+
+def test_manifest_is_a_local_file(memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    memory.pipe_file("/in/a.jpg", jpeg(1))
+    with pytest.raises(ValueError, match="local file"):
+        batch.run("memory://in", "memory://out", manifest="memory://out/m.sqlite")
+    assert os.listdir(tmp_path) == []
+
+
+def test_home_that_cannot_be_written_matters_only_with_resume(
+    memory: Any, tmp_path: Path, state: Path
+) -> None:
+    state.write_bytes(b"a file, so that no folder can be made of it")
+    memory.pipe_file("/in/a.jpg", jpeg(1))
+    with pytest.raises(OSError):
+        batch.run("memory://in", "memory://out", TranscodeOptions(), resume=True)
+    (result,) = batch.run("memory://in", "memory://out", TranscodeOptions())
+    assert result.status == "lossless"
 
 
 def test_stores_without_whole_objects_are_written_by_renaming(

@@ -131,6 +131,8 @@ def run(
     options = OptimizeOptions() if options is None else options
     keeper = None if backup is None else _name(backup)
     _check(names, goal, in_place, keeper, shard, copy_others)
+    if manifest is not None and storage.is_url(_name(manifest)):
+        raise ValueError(f"{manifest}: a manifest is a local file")
     _check_budget(options, total_bytes, total_bpp, equal_slope, shard)
     nowhere = goal is None and not in_place
     write = write and not nowhere
@@ -187,7 +189,7 @@ def _record(
 ) -> Manifest | None:
     """Open the manifest; None where it would lie in a home that cannot be written, unless ``resume``."""
     if named is not None:
-        return Manifest(named)
+        return Manifest(_name(named))
     in_destination = False
     try:
         place = location(sources, destination, shard)
@@ -235,7 +237,10 @@ def _name(place: str | os.PathLike[str]) -> str:
     name = os.fspath(place)
     if not isinstance(name, str):
         raise TypeError(f"expected a path or URL as text, not {type(name).__name__}")
-    return name.removeprefix("file://") if name.startswith("file:///") else name
+    for scheme in ("file://", "local://"):  # this machine's files: links, attributes and locks count
+        if name.startswith(f"{scheme}/"):
+            return name.removeprefix(scheme)
+    return name
 
 
 def _check(

@@ -42,6 +42,11 @@ NOT_REGULAR = "no regular file"
 # Two letters at least: C:\ is a drive.
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
 
+# "zip://a.jpg::s3://bucket/a.zip": one file system within another.
+_CHAIN = re.compile(r"::[a-zA-Z][a-zA-Z0-9+.-]*(://|::)")
+
+_COLONS = "\ue000\ue000"  # of Unicode's private use area, in place of the colons of a name
+
 # Stores where an object appears whole or not at all; elsewhere a rename makes it so.
 _WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
 
@@ -85,7 +90,11 @@ def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any,
     except ImportError:
         raise ValueError(f"{url}: URLs need fsspec: pip install 'guetzpy[cloud]'") from None
     try:
-        system, path = core.url_to_fs(url, **(options or {}))
+        if "::" in url and not _CHAIN.search(url):  # fsspec would take the name for a chain of file systems
+            system, path = core.url_to_fs(url.replace("::", _COLONS), **(options or {}))
+            path = path.replace(_COLONS, "::")
+        else:
+            system, path = core.url_to_fs(url, **(options or {}))
     except ImportError as error:
         raise ValueError(f"{url}: {error}") from None
     # Listings kept from before a change would show a finished run as unfinished.

@@ -315,6 +315,8 @@ def explain(error: BaseException, name: str | None = None) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename and error.filename != name else ""
         return where + error.strerror
+    if isinstance(error, FileNotFoundError):  # of fsspec: the name alone
+        return f"no such file: {error}"
     if isinstance(error, MemoryError):
         return "out of memory"
     if isinstance(error, (OSError, ValueError)):
