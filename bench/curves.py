@@ -23,9 +23,13 @@ METRICS = {
     "ssimulacra2": True,
     "butteraugli_3norm": False,
     "butteraugli_max": False,
+    "cvvdp": True,
+    "iw_ssim_db": True,
+    "ms_ssim_y_db": True,
+    "haarpsi_db": True,
+    "psnr_hvs_m": True,
     "psnr": True,
     "ms_ssim_db": True,
-    "psnr_hvs_m": True,
 }
 
 #: The ranges that are reported: name -> (metric, low, high).
@@ -36,9 +40,13 @@ RANGES = {
     "SSIMULACRA 2, 85-92": ("ssimulacra2", 85.0, 92.0),
     "Butteraugli 3-norm, 0.35-2.0": ("butteraugli_3norm", 0.35, 2.0),
     "Butteraugli max": ("butteraugli_max", 0.5, 12.0),
+    "CVVDP": ("cvvdp", 8.0, 10.0),
+    "IW-SSIM": ("iw_ssim_db", 5.0, 50.0),
+    "MS-SSIM, luma": ("ms_ssim_y_db", 5.0, 40.0),
+    "HaarPSI": ("haarpsi_db", 3.0, 40.0),
+    "PSNR-HVS-M": ("psnr_hvs_m", 20.0, 70.0),
     "PSNR": ("psnr", 20.0, 60.0),
     "MS-SSIM": ("ms_ssim_db", 5.0, 40.0),
-    "PSNR-HVS-M": ("psnr_hvs_m", 20.0, 70.0),
 }
 
 Points = list[dict[str, float]]

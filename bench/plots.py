@@ -33,7 +33,11 @@ _PANELS = {
     "SSIMULACRA 2, 50-92": "SSIMULACRA 2",
     "Butteraugli 3-norm, 0.35-2.0": "Butteraugli 3-norm (smaller is better)",
     "Butteraugli max": "Butteraugli max (smaller is better)",
-    "MS-SSIM": "MS-SSIM, dB",
+    "CVVDP": "CVVDP, JOD",
+    "IW-SSIM": "IW-SSIM, dB",
+    "MS-SSIM, luma": "MS-SSIM of luma, dB",
+    "HaarPSI": "HaarPSI, dB",
+    "MS-SSIM": "MS-SSIM of RGB, dB",
     "PSNR-HVS-M": "PSNR-HVS-M, dB",
     "PSNR": "PSNR, dB",
 }

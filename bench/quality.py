@@ -1,7 +1,8 @@
 """How alike two pictures are, by metrics that the search looks at and by others that it does not.
 
-The search looks at SSIMULACRA 2 and at Butteraugli's 3-norm. Butteraugli's maximum, PSNR, MS-SSIM and
-PSNR-HVS-M are only measured here: small, plain implementations, slow and easy to check.
+The search looks at SSIMULACRA 2 and at Butteraugli's 3-norm. The others are only measured: Butteraugli's
+maximum, CVVDP and IW-SSIM as guetzpy has them; MS-SSIM, HaarPSI, PSNR-HVS-M and PSNR by small, plain
+implementations here, slow and easy to check.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,18 @@ Plane = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
 #: What :class:`Reference` measures by default, in the order of tables.
-COLUMNS = ("ssimulacra2", "butteraugli_max", "butteraugli_3norm", "psnr", "ms_ssim_db", "psnr_hvs_m")
+COLUMNS = (
+    "ssimulacra2",
+    "butteraugli_3norm",
+    "butteraugli_max",
+    "cvvdp",
+    "iw_ssim_db",
+    "ms_ssim_y_db",
+    "haarpsi_db",
+    "psnr_hvs_m",
+    "psnr",
+    "ms_ssim_db",
+)
 
 
 class Reference:
@@ -41,29 +54,47 @@ class Reference:
     def __init__(
         self, picture: Picture, columns: tuple[str, ...] = COLUMNS, threads: int | None = None
     ) -> None:
-        from guetzpy.metrics import ButteraugliComparator, SSIMULACRA2Comparator
+        from guetzpy import metrics
 
+        unknown = set(columns) - set(COLUMNS)
+        if unknown:
+            raise ValueError(f"unknown metrics: {', '.join(sorted(unknown))}; known: {', '.join(COLUMNS)}")
         self.picture = picture
         self.columns = columns
-        self.ssimulacra2 = (
-            SSIMULACRA2Comparator(picture, threads=threads) if "ssimulacra2" in columns else None
-        )
-        wanted = {"butteraugli_max", "butteraugli_3norm"} & set(columns)
-        self.butteraugli = ButteraugliComparator(picture, threads=threads) if wanted else None
+        self._comparators: dict[str, Any] = {
+            name: kind(picture, threads=threads)
+            for name, kind in (
+                ("ssimulacra2", metrics.SSIMULACRA2Comparator),
+                ("butteraugli", metrics.ButteraugliComparator),
+                ("cvvdp", metrics.CVVDPComparator),
+                ("iw_ssim", metrics.IWSSIMComparator),
+            )
+            if any(column.startswith(name) for column in columns)
+        }
 
     def scores(self, other: Picture) -> dict[str, float]:
         """Return the scores of a picture by column; infinite ones (identical pictures) are left out."""
         if other.shape != self.picture.shape:
             raise ValueError(f"{other.shape} against {self.picture.shape}")
         found: dict[str, float] = {}
-        if self.ssimulacra2 is not None:
-            found["ssimulacra2"] = self.ssimulacra2.score(other)
-        if self.butteraugli is not None:
-            found["butteraugli_3norm"], found["butteraugli_max"] = self.butteraugli.scores(other)
+        for name, comparator in self._comparators.items():
+            if name == "butteraugli":
+                found["butteraugli_3norm"], found["butteraugli_max"] = comparator.scores(other)
+            elif name == "iw_ssim":
+                found["iw_ssim_db"] = decibels(comparator.score(other))
+            else:
+                found[name] = comparator.score(other)
         if "psnr" in self.columns:
             found["psnr"] = psnr(squared_error(self.picture, other))
-        if "ms_ssim_db" in self.columns and min(other.shape[:2]) >= MS_SSIM_SMALLEST:
-            found["ms_ssim_db"] = decibels(ms_ssim(self.picture, other))
+        if min(other.shape[:2]) >= MS_SSIM_SMALLEST:
+            if "ms_ssim_db" in self.columns:
+                found["ms_ssim_db"] = decibels(ms_ssim(self.picture, other))
+            if "ms_ssim_y_db" in self.columns:
+                found["ms_ssim_y_db"] = decibels(
+                    ms_ssim(luma(self.picture)[..., None], luma(other)[..., None])
+                )
+        if "haarpsi_db" in self.columns:
+            found["haarpsi_db"] = decibels(haarpsi(self.picture, other))
         if "psnr_hvs_m" in self.columns:
             found["psnr_hvs_m"] = psnr_hvs_m(luma(self.picture), luma(other))
         return {c: round(found[c], 6) for c in self.columns if c in found and np.isfinite(found[c])}
@@ -80,8 +111,9 @@ def psnr(mean_squared_error: float) -> float:
 
 
 def decibels(similarity: float) -> float:
-    """Return MS-SSIM on a scale that spreads out near 1."""
-    return float(-10 * np.log10(1 - similarity)) if similarity < 1 else float("inf")
+    """Return a similarity of 0 to 1 on a scale that spreads out near 1."""
+    # 1e-12: rounding of sums over identical pictures
+    return float(-10 * np.log10(1 - similarity)) if similarity < 1 - 1e-12 else float("inf")
 
 
 def luma(picture: Picture) -> Plane:
@@ -96,8 +128,8 @@ MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MS_SSIM_SMALLEST = 11 * 2**4
 
 
-def ms_ssim(a: Picture, b: Picture) -> float:
-    """Return multi-scale SSIM over the RGB channels, as the CLIC challenge measures it.
+def ms_ssim(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+    """Return multi-scale SSIM over all channels, (H, W, C); over RGB as the CLIC challenge measures it.
 
     Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment", 2003:
     Gaussian window of 11 taps, sigma 1.5, inside the picture only; halved by means of 2x2, an odd edge
@@ -134,6 +166,61 @@ def _halved(planes: Floats) -> Floats:
     planes = np.pad(planes, ((0, planes.shape[0] % 2), (0, planes.shape[1] % 2), (0, 0)), mode="edge")
     sums = planes[::2, ::2] + planes[1::2, ::2] + planes[::2, 1::2] + planes[1::2, 1::2]
     return np.asarray(sums / 4, np.float32)
+
+
+#: From RGB to YIQ.
+_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+
+
+def haarpsi(a: Picture, b: Picture) -> float:
+    """Return HaarPSI: 1 for identical pictures.
+
+    Reisenhofer, Bosse, Kutyniok and Wiegand, "A Haar wavelet-based perceptual similarity index for image
+    quality assessment", Signal Processing: Image Communication 61, 2018. On pictures halved by means of
+    2x2, in YIQ; constants C = 30 and alpha = 4.2.
+    """
+    constant, alpha = 30.0, 4.2
+    yiq = [np.moveaxis(p @ _YIQ.T, 2, 0) for p in (a, b)]
+    side = max(n % 2 for n in a.shape[:2])  # as the authors' convolution has it: zeros beyond an odd edge
+    x, y = (_means_of_four(np.pad(p, ((0, 0), (0, side), (0, side))))[:, ::2, ::2] for p in yiq)
+
+    def similar(p: Plane, q: Plane) -> Plane:
+        return (2 * p * q + constant) / (p * p + q * q + constant)
+
+    similarities, weights = [], []
+    for axis in (0, 1):
+        responses = [[np.abs(_haar(p[0], 2**scale, axis)) for scale in (1, 2, 3)] for p in (x, y)]
+        similarities.append(
+            (similar(responses[0][0], responses[1][0]) + similar(responses[0][1], responses[1][1])) / 2
+        )
+        weights.append(np.maximum(responses[0][2], responses[1][2]))
+    chroma = [np.abs(_means_of_four(np.pad(p[1:], ((0, 0), (0, 1), (0, 1))))) for p in (x, y)]
+    similarities.append(similar(*chroma).mean(axis=0))
+    weights.append((weights[0] + weights[1]) / 2)
+    weighted = sum(
+        float((w / (1 + np.exp(-alpha * s))).sum()) for s, w in zip(similarities, weights, strict=True)
+    )
+    total = sum(float(w.sum()) for w in weights)
+    mean = weighted / total if total > 0 else 1 / (1 + np.exp(-alpha))
+    return float((np.log(mean / (1 - mean)) / alpha) ** 2)
+
+
+def _means_of_four(planes: Plane) -> Plane:
+    """Return the means of all 2x2 samples, (C, H - 1, W - 1)."""
+    return (planes[:, :-1, :-1] + planes[:, 1:, :-1] + planes[:, :-1, 1:] + planes[:, 1:, 1:]) / 4
+
+
+def _haar(plane: Plane, size: int, axis: int) -> Plane:
+    """Return a Haar wavelet's response: half a window less the other half; zero outside."""
+    ends = size // 2 - 1, size // 2
+    sums = np.pad(plane, (ends, ends)).cumsum(axis=0).cumsum(axis=1)
+    sums = np.pad(sums, ((1, 0), (1, 0)))
+    half = size // 2
+    if axis == 1:
+        sums = sums.T
+    stripes = sums[:, size:] - sums[:, :-size]  # sums over the window's width, down to each row
+    out: Plane = (2 * stripes[half:-half] - stripes[:-size] - stripes[size:]) / size
+    return out if axis == 0 else out.T
 
 
 #: ITU-T T.81, Annex K, table K.1: PSNR-HVS-M takes its contrast sensitivities from it.
