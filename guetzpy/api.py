@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -436,14 +437,18 @@ def warmup(progress: Callable[[str, float], object] | None = None, *, processes:
         Processes that compile at once. More than one start Python anew, so a script that uses them
         must have its work under ``if __name__ == "__main__":``.
     """
+    from concurrent.futures import BrokenExecutor
+
     from guetzpy import _jit
 
     _jit.import_kernels()
     if processes > 1 and _jit.can_keep():
-        for name, seconds in _jit.warm_in_processes(processes):
-            if progress is not None:
-                progress(name, seconds)
-        progress = None
+        # Without /dev/shm, for instance, no processes can be started; this one compiles the rest.
+        with suppress(OSError, ImportError, NotImplementedError, BrokenExecutor):
+            for name, seconds in _jit.warm_in_processes(processes):
+                if progress is not None:
+                    progress(name, seconds)
+            progress = None
     for name, seconds in _jit.warm():
         if progress is not None:
             progress(name, seconds)

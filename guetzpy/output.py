@@ -11,13 +11,22 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 if sys.platform == "win32":
     fcntl = None
 else:
     import fcntl
 
-__all__ = ["JPEG_SUFFIXES", "NOT_IN_PLACE", "is_temporary", "remove_temporaries", "write"]
+__all__ = [
+    "JPEG_SUFFIXES",
+    "NOT_IN_PLACE",
+    "check_below",
+    "is_temporary",
+    "is_within",
+    "remove_temporaries",
+    "write",
+]
 
 #: Suffixes of names that results keep. MPO and JPS are JPEG files with a second view.
 JPEG_SUFFIXES = frozenset(
@@ -30,6 +39,9 @@ NOT_IN_PLACE = "not a JPEG; --in-place replaces JPEG files only (use -o)"
 # A temporary may be removed by a run that takes it for a killed one's, where locks do not reach.
 _ATTEMPTS = 3
 
+# Bytes of an open file that are copied at a time.
+_PIECE = 1 << 20
+
 _TEMPORARY = re.compile(r"\.guetzpy-[0-9a-f]{16}\.tmp")
 
 
@@ -40,7 +52,7 @@ def is_temporary(path: str | os.PathLike[str]) -> bool:
 
 def write(
     path: str | os.PathLike[str],
-    data: bytes,
+    data: bytes | BinaryIO,
     *,
     like: str | os.PathLike[str] | None = None,
     keep_times: bool = False,
@@ -55,8 +67,8 @@ def write(
     ----------
     path : path
         File to make or replace. Its folder must exist.
-    data : bytes
-        New contents.
+    data : bytes or binary file
+        New contents; a file is copied from its start, piece by piece.
     like : path, optional
         File whose mode and other attributes the new one takes; default: the one replaced.
     keep_times : bool
@@ -74,7 +86,7 @@ def write(
     if state is not None and stat.S_ISDIR(state.st_mode):
         raise IsADirectoryError(errno.EISDIR, "Is a directory", os.fspath(path))
     if state is not None and not stat.S_ISREG(state.st_mode):
-        target.write_bytes(data)  # /dev/null, a pipe: nothing to replace
+        target.write_bytes(data if isinstance(data, bytes) else data.read())  # /dev/null, a pipe
         return
     for attempt in range(_ATTEMPTS):
         if _replace(target, data, path, state, like, keep_times, expected, last=attempt == _ATTEMPTS - 1):
@@ -84,7 +96,7 @@ def write(
 
 def _replace(
     target: Path,
-    data: bytes,
+    data: bytes | BinaryIO,
     path: str | os.PathLike[str],
     state: os.stat_result | None,
     like: str | os.PathLike[str] | None,
@@ -102,7 +114,11 @@ def _replace(
         )
         with os.fdopen(descriptor, "wb") as stream:
             in_use = _mark_in_use(temporary)
-            stream.write(data)
+            if isinstance(data, bytes):
+                stream.write(data)
+            else:
+                data.seek(0)
+                shutil.copyfileobj(data, stream, _PIECE)
             stream.flush()
             os.fsync(stream.fileno())
         if like is not None or state is not None:
@@ -125,6 +141,45 @@ def _replace(
 
 def _is_gone(temporary: Path) -> bool:
     return temporary.parent.is_dir() and not os.path.lexists(temporary)
+
+
+def is_within(place: str, root: str) -> bool:
+    """Return whether a real path is that of a folder, or lies below it."""
+    return place == root or place.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def check_below(name: str, root: str) -> None:
+    """Raise OSError unless a local file can be made or replaced below a folder without leaving it.
+
+    Parameters
+    ----------
+    name : str
+        The file; its own folder need not exist.
+    root : str
+        The folder, which may be a link itself.
+
+    Raises
+    ------
+    OSError
+        ``root`` is gone; a folder on the way is a link that leads out of ``root``; ``name`` exists and is
+        a link, a folder, a device or a pipe.
+    """
+    real = os.path.realpath(root)
+    if not os.path.isdir(real):
+        raise FileNotFoundError(errno.ENOENT, "the folder of the results is gone", root)
+    folder = os.path.dirname(name)
+    goal = os.path.realpath(folder)
+    if not is_within(goal, real):
+        words = f"leads out of {root} by a link, to {goal}; nothing is written there"
+        raise OSError(errno.EPERM, words, folder)
+    try:
+        mode = os.lstat(name).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.EEXIST, "is a link; nothing is written through it", name)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EEXIST, "is no regular file; nothing is written there", name)
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> int:

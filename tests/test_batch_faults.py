@@ -14,7 +14,8 @@ from PIL import Image, features
 from typer.testing import CliRunner
 
 import guetzpy
-from guetzpy.batch import pool, runner
+from guetzpy import _jit, output
+from guetzpy.batch import pool, runner, storage
 from guetzpy.cli import app, folder
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
@@ -104,6 +105,48 @@ def test_kernels_that_cannot_be_compiled_in_processes_are_left_to_the_workers(
     monkeypatch.setattr(runner._jit, "is_cold", lambda: True)
     monkeypatch.setattr(runner.api, "warmup", refuse)
     runner._warm(guetzpy.OptimizeOptions())
+
+
+def test_warmup_without_processes_compiles_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(count: int) -> Any:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(_jit, "can_keep", lambda: True)
+    monkeypatch.setattr(_jit, "warm_in_processes", refuse)
+    monkeypatch.setattr(_jit, "warm", lambda: iter([("kernel", 1.0)]))
+    monkeypatch.setattr(_jit, "prune_cache", lambda: None)
+    told: list[str] = []
+    guetzpy.warmup(lambda name, seconds: told.append(name), processes=2)
+    assert told == ["kernel"]
+
+
+# --- other files ------------------------------------------------------------------------------
+
+
+def test_other_files_are_copied_whatever_their_size(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video beside the photos need not fit into memory: nothing reads it as a whole."""
+    monkeypatch.setattr(runner, "_PIECE", 1000)
+    monkeypatch.setattr(output, "_PIECE", 1000)
+    jpeg("in/a.jpg")
+    video = bytes(range(256)) * 400
+    Path("in/video.mp4").write_bytes(video)
+    real = storage.read
+
+    def read(name: str, *rest: Any, **more: Any) -> Any:
+        assert not name.endswith(".mp4")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(storage, "read", read)
+    arguments = ("transcode", "in", "-r", "-o", "out", "--copy-others")
+    assert run(*arguments).exit_code == 0
+    assert Path("out/video.mp4").read_bytes() == video
+    node = Path("out/video.mp4").stat().st_ino
+    assert run(*arguments).exit_code == 0
+    assert Path("out/video.mp4").stat().st_ino == node  # the same is not written again
+    changed = video[:-1] + b"x"
+    Path("in/video.mp4").write_bytes(changed)
+    assert run(*arguments).exit_code == 0
+    assert Path("out/video.mp4").read_bytes() == changed
 
 
 # --- temporaries of killed runs ---------------------------------------------------------------

@@ -79,6 +79,18 @@ def test_nothing_is_written_through_a_link_to_a_file(place: Path) -> None:
     assert [path.read_bytes() for path in victims] == [b"precious", b"precious too"]
 
 
+def test_single_runs_into_a_folder_write_through_no_link_either(place: Path) -> None:
+    put("a.jpg")
+    put("b.jpg")
+    victim = put("outside/victim.jpg", b"precious")
+    link("out/a.jpg", "../outside/victim.jpg")
+    result = run("optimize", "a.jpg", "b.jpg", "-o", "out")
+    assert result.exit_code == 1
+    assert "a.jpg: out/a.jpg: is a link; nothing is written through it" in result.stderr
+    assert victim.read_bytes() == b"precious"
+    assert Path("out/b.jpg").stat().st_size == 50
+
+
 @pytest.mark.parametrize("target", ["absolute", "relative", "link to a link", "nothing"])
 @pytest.mark.parametrize("deep", [False, True])
 def test_linked_folder_that_leads_out_of_the_output(place: Path, target: str, deep: bool) -> None:

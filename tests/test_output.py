@@ -30,6 +30,16 @@ def test_new_file(tmp_path: Path) -> None:
     assert names(tmp_path) == {"a.jpg"}
 
 
+def test_contents_of_an_open_file(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)) * 5000)
+    with source.open("rb") as stream:
+        stream.seek(100)
+        write(tmp_path / "a", stream)
+    assert (tmp_path / "a").read_bytes() == source.read_bytes()
+    assert names(tmp_path) == {"a", "source"}
+
+
 @posix
 def test_new_file_has_the_mode_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()

@@ -312,7 +312,7 @@ class _Walk:
     def _tell_met(self, folder: str, real: str, relative: str) -> None:
         """Report a second name of a folder, unless it is that of one above, where circles end."""
         above = os.path.realpath(os.path.dirname(folder.rstrip(os.sep)))
-        if not storage.is_within(above, real):
+        if not output.is_within(above, real):
             reason = "a link to a folder that was taken by another name"
             self._found.others.append(Skipped(folder, relative.rstrip("/"), reason, can_copy=False))
 
@@ -348,7 +348,7 @@ class _Walk:
         known = self._found.folders | {os.path.realpath(task.input) for task in self._found.pictures}
         for name, relative in self._links:
             real = os.path.realpath(name)
-            if not any(storage.is_within(real, root) for root in roots):
+            if not any(output.is_within(real, root) for root in roots):
                 self._pass_over(name, relative, "a link that leads out of the given folders")
             elif real not in known:
                 self._pass_over(name, relative, "a link to a file or folder that is left out")

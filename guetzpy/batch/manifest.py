@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from guetzpy import __version__
+from guetzpy import __version__, output
 from guetzpy.batch import storage
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -144,7 +144,7 @@ def location(sources: Collection[str], destination: str | None, shard: tuple[int
     if destination is not None and not storage.is_url(destination):
         place = os.path.realpath(destination)
         roots = [os.path.realpath(name) for name in sources if not storage.is_url(name)]
-        if not any(storage.is_within(place, root) for root in roots):
+        if not any(output.is_within(place, root) for root in roots):
             return Path(destination, f".guetzpy{part}.sqlite")
     names = sorted(name if storage.is_url(name) else os.path.realpath(name) for name in sources)
     goal = (

@@ -222,7 +222,7 @@ def _clear(names: list[str], tasks: list[Task], found: Discovery, delivery: Deli
         real = os.path.realpath(root)
         below = {os.path.dirname(storage.join(root, relative)) for relative in relatives}
         below = {os.path.realpath(folder) for folder in below}
-        folders |= {folder for folder in below if storage.is_within(folder, real)}
+        folders |= {folder for folder in below if output.is_within(folder, real)}
     for folder in folders:
         output.remove_temporaries(folder)
 

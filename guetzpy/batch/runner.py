@@ -6,8 +6,11 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
+import io
 import json
 import os
+import stat
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +18,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from guetzpy import __version__, _jit, api
 from guetzpy._threads import default_threads
@@ -33,6 +37,9 @@ __all__ = ["Run", "drive"]
 
 # Seconds between two looks at whether the work is to end.
 _PATIENCE = 0.1
+
+# Bytes of two files that are compared at a time.
+_PIECE = 1 << 20
 
 # Of the memory that is free when a run begins.
 _SHARE_OF_MEMORY = 0.8
@@ -404,12 +411,9 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
 def _copy(other: Skipped, place: str, delivery: Delivery) -> Result:
     """Copy a file that is no picture, unless a copy is there."""
     try:
-        data, _, _ = storage.read(other.input, delivery.storage_options)
-        if not _is_copy(data, place):
-            put(other.input, data, place, delivery)
+        size = _copied(other.input, place, delivery)
     except Exception as error:
         return Result(status="failed", input=other.input, error=explain(error, other.input))
-    size = len(data)
     return Result(
         status="kept",
         reason=f"{other.reason}; copied",
@@ -420,14 +424,32 @@ def _copy(other: Skipped, place: str, delivery: Delivery) -> Result:
     )
 
 
-def _is_copy(data: bytes, place: str) -> bool:
-    if storage.is_url(place) or os.path.islink(place) or not os.path.isfile(place):
-        return False
+def _copied(name: str, place: str, delivery: Delivery) -> int:
+    """Copy a file and return its size; local ones of any size, since they are never in memory as a whole."""
+    if storage.is_url(name) or storage.is_url(place):
+        data, _, _ = storage.read(name, delivery.storage_options, max_input=sys.maxsize)
+        if storage.is_url(place) or not _is_copy(io.BytesIO(data), len(data), place):
+            put(name, data, place, delivery)
+        return len(data)
+    with storage.open_regular(name) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if not _is_copy(stream, size, place):
+            put(name, stream, place, delivery)
+    return size
+
+
+def _is_copy(stream: BinaryIO, size: int, place: str) -> bool:
     try:
-        with open(place, "rb") as stream:
-            return os.fstat(stream.fileno()).st_size == len(data) and stream.read() == data
+        state = os.lstat(place)
+        if not stat.S_ISREG(state.st_mode) or state.st_size != size:
+            return False
+        with open(place, "rb") as other:
+            while piece := other.read(_PIECE):
+                if stream.read(len(piece)) != piece:
+                    return False
     except OSError:
         return False
+    return True
 
 
 def _in_flight(executor: Executor) -> int:

@@ -22,11 +22,9 @@ from guetzpy._input import MAX_INPUT, check_input, read_limited
 __all__ = [
     "NOT_REGULAR",
     "Entry",
-    "check_below",
     "exists",
     "filesystem",
     "is_url",
-    "is_within",
     "join",
     "open_binary",
     "open_regular",
@@ -70,11 +68,6 @@ def join(base: str, relative: str) -> str:
     if is_url(base):
         return f"{base.rstrip('/')}/{relative}"
     return os.path.join(base, *relative.split("/"))
-
-
-def is_within(place: str, root: str) -> bool:
-    """Return whether a real path is that of a folder, or lies below it."""
-    return place == root or place.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
@@ -185,7 +178,7 @@ def open_binary(name: str, options: Mapping[str, Any] | None = None) -> Any:
 
 def write(
     name: str,
-    data: bytes,
+    data: bytes | BinaryIO,
     options: Mapping[str, Any] | None = None,
     *,
     like: str | None = None,
@@ -199,16 +192,17 @@ def write(
     ----------
     name : str
         Path or URL.
-    data : bytes
-        Contents.
+    data : bytes or binary file
+        Contents; for a URL, bytes.
     like, expected, keep_times
         As in :func:`guetzpy.output.write`; local files only.
     below : str, optional
-        Folder that the file must lie in once links are resolved, see :func:`check_below`; local files only.
+        Folder that the file must lie in once links are resolved (:func:`guetzpy.output.check_below`);
+        local files only.
     """
     if not is_url(name):
         if below is not None:
-            check_below(name, below)
+            output.check_below(name, below)
         os.makedirs(os.path.dirname(os.path.abspath(name)), exist_ok=True)
         output.write(name, data, like=like, keep_times=keep_times, expected=expected)
         return
@@ -230,40 +224,6 @@ def write(
         if system.exists(temporary):
             system.rm_file(temporary)
         raise
-
-
-def check_below(name: str, root: str) -> None:
-    """Raise OSError unless a local file can be made or replaced below a folder without leaving it.
-
-    Parameters
-    ----------
-    name : str
-        The file; its own folder need not exist.
-    root : str
-        The folder, which may be a link itself.
-
-    Raises
-    ------
-    OSError
-        ``root`` is gone; a folder on the way is a link that leads out of ``root``; ``name`` exists and is
-        a link, a folder, a device or a pipe.
-    """
-    real = os.path.realpath(root)
-    if not os.path.isdir(real):
-        raise FileNotFoundError(errno.ENOENT, "the folder of the results is gone", root)
-    folder = os.path.dirname(name)
-    goal = os.path.realpath(folder)
-    if not is_within(goal, real):
-        words = f"leads out of {root} by a link, to {goal}; nothing is written there"
-        raise OSError(errno.EPERM, words, folder)
-    try:
-        mode = os.lstat(name).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if stat.S_ISLNK(mode):
-        raise OSError(errno.EEXIST, "is a link; nothing is written through it", name)
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EEXIST, "is no regular file; nothing is written there", name)
 
 
 def sizes_below(url: str, options: Mapping[str, Any] | None = None) -> dict[str, int]:

@@ -39,9 +39,14 @@ def save(path: str, result: Result) -> None:
     """Keep an encode."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.{secrets.token_hex(8)}.tmp"
-    with open(temporary, "wb") as stream:  # in a power cut it may be lost: no wait for the disk
-        stream.write(json.dumps(result.to_dict()).encode() + b"\n" + result.data)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as stream:  # in a power cut it may be lost: no wait for the disk
+            stream.write(json.dumps(result.to_dict()).encode() + b"\n" + result.data)
+        os.replace(temporary, path)
+    except BaseException:  # on a full disk half a file takes space that results need
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def load(path: str, *, with_data: bool) -> Result | None:

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from guetzpy import _jit, api, output
 from guetzpy._memory import keep_freed
@@ -259,7 +259,7 @@ def _deliver(
     return identity
 
 
-def put(source: str, data: bytes, place: str, delivery: Delivery) -> None:
+def put(source: str, data: bytes | BinaryIO, place: str, delivery: Delivery) -> None:
     """Write what was made of a source to its place below the destination."""
     remote = storage.is_url(place) or storage.is_url(source)
     storage.write(
@@ -283,7 +283,7 @@ def _back_up(task: Task, data: bytes, delivery: Delivery) -> str | None:
     if place != wanted and _is_same(task.input, wanted):
         return None  # a run that was killed here got as far as this
     os.makedirs(delivery.backup, exist_ok=True)
-    storage.check_below(place, delivery.backup)
+    output.check_below(place, delivery.backup)
     os.makedirs(os.path.dirname(place), exist_ok=True)
     original = os.path.realpath(task.input)
     try:

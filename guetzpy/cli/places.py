@@ -10,7 +10,7 @@ from pathlib import Path
 
 from guetzpy._input import read_limited, read_path
 from guetzpy.cli.reporting import usage_error
-from guetzpy.output import JPEG_SUFFIXES, NOT_IN_PLACE, remove_temporaries
+from guetzpy.output import JPEG_SUFFIXES, NOT_IN_PLACE, check_below, remove_temporaries, write
 
 __all__ = ["STANDARD", "Place", "expand", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
 
@@ -173,8 +173,8 @@ def write_bytes(place: Place, data: bytes, state: os.stat_result | None, keep_ti
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    from guetzpy.output import write
-
+    if place.in_folder:
+        check_below(place.output, os.path.dirname(place.output))
     if place.output == place.input:
         if data != Path(place.input).read_bytes():
             write(place.output, data, keep_times=keep_times, expected=state)
