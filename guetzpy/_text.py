@@ -5,11 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["counted", "printable"]
+__all__ = ["counted", "is_unprintable", "printable"]
+
+
+# Of the invisible characters these two shape letters and emoji and do no harm: ZWNJ, ZWJ.
+_JOINERS = "\u200c\u200d"
+
+
+def is_unprintable(character: str) -> bool:
+    """Whether a character could break a line, command a terminal, or turn other text around.
+
+    Those are the Unicode categories Cc, Cf, Cs (bytes that are no UTF-8), Zl and Zp, but for joiners.
+    """
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""Return text with what cannot be shown, would steer a terminal, or turn other text around, spelt out.
+    r"""Return text with what is not fit for a terminal spelt out.
 
     Parameters
     ----------
@@ -21,16 +33,12 @@ def printable(text: str, keep: str = "") -> str:
     Returns
     -------
     str
-        Characters of the Unicode categories C (control, format, surrogate, private, unassigned) and Z
-        (separators but the space) as Python writes them in a string: an escape becomes ``\x1b``.
+        Unprintable characters as Python writes them in a string: an escape becomes ``\x1b``.
     """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        c
-        if c == " " or c in keep or unicodedata.category(c)[0] not in "CZ"
-        else c.encode("unicode-escape").decode()
-        for c in text
+        c if c in keep or not is_unprintable(c) else c.encode("unicode-escape").decode() for c in text
     )
 
 

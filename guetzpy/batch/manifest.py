@@ -41,7 +41,7 @@ __all__ = [
     "state_folder",
 ]
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 #: In the header of the SQLite file (PRAGMA application_id); four bytes, "gzpy".
 APPLICATION_ID = int.from_bytes(b"gzpy", "big")
@@ -66,6 +66,7 @@ CREATE TABLE IF NOT EXISTS files (
     ssimulacra2 REAL,
     seconds REAL,
     error TEXT,
+    warnings TEXT,            -- a line each
     finished REAL NOT NULL,   -- seconds since 1970
     result TEXT NOT NULL      -- all fields of the result, JSON
 ) WITHOUT ROWID;
@@ -268,11 +269,12 @@ class Manifest:
     ) -> None:
         """Record an outcome."""
         self._write(
-            "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 key(name), identity, options, __version__, key(output) if output else None, size,
                 result.status, result.bytes_before, result.bytes_after, result.distance,
                 result.butteraugli_3norm, result.ssimulacra2, result.seconds, _text(result.error),
+                _text("\n".join(result.warnings)) or None,
                 time.time(), json.dumps(result.to_dict()),
             ),
         )  # fmt: skip

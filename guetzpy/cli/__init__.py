@@ -11,7 +11,8 @@ from guetzpy import __version__
 from guetzpy.cli.compare import compare
 from guetzpy.cli.inspect import inspect
 from guetzpy.cli.optimize import optimize
-from guetzpy.cli.sections import SectionedCommand
+from guetzpy.cli.reporting import show
+from guetzpy.cli.sections import CommandGroup, SectionedCommand
 from guetzpy.cli.transcode import transcode
 from guetzpy.cli.warmup import warmup
 
@@ -19,6 +20,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="guetzpy",
+    cls=CommandGroup,
     help="Make JPEG files smaller without a visible change.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -37,7 +39,7 @@ for command, words in (
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"guetzpy {__version__}")
+        show(f"guetzpy {__version__}")
         raise typer.Exit
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.reporting import notices, print_json, report_errors, usage_error
+from guetzpy.cli.reporting import notices, print_json, report_errors, show, usage_error
 from guetzpy.cli.sections import complete_display, complete_metrics
 from guetzpy.options import METRICS
 
@@ -77,7 +77,7 @@ def compare(
             print_json({name: None if value is None else round(value, 6) for name, value in scores.items()})
             return
         for name, value in scores.items():
-            typer.echo(f"{_TITLES[name]:20}{_in_words(name, value, display)}")
+            show(f"{_TITLES[name]:20}{_in_words(name, value, display)}")
 
 
 #: What the scores are called.

@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from guetzpy._text import counted
 from guetzpy.cli.places import STANDARD
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
@@ -50,6 +51,9 @@ __all__ = [
     "TotalBytes",
     "run_folders",
 ]
+
+# Lines of warnings at the end of a run.
+_MOST_KINDS = 20
 
 Recursive = Annotated[
     bool, typer.Option("--recursive", "-r", help="Take folders with all below them; -o mirrors them.")
@@ -148,10 +152,12 @@ class _Tally:
     before: int = 0
     after: int = 0
     largest_saving: float = 0.0
+    warnings: list[tuple[str, str]] = field(default_factory=list)  # name of the file, words
 
     def add(self, result: Result) -> None:
         self.files += 1
         self.failed += result.status == "failed"
+        self.warnings += [(result.input or "", warning) for warning in result.warnings]
         if result.bytes_before and result.bytes_after is not None:
             self.before += result.bytes_before
             self.after += result.bytes_after
@@ -329,6 +335,11 @@ def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
 
 
 def _tell_outcome(run: Run, tally: _Tally) -> None:
+    kinds = counted(tally.warnings)
+    for line in kinds[:_MOST_KINDS]:
+        say(f"warning: {line}")
+    if len(kinds) > _MOST_KINDS:
+        say(f"warning: {len(kinds) - _MOST_KINDS} more kinds; --json and the manifest have all warnings")
     if tally.files:
         say(tally.words())
     else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from guetzpy.cli.limits import MaxPixels
-from guetzpy.cli.reporting import notices, print_json, report_errors
+from guetzpy.cli.places import STANDARD, standard_input
+from guetzpy.cli.reporting import notices, print_json, report_errors, show
 
 __all__ = ["inspect"]
 
@@ -22,9 +22,9 @@ def inspect(
     with report_errors(), notices(quiet=False):
         from guetzpy import inspection
 
-        source = sys.stdin.buffer if file == "-" else file
+        source = standard_input() if file == STANDARD else file
         record = inspection.inspect(source, max_pixels=max_pixels)
         if as_json:
             print_json(record)
         else:
-            typer.echo(inspection.table_text(record))
+            show(inspection.table_text(record))

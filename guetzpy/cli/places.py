@@ -7,12 +7,23 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from guetzpy._input import read_limited, read_path
 from guetzpy.cli.reporting import usage_error
 from guetzpy.output import JPEG_SUFFIXES, NOT_IN_PLACE, check_below, remove_temporaries, write
 
-__all__ = ["STANDARD", "Place", "expand", "is_there", "plan", "prepare", "read_bytes", "write_bytes"]
+__all__ = [
+    "STANDARD",
+    "Place",
+    "expand",
+    "is_there",
+    "plan",
+    "prepare",
+    "read_bytes",
+    "standard_input",
+    "write_bytes",
+]
 
 #: Name of stdin and stdout.
 STANDARD = "-"
@@ -156,12 +167,19 @@ def is_there(place: Place) -> bool:
     return place.input == STANDARD or os.path.exists(place.input)
 
 
+def standard_input() -> BinaryIO:
+    """Return stdin; OSError if it is closed."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "stdin is closed: there is nothing to read")
+    return sys.stdin.buffer
+
+
 def read_bytes(
     place: Place, max_input: int, max_memory: int | None = None
 ) -> tuple[bytes, os.stat_result | None]:
     """Return an input's contents and its state when read, or None for stdin; within the limits on input."""
     if place.input == STANDARD:
-        return read_limited(sys.stdin.buffer, max_input, max_memory), None
+        return read_limited(standard_input(), max_input, max_memory), None
     return read_path(place.input, max_input, max_memory)
 
 

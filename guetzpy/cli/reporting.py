@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,13 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from guetzpy._text import is_unprintable, printable
 from guetzpy.errors import GuetzpyError
 
 COMPILING = "compiling kernels for this CPU (first run only, takes some seconds) ..."
-
-# C0, DEL and C1 controls; marks, embeddings and isolates of direction; line and paragraph separators; lone
-# surrogates, which stand for bytes that are no UTF-8.
-_UNPRINTED = re.compile("[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 if TYPE_CHECKING:
     from guetzpy.result import Result
@@ -32,23 +28,30 @@ __all__ = [
     "print_json",
     "report_errors",
     "say",
+    "show",
     "thousands",
     "usage_error",
+    "warn",
 ]
 
 
 def on_one_line(text: str) -> str:
     """Return a text with escapes for what would break the line or command the terminal.
 
-    Names of files may hold line breaks, control characters, bytes that are no UTF-8 and overrides of the
-    writing direction.
+    Names of files and metadata may hold line breaks, control characters, bytes that are no UTF-8 and
+    overrides of the writing direction.
     """
-    return _UNPRINTED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return printable(text)
 
 
 def say(text: str) -> None:
     """Print a line on stderr."""
     typer.echo(f"guetzpy: {on_one_line(text)}", err=True)
+
+
+def show(text: str) -> None:
+    """Print lines on stdout."""
+    typer.echo(printable(text, keep="\n"))
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
@@ -65,8 +68,8 @@ def usage_error(text: str) -> NoReturn:
 def print_json(record: dict[str, Any]) -> None:
     """Print one object on one line of stdout."""
     line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    # Names of files need not be UTF-8: such bytes become JSON's own escapes.
-    typer.echo(line.encode("utf-8", "backslashreplace").decode("utf-8"))
+    # What a terminal would obey, and bytes that are no UTF-8, become JSON's own escapes.
+    typer.echo("".join(json.dumps(c)[1:-1] if is_unprintable(c) else c for c in line))
 
 
 def explain(error: Exception, name: str | None = None) -> str:
@@ -161,6 +164,12 @@ def describe(result: Result) -> str:
         result.reason or "",
     ]
     return f"{name}: " + ", ".join(part for part in parts if part)
+
+
+def warn(result: Result) -> None:
+    """Print what a result warns of, a line each, on stderr."""
+    for warning in result.warnings:
+        say(f"{result.input or 'array'}: warning: {warning}")
 
 
 def thousands(count: int | None) -> str:

@@ -20,6 +20,7 @@ from guetzpy.cli.reporting import (
     report_errors,
     say,
     thousands,
+    warn,
 )
 from guetzpy.errors import UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -68,6 +69,8 @@ def run_all(
                 print_json(result.to_dict())
             if result.status == "failed" or not quiet:
                 say(describe(result))
+            if not quiet:
+                warn(result)
             results.append(replace(result, data=b""))
         if len(results) > 1 and not quiet:
             say(_total(results))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, get_args
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from guetzpy._text import printable
 from guetzpy.options import METADATA_KINDS, METRICS, Effort, Subsampling
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "REST",
     "SECTIONS",
     "STRIP_HELP",
+    "CommandGroup",
     "SectionedCommand",
     "complete_display",
     "complete_effort",
@@ -87,8 +90,33 @@ STRIP_HELP = (
 REST = "Options"
 
 
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Escape what an error of the command line's parser repeats of the arguments."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = printable(message)  # type: ignore[attr-defined]
+        raise
+
+
+class CommandGroup(TyperGroup):
+    """The commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the arguments name."""
+        with _printable_errors():
+            return super().resolve_command(ctx, args)
+
+
 class SectionedCommand(TyperCommand):
     """A command whose help shows its options in sections; one of few options shows them all in one."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the arguments."""
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the name in the usage line, arguments by their own words."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from guetzpy.cli.reporting import report_errors, say
+from guetzpy.cli.reporting import report_errors, say, show
 
 __all__ = ["warmup"]
 
@@ -32,7 +32,7 @@ def warmup(
     def progress(name: str, seconds: float) -> None:
         times[name] = seconds
         if verbose:
-            typer.echo(f"{seconds:7.3f} s  {name}")
+            show(f"{seconds:7.3f} s  {name}")
 
     with report_errors():
         from guetzpy import _jit, api
@@ -46,7 +46,7 @@ def warmup(
                 rooms[".".join(name.split(".")[:2])] += seconds
             shared = f", {processes} processes together" if processes > 1 else ""
             for room, seconds in sorted(rooms.items()):
-                typer.echo(f"{seconds:7.3f} s  {room} in all{shared}")
+                show(f"{seconds:7.3f} s  {room} in all{shared}")
         say(f"{len(times)} kernels ready in {time.perf_counter() - started:.1f} s")
         if _jit.can_keep():
             say(f"kept in {_jit.cache_directory()}")

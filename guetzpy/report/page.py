@@ -90,8 +90,9 @@ def render(
 def _viewed(file: dict[str, Any]) -> dict[str, Any]:
     """Return what the viewer needs of a file; the table has the rest."""
     keys = (
-        "input", "output", "status", "reason", "error", "bytes_before", "bytes_after", "saving", "width",
-        "height", "target", "distance", "butteraugli_3norm", "butteraugli_max", "ssimulacra2",
+        "input", "output", "status", "reason", "error", "warnings", "bytes_before", "bytes_after",
+        "saving", "width", "height", "target", "distance", "butteraugli_3norm", "butteraugli_max",
+        "ssimulacra2",
         "limited_by_format", "larger_than_source", "subsampling", "progressive", "effort", "seconds",
         "coding", "source", "view", "cvvdp", "cvvdp_words",
     )  # fmt: skip

@@ -159,6 +159,7 @@
     fact(list, "After", file.bytes_after === null ? null : fileLink("after", file.bytes_after, file.view.after_link));
     fact(list, "Saved", file.saving === null ? null : percent(file.saving));
     fact(list, "Status", file.reason ? `${file.status}: ${file.reason}` : file.status);
+    for (const warning of file.warnings) fact(list, "Warning", warning);
     if (file.distance !== null) fact(list, "Distance", fixed(file.distance, 2));
     if (file.butteraugli_3norm !== null) {
       const largest = file.butteraugli_max === null ? "" : `, largest ${fixed(file.butteraugli_max, 2)}`;
