@@ -168,6 +168,60 @@ def test_neither_threads_nor_what_is_kept_change_a_digit(keep, threads):
     )
 
 
+@pytest.mark.parametrize(
+    "shape",
+    # one band; masks without a blur; both edges within its reach; blocks and strips that meet
+    [(3, 5), (5, 7), (6, 40), (7, 9), (9, 14), (20, 23), (64, 37), (20, BLOCK + 20), (STRIP + 9, 30)],
+)
+def test_gradient_against_central_differences(shape):
+    random = np.random.default_rng(1)
+    a = (0.1 + 0.8 * random.random((3, *shape))).astype(np.float32)
+    b = (a + 0.06 * random.uniform(-1, 1, a.shape)).astype(np.float32)
+    score, gradient = CVVDPComparator.from_linear(a).gradient_linear(b)
+    assert score == CVVDPComparator.from_linear(a).score_linear(b)
+
+    def quality(planes):
+        return twin.quality(a, planes, DISPLAYS["standard_fhd"], _table())
+
+    anywhere, corner, edges = random.standard_normal(b.shape), np.zeros(b.shape), np.zeros(b.shape)
+    corner[0, -1, -1] = 1
+    edges[1, 0], edges[2, :, 0], edges[1, :, -1], edges[0, -1] = 1, -1, 1, 1
+    for direction in (anywhere, corner, edges):
+        h = 1e-6 * direction
+        slope = (quality(b + h) - quality(b - h)) / 2e-6
+        assert (gradient * direction).sum() == pytest.approx(slope, rel=2e-3, abs=2e-6)
+
+
+def test_gradient_by_codes():
+    a, b = photo("small_65x43.jpeg_q75_420")
+    _, by_codes = CVVDPComparator(a).gradient(b)
+    direction = np.random.default_rng(2).standard_normal((3, *a.shape[:2]))
+    sides = [_exact_srgb_curve((np.moveaxis(b, 2, 0) + h * direction) / 255.0) for h in (1e-4, -1e-4)]
+    up, down = (twin.quality(light(a), side, DISPLAYS["standard_fhd"], _table()) for side in sides)
+    assert (by_codes * direction).sum() == pytest.approx((up - down) / 2e-4, rel=1e-3)
+    gray = CVVDPComparator(a[..., 0]).gradient(b[..., 0])[1]
+    of_three = CVVDPComparator(np.repeat(a[..., :1], 3, axis=2)).gradient(np.repeat(b[..., :1], 3, axis=2))[1]
+    np.testing.assert_allclose(gray[0], of_three.sum(axis=0), rtol=1e-4, atol=1e-9)
+
+
+def test_equal_pictures_have_no_gradient():
+    a, _ = noisy((40, 30))
+    score, gradient = CVVDPComparator(a).gradient(a)
+    assert score == 10
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rows_of_the_gradient_do_not_depend_on_what_is_kept(threads):
+    a, b = noisy((2 * STRIP + 45, BLOCK + 40))
+    whole = CVVDPComparator(a).gradient(b)[1]
+    _, rows = CVVDPComparator.from_codes(*planes_of(a), keep=False, threads=threads).gradient_codes(
+        *planes_of(b)
+    )
+    for first, last in ((0, 1), (100, 290), (288, 301), (0, 301)):
+        assert np.array_equal(rows(first, last), whole[:, first:last])
+
+
 def test_light_that_is_not_finite():
     planes = light(noisy((20, 20))[0])
     broken = planes.copy()

@@ -68,27 +68,28 @@ def fill(target: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True)
 def _share(layer: Any, reference: Any, sense: Any, mutual: Any, apart: Any) -> int:
-    """Write what two contrasts share, and how far they are apart; ``layer`` gets its sensitivity."""
+    """Write what two contrasts share, and by how much the one of ``layer`` is above the other."""
     for x in range(layer.shape[0]):
         t = layer[x] * sense[x]
         r = reference[x]
-        layer[x] = t
         mutual[x] = min(abs(t), abs(r))
-        apart[x] = abs(t - r)
+        apart[x] = t - r
     return 0
 
 
 @kernel(
-    "int64(float32[:, :, ::1], int64, int64, int64, int64, float32[:, ::1], int64)",
+    "int64(float32[:, :, ::1], int64, int64, int64, int64, int64, float32[:, ::1], int64)",
     inner=True,
 )
-def share_row(reference: Any, place: int, left: int, right: int, row: int, work: Any, at: Any) -> int:
-    """Put what both pictures share of a row, and how far they are apart, to the rows before it."""
+def share_row(
+    reference: Any, place: int, left: int, right: int, row: int, differences: int, work: Any, at: Any
+) -> int:
+    """Put what both pictures share of a row to the rows before it, and how they differ to ``differences``."""
     end = at + right - left
     for c in range(3):
         slot = MUTUAL + 2 * TAPS * c + row % TAPS
         mutual = work[slot, at:end]
-        apart = work[POWERS + 3 * (row % (REACH + 1)) + c, at:end]
+        apart = work[differences + c, at:end]
         _share(
             work[LAYER + c, at:end], reference[c, place, left:right], reference[3 + c, place, left:right],
             mutual, apart,
@@ -100,7 +101,7 @@ def share_row(reference: Any, place: int, left: int, right: int, row: int, work:
 @kernel("int64(float32[::1])", inner=True)
 def _raise(values: Any) -> int:
     for x in range(values.shape[0]):
-        values[x] = power(values[x] + EPS, P) - P_AT_0
+        values[x] = power(abs(values[x]) + EPS, P) - P_AT_0
     return 0
 
 
@@ -263,7 +264,8 @@ def difference_rows(
         done = start
         for row in range(max(start - reach, 0), min(stop + reach, height)):
             contrast_row(planes, first, row, left, right, matrix, mixed, coarse, work, at)
-            share_row(reference, row - offset, left, right, row, work, at)
+            differences = POWERS + 3 * (row % (REACH + 1))
+            share_row(reference, row - offset, left, right, row, differences, work, at)
             ready = row + 1 if row == height - 1 else row + 1 - reach
             for y in range(done, min(ready, stop)):
                 mask_row(work, y, height, left, right, at, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from guetzpy._threads import each
 from guetzpy.metrics._cvvdp.bands import WORK_ROWS, difference_rows
 from guetzpy.metrics._cvvdp.contrast import REACH, STRIDE, contrast_rows
 from guetzpy.metrics._cvvdp.display import display_named
+from guetzpy.metrics._cvvdp.gradient import Gradient
 from guetzpy.metrics._cvvdp.plan import STRIP, Base, Doubles, Plan, pyramid
 from guetzpy.metrics._cvvdp.pooling import jod_and_slopes
 from guetzpy.metrics._ssimulacra2_scales import Local, Rows
@@ -20,6 +22,8 @@ __all__ = ["CVVDPComparator"]
 
 #: The reference's side of larger pictures is not kept as maps but computed anew, strip by strip.
 _CACHED_PIXELS = 12_500_000
+#: Gradients of larger pictures are computed as they are asked for, row by row.
+_TRACED_PIXELS = 5 << 19
 
 
 class CVVDPComparator:
@@ -155,6 +159,78 @@ class CVVDPComparator:
     def score_codes(self, codes: Codes, transform: Transform) -> float:
         """Return the score of codes; see :meth:`from_codes`."""
         return self._score(Rows(codes, transform))
+
+    def gradient(self, distorted: Any) -> tuple[float, Floats]:
+        """Return the score of a picture and its gradient.
+
+        Parameters
+        ----------
+        distorted : ndarray or PIL image
+            As the constructor takes them.
+
+        Returns
+        -------
+        score : float
+            As :meth:`score` returns it.
+        gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
+            Change of the score per change of a code, codes on the 0..255 scale at any depth.
+        """
+        score, rows = self.gradient_codes(*planes_of(distorted))
+        return score, rows(0, self.shape[0])
+
+    def gradient_linear(self, planes: Floats) -> tuple[float, Floats]:
+        """Return the score of linear light and its gradient.
+
+        Parameters
+        ----------
+        planes : ndarray of float32, shape (3, H, W)
+            sRGB primaries, 1.0 = white.
+
+        Returns
+        -------
+        score : float
+        gradient : ndarray of float32, shape (3, H, W)
+            Its derivatives by ``planes``; zero for identical pictures.
+        """
+        score, rows = self._score_and_gradient(_linear(planes))
+        return score, np.ascontiguousarray(rows(0, self.shape[0]))
+
+    def gradient_codes(
+        self, codes: Codes, transform: Transform
+    ) -> tuple[float, Callable[[int, int], Floats]]:
+        """Return the score of codes, and a function that returns rows of the gradient by them.
+
+        Parameters
+        ----------
+        codes, transform
+            As for :meth:`from_codes`. The codes are kept by the function.
+
+        Returns
+        -------
+        score : float
+        rows : callable
+            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), by one
+            level of 255. Of pictures above 2.6 megapixels only what is asked for is computed, and 12 rows
+            above and below.
+        """
+        score, by_light = self._score_and_gradient(Rows(codes, transform))
+
+        def rows(first: int, last: int) -> Floats:
+            part = np.ascontiguousarray(codes[:, first:last])
+            gradient = np.ascontiguousarray(by_light(first, last))
+            return transform.pull_back(gradient, part, threads=self._threads)  # type: ignore[arg-type]
+
+        return score, rows
+
+    def release(self) -> None:
+        """Give up the scratch memory that is kept for the next score or gradient."""
+        self._scratch = Local(), Local()
+
+    def _score_and_gradient(self, level: Rows) -> tuple[float, Callable[[int, int], Floats]]:
+        score, slopes, levels = self._score_and_slopes(level)
+        base = self._base.slopes(Base(self._plan, levels[-1], len(levels) == 1), self._plan, slopes[-1])
+        keep = bool(self._kept) and level.height * level.width <= _TRACED_PIXELS
+        return score, Gradient(self._plan, levels, self._reference, slopes, base, keep, self._threads).rows
 
     def _score(self, level: Rows) -> float:
         return self._score_and_slopes(level)[0]

@@ -35,13 +35,13 @@ __all__ = [
 BLOCK = 512  # columns that are worked on at a time
 REACH = 6  # of the blur of masks
 HALO = 2 * REACH  # columns before a block's first in all rows of scratch
-STRIDE = BLOCK + 2 * HALO + 8  # and room for what doubling writes too much
+STRIDE = BLOCK + 4 * HALO  # and room for what lies beyond an edge
 
 # Rows of scratch: three of each, but one of GAIN and HALF.
 LAYER, AROUND, GAIN, HALF = 0, 3, 6, 7
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
-_DARKEST = np.float32(0.01)  # cd/m2: no background counts as darker (lpyr_dec.py)
+DARKEST = np.float32(0.01)  # cd/m2: no background counts as darker (lpyr_dec.py)
 _LAST_PLACE = np.float32(30.999998)  # of the table of 32 sensitivities
 
 
@@ -96,7 +96,7 @@ def contrast_row(
         doubled_row(coarse[c], y, left, right, work[HALF], work[AROUND + c, at : end + 1])
     light, gain = work[AROUND, at:end], work[GAIN, at:end]
     for x in range(gain.shape[0]):
-        gain[x] = _ONE / max(light[x], _DARKEST)
+        gain[x] = _ONE / max(light[x], DARKEST)
     for c in range(3):
         _divide(work[AROUND + c, at:end], gain, work[LAYER + c, at:end])
     return 0

@@ -122,3 +122,17 @@ class Base:
             d = np.abs(other.contrast[c] - self.contrast[c]) * sensitivity
             sums.append(math.fsum((d * (d + 2.0 * EPSILON)).ravel()))
         return sums
+
+    def slopes(self, other: Base, plan: Plan, by_sums: Doubles) -> Doubles:
+        """Return derivatives by another base band's light, (3, h, w), from those by the sums, (3,)."""
+        by_light: Doubles = np.empty_like(other.contrast)
+        by_mean = 0.0
+        for c, sensitivity in enumerate(self.sensitivities(plan)):
+            difference = other.contrast[c] - self.contrast[c]
+            d = np.abs(difference) * sensitivity
+            by_contrast = by_sums[c] * 2.0 * (d + EPSILON) * sensitivity * np.sign(difference)
+            by_contrast[other.contrast[c] >= _HIGHEST] = 0.0
+            by_light[c] = by_contrast / other.mean
+            by_mean -= math.fsum((by_light[c] * other.contrast[c]).ravel())
+        by_light[0] += np.where(other.light > _DARKEST, by_mean / other.light.size, 0.0)
+        return by_light

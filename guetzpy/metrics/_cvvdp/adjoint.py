@@ -1,0 +1,163 @@
+"""Adjoints of halving and doubling, and of the mix of channels, row by row; see ``pyramid``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from guetzpy._jit import kernel
+from guetzpy.metrics._cvvdp.pyramid import blend, mix
+
+__all__ = ["ADJOINT_PAD", "add_doubled_adjoint", "add_halved_adjoint", "to_light"]
+
+ADJOINT_PAD = 2  # samples before the first of a row of scratch
+
+_K0, _K1, _K2 = np.float32(0.4), np.float32(0.25), np.float32(0.05)
+_D0, _D1, _D2 = np.float32(0.8), np.float32(0.5), np.float32(0.1)
+_ZERO, _FIVE = np.float32(0.0), np.float32(5.0)
+
+
+@kernel("int64(float32[::1], float32[::1])", inner=True)
+def _gather_row(row: Any, out: Any) -> int:
+    """Add the adjoint of a doubled row, whose first sample is ``row[ADJOINT_PAD]``."""
+    for x in range(out.shape[0]):
+        out[x] += (
+            _D0 * row[2 * x + 2]
+            + _D1 * (row[2 * x + 1] + row[2 * x + 3])
+            + _D2 * (row[2 * x] + row[2 * x + 4])
+        )
+    return 0
+
+
+@kernel("int64(float32[:, :, ::1], int64, int64, int64, int64, float32[::1], float32[:, :, ::1])")
+def add_doubled_adjoint(
+    by_around: Any, first: int, start: int, stop: int, height: int, row: Any, out: Any
+) -> int:
+    """Add derivatives by doubled planes to those by rows ``start`` to ``stop`` of the planes.
+
+    Parameters
+    ----------
+    by_around : float32 (3, any, W)
+        By rows of the doubled planes from ``first`` on: from ``2 start - 2`` to ``2 stop``, as far as
+        there are.
+    first, start, stop, height : int64
+        ``height`` of the doubled planes.
+    row : float32 (W + 5,)
+        Scratch.
+    out : float32 (3, (height + 1) // 2, (W + 1) // 2)
+    """
+    width = by_around.shape[2]
+    inner = row[ADJOINT_PAD : ADJOINT_PAD + width]
+    last = out.shape[1] - 1
+    for c in range(3):
+        for y in range(start, stop):
+            middle = 2 * y
+            # Doubling repeats the edge: what lies beyond counts for the edge.
+            far_above, above = _D2, _D1
+            centre, below, far_below = _D0, _D1, _D2
+            if y == 0:
+                far_above, above, centre = _ZERO, _ZERO, centre + _D2
+            if y == last:
+                far_below, centre, below = _ZERO, centre + _D2, below + _D1
+            if middle + 1 >= height:
+                below = _ZERO
+            plane = by_around[c]
+            blend(
+                plane[max(middle - 2 - first, 0)], plane[max(middle - 1 - first, 0)], plane[middle - first],
+                plane[min(middle + 1, height - 1) - first], plane[min(middle + 2, height - 1) - first],
+                far_above, above, centre, below, far_below, inner,
+            )  # fmt: skip
+            end = ADJOINT_PAD + width
+            row[0], row[1] = row[2], _ZERO
+            if width % 2 == 1:
+                row[end], row[end + 1] = _ZERO, row[end - 1]
+            else:
+                row[end] = row[end - 2] + _FIVE * row[end - 1]
+            _gather_row(row, out[c, y])
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1])", inner=True)
+def _scatter_row(row: Any, out: Any) -> int:
+    """Add the adjoint of a halved row, which stands between zeros, ``row[1]`` its first sample."""
+    for x in range(out.shape[0] // 2):
+        out[2 * x] += _K0 * row[x + 1] + _K2 * (row[x] + row[x + 2])
+        out[2 * x + 1] += _K1 * (row[x + 1] + row[x + 2])
+    return 0
+
+
+@kernel("int64(float32[:, :, ::1], int64, int64, int64, int64, float32[::1], float32[:, :, ::1])")
+def add_halved_adjoint(
+    by_halved: Any, start: int, stop: int, height: int, offset: int, row: Any, out: Any
+) -> int:
+    """Add derivatives by halved planes to those by rows ``start`` to ``stop`` of the planes.
+
+    Parameters
+    ----------
+    by_halved : float32 (3, (height + 1) // 2, (W + 1) // 2)
+    start, stop, height, offset : int64
+        ``height`` of the planes; their row ``offset`` is the first of ``out``.
+    row : float32 ((W + 1) // 2 + 2,)
+        Scratch.
+    out : float32 (3, any, W)
+    """
+    rows, columns = by_halved.shape[1], by_halved.shape[2]
+    width = out.shape[2]
+    row[0], row[columns + 1] = _ZERO, _ZERO
+    inner = row[1 : columns + 1]
+    for c in range(3):
+        plane = by_halved[c]
+        for y in range(start, stop):
+            k = y // 2
+            above, centre, below = (_ZERO, _K1, _K1) if y % 2 == 1 else (_K2, _K0, _K2)
+            if k == 0:
+                above = _ZERO
+            if k == rows - 1:
+                below = _ZERO
+            # Mirror images at both ends, and the package's rule for the lower one; see ``pyramid``.
+            if y == 0:
+                centre += _K1
+            elif y == 1:
+                centre += _K2
+            extra, odd = _ZERO, height % 2 == 1
+            if y == height - 1:
+                extra = _K1 if odd else _K2
+            elif y == height - 2 and odd:
+                extra = _K2
+            if k == rows - 1:
+                centre += extra
+            else:
+                below += extra
+            a, b = plane[max(k - 1, 0)], plane[k]
+            d = plane[min(k + 1, rows - 1)]
+            blend(a, b, d, b, b, above, centre, below, _ZERO, _ZERO, inner)
+            target = out[c, y - offset]
+            _scatter_row(row, target)
+            if width % 2 == 1:
+                target[width - 1] += _K0 * row[columns] + _K2 * row[columns - 1]
+            target[0] += _K1 * row[1]
+            target[1] += _K2 * row[1]
+            if odd:
+                target[width - 1] += _K1 * row[columns]
+                target[width - 2] += _K2 * row[columns]
+            else:
+                target[width - 1] += _K2 * row[columns]
+    return 0
+
+
+@kernel("int64(float32[:, :, ::1], int64, int64, float32[:, ::1], float32[:, ::1])")
+def to_light(planes: Any, start: int, stop: int, transposed: Any, work: Any) -> int:
+    """Turn derivatives by opponent channels into those by linear light, in rows ``start`` to ``stop``.
+
+    ``transposed`` is float32 (3, 4), the last column zero; ``work`` is scratch, (3, W).
+    """
+    for y in range(start, stop):
+        for c in range(3):
+            row = planes[c, y]
+            target = work[c]
+            for x in range(row.shape[0]):
+                target[x] = row[x]
+        for c in range(3):
+            mix(work[0], work[1], work[2], transposed[c], planes[c, y])
+    return 0
