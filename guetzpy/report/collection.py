@@ -172,6 +172,11 @@ class Collection:
                 progress("files", done, count)
 
         each(describe, range(count), self._threads)
+        room = self._bounds.thumbnail_bytes
+        for i, small_url in enumerate(thumbnails):
+            room -= len(small_url or "")
+            if room < 0:
+                thumbnails[i] = None
         self._embed(files, progress)
         return files, thumbnails
 
@@ -182,7 +187,8 @@ class Collection:
         misses = 0
         for i in ranked:
             sizes = [self._entries[i].result.bytes_before, self._entries[i].result.bytes_after]
-            if not any(sizes):
+            pixels = (self._entries[i].result.width or 0) * (self._entries[i].result.height or 0)
+            if not any(sizes) or pixels > self._bounds.picture_pixels:
                 continue
             shown = self._shown(self._entries[i]) if sum(size or 0 for size in sizes) <= room else {}
             size = sum(len(data) for data in shown.values())

@@ -32,8 +32,11 @@ class Bounds:
     embedded : int
         Bytes of pictures and heat maps that the page holds itself; others are shown from where they
         lie. Base64 makes a third more of them.
-    thumbnails : int
-        Files that get a thumbnail (some 4 kB each).
+    picture_pixels : int
+        Pixels of a picture that the page holds itself; a browser takes 4 bytes for each. Larger ones are
+        shown from where they lie.
+    thumbnails, thumbnail_bytes : int
+        Files that get a thumbnail (some 4 kB each), and bytes of them all.
     heatmaps : int
         Heat maps that are computed, of the files with the highest scores.
     heatmap_pixels : int
@@ -41,7 +44,9 @@ class Bounds:
     """
 
     embedded: int = 24_000_000
+    picture_pixels: int = 16_000_000
     thumbnails: int = 5_000
+    thumbnail_bytes: int = 20_000_000
     heatmaps: int = 200
     heatmap_pixels: int = 500_000_000
 
@@ -84,7 +89,7 @@ def link(path: str, page: str) -> str:
 
 
 def thumbnail(data: bytes, side: int = 128) -> bytes | None:
-    """Return a small JPEG, upright; None if the picture cannot be decoded."""
+    """Return a small JPEG, upright, without metadata; None if the picture cannot be decoded."""
     from PIL import ImageOps
 
     try:
@@ -93,8 +98,10 @@ def thumbnail(data: bytes, side: int = 128) -> bytes | None:
             picture.draft("RGB", (2 * side, 2 * side))
             small = ImageOps.exif_transpose(picture)
             small.thumbnail((side, side))
+            small = small.convert("RGB")
+            small.info.clear()  # Pillow would write the comment again
             stream = io.BytesIO()
-            small.convert("RGB").save(stream, "JPEG", quality=72, optimize=True)
+            small.save(stream, "JPEG", quality=72, optimize=True)
     except Exception:  # decoders raise whatever broken files make them meet
         return None
     return stream.getvalue()
@@ -112,21 +119,21 @@ def _bounds(data: bytes) -> CheckSize:
 def showable(data: bytes, background: Any = None) -> bytes | None:
     """Return a file that a browser shows as guetzpy sees it; None if there is none.
 
-    JPEG files stay as they are, and so do pictures of other formats that are opaque and upright; all
-    else becomes a PNG.
+    It has the colour profile and the orientation, and no other metadata: a page is passed on more easily than
+    the pictures, and must not hold what was stripped from them. JPEG files keep their coded data; all else
+    becomes a PNG.
     """
-    if is_jpeg(data):
-        return data
+    from guetzpy.jpeg.metadata import Policy
+    from guetzpy.jpeg.transcode import strip_bytes
     from guetzpy.metrics.heatmap import upright
 
     try:
+        if is_jpeg(data):
+            return strip_bytes(data, Policy.of(strip=["all"])).data
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with opened(data, _bounds(data)) as picture:
                 turn = _turn(picture)
-                plain = picture.mode in ("L", "RGB") and "transparency" not in picture.info
-            if mime_type(data) and plain and turn == 1:
-                return data
             shown = upright(_picture_of(load(data, background=background, check=_bounds(data))), turn)
         stream = io.BytesIO()
         shown.save(stream, "PNG", icc_profile=shown.info.get("icc_profile"))
