@@ -28,7 +28,8 @@ from guetzpy import comparison
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import NATURAL_ORDER
 from guetzpy.metrics import heatmap
-from guetzpy.search import closed_loop, weighting
+from guetzpy.search import closed_loop
+from guetzpy.search.quality import weighting
 
 Picture = npt.NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._memory import check_memory, frugally, giving_back, lean, packing, reusing
+from guetzpy._memory import giving_back, reusing
 from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from guetzpy.jpeg.transcode import Transcoded
+    from guetzpy.search.plan import Plan
     from guetzpy.source import Readable, Source
 
 __all__ = ["optimize", "run", "transcode", "warmup"]
@@ -268,11 +269,19 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
         file_size = len(source)
         if is_jpeg(source):
             _check_jpeg(source, options, name)
-    frugal, refused = False, None
+    from guetzpy.search.plan import plan_search
+
+    plan: Plan | LimitError | None = None
+
+    def planned(width: int, height: int, size: int | None, coefficients: bool = False) -> Plan:
+        return plan_search(
+            width, height, options.effort, threads=options.threads, ceiling=options.max_memory,
+            file_size=size, coefficients=coefficients, name=name,
+        )  # fmt: skip
 
     def check(width: int, height: int) -> None:
-        nonlocal frugal
-        frugal = frugally(width, height, options.effort, options.max_memory, file_size, name)
+        nonlocal plan
+        plan = planned(width, height, file_size)
 
     picture = load(
         source,
@@ -290,24 +299,20 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     if picture.obstacle is not None:
         return _kept(picture, options)
     if picture.data is not None and is_jpeg(picture.data):
-        own = picture.kind == "jpeg"
+        own, name = picture.kind == "jpeg", picture.name
         try:
-            frugal = frugally(
-                picture.width, picture.height, options.effort, options.max_memory, len(picture.data),
-                picture.name, coefficients=own,
-            )  # fmt: skip
+            plan = planned(picture.width, picture.height, len(picture.data), own)
         except LimitError as error:
             if options.max_memory is not None or not own:
                 raise
-            refused = error  # it can be packed all the same
+            plan = error  # it can be repacked all the same
+    assert plan is not None
     from guetzpy import reencode
 
+    spared = isinstance(plan, LimitError) or plan.resources.keep == "nothing"
     try:
-        with giving_back() if frugal or refused else reusing(picture.width * picture.height):
-            result: Result = reencode.optimize(
-                picture, options, reporter, refused=refused, sparing=frugal,
-                lean=lean(picture.width, picture.height, options.effort, options.max_memory),
-            )  # fmt: skip
+        with giving_back() if spared else reusing(picture.width * picture.height):
+            result: Result = reencode.optimize(picture, options, plan, reporter)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
@@ -317,15 +322,16 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
 def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None:
     """Raise LimitError if a JPEG takes too much memory, before its coefficients do."""
+    from guetzpy.search.plan import check_memory, packing_memory, plan_search
     from guetzpy.source import frame_of, sparseness
 
     try:
         _, width, height = frame_of(data)
     except FormatError:
         return  # the reader says what is wrong
-    check_memory(width * height, packing(width * height), options.max_memory, name)
+    check_memory(width * height, packing_memory(width * height), options.max_memory, name)
     if sparseness(data):  # it gets here only if its pixels are going to be converted
-        frugally(width, height, options.effort, options.max_memory, len(data), name)
+        plan_search(width, height, options.effort, ceiling=options.max_memory, file_size=len(data), name=name)
 
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:
@@ -366,6 +372,7 @@ def _packed(
 
 def _transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
     from guetzpy._input import contents
+    from guetzpy.search.plan import check_memory, packing_memory
     from guetzpy.source import frame_of, is_jpeg
 
     data, own_name = contents(source, options.max_input, options.max_memory)
@@ -376,7 +383,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
         if not is_jpeg(data):
             raise UnsupportedError(NOT_REPACKED)
         _, width, height = frame_of(data)
-        check_memory(width * height, packing(width * height), options.max_memory, name)
+        check_memory(width * height, packing_memory(width * height), options.max_memory, name)
         reporter.write()
         done = _repacked(data, options)
     except GuetzpyError as error:

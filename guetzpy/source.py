@@ -29,10 +29,11 @@ from guetzpy.jpeg.pixels import decode_planes
 from guetzpy.jpeg.preservation import Carried, carry
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
-from guetzpy.jpeg.transcode import SPARSE, bare
+from guetzpy.jpeg.transcode import bare
 from guetzpy.picture import Transform
 from guetzpy.picture_metadata import Metadata, metadata_of
 from guetzpy.planes import Pixels, background_codes, codes_of, pixels_of, planes_of
+from guetzpy.search.plan import too_sparse
 from guetzpy.srgb import cmyk_to_srgb, to_srgb
 
 if TYPE_CHECKING:
@@ -55,9 +56,6 @@ Readable: TypeAlias = (
 
 #: Largest side that libjpeg and its family read (JPEG_MAX_DIMENSION of jmorecfg.h).
 MAX_SIDE = 65500
-
-# Pictures up to this size are worth a search however few bytes they have.
-_FEW_PIXELS = 1 << 20
 
 # Photoshop resources a segment: 65533 bytes less the header.
 _PIECE = 65519
@@ -309,9 +307,7 @@ def sparseness(data: bytes) -> str | None:
         _, width, height = frame_of(data)
     except FormatError:
         return None
-    if width * height <= max(_FEW_PIXELS, SPARSE * len(data)):
-        return None
-    return f"{len(data)} bytes for {width * height / 1e6:.1f} megapixels are packed losslessly only"
+    return too_sparse(width, height, len(data))
 
 
 def _from_python(

@@ -121,11 +121,12 @@ def _cases() -> Iterator[Case]:
             {"effort": "max"},
             slow=True,  # type: ignore[misc]
         )
-    for width, height in ((2999, 2000), (3000, 2000), (3001, 2000)):
+    sizes = (2999, 2000), (3000, 2000), (3001, 2000), (3072, 2047), (3072, 2048)
+    for width, height in sizes:
         large: Source = lambda w=width, h=height: photo(w, h)  # type: ignore[misc] # noqa: E731
         yield Case(f"balanced-{width}x{height}", large, {"distance": 2.0}, slow=True)
         yield Case(f"fast-{width}x{height}", large, {"effort": "fast"}, slow=True)
-    yield Case("size-3001x2000", lambda: photo(3001, 2000), {"bpp": 1.0}, slow=True)
+    yield Case("size-3072x2048", lambda: photo(3072, 2048), {"bpp": 1.0}, slow=True)
     yield Case("balanced-4200x3000", lambda: photo(4200, 3000), {"distance": 1.5}, slow=True)
     yield Case("fast-4200x3000", lambda: photo(4200, 3000), {"effort": "fast"}, slow=True)
     # Little memory: a ceiling, or few bytes for so many pixels.

@@ -1,118 +1,132 @@
-"""Where the search looks next."""
+"""Where the search evaluates next, and which metrics an evaluation needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from guetzpy.search.judge import Judge
-from guetzpy.search.landing import _Approach, look
-from guetzpy.search.target import Limits
+from guetzpy.metrics.base import Score
+from guetzpy.metrics.distance import DEFINING
+from guetzpy.search.approach import Approach, ByDistance, ByDistanceAndLambda
+from guetzpy.search.evaluation import evaluate, leads_of
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import Limits
+from guetzpy.search.quality.scores import Scores
 
 
 def excess_of(x: float, y: float) -> float:
-    """Scores jump with the tables, by 0.03 here, and follow the worth of a bit smoothly."""
+    """Scores jump with the tables, by 0.03 here, and follow the Lagrange multiplier smoothly."""
     return 0.8 * (round(x / 0.04) * 0.04) + 0.15 * y + 0.005
 
 
-def walk(approach: _Approach, looks: int, excess: Callable[[float, float], float]) -> list[float]:
-    seen = []
-    for _ in range(looks):
-        seen.append(excess(approach.x, approach.y))
-        if -0.012 <= seen[-1] <= 0.0 or not approach.add(seen[-1]):
+def walk(
+    approach: Approach, evaluations: int, excess: Callable[[float, float], float]
+) -> tuple[list[float], Approach]:
+    seen: list[float] = []
+    for _ in range(evaluations):
+        seen.append(excess(approach.log_distance, approach.log_lambda))
+        following = None if -0.012 <= seen[-1] <= 0.0 else approach.after(seen[-1])
+        if following is None:
             break
-    return seen
+        approach = following
+    return seen, approach
 
 
-def test_the_worth_of_a_bit_uses_up_what_tables_leave() -> None:
-    approach = _Approach(0.3)
-    assert -0.012 <= walk(approach, 8, excess_of)[-1] <= 0.0
-    assert approach.y > 0.0
+def test_the_multiplier_uses_up_the_margin_that_tables_leave() -> None:
+    seen, approach = walk(ByDistanceAndLambda(0.3), 8, excess_of)
+    assert -0.012 <= seen[-1] <= 0.0
+    assert approach.log_lambda > 0.0
 
 
-@pytest.mark.parametrize("dear", [False, True])
-def test_where_looks_are_dear_a_small_excess_is_mended_under_the_same_tables(dear: bool) -> None:
-    approach = _Approach(0.0, dear=dear)
-    seen = walk(approach, 2, excess_of)
+@pytest.mark.parametrize("expensive", [False, True])
+def test_expensive_evaluations_correct_a_small_excess_under_the_same_tables(expensive: bool) -> None:
+    start = ByDistanceAndLambda.where_expensive if expensive else ByDistanceAndLambda
+    seen, approach = walk(start(0.0), 2, excess_of)
     assert seen[0] == pytest.approx(0.005)
-    assert (approach.x == 0.0) == dear
-    assert (approach.y < 0.0) == dear
-    if dear:
+    assert (approach.log_distance == 0.0) == expensive
+    assert (approach.log_lambda < 0.0) == expensive
+    if expensive:
         assert -0.012 <= seen[1] <= 0.0
 
 
-def test_a_bit_that_is_worth_hardly_anything_is_given_up_for_other_tables() -> None:
-    approach = _Approach(0.0, dear=True)
-    # what a bit is worth does nothing
-    walk(approach, 6, lambda x, y: 0.8 * x + 0.008)
-    assert approach.x < 0.0
-    assert approach.y >= 0.0
+def test_a_multiplier_without_effect_is_given_up_for_other_tables() -> None:
+    _, approach = walk(ByDistanceAndLambda.where_expensive(0.0), 6, lambda x, y: 0.8 * x + 0.008)
+    assert approach.log_distance < 0.0
+    assert approach.log_lambda >= 0.0
+
+
+def test_evaluations_end_where_the_format_is_at_its_end() -> None:
+    """A drawing that no quality reaches costs two evaluations, not all of them."""
+
+    def evaluations(slope: float) -> int:
+        return len(walk(ByDistance.from_start(0.0, 0.01), 6, lambda x, y: 1.0 + slope * x)[0])
+
+    assert evaluations(0.01) == 2
+    assert 2 < evaluations(0.4) <= 6
+    assert math.isfinite(evaluations(1.0))
 
 
 class Asked(Judge):
     """A judge whose scores are given, and who notes which were asked for."""
 
-    def __init__(self, butteraugli: float, ssimulacra2: float) -> None:
-        self.given = butteraugli, ssimulacra2
-        self.asked = ""
-        self.threads = 1  # in order
+    def __init__(self, given: Sequence[float]) -> None:
+        super().__init__(CODES, None, metrics=DEFINING)  # type: ignore[arg-type]
+        object.__setattr__(self, "given", given)
+        object.__setattr__(self, "asked", [])
 
-    def by_butteraugli(self, codes: np.ndarray) -> tuple[float, float]:
-        self.asked += "b"
-        return self.given[0], 2.0 * self.given[0]
-
-    def by_ssimulacra2(self, codes: np.ndarray) -> float:
-        self.asked += "s"
-        return self.given[1]
+    def score(self, number: int, codes: np.ndarray) -> Score:
+        self.asked.append(number)  # type: ignore[attr-defined]
+        return Score(self.given[number])  # type: ignore[attr-defined]
 
 
 CODES = np.zeros((1, 8, 8), np.uint8)
-LIMITS = Limits(1.0, 80.0)
+LIMITS = Limits(DEFINING, (1.0, 80.0))
 
 
 @pytest.mark.parametrize(
-    ("given", "gap", "asked"),
+    ("given", "leads", "asked"),
     [
-        ((0.9, 79.0), -0.1, "s"),  # SSIMULACRA 2 fails it
-        ((0.9, 81.0), -0.1, "sb"),  # it passes so far
-        ((1.1, 81.0), -0.1, "sb"),  # and fails by the other, against what was expected
-        ((1.1, 81.0), 0.1, "b"),
-        ((0.9, 81.0), 0.1, "bs"),
-        ((1.1, 79.0), 0.01, "bs"),  # either may bind
-        ((1.1, 79.0), None, "bs"),
+        ((0.9, 79.0), (-0.1, 0.0), [1]),  # SSIMULACRA 2 fails it
+        ((0.9, 81.0), (-0.1, 0.0), [1, 0]),  # it passes so far
+        ((1.1, 81.0), (-0.1, 0.0), [1, 0]),  # and fails by the other, against what was expected
+        ((1.1, 81.0), (0.0, -0.1), [0]),
+        ((0.9, 81.0), (0.0, -0.1), [0, 1]),
+        ((1.1, 79.0), (0.0, -0.01), [0, 1]),  # either may bind
+        ((1.1, 79.0), None, [0, 1]),
     ],
 )
-def test_the_metric_that_binds_is_asked_first(
-    given: tuple[float, float], gap: float | None, asked: str
+def test_the_binding_metric_is_evaluated_first(
+    given: tuple[float, float], leads: tuple[float, float] | None, asked: list[int]
 ) -> None:
-    judge = Asked(*given)
-    scores, excesses = look(judge, LIMITS, CODES, gap)
-    assert judge.asked == asked
-    known = LIMITS.excesses(*given)
+    judge = Asked(given)
+    scores, excesses = evaluate(judge, LIMITS, CODES, leads)
+    assert judge.asked == asked  # type: ignore[attr-defined]
+    known = LIMITS.excesses(Scores(DEFINING, given))
     if scores is not None:
-        assert (scores.butteraugli, scores.ssimulacra2) == given
+        assert scores.values == given
         assert excesses == known
         return
-    # Never taken for one that passes; what was not asked is guessed.
+    # Never taken for one that passes; the other excess is estimated.
     assert len(asked) == 1
     assert max(excesses) > 0.0
-    assert excesses["bs".index(asked)] == known["bs".index(asked)]
-    assert gap is not None
-    assert excesses[0] - excesses[1] == pytest.approx(gap)
+    assert excesses[asked[0]] == known[asked[0]]
+    assert leads_of(excesses) == pytest.approx(leads)
 
 
-@pytest.mark.parametrize("limits", [Limits(1.0, None), Limits(None, 80.0)])
-def test_one_limit_alone(limits: Limits) -> None:
-    gap = limits.by_butteraugli(1.0) - limits.by_ssimulacra2(80.0)
-    judge = Asked(1.1, 79.0)
-    scores, excesses = look(judge, limits, CODES, gap)
+@pytest.mark.parametrize("bounds", [(1.0, None), (None, 80.0)])
+def test_one_limit_alone(bounds: tuple[float | None, float | None]) -> None:
+    limits = Limits(DEFINING, bounds)
+    leads = leads_of(limits.excesses(Scores(DEFINING, (1.0, 80.0))))
+    judge = Asked((1.1, 79.0))
+    scores, excesses = evaluate(judge, limits, CODES, leads)
     assert scores is None
-    assert judge.asked == ("s" if limits.butteraugli is None else "b")
+    assert judge.asked == [1 if bounds[0] is None else 0]  # type: ignore[attr-defined]
     assert sorted(excesses)[0] == float("-inf")
     assert max(excesses) > 0.0
-    judge = Asked(0.9, 81.0)
-    scores, _ = look(judge, limits, CODES, gap)
+    judge = Asked((0.9, 81.0))
+    scores, _ = evaluate(judge, limits, CODES, leads)
     assert scores is not None
-    assert len(judge.asked) == 2  # what is told of the file has both
+    assert len(judge.asked) == 2  # type: ignore[attr-defined]  # the result tells both

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from guetzpy._memory import check_memory, packing, searching
 from guetzpy.errors import LimitError
+from guetzpy.search.plan import check_memory, packing_memory, search_memory
 
 FAULTS = """
 import resource
@@ -38,12 +38,12 @@ def test_freed_memory_is_used_again() -> None:
 
 def test_a_limit_names_both_figures() -> None:
     with pytest.raises(LimitError, match=r"12.0 megapixels would take about 2.64 GB .* 1 GB that are"):
-        check_memory(12_000_000, searching(12_000_000, "balanced"), 1_000_000_000)
-    check_memory(12_000_000, packing(12_000_000), 1_000_000_000)
+        check_memory(12_000_000, search_memory(12_000_000, "balanced"), 1_000_000_000)
+    check_memory(12_000_000, packing_memory(12_000_000), 1_000_000_000)
 
 
 def test_a_hundred_megapixels_are_within_twelve_gigabytes() -> None:
-    assert searching(100_000_000, "fast") < searching(100_000_000, "balanced") < 6e9
+    assert search_memory(100_000_000, "fast") < search_memory(100_000_000, "balanced") < 6e9
 
 
 GIVEN_BACK = """

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guetzpy.jpeg.structure import NATURAL_ORDER
-from guetzpy.search import rate, trellis
+from guetzpy.search.coding import rate, trellis
 from tests.reference import trellis as reference
 
 ALL = np.array([[1, 63]], np.int64)

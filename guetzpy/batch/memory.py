@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from guetzpy._memory import packing, searching
 from guetzpy._pillow import size_of
 from guetzpy.batch import storage
 from guetzpy.batch.discover import Task
 from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.search.plan import packing_memory, search_memory
 
 __all__ = ["PER_WORKER", "available", "pixels", "wanted"]
 
@@ -24,7 +24,9 @@ _PIXELS_A_BYTE = 20
 
 def wanted(options: OptimizeOptions | TranscodeOptions, area: int) -> int:
     """Return the bytes that work on a picture of so many pixels takes at its peak."""
-    return searching(area, options.effort) if isinstance(options, OptimizeOptions) else packing(area)
+    if isinstance(options, OptimizeOptions):
+        return search_memory(area, options.effort)
+    return packing_memory(area)
 
 
 def available() -> int | None:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from guetzpy._memory import check_decoding
 from guetzpy._pillow import CheckSize, opened
+from guetzpy.search.plan import check_decoding
 from guetzpy.source import Source, is_jpeg, load
 
 if TYPE_CHECKING:

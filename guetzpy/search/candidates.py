@@ -1,11 +1,11 @@
-"""What a picture may be encoded as, and the montage of a large one on which that is chosen."""
+"""What a picture may be encoded as: sources of several samplings, each with families of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +13,30 @@ import numpy.typing as npt
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture import Transform
-from guetzpy.search.compensation import Compensation
-from guetzpy.search.encoder import Encoder
-from guetzpy.search.judge import Judge
-from guetzpy.search.montage import Part, Sample, Tiles
+from guetzpy.search.coding.compensation import Compensation
+from guetzpy.search.coding.source import CodingSource, PlaneSource, StripSource
+from guetzpy.search.coding.tables import MultiplesOf, TableFamily, families
+from guetzpy.search.plan import Plan, TileLayout
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.tiles import Part, Sample, Tiles
 
-__all__ = ["Candidates", "encoder_of_codes", "samplings"]
+__all__ = ["Candidate", "Candidates", "samplings", "source_of_codes"]
 
-Codes = npt.NDArray[Any]
-
-#: Tiles across and their side: of the montage of a picture on which choices are made, of that on which tables
-#: are shaped or looks at a very large picture prepared, of that of the open loop, and of that of a very large
-#: picture that tells the weights.
-_MONTAGE, _LARGER, _SMALL, _WIDE = (4, 128), (3, 240), (4, 80), (3, 512)
-
-#: Pixels from which on the open loop chooses on a montage, and pixels of a very large picture.
-_LARGE, _VERY_LARGE = 460_800, 6_000_000
+Codes: TypeAlias = npt.NDArray[Any]
+Maker: TypeAlias = Callable[[], PlaneSource]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A source, made when it is first asked for, and the family of its tables."""
+
+    make: Callable[[], CodingSource]
+    family: TableFamily
+
+
+@dataclass(frozen=True, eq=False)
 class Candidates:
-    """A picture with the encoders that it may have.
+    """A picture with the encodes that compete for it.
 
     Attributes
     ----------
@@ -41,71 +44,76 @@ class Candidates:
         The reference.
     judge : Judge
         Of the whole picture.
-    makers : list of callable
-        Each makes one encoder.
+    plan : Plan
+        How it is searched.
+    entries : tuple of Candidate
+        The finest chroma sampling first.
     sample : Sample or None
-        An encoder each for tiles of a large picture.
+        Sample tiles with a source for each candidate.
     """
 
     codes: Codes
     judge: Judge
-    makers: list[Callable[[], Encoder]]
+    plan: Plan
+    entries: tuple[Candidate, ...]
     sample: Sample | None = None
-    _made: dict[int, Encoder] = field(default_factory=dict)
 
     @classmethod
-    def of_pixels(cls, codes: Codes, judge: Judge, options: OptimizeOptions) -> Candidates:
+    def of_pixels(cls, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions) -> Candidates:
         """Return what pixels may be encoded as: 4:4:4, 4:2:0, or gray."""
+        allowed = samplings(options, len(codes))
 
-        def makers(codes: Codes) -> list[Callable[[], Encoder]]:
-            return [
-                partial(encoder_of_codes, codes, sampling, judge.transform, options.threads)
-                for sampling in samplings(options, len(codes))
-            ]
+        def make(part: Codes, sampling: tuple[int, int]) -> PlaneSource:
+            return source_of_codes(part, sampling, judge.transform, judge.threads)
 
+        def whole(sampling: tuple[int, int]) -> CodingSource:
+            if plan.bounded:
+                return StripSource(codes, make, sampling, plan.strip_rows, judge.threads)
+            return make(codes, sampling)
+
+        makers = [cache(partial(whole, sampling)) for sampling in allowed]
+        entries = tuple(Candidate(maker, family) for maker in makers for family in families())
         sample = None
-        tiles = _tiles(codes, options)
-        if tiles is not None:
-            small = tiles.cut_picture(codes)
-            part = Judge(small, judge.transform, options.threads)
-            sample = Sample(tiles, [make() for make in makers(small)], part)
-        return cls(codes, judge, makers(codes), sample)
+        tiles = _tiles(codes, plan.choice_tiles)
+        small = tiles.cut_picture(codes) if tiles is not None else _middle(codes, plan)
+        if small is not None:
+            sources = tuple(make(small, sampling) for sampling in allowed for _ in families())
+            sample = Sample(tiles, sources, _judge_of_tiles(small, judge, plan))
+        return cls(codes, judge, plan, entries, sample)
 
     @classmethod
-    def of_jpeg(cls, image: JpegImage, codes: Codes, judge: Judge, options: OptimizeOptions) -> Candidates:
+    def of_jpeg(
+        cls, image: JpegImage, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions
+    ) -> Candidates:
         """Return what a JPEG's own coefficients, which show as ``codes``, may be encoded as."""
-        encoders = _encoders_of(image, codes, judge.transform, options)
+        own = _source_of_jpeg(image, codes, judge)
+        tables = [component.qtable for component in image.components]
+        whole = _sources_of(own, tables, codes, options)
+        pairs = [(n, family) for n, (_, steps) in enumerate(whole) for family in (steps, *families())]
+        entries = tuple(Candidate(whole[n][0], family) for n, family in pairs)
         sample = None
-        tiles = _tiles(codes, options)
+        tiles = _tiles(codes, plan.choice_tiles)
         if tiles is not None:
             small = tiles.cut_picture(codes)
-            cut = [tiles.cut_encoder(encoder, small) for encoder in encoders]
-            part = Judge(small, judge.transform, options.threads)
-            sample = Sample(tiles, [make() for make in _makers(cut, small, options)], part)
-        return cls(codes, judge, _makers(encoders, codes, options), sample)
+            made = [make() for make, _ in _sources_of(tiles.cut_source(own, small), tables, small, options)]
+            sample = Sample(tiles, tuple(made[n] for n, _ in pairs), _judge_of_tiles(small, judge, plan))
+        return cls(codes, judge, plan, entries, sample)
 
-    def encoder(self, number: int) -> Encoder:
-        """Return an encoder by number, always the same."""
-        if number not in self._made:
-            self._made[number] = self.makers[number]()
-        return self._made[number]
-
-    def finest(self) -> Encoder:
-        """Return the encoder of the finest chroma among those made."""
-        return min(self._made.values(), key=lambda encoder: encoder.sampling)
+    def source(self, number: int) -> Any:
+        """Return the source of a candidate, always the same."""
+        return self.entries[number].make()
 
     def part(self, number: int) -> Part | None:
-        """Return the montage with one of its encoders; None of a small picture."""
+        """Return the sample tiles with one of the candidates; None where there are none."""
         return None if self.sample is None else self.sample.part(number)
 
-    def wide(self, encoder: Encoder) -> Part | None:
-        """Return the part of a very large picture that tells the weights; None for others."""
-        tiles = Tiles.of(encoder.height, encoder.width, *_WIDE)
-        if tiles is None or encoder.width * encoder.height < _VERY_LARGE:
+    def weight_part(self, source: CodingSource) -> Part | None:
+        """Return the tiles from which the weights of a very large picture are made; None for others."""
+        tiles = _tiles(self.codes, self.plan.weight_tiles)
+        if tiles is None or not isinstance(source, PlaneSource):
             return None
         small = tiles.cut_picture(self.codes)
-        part = Judge(small, self.judge.transform, self.judge.threads)
-        return Part(tiles, tiles.cut_encoder(encoder, small), part)
+        return Part(tiles, tiles.cut_source(source, small), _judge_of_tiles(small, self.judge, self.plan))
 
 
 def samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:
@@ -117,71 +125,67 @@ def samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:
     return [(1, 1), (2, 2)]
 
 
-def encoder_of_codes(
+def source_of_codes(
     codes: Codes, sampling: tuple[int, int], transform: Transform, threads: int | None
-) -> Encoder:
-    """Return an encoder of pixels whose luma makes up for its chroma's error."""
+) -> PlaneSource:
+    """Return a source of pixels whose luma makes up for its chroma's error."""
     compensation = Compensation.towards(codes, transform, threads=threads) if len(codes) == 3 else None
-    return Encoder.from_codes(codes, sampling, compensation, threads)
+    return PlaneSource.from_codes(codes, sampling, compensation, threads)
 
 
-def _tiles(codes: Codes, options: OptimizeOptions) -> Tiles | None:
+def _tiles(codes: Codes, layout: TileLayout | None) -> Tiles | None:
     _, height, width = codes.shape
-    very_large = height * width >= _VERY_LARGE
-    if options.effort == "fast":
-        small = _MONTAGE if very_large else _SMALL
-        return Tiles.of(height, width, *small) if height * width >= _LARGE else None
-    larger = very_large or options.effort == "max"
-    return Tiles.of(height, width, *(_LARGER if larger else _MONTAGE))
+    return None if layout is None else Tiles.of(height, width, layout.across, layout.side)
 
 
-def _encoders_of(
-    image: JpegImage, codes: Codes, transform: Transform, options: OptimizeOptions
-) -> list[Encoder]:
-    """Return encoders of a JPEG's own coefficients.
+def _middle(codes: Codes, plan: Plan) -> Codes | None:
+    """Return the middle of a narrow picture that a bounded search samples instead of tiles; else None.
 
-    Steps that are multiples of the source's add no noise where levels stay, new ones follow the
-    eye better: both are tried.
+    Which part depends on the size of the picture alone.
     """
-    own = [c.coefficients.astype(np.float32) * c.qtable.astype(np.float32) for c in image.components]
+    if not plan.bounded or plan.choice_tiles is None:
+        return None
+    _, height, width = codes.shape
+    side = plan.choice_tiles.across * plan.choice_tiles.side
+    narrow = min(height, width, side)
+    length = side**2 // narrow // 16 * 16
+    tall, wide = (narrow, length) if height < width else (length, narrow)
+    top, left = (max(0, whole - part) // 32 * 16 for whole, part in ((height, tall), (width, wide)))
+    return np.ascontiguousarray(codes[:, top : top + tall, left : left + wide])
+
+
+def _judge_of_tiles(small: Codes, judge: Judge, plan: Plan) -> Judge:
+    part = plan.of_tiles(small[0].size)
+    return Judge(small, judge.transform, part.resources, part.side_by_side, judge.metrics)
+
+
+def _source_of_jpeg(image: JpegImage, codes: Codes, judge: Judge) -> PlaneSource:
+    own = tuple(c.coefficients.astype(np.float32) * c.qtable.astype(np.float32) for c in image.components)
+    compensation = None
+    if len(own) == 3:
+        compensation = Compensation.towards(codes, judge.transform, 1.0, judge.threads)
     luma = image.components[0]
-    compensation = Compensation.towards(codes, transform, 1.0, options.threads) if len(own) == 3 else None
-    tables: list[npt.NDArray[np.uint16] | None] = [c.qtable for c in image.components]
-    multiples = Encoder(
-        image.width,
-        image.height,
-        own,
-        (luma.h, luma.v) if len(own) > 1 else (1, 1),
-        image.colorspace,
-        options.threads,
-        source_tables=tables,
-        compensation=compensation,
-    )
-    return [multiples, replace(multiples, source_tables=[None] * len(own))]
+    sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
+    return PlaneSource(image.width, image.height, own, sampling, judge.threads, compensation)
 
 
-def _makers(encoders: list[Encoder], codes: Codes, options: OptimizeOptions) -> list[Callable[[], Encoder]]:
-    """Return what makes the encoders that a JPEG may have: of its own sampling, and 4:2:0 if that is less."""
-    kept: list[Callable[[], Encoder]] = [partial(_same, encoder) for encoder in encoders]
-    finer = encoders[0].sampling != (2, 2) and len(encoders[0].coefficients) > 1
+def _sources_of(
+    own: PlaneSource, tables: Sequence[npt.NDArray[np.uint16]], codes: Codes, options: OptimizeOptions
+) -> list[tuple[Maker, MultiplesOf]]:
+    """Return what makes the sources that a JPEG may have, and multiples of its own steps for each.
+
+    They are its own sampling, and 4:2:0 if that is less. Multiples of the JPEG's own steps add no error where
+    levels stay; other families' steps suit the eye better.
+    """
+    kept: tuple[Maker, MultiplesOf] = (lambda: own), MultiplesOf(tuple(tables))
+    finer = own.sampling != (2, 2) and own.components > 1
     if not finer or options.subsampling not in ("auto", "420"):
-        return kept
-    half = cache(partial(_halved, encoders[0], codes))
-    halved: list[Callable[[], Encoder]] = [partial(_requantised, half, encoder) for encoder in encoders]
-    return halved if options.subsampling == "420" else [*kept, *halved]
+        return [kept]
+    half = cache(partial(_halved, own, codes)), MultiplesOf((tables[0], None, None))
+    return [half] if options.subsampling == "420" else [kept, half]
 
 
-def _same(encoder: Encoder) -> Encoder:
-    return encoder
-
-
-def _halved(encoder: Encoder, codes: Codes) -> Encoder:
-    """Return an encoder of a 4:4:4, 4:2:2 or 4:4:0 JPEG that makes it 4:2:0 and keeps its luma."""
-    other = Encoder.from_codes(codes, (2, 2), encoder.compensation, encoder.threads)
-    other.coefficients[0] = encoder.coefficients[0]
-    return other
-
-
-def _requantised(half: Callable[[], Encoder], encoder: Encoder) -> Encoder:
-    """Return the encoder of halved chroma with the steps that another has for luma."""
-    return replace(half(), source_tables=[encoder.source_tables[0], None, None])
+def _halved(own: PlaneSource, codes: Codes) -> PlaneSource:
+    """Return a source of a 4:4:4, 4:2:2 or 4:4:0 JPEG that makes it 4:2:0 and keeps its luma."""
+    other = PlaneSource.from_codes(codes, (2, 2), own.compensation, own.threads)
+    return replace(other, coefficients=(own.coefficients[0], *other.coefficients[1:]))

@@ -1,56 +1,38 @@
-"""Search with the encoders that a picture may have, and keep the best that comes of it."""
+"""Search the candidates of a picture, and keep the best result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from guetzpy.errors import TargetError
-from guetzpy.search import closed_loop, tables
+from guetzpy.search import bounded, closed_loop
 from guetzpy.search.candidates import Candidates
-from guetzpy.search.closed_loop import EFFORTS, Effort, Found
-from guetzpy.search.encoder import Encoder, Trial
+from guetzpy.search.choice import Start, choose
+from guetzpy.search.coding import tables
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.evaluation import Evaluation, Selected
 from guetzpy.search.finest import finest
-from guetzpy.search.montage import Part
-from guetzpy.search.subsampling import choose
-from guetzpy.search.target import Limits
+from guetzpy.search.open_loop import open_loop
+from guetzpy.search.plan import EFFORTS, Effort
+from guetzpy.search.quality.limits import Limits
+from guetzpy.search.sizing import Measure, SizeBudget, search_size
 from guetzpy.search.tuning import cost
 
 __all__ = ["Selected", "select", "select_size"]
 
 
-@dataclass(frozen=True)
-class Selected:
-    """What a search came to.
-
-    Attributes
-    ----------
-    found : Found
-        The trial and its scores.
-    encoder : Encoder
-        That made it.
-    relaxed : Limits or None
-        The limits that hold where the format reaches none closer.
-    fell_back : bool
-        Whether the open loop missed, so that the closed loop went on.
-    """
-
-    found: Found
-    encoder: Encoder
-    relaxed: Limits | None = None
-    fell_back: bool = False
-
-
 def select(
     candidates: Candidates, limits: Limits, effort: str, *, strict: bool, check: Callable[[], None]
 ) -> Selected:
-    """Find the fewest bytes that meet the limits, among all encoders.
+    """Find the fewest bytes that meet the limits, among all candidates.
 
     Parameters
     ----------
     candidates : Candidates
-        The picture and its encoders.
+        The picture and what it may be encoded as.
     limits : Limits
         What must hold.
     effort : str
@@ -65,109 +47,123 @@ def select(
     TargetError
         The limits cannot be met, and are strict.
     """
-    judge, sample, count = candidates.judge, candidates.sample, len(candidates.makers)
-    dc_limit = tables.dc_limit(limits.starting_distance())
-
-    def encoder_of(number: int) -> Encoder:
-        encoder = candidates.encoder(number)
-        encoder.dc_limit = dc_limit
-        return encoder
-
-    if sample is not None:
-        for encoder in sample.encoders:
-            encoder.dc_limit = dc_limit
-    effort_now, fell_back = EFFORTS[effort], False
-    relaxed: Limits | None = None
+    if candidates.plan.bounded:
+        return bounded.select(candidates, limits, strict=strict, check=check)
+    start = limits.starting_distance()
+    search = _Search(candidates, EncodeSettings(start, dc_limit=tables.dc_limit(start)), check)
+    effort_now, relaxed = EFFORTS[effort], None
     for _ in range(2):
-        if sample is not None:
-            finalists = choose(sample.encoders, sample.judge, limits, effort_now)
-        else:
-            finalists = choose([encoder_of(n) for n in range(count)], judge, limits, effort_now)
-        if not effort_now.rounds:
-            number, start = finalists[0]
-            quick = closed_loop.open_loop(
-                encoder_of(number), judge, limits, start=start, part=candidates.part(number), check=check
-            )
-            if quick is not None:
-                return Selected(quick, encoder_of(number), relaxed)
-            effort_now, fell_back = EFFORTS["balanced"], True
-        rest = [n for n in range(count) if all(n != chosen for chosen, _ in finalists)]
-        groups: list[list[tuple[int, float | None]]] = [[*finalists]]
-        groups += [[(n, None)] for n in rest]
-        for group in groups:
-            tried = [_Tried(encoder_of(n), begin, candidates.part(n)) for n, begin in group]
-            best = _best(tried, candidates, limits, effort_now, check)
-            if best is not None:
-                return Selected(*best, relaxed, fell_back)
-        # Nothing met the limits: can the finest encode that the format has?
-        encoder = candidates.finest()
-        found, _ = finest(encoder, judge, limits, check=check)
-        if found.excess <= 0.0:
-            return Selected(found, encoder, relaxed, fell_back)
-        scores = found.scores
+        found, effort_now, scores = search.attempt(limits, effort_now)
+        if found is not None:
+            fell_back = effort_now is not EFFORTS[effort]
+            return replace(found, relaxed=relaxed, fell_back=fell_back)
         if strict:
             break
-        relaxed = limits = limits.relaxed(scores.butteraugli, scores.ssimulacra2)
-    raise TargetError(
-        f"best reached: Butteraugli 3-norm {scores.butteraugli:.3f}, SSIMULACRA 2 {scores.ssimulacra2:.2f}"
-    )
+        relaxed = limits = limits.relaxed(scores.scores)
+    raise TargetError(f"best reached: {limits.best_reached(scores.scores)}")
 
 
-@dataclass
-class _Tried:
-    """An encoder, the distance to begin at, and what a montage of a large picture has of it."""
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """A search of all candidates.
 
-    encoder: Encoder
-    begin: float | None
-    part: Part | None
+    Attributes
+    ----------
+    candidates : Candidates
+        The picture and what it may be encoded as.
+    settings : EncodeSettings
+        For all but the distance, the costs of symbols and the family.
+    check : callable
+        Called between passes; raises to give up.
+    """
+
+    candidates: Candidates
+    settings: EncodeSettings
+    check: Callable[[], None]
+
+    def attempt(self, limits: Limits, effort: Effort) -> tuple[Selected | None, Effort, Evaluation]:
+        """Return what meets the limits, if anything does, the effort that found it, and an evaluation.
+
+        Where nothing meets them, the evaluation is that of the finest encode.
+        """
+        entries, judge, sample = self.candidates.entries, self.candidates.judge, self.candidates.sample
+        if sample is None:
+            sources = [(entry.make, entry.family) for entry in entries]
+            choice = choose(sources, judge, limits, effort, self.settings)
+            # Costs of symbols of the whole are made anew, together with the weights.
+            finalists = [replace(start, rates=()) for start in choice.finalists]
+            rest = [replace(start, rates=()) for start in choice.rest]
+        else:
+            parts = [
+                (partial(_same, source), entry.family)
+                for source, entry in zip(sample.sources, entries, strict=True)
+            ]
+            choice = choose(parts, sample.judge, limits, effort, self.settings)
+            finalists, rest = [*choice.finalists], [*choice.rest]
+        if not effort.rounds:
+            first = finalists[0]
+            source, part = self.candidates.source(first.number), self.candidates.part(first.number)
+            quick = open_loop(source, judge, limits, self._settings_of(first), part=part, check=self.check)
+            if quick is not None:
+                return Selected(quick, source), effort, quick
+            effort = EFFORTS["balanced"]
+        for group in [finalists, *([start] for start in rest)]:
+            best = self._best(group, limits, effort)
+            if best is not None:
+                return best, effort, best.found
+        # Nothing met the limits: can the finest encode that the format has?
+        number = min(range(len(entries)), key=lambda n: self.candidates.source(n).sampling)
+        source, family = self.candidates.source(number), entries[number].family
+        found = finest(source, judge, limits, self.settings.of_family(family), check=self.check)
+        return (Selected(found, source) if found.excess <= 0.0 else None), effort, found
+
+    def _settings_of(self, start: Start) -> EncodeSettings:
+        family = self.candidates.entries[start.number].family
+        return replace(self.settings, distance=start.distance, rates=start.rates, family=family)
+
+    def _best(self, starts: Sequence[Start], limits: Limits, effort: Effort) -> Selected | None:
+        """Return the best that some candidates give; None if none meets the limits."""
+        outcomes: list[tuple[Selected, Start]] = []
+
+        def attempt(start: Start, effort: Effort) -> None:
+            source = self.candidates.source(start.number)
+            found = closed_loop.search(
+                source, self.candidates.judge, limits, effort, self._settings_of(start),
+                part=self.candidates.part(start.number), scouted=self.candidates.plan.scouted,
+                weight_part=partial(self.candidates.weight_part, source), check=self.check,
+            )  # fmt: skip
+            if found is not None:
+                outcomes.append((Selected(found, source), start))
+
+        def cheapest() -> tuple[Selected, Start]:
+            def price(outcome: tuple[Selected, Start]) -> float:
+                found, source = outcome[0].found, outcome[0].source
+                return cost(source, found.trial, found.scores, limits)
+
+            return outcomes[0] if len(outcomes) == 1 else min(outcomes, key=price)
+
+        for start in starts:
+            attempt(start, EFFORTS["balanced"] if effort.tuned else effort)
+        if effort.tuned:
+            # A long search goes astray now and then: short ones say where it is worth while, and what they
+            # found stays in the choice.
+            attempt(cheapest()[1] if outcomes else starts[0], effort)
+        return cheapest()[0] if outcomes else None
 
 
-def _best(
-    tried: list[_Tried],
-    candidates: Candidates,
-    limits: Limits,
-    effort: Effort,
-    check: Callable[[], None],
-) -> tuple[Found, Encoder] | None:
-    """Return the best that some encoders give, and its encoder; None if none meets the limits."""
-    outcomes: list[tuple[Found, _Tried]] = []
-
-    def attempt(entry: _Tried, effort: Effort) -> None:
-        found = closed_loop.search(
-            entry.encoder, candidates.judge, limits, effort, start=entry.begin, part=entry.part,
-            wide=partial(candidates.wide, entry.encoder), check=check,
-        )  # fmt: skip
-        if found is not None:
-            outcomes.append((found, entry))
-
-    def cheapest() -> tuple[Found, _Tried]:
-        def price(outcome: tuple[Found, _Tried]) -> float:
-            found, entry = outcome
-            return cost(entry.encoder, found.trial, found.scores, limits)
-
-        return outcomes[0] if len(outcomes) == 1 else min(outcomes, key=price)
-
-    for entry in tried:
-        attempt(entry, EFFORTS["balanced"] if effort.tuned else effort)
-    if effort.tuned:
-        # A long search goes astray now and then: short ones say where it is worth while, and what they found
-        # stays in the choice.
-        attempt(cheapest()[1] if outcomes else tried[0], effort)
-    if not outcomes:
-        return None
-    found, entry = cheapest()
-    return found, entry.encoder
+def _same(source: CodingSource) -> CodingSource:
+    return source
 
 
 def select_size(
     candidates: Candidates,
     size: int,
-    measure: Callable[[Trial, Encoder], int],
+    measure: Measure,
     effort: str,
     *,
     check: Callable[[], None],
 ) -> Selected:
-    """Find the best that fits into some bytes, among all encoders.
+    """Find the best that fits into some bytes, among all candidates.
 
     Parameters
     ----------
@@ -183,22 +179,28 @@ def select_size(
     TargetError
         Even the coarsest does not fit.
     """
+    entries = candidates.entries
+    chosen = EFFORTS[effort]
+    budget = SizeBudget(chosen.rounds, chosen.probes + 6)
+    if candidates.plan.bounded:  # of the coarsest sampling alone, and with fewer passes
+        entries, budget = entries[-1:], bounded.SIZE_BUDGET
     outcomes: list[Selected] = []
     smallest = []
-    for make in candidates.makers:
-        encoder = make()
-        best, least = closed_loop.search_size(
-            encoder,
+    for entry in entries:
+        source = entry.make()
+        best, least = search_size(
+            source,
             candidates.judge,
             size,
             measure,
-            EFFORTS[effort],
-            wide=partial(candidates.wide, encoder),
+            budget,
+            EncodeSettings(1.0, family=entry.family),
+            weight_part=partial(candidates.weight_part, source),
             check=check,
         )
         smallest.append(least)
         if best is not None:
-            outcomes.append(Selected(best, encoder))
+            outcomes.append(Selected(best, source))
     if not outcomes:
         raise TargetError(f"the smallest file reached has {min(smallest)} bytes, {size} were asked for")
     return min(outcomes, key=lambda selected: selected.found.scores.distance)

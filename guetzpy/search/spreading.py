@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy.search.encoder import Encoder, Weights
-from guetzpy.search.montage import Tiles
+from guetzpy.search.coding.source import PlaneSource
+from guetzpy.search.coding.weights import Weights
+from guetzpy.search.tiles import Tiles
 
 __all__ = ["spread"]
 
@@ -46,23 +47,22 @@ def _classes(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
     return activity * (len(_BRIGHTNESS) + 1) + brightness
 
 
-def spread(encoder: Encoder, tiles: Tiles, weights: Weights) -> Weights:
+def spread(source: PlaneSource, tiles: Tiles, weights: Weights) -> Weights:
     """Return weights for a whole picture.
 
     Parameters
     ----------
-    encoder : Encoder
+    source : PlaneSource
         Of the whole.
     tiles : Tiles
         Where the part lies.
     weights : Weights
         Of the part; used as they are where it lies.
     """
-    result = Weights([], weights.bands)
+    all_blocks, all_shifts = [], []
     count = (len(_ACTIVITY) + 1) * (len(_BRIGHTNESS) + 1)
-    units = tiles.units(encoder)
-    for c, unit in enumerate(units):
-        classes = _classes(encoder.coefficients[c])
+    for c, unit in enumerate(tiles.units(source)):
+        classes = _classes(source.coefficients[c])
         inside = tiles.cut(classes, unit)
         known = weights.blocks[c].astype(np.float64)
         sums = np.bincount(inside.ravel(), known.ravel(), count)
@@ -70,9 +70,9 @@ def spread(encoder: Encoder, tiles: Tiles, weights: Weights) -> Weights:
         means = (sums + _PRIOR) / (numbers + _PRIOR)
         field = means[classes].astype(np.float32)
         tiles.paste(weights.blocks[c], field, unit)
-        result.blocks.append((field / np.float32(field.mean(dtype=np.float64))).astype(np.float32))
+        all_blocks.append((field / np.float32(field.mean(dtype=np.float64))).astype(np.float32))
         if weights.shifts:
-            shifts = np.zeros(encoder.coefficients[c].shape, np.int8)
+            shifts = np.zeros(source.coefficients[c].shape, np.int8)
             tiles.paste(weights.shifts[c], shifts, unit)
-            result.shifts.append(shifts)
-    return result
+            all_shifts.append(shifts)
+    return Weights(tuple(all_blocks), weights.bands, tuple(all_shifts))

@@ -16,6 +16,7 @@ tenth of the way, and never more than a tenth of a step, pays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy.typing as npt
 from guetzpy._jit import kernel
 from guetzpy._threads import each
 from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
-from guetzpy.search.trellis import SHIFT
+from guetzpy.search.coding.trellis import SHIFT
 
 __all__ = ["Growth", "compact", "shifts"]
 
@@ -65,19 +66,17 @@ def _accumulate(
 
 
 @kernel(
-    "int64(float32[:, ::1], float32[:, ::1], float32[:, ::1], int16[:, ::1], float32[::1], float32[::1],"
-    " float32[::1], float32, float32, float32, float32, float32, int8[:, ::1], int8[:, ::1])"
+    "int64(float32[:, :, ::1], float32[::1], float32[:, ::1], int16[:, ::1], float32[::1], float32[::1],"
+    " float32[::1], float32, float32, float32, int8[:, ::1], int8[:, ::1])"
 )
 def _shift(
-    first: Any,
-    second: Any,
+    gradients: Any,
+    factors: Any,
     targets: Any,
     levels: Any,
     steps: Any,
     weights: Any,
     bands: Any,
-    first_share: Any,
-    second_share: Any,
     rate: Any,
     limit: Any,
     unit: Any,
@@ -88,7 +87,10 @@ def _shift(
         out[block, 0] = np.int8(0)
         for n in range(1, 64):
             error = np.float32(levels[block, n]) - targets[block, n] / steps[n]
-            pull = (first_share * first[block, n] + second_share * second[block, n]) * steps[n]
+            growth = factors[0] * gradients[0, block, n]
+            for m in range(1, gradients.shape[0]):
+                growth += factors[m] * gradients[m, block, n]
+            pull = growth * steps[n]
             move = np.float32(before[block, n]) * unit
             move -= rate * (pull / (weights[block] * bands[n]) - error)
             out[block, n] = np.int8(np.floor(min(max(move, -limit), limit) / unit + np.float32(0.5)))
@@ -171,8 +173,8 @@ def _expanded(halves: npt.NDArray[np.uint16]) -> Blocks:
 
 
 def shifts(
-    gradients: tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]],
-    shares: tuple[float, float],
+    gradients: Sequence[npt.NDArray[np.uint16]],
+    factors: Sequence[float],
     targets: Blocks,
     levels: npt.NDArray[np.int16],
     qtable: npt.NDArray[np.uint16],
@@ -188,9 +190,9 @@ def shifts(
 
     Parameters
     ----------
-    gradients : pair of ndarray of uint16, shape (blocks_y, blocks_x, 64)
-        Of the two metrics, as for :meth:`Growth.add`, made :func:`compact`.
-    shares : pair of float
+    gradients : sequence of ndarray of uint16, shape (blocks_y, blocks_x, 64)
+        Of each metric, as for :meth:`Growth.add`, made :func:`compact`.
+    factors : sequence of float
         Factor on each: its share over its mean growth per squared step.
     targets, levels, qtable
         As for :meth:`Growth.add`.
@@ -221,11 +223,11 @@ def shifts(
     def strip(first: int) -> None:
         rows = slice(first, first + _STRIP)
         old = np.zeros_like(out[rows]) if before is None else before[rows]
+        expanded = np.stack([_expanded(gradient[rows]).reshape(-1, 64) for gradient in gradients])
         _shift(
-            _expanded(gradients[0][rows]).reshape(-1, 64), _expanded(gradients[1][rows]).reshape(-1, 64),
+            expanded, np.array(factors, np.float32),
             targets[rows].reshape(-1, 64), levels[rows].reshape(-1, 64),
-            steps, weights[rows].reshape(-1), natural,
-            np.float32(shares[0]), np.float32(shares[1]), np.float32(rate), np.float32(limit),
+            steps, weights[rows].reshape(-1), natural, np.float32(rate), np.float32(limit),
             np.float32(SHIFT), old.reshape(-1, 64), out[rows].reshape(-1, 64),
         )  # fmt: skip
 

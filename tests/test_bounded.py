@@ -1,11 +1,9 @@
-"""Searches in little memory: strips, tiles, and what they come to."""
+"""Searches in little memory: strips, sample tiles, and their results."""
 
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,15 +11,20 @@ import pytest
 from PIL import Image
 
 import guetzpy
-from guetzpy._memory import frugally, lean, searching
 from guetzpy.batch.manifest import options_hash
 from guetzpy.comparison import compare
 from guetzpy.errors import LimitError, TargetError
+from guetzpy.metrics.base import Resources
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture import Transform
-from guetzpy.search import frugal
-from guetzpy.search.encoder import Encoder, Weights, lagrangian
-from guetzpy.search.target import Limits
+from guetzpy.search.candidates import Candidates, source_of_codes
+from guetzpy.search.coding.encoder import decode, encode, subsampling_name
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import PlaneSource, StripSource
+from guetzpy.search.plan import Plan, plan_search, search_memory
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import Limits
+from guetzpy.search.selection import select
 
 LITTLE = 250_000_000
 
@@ -37,54 +40,39 @@ def planes(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 2)])
-def test_strips_are_the_whole(large: np.ndarray, sampling: tuple[int, int], monkeypatch: Any) -> None:
-    monkeypatch.setattr(frugal, "_STRIP", 1 << 17)  # eleven strips
-
-    def make(part: np.ndarray, sampling: tuple[int, int]) -> Encoder:
-        return Encoder.from_codes(part, sampling)
-
+def test_strips_are_the_whole(large: np.ndarray, sampling: tuple[int, int]) -> None:
     codes = planes(large)
-    whole, strips = make(codes, sampling), frugal.Strips(codes, make, sampling)
-    flat = Weights.flat(whole.coefficients)
-    tables = whole.tables(1.0)
-    whole.quantise(tables, lagrangian(1.0), flat)
-    strips.rates = list(whole.rates)
-    expected = whole.quantise(tables, lagrangian(1.0), flat)
-    found = strips.quantise(tables, lagrangian(1.0), flat)
+    whole = PlaneSource.from_codes(codes, sampling)
+    strips = StripSource(codes, PlaneSource.from_codes, sampling, rows=96)  # eleven strips
+    settings = EncodeSettings(1.0)
+    settings = settings.priced(encode(whole, settings).rates)
+    expected, found = encode(whole, settings), encode(strips, settings)
     for one, other in zip(found.levels, expected.levels, strict=True):
         assert one.shape == other.shape
-        # The least squares fit of chroma looks further than a margin, but hardly.
+        # The least squares fit of chroma reads more rows than a margin has, but they hardly matter.
         assert np.mean(one != other) <= (0 if sampling == (1, 1) else 1e-4)
-    assert strips.subsampling_name == whole.subsampling_name
-    assert strips.decode(found).shape == codes.shape
+    assert subsampling_name(strips) == subsampling_name(whole)
+    assert decode(strips, found).shape == codes.shape
+
+
+def bounded(height: int, width: int) -> Plan:
+    """Return a plan that spares memory."""
+    plan = plan_search(width, height, ceiling=search_memory(width * height, "balanced") - 1)
+    assert plan.bounded
+    return plan
 
 
 @pytest.mark.parametrize(("height", "width"), [(900, 1200), (20, 60_000), (60_000, 20), (1, 65_500), (7, 9)])
-def test_tiles(height: int, width: int) -> None:
+def test_sample(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = np.zeros((1, height, width), np.uint8)
-    tiles = frugal.tiles_of(codes)
-    assert tiles.shape[0] == 1
-    assert 0 < tiles[0].size <= 720 * 720
-    assert tiles.flags.c_contiguous
-
-
-def test_looks_end_where_the_format_is_at_its_end() -> None:
-    """A drawing that no quality reaches costs two looks, not all of them."""
-
-    def looks(slope: float) -> int:
-        seen: list[float] = []
-
-        def look(_encoder: Any, _judge: Any, _limits: Any, distance: float) -> Any:
-            seen.append(distance)
-            return SimpleNamespace(excess=1.0 + slope * math.log(distance))
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(frugal, "_look", look)
-            frugal._land(None, None, None, 1.0, 0.01, 6, lambda: None)  # type: ignore[arg-type]
-        return len(seen)
-
-    assert looks(0.01) == 2
-    assert 2 < looks(0.4) < 6
+    monkeypatch.setattr("guetzpy.search.plan._must_spare", lambda *_: True)
+    plan = plan_search(width, height, ceiling=1)
+    candidates = Candidates.of_pixels(codes, Judge(codes, Transform()), plan, OptimizeOptions())
+    assert candidates.sample is not None
+    sampled = candidates.sample.judge.codes
+    assert sampled.shape[0] == 1
+    assert 0 < sampled[0].size <= 720 * 720
+    assert sampled.flags.c_contiguous
 
 
 @pytest.mark.parametrize(
@@ -128,19 +116,23 @@ def test_what_the_format_cannot_reach(large: np.ndarray) -> None:
         guetzpy.optimize(red, max_memory=LITTLE, distance=0.1, strict=True)
 
 
-def test_the_whole_is_scored_once_where_only_the_finest_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles of lines that no quality reaches have said so; looks at the whole would say it again."""
+def test_the_whole_is_scored_once_where_only_the_finest_will_do() -> None:
+    """Sample tiles of lines that no quality reaches say so; evaluations of the whole would say it again."""
     picture = planes(np.asarray(screen((1920, 1080))))
-    judge = frugal.SparingJudge(picture, Transform())
     scored: list[Any] = []
-    scores = judge.scores
-    monkeypatch.setattr(judge, "scores", lambda other: scored.append(other) or scores(other))
-    limits = Limits.at_distance(1.0)
-    samplings = [(1, 1), (2, 2)]
-    found, _, relaxed = frugal.search(picture, Encoder.from_codes, samplings, judge, limits, strict=False)
-    assert relaxed is not None
+
+    class Counting(Judge):
+        def scores(self, codes: np.ndarray) -> Any:
+            scored.append(codes)
+            return super().scores(codes)
+
+    plan = bounded(1080, 1920)
+    judge = Counting(picture, Transform(), plan.resources)
+    candidates = Candidates.of_pixels(picture, judge, plan, OptimizeOptions())
+    found = select(candidates, Limits.at_distance(1.0), "balanced", strict=False, check=lambda: None)
+    assert found.relaxed is not None
     assert len(scored) == 1
-    assert found.scores == scores(scored[0])
+    assert found.found.scores == Judge(picture, Transform()).scores(scored[0])
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -157,81 +149,46 @@ def test_the_same_bytes_with_any_threads(large: np.ndarray) -> None:
     assert one.data == two.data
 
 
-def test_a_sparing_judge_scores_the_same(photo_array: np.ndarray) -> None:
-    from guetzpy.search.judge import Judge
+NOTHING = Resources(keep="nothing", rows=128)
 
+
+def test_a_judge_that_keeps_nothing_scores_the_same(photo_array: np.ndarray) -> None:
     codes = planes(photo_array)
     other = (codes // 4 * 4).astype(np.uint8)
     transform = Transform()
-    assert frugal.SparingJudge(codes, transform).scores(other) == Judge(codes, transform).scores(other)
+    assert Judge(codes, transform, NOTHING).scores(other) == Judge(codes, transform).scores(other)
 
 
-def test_a_sparing_judge_has_the_same_gradients(photo_array: np.ndarray) -> None:
-    from guetzpy.search.judge import Judge
-
+def test_a_judge_that_keeps_nothing_has_the_same_gradients(photo_array: np.ndarray) -> None:
     codes = planes(photo_array)
     other = (codes // 4 * 4).astype(np.uint8)
     whole, windows = (
         [
             (score, np.concatenate([r.values[:, r.first - r.top : r.last - r.top] for r in rows], axis=1))
-            for score, rows in judge.gradients(other)
+            for _, score, rows in judge.gradients(other)
         ]
-        for judge in (Judge(codes, Transform()), frugal.SparingJudge(codes, Transform()))
+        for judge in (Judge(codes, Transform()), Judge(codes, Transform(), NOTHING))
     )
     for (score, gradient), (expected, reference) in zip(windows, whole, strict=True):
         assert score == pytest.approx(expected, rel=1e-5)
         assert np.abs(gradient - reference).max() < 1e-3 * np.abs(reference).max()
 
 
-def test_no_encoder_of_the_whole_is_made(large: np.ndarray) -> None:
-    """What an encoder holds is most of the memory of a search."""
+def test_no_coefficients_of_the_whole_are_kept(large: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are most of the memory of a search."""
     rows = []
 
-    def make(part: np.ndarray, sampling: tuple[int, int]) -> Encoder:
+    def make(part: np.ndarray, *arguments: Any) -> PlaneSource:
         rows.append(part.shape[1])
-        return Encoder.from_codes(part, sampling)
+        return source_of_codes(part, *arguments)
 
+    monkeypatch.setattr("guetzpy.search.candidates.source_of_codes", make)
     codes = planes(np.tile(large, (2, 1, 1)))
-    judge = frugal.SparingJudge(codes, Transform())
-    frugal.search(codes, make, [(1, 1)], judge, Limits.at_distance(2.0), strict=False)
+    plan = bounded(*codes.shape[1:])
+    judge = Judge(codes, Transform(), plan.resources)
+    candidates = Candidates.of_pixels(codes, judge, plan, OptimizeOptions(subsampling="444"))
+    select(candidates, Limits.at_distance(2.0), "balanced", strict=False, check=lambda: None)
     assert max(rows) < 800
-
-
-# Who must spare memory
-
-
-def test_rule() -> None:
-    small, large = 8_000, 3_000_000
-    screen = 3840, 2160
-    assert not frugally(1280, 720, "balanced", None, small)
-    assert frugally(1366, 768, "balanced", None, small)
-    assert lean(1366, 768, "balanced", None)
-    assert not lean(1600, 1200, "balanced", None)
-    assert not lean(1366, 768, "balanced", LITTLE)
-    assert frugally(*screen, "balanced", None, small)
-    with pytest.raises(LimitError, match=r"12.0 megapixels .* more than the 9 .* --max-memory"):
-        frugally(4000, 3000, "balanced", None, small)
-    assert not frugally(*screen, "balanced", None, large)
-    assert not frugally(*screen, "balanced", None, None)
-    assert not frugally(*screen, "balanced", searching(3840 * 2160, "balanced"), small)
-    assert frugally(*screen, "balanced", 10**9, large)
-    for ceiling, size in ((None, small), (10**9, large)):
-        with pytest.raises(LimitError, match=r"--max-memory \(max_memory\)"):
-            frugally(10_000, 10_000, "balanced", ceiling, size)
-    with pytest.raises(LimitError):  # its windows are as large as the picture
-        frugally(48_000, 200, "balanced", None, small)
-
-
-def test_rule_for_coefficients() -> None:
-    small, large = 400_000, 600_000
-    web = 1728, 1157
-    assert not frugally(1280, 720, "balanced", None, small, coefficients=True)
-    assert frugally(*web, "balanced", None, small, coefficients=True)
-    assert not frugally(*web, "balanced", None, large, coefficients=True)
-    assert frugally(*web, "balanced", 10**9 // 2, large, coefficients=True)
-    for size in ((2448, 1633), (20_000, 120)):
-        with pytest.raises(LimitError, match=r"--max-memory \(max_memory\) allows more"):
-            frugally(*size, "balanced", None, small, coefficients=True)
 
 
 def test_a_ceiling_makes_other_files() -> None:

@@ -1,4 +1,4 @@
-"""Tiles of a large picture as a small one, on which choices are cheap."""
+"""Sample tiles: parts of a large picture put side by side as a small one, on which evaluations are cheap."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy.search.encoder import Encoder, Weights
-from guetzpy.search.judge import Judge
+from guetzpy.search.coding.source import CodingSource, PlaneSource
+from guetzpy.search.coding.weights import Weights
+from guetzpy.search.quality.judge import Judge
 
 __all__ = ["Part", "Sample", "Tiles"]
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Where tiles lie in a picture, and in their montage.
+    """Where tiles lie in a picture, and beside each other.
 
     Attributes
     ----------
     across : int
-        Tiles in a row of the montage, and rows of them.
+        Tiles in a row, and rows of them.
     side : int
         Of a tile, in pixels.
     corners : tuple of (int, int)
@@ -42,10 +43,10 @@ class Tiles:
         height, width : int
             Of the picture, in pixels.
         across : int
-            Tiles in a row of the montage.
+            Tiles in a row.
         side : int
             Of a tile, in pixels: a multiple of 16. None is returned for pictures less than twice as large as
-            the montage, which are not worth the trouble.
+            the tiles, for which they would save nothing.
         """
         if height * width < 2 * (across * side) ** 2 or min(height, width) < side * across:
             return None
@@ -59,7 +60,7 @@ class Tiles:
         return cls(across, side, tuple((top, left) for top in tops for left in lefts))
 
     def cut(self, field: npt.NDArray[Any], unit: tuple[int, int] = (1, 1)) -> npt.NDArray[Any]:
-        """Return the montage of a plane, or of what there is one of for each block, (rows, columns, ...).
+        """Return the tiles of a plane, or of a field with one entry for each block, (rows, columns, ...).
 
         ``unit`` is the height and width of an entry, in pixels.
         """
@@ -75,7 +76,7 @@ class Tiles:
             field[outside] = cut[inside]
 
     def _places(self, unit: tuple[int, int]) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-        """Yield where each tile lies in the montage and in the picture, in entries of a field."""
+        """Yield where each tile lies among the tiles and in the picture, in entries of a field."""
         v, h = unit
         rows, columns = self.side // v, self.side // h
         for number, (top, left) in enumerate(self.corners):
@@ -84,63 +85,66 @@ class Tiles:
             yield (slice(y, y + rows), slice(x, x + columns)), outside
 
     def cut_picture(self, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the montage of a picture, (1|3, H, W)."""
+        """Return the tiles of a picture, (1|3, H, W)."""
         return np.stack([self.cut(plane) for plane in codes])
 
     @staticmethod
-    def units(encoder: Encoder) -> list[tuple[int, int]]:
+    def units(source: CodingSource) -> list[tuple[int, int]]:
         """Return the height and width in pixels of the blocks of each component."""
-        h, v = encoder.sampling
-        return [(8, 8), (8 * v, 8 * h), (8 * v, 8 * h)][: len(encoder.coefficients)]
+        h, v = source.sampling
+        return [(8, 8), (8 * v, 8 * h), (8 * v, 8 * h)][: source.components]
 
-    def cut_weights(self, weights: Weights, encoder: Encoder) -> Weights:
-        """Return the montage's share of a picture's weights."""
-        units = self.units(encoder)
+    def cut_weights(self, weights: Weights, source: CodingSource) -> Weights:
+        """Return the tiles' part of a picture's weights."""
+        units = self.units(source)
         return Weights(
-            [self.cut(field, unit) for field, unit in zip(weights.blocks, units, strict=True)],
+            tuple(self.cut(field, unit) for field, unit in zip(weights.blocks, units, strict=True)),
             weights.bands,
-            [self.cut(field, unit) for field, unit in zip(weights.shifts, units, strict=False)],
+            tuple(self.cut(field, unit) for field, unit in zip(weights.shifts, units, strict=False)),
         )
 
-    def cut_encoder(self, encoder: Encoder, codes: npt.NDArray[Any]) -> Encoder:
-        """Return an encoder of the montage, with the coefficients of one of the whole.
+    def cut_source(self, source: PlaneSource, codes: npt.NDArray[Any]) -> PlaneSource:
+        """Return the source of the tiles, with the coefficients of the whole picture's source.
 
         Parameters
         ----------
-        encoder : Encoder
-            Of the whole.
+        source : PlaneSource
+            Of the whole picture.
         codes : ndarray, shape (1|3, h, w)
-            The montage of the picture.
+            The tiles of the picture.
         """
-        units = self.units(encoder)
-        whole = encoder.compensation
+        units = self.units(source)
+        whole = source.compensation
         return replace(
-            encoder,
+            source,
             width=codes.shape[2],
             height=codes.shape[1],
-            coefficients=[self.cut(c, unit) for c, unit in zip(encoder.coefficients, units, strict=True)],
+            coefficients=tuple(self.cut(c, unit) for c, unit in zip(source.coefficients, units, strict=True)),
             compensation=None if whole is None else replace(whole, codes=codes),
-            rates=[],
         )
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Part:
-    """One encoder of a montage, its judge, and where the tiles lie."""
+    """One candidate on sample tiles, with their judge and where they lie."""
 
     tiles: Tiles
-    encoder: Encoder
+    source: PlaneSource
     judge: Judge
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """A montage with an encoder for each that the whole may have."""
+    """Sample tiles with a source for each candidate of the whole picture.
 
-    tiles: Tiles
-    encoders: list[Encoder]
+    Without ``tiles`` the sample is one part of a narrow picture.
+    """
+
+    tiles: Tiles | None
+    sources: tuple[PlaneSource, ...]
     judge: Judge
 
     def part(self, number: int) -> Part:
-        """Return the montage with one of its encoders."""
-        return Part(self.tiles, self.encoders[number], self.judge)
+        """Return the tiles with one of the candidates."""
+        assert self.tiles is not None
+        return Part(self.tiles, self.sources[number], self.judge)

@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guetzpy.picture import Transform
-from guetzpy.search.encoder import Encoder, Weights
-from guetzpy.search.judge import Judge
-from guetzpy.search.landing import land
-from guetzpy.search.montage import Part, Tiles
+from guetzpy.search.approach import ByDistanceAndLambda
+from guetzpy.search.coding.encoder import decode, encode
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import PlaneSource
+from guetzpy.search.coding.weights import Weights
+from guetzpy.search.landing import Budget, land
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import Limits
 from guetzpy.search.spreading import spread
-from guetzpy.search.target import Limits
+from guetzpy.search.tiles import Part, Tiles
 
 
 @settings(deadline=None, max_examples=60)
@@ -53,8 +57,8 @@ def test_what_is_cut_is_what_lies_there(sampling):
         y, x = (96 * n for n in divmod(number, 2))
         assert np.array_equal(small[:, y : y + 96, x : x + 96], codes[:, top : top + 96, left : left + 96])
 
-    whole = Encoder.from_codes(codes, sampling)
-    part = tiles.cut_encoder(whole, small)
+    whole = PlaneSource.from_codes(codes, sampling)
+    part = tiles.cut_source(whole, small)
     assert (part.width, part.height) == (192, 192)
     for c, (full, cut, unit) in enumerate(
         zip(whole.coefficients, part.coefficients, tiles.units(whole), strict=True)
@@ -66,7 +70,7 @@ def test_what_is_cut_is_what_lies_there(sampling):
         blocks = [(8, 8), (8 * sampling[1], 8 * sampling[0])][c > 0]
         assert touched.sum() == 4 * (96 // blocks[0]) * (96 // blocks[1])
     if sampling == (1, 1):  # else the picture's colour noise is lost
-        shown = part.decode(part.finest()).astype(int)
+        shown = decode(part, encode(part, EncodeSettings(1.0).at_finest())).astype(int)
         assert np.abs(shown - small).max() < 5
 
 
@@ -74,23 +78,24 @@ def test_spread_weights_are_kept_in_the_tiles_and_told_by_activity_elsewhere():
     codes = photo(480, 640)
     tiles = Tiles.of(480, 640, 3, 96)
     assert tiles is not None
-    encoder = Encoder.from_codes(codes, (2, 2))
-    part = tiles.cut_encoder(encoder, tiles.cut_picture(codes))
-    weights = Weights.flat(part.coefficients)
-    weights.shifts = [np.full(c.shape, 3, np.int8) for c in part.coefficients]
-    for c, unit in enumerate(tiles.units(encoder)):
+    source = PlaneSource.from_codes(codes, (2, 2))
+    part = tiles.cut_source(source, tiles.cut_picture(codes))
+    blocks = []
+    for c, unit in enumerate(tiles.units(source)):
         # Smooth blocks, those of the left half, matter twice as much as rough ones.
         columns = tiles.cut(
-            np.arange(encoder.coefficients[c].shape[1])[None].repeat(
-                encoder.coefficients[c].shape[0], axis=0
-            ),
+            np.arange(source.coefficients[c].shape[1])[None].repeat(source.coefficients[c].shape[0], axis=0),
             unit,
         )
-        weights.blocks[c] = np.where(columns < encoder.coefficients[c].shape[1] // 2, 2.0, 1.0).astype(
-            np.float32
-        )
-    result = spread(encoder, tiles, weights)
-    for c, unit in enumerate(tiles.units(encoder)):
+        smooth = columns < source.coefficients[c].shape[1] // 2
+        blocks.append(np.where(smooth, 2.0, 1.0).astype(np.float32))
+    weights = Weights(
+        tuple(blocks),
+        part.flat_weights().bands,
+        tuple(np.full(c.shape, 3, np.int8) for c in part.coefficients),
+    )
+    result = spread(source, tiles, weights)
+    for c, unit in enumerate(tiles.units(source)):
         field = result.blocks[c]
         assert field.dtype == np.float32
         assert abs(float(field.mean()) - 1.0) < 1e-5
@@ -103,18 +108,22 @@ def test_spread_weights_are_kept_in_the_tiles_and_told_by_activity_elsewhere():
 
 @pytest.mark.parametrize("scouted", [False, True])
 def test_landing_meets_the_limits_closely(scouted):
-    """The whole is scored in the end either way; a montage only says where to look."""
+    """The whole is scored in the end either way; tiles only say where to evaluate it."""
     codes = photo(640, 960)
-    encoder = Encoder.from_codes(codes, (1, 1))
+    source = PlaneSource.from_codes(codes, (1, 1))
     judge = Judge(codes, Transform())
     limits = Limits.at_distance(1.5)
     tiles = Tiles.of(640, 960, 2, 240)
     assert tiles is not None
     small = tiles.cut_picture(codes)
-    part = Part(tiles, tiles.cut_encoder(encoder, small), Judge(small, Transform())) if scouted else None
-    found = land(encoder, judge, limits, Weights.flat(encoder.coefficients), 0.4, looks=3, part=part)
+    part = Part(tiles, tiles.cut_source(source, small), Judge(small, Transform())) if scouted else None
+    start = ByDistanceAndLambda.where_expensive if scouted else ByDistanceAndLambda
+    found = land(
+        source, judge, limits, source.flat_weights(), EncodeSettings(1.0), start(0.4), Budget.of_probes(3),
+        part=part,
+    )  # fmt: skip
     assert found is not None
-    scores = judge.scores(encoder.decode(found.trial))
-    assert limits.met(scores.butteraugli, scores.ssimulacra2)
-    assert found.excess == limits.excess(scores.butteraugli, scores.ssimulacra2)
+    scores = judge.scores(decode(source, found.trial))
+    assert limits.met(scores)
+    assert found.excess == limits.excess(scores)
     assert found.excess > -0.05

@@ -15,7 +15,7 @@ from guetzpy._elementary import log2
 from guetzpy._jit import kernel
 from guetzpy._threads import each
 from guetzpy.jpeg.structure import NATURAL_ORDER
-from guetzpy.search.trellis import Rate
+from guetzpy.search.coding.trellis import Rate
 
 __all__ = ["measure"]
 

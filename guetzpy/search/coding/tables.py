@@ -1,6 +1,6 @@
-"""Quantisation tables as a smooth function of distance and frequency.
+"""Families of quantisation tables: smooth functions of distance and frequency.
 
-The family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table per component,
+The usual family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table per component,
 fitted there to Butteraugli, times a scale that grows more slowly for low frequencies once the
 distance passes 1.5; under 4:2:0 chroma is quantised about three times finer. On top of it come a few
 factors fitted to this encoder, whose luma makes up for chroma's error: red chroma is coarser, DC
@@ -10,13 +10,29 @@ and low frequencies finer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from guetzpy._elementary import exp, power
 
-__all__ = ["USUAL", "Shape", "dc_limit", "steps", "table"]
+__all__ = [
+    "JPEGLI",
+    "USUAL",
+    "MultiplesOf",
+    "Shape",
+    "TableFamily",
+    "dc_limit",
+    "families",
+    "register",
+    "steps",
+    "table",
+    "unregister",
+]
+
+Table = npt.NDArray[np.uint16]
+Steps = npt.NDArray[np.float64]
 
 _GLOBAL_SCALE = 1.7396601
 _GLOBAL_SCALE_420 = 1.22
@@ -106,8 +122,8 @@ class Shape:
 
     Attributes
     ----------
-    worth : float
-        What a bit is worth.
+    log_lambda : float
+        The Lagrange multiplier.
     chroma, red : float
         Steps of all chroma; those of Cr, while Cb's change the other way.
     luma_slope, chroma_slope : float
@@ -116,7 +132,7 @@ class Shape:
         Steps of the six lowest frequencies.
     """
 
-    worth: float = 0.0
+    log_lambda: float = 0.0
     chroma: float = 0.0
     red: float = 0.0
     luma_slope: float = 0.0
@@ -187,3 +203,107 @@ def table(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.u
         Steps in natural order, 1..255.
     """
     return np.clip(np.floor(steps(distance, component, subsampled) + 0.5), 1, 255).astype(np.uint16)
+
+
+class TableFamily(Protocol):
+    """Where quantisation tables come from."""
+
+    def tables(
+        self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
+    ) -> tuple[Table, ...]:
+        """Return the tables of 1 or 3 components, uint16 (64,) each, 1..255, natural order.
+
+        ``dc_limit`` is the largest DC step of the luma; ``subsampled`` tells whether chroma is coded at half
+        size in both directions.
+        """
+
+    def finest(self, components: int) -> tuple[Table, ...]:
+        """Return the finest tables that the family has."""
+
+
+def _limited(distance: float, component: int, subsampled: bool, shape: Shape, dc_limit: float) -> Steps:
+    result = steps(distance, component, subsampled, shape)
+    if component == 0:
+        result[0] = min(result[0], dc_limit)
+    return result
+
+
+def _rounded(values: Steps) -> Table:
+    return np.clip(np.floor(values + 0.5), 1, 255).astype(np.uint16)
+
+
+@dataclass(frozen=True)
+class _Jpegli:
+    """The usual family."""
+
+    def tables(
+        self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
+    ) -> tuple[Table, ...]:
+        return tuple(_rounded(_limited(distance, c, subsampled, shape, dc_limit)) for c in range(components))
+
+    def finest(self, components: int) -> tuple[Table, ...]:
+        return tuple(np.ones(64, np.uint16) for _ in range(components))
+
+
+JPEGLI = _Jpegli()
+
+
+@dataclass(frozen=True, eq=False)
+class MultiplesOf:
+    """Multiples of a JPEG's own steps nearest to the usual ones: levels that stay add no error.
+
+    Attributes
+    ----------
+    own : tuple of (ndarray of uint16, shape (64,), or None)
+        The JPEG's tables, natural order; None where a component gets the usual tables.
+    """
+
+    own: tuple[Table | None, ...]
+
+    def tables(
+        self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
+    ) -> tuple[Table, ...]:
+        """Return the tables; see :class:`TableFamily`."""
+        result = []
+        for c in range(components):
+            values = _limited(distance, c, subsampled, shape, dc_limit)
+            own = self.own[c]
+            if own is not None:
+                source = own.astype(np.float64)
+                values = source * np.maximum(np.floor(values / source + 0.5), 1.0)
+                values = np.where(values > 255, source, values)
+            result.append(_rounded(values))
+        return tuple(result)
+
+    def finest(self, components: int) -> tuple[Table, ...]:
+        """Return the JPEG's own tables."""
+        return tuple(
+            np.ones(64, np.uint16) if own is None else np.minimum(own, 255).astype(np.uint16)
+            for own in self.own[:components]
+        )
+
+
+_families: dict[str, TableFamily] = {"jpegli": JPEGLI}
+
+
+def register(name: str, family: TableFamily) -> None:
+    """Let a family's tables compete for every picture that is searched after this call.
+
+    Raises
+    ------
+    ValueError
+        Another family has that name.
+    """
+    if name in _families:
+        raise ValueError(f"a table family named {name} is registered already")
+    _families[name] = family
+
+
+def unregister(name: str) -> None:
+    """Take a family out of later searches; KeyError if there is none of that name."""
+    del _families[name]
+
+
+def families() -> tuple[TableFamily, ...]:
+    """Return the families that compete, in the order of their registration."""
+    return tuple(_families.values())

@@ -1,0 +1,202 @@
+"""The definition of distance: limits of Butteraugli's 3-norm and of SSIMULACRA 2.
+
+A distance stands for the medians that cjpegli reaches at the same setting on 43 pictures (Kodak, CID22, gb82,
+CLIC 2025). Between the points both curves are monotone cubics in the logarithms.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._elementary import exp, log
+from guetzpy.metrics.base import GradientRows, Resources, Score, register
+from guetzpy.picture import Transform
+
+__all__ = ["BUTTERAUGLI", "DEFINING", "SSIMULACRA2", "MonotoneCurve"]
+
+_DISTANCE = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
+_BUTTERAUGLI = (0.353, 0.428, 0.544, 0.679, 0.832, 1.008, 1.196, 1.448, 1.712)
+_SSIMULACRA2 = (91.6, 90.2, 88.2, 85.3, 81.8, 78.3, 74.2, 69.0, 62.0)
+
+#: Smallest error that has a place on the scale of distance.
+_LEAST_ERROR = 1e-6
+
+#: The search stops within nine tenths of 1 % of Butteraugli or 0.15 points of SSIMULACRA 2.
+_CLOSE_SHARE, _CLOSE_POINTS = 0.009, 0.135
+
+
+@dataclass(frozen=True)
+class MonotoneCurve:
+    """Monotone cubic through points (Fritsch and Carlson 1980), straight beyond the ends.
+
+    Attributes
+    ----------
+    x, y : tuple of float
+        Points, x increasing and y strictly monotone.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    tangents: tuple[float, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        x, y = self.x, self.y
+        slopes = [(y[i + 1] - y[i]) / (x[i + 1] - x[i]) for i in range(len(x) - 1)]
+        inner = [
+            0.0 if left * right <= 0 else 2.0 / (1.0 / left + 1.0 / right) for left, right in pairwise(slopes)
+        ]
+        object.__setattr__(self, "tangents", (slopes[0], *inner, slopes[-1]))
+
+    def __call__(self, x: float) -> float:
+        """Return y at x."""
+        if x <= self.x[0]:
+            return self.y[0] + self.tangents[0] * (x - self.x[0])
+        if x >= self.x[-1]:
+            return self.y[-1] + self.tangents[-1] * (x - self.x[-1])
+        i = bisect_right(self.x, x) - 1
+        width = self.x[i + 1] - self.x[i]
+        t = (x - self.x[i]) / width
+        return (
+            self.y[i] * (1 + 2 * t) * (1 - t) ** 2
+            + self.tangents[i] * width * t * (1 - t) ** 2
+            + self.y[i + 1] * t * t * (3 - 2 * t)
+            + self.tangents[i + 1] * width * t * t * (t - 1)
+        )
+
+    def inverse(self, y: float) -> float:
+        """Return x at y, by bisection."""
+        rising = self.y[-1] > self.y[0]
+        low, high = self.x[0] - 40.0, self.x[-1] + 40.0
+        for _ in range(80):
+            middle = 0.5 * (low + high)
+            if (self(middle) < y) == rising:
+                low = middle
+            else:
+                high = middle
+        return 0.5 * (low + high)
+
+
+_LOG_DISTANCE = tuple(log(d) for d in _DISTANCE)
+# In log-log coordinates Butteraugli's curve continues as a power of the distance on both sides.
+_BUTTERAUGLI_CURVE = MonotoneCurve(_LOG_DISTANCE, tuple(log(b) for b in _BUTTERAUGLI))
+# 100 - score is a power of the distance near 0; beyond 5.6 the same power continues.
+_SSIMULACRA2_CURVE = MonotoneCurve(_LOG_DISTANCE, tuple(log(100.0 - s) for s in _SSIMULACRA2))
+
+
+@lru_cache(maxsize=64)  # the search asks for its limits at each evaluation
+def _butteraugli_log_distance(norm: float) -> float:
+    return _BUTTERAUGLI_CURVE.inverse(log(max(norm, _LEAST_ERROR)))
+
+
+@lru_cache(maxsize=64)
+def _ssimulacra2_log_distance(score: float) -> float:
+    return _SSIMULACRA2_CURVE.inverse(log(max(100.0 - score, _LEAST_ERROR)))
+
+
+class _ButteraugliComparator:
+    def __init__(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> None:
+        from guetzpy.metrics._butteraugli import ButteraugliComparator
+
+        self._transform = transform
+        self._comparator = ButteraugliComparator.from_codes(
+            codes,
+            transform,
+            threads=resources.threads,
+            keep=None if resources.keep == "all" else False,
+            rows=resources.rows,
+        )
+
+    def score(self, codes: npt.NDArray[Any]) -> Score:
+        norm, maximum = self._comparator.scores_codes(codes, self._transform)
+        return Score(norm, {"butteraugli_max": maximum})
+
+    def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
+        return self._comparator.gradient_codes(codes, self._transform)
+
+    def release(self) -> None:
+        self._comparator.release()
+
+
+class _Ssimulacra2Comparator:
+    def __init__(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> None:
+        from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
+
+        self._transform = transform
+        keep = None if resources.keep != "nothing" else False
+        self._comparator = SSIMULACRA2Comparator.from_codes(
+            codes, transform, threads=resources.threads, keep=keep
+        )
+
+    def score(self, codes: npt.NDArray[Any]) -> Score:
+        return Score(self._comparator.score_codes(codes, self._transform))
+
+    def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
+        score, rows = self._comparator.gradient_codes(codes, self._transform)
+        return score, lambda top, bottom: np.negative(rows(top, bottom))
+
+    def release(self) -> None:
+        self._comparator.release()
+
+
+@dataclass(frozen=True)
+class _Butteraugli:
+    """Butteraugli's 3-norm: 0 for identical pictures, larger for worse ones."""
+
+    name: str = "butteraugli"
+
+    def limit_at(self, distance: float) -> float:
+        return exp(_BUTTERAUGLI_CURVE(log(distance)))
+
+    def log_distance(self, score: float) -> float:
+        return _butteraugli_log_distance(score)
+
+    def close_to(self, limit: float) -> float:
+        return (1.0 - _CLOSE_SHARE) * limit
+
+    def is_identical(self, score: float) -> bool:
+        return score <= _LEAST_ERROR
+
+    def comparator(
+        self, codes: npt.NDArray[Any], transform: Transform, resources: Resources
+    ) -> _ButteraugliComparator:
+        return _ButteraugliComparator(codes, transform, resources)
+
+
+@dataclass(frozen=True)
+class _Ssimulacra2:
+    """SSIMULACRA 2: 100 for identical pictures, smaller for worse ones."""
+
+    name: str = "ssimulacra2"
+
+    def limit_at(self, distance: float) -> float:
+        return 100.0 - exp(_SSIMULACRA2_CURVE(log(distance)))
+
+    def log_distance(self, score: float) -> float:
+        return _ssimulacra2_log_distance(score)
+
+    def close_to(self, limit: float) -> float:
+        return limit + _CLOSE_POINTS
+
+    def is_identical(self, score: float) -> bool:
+        return score >= 100.0 - _LEAST_ERROR
+
+    def comparator(
+        self, codes: npt.NDArray[Any], transform: Transform, resources: Resources
+    ) -> _Ssimulacra2Comparator:
+        return _Ssimulacra2Comparator(codes, transform, resources)
+
+
+BUTTERAUGLI, SSIMULACRA2 = _Butteraugli(), _Ssimulacra2()
+
+#: The metrics whose limits define distance.
+DEFINING = (BUTTERAUGLI, SSIMULACRA2)
+
+for _metric in DEFINING:
+    register(_metric)

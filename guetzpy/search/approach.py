@@ -1,0 +1,147 @@
+"""Where to evaluate next: which distance of the tables and which Lagrange multiplier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from guetzpy._elementary import exp, log
+from guetzpy.search import calibration
+from guetzpy.search.quality.limits import COARSEST, FINEST
+from guetzpy.search.root import Root
+
+__all__ = ["Approach", "ByDistance", "ByDistanceAndLambda", "slope"]
+
+
+class Approach(Protocol):
+    """A point to evaluate, and how to go on from there.
+
+    Attributes
+    ----------
+    log_distance, log_lambda : float
+        Logarithms of the tables' distance and of the Lagrange multiplier over the usual one.
+    """
+
+    @property
+    def log_distance(self) -> float:
+        """Logarithm of the distance of the tables."""
+
+    @property
+    def log_lambda(self) -> float:
+        """Logarithm of the Lagrange multiplier over the usual one."""
+
+    def after(self, excess: float) -> Approach | None:
+        """Return the next point, given the excess at this one; None if there is no use in going on."""
+
+
+def slope(log_distance: float, excess: float) -> float:
+    """Return how the binding excess is expected to change with the log distance from a point."""
+    if excess <= 0.0:
+        return calibration.SLOPE_COARSER
+    if log_distance < calibration.SLOPE_CHANGES_AT:
+        return calibration.SLOPE_FINER_LOW
+    return calibration.SLOPE_FINER
+
+
+@dataclass(frozen=True)
+class ByDistance:
+    """An approach by the distance of the tables alone.
+
+    Attributes
+    ----------
+    log_distance : float
+        Where to evaluate.
+    root : Root
+        What is known.
+    """
+
+    log_distance: float
+    root: Root
+    log_lambda: float = 0.0
+
+    @classmethod
+    def from_start(cls, log_distance: float, tolerance: float) -> ByDistance:
+        """Return an approach that ends within a tolerance, as an excess."""
+        return cls(log_distance, Root(slope=1.0, tolerance=tolerance))
+
+    def after(self, excess: float) -> ByDistance | None:
+        """Return the next point; see :class:`Approach`."""
+        root = self.root.with_point(self.log_distance, excess)
+        if root.done or root.hopeless or root.flat:
+            return None
+        moved = min(max(root.propose(), log(FINEST)), log(COARSEST))
+        return None if abs(moved - self.log_distance) < 1e-4 else replace(self, log_distance=moved, root=root)
+
+
+_BY_TABLES = Root(slope=1.0, tolerance=calibration.TILE_TOLERANCE, aim=calibration.AIM_OF_TABLES)
+
+
+@dataclass(frozen=True)
+class ByDistanceAndLambda:
+    """An approach first by the distance of the tables, until a file passes, then by the Lagrange multiplier.
+
+    Tables of small integers make the score jump; under the same tables it moves smoothly with the multiplier.
+    A multiplier below the usual one takes half as many bytes again as other tables for the same quality, so
+    it is used only where evaluations are expensive.
+
+    Attributes
+    ----------
+    log_distance, log_lambda : float
+        Where to evaluate.
+    patience : int
+        Evaluations before the multiplier is moved.
+    expensive : bool
+        Whether evaluations are expensive.
+    corrected : float
+        Largest excess that a smaller multiplier is tried on.
+    by_distance, by_lambda : Root
+        What is known; the latter is None while the tables are moved.
+    """
+
+    log_distance: float
+    log_lambda: float = 0.0
+    patience: int = 0
+    expensive: bool = False
+    corrected: float = 0.0
+    by_distance: Root = _BY_TABLES
+    by_lambda: Root | None = None
+
+    @classmethod
+    def where_expensive(
+        cls, log_distance: float, log_lambda: float = 0.0, patience: int = 0
+    ) -> ByDistanceAndLambda:
+        """Return an approach for expensive evaluations."""
+        return cls(log_distance, log_lambda, patience, expensive=True, corrected=calibration.CORRECTED)
+
+    def after(self, excess: float) -> ByDistanceAndLambda | None:
+        """Return the next point; see :class:`Approach`."""
+        here, by_distance, by_lambda = self.log_distance, self.by_distance, self.by_lambda
+        log_lambda, corrected = self.log_lambda, self.corrected
+        # Back to the tables where no margin is left for the multiplier to use, or where it corrected in vain.
+        in_vain = by_lambda is not None and log_lambda < 0.0 and len(by_lambda.points) > 1
+        if by_lambda is not None and excess > 0.0 and (log_lambda == 0.0 or in_vain):
+            by_lambda, corrected, log_lambda = None, 0.0, 0.0
+        if by_lambda is None:
+            if not self.expensive:
+                by_distance = replace(by_distance, slope=slope(here, excess))
+            by_distance = by_distance.with_point(here, excess)
+            waits = by_distance.gap > calibration.WIDE_GAP and len(by_distance.points) <= self.patience
+            if log_lambda > 0.0 or (-calibration.NEAR < excess <= corrected and not waits):
+                grown = exp(calibration.GROWTH_OF_LAMBDA * min(here, calibration.GROWTH_ENDS_AT))
+                by_lambda = Root(
+                    calibration.SLOPE_OF_LAMBDA * grown, calibration.TILE_TOLERANCE, calibration.AIM_OF_LAMBDA
+                )
+            else:
+                log_lambda = 0.0
+        moved = replace(self, corrected=corrected, by_distance=by_distance)
+        if by_lambda is not None:
+            by_lambda = by_lambda.with_point(log_lambda, excess)
+            lowest = calibration.LOWEST_LOG_LAMBDA if self.expensive else 0.0
+            log_lambda = min(max(by_lambda.propose(), lowest), 1.0)
+            return replace(moved, log_lambda=log_lambda, by_lambda=by_lambda)
+        if (excess > 0.0 and here <= log(FINEST) + 1e-9) or by_distance.hopeless:
+            return None
+        there = min(max(by_distance.propose(), log(FINEST)), log(COARSEST))
+        if any(abs(there - known) < 1e-4 for known, _ in by_distance.points):
+            return None
+        return replace(moved, log_distance=there, log_lambda=0.0, by_lambda=None)

@@ -1,0 +1,129 @@
+"""A search in little memory and bounded time: many pixels in few bytes, or a ceiling of memory.
+
+The choice of sampling and the distance to begin at come from sample tiles. The whole picture is then
+quantised strip by strip, without weights, and scored a few times by metrics that keep nothing of the
+reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from guetzpy._elementary import log
+from guetzpy.errors import TargetError
+from guetzpy.search.approach import ByDistance
+from guetzpy.search.candidates import Candidates
+from guetzpy.search.coding import tables
+from guetzpy.search.coding.encoder import encode
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.coding.trellis import Rate
+from guetzpy.search.evaluation import Evaluation, Selected, size_of
+from guetzpy.search.finest import finest
+from guetzpy.search.landing import Budget, land
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import Limits
+from guetzpy.search.sizing import SizeBudget
+
+__all__ = ["SIZE_BUDGET", "select"]
+
+#: Evaluations of the tiles and of the whole, and how near, as log distances, they shall come to the limits.
+_TILES, _WHOLE, _WHOLE_RELAXED = Budget(6, 6, 0.012), Budget(4, 4, 0.05), Budget(2, 2, 0.05)
+
+#: Of a search for a size: no weights, and a wider tolerance, since each pass computes all coefficients.
+SIZE_BUDGET = SizeBudget(rounds=0, passes=10, tolerance=0.02, settled=False)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the tiles tell: the candidate, where to begin, costs of symbols, what the format cannot reach.
+
+    Without a ``start`` nothing but the finest encode came near the limits.
+    """
+
+    number: int
+    start: float | None
+    rates: tuple[Rate, ...]
+    bias: float = 0.0
+    out_of_reach: bool = False
+
+
+def select(candidates: Candidates, limits: Limits, *, strict: bool, check: Callable[[], None]) -> Selected:
+    """Find a coarse quantisation that meets the limits; see :func:`guetzpy.search.selection.select`."""
+    start, judge = limits.starting_distance(), candidates.judge
+    base = EncodeSettings(start, dc_limit=tables.dc_limit(start))
+    told = _told_by_tiles(candidates, limits, base, check)
+    settings = base.of_family(candidates.entries[told.number].family).priced(told.rates)
+
+    def landed(source: CodingSource, limits: Limits, start: float, budget: Budget) -> Evaluation | None:
+        return _land(source, judge, limits, settings.at(start), budget, check)
+
+    source = candidates.source(told.number)
+    if told.start is not None and not told.out_of_reach:
+        best = landed(source, limits, told.start, _WHOLE)
+        if best is not None:
+            return Selected(best, source)
+    # What no other encode could reach decides: the finest of all.
+    source = candidates.source(0)
+    found = finest(source, judge, limits, settings, (told.bias,), check=check)
+    scores, relaxed = found.scores, None
+    if found.excess > 0.0:
+        if strict:
+            raise TargetError(f"best reached: {limits.best_reached(scores)}")
+        limits = relaxed = limits.relaxed(scores)
+    if told.start is None:
+        return Selected(found, source, relaxed)
+    del found  # its levels take memory
+    begin = told.start if told.out_of_reach else limits.starting_distance()
+    best = landed(source, limits, begin, _WHOLE_RELAXED)
+    if best is None:
+        best = Evaluation(encode(source, settings.at_finest(told.bias)).bare(), scores, 0.0)
+    return Selected(best, source, relaxed)
+
+
+def _told_by_tiles(
+    candidates: Candidates, limits: Limits, base: EncodeSettings, check: Callable[[], None]
+) -> _Told:
+    sample = candidates.sample
+    assert sample is not None, "a bounded search has sample tiles"
+    judge, start = sample.judge, limits.starting_distance()
+    ready = [base.of_family(entry.family) for entry in candidates.entries]
+    found = [
+        _land(source, judge, limits, settings.at(start), _TILES, check)
+        for source, settings in zip(sample.sources, ready, strict=True)
+    ]
+    sizes = {
+        number: size_of(sample.sources[number], one.trial)
+        for number, one in enumerate(found)
+        if one is not None
+    }
+    if sizes:
+        number = min(sizes, key=lambda n: sizes[n])
+        best = found[number]
+        assert best is not None
+        return _Told(number, best.trial.distance, best.trial.rates)
+    reached = finest(sample.sources[0], judge, limits, ready[0], check=check)
+    relaxed = limits.relaxed(reached.scores)
+    near = _land(sample.sources[0], judge, relaxed, ready[0].at(relaxed.starting_distance()), _TILES, check)
+    return _Told(
+        0,
+        None if near is None else near.trial.distance,
+        () if near is None else near.trial.rates,
+        reached.trial.settings.bias,
+        reached.excess > 0.0,
+    )
+
+
+def _land(
+    source: CodingSource,
+    judge: Judge,
+    limits: Limits,
+    settings: EncodeSettings,
+    budget: Budget,
+    check: Callable[[], None],
+) -> Evaluation | None:
+    """Return the coarsest of a few that meets the limits, by the distance of the tables alone."""
+    assert budget.tolerance is not None
+    approach = ByDistance.from_start(log(settings.distance), budget.tolerance)
+    return land(source, judge, limits, source.flat_weights(), settings, approach, budget, check=check)

@@ -1,0 +1,96 @@
+"""Which candidates are worth a full search, and where it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from guetzpy._elementary import exp, log
+from guetzpy._threads import apart
+from guetzpy.search.calibration import BYTES_BY_DISTANCE, CLOSE_CANDIDATE
+from guetzpy.search.coding.encoder import decode, encode
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.coding.tables import TableFamily
+from guetzpy.search.coding.trellis import Rate
+from guetzpy.search.evaluation import size_of
+from guetzpy.search.plan import Effort
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
+
+__all__ = ["Choice", "Start", "choose"]
+
+#: Excess that is told from one evaluation at most.
+_LARGEST = 1.5
+
+
+@dataclass(frozen=True)
+class Start:
+    """A candidate by its number, the distance to begin at, and the costs of symbols if they are known."""
+
+    number: int
+    distance: float
+    rates: tuple[Rate, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Candidates to search, the best first, and those to try where none of these meets the limits."""
+
+    finalists: tuple[Start, ...]
+    rest: tuple[Start, ...]
+
+
+def choose(
+    candidates: Sequence[tuple[Callable[[], CodingSource], TableFamily]],
+    judge: Judge,
+    limits: Limits,
+    effort: Effort,
+    settings: EncodeSettings,
+) -> Choice:
+    """Return which candidates are worth a full search.
+
+    Each is evaluated once without weights; the bytes that it would take at the limits follow from the usual
+    growth of bytes with distance.
+
+    Parameters
+    ----------
+    candidates : sequence of (callable, TableFamily)
+        What makes each source, and the family of its tables.
+    judge : Judge
+        Scores against the reference.
+    limits : Limits
+        What must hold.
+    effort : Effort
+        Two finalists are returned only by the highest, if they are close.
+    settings : EncodeSettings
+        For all but the distance and the family.
+    """
+    start = limits.starting_distance()
+    if len(candidates) == 1 and effort.rounds:
+        return Choice((Start(0, start),), ())
+    rated: list[tuple[float, int, float]] = []
+    rates: dict[int, tuple[Rate, ...]] = {}
+
+    def rate(number: int) -> None:
+        make, family = candidates[number]
+        source = make()
+        trial = encode(source, settings.of_family(family).at(start))
+        rates[number] = trial.rates
+        excess = min(max(limits.excess(judge.scores(decode(source, trial))), -_LARGEST), _LARGEST)
+        begin = min(max(start * exp(-excess), FINEST), COARSEST)
+        rated.append((log(size_of(source, trial)) + BYTES_BY_DISTANCE * excess, number, begin))
+
+    if len(candidates) > 1 and judge.side_by_side:
+        judge.prepare()
+        apart([partial(rate, number) for number in range(len(candidates))], judge.threads)
+    else:
+        for number in range(len(candidates)):
+            rate(number)
+    rated.sort()
+    close = [entry for entry in rated if entry[0] < rated[0][0] + CLOSE_CANDIDATE]
+    keep = min(2, len(close)) if effort.tuned else 1
+    finalists = tuple(Start(number, begin, rates[number]) for _, number, begin in rated[:keep])
+    rest = sorted(number for _, number, _ in rated[keep:])
+    return Choice(finalists, tuple(Start(number, start, rates[number]) for number in rest))

@@ -1,0 +1,1 @@
+"""From pixels or coefficients to quantised coefficients under given settings."""

@@ -1,0 +1,98 @@
+"""One quantisation of a picture, and the JPEG and the pixels that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.jpeg import pixels
+from guetzpy.jpeg.structure import JpegImage, Segment
+from guetzpy.search.coding import rate
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import BANDS, CodingSource, image_of
+from guetzpy.search.coding.trellis import Rate
+from guetzpy.search.coding.weights import Weights
+
+__all__ = ["Trial", "decode", "encode", "image", "subsampling_name"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One quantisation of a picture.
+
+    Attributes
+    ----------
+    settings : EncodeSettings
+        What it was made with.
+    tables : tuple of ndarray of uint16, shape (64,)
+        Steps, natural order.
+    levels : tuple of ndarray of int16, shape (blocks_y, blocks_x, 64)
+        Quantised coefficients.
+    rates : tuple of Rate
+        Costs of symbols by the statistics of the levels.
+    targets : tuple of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        What the levels stand for, without the weights' shifts. Empty in a bare trial.
+    """
+
+    settings: EncodeSettings
+    tables: tuple[npt.NDArray[np.uint16], ...]
+    levels: tuple[npt.NDArray[np.int16], ...]
+    rates: tuple[Rate, ...]
+    targets: tuple[npt.NDArray[np.float32], ...] = ()
+
+    @property
+    def distance(self) -> float:
+        """Distance that the tables were made for."""
+        return self.settings.distance
+
+    def bare(self) -> Trial:
+        """Return the trial without its targets, which only weights are made from."""
+        return replace(self, targets=())
+
+
+def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | None = None) -> Trial:
+    """Quantise a picture. The result depends on the arguments alone.
+
+    Parameters
+    ----------
+    source : CodingSource
+        The picture.
+    settings : EncodeSettings
+        Tables, Lagrange multiplier and costs of symbols.
+    weights : Weights, optional
+        Of blocks and frequencies; default: all 1.
+
+    Returns
+    -------
+    Trial
+        Its ``rates`` are the costs of symbols for the next quantisation.
+    """
+    tables = settings.tables(source.components, source.sampling == (2, 2))
+    if weights is None:
+        weights = source.flat_weights()
+    levels, targets = source.quantise(tables, settings.lagrangian, weights, settings.rates, settings.bias)
+    rates = tuple(rate.measure(part, BANDS, source.threads) for part in levels)
+    return Trial(settings, tables, levels, rates, targets)
+
+
+def image(source: CodingSource, trial: Trial, segments: Sequence[Segment] = ()) -> JpegImage:
+    """Return a trial as a JPEG in coefficients."""
+    result = image_of(source, trial.tables, trial.levels)
+    return replace(result, segments=list(segments))
+
+
+def decode(source: CodingSource, trial: Trial) -> npt.NDArray[np.uint8]:
+    """Return the codes that a decoder shows for a trial, uint8 (1|3, H, W)."""
+    shown: npt.NDArray[Any] = pixels.decode_planes(image(source, trial), threads=source.threads)
+    return shown
+
+
+def subsampling_name(source: CodingSource) -> str:
+    """Return the chroma sampling as people write it: "444", "422", "440", "420" or "gray"."""
+    if source.components == 1:
+        return "gray"
+    return {(1, 1): "444", (2, 1): "422", (1, 2): "440", (2, 2): "420"}[source.sampling]

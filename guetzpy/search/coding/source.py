@@ -1,0 +1,258 @@
+"""A picture as an encoder sees it: unquantised coefficients, kept or computed strip by strip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.jpeg import pixels
+from guetzpy.jpeg.structure import Component, JpegImage
+from guetzpy.search.coding import rate, trellis
+from guetzpy.search.coding.compensation import Compensation
+from guetzpy.search.coding.weights import Weights
+
+__all__ = ["BANDS", "CodingSource", "PlaneSource", "Quantised", "StripSource", "image_of"]
+
+Levels: TypeAlias = npt.NDArray[np.int16]
+Coefficients: TypeAlias = npt.NDArray[np.float32]
+Tables: TypeAlias = tuple[npt.NDArray[np.uint16], ...]
+Rates: TypeAlias = tuple[trellis.Rate, ...]
+
+#: Spectral band of each component whose symbols the trellis counts together, by zigzag index.
+BANDS = np.array([[1, 63]], np.int64)
+
+#: The first costs of symbols are estimated from about so many blocks.
+_FIRST_BLOCKS = 8192
+
+#: Rows around a strip that up-sampling and the fit of chroma read.
+_MARGIN = 16
+
+
+class Quantised(NamedTuple):
+    """Levels of all components, what they stand for, and the costs of symbols that follow from them.
+
+    Attributes
+    ----------
+    levels : tuple of ndarray of int16, shape (blocks_y, blocks_x, 64)
+        Quantised coefficients, natural order.
+    targets : tuple of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        Unquantised coefficients after compensation, without the weights' shifts; empty for strips.
+    """
+
+    levels: tuple[Levels, ...]
+    targets: tuple[Coefficients, ...]
+
+
+class CodingSource(Protocol):
+    """A picture at one chroma sampling. Nothing in it changes.
+
+    Attributes
+    ----------
+    width, height : int
+        Size in pixels.
+    sampling : tuple of (int, int)
+        Sampling factors of the luma; chroma has (1, 1).
+    components : int
+        1 or 3.
+    threads : int or None
+        Threads to use. Results do not depend on it.
+    """
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+
+    @property
+    def sampling(self) -> tuple[int, int]:
+        """Sampling factors of the luma."""
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+
+    @property
+    def threads(self) -> int | None:
+        """Threads to use."""
+
+    def quantise(
+        self,
+        tables: Tables,
+        lagrangian: float,
+        weights: Weights,
+        rates: tuple[trellis.Rate, ...],
+        bias: float,
+    ) -> Quantised:
+        """Quantise all components under tables, a Lagrange multiplier, weights and costs of symbols."""
+
+    def flat_weights(self) -> Weights:
+        """Return weights of 1."""
+
+
+def image_of(source: CodingSource, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
+    """Return quantised coefficients as a JPEG without metadata."""
+    components = [
+        Component(
+            i + 1, source.sampling[0] if i == 0 else 1, source.sampling[1] if i == 0 else 1, table, part
+        )
+        for i, (table, part) in enumerate(zip(tables, levels, strict=True))
+    ]
+    colorspace = "gray" if source.components == 1 else "ycbcr"
+    return JpegImage(source.width, source.height, components, colorspace, segments=[])
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneSource:
+    """A picture whose coefficients are kept.
+
+    Attributes
+    ----------
+    width, height, sampling, threads
+        See :class:`CodingSource`.
+    coefficients : tuple of ndarray of float32, shape (blocks_y, blocks_x, 64)
+        Unquantised coefficients, natural order, T.81 scaling.
+    compensation : Compensation, optional
+        Moves the luma to make up for the chroma's error.
+    """
+
+    width: int
+    height: int
+    coefficients: tuple[Coefficients, ...]
+    sampling: tuple[int, int] = (1, 1)
+    threads: int | None = None
+    compensation: Compensation | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_codes(
+        cls,
+        codes: npt.NDArray[Any],
+        sampling: tuple[int, int],
+        compensation: Compensation | None = None,
+        threads: int | None = None,
+    ) -> PlaneSource:
+        """Transform RGB or gray codes, (1|3, H, W): uint8, uint16, or float32 on the scale of 0 to 255."""
+        coefficients = pixels.forward(codes, sampling, downsampler="fitted", threads=threads)
+        return cls(codes.shape[2], codes.shape[1], tuple(coefficients), sampling, threads, compensation)
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return len(self.coefficients)
+
+    def flat_weights(self) -> Weights:
+        """Return weights of 1."""
+        return Weights.flat([(c.shape[0], c.shape[1]) for c in self.coefficients])
+
+    def quantise(
+        self,
+        tables: Tables,
+        lagrangian: float,
+        weights: Weights,
+        rates: tuple[trellis.Rate, ...],
+        bias: float,
+    ) -> Quantised:
+        """Quantise all components; see :class:`CodingSource`."""
+        count = self.components
+        if not rates:
+            rates = tuple(
+                rate.measure(_estimated(c, q), BANDS, self.threads)
+                for c, q in zip(self.coefficients, tables, strict=True)
+            )
+        levels: list[Levels] = [np.empty(0, np.int16)] * count
+        targets = list(self.coefficients)
+        # Chroma first: the luma makes up for its error.
+        for c in [*range(1, count), 0]:
+            if c == 0 and count == 3 and self.compensation is not None:
+                luma = np.broadcast_to(np.zeros(64, np.int16), self.coefficients[0].shape)
+                chroma = image_of(self, tables, (luma, *levels[1:]))
+                targets[0] = self.compensation.change(chroma)
+                targets[0] += self.coefficients[0]
+            if c == 0 and bias:
+                targets[0] = targets[0].copy()
+                targets[0][..., 0] += np.float32(8.0 * bias)
+            levels[c] = trellis.quantise(
+                targets[c], tables[c], rates[c], lagrangian,
+                weights=weights.blocks[c], band_weights=weights.bands[c],
+                shifts=weights.shifts[c] if weights.shifts else None, threads=self.threads,
+            )  # fmt: skip
+        return Quantised(tuple(levels), tuple(targets))
+
+
+def _estimated(coefficients: Coefficients, table: npt.NDArray[np.uint16]) -> Levels:
+    """Return levels of some rows of blocks, about as the trellis will choose them."""
+    every = -(-coefficients.shape[0] * coefficients.shape[1] // _FIRST_BLOCKS)
+    scaled = coefficients[every // 2 :: every] / table.astype(np.float32)
+    # The trellis acts about as a dead zone of 0.6 does.
+    return np.where(np.abs(scaled) < np.float32(0.6), 0, np.rint(scaled)).astype(np.int16)
+
+
+@dataclass(frozen=True, eq=False)
+class StripSource:
+    """A picture whose coefficients are computed strip by strip, whenever it is quantised.
+
+    Attributes
+    ----------
+    codes : ndarray, shape (1|3, H, W)
+        The picture. Kept.
+    make : callable
+        Makes the source of a strip of codes at a sampling.
+    sampling : tuple of (int, int)
+        Of the luma.
+    rows : int
+        Rows of a strip: whole MCUs, so that blocks of strips are blocks of the picture.
+    threads : int or None
+        Threads to use.
+    """
+
+    codes: npt.NDArray[Any]
+    make: Callable[[npt.NDArray[Any], tuple[int, int]], PlaneSource]
+    sampling: tuple[int, int]
+    rows: int
+    threads: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.codes.shape[2])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.codes.shape[1])
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return len(self.codes)
+
+    def flat_weights(self) -> Weights:
+        """Return no weights, which strips take for weights of 1."""
+        return Weights((), ())
+
+    def quantise(
+        self,
+        tables: Tables,
+        lagrangian: float,
+        weights: Weights,
+        rates: tuple[trellis.Rate, ...],
+        bias: float,
+    ) -> Quantised:
+        """Quantise all components strip by strip; ``weights`` are taken for 1."""
+        units = [(8, 8)] + [(8 * self.sampling[1], 8 * self.sampling[0])] * (self.components - 1)
+        levels = [np.empty((-(-self.height // v), -(-self.width // h), 64), np.int16) for v, h in units]
+        for first in range(0, self.height, self.rows):
+            last = min(first + self.rows, self.height)
+            top, bottom = max(0, first - _MARGIN), min(self.height, last + _MARGIN)
+            part = self.make(self.codes[:, top:bottom], self.sampling)
+            strip = part.quantise(tables, lagrangian, part.flat_weights(), rates, bias)
+            for whole, inner, (v, _) in zip(levels, strip.levels, units, strict=True):
+                begin, end = first // v, -(-last // v)
+                whole[begin:end] = inner[begin - top // v : end - top // v]
+        return Quantised(tuple(levels), ())

@@ -1,0 +1,102 @@
+"""Evaluations: trials, decoded and scored by no more metrics than the verdict needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.jpeg.scans import simple_progression
+from guetzpy.jpeg.writer import write
+from guetzpy.search.calibration import BINDS
+from guetzpy.search.coding.encoder import Trial, image
+from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import Limits
+from guetzpy.search.quality.scores import Scores
+
+__all__ = ["Evaluation", "Selected", "evaluate", "leads_of", "size_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A trial, its scores, and the largest excess over the limits."""
+
+    trial: Trial
+    scores: Scores
+    excess: float
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """The result of a search.
+
+    Attributes
+    ----------
+    found : Evaluation
+        The trial and its scores.
+    source : CodingSource
+        Of the trial.
+    relaxed : Limits or None
+        The limits that hold where the format reaches none closer.
+    fell_back : bool
+        Whether the open loop missed the limits, so that the closed loop went on.
+    """
+
+    found: Evaluation
+    source: CodingSource
+    relaxed: Limits | None = None
+    fell_back: bool = False
+
+
+def leads_of(excesses: Sequence[float]) -> tuple[float, ...]:
+    """Return the excess by each metric less that of the binding one: 0 for that one, else negative."""
+    binding = max(excesses)
+    return tuple(excess - binding for excess in excesses)
+
+
+def evaluate(
+    judge: Judge, limits: Limits, codes: npt.NDArray[np.uint8], leads: Sequence[float] | None
+) -> tuple[Scores | None, tuple[float, ...]]:
+    """Score codes by the metric that binds, and by the others if that does not fail them already.
+
+    Parameters
+    ----------
+    judge : Judge
+        Scores against the reference.
+    limits : Limits
+        What must hold.
+    codes : ndarray of uint8, shape (1|3, H, W)
+        What a decoder shows.
+    leads : sequence of float, optional
+        Expected :func:`leads_of` the metrics; None if unknown.
+
+    Returns
+    -------
+    scores : Scores or None
+        None if one metric fails the codes and the others were not evaluated.
+    excesses : tuple of float
+        By all metrics. Those that were not evaluated are estimated by ``leads``.
+    """
+    if leads is not None and len(leads) > 1:
+        first, second = sorted(range(len(leads)), key=lambda n: -leads[n])[:2]
+        if leads[second] - leads[first] < -BINDS:
+            found = {first: judge.score(first, codes)}
+            excess = limits.excess_by(first, found[first].value)
+            if excess > 0.0:
+                return None, tuple(excess + lead for lead in leads)
+            for number in range(len(leads)):
+                if number != first:
+                    found[number] = judge.score(number, codes)
+            scores = judge.joined(found)
+            return scores, limits.excesses(scores)
+    scores = judge.scores(codes)
+    return scores, limits.excesses(scores)
+
+
+def size_of(source: CodingSource, trial: Trial) -> int:
+    """Return about how many bytes a trial takes: those of the simplest progressive file of it."""
+    file = image(source, trial)
+    return len(write(file, script=simple_progression(file), threads=source.threads))

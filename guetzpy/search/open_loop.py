@@ -1,0 +1,86 @@
+"""The open loop: quantise without gradients, evaluate once, correct once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from guetzpy._elementary import exp, log
+from guetzpy.search import calibration
+from guetzpy.search.approach import slope
+from guetzpy.search.coding.encoder import decode, encode
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.evaluation import Evaluation, evaluate, leads_of
+from guetzpy.search.landing import evaluate_part
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
+from guetzpy.search.tiles import Part, Tiles
+
+__all__ = ["open_loop"]
+
+
+def _deficits(limits: Limits, tiles: Tiles) -> list[float]:
+    """Return the excess by each metric that sample tiles understate."""
+    side, fine = tiles.side, max(-log(limits.starting_distance()), 0.0)
+    deficits = []
+    for metric in limits.metrics:
+        a, b, c, d = calibration.steering(metric.name).tile_deficit
+        deficits.append(a + b / side + (c + d / side) * fine)
+    return deficits
+
+
+def open_loop(
+    source: CodingSource,
+    judge: Judge,
+    limits: Limits,
+    settings: EncodeSettings,
+    *,
+    part: Part | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Evaluation | None:
+    """Find a quantisation that meets the limits in at most two evaluations of the whole.
+
+    Parameters
+    ----------
+    source, judge, limits, check
+        As for :func:`guetzpy.search.closed_loop.search`.
+    settings : EncodeSettings
+        At the distance that is expected to meet the limits; with the costs of symbols on the sample tiles, if
+        there are some.
+    part : Part, optional
+        Sample tiles of the picture at the same sampling.
+
+    Returns
+    -------
+    Evaluation or None
+        None if the limits are missed twice.
+    """
+    x = log(settings.distance)
+    leads: Sequence[float] | None = None
+    weights = source.flat_weights()
+    if part is None:
+        settings = settings.priced(encode(source, settings.priced(()), weights).rates)
+        x -= calibration.OPEN_WITHOUT_TILES
+    else:
+        seen = evaluate_part(part, part.source.flat_weights(), limits, settings)
+        excesses = [e + missed for e, missed in zip(seen, _deficits(limits, part.tiles), strict=True)]
+        x -= max(
+            (excess + calibration.OPEN_MARGIN) / calibration.steering(metric.name).follow
+            for excess, metric in zip(excesses, limits.metrics, strict=True)
+        )
+        leads = leads_of(excesses)
+    best: Evaluation | None = None
+    x = min(max(x, log(FINEST)), log(COARSEST))
+    for attempt in range(2):
+        check()
+        trial = encode(source, settings.at(exp(x)), weights).bare()
+        settings = settings.priced(trial.rates)
+        scores, by_metric = evaluate(judge, limits, decode(source, trial), leads)
+        excess = max(by_metric)
+        if scores is not None and excess <= 0.0 and (best is None or trial.distance > best.trial.distance):
+            best = Evaluation(trial, scores, excess)
+        if attempt or -calibration.OPEN_ENOUGH < excess <= 0.0:
+            break
+        step = min(max((excess + calibration.OPEN_MARGIN_AFTER) / slope(x, excess), -1.5), 1.5)
+        x = min(max(x - step, log(FINEST)), log(COARSEST))
+    return best

@@ -1,0 +1,331 @@
+"""How a picture of a size is searched, and the memory that this takes. Every threshold of size stands here.
+
+Memory was measured as the growth of the process at its peak, with two threads, at 2.5, 12, 24 and 100
+megapixels (4:4:4). It is refused before it is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from guetzpy._memory import physical
+from guetzpy.errors import LimitError
+from guetzpy.jpeg.transcode import SPARSE
+from guetzpy.metrics.base import Resources
+
+__all__ = [
+    "EFFORTS",
+    "Effort",
+    "Plan",
+    "TileLayout",
+    "check_decoding",
+    "check_memory",
+    "packing_memory",
+    "plan_search",
+    "search_memory",
+    "too_sparse",
+]
+
+#: Pixels up to which metrics and candidates are computed side by side, each on one thread: 8 to 25 % faster
+#: there than one after the other on two threads.
+_SIDE_BY_SIDE = 600_000
+
+#: Pixels from which on the open loop chooses on sample tiles.
+_OPEN_LOOP_TILES = 460_800
+
+#: Pixels of a very large picture: its weights come from tiles, tiles say where to evaluate it, and
+#: Butteraugli's side of the reference is computed for each of its few evaluations, which takes as long as to
+#: fetch the memory for it.
+_VERY_LARGE = 6 << 20
+
+#: Pixels from which on nothing of the reference is kept.
+_NOTHING_KEPT = 12_500_000
+
+#: Pixels of a strip where coefficients are computed strip by strip, and the rows that Butteraugli then works
+#: on at a time.
+_STRIP, _ROWS = 1 << 19, 128
+#: Fewest rows of a strip: four times the rows around it that are computed twice.
+_FEWEST_ROWS = 64
+
+#: Bytes of a search at its peak, by a pixel and besides, up to so many megapixels. Gradients of small
+#: pictures are computed whole, of larger ones by windows.
+_FAST = ((12.5, 220, 0), (float("inf"), 46, 700_000_000))
+_SEARCH = ((2.7, 400, 0), (12.5, 220, 0), (float("inf"), 46, 900_000_000))
+#: Bytes a pixel that the weights of several rounds take besides.
+_ROUNDS = 40
+#: The same for a lossless repack and its checks: coefficients three times, pixels four times.
+_PACKING = 36
+#: The same for pixels of 8 bits that are decoded and converted: Pillow's, and two copies.
+_DECODING = 12
+#: The same for a bounded search: by a pixel, besides, by a pixel of Butteraugli's windows, and their rows
+#: with margins. Measured at 8 and 12 megapixels.
+_BOUNDED = 32, 40_000_000, 75, 202
+#: And for a search of a JPEG's coefficients by metrics that keep nothing; measured at 2 and 4 megapixels.
+_OF_COEFFICIENTS = 66, 83_000_000, 250, 276
+
+#: A file of fewer bytes gets so much memory, however many pixels it declares: a photograph of so few bytes is
+#: small; blank pages, drawings and decompression bombs need not be.
+_FEW_BYTES, _FOR_FEW_BYTES = 500_000, 500_000_000
+#: Pixels of such a file that is no JPEG, so that its search ends within ten seconds.
+_MOST_FOR_FEW_BYTES = 9_000_000
+#: Bytes that the usual search may take for it by the table above, which leaves out what libraries take at
+#: first, and bytes where it is enough that the metrics keep nothing.
+_USUAL_FOR_FEW_BYTES, _LEAN_FOR_FEW_BYTES = 370_000_000, 500_000_000
+
+#: Pixels of a JPEG that are always worth a search, whatever their bytes.
+_DENSE_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to search.
+
+    Attributes
+    ----------
+    rounds : int
+        Times that the weights are made anew from gradients; 0 is the open loop.
+    probes : int
+        Evaluations of the whole picture once the weights stand.
+    tuned : bool
+        Whether the shape of the tables is searched as well.
+    warm : int
+        Quantisations before the first evaluation, to settle the costs of symbols if none are known.
+    """
+
+    rounds: int
+    probes: int
+    tuned: bool = False
+    warm: int = 2
+
+
+EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(4, 6, tuned=True)}
+
+
+@dataclass(frozen=True)
+class TileLayout:
+    """Sample tiles: how many in a row and in a column, and their side in pixels."""
+
+    across: int
+    side: int
+
+
+#: Tiles on which candidates are compared, on which tables are shaped or very large pictures scouted, of the
+#: open loop, for the weights of very large pictures, and of a bounded search (wide enough for what the
+#: metrics blur).
+_CHOICE, _LARGER, _OPEN, _WEIGHTS, _BOUNDED_TILES = (
+    TileLayout(4, 128),
+    TileLayout(3, 240),
+    TileLayout(4, 80),
+    TileLayout(3, 512),
+    TileLayout(3, 240),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture is searched.
+
+    Attributes
+    ----------
+    resources : Resources
+        Of the judge of the whole picture.
+    side_by_side : bool
+        Whether metrics and candidates are computed at the same time, each on one thread.
+    choice_tiles : TileLayout or None
+        Tiles on which candidates are compared; None: on the whole. (Pictures less than twice as large as the
+        tiles have none either.)
+    weight_tiles : TileLayout or None
+        Tiles from which the weights of the whole are made; None: from the whole.
+    scouted : bool
+        Whether tiles say where to evaluate the whole next.
+    bounded : bool
+        Whether coefficients are computed strip by strip, without weights, and little is evaluated.
+    strip_rows : int
+        Rows of such a strip, a multiple of 16.
+    memory : int
+        Bytes that the search takes at its peak.
+    """
+
+    resources: Resources
+    side_by_side: bool
+    choice_tiles: TileLayout | None
+    weight_tiles: TileLayout | None
+    scouted: bool
+    bounded: bool
+    strip_rows: int
+    memory: int
+
+    def of_tiles(self, pixels: int) -> Plan:
+        """Return how sample tiles of so many pixels are worked on."""
+        return replace(
+            self,
+            resources=Resources(self.resources.threads),
+            side_by_side=pixels <= _SIDE_BY_SIDE,
+            choice_tiles=None,
+            weight_tiles=None,
+            scouted=False,
+            bounded=False,
+        )
+
+
+def plan_search(
+    width: int,
+    height: int,
+    effort: str = "balanced",
+    *,
+    threads: int | None = None,
+    ceiling: int | None = None,
+    file_size: int | None = None,
+    coefficients: bool = False,
+    name: str | None = None,
+) -> Plan:
+    """Return how a picture is searched.
+
+    Memory is spared under a ceiling that is asked for, and for files of few bytes, which get little unless a
+    ceiling says otherwise. The memory of the machine has no influence on the plan: it may only refuse.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the picture, in pixels.
+    effort : {"fast", "balanced", "max"}
+        Of the search.
+    threads : int, optional
+        Threads to use.
+    ceiling : int, optional
+        Bytes of memory that may be taken.
+    file_size : int, optional
+        Bytes of the file; None for pictures that come from none.
+    coefficients : bool
+        Whether they are a JPEG's coefficients, which are always kept.
+    name : str, optional
+        For messages.
+
+    Raises
+    ------
+    LimitError
+        It would take too much memory.
+    """
+    pixels = width * height
+    usual = search_memory(pixels, effort)
+    spared = _spared_memory(width, height, effort, coefficients)
+    spares = _must_spare(pixels, usual, spared, ceiling, file_size, coefficients, name)
+    lean = ceiling is None and usual <= _LEAN_FOR_FEW_BYTES
+    bounded = spares and not coefficients and not lean
+    very_large = pixels >= _VERY_LARGE
+    threaded = Resources(threads)
+    if spares:
+        resources = replace(threaded, keep="nothing", rows=_ROWS)
+    elif pixels > _NOTHING_KEPT:
+        resources = replace(threaded, keep="nothing")
+    else:
+        resources = replace(threaded, keep="some") if very_large else threaded
+    tiles: TileLayout | None
+    if bounded:
+        tiles = _BOUNDED_TILES
+    elif effort == "fast":
+        tiles = _CHOICE if very_large else _OPEN if pixels >= _OPEN_LOOP_TILES else None
+    else:
+        tiles = _LARGER if very_large or effort == "max" else _CHOICE
+    return Plan(
+        resources=resources,
+        side_by_side=pixels <= _SIDE_BY_SIDE,
+        choice_tiles=tiles,
+        weight_tiles=_WEIGHTS if very_large and not bounded else None,
+        scouted=very_large and not bounded,
+        bounded=bounded,
+        strip_rows=max(_STRIP // width // 16 * 16, _FEWEST_ROWS),
+        memory=spared if spares else usual,
+    )
+
+
+def _must_spare(
+    pixels: int,
+    usual: int,
+    spared: int,
+    ceiling: int | None,
+    file_size: int | None,
+    coefficients: bool,
+    name: str | None,
+) -> bool:
+    """Return whether the search must spare memory; raise LimitError where even that is not enough."""
+    if ceiling is not None or file_size is None or file_size >= _FEW_BYTES:
+        spares = ceiling is not None and usual > ceiling
+        check_memory(pixels, spared if spares else usual, ceiling, name)
+        return spares
+    if usual <= _USUAL_FOR_FEW_BYTES:
+        return False
+    if spared > _FOR_FEW_BYTES:
+        few = f"for a file of only {file_size} bytes; --max-memory (max_memory) allows more"
+        raise _too_much(pixels, spared, _FOR_FEW_BYTES, few, name)
+    if pixels > _MOST_FOR_FEW_BYTES and not coefficients:
+        error = LimitError(
+            f"{pixels / 1e6:.1f} megapixels in a file of only {file_size} bytes, more than the"
+            f" {_MOST_FOR_FEW_BYTES / 1e6:g} that are searched; --max-memory (max_memory) allows more"
+        )
+        error.name = name
+        raise error
+    check_memory(pixels, spared, None, name)
+    return True
+
+
+def search_memory(pixels: int, effort: str) -> int:
+    """Return the bytes that a search that spares no memory takes at its peak."""
+    table = _FAST if effort == "fast" else _SEARCH
+    by_pixel, besides = next((by, more) for most, by, more in table if pixels <= most * 1e6)
+    return pixels * (by_pixel + (_ROUNDS if effort == "max" else 0)) + besides
+
+
+def _spared_memory(width: int, height: int, effort: str, coefficients: bool) -> int:
+    """Return the bytes that a search takes at its peak where it spares memory."""
+    by_pixel, besides, by_window, rows = _OF_COEFFICIENTS if coefficients else _BOUNDED
+    if coefficients and effort == "max":
+        by_pixel += _ROUNDS
+    return width * height * by_pixel + besides + width * min(height, rows) * by_window
+
+
+def packing_memory(pixels: int) -> int:
+    """Return the bytes that a lossless repack takes at its peak."""
+    return pixels * _PACKING
+
+
+def check_memory(pixels: int, wanted: int, ceiling: int | None, name: str | None = None) -> None:
+    """Raise LimitError if work wants more bytes than the ceiling (default: the machine's memory)."""
+    allowed = physical() if ceiling is None else ceiling
+    if allowed is not None and wanted > allowed:
+        words = "that are there; --max-memory (max_memory) is the limit to set"
+        if ceiling is not None:
+            words = "that are allowed by --max-memory (max_memory)"
+        raise _too_much(pixels, wanted, allowed, words, name)
+
+
+def check_decoding(pixels: int, file_size: int | None, ceiling: int | None = None) -> None:
+    """Raise LimitError if a picture takes too much memory to be decoded and converted, whatever follows.
+
+    Files of few bytes get little, as for :func:`plan_search`.
+    """
+    wanted = pixels * _DECODING
+    if file_size is not None and file_size < _FEW_BYTES and ceiling is None and wanted > _FOR_FEW_BYTES:
+        few = f"for a file of only {file_size} bytes; --max-memory (max_memory) allows more"
+        raise _too_much(pixels, wanted, _FOR_FEW_BYTES, few, None)
+    check_memory(pixels, wanted, ceiling)
+
+
+def _too_much(pixels: int, wanted: int, allowed: int, words: str, name: str | None) -> LimitError:
+    error = LimitError(
+        f"{pixels / 1e6:.1f} megapixels would take about {wanted / 1e9:.3g} GB of memory,"
+        f" more than the {allowed / 1e9:.3g} GB {words}"
+    )
+    error.name = name
+    return error
+
+
+def too_sparse(width: int, height: int, file_size: int) -> str | None:
+    """Return why a JPEG is not worth a search, if it has hardly any data for its many pixels.
+
+    Blank pages and hostile files are like that. A search takes time and memory by pixels, and there is little
+    to save.
+    """
+    if width * height <= max(_DENSE_PIXELS, SPARSE * file_size):
+        return None
+    return f"{file_size} bytes for {width * height / 1e6:.1f} megapixels are packed losslessly only"

@@ -1,0 +1,145 @@
+"""Scores and gradients of all metrics against one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._threads import apart
+from guetzpy.metrics.base import Comparator, Metric, Resources, Score, has_gradient, registered
+from guetzpy.picture import Transform
+from guetzpy.search.quality.scores import Scores
+
+__all__ = ["Judge", "Window"]
+
+#: Rows of a window of gradients, and rows that it shares with its neighbours: those of the largest MCU.
+_WINDOW, _SHARED = 512, 16
+
+
+class Window(NamedTuple):
+    """Rows of a metric's gradient by codes.
+
+    Attributes
+    ----------
+    top : int
+        Row of the picture that the array begins with.
+    first, last : int
+        Rows that count; around them are some more, as far as there are.
+    values : ndarray of float32, shape (1|3, rows, W)
+        Derivatives, which grow with distortion.
+    """
+
+    top: int
+    first: int
+    last: int
+    values: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Scores and gradients against a reference.
+
+    The metrics' sides of the reference are computed when they are first needed, so that what comes before
+    finds their memory free.
+
+    Attributes
+    ----------
+    codes : ndarray, shape (1|3, H, W)
+        The reference as codes: uint8, uint16, or float32 on the scale of 0 to 255. Kept.
+    transform : Transform
+        What codes mean, on both sides.
+    resources : Resources
+        Memory and threads to use.
+    side_by_side : bool
+        Whether the metrics are computed at the same time, each on one thread.
+    metrics : tuple of Metric, optional
+        Default: those registered.
+    """
+
+    codes: npt.NDArray[Any]
+    transform: Transform
+    resources: Resources = field(default_factory=Resources)
+    side_by_side: bool = False
+    metrics: tuple[Metric, ...] = ()
+    _comparators: list[Comparator | None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.metrics:
+            object.__setattr__(self, "metrics", registered())
+        object.__setattr__(self, "_comparators", [None] * len(self.metrics))
+
+    @property
+    def threads(self) -> int | None:
+        """Threads to use; None: the processors available."""
+        return self.resources.threads
+
+    def comparator(self, number: int) -> Comparator:
+        """Return a metric's comparator, by the metric's number."""
+        found = self._comparators[number]
+        if found is None:
+            found = self.metrics[number].comparator(self.codes, self.transform, self.resources)
+            self._comparators[number] = found
+        return found
+
+    def prepare(self) -> None:
+        """Compute all metrics' sides of the reference now, side by side."""
+        apart([partial(self.comparator, number) for number in range(len(self.metrics))], self.threads)
+
+    def scores(self, codes: npt.NDArray[np.uint8]) -> Scores:
+        """Score codes, uint8 (1|3, H, W), by all metrics."""
+        found: dict[int, Score] = {}
+
+        def score(number: int) -> None:
+            found[number] = self.score(number, codes)
+
+        numbers = range(len(self.metrics))
+        if self.side_by_side:
+            apart([partial(score, number) for number in numbers], self.threads)
+        else:
+            for number in numbers:
+                score(number)
+        return self.joined(found)
+
+    def score(self, number: int, codes: npt.NDArray[np.uint8]) -> Score:
+        """Score codes by one metric."""
+        return self.comparator(number).score(codes)
+
+    def joined(self, found: dict[int, Score]) -> Scores:
+        """Return the scores by all metrics as one object."""
+        details: dict[str, float] = {}
+        for score in found.values():
+            details.update(score.details)
+        return Scores(self.metrics, tuple(found[n].value for n in range(len(self.metrics))), details)
+
+    def gradients(self, codes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, float, Iterator[Window]]]:
+        """Yield the number of each metric that has a gradient, its score, and windows of the gradient.
+
+        Scratch memory of one is freed before the next one starts.
+        """
+        for number in range(len(self.metrics)):
+            comparator = self.comparator(number)
+            if not has_gradient(comparator):
+                continue
+            value, rows = comparator.gradient_rows(codes)  # type: ignore[attr-defined]
+            yield number, value, _windows(codes.shape[1], rows)
+            del rows
+            if number + 1 < len(self.metrics):
+                comparator.release()
+
+    def release(self) -> None:
+        """Free the memory that only gradients need: two fifths of all that a search would hold."""
+        for comparator in self._comparators:
+            if comparator is not None:
+                comparator.release()
+
+
+def _windows(height: int, rows: Callable[[int, int], npt.NDArray[np.float32]]) -> Iterator[Window]:
+    for first in range(0, height, _WINDOW):
+        last = min(first + _WINDOW, height)
+        top, bottom = max(0, first - _SHARED), min(height, last + _SHARED)
+        yield Window(top, first, last, rows(top, bottom))

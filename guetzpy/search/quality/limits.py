@@ -1,0 +1,129 @@
+"""Limits of the metrics, and how far a file exceeds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from guetzpy._elementary import exp
+from guetzpy.metrics.base import Metric, registered
+from guetzpy.metrics.distance import DEFINING
+from guetzpy.search.calibration import WIDEST_TOLERANCE
+from guetzpy.search.quality.scores import Scores
+
+__all__ = ["COARSEST", "FINEST", "Limits"]
+
+#: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
+FINEST, COARSEST = 0.02, 300.0
+
+#: Coarsest distance that a search starts from: the coarsest that can be asked for.
+_COARSEST_START = 25.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What must hold, measured on the decoded file.
+
+    The excess by a metric is the logarithm of the distance of its score over that of its limit: negative
+    where the limit holds with a margin, and about linear in the logarithm of the quantiser steps.
+
+    Attributes
+    ----------
+    metrics : tuple of Metric
+        The metrics.
+    bounds : tuple of (float or None)
+        The worst score of each that is allowed; None: any score is.
+    """
+
+    metrics: tuple[Metric, ...]
+    bounds: tuple[float | None, ...]
+
+    @classmethod
+    def at_distance(cls, distance: float, metrics: tuple[Metric, ...] | None = None) -> Limits:
+        """Return the limits that a distance stands for."""
+        chosen = registered() if metrics is None else metrics
+        return cls(chosen, tuple(metric.limit_at(distance) for metric in chosen))
+
+    @classmethod
+    def of(cls, bounds: Mapping[str, float], metrics: tuple[Metric, ...] | None = None) -> Limits:
+        """Return limits by the metrics' names; KeyError for a name that no metric has."""
+        chosen = registered() if metrics is None else metrics
+        unknown = set(bounds) - {metric.name for metric in chosen}
+        if unknown:
+            raise KeyError(f"no metric is named {', '.join(sorted(unknown))}")
+        return cls(chosen, tuple(bounds.get(metric.name) for metric in chosen))
+
+    @classmethod
+    def of_scores(cls, scores: Scores) -> Limits:
+        """Return limits that a file with these scores just meets."""
+        return cls(scores.metrics, scores.values)
+
+    def bound(self, name: str) -> float | None:
+        """Return a metric's limit by its name."""
+        return dict(zip((metric.name for metric in self.metrics), self.bounds, strict=True)).get(name)
+
+    def excess_by(self, number: int, score: float) -> float:
+        """Return the excess by one metric, -inf if it has no limit."""
+        metric, bound = self.metrics[number], self.bounds[number]
+        if bound is None:
+            return float("-inf")
+        return metric.log_distance(score) - metric.log_distance(bound)
+
+    def excesses(self, scores: Scores) -> tuple[float, ...]:
+        """Return the excess by each metric."""
+        return tuple(self.excess_by(i, score) for i, score in enumerate(scores.values))
+
+    def excess(self, scores: Scores) -> float:
+        """Return the largest excess, which is that of the binding limit."""
+        return max(self.excesses(scores))
+
+    def met(self, scores: Scores) -> bool:
+        """Return whether scores meet the limits."""
+        return self.excess(scores) <= 0.0
+
+    def relaxed(self, scores: Scores) -> Limits:
+        """Return limits that are no stricter than these scores."""
+        bounds = []
+        for metric, bound, score in zip(self.metrics, self.bounds, scores.values, strict=True):
+            looser = bound is not None and metric.log_distance(score) > metric.log_distance(bound)
+            bounds.append(score if looser else bound)
+        return Limits(self.metrics, tuple(bounds))
+
+    @property
+    def tolerances(self) -> tuple[float, ...]:
+        """How far below 0 the excess by each metric may lie in a file that is close enough."""
+        return tuple(
+            0.0
+            if bound is None
+            else min(-self.excess_by(i, self.metrics[i].close_to(bound)), WIDEST_TOLERANCE)
+            for i, bound in enumerate(self.bounds)
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether all metrics that define distance have a limit."""
+        return all(self.bound(metric.name) is not None for metric in DEFINING)
+
+    def shortfall(self, scores: Scores) -> float:
+        """Return the mean excess over the metrics that have a limit."""
+        excesses = [
+            e for e, bound in zip(self.excesses(scores), self.bounds, strict=True) if bound is not None
+        ]
+        return sum(excesses) / len(excesses)
+
+    def starting_distance(self) -> float:
+        """Return the smallest distance whose limits these are, within the range of distances."""
+        distances = [
+            0.0 if metric.is_identical(bound) else exp(metric.log_distance(bound))
+            for metric, bound in zip(self.metrics, self.bounds, strict=True)
+            if bound is not None
+        ]
+        return min(max(min(distances), FINEST), _COARSEST_START)
+
+    def best_reached(self, scores: Scores) -> str:
+        """Return the scores that were reached, in words."""
+        return ", ".join(
+            f"{metric.name} {score:.4g}"
+            for metric, score, bound in zip(self.metrics, scores.values, self.bounds, strict=True)
+            if bound is not None
+        )

@@ -1,0 +1,46 @@
+"""Scores of a picture by several metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from guetzpy._elementary import exp
+from guetzpy.metrics.base import Metric
+
+__all__ = ["Scores"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the metrics say of a picture.
+
+    Attributes
+    ----------
+    metrics : tuple of Metric
+        The metrics.
+    values : tuple of float
+        Their scores.
+    details : mapping of str to float
+        Further values that the metrics computed.
+    """
+
+    metrics: tuple[Metric, ...]
+    values: tuple[float, ...]
+    details: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, name: str) -> float:
+        """Return a score or a detail by name; KeyError if there is none."""
+        for metric, value in zip(self.metrics, self.values, strict=True):
+            if metric.name == name:
+                return value
+        return self.details[name]
+
+    @property
+    def distance(self) -> float:
+        """Smallest distance whose limits all metrics meet that set one."""
+        return max(
+            0.0 if metric.is_identical(value) else exp(metric.log_distance(value))
+            for metric, value in zip(self.metrics, self.values, strict=True)
+            if metric.limit_at(1.0) is not None
+        )

@@ -1,0 +1,250 @@
+"""Weights for the trellis from how much the metrics mind what the last pass did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.jpeg import pixels
+from guetzpy.metrics.base import Metric
+from guetzpy.search.calibration import steering
+from guetzpy.search.coding.encoder import Trial, decode
+from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.coding.weights import Weights
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import Limits
+from guetzpy.search.quality.scores import Scores
+from guetzpy.search.quality.sensitivity import Growth, compact, shifts
+
+__all__ = ["Carried", "Mix", "carry", "reweigh"]
+
+Field = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How weights are made of the metrics' sensitivities.
+
+    Attributes
+    ----------
+    shares : tuple of int
+        Share of each metric in the logarithm of the weights, in 64ths; their sum is 64.
+    block_range, band_range : float
+        Weights are kept within this factor of their mean.
+    rate, limit : float
+        Share of the way that targets go along the gradient, and the largest change in steps.
+    """
+
+    shares: tuple[int, ...]
+    block_range: float = 4.0
+    band_range: float = 2.0
+    rate: float = 0.1
+    limit: float = 0.08
+
+    @classmethod
+    def of(cls, metrics: Sequence[Metric], excesses: Sequence[float], *, patient: bool = False) -> Mix:
+        """Return the mix for the metrics that have gradients: the one that binds gets a larger share.
+
+        Parameters
+        ----------
+        metrics : sequence of Metric
+            In the order of the gradients.
+        excesses : sequence of float
+            Excess of each over its limit.
+        patient : bool
+            Whether there are several rounds. Shifts of a round are kept then, so they grow in small steps.
+        """
+        parts = []
+        for number, metric in enumerate(metrics):
+            numbers = steering(metric.name)
+            shares, level = numbers.shares, numbers.level
+            if patient:
+                shares, level = numbers.patient_shares, numbers.patient_level
+            others = [e for other, e in enumerate(excesses) if other != number]
+            lead = excesses[number] - max(others) if others else float("inf")
+            parts.append(shares[0] if lead < level[0] else shares[1] if lead < level[1] else shares[2])
+        return cls(_to_64ths(parts), rate=0.08, limit=0.15) if patient else cls(_to_64ths(parts))
+
+    @classmethod
+    def fixed(cls, metrics: Sequence[Metric]) -> Mix:
+        """Return the mix where no limits are known."""
+        return cls(_to_64ths([steering(metric.name).fixed_share for metric in metrics]))
+
+
+def _to_64ths(parts: Sequence[int]) -> tuple[int, ...]:
+    """Return whole numbers in about the given proportions whose sum is 64 (largest remainders)."""
+    total = sum(parts)
+    floors = [64 * part // total for part in parts]
+    order = sorted(range(len(parts)), key=lambda i: (-(64 * parts[i] % total), i))
+    for i in order[: 64 - sum(floors)]:
+        floors[i] += 1
+    return tuple(floors)
+
+
+def _power(x: Field, share: int) -> Field:
+    """Return ``x`` to the power ``share / 64`` by square roots alone, which are exact everywhere."""
+    if share == 64:
+        return x.copy()
+    result = np.ones_like(x)
+    root = x
+    for bit in (32, 16, 8, 4, 2, 1):
+        root = np.sqrt(root)
+        if share & bit:
+            result = result * root
+    return result
+
+
+def _blend(fields: Sequence[Field], shares: Sequence[int]) -> Field:
+    """Return the product of the fields, each to the power of its share."""
+    result = _power(fields[0], shares[0])
+    for field, share in zip(fields[1:], shares[1:], strict=True):
+        result = result * _power(field, share)
+    return result
+
+
+def _smooth(field: Field) -> Field:
+    """Return 3 x 3 sums, edges replicated."""
+    padded = np.pad(field, 1, mode="edge")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+
+
+def _relative(growth: Field, power: Field, limit: float) -> Field:
+    """Return quotients relative to their mean, within ``limit``; 1 where there is no error."""
+    mean = max(float(growth.sum()), 1e-30) / max(float(power.sum()), 1e-30)
+    # A block without error says nothing: it is drawn towards the mean by half a step squared.
+    quotient = (growth + 0.5 * mean) / (power + 0.5) / mean
+    return np.clip(quotient, 1.0 / limit, limit)
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """Gradients by the coefficients of a trial, of the metrics that have gradients.
+
+    Attributes
+    ----------
+    metrics : tuple of Metric
+        Those metrics.
+    values : tuple of float
+        Their scores by the formulas of the gradients.
+    sums : tuple of list of Growth
+        Of each metric and component.
+    gradients : tuple of list of ndarray of uint16
+        Of each metric and component, :func:`~guetzpy.search.quality.sensitivity.compact`.
+    """
+
+    metrics: tuple[Metric, ...]
+    values: tuple[float, ...]
+    sums: tuple[list[Growth], ...]
+    gradients: tuple[list[npt.NDArray[np.uint16]], ...]
+
+    def scores(self, limits: Limits) -> Scores:
+        """Return the scores of all metrics; one without a gradient is taken to meet its limit."""
+        known = {metric.name: value for metric, value in zip(self.metrics, self.values, strict=True)}
+        values = []
+        for metric, bound in zip(limits.metrics, limits.bounds, strict=True):
+            values.append(known.get(metric.name, float("nan") if bound is None else bound))
+        return Scores(limits.metrics, tuple(values))
+
+    def excesses(self, limits: Limits) -> tuple[float, ...]:
+        """Return the excess of each metric over its limit."""
+        numbers = [limits.metrics.index(metric) for metric in self.metrics]
+        return tuple(limits.excess_by(n, v) for n, v in zip(numbers, self.values, strict=True))
+
+
+def carry(source: CodingSource, trial: Trial, judge: Judge) -> Carried:
+    """Score a trial, and carry the gradients by its codes to gradients by its coefficients, window by window.
+
+    Parameters
+    ----------
+    source : CodingSource
+        What was encoded.
+    trial : Trial
+        With its targets.
+    judge : Judge
+        Scores against the reference.
+    """
+    threads = source.threads
+    metrics, values, sums, gradients = [], [], [], []
+    for number, value, windows in judge.gradients(decode(source, trial)):
+        metrics.append(judge.metrics[number])
+        values.append(value)
+        growth = [Growth(c.shape[0], c.shape[1]) for c in trial.levels]
+        fields = [np.empty(c.shape, np.uint16) for c in trial.levels]
+        for window in windows:
+            parts = pixels.pull_back(window.values, source.sampling, threads=threads)
+            for i, part in enumerate(parts):
+                # A row of chroma blocks covers 16 rows of a picture that is halved vertically.
+                unit = 8 if i == 0 else 8 * source.sampling[1]
+                first, skip = window.first // unit, (window.first - window.top) // unit
+                rows = slice(first, first + -(-(window.last - window.first) // unit))
+                inner = part[skip : skip + rows.stop - rows.start]
+                growth[i].add(
+                    first, inner, trial.targets[i][rows], trial.levels[i][rows], trial.tables[i], threads
+                )
+                fields[i][rows] = compact(inner)
+        sums.append(growth)
+        gradients.append(fields)
+    return Carried(tuple(metrics), tuple(values), tuple(sums), tuple(gradients))
+
+
+def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, before: Weights) -> Weights:
+    """Return weights for the next pass.
+
+    Parameters
+    ----------
+    source : CodingSource
+        What was encoded.
+    trial : Trial
+        The pass.
+    carried : Carried
+        The gradients at its reconstruction.
+    mix : Mix
+        How the metrics are mixed.
+    before : Weights
+        Those of the pass.
+    """
+    threads = source.threads
+    sums = carried.sums
+    powers = np.array([s.band_power.sum() for s in sums[0]])
+    totals = [np.array([s.band_growth.sum() for s in by_component]) for by_component in sums]
+    means = [max(float(total.sum()), 1e-30) / max(float(powers.sum()), 1e-30) for total in totals]
+
+    # Components against each other: their mean sensitivities relative to the picture's.
+    relative = [
+        np.clip(total / np.maximum(powers, 1e-30) / mean, 1.0 / mix.band_range, mix.band_range)
+        for total, mean in zip(totals, means, strict=True)
+    ]
+    share = _blend(relative, mix.shares)
+    share /= max(float((share * powers).sum()), 1e-30) / max(float(powers.sum()), 1e-30)
+    share = np.clip(share, 1.0 / mix.band_range, mix.band_range)
+
+    all_blocks, all_bands, all_shifts = [], [], []
+    for i in range(source.components):
+        fields = [
+            _relative(_smooth(s[i].block_growth), _smooth(s[i].block_power), mix.block_range) for s in sums
+        ]
+        field = _blend(fields, mix.shares)
+        all_blocks.append((field / field.mean()).astype(np.float32))
+        bands = [_relative(s[i].band_growth, s[i].band_power, mix.band_range) for s in sums]
+        all_bands.append((_blend(bands, mix.shares) * share[i]).astype(np.float32))
+        if mix.rate > 0.0:
+            all_shifts.append(
+                shifts(
+                    [by_component[i] for by_component in carried.gradients],
+                    [part / 64 / mean for part, mean in zip(mix.shares, means, strict=True)],
+                    trial.targets[i],
+                    trial.levels[i],
+                    trial.tables[i],
+                    all_blocks[-1],
+                    all_bands[-1],
+                    rate=mix.rate,
+                    limit=mix.limit,
+                    before=before.shifts[i] if before.shifts else None,
+                    threads=threads,
+                )
+            )
+    return Weights(tuple(all_blocks), tuple(all_bands), tuple(all_shifts))

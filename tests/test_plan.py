@@ -1,0 +1,84 @@
+"""How pictures of a size are searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from guetzpy.errors import LimitError
+from guetzpy.search.plan import Plan, plan_search, search_memory
+
+SMALL, LARGE = 8_000, 3_000_000
+SCREEN = 3840, 2160
+
+
+def spares(width: int, height: int, **options: Any) -> bool:
+    return plan_search(width, height, **options).resources.rows is not None
+
+
+def bounded(width: int, height: int, **options: Any) -> bool:
+    return plan_search(width, height, **options).bounded
+
+
+def test_pixels_of_few_bytes_get_little_memory() -> None:
+    assert not spares(1280, 720, file_size=SMALL)
+    assert spares(1366, 768, file_size=SMALL)
+    assert not bounded(1366, 768, file_size=SMALL)  # enough that the metrics keep nothing
+    assert bounded(1600, 1200, file_size=SMALL)
+    assert bounded(*SCREEN, file_size=SMALL)
+    with pytest.raises(LimitError, match=r"12.0 megapixels .* more than the 9 .* --max-memory"):
+        plan_search(4000, 3000, file_size=SMALL)
+    with pytest.raises(LimitError):  # its windows are as large as the picture
+        plan_search(48_000, 200, file_size=SMALL)
+
+
+def test_a_ceiling_replaces_the_rule_for_few_bytes() -> None:
+    assert not spares(*SCREEN, file_size=LARGE)
+    assert not spares(*SCREEN)
+    assert not spares(*SCREEN, ceiling=search_memory(3840 * 2160, "balanced"), file_size=SMALL)
+    assert bounded(*SCREEN, ceiling=10**9, file_size=LARGE)
+    assert bounded(1366, 768, ceiling=250_000_000)
+
+
+@pytest.mark.parametrize(("ceiling", "size"), [(None, SMALL), (10**9, LARGE)])
+def test_too_large_a_picture_is_refused_with_the_option_to_set(ceiling: int | None, size: int) -> None:
+    with pytest.raises(LimitError, match=r"--max-memory \(max_memory\)"):
+        plan_search(10_000, 10_000, ceiling=ceiling, file_size=size)
+
+
+def test_coefficients_are_never_bounded() -> None:
+    small, large = 400_000, 600_000
+    web = 1728, 1157
+    assert not spares(1280, 720, file_size=small, coefficients=True)
+    assert spares(*web, file_size=small, coefficients=True)
+    assert not bounded(*web, file_size=small, coefficients=True)
+    assert not spares(*web, file_size=large, coefficients=True)
+    assert spares(*web, ceiling=10**9 // 2, file_size=large, coefficients=True)
+    for size in ((2448, 1633), (20_000, 120)):
+        with pytest.raises(LimitError, match=r"--max-memory \(max_memory\) allows more"):
+            plan_search(*size, file_size=small, coefficients=True)
+
+
+def kind(plan: Plan) -> tuple[Any, ...]:
+    """Return all of a plan but what grows with the number of pixels."""
+    return (
+        plan.resources, plan.side_by_side, plan.choice_tiles, plan.weight_tiles, plan.scouted, plan.bounded,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("effort", ["fast", "balanced", "max"])
+def test_very_large_pictures_are_so_in_every_respect(effort: str) -> None:
+    around_six = [plan_search(width, 2000, effort) for width in (2999, 3000, 3001)]
+    assert len({kind(plan) for plan in around_six}) == 1
+    usual, large = plan_search(3072, 2047, effort), plan_search(3072, 2048, effort)
+    assert kind(usual) == kind(around_six[0])
+    assert (usual.scouted, usual.weight_tiles, usual.resources.keep) == (False, None, "all")
+    assert (large.scouted, large.resources.keep) == (True, "some")
+    assert large.weight_tiles is not None
+
+
+def test_memory_grows_with_the_picture_and_the_effort() -> None:
+    assert search_memory(100_000_000, "fast") < search_memory(100_000_000, "balanced") < 6e9
+    assert plan_search(1000, 1000).memory < plan_search(1000, 1000, "max").memory
+    assert plan_search(4000, 3000).memory > plan_search(4000, 3000, ceiling=10**9).memory
