@@ -27,7 +27,7 @@ from guetzpy.search.coding import tables
 from guetzpy.search.coding.encoder import encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import PlaneSource
-from guetzpy.search.coding.tables import JPEGLI, Shape
+from guetzpy.search.coding.tables import JPEGLI, Shape, TableFamily
 from guetzpy.search.coding.trellis import Rate
 from guetzpy.search.coding.weights import Weights
 from guetzpy.search.quality import target as targets
@@ -118,7 +118,7 @@ def test_metrics_have_unique_names(green: GreenError) -> None:
 
 
 @dataclass(frozen=True)
-class Flat:
+class Flat(TableFamily):
     """Tables of one step for all frequencies."""
 
     def tables(

@@ -17,7 +17,7 @@ from guetzpy.search.choice import choose
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.encoder import Trial, decode, image
 from guetzpy.search.coding.settings import EncodeSettings
-from guetzpy.search.coding.source import PlaneSource
+from guetzpy.search.coding.source import PlaneSource, Quantiser
 from guetzpy.search.coding.tables import JPEGLI
 from guetzpy.search.plan import EFFORTS
 from guetzpy.search.quality.judge import Judge
@@ -41,7 +41,8 @@ def luminance_error(picture: np.ndarray, source: PlaneSource) -> float:
     """RMS error of linear luminance with the luma's steps at 1, so that only chroma is coarse."""
     settings = EncodeSettings(8.0)
     tables = np.ones(64, np.uint16), *settings.tables(3, source.sampling == (2, 2))[1:]
-    levels, targets = source.quantise(tables, 1e-6, source.flat_weights(), (), 0.0)
+    quantiser = Quantiser(tables, (1e-6,) * 3, compensation=0.6)
+    levels, targets = source.quantise(quantiser, source.flat_weights())
     trial = Trial(settings, tables, levels, (), targets)
     transform = Transform()
     weights = np.array([0.265, 0.657, 0.078])[:, None, None]
@@ -66,7 +67,7 @@ def test_nothing_to_make_up_for(photo: np.ndarray) -> None:
     ones = (np.ones(64, np.uint16),) * 3
     levels = tuple(np.rint(c).astype(np.int16) for c in source.coefficients)
     assert source.compensation is not None
-    change = source.compensation.change(image(source, Trial(EncodeSettings(1.0), ones, levels, ())))
+    change = source.compensation.change(image(source, Trial(EncodeSettings(1.0), ones, levels, ())), 0.6)
     # All that is left is what the rounding of chroma to whole codes does to single pixels.
     assert np.abs(change).mean() < 0.5
 

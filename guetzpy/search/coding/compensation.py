@@ -28,10 +28,6 @@ __all__ = ["Compensation"]
 #: both metrics build their luminance of (libjxl, opsin absorbance matrix).
 _WEIGHTS = (0.265, 0.657, 0.078)
 
-#: Share of the change that is made. In full it gains another tenth of what 0.6 gains by both metrics, which
-#: count light, but metrics that count codes (MS-SSIM, PSNR-HVS) take it for an error of its square.
-_STRENGTH = 0.6
-
 #: Table entries per code; the chord of the steepest part of sRGB's curve misses by less than 1e-7.
 _DENSITY = 8
 
@@ -163,13 +159,15 @@ class Compensation:
         """Return the compensation towards a picture whose codes mean what ``transform`` says."""
         return cls(codes, _light_tables(transform), dead, threads)
 
-    def change(self, image: JpegImage, limit: float = 24.0) -> npt.NDArray[np.float32]:
+    def change(self, image: JpegImage, strength: float, limit: float = 24.0) -> npt.NDArray[np.float32]:
         """Return what to add to the luma's coefficients.
 
         Parameters
         ----------
         image : JpegImage
             Whose chroma is quantised; its luma is not looked at.
+        strength : float
+            Share of the change that is made, 0 to 1.
         limit : float
             Largest change of a pixel's luma, in codes.
 
@@ -197,7 +195,7 @@ class Compensation:
                     full.append(rows)
             _correct(
                 fractions(self.codes[:, first:last]), self.light, full[0], full[1],
-                np.float32(self.dead), np.float32(limit), np.float32(_STRENGTH),
+                np.float32(self.dead), np.float32(limit), np.float32(strength),
                 np.empty((6, width), np.float32), np.empty((6, width), np.int32), padded[first:last],
             )  # fmt: skip
             padded[first:last, width:] = padded[first:last, width - 1 : width]

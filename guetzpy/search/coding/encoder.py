@@ -13,7 +13,7 @@ from guetzpy.jpeg import pixels
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.search.coding import rate
 from guetzpy.search.coding.settings import EncodeSettings
-from guetzpy.search.coding.source import BANDS, CodingSource, image_of
+from guetzpy.search.coding.source import BANDS, CodingSource, Quantiser, image_of
 from guetzpy.search.coding.trellis import Rate
 from guetzpy.search.coding.weights import Weights
 
@@ -74,7 +74,10 @@ def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | No
     tables = settings.tables(source.components, source.sampling == (2, 2))
     if weights is None:
         weights = source.flat_weights()
-    levels, targets = source.quantise(tables, settings.lagrangian, weights, settings.rates, settings.bias)
+    quantiser = Quantiser(
+        tables, settings.lagrangians(len(tables)), settings.rates, settings.bias, settings.compensation
+    )
+    levels, targets = source.quantise(quantiser, weights)
     rates = tuple(rate.measure(part, BANDS, source.threads) for part in levels)
     return Trial(settings, tables, levels, rates, targets)
 

@@ -79,9 +79,14 @@ class EncodeSettings:
             return self.family.finest(components)
         return self.family.tables(self.distance, components, subsampled, self.shape, self.dc_limit)
 
-    @property
-    def lagrangian(self) -> float:
-        """Squared error, in squared steps, that one bit is worth."""
+    def lagrangians(self, components: int) -> tuple[float, ...]:
+        """Return the squared error, in squared steps, that one bit is worth in each component."""
         if self.finest:
-            return 0.0
-        return exp(self.log_lambda + self.shape.log_lambda) * lagrangian(self.distance)
+            return (0.0,) * components
+        usual = exp(self.log_lambda + self.shape.log_lambda) * lagrangian(self.distance)
+        return tuple(usual * self.family.multiplier(self.distance, c) for c in range(components))
+
+    @property
+    def compensation(self) -> float:
+        """Share of the chroma's error in luminance that the luma makes up for, 0 to 1."""
+        return self.family.compensation(self.distance)

@@ -15,7 +15,7 @@ from guetzpy.search.coding import rate, trellis
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.weights import Weights
 
-__all__ = ["BANDS", "CodingSource", "PlaneSource", "Quantised", "StripSource", "image_of"]
+__all__ = ["BANDS", "CodingSource", "PlaneSource", "Quantised", "Quantiser", "StripSource", "image_of"]
 
 Levels: TypeAlias = npt.NDArray[np.int16]
 Coefficients: TypeAlias = npt.NDArray[np.float32]
@@ -30,6 +30,30 @@ _FIRST_BLOCKS = 8192
 
 #: Rows around a strip that up-sampling and the fit of chroma read.
 _MARGIN = 16
+
+
+class Quantiser(NamedTuple):
+    """What all components are quantised by.
+
+    Attributes
+    ----------
+    tables : tuple of ndarray of uint16, shape (64,)
+        Steps, natural order.
+    lagrangians : tuple of float
+        Squared error, in squared steps, that one bit is worth in each component.
+    rates : tuple of Rate
+        Costs of symbols; empty: they are estimated from rounded coefficients.
+    bias : float
+        Codes added to all luma.
+    compensation : float
+        Share of the chroma's error in luminance that the luma makes up for, 0 to 1.
+    """
+
+    tables: Tables
+    lagrangians: tuple[float, ...]
+    rates: Rates = ()
+    bias: float = 0.0
+    compensation: float = 0.0
 
 
 class Quantised(NamedTuple):
@@ -82,14 +106,7 @@ class CodingSource(Protocol):
     def threads(self) -> int | None:
         """Threads to use."""
 
-    def quantise(
-        self,
-        tables: Tables,
-        lagrangian: float,
-        weights: Weights,
-        rates: tuple[trellis.Rate, ...],
-        bias: float,
-    ) -> Quantised:
+    def quantise(self, quantiser: Quantiser, weights: Weights) -> Quantised:
         """Quantise all components under tables, a Lagrange multiplier, weights and costs of symbols."""
 
     def flat_weights(self) -> Weights:
@@ -150,16 +167,9 @@ class PlaneSource:
         """Return weights of 1."""
         return Weights.flat([(c.shape[0], c.shape[1]) for c in self.coefficients])
 
-    def quantise(
-        self,
-        tables: Tables,
-        lagrangian: float,
-        weights: Weights,
-        rates: tuple[trellis.Rate, ...],
-        bias: float,
-    ) -> Quantised:
+    def quantise(self, quantiser: Quantiser, weights: Weights) -> Quantised:
         """Quantise all components; see :class:`CodingSource`."""
-        count = self.components
+        count, tables, rates = self.components, quantiser.tables, quantiser.rates
         if not rates:
             rates = tuple(
                 rate.measure(_estimated(c, q), BANDS, self.threads)
@@ -172,13 +182,13 @@ class PlaneSource:
             if c == 0 and count == 3 and self.compensation is not None:
                 luma = np.broadcast_to(np.zeros(64, np.int16), self.coefficients[0].shape)
                 chroma = image_of(self, tables, (luma, *levels[1:]))
-                targets[0] = self.compensation.change(chroma)
+                targets[0] = self.compensation.change(chroma, quantiser.compensation)
                 targets[0] += self.coefficients[0]
-            if c == 0 and bias:
+            if c == 0 and quantiser.bias:
                 targets[0] = targets[0].copy()
-                targets[0][..., 0] += np.float32(8.0 * bias)
+                targets[0][..., 0] += np.float32(8.0 * quantiser.bias)
             levels[c] = trellis.quantise(
-                targets[c], tables[c], rates[c], lagrangian,
+                targets[c], tables[c], rates[c], quantiser.lagrangians[c],
                 weights=weights.blocks[c], band_weights=weights.bands[c],
                 shifts=weights.shifts[c] if weights.shifts else None, threads=self.threads,
             )  # fmt: skip
@@ -236,14 +246,7 @@ class StripSource:
         """Return no weights, which strips take for weights of 1."""
         return Weights((), ())
 
-    def quantise(
-        self,
-        tables: Tables,
-        lagrangian: float,
-        weights: Weights,
-        rates: tuple[trellis.Rate, ...],
-        bias: float,
-    ) -> Quantised:
+    def quantise(self, quantiser: Quantiser, weights: Weights) -> Quantised:
         """Quantise all components strip by strip; ``weights`` are taken for 1."""
         units = [(8, 8)] + [(8 * self.sampling[1], 8 * self.sampling[0])] * (self.components - 1)
         levels = [np.empty((-(-self.height // v), -(-self.width // h), 64), np.int16) for v, h in units]
@@ -251,7 +254,7 @@ class StripSource:
             last = min(first + self.rows, self.height)
             top, bottom = max(0, first - _MARGIN), min(self.height, last + _MARGIN)
             part = self.make(self.codes[:, top:bottom], self.sampling)
-            strip = part.quantise(tables, lagrangian, part.flat_weights(), rates, bias)
+            strip = part.quantise(quantiser, part.flat_weights())
             for whole, inner, (v, _) in zip(levels, strip.levels, units, strict=True):
                 begin, end = first // v, -(-last // v)
                 whole[begin:end] = inner[begin - top // v : end - top // v]
