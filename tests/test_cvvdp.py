@@ -171,7 +171,19 @@ def test_neither_threads_nor_what_is_kept_change_a_digit(keep, threads):
 @pytest.mark.parametrize(
     "shape",
     # one band; masks without a blur; both edges within its reach; blocks and strips that meet
-    [(3, 5), (5, 7), (6, 40), (7, 9), (9, 14), (20, 23), (64, 37), (20, BLOCK + 20), (STRIP + 9, 30)],
+    [
+        (3, 5),
+        (5, 7),
+        (6, 40),
+        (7, 9),
+        (9, 14),
+        (20, 23),
+        (64, 37),
+        (9, BLOCK + 4),
+        (9, BLOCK + 9),
+        (20, BLOCK + 20),
+        (STRIP + 9, 30),
+    ],
 )
 def test_gradient_against_central_differences(shape):
     random = np.random.default_rng(1)

@@ -6,6 +6,8 @@ them: x^p is taken as (x + e)^p - e^p with e = 1e-5, which has a slope at 0.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -86,6 +88,6 @@ def bands_of(height: int, width: int, pixels_per_degree: float) -> list[float]:
     """
     bands = [0.5 * pixels_per_degree]
     while bands[-1] > 0.2:  # the lowest that is told from the base band
-        bands.append(0.5 * pixels_per_degree * 0.3228 * 2.0 ** (1 - len(bands)))
+        bands.append(math.ldexp(0.5 * pixels_per_degree * 0.3228, 1 - len(bands)))
     count = min(len(bands), max(0, min(height, width).bit_length() - 2))
     return [*bands[:count], 0.1]
