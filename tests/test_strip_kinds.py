@@ -110,9 +110,7 @@ def test_no_name_of_a_place_is_left() -> None:
     assert OWNER in result.data
     assert b'drone-dji:LRFTargetLat="48.858222"' in result.data
     assert "place" in result.removed
-    assert any(
-        warning.startswith("not searched for names of places: maker note") for warning in result.warnings
-    )
+    assert any("names of places: APP4 (SOMEBODY), APP6 (GoPro)" in warning for warning in result.warnings)
 
 
 @pytest.mark.foreign
@@ -238,13 +236,24 @@ def test_extended_xmp_and_the_rights_in_it() -> None:
     assert len(kept.data) < len(jpeg_files.picture()) + 3000
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_xmp_that_cannot_be_read_goes(encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-be"])
+def test_xmp_of_other_encodings(encoding: str) -> None:
     packet = metadata_files.packet().decode().encode(encoding)
     source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, xmp.HEADER + packet))
     result = guetzpy.transcode(source, strip="gps")
-    assert [kind_of(s) for s in read(result.data).segments] == ["jfif"]
-    assert any("could not be read" in warning for warning in result.warnings)
+    assert "48.858222" not in result.data.replace(b"\0", b"").decode("latin-1")
+    assert OWNER in result.data
+    kept = guetzpy.transcode(source, strip="all", keep="copyright")
+    assert b"<plus:LicensorName>Ada Lovelace" in kept.data
+
+
+def test_xmp_that_cannot_be_read_goes() -> None:
+    packet = metadata_files.packet().replace(b"</rdf:RDF>", b"")
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, xmp.HEADER + packet))
+    for kind in ("gps", "place"):
+        result = guetzpy.transcode(source, strip=kind)
+        assert [kind_of(s) for s in read(result.data).segments] == ["jfif"]
+        assert any("could not be read" in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from guetzpy.jpeg.metadata import kind_of
 from guetzpy.jpeg.property_kinds import coordinates_in_bytes, tells_coordinates, xmp_test
 from guetzpy.jpeg.structure import Segment
 
-__all__ = ["Scrubbed", "is_credentials", "is_manifest", "name_of", "scrub", "unsearched"]
+__all__ = ["Scrubbed", "is_credentials", "is_harmless", "is_manifest", "name_of", "scrub", "unsearched"]
 
 _APP11 = 0xEB
 
@@ -40,9 +40,14 @@ def name_of(segment: Segment) -> str:
     return f"APP{segment.marker - 0xE0}" + (f" ({found[0].decode()})" if found else "")
 
 
+def is_harmless(segment: Segment) -> bool:
+    """Whether a segment of unknown kind is known to tell nothing of places."""
+    return segment.payload.startswith(_HARMLESS) or not segment.payload.strip(b"\0")
+
+
 def unsearched(segment: Segment) -> bool:
     """Whether a segment of unknown kind may hold coordinates that nobody can tell from the rest."""
-    if segment.payload.startswith(_HARMLESS) or not segment.payload.strip(b"\0"):
+    if is_harmless(segment):
         return False
     text = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in segment.payload)
     return text < 0.95 * len(segment.payload)

@@ -160,7 +160,8 @@ class Edit:
     def _strip_xmp(self) -> None:
         numbers = self.of_kind("xmp")
         payloads = [self.payload(i) for i in numbers]
-        packets = [packet for p in payloads if (packet := xmp.read_packet(p[len(xmp.HEADER) :])) is not None]
+        found = [xmp.read_any_encoding(payload[len(xmp.HEADER) :]) for payload in payloads]
+        packets = [packet for packet in found if packet is not None]
         for kind in PARTS:
             if kind not in self.kept and any(p.has(lambda s, n, k=kind: xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
                 self.removed.add(kind)
@@ -238,6 +239,11 @@ class Edit:
             self.drop_manifests(kind)
         if kind == "gps":
             self.search_others()
+        if kind == "place":
+            others = [self.segment(i) for i in self.of_kind("unknown") if not {"unknown"} & self.stripped]
+            self.not_searched(
+                kind, [coordinates.name_of(s) for s in others if not coordinates.is_harmless(s)]
+            )
         for part in self.parts:
             if part.kind not in self.stripped:
                 self.scrub(part, kind)
@@ -368,8 +374,9 @@ class Edit:
         if any(coordinates.is_credentials(self.segment(i)) for i in self.of_kind("unknown")):
             self.changes.append("content credentials (C2PA) are kept, but no longer match the changed file")
         for number in self.of_kind("xmp"):
-            packet = xmp.read_packet(self.payload(number)[len(xmp.HEADER) :])
-            if packet is not None and packet.has(lambda space, name: (space, name) == _PROVENANCE):
+            packet = xmp.read_any_encoding(self.payload(number)[len(xmp.HEADER) :])
+            links = packet.properties(lambda *name: name == _PROVENANCE) if packet is not None else ()
+            if any(not value.startswith("self#") for _, value, _ in links):  # those are in this file
                 self.changes.append(
                     "content credentials (C2PA) that XMP points at no longer match the changed file"
                 )

@@ -25,6 +25,7 @@ __all__ = [
     "gather_extensions",
     "only_properties",
     "payloads_of",
+    "read_any_encoding",
     "read_packet",
     "without_properties",
 ]
@@ -273,6 +274,30 @@ def read_packet(data: bytes) -> Packet | None:
         return None
 
 
+def read_any_encoding(data: bytes) -> Packet | None:
+    """Parse a packet, one in UTF-16 or UTF-32 too; its ``data`` is UTF-8. None if that fails.
+
+    The specification (part 3, 1.1.3) wants UTF-8 in JPEG files, but readers take the others.
+    """
+    packet = read_packet(data)
+    if packet is not None:
+        return packet
+    signs = {b"\0\0\0<": "utf-32-be", b"<\0\0\0": "utf-32-le", b"\0<": "utf-16-be", b"<\0": "utf-16-le"}
+    signs |= {
+        b"\0\0\xfe\xff": "utf-32",
+        b"\xff\xfe\0\0": "utf-32",
+        b"\xfe\xff": "utf-16",
+        b"\xff\xfe": "utf-16",
+    }
+    encoding = next((signs[data[:size]] for size in (4, 2) if data[:size] in signs), None)
+    if encoding is None:
+        return None
+    try:
+        return read_packet(data.decode(encoding).encode())
+    except UnicodeError:
+        return None
+
+
 def blanked(data: bytes, spans: Iterable[Span]) -> bytes:
     """Return data of the same length with spaces in some ranges, line ends kept."""
     edited = bytearray(data)
@@ -358,10 +383,11 @@ def without_properties(
     head = len(HEADER)
 
     def without(packet: bytes) -> bytes | None:
-        parsed = read_packet(packet)
+        parsed = read_any_encoding(packet)
         if parsed is None:
             return None if strict and packet.strip(b"\0 ") else packet
-        return blanked(packet, [span for _, _, span in parsed.properties(wanted, text)])
+        spans = [span for _, _, span in parsed.properties(wanted, text)]
+        return blanked(parsed.data, spans).ljust(len(packet)) if spans else packet
 
     for i, payload in enumerate(payloads):
         if payload.startswith(HEADER):
@@ -412,7 +438,7 @@ def only_properties(payloads: list[bytes], wanted: Callable[[str, str], bool]) -
     packets += [e.data for e in gather_extensions([p for p in payloads if p.startswith(EXTENSION_HEADER)])]
     found = [
         text
-        for packet in map(read_packet, packets)
+        for packet in map(read_any_encoding, packets)
         if packet is not None
         for text in packet.descriptions(wanted)
     ]
