@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Curve", "Profile", "channels_of", "parse", "power", "slope_of", "srgb_curve"]
+from guetzpy._profiles import SRGB_CURVE, gray_profile
+
+__all__ = ["Curve", "Profile", "channels_of", "gray_of", "parse", "power", "slope_of", "srgb_curve"]
 
 Doubles = npt.NDArray[np.float64]
 Curve = Callable[[Doubles], Doubles]
@@ -180,6 +182,26 @@ def channels_of(icc: bytes) -> int | None:
     if len(icc) < 132 or icc[36:40] != b"acsp":
         return None
     return {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}.get(icc[16:20], 0)
+
+
+def gray_of(icc: bytes) -> bytes | None:
+    """Return the profile of the grays of an RGB profile: its tone curve alone.
+
+    None if its three curves differ, its white is not that of equal codes, or it holds tables.
+    """
+    profile = parse(icc)
+    if profile is None or profile.channels != 3 or profile.tables or profile.matrix is None:
+        return None
+    if profile.is_srgb:
+        return gray_profile("gray with the curve of sRGB", SRGB_CURVE)
+    if abs(profile.matrix.sum(axis=1) - 1.0).max() > _MATRIX_TOLERANCE:
+        return None
+    tags = _tags(icc)
+    codes = np.arange(1025) / 1024.0
+    red, *others = (curve(codes) for curve in profile.curves)
+    if any(abs(other - red).max() > 1e-6 for other in others):
+        return None
+    return gray_profile("gray with the curve of an RGB profile", tags[b"rTRC"])
 
 
 def _parse(icc: bytes) -> Profile | None:

@@ -53,6 +53,7 @@ def optimize(
     min_saving: float = 0.05,
     mark: bool = True,
     to_srgb: bool = False,
+    keep_components: bool = False,
     max_pixels: int = 268_435_456,
     max_scans: int = 128,
     max_metadata: int = 268_435_456,
@@ -128,6 +129,7 @@ def optimize(
         min_saving=min_saving,
         mark=mark,
         to_srgb=to_srgb,
+        keep_components=keep_components,
         max_pixels=max_pixels,
         max_scans=max_scans,
         max_metadata=max_metadata,
@@ -146,6 +148,7 @@ def transcode(
     progressive: bool = True,
     keep: str | Iterable[str] = (),
     strip: str | Iterable[str] = (),
+    keep_components: bool = False,
     repair: bool = False,
     max_pixels: int = 268_435_456,
     max_scans: int = 128,
@@ -166,7 +169,7 @@ def transcode(
         A JPEG.
     progressive : bool
         Progressive scans where they are smaller, or one baseline scan.
-    keep, strip, repair, threads, timeout
+    keep, strip, keep_components, repair, threads, timeout
         As in :class:`guetzpy.TranscodeOptions`.
     max_pixels, max_scans, max_metadata, max_directories, max_input, max_memory
         As in :class:`guetzpy.TranscodeOptions`.
@@ -187,6 +190,7 @@ def transcode(
         progressive=progressive,
         keep=kinds("keep", keep),
         strip=kinds("strip", strip),
+        keep_components=keep_components,
         repair=repair,
         max_pixels=max_pixels,
         max_scans=max_scans,
@@ -422,6 +426,7 @@ def _repacked(data: bytes, options: TranscodeOptions) -> Transcoded:
             limits=Limits(
                 options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
             ),
+            keep_components=options.keep_components,
             threads=options.threads,
         )
     except UnsupportedError as error:

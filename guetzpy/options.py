@@ -65,6 +65,10 @@ class _CommonOptions:
         name, they stay although the rest goes. ``gps`` leaves names of places. What cannot be searched for
         them (maker notes, for instance) is named in ``Result.warnings``. Stripping ``exif`` leaves its
         Orientation; ``all`` leaves the ICC profile unless ``icc`` is named too. Stored as sorted tuples.
+    keep_components : bool
+        Whether pictures whose red, green and blue are equal everywhere keep three components. Default: they
+        are written as gray, with one; of a JPEG that is packed losslessly, if all chroma coefficients are
+        zero.
     repair : bool
         Take what decodes of a JPEG whose data ends early.
     max_pixels : int
@@ -91,6 +95,7 @@ class _CommonOptions:
 
     keep: tuple[str, ...] = ()
     strip: tuple[str, ...] = ()
+    keep_components: bool = False
     repair: bool = False
     max_pixels: int = 268_435_456
     max_scans: int = 128

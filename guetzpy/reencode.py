@@ -16,10 +16,12 @@ from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payloa
 from guetzpy.jpeg.metadata import Policy, mark, read_mark, without_marks
 from guetzpy.jpeg.preservation import Carried, carry, settle
 from guetzpy.jpeg.reader import Limits as ReadLimits
-from guetzpy.jpeg.structure import Segment
+from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
 from guetzpy.jpeg.writer import write
+from guetzpy.one_component import decoded_single, single
 from guetzpy.options import OptimizeOptions
+from guetzpy.picture import Transform
 from guetzpy.progress import Reporter
 from guetzpy.result import Result
 from guetzpy.search import source_quality
@@ -105,18 +107,22 @@ def optimize(
     if source.kind == "jpeg":
         return _from_jpeg(source, options, plan, clock)
     assert isinstance(plan, Plan)
-    return _from_pixels(source, options, plan, clock)
+    note = None
+    if not options.keep_components:
+        source, note = single(source)
+    result = _from_pixels(source, options, plan, clock)
+    return replace(result, reason=_joined(result.reason, note))
 
 
-def _judge(codes: npt.NDArray[Any], source: Source, plan: Plan) -> Judge:
-    return Judge(codes, source.transform, plan.resources, plan.side_by_side)
+def _judge(codes: npt.NDArray[Any], transform: Transform, plan: Plan) -> Judge:
+    return Judge(codes, transform, plan.resources, plan.side_by_side)
 
 
 def _from_pixels(source: Source, options: OptimizeOptions, plan: Plan, clock: _Clock) -> Result:
     assert source.codes is not None
     carried = source.carried(Policy.of(options.keep, options.strip))
     codes = source.codes
-    judge = _judge(codes, source, plan)
+    judge = _judge(codes, source.transform, plan)
     name, value = options.target
     goal = target(name).goal(value, Picture(source.width * source.height, codes, judge))
     selected = _search(Candidates.of_pixels(codes, judge, plan, options), goal, options, carried, clock)
@@ -143,13 +149,16 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
         limits=ReadLimits(
             options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
         ),
+        keep_components=options.keep_components,
         threads=options.threads,
     )
+    if repack.image is not None and len(repack.image.components) == 1:
+        image = repack.image  # gray, now or before
     clock.check()
     name, value = options.target
     wanted, picture = target(name), Picture(source.width * source.height)
     goal = None if wanted.needs_pixels else wanted.goal(value, picture)
-    kept = _reason_to_repack(source, options, goal, len(repack.data))
+    kept = _reason_to_repack(image, options, goal, len(repack.data))
     if kept is not None:
         return _lossless(source, options, repack, kept)
     if isinstance(plan, LimitError):
@@ -157,14 +166,16 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
             raise plan
         return _lossless(source, options, repack, f"packed losslessly only: {plan.reason}")
 
-    reference = pixels.decode_planes(image, threads=options.threads)
-    judge = _judge(reference, source, plan)
+    reference = pixels.decode_planes(source.image, threads=options.threads)
+    carried = carry(source.data, source.image, policy)
+    shown = decoded_single(source, reference, carried, options.keep_components)
+    image, reference, carried = shown.image, shown.reference, shown.carried
+    judge = _judge(reference, shown.transform, plan)
     if goal is None:
         goal = wanted.goal(value, replace(picture, codes=reference, judge=judge))
-        kept = _reason_to_repack(source, options, goal, len(repack.data))
+        kept = _reason_to_repack(image, options, goal, len(repack.data))
         if kept is not None:
             return _lossless(source, options, repack, kept)
-    carried = carry(source.data, image, policy)
     carried = replace(carried, segments=without_marks(carried.segments))
     try:
         candidates = Candidates.of_jpeg(image, reference, judge, plan, options)
@@ -178,11 +189,16 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
         return _lossless(source, options, repack, f"a lossy encode would save under {options.min_saving:.0%}")
     result = _result(source, options, data, selected, goal)
-    return replace(result, removed=tuple(carried.removed), warnings=(*image.warnings, *carried.warnings))
+    return replace(
+        result,
+        reason=_joined(result.reason, shown.note),
+        removed=tuple(carried.removed),
+        warnings=(*image.warnings, *carried.warnings),
+    )
 
 
 def _reason_to_repack(
-    source: Source, options: OptimizeOptions, goal: Goal | None, repacked: int
+    image: JpegImage, options: OptimizeOptions, goal: Goal | None, repacked: int
 ) -> str | None:
     """Return why a JPEG is repacked without a search, if so; "" where the repack is what was asked for.
 
@@ -191,8 +207,7 @@ def _reason_to_repack(
     TargetError
         It cannot be searched, and its repack is larger than the size asked for.
     """
-    assert source.image is not None
-    reason = source_quality.obstacle(source.image)
+    reason = source_quality.obstacle(image)
     size = None if goal is None else goal.size
     if reason:
         if size is not None and repacked > size:
@@ -203,10 +218,10 @@ def _reason_to_repack(
     if goal is None or goal.limits is None:
         return None
     wanted = goal.limits.starting_distance()
-    marked = read_mark(source.image.segments)
+    marked = read_mark(image.segments)
     if marked is not None and options.mark and options.target[0] != "quality" and marked >= 0.995 * wanted:
         return "encoded by guetzpy at this distance before"
-    already = source_quality.estimate(source.image)
+    already = source_quality.estimate(image)
     if already >= _HEADROOM * wanted:
         return f"the source is at about distance {already:.2g} already"
     return None
@@ -300,7 +315,7 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
     return Result(
         data=repack.data,
         status=repack.status,
-        reason="; ".join(dict.fromkeys(part for part in (reason, repack.reason) if part)) or None,
+        reason=_joined(reason, repack.reason),
         bytes_before=source.bytes_before,
         bytes_after=len(repack.data),
         width=source.width,
@@ -310,12 +325,17 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
         butteraugli_3norm=0.0,
         butteraugli_max=0.0,
         ssimulacra2=100.0,
-        subsampling=source.image.subsampling if source.image else None,
+        subsampling=repack.image.subsampling if repack.image else None,
         progressive=_is_progressive(repack.data),
         effort=options.effort,
         removed=tuple(repack.removed),
         warnings=tuple(repack.warnings),
     )
+
+
+def _joined(*reasons: str | None) -> str | None:
+    """Return reasons as one, each once."""
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
 
 
 def _is_progressive(data: bytes) -> bool:

@@ -33,6 +33,7 @@ ROWS = [
     {"jpeg", "metrics"},
     {"search"},
     {"source"},
+    {"one_component"},
     {"reencode"},
     {"api", "comparison", "inspection"},
     {"batch", "report", "integrations"},

@@ -127,7 +127,8 @@ def test_slow_gradients_keep_their_steps(distance: float) -> None:
     """A ramp of one level in 24 pixels: no banding beyond what 8 bits make."""
     ramp = np.linspace(60.0, 60.0 + 512 / 24, 512)
     picture = np.broadcast_to(np.round(ramp * 257), (128, 512)).astype(np.uint16)
-    result = guetzpy.optimize(np.repeat(picture[..., None], 3, axis=2), distance=distance)
+    colours = np.repeat(picture[..., None], 3, axis=2)
+    result = guetzpy.optimize(colours, distance=distance, keep_components=True)
     shown = decoded(result).astype(np.float64).mean(axis=2)
     want = picture / 257.0
     blocks = [a.reshape(16, 8, 64, 8).mean(axis=(1, 3)) for a in (shown, want)]

@@ -29,7 +29,14 @@ from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata,
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
-from guetzpy.cli.sections import KEEP_HELP, STRIP_HELP, complete_effort, complete_kinds, complete_subsampling
+from guetzpy.cli.sections import (
+    KEEP_HELP,
+    STRIP_HELP,
+    KeepComponents,
+    complete_effort,
+    complete_kinds,
+    complete_subsampling,
+)
 from guetzpy.options import TARGETS, OptimizeOptions
 
 __all__ = ["optimize"]
@@ -137,6 +144,7 @@ def optimize(
         bool,
         typer.Option("--strict", help="Fail where no 8-bit JPEG reaches the distance."),
     ] = False,
+    keep_components: KeepComponents = False,
     repair: Annotated[bool, typer.Option("--repair", help="Take what decodes of a damaged JPEG.")] = False,
     min_saving: Annotated[
         float,
@@ -222,6 +230,7 @@ def optimize(
         distance=distance, quality=quality, ssimulacra2=ssimulacra2, butteraugli=butteraugli,
         max_bytes=max_bytes, bpp=bpp, effort=effort, subsampling=subsampling, progressive=progressive,
         to_srgb=to_srgb, background=background, strict=strict, repair=repair, min_saving=min_saving,
+        keep_components=keep_components,
         mark=mark, keep=keep, strip=strip, threads=threads, max_pixels=max_pixels, max_scans=max_scans,
         max_metadata=max_metadata, max_directories=max_directories, max_input=max_input,
         max_memory=max_memory, timeout=timeout,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from guetzpy._text import printable
@@ -17,6 +18,7 @@ __all__ = [
     "SECTIONS",
     "STRIP_HELP",
     "CommandGroup",
+    "KeepComponents",
     "SectionedCommand",
     "complete_display",
     "complete_effort",
@@ -42,6 +44,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "subsampling",
         "progressive",
         "to_srgb",
+        "keep_components",
         "background",
         "min_saving",
         "mark",
@@ -85,6 +88,14 @@ STRIP_HELP = (
     "Remove these. Orientation always stays; all leaves the ICC profile. gps is coordinates; it leaves names "
     "of places, which place removes."
 )
+
+KeepComponents = Annotated[
+    bool,
+    typer.Option(
+        "--keep-components",
+        help="Keep three components where red, green and blue are equal. Default: written as gray.",
+    ),
+]
 
 #: Title of the section with what no other takes.
 REST = "Options"

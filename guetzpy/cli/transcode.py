@@ -26,7 +26,7 @@ from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata,
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
-from guetzpy.cli.sections import KEEP_HELP, STRIP_HELP, complete_kinds
+from guetzpy.cli.sections import KEEP_HELP, STRIP_HELP, KeepComponents, complete_kinds
 from guetzpy.options import TranscodeOptions
 
 __all__ = ["transcode"]
@@ -62,6 +62,7 @@ def transcode(
             autocompletion=complete_kinds,
         ),
     ] = "",
+    keep_components: KeepComponents = False,
     repair: Annotated[bool, typer.Option("--repair", help="Take what decodes of a damaged JPEG.")] = False,
     threads: Annotated[
         int | None,
@@ -101,6 +102,7 @@ def transcode(
             progressive=progressive,
             keep=keep,  # type: ignore[arg-type]
             strip=strip,  # type: ignore[arg-type]
+            keep_components=keep_components,
             repair=repair,
             threads=threads,
             max_pixels=max_pixels,

@@ -13,6 +13,7 @@ from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.anatomy import survey
 from guetzpy.jpeg.appended import places, stray_ranges
 from guetzpy.jpeg.declared import colour_of_jpeg
+from guetzpy.jpeg.gray import WRITTEN_AS_GRAY, carried_as_gray, coefficients_as_gray
 from guetzpy.jpeg.metadata import Policy, kind_of
 from guetzpy.jpeg.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
@@ -73,6 +74,7 @@ def transcode_bytes(
     restart_interval: int = 0,
     repair: bool = False,
     limits: Limits = Limits(),  # noqa: B008 (frozen)
+    keep_components: bool = False,
     threads: int | None = None,
 ) -> Transcoded:
     """Write a JPEG file anew with the same coefficients in fewer bytes.
@@ -95,6 +97,8 @@ def transcode_bytes(
         Take what can be decoded of a damaged file.
     limits : Limits
         What the source may ask for.
+    keep_components : bool
+        Whether three components stay three where their coefficients say gray.
     threads : int, optional
         Threads; the bytes do not depend on it.
 
@@ -106,7 +110,16 @@ def transcode_bytes(
     image, repaired = _read(source, limits, repair)
     carried = carry(source, image, policy)
     warnings = [*image.warnings, *colour_of_jpeg(image).warnings]
+    gray = None if keep_components else coefficients_as_gray(image)
+    own = carried_as_gray(source, image, carried) if gray is not None else ""
+    if gray is not None and isinstance(own, Carried):
+        written, reason = _repacked(source, gray, own, repaired, script, restart_interval, threads)
+        if written is not None:
+            warnings += own.warnings
+            return Transcoded(written, "lossless", WRITTEN_AS_GRAY, own.removed, warnings, gray)
     written, reason = _repacked(source, image, carried, repaired, script, restart_interval, threads)
+    if isinstance(own, str) and own:
+        reason = f"{reason}; {own}" if reason else own
     spliced = splice(source, image, carried) if carried.removed else None
     if carried.removed and spliced is None and written is None:
         raise UnsupportedError(f"{_INSEPARABLE}; {reason}")
@@ -237,12 +250,22 @@ def _objection(
         return ""
     if before is None:
         return "libjpeg-turbo does not decode it"
-    if after is None or before.picture != after.picture:
+    if after is None or not _same_shown(before, after):
         return "libjpeg-turbo would show other pixels"
     # Pillow takes profiles before the frame header alone, and all segments are written there.
     if before.profile != after.profile and not profile_changes:
         return "its ICC profile would be read differently"
     return ""
+
+
+def _same_shown(before: _Shown, after: _Shown) -> bool:
+    """Return whether two files show the same, be it gray in three components and in one."""
+    (mode, size, samples), (mode_after, size_after, samples_after) = before.picture, after.picture
+    if (mode, mode_after) != ("RGB", "L"):
+        return before.picture == after.picture
+    colours = np.frombuffer(samples, np.uint8).reshape(-1, 3)
+    gray = np.frombuffer(samples_after, np.uint8)
+    return size == size_after and all(np.array_equal(colours[:, i], gray) for i in range(3))
 
 
 def _reads_as(data: bytes, image: JpegImage) -> bool:

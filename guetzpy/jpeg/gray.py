@@ -1,0 +1,125 @@
+"""JPEG files whose three components are gray, as one component."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._icc import gray_of
+from guetzpy.jpeg.metadata import icc_profile, kind_of, segments_for
+from guetzpy.jpeg.preservation import Carried, describe
+from guetzpy.jpeg.structure import Component, JpegImage
+
+__all__ = [
+    "WRITTEN_AS_GRAY",
+    "carried_as_gray",
+    "coefficients_as_gray",
+    "decoded_as_gray",
+    "is_neutral",
+    "kept_for",
+]
+
+#: What a result says of it.
+WRITTEN_AS_GRAY = "R = G = B everywhere: written as gray, with one component"
+
+
+def kept_for(cause: str) -> str:
+    """Return what a result says where gray keeps three components."""
+    return f"R = G = B everywhere, but three components stay: {cause}"
+
+
+def coefficients_as_gray(image: JpegImage) -> JpegImage | None:
+    """Return an image whose coefficients say gray with one component; None for any other.
+
+    YCbCr is gray if all coefficients of Cb and Cr are zero: their samples are 128, so that red, green and
+    blue equal Y (T.871 clause 7). RGB is gray if its components are equal.
+    """
+    if len(image.components) != 3 or not image.complete:
+        return None
+    first, *others = image.components
+    if image.colorspace == "ycbcr":
+        if any(component.coefficients.any() for component in others):
+            return None
+    elif image.colorspace == "rgb":
+        for component in others:
+            if (component.h, component.v) != (first.h, first.v):
+                return None
+            if not np.array_equal(component.qtable, first.qtable):
+                return None
+            if not np.array_equal(component.coefficients, first.coefficients):
+                return None
+    else:
+        return None
+    return _first_alone(image)
+
+
+def decoded_as_gray(image: JpegImage, planes: npt.NDArray[np.uint8]) -> JpegImage | None:
+    """Return an image with its first component alone, if that shows the same; None otherwise.
+
+    Parameters
+    ----------
+    image : JpegImage
+        With three components.
+    planes : ndarray of uint8, shape (3, height, width)
+        As it is decoded.
+    """
+    from guetzpy.jpeg.pixels import decode_planes  # a transcode does without these kernels
+
+    if len(planes) != 3 or not is_neutral(planes):
+        return None
+    gray = _first_alone(image)
+    return gray if gray is not None and np.array_equal(decode_planes(gray)[0], planes[0]) else None
+
+
+def is_neutral(planes: npt.NDArray[np.generic], rows: int = 64) -> bool:
+    """Return whether three planes are equal; colours are told by the first rows that hold any."""
+    return all(
+        np.array_equal(planes[0, y : y + rows], planes[c, y : y + rows])
+        for y in range(0, planes.shape[1], rows)
+        for c in (1, 2)
+    )
+
+
+def _first_alone(image: JpegImage) -> JpegImage | None:
+    first = image.components[0]
+    blocks = (-(-image.height // 8), -(-image.width // 8))
+    if (first.h, first.v) != (image.h_max, image.v_max) or first.coefficients.shape[:2] != blocks:
+        return None
+    return replace(
+        image, components=[Component(1, 1, 1, first.qtable, first.coefficients)], colorspace="gray"
+    )
+
+
+def carried_as_gray(source: bytes, image: JpegImage, carried: Carried) -> Carried | str:
+    """Return the metadata for a file of one component: with a profile of gray, without Adobe's marker.
+
+    Parameters
+    ----------
+    source : bytes
+        The file that ``image`` was read from.
+    image : JpegImage
+        As read, with three components.
+    carried : Carried
+        Its metadata.
+
+    Returns
+    -------
+    Carried or str
+        A string says why three components have to stay: the profile has no equivalent for gray, or a gain
+        map goes with the picture.
+    """
+    if "gainmap" in describe(source, image):
+        return kept_for("a gain map goes with them")
+    segments = [segment for segment in carried.segments if kind_of(segment) != "adobe"]
+    if any(kind_of(segment) == "icc" for segment in segments):
+        bare = replace(image, segments=segments)
+        icc = icc_profile(bare)
+        gray = gray_of(icc) if icc else None
+        if gray is None:
+            return kept_for("its ICC profile has no equivalent for gray")
+        profile = [segment for segment in segments_for(icc=gray) if kind_of(segment) == "icc"]
+        at = next(i for i, segment in enumerate(segments) if kind_of(segment) == "icc")
+        segments[at:] = [*profile, *(s for s in segments[at:] if kind_of(s) != "icc")]
+    return replace(carried, segments=segments, profile_added=True)
