@@ -110,7 +110,10 @@ def test_no_name_of_a_place_is_left() -> None:
     assert OWNER in result.data
     assert b'drone-dji:LRFTargetLat="48.858222"' in result.data
     assert "place" in result.removed
-    assert any("names of places: APP4 (SOMEBODY), APP6 (GoPro)" in warning for warning in result.warnings)
+    assert any(
+        "names of places: APP1 (FLIR), APP4 (SOMEBODY), APP6 (GoPro)" in warning
+        for warning in result.warnings
+    )
 
 
 @pytest.mark.foreign

@@ -40,7 +40,7 @@ def test_xmp_properties_are_blanked_in_place() -> None:
     [
         b"",
         b"<x>",
-        b"\xff\xfe<\0x\0/\0>\0",
+        b"\xff\xfe<\0x\0>\0",
         b'<!DOCTYPE x [<!ENTITY a "b">]><x GPSLatitude="&a;"/>',
         b"<a:b/>",
     ],
