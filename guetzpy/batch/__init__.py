@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from guetzpy.batch.budget import Fit
-from guetzpy.batch.discover import Filter, Skipped, Task
 from guetzpy.batch.planning import run
 from guetzpy.batch.runner import Run
+from guetzpy.batch.tasks import Filter, Skipped, Task
 
 __all__ = ["Filter", "Fit", "Run", "Skipped", "Task", "run"]

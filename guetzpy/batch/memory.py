@@ -9,7 +9,7 @@ from typing import Any
 
 from guetzpy._pillow import size_of
 from guetzpy.batch import storage
-from guetzpy.batch.discover import Task
+from guetzpy.batch.tasks import Task
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.search.plan import packing_memory, search_memory
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from guetzpy import api, output
 from guetzpy.batch import storage
-from guetzpy.batch.discover import Discovery, Filter, Task, discover, in_shard, pair
+from guetzpy.batch.discover import discover, in_shard, pair
 from guetzpy.batch.manifest import Manifest, location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
+from guetzpy.batch.tasks import Discovery, Filter, Task
 from guetzpy.batch.worker import Delivery
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions

@@ -29,7 +29,7 @@ from typing import Any, Protocol
 
 from guetzpy._threads import uninterrupted
 from guetzpy.batch import memory
-from guetzpy.batch.discover import Task
+from guetzpy.batch.tasks import Task
 from guetzpy.batch.worker import Delivery, Done, process, ready, start
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 

@@ -24,9 +24,9 @@ from guetzpy import __version__, _jit, api
 from guetzpy._threads import default_threads
 from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
-from guetzpy.batch.discover import Discovery, Skipped, Task
 from guetzpy.batch.manifest import Manifest, Row, key, options_hash
 from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes, spawning
+from guetzpy.batch.tasks import Discovery, Skipped, Task
 from guetzpy.batch.worker import Delivery, Done, explain, load_kernels, put
 from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions

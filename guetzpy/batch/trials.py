@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from guetzpy import __version__
-from guetzpy.batch.discover import Task
 from guetzpy.batch.manifest import key, options_hash
+from guetzpy.batch.tasks import Task
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from guetzpy import _jit, api, output
 from guetzpy._memory import keep_freed
 from guetzpy.batch import storage, trials
-from guetzpy.batch.discover import Task
+from guetzpy.batch.tasks import Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result

@@ -1,0 +1,158 @@
+"""What a run works on: files with their kinds, their places and their results' names."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from guetzpy import formats, output
+
+__all__ = ["Discovery", "Filter", "Skipped", "Task", "jpeg_name", "kind_of"]
+
+#: Suffixes of pictures that become ``.jpg``; any other stays before it.
+PICTURE_SUFFIXES = frozenset(
+    {
+        ".png",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".ppm",
+        ".pgm",
+        ".pnm",
+        ".pbm",
+        ".jp2",
+        ".avif",
+        ".qoi",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".jxl",
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".mrw", ".nef", ".nrw", ".orf"),
+        *(".pef", ".raf", ".raw", ".rw2", ".srw", ".x3f"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture and where its result goes.
+
+    Attributes
+    ----------
+    input : str
+        Path or URL.
+    relative : str
+        Its place in the set, with forward slashes.
+    kind : {"jpeg", "picture", "unknown"}
+        What its first bytes are; "unknown" for what only its name calls a picture.
+    size : int
+        Bytes.
+    identity : str
+        Changes when the file does.
+    output : str, optional
+        Where a JPEG goes; None if nothing is written.
+    copy : str, optional
+        Where the source itself goes if it is no JPEG and stays what it is.
+    """
+
+    input: str
+    relative: str
+    kind: str
+    size: int
+    identity: str
+    output: str | None = None
+    copy: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is not worked on, and why.
+
+    Attributes
+    ----------
+    input, relative : str
+        As of a :class:`Task`.
+    reason : str
+        Why it is not worked on.
+    can_copy : bool
+        Whether there is a regular file behind the name.
+    """
+
+    input: str
+    relative: str
+    reason: str
+    can_copy: bool = True
+
+
+@dataclass
+class Discovery:
+    """What was found: pictures, files that are none, what cannot be read, and the local folders searched."""
+
+    pictures: list[Task] = field(default_factory=list)
+    others: list[Skipped] = field(default_factory=list)
+    unreadable: list[Skipped] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Globs, case ignored: without a slash they name files, or folders to leave out, at any depth.
+
+    With a slash they are held against the whole place below the folder that was given.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, relative: str) -> bool:
+        """Return whether a file is to be looked at."""
+        return (not self.include or _matches(relative, self.include)) and not self.drops(relative)
+
+    def drops(self, relative: str) -> bool:
+        """Return whether a file, or a folder with all below it, is left out."""
+        return _matches(relative, self.exclude)
+
+
+def _matches(relative: str, globs: Iterable[str]) -> bool:
+    whole = relative.lower()
+    name = posixpath.basename(whole)
+    for glob in globs:
+        pattern = glob.replace(os.sep, "/").lower().rstrip("/")
+        if fnmatch.fnmatchcase(whole if "/" in pattern else name, pattern.lstrip("/")):
+            return True
+    return False
+
+
+def kind_of(head: bytes) -> str | None:
+    """Return "jpeg", "picture" (of another kind), or None, by a file's first 16 bytes."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    signatures = (
+        b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"GIF89a", b"qoif",
+        b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51",
+    )  # fmt: skip
+    if head.startswith(signatures) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "picture"
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in (b"\n", b" ", b"\t", b"\r", b"#"):
+        return "picture"
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":  # two reserved words of zero
+        return "picture"
+    return None if formats.kind_of(head) is None else "picture"
+
+
+def jpeg_name(relative: str) -> str:
+    """Return the name of the JPEG made from a file: ``.JPG`` stays, ``.png`` becomes ``.jpg``."""
+    path = PurePosixPath(relative)
+    suffix = path.suffix.lower()
+    if suffix in output.JPEG_SUFFIXES:
+        return relative
+    if suffix in PICTURE_SUFFIXES:
+        return str(path.with_suffix(".jpg"))
+    return f"{relative}.jpg"

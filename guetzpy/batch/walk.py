@@ -1,0 +1,177 @@
+"""The search for files below a folder or a URL."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from guetzpy import output
+from guetzpy.batch import storage
+from guetzpy.batch.tasks import Discovery, Filter, Skipped, Task, kind_of
+
+__all__ = ["Take", "Walk", "head_of", "search_url", "sort_in"]
+
+_HEAD = 16
+
+#: Takes a regular file: its entry, its place below the source, its first bytes.
+Take = Callable[[storage.Entry, str, bytes], None]
+
+
+def head_of(name: str, options: Mapping[str, Any] | None = None) -> bytes:
+    """Return the first bytes of a file, enough for :func:`guetzpy.batch.tasks.kind_of`."""
+    if storage.is_url(name):
+        system, path = storage.filesystem(name, options)
+        return bytes(system.cat_file(path, start=0, end=_HEAD))
+    with storage.open_regular(name) as stream:
+        return stream.read(_HEAD)
+
+
+class Walk:
+    """The search through local folders: names in order, every real folder once."""
+
+    def __init__(
+        self, chosen: Filter, follow_links: bool, skip: set[str], found: Discovery, take: Take
+    ) -> None:
+        self._chosen = chosen
+        self._take_file = take
+        self._follow_links = follow_links
+        self._skip = skip
+        self._found = found
+        self._links: list[tuple[str, str]] = []
+
+    def search(self, root: str, prefix: str) -> None:
+        """Add what lies below a folder."""
+        pending = [(root, "")]
+        while pending:
+            folder, below = pending.pop()
+            real = os.path.realpath(folder)
+            if real in self._skip:
+                continue
+            if real in self._found.folders:
+                self._tell_met(folder, real, prefix + below)
+                continue
+            self._found.folders.add(real)
+            try:
+                with os.scandir(folder) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                unreadable = Skipped(folder, prefix + below, error.strerror or str(error))
+                self._found.unreadable.append(unreadable)
+                continue
+            inner = []
+            for entry in listed:
+                relative = below + entry.name
+                if entry.name.startswith(".") or output.is_temporary(entry.name):
+                    continue
+                if self._is_folder(entry):
+                    if not self._chosen.drops(relative):
+                        inner.append((entry.path, f"{relative}/"))
+                elif self._chosen.takes(relative):
+                    self._take(entry, prefix + relative)
+            pending.extend(reversed(inner))
+
+    def _is_folder(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            return entry.is_dir(follow_symlinks=self._follow_links)
+        except OSError:  # a link in a circle, or to a place that cannot be read
+            return False
+
+    def _tell_met(self, folder: str, real: str, relative: str) -> None:
+        """Report a second name of a folder, unless it is that of one above, where circles end."""
+        above = os.path.realpath(os.path.dirname(folder.rstrip(os.sep)))
+        if not output.is_within(above, real):
+            reason = "a link to a folder that was taken by another name"
+            self._found.others.append(Skipped(folder, relative.rstrip("/"), reason, can_copy=False))
+
+    def _take(self, entry: os.DirEntry[str], relative: str) -> None:
+        try:
+            is_file = entry.is_file()
+            if entry.is_symlink() and not self._follow_links and (is_file or entry.is_dir()):
+                self._links.append((entry.path, relative))
+                return
+            if is_file:
+                state, head = storage.of_stat(entry.path, entry.stat()), head_of(entry.path)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                self._pass_over(entry.path, relative, "a link that leads in a circle")
+            else:
+                broken = Skipped(entry.path, relative, error.strerror or str(error))
+                self._found.unreadable.append(broken)
+            return
+        if is_file:
+            self._take_file(state, relative, head)
+        elif entry.is_symlink() and not os.path.exists(entry.path):
+            self._pass_over(entry.path, relative, "a link to nothing")
+        else:
+            self._pass_over(entry.path, relative, storage.NOT_REGULAR)
+
+    def _pass_over(self, name: str, relative: str, reason: str) -> None:
+        self._found.others.append(Skipped(name, relative, reason, can_copy=False))
+
+    def tell_links(self, roots: list[str]) -> None:
+        """Report the links that were not followed, but for those to what was found by its own name."""
+        if not self._links:
+            return
+        known = self._found.folders | {os.path.realpath(task.input) for task in self._found.pictures}
+        for name, relative in self._links:
+            real = os.path.realpath(name)
+            if not any(output.is_within(real, root) for root in roots):
+                self._pass_over(name, relative, "a link that leads out of the given folders")
+            elif real not in known:
+                self._pass_over(name, relative, "a link to a file or folder that is left out")
+
+
+def search_url(
+    root: str,
+    prefix: str,
+    chosen: Filter,
+    skip: Collection[str],
+    options: Mapping[str, Any] | None,
+    found: Discovery,
+    take: Take,
+) -> None:
+    """Add what lies below a URL, names in order."""
+    system, base = storage.filesystem(root, options)
+    left_out = [name.rstrip("/") + "/" for name in skip if storage.is_url(name)]
+    for path, info in sorted(system.find(base, detail=True).items()):
+        relative = path[len(base.rstrip("/")) :].lstrip("/")
+        name = storage.join(root, relative)
+        parts = relative.split("/")
+        above = ["/".join(parts[: i + 1]) for i in range(len(parts) - 1)]
+        if any(part.startswith(".") for part in parts) or any(name.startswith(other) for other in left_out):
+            continue
+        if info.get("type") == "file" and chosen.takes(relative) and not any(map(chosen.drops, above)):
+            entry = storage.of_info(name, info)
+            try:
+                head = head_of(name, options) if entry.size else b""  # stores refuse ranges of empty objects
+            except Exception as error:  # whatever the file system of that scheme raises
+                words = " ".join(str(error).split()) or type(error).__name__
+                found.unreadable.append(Skipped(name, prefix + relative, words))
+            else:
+                take(entry, prefix + relative, head)
+
+
+def sort_in(
+    entry: storage.Entry,
+    relative: str,
+    head: bytes,
+    found: Discovery,
+    jpeg_only: bool,
+    refuse_named: str | None,
+    named: bool = False,
+) -> None:
+    """Add a file to the pictures, the others or the errors, by its first bytes and its name."""
+    kind = kind_of(head)
+    if kind is None and (named or PurePosixPath(relative).suffix.lower() in output.JPEG_SUFFIXES):
+        kind = "unknown"  # called a picture: if it is none, that is an error
+    if kind is None:
+        found.others.append(Skipped(entry.name, relative, "not a picture"))
+    elif kind == "jpeg" or not jpeg_only:
+        found.pictures.append(Task(entry.name, relative, kind, entry.size, entry.identity))
+    elif refuse_named is not None and (named or kind == "unknown"):
+        found.unreadable.append(Skipped(entry.name, relative, refuse_named if head else "empty file"))
+    else:
+        found.others.append(Skipped(entry.name, relative, "not a JPEG"))
