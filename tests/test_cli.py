@@ -32,7 +32,7 @@ def encode(array: np.ndarray, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def quick(source: Source, options: OptimizeOptions, _: Any = None, **how: Any) -> Result:
+def quick(source: Source, options: OptimizeOptions, *_: Any, **how: Any) -> Result:
     """Encode by Pillow, in place of the search."""
     codes = source.planes()
     array = np.moveaxis(codes, 0, -1) if len(codes) == 3 else codes[0]
@@ -339,7 +339,7 @@ def test_disk_full_keeps_the_original(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_input_changed_meanwhile(
     folder: Path, search: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(source: Source, options: OptimizeOptions, _: Any = None, **how: Any) -> Result:
+    def slow(source: Source, options: OptimizeOptions, *_: Any, **how: Any) -> Result:
         (folder / "photo.JPG").write_bytes(b"someone else's")
         return quick(source, options)
 
