@@ -142,7 +142,9 @@ def colour_of_image(
     """
     icc = image.info.get("icc_profile") or None
     warnings: list[str] = []
-    if image.format == "PNG":
+    # Pillow's copies of a PNG have no format any more, but what it told.
+    copied = image.format is None and not icc and not {"gamma", "chromaticity", "srgb"}.isdisjoint(image.info)
+    if image.format == "PNG" or copied:
         declared = _of_png(chunks, image.info, icc, channels, warnings)
         if declared is not None:
             return Colour(declared.icc, tuple(warnings), declared.made)

@@ -232,16 +232,21 @@ def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
     data = _contents(image)
     if data is None:
         return None
-    factory = type(image)
-    halves: list[npt.NDArray[np.uint16]] = []
-    for swapped in (False, True):
-        again = factory(io.BytesIO(data))  # type: ignore[call-arg]
-        again.tile = [_reading(tile, swapped) for tile in again.tile]  # type: ignore[attr-defined]
-        halves.append(np.asarray(again).astype(np.uint16))
-    deep: npt.NDArray[np.uint16] = (halves[0] << np.uint16(8)) | halves[1]
     associated = any(_deep_mode(tile) == "RGBa;16" for tile in tiles)
-    image.load()  # what follows the pixels in the file is read with them
+    # The image itself is decoded in any case: what follows the pixels in the file is read with them.
+    high = np.asarray(_reading_again(image, data, swapped=False)) if associated else np.asarray(image)
+    image.load()
+    deep: npt.NDArray[np.uint16] = high.astype(np.uint16) << np.uint16(8)
+    deep |= np.asarray(_reading_again(image, data, swapped=True))
     return unmultiplied(deep) if associated else deep
+
+
+def _reading_again(image: Image.Image, data: bytes, *, swapped: bool) -> Image.Image:
+    """Return the file opened again, to be read as :func:`_reading` says."""
+    factory: Any = type(image)
+    again: Image.Image = factory(io.BytesIO(data))
+    again.tile = [_reading(tile, swapped) for tile in again.tile]  # type: ignore[attr-defined]
+    return again
 
 
 def _deep_mode(tile: Any) -> str | None:

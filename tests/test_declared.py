@@ -16,6 +16,7 @@ from guetzpy._declared import objection
 from guetzpy._icc import parse
 from guetzpy._profiles import adobe_rgb, colorants_of, gamma_curve, gray_profile, rgb_profile
 from guetzpy.errors import UnsupportedError
+from guetzpy.integrations.pillow import register
 from guetzpy.planes import planes_of
 from guetzpy.source import load
 
@@ -223,6 +224,25 @@ def test_metrics_use_the_declared_colours():
     with Image.open(io.BytesIO(png(gama(100_000)))) as image:
         image.load()  # what Pillow tells is used where the file is closed already
         assert not planes_of(image)[1].is_srgb
+
+
+@pytest.mark.parametrize("declared", [[gama(100_000)], [chrm(P3_POINTS), gama(45455)]])
+def test_copies_and_saves_of_pillow_keep_the_meaning(declared):
+    with Image.open(io.BytesIO(png(*declared))) as image:
+        wanted = load(png(*declared)).metadata.icc
+        for picture in (image, image.crop((0, 0, 24, 16)), image.convert("RGBA")):
+            codes, transform = planes_of(picture)
+            assert not transform.is_srgb
+            np.testing.assert_array_equal(codes, np.moveaxis(RGB, -1, 0))
+            file = io.BytesIO()
+            register()
+            picture.save(file, format="GUETZPY", effort="fast")
+            with Image.open(file) as written:
+                assert written.info["icc_profile"] == wanted
+        file = io.BytesIO()
+        image.save(file, format="GUETZPY", effort="fast", icc_profile=None)
+        with Image.open(file) as written:
+            assert "icc_profile" not in written.info
 
 
 def saved(form, array=RGB, **options):

@@ -126,6 +126,18 @@ def _subsampling(value: Any) -> str:
         raise ValueError(f'subsampling={value!r}: expected "4:4:4", "4:2:0" or "auto"') from None
 
 
+def _profile_of(im: Image.Image) -> bytes | None:
+    """Return a picture's profile, or one of the colours that it declares otherwise."""
+    from guetzpy._declared import colour_of_image, declarations
+    from guetzpy.picture_metadata import metadata_of
+
+    profile: bytes | None = im.info.get("icc_profile")
+    channels = len(im.getbands()) - ("A" in im.getbands()) if im.mode != "P" else 3
+    if profile or channels not in (1, 3):
+        return profile
+    return colour_of_image(im, channels, metadata_of(im).exif, declarations(im)).icc
+
+
 def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
     """Return a picture that carries what is to be written, and nothing else."""
     from PIL import Image
@@ -134,7 +146,7 @@ def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
     if isinstance(exif, Image.Exif):
         exif = exif.tobytes()
     carried = {
-        "icc_profile": given.get("icc_profile", im.info.get("icc_profile")),
+        "icc_profile": given["icc_profile"] if "icc_profile" in given else _profile_of(im),
         "comment": given.get("comment", im.info.get("comment")),
         "exif": exif,
         "xmp": given.get("xmp"),

@@ -33,7 +33,7 @@ def butteraugli(
     ----------
     reference, distorted : ndarray or PIL image
         Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by their ICC profile.
+        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
     norm : float or "max", optional
         How the map of differences becomes one number. 3, the default, is the "3-norm" of libjxl's
         tools: the mean of the 3-, 6- and 12-norm; any other p >= 1 likewise. ``"max"`` is the
@@ -83,7 +83,7 @@ def iwssim(reference: Any, distorted: Any) -> float:
     ----------
     reference, distorted : ndarray or PIL image
         Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by their ICC profile.
+        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
 
     Returns
     -------
@@ -124,7 +124,7 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
     ----------
     reference, distorted : ndarray or PIL image
         Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by their ICC profile.
+        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
 
     Returns
     -------
@@ -163,7 +163,7 @@ def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> floa
     ----------
     reference, distorted : ndarray or PIL image
         Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by their ICC profile.
+        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
     display : str, optional
         Which display the pictures are seen on, and from where: see :class:`CVVDPComparator`.
 
