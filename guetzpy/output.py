@@ -1,4 +1,4 @@
-"""Writing safely: a file is there whole, old or new, whatever happens meanwhile."""
+"""Atomic writes: at any time the file is the old or the new one, whole."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def write(
 ) -> None:
     """Replace a file atomically.
 
-    The data goes to a temporary beside it and to the disk, then takes its name. A symbolic link
+    The data is written to a temporary file beside it and to the disk, and renamed. A symbolic link
     keeps pointing where it did; a device or pipe is written to.
 
     Parameters
@@ -131,7 +131,7 @@ def _replace(
             return False
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, os.fspath(temporary)):
-            error.filename = os.fspath(path)  # the name that the user knows
+            error.filename = os.fspath(path)  # the name that the caller gave
         raise
     finally:
         if in_use is not None:
@@ -270,7 +270,7 @@ def _copy_owner(wanted: os.stat_result, found: os.stat_result, target: Path) -> 
 
 
 def _sync_directory(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system can."""
+    """Write the folder to the disk, so that the new name survives a power cut, where the system can."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:  # Windows opens no folders

@@ -1,4 +1,4 @@
-"""Folders: thousands of files, on one machine or many; :func:`run` is the entrance."""
+"""Runs over many files, on one machine or several; start with :func:`run`."""
 
 from __future__ import annotations
 

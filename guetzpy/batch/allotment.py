@@ -1,7 +1,7 @@
 """A size for each file, where a set has to be smaller than the coarsest distance makes it.
 
-Sizes are hit by the encodes themselves, so that every pass meets the limit; what passes improve is that
-the distances that come of the sizes are the ones that were meant: one for all files, or of equal slope.
+Each encode is limited to its size, so every pass meets the limit. Passes improve the distances that result
+from the sizes: they approach one distance for all files, or equal slopes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from guetzpy.batch.rates import FINEST, Curve, bytes_of, equal_slope, solve
 
 __all__ = ["Aim", "Allotment", "Encoded"]
 
-# A file gets about as small again as it got once, looked at from another start.
+# A search from another start reaches about the smallest size that was reached before, within 1 %.
 _MARGIN = 1.01
 
-# Beyond this distance nothing is recognised; the end of what curves are solved for.
+# Logarithm of the largest distance that curves are solved for.
 _FARTHEST = math.log(1000.0)
 
-# Of the sizes that they are given files make nearly all; less is no matter of single encodes.
+# Smallest share of the given sizes that a pass is assumed to use; a lower share is not due to single encodes.
 _LEAST_YIELD = 0.98
 
 
@@ -47,7 +47,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What came of an encode.
+    """The result of an encode, as far as the search for sizes needs it.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class _File:
 
 
 class Allotment:
-    """Sizes of all files: ask :meth:`propose`, encode, tell :meth:`record` what came of it, again.
+    """Sizes of all files: call :meth:`propose`, encode, pass the outcomes to :meth:`record`, repeat.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Allotment:
     coarsest : Aim
         What all files were encoded to before, without getting small enough.
     outcomes : sequence of Encoded
-        What came of that; a file that failed counts for nothing from then on.
+        The outcomes of that; a file that failed is left out from then on.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Allotment:
         return tuple(aims)
 
     def record(self, aims: Sequence[Aim], outcomes: Sequence[Encoded]) -> float | None:
-        """Take what came of a pass.
+        """Record the outcomes of a pass.
 
         Returns
         -------

@@ -24,7 +24,7 @@ def _version() -> str:
 def dask_executor(address: str) -> Iterator[Executor]:
     """Connect to a scheduler and yield an executor for :func:`guetzpy.batch.run`.
 
-    A task whose worker dies goes to another one, by Dask itself. Paths must mean the same on
+    Dask itself gives the task of a worker that dies to another one. Paths must mean the same on
     all workers.
 
     Parameters
@@ -37,7 +37,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
     ModuleNotFoundError
         Dask is not installed.
     GuetzpyError
-        Nobody answers there, or a worker has another version of guetzpy, or none.
+        No scheduler answers there, or a worker has another version of guetzpy, or none.
     """
     try:
         distributed = importlib.import_module("distributed")
@@ -57,5 +57,5 @@ def dask_executor(address: str) -> Iterator[Executor]:
         # pure=False: the same call again must run again, since it writes a file.
         executor = client.get_executor(pure=False)
         threads = sum(client.nthreads().values())
-        executor._max_workers = max(1, threads)  # as the standard library's executors tell it
+        executor._max_workers = max(1, threads)  # the attribute of the standard library's executors
         yield executor

@@ -39,7 +39,7 @@ def discover(
         Files are taken as they are. Folders are searched with all below them; one folder's files are
         placed below it without its name, those of several keep it.
     chosen : Filter
-        Globs for what lies in folders.
+        Globs for files and folders within the sources.
     skip : collection of str
         Folders to leave out: the destination, if it lies within.
     jpeg_only : bool

@@ -1,7 +1,7 @@
-"""What was done, in an SQLite file, so that a run that was killed can go on.
+"""The record of a run, an SQLite file from which a killed run can be resumed.
 
 One process writes it, the parent. Archives lie on network file systems: no write-ahead log (it needs shared
-memory), commits in batches. Rows that a kill costs only mean that their files are done again.
+memory), commits in batches. Files whose rows a kill loses are processed again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS budgets (
     wish TEXT PRIMARY KEY,    -- hash of the set, the bytes, the options
-    distances TEXT NOT NULL   -- of every file by its place, and what came of the search, JSON
+    distances TEXT NOT NULL   -- target of every file by its relative name, and the fit, JSON
 ) WITHOUT ROWID;
 """
 
@@ -80,7 +80,7 @@ CREATE TABLE IF NOT EXISTS budgets (
 _TABLE_NAMES = {"files", "budgets"}
 _COLUMNS = {"input", "identity", "options", "version", "output", "output_size", "status", "result"}
 
-# A commit costs two waits for the disk; these bound what a kill can cost.
+# A commit waits twice for the disk; these bound the rows that a kill loses.
 _ROWS_A_COMMIT = 64
 _SECONDS_A_COMMIT = 1.0
 
@@ -88,8 +88,7 @@ _SECONDS_A_COMMIT = 1.0
 _SECONDS_UNUSED = 180 * 24 * 3600
 _STATE_NAME = re.compile(r"[0-9a-f]{16}(-\d+-of-\d+)?\.sqlite")
 
-# What changes how the work is done, or refuses it, but no byte of its outcome. (A ceiling of memory does:
-# searches that spare memory find other files.)
+# Options that change no byte of a result. (max_memory does: a search that spares memory finds other files.)
 _NOT_HASHED = frozenset(
     {"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_directories", "max_input"}
 )
@@ -247,7 +246,7 @@ class Manifest:
         execute("BEGIN")
 
     def find(self, name: str) -> Row | None:
-        """Return what is known of an input."""
+        """Return the row of an input, if there is one."""
         with self._errors():
             found = self._connection.execute(
                 "SELECT identity, options, version, output, output_size, result FROM files WHERE input = ?",
@@ -280,7 +279,7 @@ class Manifest:
         )  # fmt: skip
 
     def budget(self, wish: str) -> dict[str, Any] | None:
-        """Return what an earlier search for a budget found."""
+        """Return the targets and the fit that an earlier search for a total found."""
         with self._errors():
             row = self._connection.execute("SELECT distances FROM budgets WHERE wish = ?", (wish,)).fetchone()
         if row is None:
@@ -293,7 +292,7 @@ class Manifest:
         return {"targets": targets, "fit": fit}
 
     def put_budget(self, wish: str, found: dict[str, Any]) -> None:
-        """Record what a search for a budget found."""
+        """Record the targets and the fit of a search for a total."""
         self._write("INSERT OR REPLACE INTO budgets VALUES (?,?)", (wish, json.dumps(found)))
         self.commit()
 
@@ -382,7 +381,7 @@ def _remove_if_empty(path: Path) -> None:
 
 
 def key(name: str) -> str:
-    """Return what a file is called in the manifest: an absolute path, or a URL."""
+    """Return the name of a file in the manifest: an absolute path, or a URL."""
     return str(_text(name if storage.is_url(name) else os.path.abspath(name)))
 
 

@@ -1,4 +1,4 @@
-"""How much memory pictures take, and how much there is."""
+"""Estimates of the memory that pictures take, and the memory that is available."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["PER_WORKER", "available", "pixels", "wanted"]
 #: Interpreter, libraries and compiled kernels (measured: 200 MB).
 PER_WORKER = 200_000_000
 
-# Of a file that says nothing of its size: pixels a byte, as of a strongly compressed JPEG.
+# For a file whose header gives no size: pixels a byte of a strongly compressed JPEG.
 _PIXELS_A_BYTE = 20
 
 
@@ -30,7 +30,7 @@ def wanted(options: OptimizeOptions | TranscodeOptions, area: int) -> int:
 
 
 def available() -> int | None:
-    """Return the bytes that may be taken, by the system's and the container's word; None if unknown."""
+    """Return the available bytes by the system and the container; None if unknown."""
     limits = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -59,7 +59,7 @@ def pixels(task: Task, storage_options: Mapping[str, Any] | None = None, *, exac
     storage_options : mapping, optional
         For fsspec.
     exact : bool
-        Worth a request for a file that lies elsewhere.
+        Also read the header of a file that is not on this machine.
     """
     guess = task.size * _PIXELS_A_BYTE
     remote = storage.is_url(task.input)

@@ -1,4 +1,4 @@
-"""The entrance: everything about a run that can be known before work starts."""
+"""Planning of a run: everything that can be checked before work starts."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def run(
         Bytes that all pictures may make together, or bits per pixel of the set: the one distance at which
         they do is found first, see :attr:`Run.fit`; at most one of the two, and no other target. Where the
         coarsest distance makes too many, each picture gets a size of its own, so that the distances reached
-        are even. TargetError comes of ``next`` where they do not get as small.
+        are even. ``next`` raises TargetError if the set does not get as small.
     equal_slope : bool
         With these, spread quality freely, for the least distortion in total.
     jobs : int, optional
         Worker processes; default: the processors available, fewer while large pictures need the memory.
     executor : concurrent.futures.Executor, optional
-        Who does the work instead of processes of this machine, e.g. a Dask client's ``get_executor()``.
+        Runs the tasks instead of processes of this machine, e.g. a Dask client's ``get_executor()``.
         Paths must mean the same there. It stays open.
     in_flight : int, optional
         Tasks handed to ``executor`` at a time; default: twice its workers, or 64.
@@ -108,7 +108,7 @@ def run(
         For fsspec, if there are URLs.
     progress : callable, optional
         Called with a :class:`guetzpy.Progress` for each file that is done, in the thread that asks for
-        results. What it raises ends the run and comes out of ``next``.
+        results. An exception that it raises ends the run; ``next`` raises it.
     cancel : threading.Event or alike, optional
         Once it is set the run ends within moments, with CancelledError from ``next``. Files that are done
         stay done, and recorded for ``resume``; no other is touched.
@@ -121,7 +121,7 @@ def run(
     Raises
     ------
     ValueError
-        Wishes that contradict each other; two files that would go to one place.
+        Arguments that contradict each other; two files that would go to one place.
     OSError
         A source that is not there, a destination that cannot be written.
     GuetzpyError

@@ -1,8 +1,8 @@
-"""Who does the work: processes of this machine, or any executor.
+"""Execution of tasks by processes of this machine, or by any executor.
 
-Local workers sit in pools of one process each. A process that dies breaks its whole pool, and a pool does
-not say whose task it was, nor when a task began: with one process and one task a pool, the file that
-killed it is known, its time is known, and nobody else's work is lost.
+Each local worker is a pool of one process. A process that dies breaks its whole pool, and a pool does not
+say which task the process had, nor when a task began. With one process and one task a pool, the file that
+killed the process and its time are known, and no other task is lost.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ Options = OptimizeOptions | TranscodeOptions
 # What sem_open fails with where /dev/shm is missing, read-only, closed or full.
 _NO_SEMAPHORES = frozenset({errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ENOSYS})
 
-# Past the timeout that the search watches itself, before its process is killed.
+# Seconds after the timeout, which the search checks itself, before its process is killed.
 _GRACE = 2.0
-# For a write that has begun, before a process is killed that was asked to end.
+# Seconds for a write that has begun, before a process that was asked to end is killed.
 _PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
 class Crash:
-    """Whoever worked on a file is gone, or cannot be reached."""
+    """The worker of a file died, or cannot be reached."""
 
     reason: str
 
@@ -64,10 +64,10 @@ Outcome = Done | Crash | Overtime
 
 
 class Pool(Protocol):
-    """What :func:`guetzpy.batch.run` needs of whoever does the work."""
+    """The interface that :func:`guetzpy.batch.run` needs for the execution of tasks."""
 
     def takes(self, task: Task, alone: bool) -> bool:
-        """Return whether there is room for another task."""
+        """Return whether another task can be submitted."""
 
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
         """Begin a task."""
@@ -79,15 +79,15 @@ class Pool(Protocol):
         """Return the number of tasks that were begun and not returned."""
 
     def close(self) -> None:
-        """Let go of everything, at once."""
+        """End all work at once and release the workers."""
 
 
 @contextlib.contextmanager
 def spawning() -> Iterator[None]:
-    """Start processes that need nothing of the script that started them.
+    """Start processes that do not depend on the script that starts them.
 
-    Ctrl-C is their parent's to handle. And they do not import the main module again, as spawned
-    processes do: all their work lies in this package, so a script needs no guard around its own.
+    The parent alone handles Ctrl-C. The processes do not import the main module again, as spawned ones
+    usually do: they run code of this package only, so a script needs no ``__main__`` guard.
     """
     main = sys.modules["__main__"]
     with uninterrupted():
@@ -140,7 +140,7 @@ class _Slot:
                 context = multiprocessing.get_context("spawn")
                 end, self._life = context.Pipe(duplex=False)
                 self._pool = ProcessPoolExecutor(1, context, start, (end,))
-            # Its time begins when the worker has come to life.
+            # Its time begins when the worker process runs.
             self._pool.submit(ready, options).add_done_callback(self._begin)
             self.future = self._pool.submit(process, task, options, delivery)
             if end is not None:
@@ -162,7 +162,7 @@ class _Slot:
             self._life.close()
 
     def stop(self, patience: float = 0.0) -> None:
-        """End the process: asked to between two writes, killed if it does not listen."""
+        """End the process: by request between two writes, by SIGKILL after ``patience`` seconds."""
         pool, self._pool = self._pool, None
         life, self._life = self._life, None
         self.task = self.future = None
@@ -178,7 +178,7 @@ class _Slot:
         pool.shutdown(wait=True, cancel_futures=True)
 
     def settle(self) -> Outcome:
-        """Return what came of the task, which is done."""
+        """Return the outcome of the task, which is done."""
         assert self.future is not None
         future, self.future, self.task = self.future, None, None
         try:
@@ -202,7 +202,7 @@ class Processes:
     jobs : int
         How many at most.
     budget : int, optional
-        Bytes that all pictures at work may take together. One is always let in.
+        Bytes that all pictures being processed may take together. A single picture may exceed it.
     wanted : callable
         Returns the bytes that a picture of so many pixels takes.
     storage_options : mapping, optional
@@ -252,7 +252,7 @@ class Processes:
         done: list[tuple[Task, Outcome]] = []
         while working and not done:
             times = [slot.left for slot in working.values()]
-            # A slot whose worker is still starting has no time yet: look again.
+            # A worker that is still starting has no time limit yet: check again.
             limited = [0.5 if left is None else max(0.0, left) for left in times]
             if all(slot._limit is None for slot in working.values()):
                 limited = []
@@ -336,7 +336,7 @@ class Executed:
         return len(self._working) + len(self._refused)
 
     def close(self) -> None:
-        """Take back what has not begun."""
+        """Cancel the tasks that have not begun."""
         for future in self._working:
             future.cancel()
         wait(self._working, timeout=60)

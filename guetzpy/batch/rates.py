@@ -18,7 +18,7 @@ FINEST = 0.1
 
 # Typical of photos with this encoder: bits per pixel at distance 1, and d log(bytes) / d log(distance).
 _BITS_AT_ONE, _SLOPE = 1.9, -0.7
-# What a curve may do beyond its points, where noise between two near ones would tell nonsense.
+# Slopes that a curve may have beyond its points, where noise between two near ones gives absurd ones.
 _STEEPEST, _FLATTEST = -1.5, -0.3
 # With a free spread no file goes further from the common distance than this factor.
 _SPREAD = 2.5

@@ -35,7 +35,7 @@ from guetzpy.result import Result
 
 __all__ = ["Run", "drive"]
 
-# Seconds between two looks at whether the work is to end.
+# Seconds between two checks for a cancellation.
 _PATIENCE = 0.1
 
 # Bytes of two files that are compared at a time.
@@ -51,15 +51,15 @@ class Run(Iterator[Result]):
     Attributes
     ----------
     tasks : list of Task
-        What is to be done, the largest first.
+        Files to process, the largest first.
     earlier : list of Result
-        What an earlier run has done.
+        Results of an earlier run with ``resume``.
     others : list of Skipped
         Files that are no pictures.
     fit : Fit, optional
         For a run with a total: what was found, once results come.
     on_trial : callable, optional
-        Set it to be told of encodes on the way to a total: called with the number of the pass, the
+        Called for each encode of the search for a total, with the number of the pass, the
         distance (where files are given sizes: the one that is expected) and the result.
     """
 
@@ -140,7 +140,7 @@ class Run(Iterator[Result]):
             self.close()
 
     def close(self) -> None:
-        """Stop. What is done is done and recorded; nothing is left half-written."""
+        """End the run. Results so far stay written and recorded; no file is left half-written."""
         if self._closed:
             return
         self._closed = True
@@ -266,7 +266,7 @@ class Run(Iterator[Result]):
         raise FileNotFoundError(errno.ENOENT, "the folder of the results is gone", folder)
 
     def _search(self, budget: Budget, pool: Pool) -> None:
-        """Find what the set is to be encoded to, so that it fits."""
+        """Search for the targets at which the set has the wanted size."""
         measuring = replace(self._delivery, measure=True)
         check = None if self._cancel is None else self._check
         encodes = 0
@@ -283,7 +283,7 @@ class Run(Iterator[Result]):
                 if self.on_trial is not None:
                     self.on_trial(budget.passes + 1, plan[task].distance, result)
             budget.record(aims, [made[task] for task in self.tasks])
-            # What cannot be the answer any more need not lie on the disk.
+            # Data of encodes that cannot be the answer any more is removed from the disk.
             if budget.best is before:
                 self._forget(aims, before)
             elif before is not None:
@@ -298,7 +298,7 @@ class Run(Iterator[Result]):
             self._manifest.put_budget(self._wish, found)
 
     def _trials_folder(self) -> str | None:
-        """Return where encodes are kept; None where other machines would not find the place."""
+        """Return the folder that keeps encodes; None if other machines could not open it."""
         shared = not self._delivery.in_place and not any(storage.is_url(t.output or "") for t in self.tasks)
         if self._elsewhere and not (self._manifest is not None and shared):
             return None
@@ -324,7 +324,7 @@ class Run(Iterator[Result]):
 
 
 def _warm(options: Options) -> None:
-    """Compile what the work needs, if that was never done here."""
+    """Compile the kernels that the work needs, if the cache has none."""
     if not isinstance(options, OptimizeOptions):
         load_kernels(options)
     elif _jit.is_cold():
@@ -354,7 +354,7 @@ def drive(
 ) -> Iterator[tuple[Task, Outcome]]:
     """Yield every task with its outcome; one whose worker died gets a second try, alone.
 
-    Alone, because a picture may have died of its neighbours' hunger for memory. ``check`` is called several
+    Alone, because other pictures may have used the memory that it needed. ``check`` is called several
     times a second; it raises to end the work.
     """
     queue, again = deque(tasks), deque[Task]()
@@ -377,7 +377,7 @@ def drive(
 
 
 def settle(task: Task, outcome: Outcome, options: Options) -> Done:
-    """Return an outcome as a result, whatever it is."""
+    """Return any outcome as a result."""
     if isinstance(outcome, Done):
         return outcome
     if isinstance(outcome, Overtime):
@@ -453,6 +453,6 @@ def _is_copy(stream: BinaryIO, size: int, place: str) -> bool:
 
 
 def _in_flight(executor: Executor) -> int:
-    """Twice the workers, so that none waits for the next task; 64 where their number is not told."""
+    """Twice the workers, so that none waits for the next task; 64 if their number is unknown."""
     workers = getattr(executor, "_max_workers", None)
     return 2 * workers if isinstance(workers, int) and workers > 0 else 64

@@ -1,4 +1,4 @@
-"""Where pictures lie: files of this machine, or whatever an fsspec URL names.
+"""Access to files of this machine, and of whatever an fsspec URL names.
 
 Local files are handled by the standard library alone. Names with a scheme (``s3://``, ``gs://``,
 ``memory://``) go through fsspec, the extra ``guetzpy[cloud]``.
@@ -186,7 +186,7 @@ def write(
     keep_times: bool = False,
     below: str | None = None,
 ) -> None:
-    """Make or replace a file, whole or not at all; folders above it are made.
+    """Make or replace a file atomically; missing folders above it are made.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Encodes made on the way to a budget, kept until the set fits: what fits need not be made again.
+"""Encodes made in the search for a total, kept until the set fits, so that none is made twice.
 
 A file each: one line of JSON, the result's fields, then the JPEG. Of encodes that missed the
-budget only the line stays, so that a run that was killed finds its way again without encoding.
+total only the line stays, from which a resumed run repeats the search without encoding.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One file of many: read, worked on, written; what runs in worker processes.
+"""The work on one file of a run, in a worker process: read, encode, write.
 
-Nothing here raises on account of a picture: a bad one is a result like any other.
+A bad picture raises nothing: it gives a result with status "failed".
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "put", "rea
 #: Held while a file takes its name, so that a worker whose parent died ends between files' writes.
 _writing = threading.Lock()
 
-# A worker that lost its parent waits this long for a write; none may outlive the parent by 2 s.
+# Seconds that a worker whose parent ended waits for a write; no worker may outlive its parent by 2 s.
 _LAST_WRITE = 1.5
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What is done with results.
+    """How results are delivered.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Delivery:
     trials : str, optional
         Folder of encodes made on the way to a budget: one that is there is taken instead of a new one.
     measure : bool
-        Only encode, keep that in ``trials``, and tell the size.
+        Only encode, keep the encode in ``trials``, and return its size.
     """
 
     write: bool = True
@@ -73,7 +73,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Done:
-    """An outcome, and what the manifest needs to know again."""
+    """The result of a file, and the values that the manifest records with it."""
 
     result: Result
     identity: str
@@ -82,7 +82,7 @@ class Done:
 
 
 def start(life: Connection | None = None) -> None:
-    """Prepare a worker process: Ctrl-C is the parent's, and without a parent there is no work.
+    """Prepare a worker process: it ignores Ctrl-C, and it ends when its parent ends.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def start(life: Connection | None = None) -> None:
 
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
+    Image.MAX_IMAGE_PIXELS = None  # nothing else runs in this process, and max_pixels is checked first
     keep_freed()
     parent = multiprocessing.parent_process()
     watched = [] if parent is None else [parent.sentinel]
@@ -111,9 +111,9 @@ def _watch(signs: list[Any]) -> None:
 
 
 def ready(options: OptimizeOptions | TranscodeOptions) -> None:
-    """Return once the worker can work.
+    """Return when the worker is ready for a file.
 
-    With a timeout that is once its kernels are loaded, which is no file's fault.
+    With a timeout, its kernels are loaded first, so that this time is not counted for a file.
     """
     if options.timeout is not None:
         load_kernels(options)
@@ -132,7 +132,7 @@ def load_kernels(options: OptimizeOptions | TranscodeOptions) -> None:
 
 
 def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: Delivery) -> Done:
-    """Do one file, whatever happens to it."""
+    """Process one file; errors become failed results."""
     identity = task.identity
     kept = trials.path_of(delivery.trials, task, options) if delivery.trials is not None else None
     try:
@@ -174,13 +174,16 @@ def _measure(
     data, _, _ = _read(task, options, delivery)
     result = _run(task, data, options)
     if path is not None:
-        with contextlib.suppress(OSError), _writing:  # no room, or not this machine's: it is made again
+        with (
+            contextlib.suppress(OSError),
+            _writing,
+        ):  # a full disk, or a folder of another machine: it is encoded again
             trials.save(path, result)
     return replace(result, data=b"")
 
 
 def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:
-    """Return the result; what is no JPEG, and cannot become a smaller one, stays what it is.
+    """Return the result; a picture that is no JPEG and has no smaller JPEG is kept as it is.
 
     A kind of file whose package is not installed is an error: with the package it may become a JPEG.
     """
@@ -287,7 +290,7 @@ def _back_up(task: Task, data: bytes, delivery: Delivery) -> str | None:
     os.makedirs(os.path.dirname(place), exist_ok=True)
     original = os.path.realpath(task.input)
     try:
-        os.link(original, place)  # the very file: its times, mode and all; the new one takes its name
+        os.link(original, place)  # the original file with all attributes; the result replaces its name
     except OSError:  # another file system, or one without links
         output.write(place, data, like=original, keep_times=True)
     return place

@@ -1,4 +1,4 @@
-"""What all hooks of web programs do with a JPEG: make it smaller if that works, else leave it."""
+"""The work that all hooks of web programs share: make a JPEG smaller if that works, else leave it."""
 
 from __future__ import annotations
 

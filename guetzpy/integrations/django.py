@@ -1,4 +1,4 @@
-"""Uploads that are JPEG become smaller on their way into any storage of Django.
+"""A mixin for storages of Django that optimises uploaded JPEG files.
 
 In the project::
 
@@ -79,7 +79,7 @@ def _rewound(content: Any) -> Any:
 
 
 def _like(content: Any, replacement: Any) -> Any:
-    """Give a file what an upload tells of itself besides its bytes: storages send it on."""
+    """Copy the attributes of an upload, which storages may send on, to a file that replaces it."""
     for name in ("content_type", "content_type_extra", "charset", "field_name"):
         if hasattr(content, name):
             setattr(replacement, name, getattr(content, name))

@@ -1,7 +1,7 @@
 """``iio.imwrite("a.jpg", array, plugin=GuetzpyPlugin, distance=1.0)``: guetzpy as a plugin of imageio (v3).
 
-After :func:`register`, ``plugin="guetzpy"`` does the same; what imageio writes without a word of it stays
-imageio's own.
+After :func:`register`, ``plugin="guetzpy"`` does the same; without ``plugin`` imageio writes with
+its own plugins.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class GuetzpyPlugin(PluginV3):
         Returns
         -------
         bytes or None
-            The file, if it goes to ``"<bytes>"``. It is opened once there is something to write to it.
+            The file, if it goes to ``"<bytes>"``. The file is opened after the encode has succeeded.
         """
         data = api.optimize(np.asarray(ndimage), **options).data
         self.request.get_file().write(data)

@@ -19,7 +19,7 @@ __all__ = ["smaller_jpegs"]
 
 
 class _Filter:
-    """A callable that is the same from build to build, so that Nikola does not do everything anew."""
+    """A callable whose repr is the same in each build, so that Nikola does not repeat all tasks."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options

@@ -63,7 +63,7 @@ def register() -> None:
         Taken and ignored: this is what guetzpy does.
 
     ``qtables``, ``keep_rgb``, ``smooth`` and ``extra`` raise ValueError, and so does ``quality="keep"``; keys
-    that nobody knows raise TypeError. Pictures in CMYK, LAB or "F", and transparent ones without
+    that are unknown raise TypeError. Pictures in CMYK, LAB or "F", and transparent ones without
     ``background``, raise UnsupportedError, which names what to do. As with all of Pillow's formats, ``save``
     opens the file before it is known whether that works.
 
@@ -94,7 +94,7 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
     for key, advice in _REFUSED.items():
         if asked.pop(key, None):
             raise ValueError(f"{key}: {advice}")
-    if "progression" in asked:  # the name of old
+    if "progression" in asked:  # the older name
         asked["progressive"] = asked.pop("progression") or asked.get("progressive", False)
     if "progressive" in asked:
         asked["progressive"] = bool(asked["progressive"])

@@ -33,7 +33,7 @@ def imsave(fname: str | os.PathLike[str], arr: npt.ArrayLike, **options: Any) ->
     Returns
     -------
     Result
-        What came of it.
+        The result of the encode.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def imsave(fname: str | os.PathLike[str], arr: npt.ArrayLike, **options: Any) ->
 
 
 def compressed(image: npt.ArrayLike, **options: Any) -> npt.NDArray[np.uint8]:
-    """Return what a viewer would see of an array once it is a JPEG: for augmentation and for measuring.
+    """Return the decoded JPEG of an array, for augmentation and for measuring.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ __all__ = ["Optimizer"]
 
 
 class Optimizer:
-    """What Thumbor makes of each request (the protocol of ``thumbor.optimizers.BaseOptimizer``).
+    """The optimizer, one for each request (the protocol of ``thumbor.optimizers.BaseOptimizer``).
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class Guetzpy:
     library_name: ClassVar[str] = "guetzpy"
     image_format: ClassVar[str] = "jpeg"
 
-    #: Of :func:`guetzpy.optimize`. A page is waiting, so the effort is the least.
+    #: Of :func:`guetzpy.optimize`. The default effort is the least, since a page waits for the rendition.
     options: ClassVar[dict[str, Any]] = {"effort": "fast"}
 
     @classmethod
