@@ -10,13 +10,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy._input import MAX_INPUT, contents
+from guetzpy._memory import giving_back
+from guetzpy._threads import time_limit
+from guetzpy.errors import FormatError, GuetzpyError
 from guetzpy.metrics import ButteraugliComparator, CVVDPComparator, SSIMULACRA2Comparator
 from guetzpy.options import DEFAULT_METRICS, METRICS
-from guetzpy.source import Codes, Readable, Source, load
+from guetzpy.picture import Transform
+from guetzpy.search.plan import check_comparing, check_decoding
+from guetzpy.source import Codes, Readable, Source, frame_of, is_jpeg, load
 
 __all__ = ["compare", "compare_sources", "diffmap_of", "load_pair"]
 
 Scores = dict[str, float | None]
+
+#: Rows that Butteraugli works on at a time: scores do not depend on them, memory does.
+_ROWS = 128
 
 
 def compare(
@@ -27,7 +36,13 @@ def compare(
     display: str = "standard_fhd",
     background: Any = None,
     max_pixels: int = 268_435_456,
+    max_scans: int = 128,
+    max_metadata: int = 268_435_456,
+    max_directories: int = 256,
+    max_input: int = MAX_INPUT,
+    max_memory: int | None = None,
     threads: int | None = None,
+    timeout: float | None = None,
 ) -> Scores:
     """Measure how visible the difference between two pictures is.
 
@@ -41,10 +56,15 @@ def compare(
         For CVVDP; see :class:`guetzpy.metrics.CVVDPComparator`.
     background : str or tuple, optional
         Colour under transparent parts of both.
-    max_pixels : int
-        Refused above.
+    max_pixels, max_scans, max_metadata, max_directories, max_input : int
+        Limits for each of the files, as in :class:`guetzpy.OptimizeOptions`.
+    max_memory : int, optional
+        Bytes; pictures that would take more are refused. Default: what the machine has, and 500 MB where both
+        files have less than 500 kB.
     threads : int, optional
         Default: the processors available.
+    timeout : float, optional
+        Seconds after which the work is given up with LimitError.
 
     Returns
     -------
@@ -59,48 +79,115 @@ def compare(
     GuetzpyError, OSError, TypeError
         As :func:`guetzpy.optimize`.
     """
-    first, second = load_pair(reference, distorted, background=background, max_pixels=max_pixels)
-    return compare_sources(first, second, metrics=metrics, display=display, threads=threads)
+    with time_limit(timeout), giving_back():
+        first, second = load_pair(
+            reference,
+            distorted,
+            background=background,
+            max_pixels=max_pixels,
+            max_scans=max_scans,
+            max_metadata=max_metadata,
+            max_directories=max_directories,
+            max_input=max_input,
+            max_memory=max_memory,
+        )
+        return compare_sources(first, second, metrics=metrics, display=display, threads=threads)
 
 
 def load_pair(
-    reference: Readable, distorted: Readable, *, background: Any = None, max_pixels: int = 268_435_456
+    reference: Readable,
+    distorted: Readable,
+    *,
+    max_input: int = MAX_INPUT,
+    max_memory: int | None = None,
+    **options: Any,
 ) -> tuple[Source, Source]:
-    """Read two pictures of one size; see :func:`compare`."""
-    first = load(reference, max_pixels=max_pixels, background=background)
-    second = load(distorted, max_pixels=max_pixels, background=background)
+    """Read two pictures of one size within limits; ``options`` are those of :func:`guetzpy.source.load`.
+
+    See :func:`compare`.
+    """
+    read = [_contents(source, max_input, max_memory) for source in (reference, distorted)]
+    sizes = [None if size is None else size for _, size, _ in read]
+    largest = None if None in sizes else max(size for size in sizes if size is not None)
+
+    def checks(size: int | None) -> Callable[[int, int], None]:
+        def check(width: int, height: int) -> None:
+            check_decoding(width * height, size, max_memory)
+            check_comparing(width, height, largest, max_memory)
+
+        return check
+
+    loaded = []
+    for source, size, name in read:
+        check = checks(size)
+        try:
+            if isinstance(source, bytes) and is_jpeg(source):
+                _check_jpeg(source, check)
+            loaded.append(load(source, max_input=max_input, check=check, name=name, **options))
+        except GuetzpyError as error:
+            error.name = error.name or name
+            raise
+    first, second = loaded
     if (first.width, first.height) != (second.width, second.height):
-        sizes = f"{first.width} x {first.height} and {second.width} x {second.height}"
-        raise ValueError(f"pictures of different sizes cannot be compared: {sizes}")
+        words = f"{first.width} x {first.height} and {second.width} x {second.height}"
+        raise ValueError(f"pictures of different sizes cannot be compared: {words}")
     return first, second
+
+
+def _contents(source: Any, max_input: int, max_memory: int | None) -> tuple[Any, int | None, str | None]:
+    """Return a file's bytes with their number and its name, or a picture in Python as it is."""
+    if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
+        return source, None, None
+    data, name = contents(source, max_input, max_memory)
+    return data, len(data), name
+
+
+def _check_jpeg(data: bytes, check: Callable[[int, int], None]) -> None:
+    try:
+        _, width, height = frame_of(data)
+    except FormatError:
+        return  # the reader says what is wrong
+    check(width, height)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Codes and linear light of two pictures, and how they are looked at."""
+    """Codes of two pictures with what they mean, and how they are looked at.
+
+    Metrics turn them to light piece by piece and keep nothing of the reference: it is needed once.
+    """
 
     before: Codes
     after: Codes
-    light: npt.NDArray[np.float32]
-    other: npt.NDArray[np.float32]
+    transform: Transform
+    other: Transform
     display: str
     threads: int | None
 
 
 def _butteraugli(pair: _Pair) -> Scores:
-    comparator = ButteraugliComparator.from_linear(pair.light, threads=pair.threads)
-    norm3, largest = comparator.scores_linear(pair.other)
+    norm3, largest = _butteraugli_of(pair).scores_codes(pair.after, pair.other)
     return {"butteraugli_3norm": norm3, "butteraugli_max": largest}
 
 
+def _butteraugli_of(pair: _Pair) -> ButteraugliComparator:
+    return ButteraugliComparator.from_codes(
+        pair.before, pair.transform, threads=pair.threads, keep=False, rows=_ROWS
+    )
+
+
 def _ssimulacra2(pair: _Pair) -> Scores:
-    comparator = SSIMULACRA2Comparator.from_linear(pair.light, threads=pair.threads)
-    return {"ssimulacra2": comparator.score_linear(pair.other)}
+    comparator = SSIMULACRA2Comparator.from_codes(
+        pair.before, pair.transform, threads=pair.threads, keep=False
+    )
+    return {"ssimulacra2": comparator.score_codes(pair.after, pair.other)}
 
 
 def _cvvdp(pair: _Pair) -> Scores:
-    comparator = CVVDPComparator.from_linear(pair.light, display=pair.display, threads=pair.threads)
-    return {"cvvdp": comparator.score_linear(pair.other)}
+    comparator = CVVDPComparator.from_codes(
+        pair.before, pair.transform, display=pair.display, threads=pair.threads, keep=False
+    )
+    return {"cvvdp": comparator.score_codes(pair.after, pair.other)}
 
 
 def _codes(pair: _Pair) -> Scores:
@@ -130,9 +217,7 @@ def compare_sources(
         if name not in _MEASURES:
             raise ValueError(f"metric {name!r} is not known; choose from: {', '.join(METRICS)}")
     before, after = first.planes(threads=threads), second.planes(threads=threads)
-    light = first.transform.linear(before, threads=threads)
-    other = second.transform.linear(after, threads=threads)
-    pair = _Pair(before, after, light, other, display, threads)
+    pair = _Pair(before, after, first.transform, second.transform, display, threads)
     scores: Scores = {}
     for name in wanted:
         scores |= _MEASURES[name](pair)
@@ -141,13 +226,18 @@ def compare_sources(
 
 def diffmap_of(first: Source, second: Source, *, threads: int | None = None) -> npt.NDArray[np.float32]:
     """Return Butteraugli's map of errors between two sources of one size, float32 (H, W)."""
-    light = first.transform.linear(first.planes(threads=threads), threads=threads)
-    other = second.transform.linear(second.planes(threads=threads), threads=threads)
-    return ButteraugliComparator.from_linear(light, threads=threads).diffmap_linear(other)
+    before, after = first.planes(threads=threads), second.planes(threads=threads)
+    pair = _Pair(before, after, first.transform, second.transform, "", threads)
+    return _butteraugli_of(pair).diffmap_codes(after, second.transform)
 
 
 def _psnr(before: Codes, after: Codes) -> float | None:
-    error = float(np.mean(np.square(_on_255(before) - _on_255(after))))
+    """Return the peak signal-to-noise ratio in dB; None if the codes are equal."""
+    total, rows = 0.0, max(1, (1 << 20) // before.shape[2])
+    for top in range(0, before.shape[1], rows):
+        difference = _on_255(before[:, top : top + rows]) - _on_255(after[:, top : top + rows])
+        total += float(np.sum(np.square(difference)))
+    error = total / (max(len(before), len(after)) * before[0].size)
     return 10 * math.log10(255 * 255 / error) if error else None
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata, MaxPixels, MaxScans
 from guetzpy.cli.reporting import notices, print_json, report_errors, show, usage_error
 from guetzpy.cli.sections import complete_display, complete_metrics
 from guetzpy.options import METRICS
@@ -50,11 +51,17 @@ def compare(
         str | None,
         typer.Option("--background", metavar="COLOR", help="Colour under transparent parts of both."),
     ] = None,
-    max_pixels: Annotated[
-        int, typer.Option("--max-pixels", metavar="N", help="Refuse larger pictures.")
-    ] = 268_435_456,
+    max_pixels: MaxPixels = 268_435_456,
+    max_scans: MaxScans = 128,
+    max_metadata: MaxMetadata = 268_435_456,
+    max_directories: MaxDirectories = 256,
+    max_input: MaxInput = 2_000_000_000,
+    max_memory: MaxMemory = None,
     threads: Annotated[
         int | None, typer.Option("--threads", "-t", metavar="N", help="Default: all processors.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up after this.")
     ] = None,
 ) -> None:
     """Measure how visible the difference between two pictures is.
@@ -65,14 +72,21 @@ def compare(
     """
     with report_errors(), notices(quiet=False):
         from guetzpy import comparison
+        from guetzpy._memory import giving_back
+        from guetzpy._threads import time_limit
 
         if heatmap is not None and any(_same_file(heatmap, name) for name in (reference, distorted)):
             usage_error(f"{heatmap}: is one of the pictures; the heat map would replace it")
         wanted = _wanted(metrics, display)
-        pair = comparison.load_pair(reference, distorted, background=background, max_pixels=max_pixels)
-        scores = comparison.compare_sources(*pair, metrics=wanted, display=display, threads=threads)
-        if heatmap is not None:
-            _draw(heatmap, comparison.diffmap_of(*pair, threads=threads), scores)
+        with time_limit(timeout), giving_back():
+            pair = comparison.load_pair(
+                reference, distorted, background=background, max_pixels=max_pixels, max_scans=max_scans,
+                max_metadata=max_metadata, max_directories=max_directories, max_input=max_input,
+                max_memory=max_memory,
+            )  # fmt: skip
+            scores = comparison.compare_sources(*pair, metrics=wanted, display=display, threads=threads)
+            if heatmap is not None:
+                _draw(heatmap, comparison.diffmap_of(*pair, threads=threads), scores)
         if as_json:
             print_json({name: None if value is None else round(value, 6) for name, value in scores.items()})
             return

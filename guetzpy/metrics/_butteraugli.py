@@ -537,6 +537,10 @@ class ButteraugliComparator:
         """Return the map of errors of linear planes; see :meth:`from_linear` and :meth:`diffmap`."""
         return self._diffmap(_light_of_planes(planes))
 
+    def diffmap_codes(self, codes: Codes, transform: Transform) -> Floats:
+        """Return the map of errors of codes; see :meth:`from_codes` and :meth:`diffmap`."""
+        return self._diffmap(_Light(codes, transform))
+
     def score(self, distorted: Any, norm: Norm = 3) -> float:
         """Return the distance of a picture from the reference.
 

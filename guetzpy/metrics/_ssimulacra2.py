@@ -228,7 +228,7 @@ class SSIMULACRA2Comparator:
                     side.advance(top, self._references[scale], False, self._threads)
             else:
                 other = self._side(scale, reference_level)
-                band = Reference(self._plan.planes[scale], BAND + REACH, width)
+                band = Reference(self._plan.planes[scale], min(BAND, height) + REACH, width)
                 for top in range(0, height, BAND):
                     band.offset, band.first_group = top - REACH, top // GROUP
                     other.advance(top, band, True, self._threads)

@@ -37,7 +37,6 @@ __all__ = ["BAND", "Reference", "Side"]
 
 BAND = 64  # rows; a multiple of GROUP; two bands of a wide picture fit the second-level cache best
 HISTORY = LEAD + REACH
-_ROWS = HISTORY + BAND + 2 * REACH  # of a band's planes: the last outputs look beyond the picture
 
 _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
@@ -276,7 +275,7 @@ def _down_block(
             into = (0, 3, 1, 2, 4, 5)[k]
             for x in range(columns):
                 sums[b, c, into] += np.float64(columns_sums[x + k * BLOCK])
-        for y in range(HISTORY):  # the last rows of this band are the history of the next one
+        for y in range(0 if last else HISTORY):  # the last rows of this band: the history of the next one
             _copy(channels[c, b, BAND + y], channels[c, b, y])
             for k in range(count):
                 _copy(blurred[3 * c + k, b, BAND + y], blurred[3 * c + k, b, y])
@@ -306,8 +305,9 @@ class Side:
         self.smaller = smaller
         blocks = -(-level.width // BLOCK)
         self.blocks = range(blocks)
-        self.channels = np.zeros((3, blocks, _ROWS, BLOCK), np.float32)
-        self.blurred = np.zeros((9, blocks, _ROWS, BLOCK), np.float32)
+        rows = HISTORY + min(BAND, level.height) + 2 * REACH  # the last outputs look beyond the picture
+        self.channels = np.zeros((3, blocks, rows, BLOCK), np.float32)
+        self.blurred = np.zeros((9, blocks, rows, BLOCK), np.float32)
         self.states = np.zeros((9, blocks, 6 * BLOCK), np.float32)
         self.sums = np.zeros((blocks, 3, 6))
         self.local = Local()

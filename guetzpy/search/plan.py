@@ -18,6 +18,7 @@ __all__ = [
     "Effort",
     "Plan",
     "TileLayout",
+    "check_comparing",
     "check_decoding",
     "check_memory",
     "packing_memory",
@@ -57,9 +58,16 @@ _ROUNDS = 40
 _PACKING = 36
 #: The same for pixels of 8 bits that are decoded and converted: Pillow's, and two copies.
 _DECODING = 12
+#: The same for two pictures that are compared; measured with JPEG files of 8 and 12 megapixels.
+_COMPARING = 33, 40_000_000
 #: The same for a bounded search: by a pixel, besides, by a pixel of Butteraugli's windows, and their rows
 #: with margins. Measured at 8 and 12 megapixels.
 _BOUNDED = 32, 40_000_000, 75, 202
+#: SSIMULACRA 2 works on bands of whole rows: bytes by a column, and by each of its rows up to so many. Of
+#: wide, low pictures this is more than Butteraugli's windows take; measured at 65,500 x 1, 20 and 64.
+_BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 175, 64
+#: Bytes of such columns up to which metrics that keep nothing are enough, gradients included.
+_LEAN_FOR_COLUMNS = 100_000_000
 #: And for a search of a JPEG's coefficients by metrics that keep nothing; measured at 2 and 4 megapixels.
 _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
 
@@ -207,10 +215,11 @@ def plan_search(
         It would take too much memory.
     """
     pixels = width * height
-    usual = search_memory(pixels, effort)
+    usual = search_memory(_whole(width) * _whole(height), effort)
     spared = _spared_memory(width, height, effort, coefficients)
     spares = _must_spare(pixels, usual, spared, ceiling, file_size, coefficients, name)
     lean = ceiling is None and usual <= _LEAN_FOR_FEW_BYTES
+    lean = lean and width * _column_memory(height) <= _LEAN_FOR_COLUMNS
     bounded = spares and not coefficients and not lean
     very_large = pixels >= _VERY_LARGE
     threaded = Resources(threads)
@@ -281,7 +290,18 @@ def _spared_memory(width: int, height: int, effort: str, coefficients: bool) -> 
     by_pixel, besides, by_window, rows = _OF_COEFFICIENTS if coefficients else _BOUNDED
     if coefficients and effort == "max":
         by_pixel += _ROUNDS
-    return width * height * by_pixel + besides + width * min(height, rows) * by_window
+    windows = max(min(_whole(height), rows) * by_window, _column_memory(height))
+    return width * _whole(height) * by_pixel + besides + width * windows
+
+
+def _whole(side: int) -> int:
+    """Return a side with what metrics and blocks of 16 add to it: much of a picture that is one row."""
+    return side + -side % 16
+
+
+def _column_memory(height: int) -> int:
+    """Return the bytes that SSIMULACRA 2 takes for each column of a picture."""
+    return _BY_COLUMN + _BY_BAND_ROW * min(_whole(height), _BAND_ROWS)
 
 
 def packing_memory(pixels: int) -> int:
@@ -304,7 +324,27 @@ def check_decoding(pixels: int, file_size: int | None, ceiling: int | None = Non
 
     Files of few bytes get little, as for :func:`plan_search`.
     """
-    wanted = pixels * _DECODING
+    _check_few_bytes(pixels, pixels * _DECODING, file_size, ceiling)
+
+
+def check_comparing(width: int, height: int, file_size: int | None, ceiling: int | None = None) -> None:
+    """Raise LimitError if the comparison of two pictures takes too much memory.
+
+    Parameters
+    ----------
+    width, height : int
+        Of each.
+    file_size : int, optional
+        Bytes of the larger file; None if one of the pictures comes from none.
+    ceiling : int, optional
+        Bytes that may be taken.
+    """
+    by_pixel, besides = _COMPARING
+    wanted = width * height * by_pixel + besides + width * _column_memory(height)
+    _check_few_bytes(width * height, wanted, file_size, ceiling)
+
+
+def _check_few_bytes(pixels: int, wanted: int, file_size: int | None, ceiling: int | None) -> None:
     if file_size is not None and file_size < _FEW_BYTES and ceiling is None and wanted > _FOR_FEW_BYTES:
         few = f"for a file of only {file_size} bytes; --max-memory (max_memory) allows more"
         raise _too_much(pixels, wanted, _FOR_FEW_BYTES, few, None)
