@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 import guetzpy
 from guetzpy._cicp import profile_of
-from guetzpy._declared import objection
+from guetzpy._declared import Colour, colour_of_points, objection
 from guetzpy._icc import parse
 from guetzpy._profiles import adobe_rgb, colorants_of, gamma_curve, gray_profile, rgb_profile
 from guetzpy.errors import UnsupportedError
@@ -51,6 +51,11 @@ def iccp(profile):
     return chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile))
 
 
+#: Exif whose ColorSpace is 2: Adobe RGB.
+ADOBE_EXIF = (
+    b"II*\0\x08\0\0\0" + struct.pack("<HHHII4x", 1, 0x8769, 4, 1, 26)
+    + struct.pack("<HHHIHH4x", 1, 0xA001, 3, 1, 2, 0)
+)  # fmt: skip
 SRGB = chunk(b"sRGB", b"\0")
 
 
@@ -188,6 +193,16 @@ def test_what_is_not_honoured_is_a_warning(chunks, word):
     assert word in source.warnings[0]
     result = guetzpy.optimize(data, effort="fast")
     assert any(word in warning for warning in result.to_dict()["warnings"])
+
+
+def test_code_points_of_heic_and_avif():
+    assert colour_of_points(P3, (12, 13), 3, None).icc == P3
+    assert colour_of_points(P3, (12, 13), 1, None) == Colour()  # primaries say nothing of gray
+    assert colour_of_points(profile_of(12, 8), (12, 8), 1, None).icc[16:20] == b"GRAY"
+    assert colour_of_points(BT2020, (12, 13), 3, None).icc == BT2020  # a profile of the file's own
+    assert "primaries 99" in colour_of_points(None, (99, 13), 3, None).warnings[0]
+    assert colour_of_points(None, (1, 13), 3, ADOBE_EXIF).icc is None  # code points go before Exif
+    assert colour_of_points(None, None, 3, ADOBE_EXIF).icc == adobe_rgb()
 
 
 def test_a_profile_of_colours_does_not_go_with_gray():

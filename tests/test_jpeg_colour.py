@@ -129,6 +129,15 @@ def test_spliced_files_get_the_profile_too():
     assert result.data[data.index(b"\xff\xdb") - len(data) :] == data[data.index(b"\xff\xdb") :]
 
 
+@pytest.mark.parametrize("array", [RGB, RGB[..., 1]], ids=["rgb", "gray"])
+def test_files_of_other_processes_get_the_profile_too(array):
+    """Only their segments are edited: here the frame header says arithmetic coding (SOF9)."""
+    data = jpeg(tiff(), array=array).replace(b"\xff\xc0\0", b"\xff\xc9\0", 1)
+    result = guetzpy.transcode(data, strip="all")
+    assert adobe_rgb(1 if array.ndim == 2 else 3) in result.data
+    assert b"R03" not in result.data
+
+
 def test_a_named_profile_goes():
     result = guetzpy.transcode(jpeg(tiff()), strip="all,icc")
     assert profile_in(result.data) is None
