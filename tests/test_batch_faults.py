@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy import _jit, output
-from guetzpy.batch import pool, runner, storage
+from guetzpy.batch import copying, pool, runner, storage
 from guetzpy.cli import app, folder
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
@@ -125,7 +125,7 @@ def test_warmup_without_processes_compiles_here(monkeypatch: pytest.MonkeyPatch)
 
 def test_other_files_are_copied_whatever_their_size(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A video beside the photos need not fit into memory: nothing reads it as a whole."""
-    monkeypatch.setattr(runner, "_PIECE", 1000)
+    monkeypatch.setattr(copying, "_PIECE", 1000)
     monkeypatch.setattr(output, "_PIECE", 1000)
     jpeg("in/a.jpg")
     video = bytes(range(256)) * 400

@@ -148,7 +148,14 @@ def test_link_in_the_destination_is_no_manifest(place: Path) -> None:
 # --- faults -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", ["not json", "[]", "{}", '{"status": "kept"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "not json", "[]", "{}", '{"status": "kept"}', '{"status": "odd", "input": "a"}',
+        '{"status": "kept", "input": 5}', '{"status": "kept", "input": "a", "bytes_before": "x"}',
+        b"\xff\xfe",
+    ],
+)  # fmt: skip
 def test_damaged_row_is_one_clear_line(place: Path, damage: str | bytes) -> None:
     run("optimize", "-r", "in", "-o", "out")
     connection = sqlite3.connect("out/.guetzpy.sqlite")

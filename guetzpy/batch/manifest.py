@@ -21,13 +21,13 @@ import urllib.parse
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from guetzpy import __version__, output
 from guetzpy.batch import storage
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
-from guetzpy.result import Result
+from guetzpy.result import Result, Status
 
 __all__ = [
     "APPLICATION_ID",
@@ -393,8 +393,10 @@ def _text(text: str | None) -> str | None:
 def _result(text: str) -> Result:
     known = {field.name for field in dataclasses.fields(Result)}
     values: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in known}
-    if not {"status", "input"} <= values.keys():
+    if values.get("status") not in get_args(Status) or not isinstance(values.get("input"), str):
         raise ValueError("a result without a status or a name")
+    if any(not isinstance(values.get(name), int | None) for name in ("bytes_before", "bytes_after")):
+        raise ValueError("a size that is no number")
     # JSON has lists only.
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return Result(**values)

@@ -6,11 +6,8 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
-import io
 import json
 import os
-import stat
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,16 +15,16 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from guetzpy import __version__, _jit, api
 from guetzpy._threads import default_threads
 from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
+from guetzpy.batch.copying import copy
 from guetzpy.batch.manifest import Manifest, Row, key, options_hash
 from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes, spawning
 from guetzpy.batch.tasks import Discovery, Skipped, Task
-from guetzpy.batch.worker import Delivery, Done, explain, load_kernels, put
+from guetzpy.batch.worker import Delivery, Done, load_kernels
 from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions
 from guetzpy.progress import Cancel, OnProgress, Progress, Reporter, Stage
@@ -37,9 +34,6 @@ __all__ = ["Run", "drive"]
 
 # Seconds between two checks for a cancellation.
 _PATIENCE = 0.1
-
-# Bytes of two files that are compared at a time.
-_PIECE = 1 << 20
 
 # Of the memory that is free when a run begins.
 _SHARE_OF_MEMORY = 0.8
@@ -223,7 +217,7 @@ class Run(Iterator[Result]):
             yield Result(status="failed", input=broken.input, error=broken.reason)
         for other in self._to_copy():
             self._check_destination()
-            yield _copy(other, storage.join(self._copy_to or "", other.relative), self._delivery)
+            yield copy(other, storage.join(self._copy_to or "", other.relative), self._delivery)
         if self._budget is not None:
             self._trials = self._trials_folder()
             self._delivery = replace(self._delivery, trials=self._trials)
@@ -406,50 +400,6 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
         return os.stat(place).st_size == row.output_size
     except OSError:
         return False
-
-
-def _copy(other: Skipped, place: str, delivery: Delivery) -> Result:
-    """Copy a file that is no picture, unless a copy is there."""
-    try:
-        size = _copied(other.input, place, delivery)
-    except Exception as error:
-        return Result(status="failed", input=other.input, error=explain(error, other.input))
-    return Result(
-        status="kept",
-        reason=f"{other.reason}; copied",
-        input=other.input,
-        output=place,
-        bytes_before=size,
-        bytes_after=size,
-    )
-
-
-def _copied(name: str, place: str, delivery: Delivery) -> int:
-    """Copy a file and return its size; local ones of any size, since they are never in memory as a whole."""
-    if storage.is_url(name) or storage.is_url(place):
-        data, _, _ = storage.read(name, delivery.storage_options, max_input=sys.maxsize)
-        if storage.is_url(place) or not _is_copy(io.BytesIO(data), len(data), place):
-            put(name, data, place, delivery)
-        return len(data)
-    with storage.open_regular(name) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if not _is_copy(stream, size, place):
-            put(name, stream, place, delivery)
-    return size
-
-
-def _is_copy(stream: BinaryIO, size: int, place: str) -> bool:
-    try:
-        state = os.lstat(place)
-        if not stat.S_ISREG(state.st_mode) or state.st_size != size:
-            return False
-        with open(place, "rb") as other:
-            while piece := other.read(_PIECE):
-                if stream.read(len(piece)) != piece:
-                    return False
-    except OSError:
-        return False
-    return True
 
 
 def _in_flight(executor: Executor) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "put", "ready", "start"]
 
-#: Held while a file takes its name, so that a worker whose parent died ends between files' writes.
+#: Held during a write, so that a worker whose parent ended does not end within one.
 _writing = threading.Lock()
 
 # Seconds that a worker whose parent ended waits for a write; no worker may outlive its parent by 2 s.
