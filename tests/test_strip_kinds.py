@@ -19,7 +19,7 @@ from reference import jpeg_files, metadata_files
 from reference.metadata_files import CITY, OWNER, SECRETS
 
 import guetzpy
-from guetzpy.jpeg import exif, exif_parts, flir, iptc, photoshop, video, xmp
+from guetzpy.jpeg import exif, exif_parts, flir, iptc, photoshop, video, xmp, xmp_segments
 from guetzpy.jpeg.metadata import kind_of
 from guetzpy.jpeg.property_kinds import is_coordinate, is_place, tells_coordinates
 from guetzpy.jpeg.reader import read
@@ -228,7 +228,7 @@ def test_extended_xmp_and_the_rights_in_it() -> None:
         b"<dc:rights>", b"<dc:title>" + b"x" * 70000 + b"</dc:title><dc:rights>"
     )
     source = jpeg_files.with_segments(
-        jpeg_files.picture(), *(jpeg_files.segment(0xE1, p) for p in xmp.payloads_of(packet))
+        jpeg_files.picture(), *(jpeg_files.segment(0xE1, p) for p in xmp_segments.payloads_of(packet))
     )
     result = guetzpy.transcode(source, strip="gps")
     for secret in SECRETS:

@@ -8,7 +8,7 @@ import re
 import pytest
 from reference import jpeg_files
 
-from guetzpy.jpeg import xmp
+from guetzpy.jpeg import xmp, xmp_segments
 
 
 def properties(packet: bytes, prefix: str) -> list[str]:
@@ -24,7 +24,7 @@ def test_xmp_properties_are_blanked_in_place() -> None:
         '<e:GPSAltitude rdf:parseType="Resource"><e:value>7/1</e:value></e:GPSAltitude>'
         "<e:Iso>100</e:Iso><e:GPSEmpty/><!-- GPS in a comment -->",
     )
-    (edited,) = xmp.without_properties([xmp.HEADER + packet], lambda _, name: name.startswith("GPS"))
+    (edited,) = xmp_segments.without_properties([xmp.HEADER + packet], lambda _, name: name.startswith("GPS"))
     assert edited is not None
     rest = edited[len(xmp.HEADER) :]
     assert len(rest) == len(packet)
@@ -48,8 +48,10 @@ def test_xmp_properties_are_blanked_in_place() -> None:
 def test_unreadable_xmp(packet: bytes) -> None:
     assert xmp.read_packet(packet) is None
     payload = xmp.HEADER + packet
-    assert xmp.without_properties([payload], lambda *_: True) == [payload]
-    assert xmp.without_properties([payload], lambda *_: True, strict=True) == [None if packet else payload]
+    assert xmp_segments.without_properties([payload], lambda *_: True) == [payload]
+    assert xmp_segments.without_properties([payload], lambda *_: True, strict=True) == [
+        None if packet else payload
+    ]
 
 
 def test_deep_xmp_is_read() -> None:
@@ -61,13 +63,13 @@ def test_deep_xmp_is_read() -> None:
 def test_xmp_segments(size: int) -> None:
     packet = jpeg_files.xmp('xmlns:d="urn:d"', "<d:long></d:long>")
     packet = packet.replace(b"<d:long>", b"<d:long>" + b"x" * max(0, size - len(packet)))
-    payloads = xmp.payloads_of(packet)
+    payloads = xmp_segments.payloads_of(packet)
     assert all(len(payload) <= 65533 for payload in payloads)
     assert len(payloads) == (1 if len(packet) <= 65502 else 1 + -(-len(packet) // 65400))
     if len(payloads) == 1:
         assert payloads[0] == xmp.HEADER + packet
         return
-    (extension,) = xmp.gather_extensions(payloads[1:])
+    (extension,) = xmp_segments.gather_extensions(payloads[1:])
     assert extension.data == re.sub(rb"<\?xpacket[^>]*\?>", b"", packet)
     assert hashlib.md5(extension.data).hexdigest().upper().encode() == extension.guid
     main = xmp.read_packet(payloads[0][len(xmp.HEADER) :])
@@ -81,24 +83,26 @@ def test_extended_xmp_is_blanked_with_a_new_digest() -> None:
     packet = jpeg_files.xmp(
         'xmlns:e="http://ns.adobe.com/exif/1.0/" e:GPSLatitude="48,51.3N"', f"<e:long>{'y' * 140000}</e:long>"
     )
-    payloads = xmp.payloads_of(packet)
+    payloads = xmp_segments.payloads_of(packet)
     shuffled = [payloads[0], payloads[3], payloads[1], payloads[2]]
     edited = [
-        p for p in xmp.without_properties(shuffled, lambda _, name: name.startswith("GPS")) if p is not None
+        p
+        for p in xmp_segments.without_properties(shuffled, lambda _, name: name.startswith("GPS"))
+        if p is not None
     ]
     assert [len(p) for p in edited] == [len(p) for p in shuffled]
-    (extension,) = xmp.gather_extensions(edited[1:])
+    (extension,) = xmp_segments.gather_extensions(edited[1:])
     assert b"GPS" not in extension.data
     assert hashlib.md5(extension.data).hexdigest().upper().encode() == extension.guid
     assert extension.guid in edited[0]
 
 
 def test_incomplete_extensions_are_left_out() -> None:
-    payloads = xmp.payloads_of(jpeg_files.xmp(content=f"<a xmlns='u'>{'z' * 140000}</a>"))
+    payloads = xmp_segments.payloads_of(jpeg_files.xmp(content=f"<a xmlns='u'>{'z' * 140000}</a>"))
     assert len(payloads) == 4
-    assert xmp.gather_extensions(payloads[1:3]) == []
-    assert xmp.gather_extensions([*payloads[1:], payloads[2]]) == []
-    assert xmp.gather_extensions([xmp.EXTENSION_HEADER + b"short"]) == []
+    assert xmp_segments.gather_extensions(payloads[1:3]) == []
+    assert xmp_segments.gather_extensions([*payloads[1:], payloads[2]]) == []
+    assert xmp_segments.gather_extensions([xmp.EXTENSION_HEADER + b"short"]) == []
 
 
 def test_container_items() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from guetzpy.jpeg import appended, exif, exif_parts, flir, photoshop, video, xmp
+from guetzpy.jpeg import appended, exif, exif_parts, flir, photoshop, video, xmp_segments
 from guetzpy.jpeg.metadata import kind_of
 from guetzpy.jpeg.property_kinds import coordinates_in_bytes, tells_coordinates, xmp_test
 from guetzpy.jpeg.structure import Segment
@@ -132,7 +132,9 @@ def _scrubbed_payload(segment: Segment, kind: str, done: Scrubbed) -> bytes:
             return b""
     if what == "xmp":
         return (
-            xmp.without_properties([payload], lambda s, n: xmp_test(kind, s, n), text=text, strict=True)[0]
+            xmp_segments.without_properties(
+                [payload], lambda s, n: xmp_test(kind, s, n), text=text, strict=True
+            )[0]
             or b""
         )
     if what == "iptc":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable
 
-from guetzpy.jpeg import exif, iptc, photoshop, xmp
+from guetzpy.jpeg import exif, iptc, photoshop, xmp, xmp_segments
 from guetzpy.jpeg.exif import Entry, Tiff
 from guetzpy.jpeg.property_kinds import EXIF_TAGS, IPTC_DATASETS, tells_coordinates, xmp_test
 
@@ -101,7 +101,7 @@ def _edit_values(tiff: bytes, kind: str) -> bytes:
 
 def _edited_xmp(value: bytes, kind: str) -> bytes:
     text = tells_coordinates if kind == "gps" else None
-    payload = xmp.without_properties(
+    payload = xmp_segments.without_properties(
         [xmp.HEADER + value], lambda space, name: xmp_test(kind, space, name), text=text, strict=True
     )[0]
     return payload[len(xmp.HEADER) :] if payload is not None else b""

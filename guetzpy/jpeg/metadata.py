@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from guetzpy.errors import LimitError
-from guetzpy.jpeg import exif, mpf, photoshop, xmp
+from guetzpy.jpeg import exif, mpf, photoshop, xmp, xmp_segments
 from guetzpy.jpeg.appended import ISO_GAIN_MAP
 from guetzpy.jpeg.markers import APP0, APP14, COM
 from guetzpy.jpeg.structure import JpegImage, Segment
@@ -257,7 +257,7 @@ def segments_for(
         payload = exif.HEADER + exif_data.removeprefix(exif.HEADER)
         segments.append(Segment(_APP1, _fitting("EXIF data", payload)))
     if xmp_data:
-        segments += [Segment(_APP1, payload) for payload in xmp.payloads_of(xmp_data)]
+        segments += [Segment(_APP1, payload) for payload in xmp_segments.payloads_of(xmp_data)]
     if icc:
         pieces = [icc[i : i + _MAX_ICC_PIECE] for i in range(0, len(icc), _MAX_ICC_PIECE)]
         if len(pieces) > 255:

@@ -20,9 +20,10 @@ from guetzpy._profiles import adobe_rgb
 from guetzpy.jpeg import appended, exif, mpf, photoshop, xmp
 from guetzpy.jpeg.appended import Part
 from guetzpy.jpeg.declared import says_adobe_rgb
+from guetzpy.jpeg.holdings import look
 from guetzpy.jpeg.markers import segment as segment_bytes
 from guetzpy.jpeg.metadata import KINDS, PARTS, Policy, exif_groups, kind_of, segments_for
-from guetzpy.jpeg.stripping import Edit, look
+from guetzpy.jpeg.stripping import Edit
 from guetzpy.jpeg.structure import JpegImage, Segment
 
 __all__ = ["Carried", "carry", "describe", "settle", "splice"]

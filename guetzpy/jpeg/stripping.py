@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-from guetzpy.jpeg import appended, coordinates, exif, exif_parts, flir, iptc, mpf, photoshop, xmp
-from guetzpy.jpeg.appended import Part, Place
+from guetzpy.jpeg import (
+    appended,
+    coordinates,
+    exif,
+    exif_parts,
+    flir,
+    iptc,
+    photoshop,
+    xmp,
+    xmp_segments,
+)
+from guetzpy.jpeg.appended import Part
+from guetzpy.jpeg.holdings import Survey
 from guetzpy.jpeg.metadata import PARTS, Policy, exif_groups, is_cut_short, kind_of
 from guetzpy.jpeg.property_kinds import (
     coordinates_in_bytes,
@@ -18,55 +27,9 @@ from guetzpy.jpeg.property_kinds import (
 )
 from guetzpy.jpeg.structure import JpegImage, Segment
 
-__all__ = ["Edit", "Survey", "look"]
+__all__ = ["Edit"]
 
-_GCAMERA = "http://ns.google.com/photos/1.0/camera/"
 _PROVENANCE = ("http://purl.org/dc/terms/", "provenance")
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What a file holds besides its picture, and where."""
-
-    eoi: int
-    places: list[Place]  # as image.segments; empty if the file cannot be walked
-    index: mpf.Index | None
-    mpf: int | None
-    base: int  # what the MPF offsets count from
-    items: list[xmp.Item]
-    directory: int | None  # number of the segment with the XMP packet that holds the container directory
-    parts: list[Part]
-
-    @property
-    def video(self) -> int:
-        """Bytes of the video of a motion photo."""
-        return sum(part.end - part.start for part in self.parts if part.video)
-
-
-def look(source: bytes, image: JpegImage) -> Survey:
-    """Find what a file holds besides its picture."""
-    eoi = len(source) - len(image.trailing)
-    walked = appended.places(source, 0, eoi)
-    if [place.segment for place in walked] != image.segments:
-        walked = []
-    index, number, base = None, None, 0
-    packet, directory = None, None
-    for i, segment in enumerate(image.segments):
-        kind = kind_of(segment)
-        if kind == "mpf" and index is None and walked:
-            index = mpf.read_index(segment.payload)
-            number, base = (i, walked[i].payload + len(mpf.HEADER)) if index is not None else (None, 0)
-        if directory is None and segment.payload.startswith(xmp.HEADER) and kind == "xmp":
-            packet, directory = xmp.read_packet(segment.payload[len(xmp.HEADER) :]), i
-    items = packet.items() if packet is not None else []
-    micro_video = _micro_video(packet) if packet is not None else 0
-    parts = appended.find_parts(source, eoi, index, base, items, micro_video)
-    return Survey(eoi, walked, index, number, base, items, directory, parts)
-
-
-def _micro_video(packet: xmp.Packet) -> int:
-    wanted = packet.properties(lambda space, name: space == _GCAMERA and name == "MicroVideoOffset")
-    return next((int(value) for _, value, _ in wanted if re.fullmatch("[0-9]{1,12}", value.strip())), 0)
 
 
 class Edit:
@@ -166,7 +129,9 @@ class Edit:
             if kind not in self.kept and any(p.has(lambda s, n, k=kind: xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
                 self.removed.add(kind)
         self.drop(numbers, "xmp")
-        rest = xmp.only_properties(payloads, lambda s, n: any(xmp_test(kind, s, n) for kind in self.kept))
+        rest = xmp_segments.only_properties(
+            payloads, lambda s, n: any(xmp_test(kind, s, n) for kind in self.kept)
+        )
         if 0 < len(rest) <= len(numbers):
             for number, payload in zip(numbers, rest, strict=False):
                 self.payloads[number] = payload
@@ -310,7 +275,7 @@ class Edit:
         """Blank XMP properties; if ``strict``, packets that cannot be read go."""
         numbers = self.of_kind("xmp")
         payloads = [self.payload(i) for i in numbers]
-        edited = xmp.without_properties(payloads, wanted, text=text, strict=strict)
+        edited = xmp_segments.without_properties(payloads, wanted, text=text, strict=strict)
         for number, before, after in zip(numbers, payloads, edited, strict=True):
             if after is None:
                 self.notes.append(f"XMP could not be read: dropped, because {kind} must go")

@@ -9,7 +9,7 @@ from PIL import Image
 from reference import jpeg_files
 from reference.jpeg_files import Entry, directory, segment, with_segments
 
-from guetzpy.jpeg import exif, iptc, photoshop, xmp
+from guetzpy.jpeg import exif, iptc, photoshop, xmp_segments
 
 #: Coordinates that are in the files, as text and as numbers.
 LATITUDE, LONGITUDE = 48.858222, 2.294500
@@ -160,7 +160,7 @@ def segments() -> list[bytes]:
     embedded = ((0x02BC, 1, len(packet()), packet()), (0x83BB, 7, 13, dataset(90, b"Parisville")[:15]))
     return [
         segment(0xE1, exif.HEADER + tiff(extra=embedded[:1])),
-        *(segment(0xE1, p) for p in xmp.payloads_of(packet())),
+        *(segment(0xE1, p) for p in xmp_segments.payloads_of(packet())),
         segment(0xED, photoshop.HEADER + resources()),
         segment(0xE1, thermal()),
         segment(0xEB, credentials()),
