@@ -14,6 +14,7 @@ PARTS = {
     "compile_time": "what the first start costs: seconds to compile each kernel",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "JPEG files made smaller, by quality of the source",
+    "fit_search": "fit the open loop's tables, Lagrange multipliers and compensation on training pictures",
     "source_quality": "how well the tables of a JPEG tell how coarse it is",
     "foreign_decoders": "whether other decoders show the same before and after",
     "batch_speedup": "folders on several processes",

@@ -1,0 +1,1 @@
+"""Fitted parameters of the search, and the code that applies them."""
