@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from guetzpy._memory import giving_back, reusing
 from guetzpy._threads import time_limit
-from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
+from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
 from guetzpy.progress import Cancel, OnProgress, Reporter, logger
 from guetzpy.result import Result
@@ -346,6 +346,7 @@ def _kept(source: Source, options: OptimizeOptions) -> Result:
     assert source.data is not None
     policy = Policy.of(options.keep, options.strip)
     done = strip_bytes(source.data, policy) if policy.stripped else Transcoded(source.data, "kept", "")
+    _check_size(options, source.width * source.height, len(done.data), source.obstacle)
     return Result(
         data=done.data,
         status=done.status,
@@ -369,9 +370,21 @@ def _packed(
     """Return a JPEG packed losslessly."""
     shared = {field.name: getattr(options, field.name) for field in fields(TranscodeOptions)}
     result = _transcode(data, TranscodeOptions(**shared), name, reporter)
+    _check_size(options, (result.width or 0) * (result.height or 0), len(result.data), reason)
     return replace(
         result, reason=result.reason or reason, target=dict([options.target]), effort=options.effort
     )
+
+
+def _check_size(options: OptimizeOptions, area: int, size: int, reason: str | None) -> None:
+    """Raise TargetError if a file that is not searched is larger than the size asked for."""
+    from guetzpy.search.quality.target import Picture, target
+
+    name, value = options.target
+    wanted = target(name)
+    goal = None if wanted.needs_pixels else wanted.goal(value, Picture(area))
+    if goal is not None and goal.size is not None and size > goal.size:
+        raise TargetError.of_size(size, goal.size, reason or "")
 
 
 def _transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:

@@ -59,7 +59,38 @@ class LimitError(GuetzpyError):
 
 
 class TargetError(GuetzpyError):
-    """No file meets what was asked for; the message names the best that was reached."""
+    """No file meets what was asked for; the message names the best that was reached.
+
+    Parameters
+    ----------
+    message : str
+        What was asked for and what was reached.
+    smallest_bytes : int, optional
+        Bytes of the smallest file that was reached, where a size was asked for.
+    best : dict of str to float, optional
+        Scores of the best file that was reached, by metric, where a quality was asked for.
+
+    Attributes
+    ----------
+    smallest_bytes, best
+        As given.
+    """
+
+    def __init__(
+        self, message: str, *, smallest_bytes: int | None = None, best: dict[str, float] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.smallest_bytes = smallest_bytes
+        self.best = best
+
+    @classmethod
+    def of_size(cls, smallest: int, wanted: int, why: str = "") -> TargetError:
+        """Return the error for a size in bytes that the smallest file does not meet."""
+        reason = f"{why}; " if why else ""
+        return cls(
+            f"{reason}the smallest file reached has {smallest} bytes, {wanted} were asked for",
+            smallest_bytes=smallest,
+        )
 
 
 class CancelledError(GuetzpyError):

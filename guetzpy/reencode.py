@@ -180,10 +180,16 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     try:
         candidates = Candidates.of_jpeg(image, reference, judge, plan, options)
         selected = _search(candidates, goal, options, carried, clock)
-    except TargetError:
+    except TargetError as error:
+        if goal.size is not None:
+            smallest = min(error.smallest_bytes or len(repack.data), len(repack.data))
+            raise TargetError.of_size(smallest, goal.size) from error
         if goal.exact or options.strict:
             raise
         return _lossless(source, options, repack, "the target cannot be met by a lossy encode")
+    if selected.relaxed is not None:
+        reason = f"no lossy encode meets the limits (distance {selected.found.scores.distance:.2g} at best)"
+        return _lossless(source, options, repack, reason)
     clock.reporter.write()
     data = _finish(selected, carried, options)
     if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
@@ -211,7 +217,7 @@ def _reason_to_repack(
     size = None if goal is None else goal.size
     if reason:
         if size is not None and repacked > size:
-            raise TargetError(f"{reason}; the smallest file has {repacked} bytes")
+            raise TargetError.of_size(repacked, size, reason)
         return reason
     if size is not None:
         return "" if repacked <= size else None

@@ -56,6 +56,8 @@ class Result:
         Wall time.
     error : str, optional
         What went wrong, for a failed file of a batch.
+    smallest_bytes : int, optional
+        Of a failed file of a batch for which a size was asked: bytes of the smallest file that was reached.
     removed : tuple of str
         Kinds of metadata that were there and that the policy took out.
     warnings : tuple of str
@@ -85,8 +87,17 @@ class Result:
     effort: str | None = None
     seconds: float | None = None
     error: str | None = None
+    smallest_bytes: int | None = None
     removed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of_failure(
+        cls, error: BaseException, message: str, name: str, target: dict[str, float] | None
+    ) -> Result:
+        """Return the result of a file of a batch that failed with an error, told by a message."""
+        smallest = getattr(error, "smallest_bytes", None)
+        return cls(status="failed", input=name, error=message, target=target, smallest_bytes=smallest)
 
     @property
     def saving(self) -> float | None:

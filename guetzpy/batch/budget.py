@@ -10,7 +10,6 @@ Distances end at 25. Where all files at 25 are still too large, each gets a size
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,9 +33,6 @@ _MOST_SIZED = 4
 _EVEN = 0.04
 # Bracket at which further passes only meet steps of single files.
 _NARROW = 1.0005
-
-# In the message of a file that does not get as small as it should.
-_SMALLEST = re.compile(r"smallest file (?:reached )?has (\d+) bytes")
 
 
 @dataclass(frozen=True)
@@ -266,16 +262,15 @@ class Budget:
 
     def _impossible(self) -> TargetError:
         return TargetError(
-            f"the smallest set reached has {self._smallest} bytes, {self.limit} were asked for"
+            f"the smallest set reached has {self._smallest} bytes, {self.limit} were asked for",
+            smallest_bytes=self._smallest,
         )
 
 
 def encoded(result: Result) -> Encoded:
     """Return what a budget needs to know of a result."""
     if result.status == "failed":
-        # Results come from other processes: of a TargetError only its words, which name a size.
-        told = _SMALLEST.search(result.error or "")
-        return Encoded(None, least=int(told[1]) if told else None)
+        return Encoded(None, least=result.smallest_bytes)
     return Encoded(result.bytes_after, result.distance or 0.0)
 
 

@@ -147,7 +147,7 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
             identity = _deliver(task, result, place, data, state, identity, delivery)
     except Exception as error:  # one bad file must not end the run of many
         text = explain(error, task.input)
-        return Done(Result(status="failed", input=task.input, error=text, target=_target(options)), identity)
+        return Done(Result.of_failure(error, text, task.input, _target(options)), identity)
     size = len(result.data)
     kept_data = result.data if delivery.keep_data else b""
     return Done(replace(result, output=place, data=kept_data), identity, place, size if place else None)

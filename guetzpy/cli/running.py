@@ -100,7 +100,7 @@ def _run(
         raise
     except Exception as error:  # one bad file must not end the run of many
         data = None
-        result = Result(status="failed", input=name, error=explain(error, name), target=_target(options))
+        result = Result.of_failure(error, explain(error, name), name, _target(options))
     if report is not None:
         report.add(result, data)
     return result

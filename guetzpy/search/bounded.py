@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from guetzpy._elementary import log
-from guetzpy.errors import TargetError
 from guetzpy.search.approach import ByDistance
 from guetzpy.search.candidates import Candidates
 from guetzpy.search.coding import tables
@@ -70,7 +69,7 @@ def select(candidates: Candidates, limits: Limits, *, strict: bool, check: Calla
     scores, relaxed = found.scores, None
     if found.excess > 0.0:
         if strict:
-            raise TargetError(f"best reached: {limits.best_reached(scores)}")
+            raise limits.unmet(scores)
         limits = relaxed = limits.relaxed(scores)
     if told.start is None:
         return Selected(found, source, relaxed)

@@ -60,7 +60,7 @@ def select(
         if strict:
             break
         relaxed = limits = limits.relaxed(scores.scores)
-    raise TargetError(f"best reached: {limits.best_reached(scores.scores)}")
+    raise limits.unmet(scores.scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,5 +202,5 @@ def select_size(
         if best is not None:
             outcomes.append(Selected(best, source))
     if not outcomes:
-        raise TargetError(f"the smallest file reached has {min(smallest)} bytes, {size} were asked for")
+        raise TargetError.of_size(min(smallest), size)
     return min(outcomes, key=lambda selected: selected.found.scores.distance)

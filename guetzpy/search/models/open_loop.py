@@ -1,7 +1,7 @@
 """Tables, Lagrange multipliers and compensation as smooth functions of distance, with fitted parameters.
 
 Each parameter is the logarithm of a factor on jpegli's tables or on the usual Lagrange multiplier, and linear
-in the log distance: ``at_1 + by_log_distance * log(distance)``, the distance kept within the range of the fit.
+in the log distance: ``at_1 + by_log_distance * log(distance)``, within the range of the fit.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from guetzpy.search.coding.tables import JPEGLI, Shape, TableFamily, steps
 
 __all__ = ["PARAMETERS", "OpenLoopModel"]
 
-#: Parameters in the order of their vector. ``level`` is on all steps of a component, ``dc`` on its DC, ``low``
-#: on frequencies with 1 <= u + v <= 2, ``slope`` and ``curve`` grow with (u + v) / 14 and its square;
+#: Parameters in the order of their vector. ``level`` is on all steps of a component, ``dc`` on its DC, and
+#: ``low`` on frequencies with 1 <= u + v <= 2, ``slope`` and ``curve`` grow with (u + v) / 14 and its square;
 #: ``lambda`` is on the Lagrange multiplier. Chroma has parameters of its own for 4:2:0 ("420").
 #: ``compensation`` is the change of the share that the luma makes up for, not a logarithm.
 PARAMETERS = (

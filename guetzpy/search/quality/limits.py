@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from guetzpy._elementary import exp
+from guetzpy.errors import TargetError
 from guetzpy.metrics.base import Metric, registered
 from guetzpy.metrics.distance import DEFINING
 from guetzpy.search.calibration import WIDEST_TOLERANCE
@@ -120,10 +121,12 @@ class Limits:
         ]
         return min(max(min(distances), FINEST), _COARSEST_START)
 
-    def best_reached(self, scores: Scores) -> str:
-        """Return the scores that were reached, in words."""
-        return ", ".join(
-            f"{metric.name} {score:.4g}"
+    def unmet(self, scores: Scores) -> TargetError:
+        """Return the error for limits that no file meets; the best one has these scores."""
+        best = {
+            metric.name: score
             for metric, score, bound in zip(self.metrics, scores.values, self.bounds, strict=True)
             if bound is not None
-        )
+        }
+        told = ", ".join(f"{name} {score:.4g}" for name, score in best.items())
+        return TargetError(f"no JPEG of this picture meets the limits; best reached: {told}", best=best)

@@ -108,7 +108,7 @@ def _bytes(value: float, picture: Picture) -> Goal:
 
 
 def _bits_a_pixel(value: float, picture: Picture) -> Goal:
-    return Goal(size=int(value * picture.area / 8))
+    return Goal(size=max(int(value * picture.area / 8), 1))
 
 
 def _quality(value: float, picture: Picture) -> Goal:

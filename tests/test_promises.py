@@ -1,0 +1,114 @@
+"""A target is a promise: a file that does not meet it is an error, which carries what was reached."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import guetzpy
+from guetzpy import batch
+from guetzpy.cli import app
+from guetzpy.errors import TargetError
+
+
+def jpeg(picture: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", **{"quality": 92, "subsampling": 0, **options})
+    return file.getvalue()
+
+
+def arithmetic(data: bytes) -> bytes:
+    """Return a file whose frame header says arithmetic coding (T.81 B.2.2), which is kept as it is."""
+    at = data.index(b"\xff\xc0")
+    return data[: at + 1] + b"\xc9" + data[at + 2 :]
+
+
+@pytest.fixture
+def sources(photo_array: np.ndarray) -> dict[str, bytes]:
+    cmyk = io.BytesIO()
+    Image.fromarray(photo_array).convert("CMYK").save(cmyk, "JPEG", quality=92)
+    return {
+        "photo": jpeg(photo_array),
+        "gray": jpeg(photo_array[..., 1].copy()),
+        "cmyk": cmyk.getvalue(),
+        "arithmetic": arithmetic(jpeg(photo_array)),
+        "sparse": jpeg(np.full((2000, 3000, 3), 120, np.uint8), quality=30),
+    }
+
+
+@pytest.mark.parametrize("kind", ["photo", "gray", "cmyk", "arithmetic", "sparse"])
+@pytest.mark.parametrize("target", ["max_bytes", "bpp"])
+def test_a_jpeg_that_gets_no_smaller_is_an_error(sources: dict[str, bytes], kind: str, target: str) -> None:
+    with Image.open(io.BytesIO(sources[kind])) as image:
+        area = image.width * image.height
+    value: Any = 150 if target == "max_bytes" else 8 * 150 / area
+    with pytest.raises(TargetError, match="smallest file reached has") as caught:
+        guetzpy.optimize(sources[kind], **{target: value})
+    assert caught.value.smallest_bytes is not None
+    assert 150 < caught.value.smallest_bytes <= len(sources[kind])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.smallest_bytes, str(again)) == (caught.value.smallest_bytes, str(caught.value))
+
+
+def test_the_smallest_size_that_is_told_can_be_had(sources: dict[str, bytes]) -> None:
+    with pytest.raises(TargetError) as caught:
+        guetzpy.optimize(sources["photo"], max_bytes=1)
+    smallest = caught.value.smallest_bytes
+    assert smallest is not None
+    assert len(guetzpy.optimize(sources["photo"], max_bytes=smallest + 60).data) <= smallest + 60
+
+
+def test_nothing_is_written(sources: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(sources["photo"])
+    out = tmp_path / "out.jpg"
+    done = CliRunner().invoke(
+        app, ["optimize", str(tmp_path / "photo.jpg"), "-o", str(out), "--max-bytes", "150"]
+    )
+    assert done.exit_code == 1
+    assert "smallest file reached has" in done.stderr
+    assert not out.exists()
+
+
+def test_a_folder_tells_of_each_file_and_a_budget_of_the_set(
+    sources: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("photo", "cmyk"):
+        (folder / f"{name}.jpg").write_bytes(sources[name])
+    options = guetzpy.OptimizeOptions(max_bytes=150)
+    results = list(batch.run([folder], tmp_path / "out", options=options, jobs=1))
+    assert [result.status for result in results] == ["failed", "failed"]
+    assert all(result.smallest_bytes is not None and result.smallest_bytes > 150 for result in results)
+    done = CliRunner().invoke(
+        app, ["optimize", str(folder), "-r", "-o", str(tmp_path / "out"), "--total-bytes", "500", "-j", "1"]
+    )
+    assert done.exit_code == 1
+    assert not list((tmp_path / "out").glob("*.jpg"))
+
+
+def test_a_raw_score_that_cannot_be_met_tells_the_best(photo_array: np.ndarray) -> None:
+    noise = np.random.default_rng(3).choice(np.array([0, 255], np.uint8), (40, 56, 3))
+    with pytest.raises(TargetError, match="best reached") as caught:
+        guetzpy.optimize(noise, butteraugli=0.001)
+    assert caught.value.best is not None
+    assert caught.value.best["butteraugli"] > 0.001
+
+
+def test_a_jpeg_whose_limits_no_encode_meets_is_packed() -> None:
+    """Relaxed limits are for pixels; a JPEG has a file of distance 0, its repack."""
+    magenta = np.full((40, 56, 3), (255, 0, 255), np.uint8)
+    magenta[::2, ::2] = (0, 255, 0)
+    data = jpeg(magenta, quality=100, qtables=[[1] * 64] * 2)
+    result = guetzpy.optimize(data, distance=0.5, min_saving=0.0, subsampling="420")
+    assert result.status in ("lossless", "kept")
+    assert result.distance == 0.0
+    assert "no lossy encode meets the limits" in str(result.reason)
+    assert not result.limited_by_format
