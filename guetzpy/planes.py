@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._declared import Colour, colour_of_image, declarations
+from guetzpy._declarations import declarations
+from guetzpy._declared import Colour, colour_of_image
 from guetzpy._deep import own_samples
 from guetzpy.errors import UnsupportedError
 from guetzpy.picture import Codes, Transform

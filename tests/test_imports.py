@@ -25,7 +25,7 @@ ROWS = [
     {"output", "progress", "result"},
     {"_jit", "_jit_hurry", "_memory", "_threads"},
     {"_elementary", "_input", "_pillow", "_exif_colour", "_profiles"},
-    {"_cicp", "_icc"},
+    {"_cicp", "_declarations", "_icc"},
     {"_deep", "picture", "picture_metadata"},
     {"_declared"},
     {"planes"},
