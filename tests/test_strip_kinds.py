@@ -298,6 +298,51 @@ def test_coordinates_in_text(text: str, found: bool) -> None:
     assert tells_coordinates(text) == found
 
 
+@pytest.mark.parametrize("kind", ["gps", "place", "copyright"])
+def test_thumbnails_and_previews_are_searched(kind: str) -> None:
+    """They are JPEG files, and may have metadata of their own."""
+    small = jpeg_files.with_segments(
+        jpeg_files.picture(16, 12),
+        jpeg_files.segment(0xE1, exif.HEADER + metadata_files.tiff(orientation=1)),
+        jpeg_files.segment(0xE1, xmp.HEADER + metadata_files.packet()),
+    )
+    tiff = jpeg_files.exif(thumbnail=small, note=b"NOTE" + small + b"END", gps=None)
+    resources = metadata_files.resource(0x040C, bytes(28) + small)
+    source = jpeg_files.with_segments(
+        jpeg_files.picture(),
+        jpeg_files.segment(0xE1, exif.HEADER + tiff),
+        jpeg_files.segment(0xED, photoshop.HEADER + resources),
+    )
+    signs = {"gps": SECRETS[1:], "place": (CITY,), "copyright": (OWNER,)}[kind]
+    assert all(source.count(sign) >= 3 for sign in signs if sign in source)
+    result = guetzpy.transcode(source, strip=kind)
+    assert not any(sign in result.data for sign in signs)
+    assert [len(s.payload) for s in read(result.data).segments] == [
+        len(s.payload) for s in read(source).segments
+    ]
+    (before,), (after,) = (
+        [s.payload[6:] for s in read(data).segments if kind_of(s) == "exif"] for data in (source, result.data)
+    )
+    assert exif.part_sizes(before)["thumbnail"] == exif.part_sizes(after)["thumbnail"]
+    assert b"END" in after
+
+
+def test_pictures_nested_in_pictures_end() -> None:
+    nested = jpeg_files.exif(gps=None, thumbnail=None)
+    for _ in range(40):
+        nested = jpeg_files.exif(
+            gps=None,
+            note=b"",
+            thumbnail=b"\xff\xd8\xff\xe1"
+            + struct.pack(">H", len(nested) + 8)
+            + exif.HEADER
+            + nested
+            + b"\xff\xd9",
+        )
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + nested))
+    assert guetzpy.transcode(source, strip="gps").status == "lossless"
+
+
 def test_thermal_data_that_cannot_be_read_goes() -> None:
     payload = metadata_files.thermal()
     assert flir.without_gps([payload])[0] != payload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -10,9 +11,21 @@ from guetzpy.jpeg.metadata import kind_of
 from guetzpy.jpeg.property_kinds import coordinates_in_bytes, tells_coordinates, xmp_test
 from guetzpy.jpeg.structure import Segment
 
-__all__ = ["Scrubbed", "is_credentials", "is_harmless", "is_manifest", "name_of", "scrub", "unsearched"]
+__all__ = [
+    "Scrubbed",
+    "is_credentials",
+    "is_harmless",
+    "is_manifest",
+    "name_of",
+    "scrub",
+    "scrub_embedded",
+    "unsearched",
+]
 
 _APP11 = 0xEB
+_PICTURE = rb"\xff\xd8\xff[\xc0-\xfe]"  # SOI and the next marker
+_MAX_PICTURES = 64
+_MAX_DEPTH = 3
 
 # Segments whose contents are known and hold no coordinates: quality and comment of Save for Web (Ducky, whose
 # text is searched), Motion JPEG, colour management.
@@ -73,7 +86,7 @@ def scrub(data: bytes, kind: str) -> Scrubbed:
     """
     done = Scrubbed(data)
     edited = bytearray(data)
-    pictures = [match.start() for match in re.finditer(rb"\xff\xd8\xff[\xc0-\xfe]", data)][:64]
+    pictures = [m.start() for m in itertools.islice(re.finditer(_PICTURE, data), _MAX_PICTURES)]
     known = 0  # up to where data is searched
     for start in pictures:
         if start >= known:
@@ -98,7 +111,20 @@ def scrub(data: bytes, kind: str) -> Scrubbed:
     return done
 
 
-def _scrub_picture(edited: bytearray, start: int, kind: str, done: Scrubbed) -> int:
+def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:
+    """Blank a kind of metadata in the JPEG pictures within other data (thumbnails, previews), in the same length.
+
+    Pictures within pictures within pictures are searched, none below: hostile files could nest thousands.
+    """
+    if depth >= _MAX_DEPTH:
+        return data
+    edited = bytearray(data)
+    for match in itertools.islice(re.finditer(_PICTURE, data), _MAX_PICTURES):
+        _scrub_picture(edited, match.start(), kind, Scrubbed(b""), depth + 1)
+    return bytes(edited)
+
+
+def _scrub_picture(edited: bytearray, start: int, kind: str, done: Scrubbed, depth: int = 0) -> int:
     """Blank the segments of a JPEG picture; return where it ends."""
     data = bytes(edited[start:])
     walked = appended.places(data, header_only=True)
@@ -107,7 +133,7 @@ def _scrub_picture(edited: bytearray, start: int, kind: str, done: Scrubbed) -> 
         segment = place.segment
         if place in flir_places:
             continue
-        after = _scrubbed_payload(segment, kind, done)
+        after = _scrubbed_payload(segment, kind, done, depth)
         if after != segment.payload:
             at = start + place.payload
             edited[at : at + len(segment.payload)] = after.ljust(len(segment.payload), b"\0")
@@ -121,13 +147,13 @@ def _scrub_picture(edited: bytearray, start: int, kind: str, done: Scrubbed) -> 
     return start + appended.end_of_stream(data)
 
 
-def _scrubbed_payload(segment: Segment, kind: str, done: Scrubbed) -> bytes:
+def _scrubbed_payload(segment: Segment, kind: str, done: Scrubbed, depth: int) -> bytes:
     payload, what = segment.payload, kind_of(segment)
     text = tells_coordinates if kind == "gps" else None
     if what == "exif":
         tiff = payload[len(exif.HEADER) :]
         try:
-            return exif.HEADER + exif_parts.without(tiff, kind)
+            return exif.HEADER + scrub_embedded(exif_parts.without(tiff, kind), kind, depth)
         except exif.UnsafeEditError:
             return b""
     if what == "xmp":

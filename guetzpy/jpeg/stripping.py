@@ -227,6 +227,8 @@ class Edit:
             tiff = self.tiff(group)
             try:
                 edited = exif_parts.without(tiff, kind)
+                if kind != "thumbnail":
+                    edited = coordinates.scrub_embedded(edited, kind)
             except exif.UnsafeEditError as error:
                 self.notes.append(f"{error}: dropped except for the orientation, because {kind} must go")
                 self.removed.add(kind)
@@ -247,7 +249,13 @@ class Edit:
         if kind == "thumbnail":
             self._drop_resources(kind, photoshop.THUMBNAILS)
         else:
-            self._edit_resources(kind, exif_parts.photoshop_edit(kind))
+            one = exif_parts.photoshop_edit(kind)
+
+            def edit(identifier: int, data: bytes) -> bytes | None:
+                small = identifier in photoshop.THUMBNAILS
+                return coordinates.scrub_embedded(data, kind) if small else one(identifier, data)
+
+            self._edit_resources(kind, edit)
 
     def _drop_resources(self, kind: str, identifiers: frozenset[int]) -> None:
         self._edit_resources(kind, lambda identifier, data: None if identifier in identifiers else data)
