@@ -233,6 +233,7 @@ def run(
                 result = _optimize(source, options, name, reporter)
             else:
                 result = _transcode(source, options, name, reporter)
+            _check_baseline(result, options)
             reporter.done()
     except GuetzpyError as error:
         error.name = error.name or name
@@ -240,6 +241,17 @@ def run(
     result = replace(result, seconds=round(time.perf_counter() - started, 3))
     _log(result)
     return result
+
+
+def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions) -> None:
+    """Raise UnsupportedError if a baseline file was asked for and cannot be made."""
+    from guetzpy.source import frame_of
+
+    # Sequential Huffman coding; 16-bit tables of a source make it SOF1 (T.81 B.2.2).
+    if options.progressive or frame_of(result.data)[0] in (0xC0, 0xC1):
+        return
+    why = f": {result.reason}" if result.reason else ""
+    raise UnsupportedError(f"no baseline file can be made of it{why}; leave out --baseline")
 
 
 def _name_of(source: Readable) -> str | None:

@@ -245,7 +245,7 @@ def _search(
         return select_size(candidates, goal.size, measure, options.effort, check=clock.check)
     assert goal.limits is not None
     strict = goal.exact or options.strict
-    return select(candidates, goal.limits, options.effort, strict=strict, check=clock.check)
+    return select(candidates, goal.limits, options.effort, strict=strict, measure=measure, check=clock.check)
 
 
 def _file(

@@ -109,21 +109,25 @@ def transcode_bytes(
     """
     image, repaired = _read(source, limits, repair)
     carried = carry(source, image, policy)
+    # A progressive file is not what was asked for, however small it is.
+    rewritten = repaired or (script == "sequential" and image.progressive)
     warnings = [*image.warnings, *colour_of_jpeg(image).warnings]
     gray = None if keep_components else coefficients_as_gray(image)
     own = carried_as_gray(source, image, carried) if gray is not None else ""
     if gray is not None and isinstance(own, Carried):
-        written, reason = _repacked(source, gray, own, repaired, script, restart_interval, threads)
+        written, reason = _repacked(source, gray, own, repaired, rewritten, script, restart_interval, threads)
         if written is not None:
             warnings += own.warnings
             return Transcoded(written, "lossless", WRITTEN_AS_GRAY, own.removed, warnings, gray)
-    written, reason = _repacked(source, image, carried, repaired, script, restart_interval, threads)
+    written, reason = _repacked(
+        source, image, carried, repaired, rewritten, script, restart_interval, threads
+    )
     if isinstance(own, str) and own:
         reason = f"{reason}; {own}" if reason else own
     spliced = splice(source, image, carried) if carried.removed else None
     if carried.removed and spliced is None and written is None:
         raise UnsupportedError(f"{_INSEPARABLE}; {reason}")
-    if spliced is not None and (written is None or (len(spliced) < len(written) and not repaired)):
+    if spliced is not None and (written is None or (len(spliced) < len(written) and not rewritten)):
         reason = reason or "picture data is already optimal"
         written = spliced
     if written is None:
@@ -204,11 +208,15 @@ def _repacked(
     image: JpegImage,
     carried: Carried,
     repaired: bool,
+    rewritten: bool,
     script: Literal["auto", "sequential"],
     restart_interval: int,
     threads: int | None,
 ) -> tuple[bytes | None, str]:
-    """Return the file written anew and "", or None and the reason why not."""
+    """Return the file written anew, and why it is larger if so; or None, and the reason why not.
+
+    A file that has to be ``rewritten`` may be larger.
+    """
     pixels = image.width * image.height
     if pixels > max(_PACKED_PIXELS, SPARSE * len(source)) and not repaired:
         return None, f"{len(source)} bytes for {pixels / 1e6:.0f} megapixels are not worth packing"
@@ -220,12 +228,13 @@ def _repacked(
     except (UnsupportedError, ValueError) as error:  # what a repair left cannot always be written
         return None, str(error)
     data = settle(written, carried)
-    if len(data) >= len(source) and not repaired:
+    if len(data) >= len(source) and not rewritten:
         return None, "already optimal"
     whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
     profile_changes = "icc" in carried.removed or carried.profile_added
     objection = _objection(whole, image, data, repaired, profile_changes, threads)
-    return (None, objection) if objection else (data, "")
+    larger = "baseline, as asked, and larger than the progressive source"
+    return (None, objection) if objection else (data, "" if repaired or len(data) <= len(source) else larger)
 
 
 def _objection(

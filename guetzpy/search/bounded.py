@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from guetzpy._elementary import log
+from guetzpy.search import smooth
 from guetzpy.search.approach import ByDistance
-from guetzpy.search.candidates import Candidates
+from guetzpy.search.candidates import Candidate, Candidates
 from guetzpy.search.coding import tables
 from guetzpy.search.coding.encoder import encode
 from guetzpy.search.coding.settings import EncodeSettings
@@ -23,7 +24,7 @@ from guetzpy.search.finest import finest
 from guetzpy.search.landing import Budget, land
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
-from guetzpy.search.sizing import SizeBudget
+from guetzpy.search.sizing import Measure, SizeBudget
 
 __all__ = ["SIZE_BUDGET", "select"]
 
@@ -48,9 +49,26 @@ class _Told:
     out_of_reach: bool = False
 
 
-def select(candidates: Candidates, limits: Limits, *, strict: bool, check: Callable[[], None]) -> Selected:
+def select(
+    candidates: Candidates,
+    limits: Limits,
+    *,
+    strict: bool,
+    measure: Measure,
+    check: Callable[[], None],
+) -> Selected:
     """Find a coarse quantisation that meets the limits; see :func:`guetzpy.search.selection.select`."""
     start, judge = limits.starting_distance(), candidates.judge
+    assert candidates.sample is not None, "a bounded search has sample tiles"
+    tiles = candidates.sample
+    if smooth.is_smooth(tiles.sources[0]):
+        part = Candidate(lambda: tiles.sources[-1], candidates.entries[-1].family)
+        reach = smooth.reachable(part, tiles.judge, smooth.Mean(tiles.judge.codes), check)
+        found, source = smooth.search(
+            candidates.entries, judge, limits, smooth.Mean(candidates.codes), measure, check,
+            reach=reach, sparing=True,
+        )  # fmt: skip
+        return smooth.selected(found, source, limits, strict)
     base = EncodeSettings(start, dc_limit=tables.dc_limit(start))
     told = _told_by_tiles(candidates, limits, base, check)
     settings = base.of_family(candidates.entries[told.number].family).priced(told.rates)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from guetzpy.errors import TargetError
-from guetzpy.search import bounded, closed_loop
+from guetzpy.search import bounded, closed_loop, smooth
 from guetzpy.search.candidates import Candidates
 from guetzpy.search.choice import Start, choose
 from guetzpy.search.coding import tables
+from guetzpy.search.coding.encoder import decode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
-from guetzpy.search.evaluation import Evaluation, Selected
+from guetzpy.search.evaluation import Evaluation, Selected, size_of
 from guetzpy.search.finest import finest
 from guetzpy.search.open_loop import open_loop
 from guetzpy.search.plan import EFFORTS, Effort
@@ -25,7 +26,13 @@ __all__ = ["Selected", "select", "select_size"]
 
 
 def select(
-    candidates: Candidates, limits: Limits, effort: str, *, strict: bool, check: Callable[[], None]
+    candidates: Candidates,
+    limits: Limits,
+    effort: str,
+    *,
+    strict: bool,
+    check: Callable[[], None],
+    measure: Measure = lambda trial, source: size_of(source, trial),
 ) -> Selected:
     """Find the fewest bytes that meet the limits, among all candidates.
 
@@ -39,6 +46,8 @@ def select(
         Name of an effort.
     strict : bool
         Whether limits that the format cannot meet are an error; they are relaxed otherwise.
+    measure : callable
+        Returns the bytes of the file of a trial.
     check : callable
         Called between passes; raises to give up.
 
@@ -48,9 +57,37 @@ def select(
         The limits cannot be met, and are strict.
     """
     if candidates.plan.bounded:
-        return bounded.select(candidates, limits, strict=strict, check=check)
-    start = limits.starting_distance()
-    search = _Search(candidates, EncodeSettings(start, dc_limit=tables.dc_limit(start)), check)
+        return bounded.select(candidates, limits, strict=strict, measure=measure, check=check)
+    mean, start = smooth.Mean(candidates.codes), limits.starting_distance()
+    sample = candidates.sample
+    if (sample is None or smooth.is_smooth(sample.sources[0])) and smooth.is_smooth(candidates.source(0)):
+        reach = smooth.reachable(candidates.entries[0], candidates.judge, mean, check)
+        found, source = smooth.search(
+            candidates.entries, candidates.judge, limits, mean, measure, check, reach=reach
+        )
+        return smooth.selected(found, source, limits, strict)
+    settings = EncodeSettings(start, dc_limit=tables.dc_limit(start))
+    selected = _select(candidates, limits, effort, strict, settings, check)
+    error = mean.error(decode(selected.source, selected.found.trial))
+    if error <= smooth.mean_limit(start):
+        return selected
+    # All blocks share a remainder of chroma, as those of a toned picture do: it is spread over the blocks.
+    settings = replace(settings, chroma_dc_limit=settings.dc_limit, dither=(0.0, 1.0))
+    again = _select(candidates, limits, effort, strict, settings, check)
+    better = mean.error(decode(again.source, again.found.trial)) < error
+    return again if better else selected
+
+
+def _select(
+    candidates: Candidates,
+    limits: Limits,
+    effort: str,
+    strict: bool,
+    settings: EncodeSettings,
+    check: Callable[[], None],
+) -> Selected:
+    """Search as :func:`select` says, under settings for all but the distance, costs and family."""
+    search = _Search(candidates, settings, check)
     effort_now, relaxed = EFFORTS[effort], None
     for _ in range(2):
         found, effort_now, scores = search.attempt(limits, effort_now)

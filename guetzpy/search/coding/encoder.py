@@ -75,8 +75,9 @@ def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | No
     if weights is None:
         weights = source.flat_weights()
     quantiser = Quantiser(
-        tables, settings.lagrangians(len(tables)), settings.rates, settings.bias, settings.compensation
-    )
+        tables, settings.lagrangians(len(tables)), settings.rates, settings.bias, settings.compensation,
+        settings.dither,
+    )  # fmt: skip
     levels, targets = source.quantise(quantiser, weights)
     rates = tuple(rate.measure(part, BANDS, source.threads) for part in levels)
     return Trial(settings, tables, levels, rates, targets)

@@ -38,6 +38,11 @@ class EncodeSettings:
         How the tables differ from the family's usual ones.
     dc_limit : float
         Largest step of the luma's DC. It keeps slow gradients free of visible steps, which no metric counts.
+    chroma_dc_limit : float
+        The same of chroma's.
+    dither : tuple of (float, float)
+        Width of the thresholds by which the DC of luma and of chroma is rounded to whole codes; see
+        :func:`guetzpy.search.coding.source.dithered`.
     bias : float
         Codes added to all luma, to choose the side of rounding at the corners of the gamut.
     rates : tuple of Rate
@@ -52,6 +57,8 @@ class EncodeSettings:
     log_lambda: float = 0.0
     shape: Shape = USUAL
     dc_limit: float = 255.0
+    chroma_dc_limit: float = 255.0
+    dither: tuple[float, float] = (0.0, 0.0)
     bias: float = 0.0
     rates: tuple[Rate, ...] = ()
     family: TableFamily = JPEGLI
@@ -77,7 +84,10 @@ class EncodeSettings:
         """Return the quantisation tables of all components, uint16 (64,), natural order."""
         if self.finest:
             return self.family.finest(components)
-        return self.family.tables(self.distance, components, subsampled, self.shape, self.dc_limit)
+        tables = self.family.tables(self.distance, components, subsampled, self.shape, self.dc_limit)
+        for table in tables[1:]:
+            table[0] = min(int(table[0]), int(self.chroma_dc_limit))
+        return tables
 
     def lagrangians(self, components: int) -> tuple[float, ...]:
         """Return the squared error, in squared steps, that one bit is worth in each component."""

@@ -15,7 +15,16 @@ from guetzpy.search.coding import rate, trellis
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.weights import Weights
 
-__all__ = ["BANDS", "CodingSource", "PlaneSource", "Quantised", "Quantiser", "StripSource", "image_of"]
+__all__ = [
+    "BANDS",
+    "CodingSource",
+    "PlaneSource",
+    "Quantised",
+    "Quantiser",
+    "StripSource",
+    "dithered",
+    "image_of",
+]
 
 Levels: TypeAlias = npt.NDArray[np.int16]
 Coefficients: TypeAlias = npt.NDArray[np.float32]
@@ -47,6 +56,8 @@ class Quantiser(NamedTuple):
         Codes added to all luma.
     compensation : float
         Share of the chroma's error in luminance that the luma makes up for, 0 to 1.
+    dither : tuple of (float, float)
+        Width of the thresholds for the DC of luma and of chroma; see :func:`dithered`.
     """
 
     tables: Tables
@@ -54,6 +65,7 @@ class Quantiser(NamedTuple):
     rates: Rates = ()
     bias: float = 0.0
     compensation: float = 0.0
+    dither: tuple[float, float] = (0.0, 0.0)
 
 
 class Quantised(NamedTuple):
@@ -111,6 +123,24 @@ class CodingSource(Protocol):
 
     def flat_weights(self) -> Weights:
         """Return weights of 1."""
+
+
+def dithered(targets: Coefficients, width: float) -> Coefficients:
+    """Return coefficients whose DC stands for whole codes, with the mean as it was.
+
+    Parameters
+    ----------
+    targets : ndarray of float32, shape (blocks_y, blocks_x, 64)
+        T.81 scaling: a code is 8 units of DC.
+    width : float
+        0 to 1: thresholds lie between ``0.5 - width / 2`` and ``0.5 + width / 2``. They are a sequence of low
+        discrepancy over the blocks (Roberts 2018, R2), so that few blocks in a row are off to one side.
+    """
+    rows, columns = np.ogrid[: targets.shape[0], : targets.shape[1]]
+    thresholds = 0.5 + width * ((0.7548776662 * columns + 0.5698402910 * rows) % 1.0 - 0.5)
+    result = targets.copy()
+    result[..., 0] = 8.0 * np.floor(targets[..., 0] / 8.0 + thresholds)
+    return result
 
 
 def image_of(source: CodingSource, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
@@ -187,8 +217,10 @@ class PlaneSource:
             if c == 0 and quantiser.bias:
                 targets[0] = targets[0].copy()
                 targets[0][..., 0] += np.float32(8.0 * quantiser.bias)
+            width = quantiser.dither[c > 0]
+            wanted = dithered(targets[c], width) if width else targets[c]
             levels[c] = trellis.quantise(
-                targets[c], tables[c], rates[c], quantiser.lagrangians[c],
+                wanted, tables[c], rates[c], quantiser.lagrangians[c],
                 weights=weights.blocks[c], band_weights=weights.bands[c],
                 shifts=weights.shifts[c] if weights.shifts else None, threads=self.threads,
             )  # fmt: skip

@@ -1,0 +1,117 @@
+"""Gradients: the mean colour stays, and a larger distance gives no larger file."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import guetzpy
+from guetzpy.options import Effort
+from guetzpy.search.coding.source import PlaneSource, dithered
+from guetzpy.search.smooth import Mean, is_smooth
+
+Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+def _ramp(start: list[float], end: list[float], size: tuple[int, int], angle: float, deep: bool) -> Codes:
+    """Return a linear ramp, (H, W, 3), of 8 or of 16 bits."""
+    yy, xx = np.mgrid[: size[0], : size[1]]
+    along = np.cos(angle) * xx / size[1] + np.sin(angle) * yy / size[0]
+    along = ((along - along.min()) / np.ptp(along))[..., None]
+    codes = np.array(start) + along * (np.array(end) - np.array(start))
+    return np.rint(codes * 257).astype(np.uint16) if deep else np.rint(codes).astype(np.uint8)
+
+
+def _off(codes: Codes, data: bytes) -> float:
+    """Return by how many levels the mean of the worst channel is off, as Pillow decodes it."""
+    with Image.open(io.BytesIO(data)) as picture:
+        shown = np.asarray(picture.convert("RGB"))
+    depth = 257.0 if codes.dtype == np.uint16 else 1.0
+    difference = shown.mean(axis=(0, 1)) - codes.mean(axis=(0, 1)) / depth
+    return float(np.abs(difference).max())
+
+
+_COLOUR = st.lists(st.floats(12.0, 225.0), min_size=3, max_size=3)
+
+
+@given(
+    start=_COLOUR,
+    common=st.floats(5.0, 12.0),
+    own=st.lists(st.floats(-3.0, 3.0), min_size=3, max_size=3) | st.just([0.0, 0.0, 0.0]),
+    size=st.tuples(st.integers(40, 64), st.integers(40, 64)),
+    angle=st.floats(0.0, 6.28),
+    deep=st.booleans(),
+    distances=st.lists(st.sampled_from([0.7, 1.0, 1.3, 1.6, 2.0]), min_size=2, max_size=2, unique=True),
+    effort=st.sampled_from(["fast", "balanced", "max"]),
+)
+@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate])
+def test_ramps_of_all_hues_keep_their_mean_and_never_grow_with_the_distance(
+    start: list[float],
+    common: float,
+    own: list[float],
+    size: tuple[int, int],
+    angle: float,
+    deep: bool,
+    distances: list[float],
+    effort: Effort,
+) -> None:
+    end = [a + b + common for a, b in zip(start, own, strict=True)]
+    codes = _ramp(start, end, size, angle, deep)
+    results = [guetzpy.optimize(codes, distance=d, effort=effort, threads=1) for d in sorted(distances)]
+    assert max(_off(codes, result.data) for result in results) <= 0.5
+    sizes = [len(result.data) for result in results]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_dark_gradients_whose_blocks_share_a_remainder(deep: bool) -> None:
+    """Blue was 1.96 levels off at distance 1, 5.2 at distance 2, and the file larger there."""
+    codes = _ramp([20, 23, 30], [40, 43, 50], (96, 160), 0.4, deep)
+    fine, coarse = (guetzpy.optimize(codes, distance=d) for d in (1.0, 2.0))
+    assert max(_off(codes, fine.data), _off(codes, coarse.data)) <= 0.5
+    assert len(coarse.data) <= len(fine.data)
+
+
+def test_a_large_gradient_of_few_bytes_keeps_its_mean() -> None:
+    """That is searched in little memory; blue was 2 levels off at distance 0.7, the file 24 % larger at 1."""
+    codes = _ramp([20, 23, 30], [40, 43, 50], (1000, 1400), 0.4, False)
+    file = io.BytesIO()
+    Image.fromarray(codes).save(file, "PNG")
+    fine, coarse = (guetzpy.optimize(file.getvalue(), distance=d) for d in (0.7, 1.0))
+    assert "searched without weights" in str(fine.reason)
+    assert max(_off(codes, fine.data), _off(codes, coarse.data)) <= 0.5
+    assert len(coarse.data) <= len(fine.data)
+
+
+@pytest.mark.parametrize("effort", ["fast", "balanced"])
+def test_toned_pictures_keep_their_mean(effort: Effort) -> None:
+    """The same chroma everywhere, but no gradient: red, green or blue was up to 1.7 levels off."""
+    rng = np.random.default_rng(3)
+    noise = np.repeat(np.repeat(rng.integers(60, 190, (32, 48)), 4, axis=0), 4, axis=1)
+    codes = (noise[..., None] + np.array([-3, 0, 5])).astype(np.uint8)
+    assert not is_smooth(PlaneSource.from_codes(np.ascontiguousarray(codes.transpose(2, 0, 1)), (1, 1)))
+    result = guetzpy.optimize(codes, distance=2.0, effort=effort)
+    assert _off(codes, result.data) <= 0.5
+
+
+def test_dithering_keeps_the_mean_of_what_all_blocks_share() -> None:
+    targets = np.zeros((24, 32, 64), np.float32)
+    targets[..., 0] = 8 * 4.3
+    shown = dithered(targets, 1.0)[..., 0] / 8.0
+    assert set(np.unique(shown)) == {4.0, 5.0}
+    assert shown.mean() == pytest.approx(4.3, abs=0.01)
+    # No row or column is far from it: the thresholds are spread.
+    assert np.abs(shown.mean(axis=0) - 4.3).max() < 0.1
+    assert np.abs(shown.mean(axis=1) - 4.3).max() < 0.1
+
+
+def test_the_mean_counts_16_bits_and_floats_alike() -> None:
+    codes = np.full((3, 9, 7), 100, np.uint8)
+    for same in (codes, codes.astype(np.uint16) * 257, codes.astype(np.float32)):
+        assert Mean(same).error(codes + np.uint8(2)) == pytest.approx(2.0)
