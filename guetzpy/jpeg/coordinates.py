@@ -25,7 +25,8 @@ __all__ = [
 _APP11 = 0xEB
 _PICTURE = rb"\xff\xd8\xff[\xc0-\xfe]"  # SOI and the next marker
 _MAX_PICTURES = 64
-_MAX_DEPTH = 3
+_MAX_EMBEDDED = 16
+_MAX_DEPTH = 2
 
 # Segments whose contents are known and hold no coordinates: quality and comment of Save for Web (Ducky, whose
 # text is searched), Motion JPEG, colour management.
@@ -112,14 +113,15 @@ def scrub(data: bytes, kind: str) -> Scrubbed:
 
 
 def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:
-    """Blank a kind of metadata in the JPEG pictures within other data (thumbnails, previews), in the same length.
+    """Blank a kind of metadata in the JPEG pictures within other data: thumbnails, previews.
 
-    Pictures within pictures within pictures are searched, none below: hostile files could nest thousands.
+    The length stays. Pictures within those pictures are searched too, none below: hostile files could nest
+    thousands.
     """
     if depth >= _MAX_DEPTH:
         return data
     edited = bytearray(data)
-    for match in itertools.islice(re.finditer(_PICTURE, data), _MAX_PICTURES):
+    for match in itertools.islice(re.finditer(_PICTURE, data), _MAX_EMBEDDED):
         _scrub_picture(edited, match.start(), kind, Scrubbed(b""), depth + 1)
     return bytes(edited)
 
