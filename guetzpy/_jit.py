@@ -26,6 +26,7 @@ import os
 import pickle
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 from numba.core import caching, codegen, event, serialize
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 
@@ -142,7 +144,51 @@ def cache_directory() -> Path | None:
         base = os.path.join(home, "Library", "Caches")
     else:
         base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
-    return Path(base, "guetzpy") if os.path.isabs(base) else None
+    directory = Path(base, "guetzpy")
+    if not os.path.isabs(base) or not _is_safe(directory):
+        return None
+    return directory
+
+
+def _is_safe(directory: Path) -> bool:
+    """Return whether nobody else could have put code into a cache folder; warn once if somebody could.
+
+    Compiled code is run as it is found. A folder counts as safe if it is this user's or root's, and nobody
+    else may write to it; what lies above may be open to all if it is sticky, as /tmp is.
+    """
+    for path, writers in ((directory.parent, 0o002), (directory, 0o022)):
+        try:
+            state = path.stat()
+        except OSError:
+            continue  # not there yet
+        if path == directory.parent and state.st_mode & stat.S_ISVTX:
+            continue
+        reason = _objection(state, writers)
+        if reason is not None:
+            _warn_of(str(path), str(directory), reason)
+            return False
+    return True
+
+
+def _objection(state: os.stat_result, writers: int = 0o022) -> str | None:
+    """Return why a file or folder is not to be trusted: its owner, or who else may write to it."""
+    if not hasattr(os, "getuid"):  # Windows: the folder lies in the user's profile
+        return None
+    if state.st_uid not in (os.getuid(), 0):
+        return "belongs to another user"
+    return "can be written by other users" if state.st_mode & writers else None
+
+
+@functools.cache
+def _warn_of(path: str, directory: str, reason: str) -> None:
+    import warnings
+
+    warnings.warn(
+        f"{path} {reason}: compiled kernels in {directory} are not used, and none are kept there; "
+        "remove the folder, take the right to write from others (chmod go-w), or set NUMBA_CACHE_DIR",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 class _KernelFiles:
@@ -163,7 +209,11 @@ class _KernelFiles:
         return self._stem.with_name(f"{self._stem.name}-{digest[:20]}.bin")
 
     def load(self, key: Any) -> Any:
-        content = self._path(key).read_bytes()
+        with open(self._path(key), "rb") as stream:
+            for state in (os.fstat(stream.fileno()), self._stem.parent.stat()):
+                if _objection(state) is not None:
+                    raise PermissionError("others may have written it")
+            content = stream.read()
         digest, data = content[:32], content[32:]
         if hashlib.sha256(data).digest() != digest:
             raise ValueError("damaged")
@@ -172,7 +222,10 @@ class _KernelFiles:
     def save(self, key: Any, data: Any) -> None:
         pickled = serialize.dumps(data)
         path = self._path(key)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (path.parent.parent, path.parent):  # the mode is not that of folders above
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if _objection(path.parent.stat()) is not None:
+            raise PermissionError("others may write there")
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -320,6 +373,15 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
     def save_overload(self, sig: Any, data: Any) -> None:
         with contextlib.suppress(OSError):  # read-only, disk full, folder gone
             super().save_overload(sig, data)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # A child would find numba's lock held for ever by a thread that compiles: a fork waits for it.
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Callable[[F], F]:

@@ -111,8 +111,8 @@ def _give_back() -> None:
 
 def _begin_anew() -> None:
     """Free a forked process of a lock that a thread held which it does not have."""
-    global _lock, _waiting
-    _lock, _waiting = threading.Lock(), None
+    global _lock, _waiting, _working
+    _lock, _waiting, _working = threading.Lock(), None, 0
 
 
 def _restore() -> None:

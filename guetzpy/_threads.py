@@ -17,13 +17,23 @@ from typing import TypeVar
 
 from guetzpy.errors import LimitError
 
-__all__ = ["apart", "check_time", "default_threads", "each", "is_limited", "time_limit", "uninterrupted"]
+__all__ = [
+    "apart",
+    "check_time",
+    "default_threads",
+    "each",
+    "is_limited",
+    "not_forked",
+    "time_limit",
+    "uninterrupted",
+]
 
 T = TypeVar("T")
 
 _pool: ThreadPoolExecutor | None = None
-_pool_pid = 0
 _lock = threading.Lock()
+#: Held by whoever forks, and by what no fork shall interrupt.
+_forking = threading.RLock()
 _local = threading.local()  # .check: raises if the work is to end; .alone: what it shares stays with it
 
 
@@ -97,12 +107,31 @@ def default_threads() -> int:
 
 
 def _shared_pool() -> ThreadPoolExecutor:
-    global _pool, _pool_pid
+    global _pool
     with _lock:
-        if _pool is None or _pool_pid != os.getpid():  # threads do not survive a fork
+        if _pool is None:
             _pool = ThreadPoolExecutor(max(2, default_threads()), thread_name_prefix="guetzpy")
-            _pool_pid = os.getpid()
         return _pool
+
+
+def _begin_anew() -> None:
+    """Free a forked process of threads that it does not have, and of locks that they held."""
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
+
+
+@contextlib.contextmanager
+def not_forked() -> Iterator[None]:
+    """Let a fork by another thread wait: for imports, whose locks a child would find held for ever."""
+    with _forking:
+        yield
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_forking.release
+    )
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def each(function: Callable[[T], object], items: Iterable[T], threads: int | None = None) -> None:

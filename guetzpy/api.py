@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from guetzpy._memory import giving_back, reusing
-from guetzpy._threads import time_limit
+from guetzpy._threads import not_forked, time_limit
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
 from guetzpy.progress import Cancel, OnProgress, Reporter, logger
@@ -225,6 +226,7 @@ def run(
         As for :func:`optimize`.
     """
     started = time.perf_counter()
+    _import_work(options)
     reporter = Reporter(progress, cancel, name or _name_of(source))
     try:
         with time_limit(options.timeout, None if cancel is None else reporter.check):
@@ -252,6 +254,13 @@ def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions)
         return
     why = f": {result.reason}" if result.reason else ""
     raise UnsupportedError(f"no baseline file can be made of it{why}; leave out --baseline")
+
+
+def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
+    """Import what the work needs, so that no other thread forks this process in the middle of it."""
+    with not_forked():
+        module = "reencode" if isinstance(options, OptimizeOptions) else "jpeg.transcode"
+        importlib.import_module(f"guetzpy.{module}")
 
 
 def _name_of(source: Readable) -> str | None:

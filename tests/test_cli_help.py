@@ -51,10 +51,10 @@ def test_help_is_in_sections() -> None:
 
 
 def test_short_commands_have_one_list() -> None:
-    text = guetzpy("compare", "--help")
-    assert "Usage: guetzpy compare [OPTIONS] REFERENCE DISTORTED\n" in text
+    text = guetzpy("inspect", "--help")
+    assert "Usage: guetzpy inspect [OPTIONS] FILE\n" in text
     assert re.findall(r"^(\w[^:\n]*):$", text, re.MULTILINE) == ["Arguments", "Options"]
-    assert "  --heatmap PNG " in text
+    assert "  --max-pixels N " in text
 
 
 def test_list_of_commands_is_not_cut() -> None:

@@ -1,0 +1,94 @@
+"""Compiled kernels come from folders only that nobody else can write to."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numba
+import pytest
+
+from guetzpy import _jit
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "home"))
+    _jit._warn_of.cache_clear()
+    folder = tmp_path / "home" / "guetzpy"
+    folder.mkdir(parents=True, mode=0o700)
+    folder.parent.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("above", "mode", "safe"),
+    [
+        (0o755, 0o700, True),
+        (0o755, 0o755, True),
+        (0o1777, 0o700, True),  # as /tmp is
+        (0o775, 0o700, True),  # many systems give each user a group
+        (0o755, 0o770, False),
+        (0o755, 0o702, False),
+        (0o777, 0o700, False),
+    ],
+)
+def test_who_else_may_write(above: int, mode: int, safe: bool, home: Path) -> None:
+    home.chmod(mode)
+    home.parent.chmod(above)
+    if safe:
+        assert _jit.cache_directory() == home
+        return
+    with pytest.warns(RuntimeWarning, match=f"{home.parent}.* can be written by other users.*chmod go-w"):
+        assert _jit.cache_directory() is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not _jit.can_keep()  # told once
+    _jit.prune_cache()
+    assert home.is_dir()
+
+
+@pytest.mark.parametrize("which", ["guetzpy", "home"])
+def test_another_owner(which: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned = home if which == "guetzpy" else home.parent
+    usual = Path.stat
+
+    def stat(self: Path, **options: Any) -> os.stat_result:
+        found = usual(self, **options)
+        return os.stat_result((*found[:4], os.getuid() + 1 if self == owned else found[4], *found[5:]))
+
+    monkeypatch.setattr(Path, "stat", stat)
+    with pytest.warns(RuntimeWarning, match=f"{owned} belongs to another user"):
+        assert _jit.cache_directory() is None
+
+
+def test_roots_folder_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an image that was warmed up when it was made."""
+    root = os.stat_result((0o40755, 0, 0, 2, 0, 0, 0, 0, 0, 0))
+    assert _jit._objection(root) is None
+    stranger = os.stat_result((0o40755, 0, 0, 2, os.getuid() + 1, 0, 0, 0, 0, 0))
+    assert _jit._objection(stranger) == "belongs to another user"
+
+
+def test_files_that_others_may_have_written(home: Path) -> None:
+    files = _jit._KernelFiles(home / "guetzpy.module-0" / "kernel")
+    old = os.umask(0o002)
+    try:
+        files.save("key", b"code")
+    finally:
+        os.umask(old)
+    assert home.joinpath("guetzpy.module-0").stat().st_mode & 0o777 == 0o700
+    assert files.load("key") == b"code"
+    (path,) = home.joinpath("guetzpy.module-0").iterdir()
+    path.chmod(0o666)
+    with pytest.raises(PermissionError):
+        files.load("key")
+    path.chmod(0o600)
+    path.parent.chmod(0o777)
+    for do in (lambda: files.load("key"), lambda: files.save("key", b"code")):
+        with pytest.raises(PermissionError):
+            do()
