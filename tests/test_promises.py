@@ -112,3 +112,18 @@ def test_a_jpeg_whose_limits_no_encode_meets_is_packed() -> None:
     assert result.distance == 0.0
     assert "no lossy encode meets the limits" in str(result.reason)
     assert not result.limited_by_format
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_size_that_the_coarsest_file_has_is_met_under_much_metadata(
+    photo_array: np.ndarray, share: float
+) -> None:
+    """Bytes hardly follow the distance then, and a search by secants alone would give up too early."""
+    comment = b"x" * 5000
+    data = jpeg(photo_array, comment=comment)
+    with pytest.raises(TargetError) as caught:
+        guetzpy.optimize(data, max_bytes=5001)
+    smallest = caught.value.smallest_bytes
+    assert smallest is not None
+    size = int(smallest + share * 100)
+    assert len(guetzpy.optimize(data, max_bytes=size).data) <= size

@@ -20,6 +20,9 @@ from guetzpy.search.tiles import Part
 
 __all__ = ["Measure", "SizeBudget", "search_size"]
 
+#: Passes without a file that fits, after which the coarsest is tried.
+_CREEPING = 4
+
 #: Returns the bytes of the file of a trial of a source.
 Measure = Callable[[Trial, CodingSource], int]
 
@@ -120,7 +123,9 @@ def search_size(
             end = ends[0] if excess <= 0.0 else ends[1]
             if -root.tolerance <= excess <= 0.0 or abs(x - end) < 1e-9:
                 break
-            x = -root.propose()
+            # Where bytes hardly follow the distance (most of the file is metadata), secants would creep.
+            creeps = best is None and number + 1 - budget.rounds >= _CREEPING and x < ends[1]
+            x = ends[1] if creeps else -root.propose()
         x = min(max(x, ends[0]), ends[1])
     if best is None:
         return None, smallest
