@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from guetzpy._text import counted
-from guetzpy.cli.places import STANDARD
+from guetzpy.cli.places import STANDARD, is_jpeg_file, names_a_jpeg
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -140,7 +141,11 @@ class FolderOptions:
 
     def concern(self, inputs: list[str], output: str | None) -> bool:
         """Return whether the batch room does this, rather than one file after the other here."""
-        return self != FolderOptions() or any("://" in name for name in [*inputs, output or ""])
+        wanted = self
+        if len(inputs) == 1 and output and names_a_jpeg(output) and not os.path.isdir(inputs[0]):
+            # These say nothing of one file that is named, nor of its output.
+            wanted = replace(self, recursive=False, jobs=None, include=(), exclude=(), copy_others=False)
+        return wanted != FolderOptions() or any("://" in name for name in [*inputs, output or ""])
 
 
 @dataclass
@@ -161,7 +166,8 @@ class _Tally:
         if result.bytes_before and result.bytes_after is not None:
             self.before += result.bytes_before
             self.after += result.bytes_after
-            self.largest_saving = max(self.largest_saving, result.saving or 0.0)
+            if is_jpeg_file(result.input or ""):  # --in-place does not touch others
+                self.largest_saving = max(self.largest_saving, result.saving or 0.0)
 
     def words(self) -> str:
         text = f"{self.files} file{'' if self.files == 1 else 's'}"
@@ -242,8 +248,6 @@ def run_folders(
 
 
 def _check(inputs: list[str], output: str | None, in_place: bool, wishes: FolderOptions, write: bool) -> None:
-    import os
-
     if STANDARD in inputs or output == STANDARD:
         usage_error("- (stdin, stdout) is for one file, not for folders")
     if output is not None and in_place:
@@ -252,6 +256,8 @@ def _check(inputs: list[str], output: str | None, in_place: bool, wishes: Folder
         usage_error("say where the results go: -o FOLDER, or --in-place to replace the inputs")
     if output is not None and os.path.exists(output) and not os.path.isdir(output):
         usage_error(f"{output}: is no folder, which -o must be here")
+    if output is not None and names_a_jpeg(output):
+        usage_error(f"{output}: names a file, and these options write to a folder; give -o FOLDER/")
     if not wishes.recursive:
         for name in inputs:
             if os.path.isdir(name):

@@ -17,13 +17,21 @@ __all__ = [
     "STANDARD",
     "Place",
     "expand",
+    "is_jpeg_file",
     "is_there",
+    "names_a_jpeg",
     "plan",
     "prepare",
     "read_bytes",
     "standard_input",
     "write_bytes",
 ]
+
+#: Suffixes that promise another format than is written.
+_OTHER_SUFFIXES = {
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".pdf", ".png", ".svg", ".tif", ".tiff",
+    ".webp",
+}  # fmt: skip
 
 #: Name of stdin and stdout.
 STANDARD = "-"
@@ -90,7 +98,12 @@ def plan(
         if sys.stdout.isatty():
             usage_error("stdout is a terminal; redirect it, or give -o FILE")
         return [Place(inputs[0], STANDARD)]
-    return _without_clashes(_into(inputs, output))
+    places = _without_clashes(_into(inputs, output))
+    suffix = Path(output).suffix
+    if suffix.lower() in _OTHER_SUFFIXES and not places[0].in_folder:
+        hint = Path(output).with_suffix(".jpg")
+        usage_error(f"{output}: {suffix} says another format; JPEG files are written, give -o {hint}")
+    return places
 
 
 def _in_place(name: str, jpeg_only: bool) -> Place:
@@ -112,6 +125,8 @@ def _in_place(name: str, jpeg_only: bool) -> Place:
 def _into(inputs: list[str], output: str) -> list[Place]:
     separators = tuple(filter(None, (os.sep, os.altsep)))
     is_folder = len(inputs) > 1 or output.endswith(separators) or os.path.isdir(output)
+    if len(inputs) > 1 and names_a_jpeg(output):
+        usage_error(f"{output}: names a file, which takes one input; give -o FOLDER/ for several")
     if not is_folder:
         return [Place(inputs[0], output)]
     if inputs == [STANDARD]:
@@ -119,6 +134,24 @@ def _into(inputs: list[str], output: str) -> list[Place]:
     if os.path.exists(output) and not os.path.isdir(output):
         usage_error(f"{output}: is no folder, which -o must be for several inputs")
     return [Place(name, os.path.join(output, _jpeg_name(name)), True) for name in inputs]
+
+
+def names_a_jpeg(output: str) -> bool:
+    """Return whether -o names a JPEG file rather than a folder."""
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    looks_so = not output.endswith(separators) and Path(output).suffix.lower() in JPEG_SUFFIXES
+    return looks_so and not os.path.isdir(output)
+
+
+def is_jpeg_file(name: str) -> bool:
+    """Return whether --in-place would work on a file: one that holds a JPEG."""
+    if "://" in name or name == STANDARD:
+        return True
+    try:
+        with open(name, "rb") as stream:
+            return stream.read(2) == b"\xff\xd8"
+    except OSError:
+        return False
 
 
 def _jpeg_name(name: str) -> str:

@@ -60,6 +60,19 @@ def fail(text: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+def compiling() -> str:
+    """Return what is said when kernels are compiled: the next run compiles again where none can be kept."""
+    from guetzpy._jit import cache_directory, can_keep
+
+    if can_keep():
+        return COMPILING
+    where = cache_directory() or "no folder for them"
+    return (
+        f"compiling kernels for this CPU, as every run does while they cannot be kept ({where}): "
+        "set NUMBA_CACHE_DIR to a folder that can be written"
+    )
+
+
 def usage_error(text: str) -> NoReturn:
     """Exit as for any wrong use of the command line."""
     fail(text, 2)
@@ -117,7 +130,7 @@ def notices(quiet: bool) -> Iterator[None]:
         nonlocal said
         without_linear_algebra()  # numba is about to look for it
         if not said:
-            say(COMPILING)
+            say(compiling())
         said = True
 
     with compilations(notice):
@@ -133,7 +146,7 @@ def compile_if_cold(quiet: bool) -> None:
     if processes == 1 or not _jit.is_cold():
         return  # they are loaded, or compiled one by one, as they are needed
     if not quiet:
-        say(COMPILING)
+        say(compiling())
     # Where processes cannot be started or die, kernels are compiled one by one all the same.
     with suppress(OSError, ImportError, RuntimeError):
         for _ in _jit.warm_in_processes(processes):

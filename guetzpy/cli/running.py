@@ -9,7 +9,7 @@ import typer
 from guetzpy import api
 from guetzpy._memory import keep_freed
 from guetzpy._threads import time_limit
-from guetzpy.cli.places import STANDARD, Place, is_there, prepare, read_bytes, write_bytes
+from guetzpy.cli.places import STANDARD, Place, is_jpeg_file, is_there, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -78,7 +78,11 @@ def run_all(
             report.write()
     if any(result.status == "failed" for result in results):
         raise typer.Exit(1)
-    if threshold is not None and any((result.saving or 0) * 100 > threshold for result in results):
+    if threshold is not None and any(
+        (result.saving or 0) * 100 > threshold
+        for place, result in zip(places, results, strict=True)
+        if is_jpeg_file(place.input)
+    ):
         raise typer.Exit(3)
 
 
