@@ -14,7 +14,12 @@ from guetzpy._input import MAX_INPUT, contents
 from guetzpy._memory import giving_back
 from guetzpy._threads import time_limit
 from guetzpy.errors import FormatError, GuetzpyError
-from guetzpy.metrics import ButteraugliComparator, CVVDPComparator, SSIMULACRA2Comparator
+from guetzpy.metrics import (
+    ButteraugliComparator,
+    CVVDPComparator,
+    IWSSIMComparator,
+    SSIMULACRA2Comparator,
+)
 from guetzpy.options import DEFAULT_METRICS, METRICS
 from guetzpy.picture import Transform
 from guetzpy.search.plan import check_comparing, check_decoding
@@ -51,7 +56,8 @@ def compare(
     reference, distorted : bytes, path, binary file, PIL image or ndarray
         Pictures of one size. JPEG files are decoded as libjpeg-turbo does by default.
     metrics : sequence of str, optional
-        Names of metrics: ``"butteraugli"``, ``"ssimulacra2"``, ``"psnr"``, ``"cvvdp"``. Default: all.
+        Names of metrics: ``"butteraugli"``, ``"ssimulacra2"``, ``"psnr"``, ``"cvvdp"``,
+        ``"iwssim"``. Default: all.
     display : str, optional
         For CVVDP; see :class:`guetzpy.metrics.CVVDPComparator`.
     background : str or tuple, optional
@@ -70,7 +76,7 @@ def compare(
     -------
     dict
         ``butteraugli_3norm``, ``butteraugli_max``; ``ssimulacra2``; ``psnr`` of the codes in dB, None
-        if they are equal; ``cvvdp`` in JOD. Of the wanted metrics only.
+        if they are equal; ``cvvdp`` in JOD; ``iwssim`` of 0 to 1. Of the wanted metrics only.
 
     Raises
     ------
@@ -190,6 +196,11 @@ def _cvvdp(pair: _Pair) -> Scores:
     return {"cvvdp": comparator.score_codes(pair.after, pair.other)}
 
 
+def _iwssim(pair: _Pair) -> Scores:
+    comparator = IWSSIMComparator.from_codes(pair.before, pair.transform, threads=pair.threads)
+    return {"iwssim": comparator.score_codes(pair.after, pair.other)}
+
+
 def _codes(pair: _Pair) -> Scores:
     return {"psnr": _psnr(pair.before, pair.after)}
 
@@ -200,6 +211,7 @@ _MEASURES: dict[str, Callable[[_Pair], Scores]] = {
     "ssimulacra2": _ssimulacra2,
     "psnr": _codes,
     "cvvdp": _cvvdp,
+    "iwssim": _iwssim,
 }
 
 

@@ -44,7 +44,7 @@ METADATA_KINDS = (
 )
 
 #: Metrics that two pictures can be compared by, and those that are where none are named.
-METRICS = ("butteraugli", "ssimulacra2", "psnr", "cvvdp")
+METRICS = ("butteraugli", "ssimulacra2", "psnr", "cvvdp", "iwssim")
 DEFAULT_METRICS = METRICS
 
 # The scale's ends: below 0.1 samples of 8 bits leave no room; above 25 (cjxl's end) nothing is left.

@@ -412,10 +412,11 @@ def test_compare(folder: Path) -> None:
     result = run("compare", "photo.png", "photo.JPG", "--json")
     assert result.exit_code == 0, result.stderr
     scores = json.loads(result.stdout)
-    assert set(scores) == {"butteraugli_3norm", "butteraugli_max", "ssimulacra2", "psnr", "cvvdp"}
+    assert set(scores) == {"butteraugli_3norm", "butteraugli_max", "ssimulacra2", "psnr", "cvvdp", "iwssim"}
     assert 0 < scores["butteraugli_3norm"] < scores["butteraugli_max"] < 3
     assert 50 < scores["ssimulacra2"] < 100
     assert 9 < scores["cvvdp"] < 10
+    assert 0.9 < scores["iwssim"] < 1
     same = json.loads(run("compare", "photo.png", "photo.png", "--json").stdout)
     assert same == {
         "butteraugli_3norm": 0,
@@ -423,6 +424,7 @@ def test_compare(folder: Path) -> None:
         "ssimulacra2": 100,
         "psnr": None,
         "cvvdp": 10,
+        "iwssim": 1,
     }
     assert "SSIMULACRA 2" in run("compare", "photo.png", "photo.JPG").stdout
 
@@ -447,7 +449,11 @@ def test_compare_by_some_metrics_on_a_display(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--metrics", "cvvdp,vmaf", "no metric 'vmaf'; choose from: butteraugli, ssimulacra2, psnr, cvvdp"),
+        (
+            "--metrics",
+            "cvvdp,vmaf",
+            "no metric 'vmaf'; choose from: butteraugli, ssimulacra2, psnr, cvvdp, iwssim",
+        ),
         ("--metrics", "", "no metric ''"),
         ("--display", "cinema", "no such display; choose one of: standard_fhd, standard_4k"),
     ],

@@ -68,7 +68,8 @@ def compare(
 
     Butteraugli: 0 is equal, below 1 is hard to see. SSIMULACRA 2: 100 is equal, 90 very high, 70 high,
     50 medium quality. CVVDP: 10 JOD is equal; of two pictures one JOD apart, three in four viewers prefer the
-    better one. JPEG files are decoded as libjpeg-turbo does.
+    better one. IW-SSIM: 1 is equal, about 0.998 hard to see; it takes no account of colour. JPEG files are
+    decoded as libjpeg-turbo does.
     """
     with report_errors(), notices(quiet=False):
         from guetzpy import comparison
@@ -101,6 +102,7 @@ _TITLES = {
     "ssimulacra2": "SSIMULACRA 2",
     "psnr": "PSNR",
     "cvvdp": "CVVDP",
+    "iwssim": "IW-SSIM",
 }
 
 
