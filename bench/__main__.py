@@ -9,6 +9,7 @@ PARTS = {
     "corpus": "list the pictures that the other parts run on, and tell where known sets are to be had",
     "peers": "list other encoders, and which of them are missing here",
     "rate_distortion": "bytes at equal quality, by several metrics, picture by picture",
+    "human": "what metrics are worth: against what people said of JPEG files",
     "speed": "time and memory against other encoders; growth with size, threads, stages",
     "start": "from the prompt to help, to an import, to the first small file, cold and warm",
     "compile_time": "what the first start costs: seconds to compile each kernel",

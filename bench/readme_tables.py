@@ -1,4 +1,4 @@
-"""Write the README's figures from bench/results, between its markers: a sentence, and the tables.
+"""Write the README's figures from bench/results, between its markers, and those of docs/results.md.
 
     python -m bench readme_tables            write them
     python -m bench readme_tables --check    exit 1 if they are out of step
@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import clic, curves, jpeg_inputs
+from bench import clic, curves, human, jpeg_inputs
 from bench.kinds import title
 from bench.provenance import RESULTS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = README.parent / "docs" / "results.md"
 BEGIN = "<!-- figures: begin (written by bench) -->"
 END = "<!-- figures: end -->"
 HEADLINE = ("<!-- headline: begin (written by bench) -->", "<!-- headline: end -->")
@@ -104,7 +105,7 @@ def independent_table(result: dict[str, Any]) -> Iterator[str]:
     yield ""
     note = (
         "MS-SSIM RGB is what the CLIC challenge measures; of all metrics here it predicts"
-        " what people see worst. PSNR-HVS-M is taken over luma."
+        " [what people see](docs/results.md) worst. PSNR-HVS-M is taken over luma."
     )
     yield note + _lost(summary, names)
 
@@ -244,16 +245,29 @@ def updated(readme: str) -> str:
     return inserted(inserted(readme, headline(), *HEADLINE), rendered())
 
 
+def updated_page(page: str, results: Path = RESULTS) -> str:
+    """Return the page of what metrics are worth with its tables as the result says."""
+    result = json.loads((results / "human.json").read_text())
+    machine = result["machine"]
+    origin = (
+        f"<sub>`python -m bench human`, {result['date']}, guetzpy {result['versions']['guetzpy']},"
+        f" {machine['processor']}</sub>"
+    )
+    return inserted(page, "\n" + "\n".join([*human.report(result), "", origin]) + "\n\n")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Write the README's figures."""
     parser = argparse.ArgumentParser(prog="python -m bench readme_tables", description=main.__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
     options = parser.parse_args(arguments)
-    before = README.read_text()
-    after = updated(before)
+    pages = {README: updated, PAGE: updated_page}
+    before = {path: path.read_text() for path in pages}
+    after = {path: update(before[path]) for path, update in pages.items()}
     if options.check:
         sys.exit(before != after)
-    README.write_text(after)
+    for path, text in after.items():
+        path.write_text(text)
 
 
 assert set(_RANGES) <= set(curves.RANGES)
