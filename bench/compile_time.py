@@ -33,7 +33,7 @@ def compile_room(room: str, passes: bool) -> dict[str, Any]:
     import numba
     from numba.core import event
 
-    from guetzpy import _jit
+    from guetzpy._runtime import kernel as _jit
 
     told: Any = event
     usual = told.start_event, told.end_event

@@ -75,7 +75,7 @@ class Worker:
 
     def __init__(self, pictures: Sequence[npt.NDArray[np.uint8]]) -> None:
         from bench.quality import Reference
-        from guetzpy.picture import Transform
+        from guetzpy.picture.transform import Transform
         from guetzpy.search.candidates import source_of_codes
 
         self.references = [Reference(picture, tuple(WEIGHTS), threads=1) for picture in pictures]

@@ -60,10 +60,11 @@ import numpy
 mark("import numpy")
 import numba
 mark("import numba")
-from guetzpy import _jit
+from guetzpy._runtime import kernel as _jit
 _jit.import_kernels()
 mark("import guetzpy's kernels")
-from guetzpy import api, options, reencode, source
+from guetzpy import api, options
+from guetzpy.engine import optimize as reencode, source
 mark("import the rest of guetzpy and Pillow")
 used = []
 load = _jit._KernelCache.load_overload

@@ -24,7 +24,7 @@ from skimage import data
 
 import guetzpy
 from bench.provenance import provenance
-from guetzpy import comparison
+from guetzpy.engine import compare as comparison
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import NATURAL_ORDER
 from guetzpy.metrics import heatmap

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guetzpy import batch, metrics
     from guetzpy.api import optimize, transcode, warmup
-    from guetzpy.comparison import compare
+    from guetzpy.engine.compare import compare
     from guetzpy.errors import (
         CancelledError,
         FormatError,
@@ -48,7 +48,7 @@ __all__ = [
     "warmup",
 ]
 
-#: When this process began to read the package: ``_jit`` keeps no code of files that are younger.
+#: When this process began to read the package: ``_runtime.kernel`` keeps no code of files that are younger.
 _BEGAN = time.time()
 
 _HOMES = {
@@ -62,7 +62,7 @@ _HOMES = {
     "TargetError": "errors",
     "TranscodeOptions": "options",
     "UnsupportedError": "errors",
-    "compare": "comparison",
+    "compare": "engine.compare",
     "optimize": "api",
     "transcode": "api",
     "warmup": "api",

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._memory import giving_back, reusing
-from guetzpy._threads import not_forked, time_limit
+from guetzpy._runtime.memory import giving_back, reusing
+from guetzpy._runtime.threads import not_forked, time_limit
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
 from guetzpy.progress import Cancel, OnProgress, Reporter, logger
@@ -20,9 +20,9 @@ from guetzpy.result import Result
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from guetzpy.engine.source import Readable, Source
     from guetzpy.jpeg.transcode import Transcoded
     from guetzpy.search.plan import Plan
-    from guetzpy.source import Readable, Source
 
 __all__ = ["optimize", "run", "transcode", "warmup"]
 
@@ -247,7 +247,7 @@ def run(
 
 def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions) -> None:
     """Raise UnsupportedError if a baseline file was asked for and cannot be made."""
-    from guetzpy.source import frame_of
+    from guetzpy.engine.source import frame_of
 
     # Sequential Huffman coding; 16-bit tables of a source make it SOF1 (T.81 B.2.2).
     if options.progressive or frame_of(result.data)[0] in (0xC0, 0xC1):
@@ -259,7 +259,7 @@ def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions)
 def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
     """Import what the work needs, so that no other thread forks this process in the middle of it."""
     with not_forked():
-        module = "reencode" if isinstance(options, OptimizeOptions) else "jpeg.transcode"
+        module = "engine.optimize" if isinstance(options, OptimizeOptions) else "jpeg.transcode"
         importlib.import_module(f"guetzpy.{module}")
 
 
@@ -281,8 +281,8 @@ def _log(result: Result) -> None:
 def _optimize(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
     import numpy as np
 
-    from guetzpy._input import contents
-    from guetzpy.source import is_jpeg, load, sparseness
+    from guetzpy.engine.source import is_jpeg, load, sparseness
+    from guetzpy.picture.reading import contents
 
     file_size = None
     if not isinstance(source, np.ndarray) and not hasattr(source, "getbands"):
@@ -332,12 +332,12 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
                 raise
             plan = error  # it can be repacked all the same
     assert plan is not None
-    from guetzpy import reencode
+    from guetzpy.engine import optimize as engine
 
     spared = isinstance(plan, LimitError) or plan.resources.keep == "nothing"
     try:
         with giving_back() if spared else reusing(picture.width * picture.height):
-            result: Result = reencode.optimize(picture, options, plan, reporter)
+            result: Result = engine.optimize(picture, options, plan, reporter)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
@@ -347,8 +347,8 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
 def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None:
     """Raise LimitError if a JPEG takes too much memory, before its coefficients do."""
+    from guetzpy.engine.source import frame_of, sparseness
     from guetzpy.search.plan import check_memory, packing_memory, plan_search
-    from guetzpy.source import frame_of, sparseness
 
     try:
         _, width, height = frame_of(data)
@@ -361,7 +361,7 @@ def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:
     """Return the file as it is, but for its metadata: a valid JPEG of a kind that is not handled."""
-    from guetzpy.jpeg.metadata import Policy
+    from guetzpy.jpeg.metadata.policy import Policy
     from guetzpy.jpeg.transcode import Transcoded, strip_bytes
 
     assert source.data is not None
@@ -409,9 +409,9 @@ def _check_size(options: OptimizeOptions, area: int, size: int, reason: str | No
 
 
 def _transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
-    from guetzpy._input import contents
+    from guetzpy.engine.source import frame_of, is_jpeg
+    from guetzpy.picture.reading import contents
     from guetzpy.search.plan import check_memory, packing_memory
-    from guetzpy.source import frame_of, is_jpeg
 
     data, own_name = contents(source, options.max_input, options.max_memory)
     name = name or own_name
@@ -446,7 +446,7 @@ def _transcode(source: Readable, options: TranscodeOptions, name: str | None, re
 
 def _repacked(data: bytes, options: TranscodeOptions) -> Transcoded:
     """Return a JPEG packed losslessly; of a kind that is not handled, only its metadata can be stripped."""
-    from guetzpy.jpeg.metadata import Policy
+    from guetzpy.jpeg.metadata.policy import Policy
     from guetzpy.jpeg.reader import Limits
     from guetzpy.jpeg.transcode import strip_bytes, transcode_bytes
 
@@ -485,7 +485,7 @@ def warmup(progress: Callable[[str, float], object] | None = None, *, processes:
     """
     from concurrent.futures import BrokenExecutor
 
-    from guetzpy import _jit
+    from guetzpy._runtime import kernel as _jit
 
     _jit.import_kernels()
     if processes > 1 and _jit.can_keep():

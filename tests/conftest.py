@@ -35,7 +35,7 @@ def photo_array() -> np.ndarray:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if any test made a kernel compile for types other than its own."""
-    jit = sys.modules.get("guetzpy._jit")
+    jit = sys.modules.get("guetzpy._runtime.kernel")
     if jit is None:
         return
     from numba.core.sigutils import normalize_signature

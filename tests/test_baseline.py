@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import guetzpy
-from guetzpy.source import frame_of
+from guetzpy.engine.source import frame_of
 
 
 def _jpeg(codes: np.ndarray, **options: Any) -> bytes:

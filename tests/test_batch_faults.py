@@ -14,7 +14,8 @@ from PIL import Image, features
 from typer.testing import CliRunner
 
 import guetzpy
-from guetzpy import _jit, output
+from guetzpy import output
+from guetzpy._runtime import kernel as _jit
 from guetzpy.batch import copying, pool, runner, storage
 from guetzpy.cli import app, folder
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 import guetzpy
 from guetzpy.batch.manifest import options_hash
-from guetzpy.comparison import compare
+from guetzpy.engine.compare import compare
 from guetzpy.errors import LimitError, TargetError
 from guetzpy.metrics.base import Resources
 from guetzpy.options import OptimizeOptions
-from guetzpy.picture import Transform
+from guetzpy.picture.transform import Transform
 from guetzpy.search.candidates import Candidates, source_of_codes
 from guetzpy.search.coding.encoder import decode, encode, subsampling_name
 from guetzpy.search.coding.settings import EncodeSettings

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from reference import butteraugli as twin
 
-from guetzpy.metrics import _butteraugli, _butteraugli_norm
-from guetzpy.metrics._butteraugli import ButteraugliComparator
-from guetzpy.metrics._butteraugli_bands import erode_rows, log_in_place
-from guetzpy.metrics._butteraugli_errors import power
-from guetzpy.planes import planes_of
+from guetzpy.metrics._butteraugli import comparator as _butteraugli
+from guetzpy.metrics._butteraugli import norm as _butteraugli_norm
+from guetzpy.metrics._butteraugli.bands import erode_rows, log_in_place
+from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
+from guetzpy.metrics._butteraugli.errors import power
+from guetzpy.picture.planes import planes_of
 
 VECTORS = Path(__file__).parent / "data" / "metric-vectors"
 PAIRS = json.loads((VECTORS / "vectors.json").read_text())["pairs"]
@@ -341,7 +342,7 @@ def test_erosion_agrees_with_the_twin():
 
 _SCORES = """
 import numpy as np, sys
-from guetzpy.metrics._butteraugli import ButteraugliComparator
+from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
 rng = np.random.default_rng(3)
 a = rng.random((3, 90, 77)).astype(np.float32)
 b = (a + rng.normal(0, 0.03, a.shape)).astype(np.float32)

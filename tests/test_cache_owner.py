@@ -10,7 +10,7 @@ from typing import Any
 import numba
 import pytest
 
-from guetzpy import _jit
+from guetzpy._runtime import kernel as _jit
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes")
 

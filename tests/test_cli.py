@@ -19,11 +19,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import guetzpy
-from guetzpy import _jit
+from guetzpy._runtime import kernel as _jit
 from guetzpy.cli import app
+from guetzpy.engine.source import Source
 from guetzpy.options import OptimizeOptions
 from guetzpy.result import Result
-from guetzpy.source import Source
 
 
 def encode(array: np.ndarray, **options: Any) -> bytes:
@@ -57,9 +57,9 @@ def quick(source: Source, options: OptimizeOptions, *_: Any, **how: Any) -> Resu
 
 @pytest.fixture(autouse=True)
 def search(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    module = types.ModuleType("guetzpy.reencode")
+    module = types.ModuleType("guetzpy.engine.optimize")
     module.optimize = quick  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "guetzpy.reencode", module)
+    monkeypatch.setitem(sys.modules, "guetzpy.engine.optimize", module)
     monkeypatch.setattr(guetzpy, "reencode", module, raising=False)
     return module
 
@@ -495,7 +495,7 @@ def test_version_and_help() -> None:
 def test_warmup() -> None:
     result = run("warmup", "-v")
     assert result.exit_code == 0, result.stderr
-    assert "guetzpy.picture._lookup8" in result.stdout
+    assert "guetzpy.picture.transform._lookup8" in result.stdout
     assert "kernels ready" in result.stderr
 
 
@@ -508,7 +508,7 @@ def test_cold_start_survives_without_processes(folder: Path, monkeypatch: pytest
 
     monkeypatch.setattr(_jit, "is_cold", lambda: True)
     monkeypatch.setattr(_jit, "warm_in_processes", broken)
-    monkeypatch.setattr("guetzpy._threads.default_threads", lambda: 2)
+    monkeypatch.setattr("guetzpy._runtime.threads.default_threads", lambda: 2)
     result = run("optimize", "photo.png", "-o", "out.jpg")
     assert result.exit_code == 0, result.stderr
     assert "compiling kernels for this CPU" in result.stderr

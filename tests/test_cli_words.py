@@ -18,7 +18,7 @@ from reference import jpeg_files, metadata_files
 from typer.testing import CliRunner
 
 import guetzpy.cli
-from guetzpy._text import counted, is_unprintable, printable
+from guetzpy._runtime.text import counted, is_unprintable, printable
 from guetzpy.cli import app
 
 NAME = "a\x1b]0;owned\x07\n\u202egpj.jpg"

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from guetzpy.errors import FormatError, GuetzpyError
-from guetzpy.jpeg.appended import places
 from guetzpy.jpeg.markers import find_marker, read_payload
-from guetzpy.jpeg.metadata import Policy, icc_profile, kind_of, orientation
-from guetzpy.jpeg.preservation import carry, describe, settle, splice
+from guetzpy.jpeg.metadata.appended import places
+from guetzpy.jpeg.metadata.policy import Policy, icc_profile, kind_of, orientation
+from guetzpy.jpeg.metadata.preservation import carry, describe, settle, splice
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.transcode import Transcoded, same_pixels, transcode_bytes
 

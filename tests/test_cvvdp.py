@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 from reference import cvvdp as twin
 
-from guetzpy._icc import _exact_srgb_curve
 from guetzpy.metrics import CVVDPComparator, cvvdp
 from guetzpy.metrics._cvvdp.contrast import BLOCK
 from guetzpy.metrics._cvvdp.display import DISPLAYS, display_named
@@ -18,7 +17,8 @@ from guetzpy.metrics._cvvdp.plan import STRIP
 from guetzpy.metrics._cvvdp.pooling import bands_of, jod_and_slopes
 from guetzpy.metrics._cvvdp.sensitivity import _table, sensitivity_table
 from guetzpy.metrics._cvvdp.words import jod_in_words
-from guetzpy.planes import planes_of
+from guetzpy.picture.icc import _exact_srgb_curve
+from guetzpy.picture.planes import planes_of
 
 VECTORS = Path(__file__).parent / "data" / "metric-vectors"
 

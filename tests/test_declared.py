@@ -11,14 +11,14 @@ import pytest
 from PIL import Image, ImageCms
 
 import guetzpy
-from guetzpy._cicp import profile_of
-from guetzpy._declared import Colour, colour_of_points, objection
-from guetzpy._icc import parse
-from guetzpy._profiles import adobe_rgb, colorants_of, gamma_curve, gray_profile, rgb_profile
+from guetzpy.engine.source import load
 from guetzpy.errors import UnsupportedError
 from guetzpy.integrations.pillow import register
-from guetzpy.planes import planes_of
-from guetzpy.source import load
+from guetzpy.picture.cicp import profile_of
+from guetzpy.picture.declared import Colour, colour_of_points, objection
+from guetzpy.picture.icc import parse
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.profiles import adobe_rgb, colorants_of, gamma_curve, gray_profile, rgb_profile
 
 RNG = np.random.default_rng(3)
 RGB = RNG.integers(0, 256, (16, 24, 3)).astype(np.uint8)

@@ -16,9 +16,9 @@ from PIL import Image, ImageCms
 from typer.testing import CliRunner
 
 import guetzpy
-from guetzpy import comparison
 from guetzpy.cli import app
 from guetzpy.cli.reporting import describe
+from guetzpy.engine import compare as comparison
 from guetzpy.search import selection
 from guetzpy.search.quality.limits import Limits
 

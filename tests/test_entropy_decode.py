@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from reference import entropy_decode as twin
 
 from guetzpy.errors import FormatError
-from guetzpy.jpeg import entropy_decode as ed
-from guetzpy.jpeg.huffman import HuffmanTable
-from guetzpy.jpeg.huffman_decode import build_tables
+from guetzpy.jpeg.entropy import decode as ed
+from guetzpy.jpeg.entropy.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.huffman_decode import build_tables
+from guetzpy.jpeg.entropy.scan_data import ScanData, restart_bounds, split_scan
 from guetzpy.jpeg.markers import STANDARD_HUFFMAN_TABLES
-from guetzpy.jpeg.scan_data import ScanData, restart_bounds, split_scan
 
 MODES = {
     "sequential": ed.SEQUENTIAL,

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from reference import entropy_encode as twin
 
 from guetzpy.errors import UnsupportedError
-from guetzpy.jpeg import entropy_encode
-from guetzpy.jpeg.coding_tables import plan_tables
-from guetzpy.jpeg.entropy_encode import encode_scan
-from guetzpy.jpeg.entropy_statistics import MAX_EOB_RUN, band_histograms, significance
-from guetzpy.jpeg.scan_statistics import AC_EXTRA_BITS, ScanStatistics
+from guetzpy.jpeg.entropy import encode as entropy_encode
+from guetzpy.jpeg.entropy.encode import encode_scan
+from guetzpy.jpeg.entropy.scan_statistics import AC_EXTRA_BITS, ScanStatistics
+from guetzpy.jpeg.entropy.statistics import MAX_EOB_RUN, band_histograms, significance
+from guetzpy.jpeg.entropy.tables import plan_tables
 from guetzpy.jpeg.structure import NATURAL_ORDER, Component, JpegImage, ScanHeader
 
 SAMPLINGS = [[(1, 1)], [(2, 2), (1, 1), (1, 1)], [(1, 2), (2, 1), (1, 1)], [(1, 1)] * 4]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from reference import jpeg_files
 
-from guetzpy.jpeg import exif
-from guetzpy.jpeg.metadata import orientation
+from guetzpy.jpeg.metadata import exif
+from guetzpy.jpeg.metadata.policy import orientation
 from guetzpy.jpeg.structure import JpegImage, Segment
 
 NOTE, GPS, THUMBNAIL = (

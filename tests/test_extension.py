@@ -19,10 +19,10 @@ from PIL import Image
 import guetzpy
 import guetzpy.search
 from guetzpy import api
-from guetzpy.metrics import base
+from guetzpy.metrics import registry
 from guetzpy.metrics.base import Resources, Score
 from guetzpy.options import OptimizeOptions
-from guetzpy.picture import Transform
+from guetzpy.picture.transform import Transform
 from guetzpy.search.coding import tables
 from guetzpy.search.coding.encoder import encode
 from guetzpy.search.coding.settings import EncodeSettings
@@ -88,9 +88,9 @@ class GreenError:
 @pytest.fixture
 def green() -> Iterator[GreenError]:
     metric = GreenError(([],))
-    base.register(metric)
+    registry.register(metric)
     yield metric
-    base.unregister(metric.name)
+    registry.unregister(metric.name)
 
 
 def green_error(picture: np.ndarray, data: bytes) -> float:
@@ -114,7 +114,7 @@ def test_without_the_third_metric_its_limit_does_not_hold(photo_array: np.ndarra
 
 def test_metrics_have_unique_names(green: GreenError) -> None:
     with pytest.raises(ValueError, match="green"):
-        base.register(GreenError())
+        registry.register(GreenError())
 
 
 @dataclass(frozen=True)

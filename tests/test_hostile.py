@@ -23,7 +23,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from reference.jpeg_files import picture
 
 import guetzpy
-from guetzpy import inspection
+from guetzpy.engine import inspect as inspection
 from guetzpy.errors import FormatError, GuetzpyError, LimitError
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.reader import read
@@ -273,8 +273,8 @@ def profile(curve: bytes, red: tuple[float, float, float] = (0.436, 0.2225, 0.01
 )
 def test_profiles_of_light_beyond_all_bounds(curve: bytes, red: tuple[float, float, float]) -> None:
     usual = profile(parametric(1.8, 1, 0, 0, 0, 0, 0))
-    assert not guetzpy.picture.Transform.from_icc(usual).is_srgb
-    assert guetzpy.picture.Transform.from_icc(profile(curve, red)).is_srgb
+    assert not guetzpy.picture.transform.Transform.from_icc(usual).is_srgb
+    assert guetzpy.picture.transform.Transform.from_icc(profile(curve, red)).is_srgb
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2.0, 1e30])
@@ -309,7 +309,7 @@ def test_light_that_is_not_finite(value: float) -> None:
             ):
                 score(distorted)
     codes = np.full((1, 4, 4), value, np.float32)
-    assert np.isfinite(guetzpy.picture.Transform().linear(codes)).all()
+    assert np.isfinite(guetzpy.picture.transform.Transform().linear(codes)).all()
 
 
 # Structures that point at themselves

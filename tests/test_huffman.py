@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import huffman as twin
 
-from guetzpy.jpeg.huffman import HuffmanTable, code_lengths, optimal_table
+from guetzpy.jpeg.entropy.huffman import HuffmanTable, code_lengths, optimal_table
 
 FREQUENCIES = st.dictionaries(
     st.integers(0, 255), st.one_of(st.integers(1, 4), st.integers(1, 2**30)), min_size=1, max_size=256

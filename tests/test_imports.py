@@ -13,7 +13,7 @@ import numba
 import pytest
 
 import guetzpy
-from guetzpy import _jit
+from guetzpy._runtime import kernel as _jit
 
 PACKAGE = Path(guetzpy.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -21,28 +21,21 @@ BENCH = sorted((PACKAGE.parent / "bench").glob("*.py"))
 
 #: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
 ROWS = [
-    {"_text", "errors", "options"},
+    {"errors", "options"},
+    {"_runtime"},
     {"output", "progress", "result"},
-    {"_jit", "_jit_hurry", "_memory", "_threads"},
-    {"_elementary", "_input", "_pillow", "_exif_colour", "_profiles"},
-    {"_cicp", "_declarations", "_icc"},
-    {"_deep", "picture", "picture_metadata"},
-    {"_declared"},
-    {"planes"},
-    {"formats", "srgb"},
+    {"picture"},
     {"jpeg", "metrics"},
     {"search"},
-    {"source"},
-    {"one_component"},
-    {"reencode"},
-    {"api", "comparison", "inspection"},
+    {"engine"},
+    {"api"},
     {"batch", "report", "integrations"},
     {"cli"},
     {"__main__"},
 ]
 ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
 #: Neighbours in a row that may still import each other.
-FRIENDS = {("_jit", "_threads"), ("result", "output"), ("integrations", "batch"), ("report", "batch")}
+FRIENDS = {("result", "output"), ("integrations", "batch"), ("report", "batch")}
 
 
 def module_of(path: Path) -> str:
@@ -114,6 +107,26 @@ def test_the_package_does_not_know_the_bench(path: Path) -> None:
     assert not [n for n in run_time_imports(ast.parse(path.read_text())) if n.split(".")[0] == "bench"]
 
 
+def test_no_circle() -> None:
+    """Modules import each other one way inside the rooms as well, also where they do so in functions."""
+    graph = {}
+    for path in FILES:
+        module = module_of(path)
+        names = run_time_imports(ast.parse(path.read_text()))
+        own = {name for name in names if name.startswith("guetzpy.") and is_module(name)}
+        graph[module] = own - {module}
+    try:
+        tuple(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_rooms_are_of_a_size_to_be_read() -> None:
+    for folder in {path.parent for path in FILES}:
+        count = sum(path.parent == folder and path.name != "__init__.py" for path in FILES)
+        assert count <= 20, f"{folder.name}: {count} files"
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_heavy_packages_stay_in_their_place(path: Path) -> None:
     module = module_of(path)
@@ -123,7 +136,7 @@ def test_heavy_packages_stay_in_their_place(path: Path) -> None:
         if package in ("typer", "rich", "click"):
             assert module.startswith("guetzpy.cli"), f"{module} imports {name}"
         if package in ("numba", "llvmlite"):
-            allowed = ("guetzpy._jit", "guetzpy._jit_hurry", "guetzpy.metrics._fused")
+            allowed = ("guetzpy._runtime.kernel", "guetzpy._runtime.hurry", "guetzpy.metrics._fused")
             assert module in allowed, f"{module} imports {name}"
     for name in top_level_imports(tree):
         assert name.split(".")[0] not in ("scipy", "skimage"), f"{module} imports {name} at its top"
@@ -185,7 +198,7 @@ def test_a_warm_start_is_light(tmp_path: Path) -> None:
     for _ in range(2):  # the first may have to compile
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "guetzpy._jit" in loaded
+    assert "guetzpy._runtime.kernel" in loaded
     assert not loaded & {
         "numba.np.arraymath", "numba.np.arrayobj", "numba.cpython.unicode", "scipy.linalg", "skimage",
         "multiprocessing", "asyncio", "rich", "sqlite3",

@@ -18,10 +18,10 @@ from reference.jpeg_files import picture
 
 import guetzpy
 from guetzpy import batch
-from guetzpy._input import contents, read_limited
 from guetzpy.batch import storage
 from guetzpy.errors import CancelledError, LimitError
 from guetzpy.options import TranscodeOptions
+from guetzpy.picture.reading import contents, read_limited
 
 PHOTO = picture(64, 48)
 pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
@@ -65,7 +65,7 @@ def test_longer_files_are_refused(function: Any, tmp_path: Path) -> None:
 
 def test_files_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = sparse(tmp_path / "photo.jpg", 3_000_000_000)
-    monkeypatch.setattr("guetzpy._input.check_time", lambda: pytest.fail("read"))
+    monkeypatch.setattr("guetzpy.picture.reading.check_time", lambda: pytest.fail("read"))
     with pytest.raises(LimitError, match="3000000000 bytes of input are more than the limit of 2000000000"):
         guetzpy.optimize(path)
     with pytest.raises(LimitError, match=r"3000000000 bytes .* 50000000 bytes .* allowed by --max-memory"):

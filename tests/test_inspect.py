@@ -17,8 +17,8 @@ from reference.jpeg_files import exif, picture, segment, with_segments
 from typer.testing import CliRunner
 
 import guetzpy
-from guetzpy import inspection
 from guetzpy.cli import app
+from guetzpy.engine import inspect as inspection
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg import anatomy, component_bytes, reader
 

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image, ImageCms, features
 
 import guetzpy
-from guetzpy import formats
-from guetzpy._cicp import code_points, profile_of
+from guetzpy.engine.source import load
 from guetzpy.options import OptimizeOptions
-from guetzpy.picture import Transform
-from guetzpy.source import load
-from guetzpy.srgb import to_srgb
+from guetzpy.picture import formats
+from guetzpy.picture.cicp import code_points, profile_of
+from guetzpy.picture.srgb import to_srgb
+from guetzpy.picture.transform import Transform
 
 P3 = profile_of(12, 13)
 assert P3 is not None
@@ -493,7 +493,7 @@ def test_gray_stays_gray(picture: np.ndarray) -> None:
 
 def gray_profile(gamma: float) -> bytes:
     """An ICC profile of gray: kTRC, white point and a name, put together from one of RGB."""
-    from guetzpy import _profiles
+    from guetzpy.picture import profiles as _profiles
 
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
     white = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1.0, 0.8249)))

@@ -15,8 +15,8 @@ from reference import iwssim as twin
 from guetzpy.metrics import IWSSIMComparator, iwssim
 from guetzpy.metrics._iwssim import _information, _lowpass, _luma, _maps, _pyramid
 from guetzpy.metrics._iwssim._tiles import STRIDE
-from guetzpy.picture import Transform
-from guetzpy.planes import planes_of
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.transform import Transform
 
 VECTORS = Path(__file__).parent / "data" / "metric-vectors"
 PROFILE = Path(__file__).parent / "data" / "display_p3.icc"

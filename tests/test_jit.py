@@ -18,7 +18,8 @@ import numba
 import numpy as np
 import pytest
 
-from guetzpy import _jit, picture
+from guetzpy._runtime import kernel as _jit
+from guetzpy.picture import transform as picture
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
 
@@ -42,7 +43,7 @@ def registry() -> Iterator[None]:
 
 def fresh() -> Any:
     """The kernel that looks codes up in a table, as a new process would have it."""
-    original = _jit.kernels()["guetzpy.picture._lookup8"][0]
+    original = _jit.kernels()["guetzpy.picture.transform._lookup8"][0]
     return _jit.kernel(SIGNATURE)(original.py_func)
 
 
@@ -168,7 +169,7 @@ def test_notice_only_when_compiling(cache: Path) -> None:
 
 def test_pruning_keeps_what_is_current(cache: Path) -> None:
     works(fresh())
-    old = cache / "guetzpy" / "guetzpy.picture-0123456789abcdef"
+    old = cache / "guetzpy" / "guetzpy.picture.transform-0123456789abcdef"
     old.mkdir()
     (old / "x.bin").touch()
     (cache / "guetzpy" / "mine").mkdir()
@@ -180,7 +181,7 @@ def test_pruning_keeps_what_is_current(cache: Path) -> None:
 
 def test_every_kernel_compiles_as_declared() -> None:
     _jit.import_kernels()
-    assert "guetzpy.picture._lookup8" in _jit.kernels()
+    assert "guetzpy.picture.transform._lookup8" in _jit.kernels()
     for name, _ in _jit.warm():
         dispatcher, signature = _jit.kernels()[name]
         arguments, returns = numba.core.sigutils.normalize_signature(signature)
@@ -194,13 +195,14 @@ def test_no_kernel_is_left_out_of_the_warm_up() -> None:
     _jit.import_kernels()
     modules = {name.rpartition(".")[0] for name in _jit.kernels()}
     for name in list(sys.modules):
-        if name.startswith("guetzpy.") and hasattr(sys.modules[name], "kernel") and name != "guetzpy._jit":
+        own = name.startswith("guetzpy.") and name != "guetzpy._runtime.kernel"
+        if own and callable(getattr(sys.modules[name], "kernel", None)):
             assert name in modules, name
 
 
 def test_without_jit() -> None:
     script = (
-        "import numpy as np\nfrom guetzpy import _jit, picture\n"
+        "import numpy as np\nfrom guetzpy._runtime import kernel as _jit\nfrom guetzpy.picture import transform as picture\n"
         "codes, table, out = np.arange(4, dtype=np.uint8), np.ones(4, np.float32), np.zeros(4, np.float32)\n"
         "picture._lookup8(codes, table, out)\nassert out.sum() == 4\nassert not _jit.kernels()\n"
         "assert list(_jit.warm()) == []"
@@ -214,10 +216,10 @@ def build_wheel(folder: Path, version: str, inner: str) -> Path:
     info = f"guetzpy-{version}.dist-info"
     contents = {
         "guetzpy/__init__.py": "_BEGAN = float('inf')\n",
-        "guetzpy/_jit.py": Path(_jit.__file__).read_text(),
-        "guetzpy/inner.py": "from guetzpy._jit import kernel\n\n"
+        "guetzpy/_runtime/kernel.py": Path(_jit.__file__).read_text(),
+        "guetzpy/inner.py": "from guetzpy._runtime.kernel import kernel\n\n"
         f'@kernel("int64(int64)")\ndef inner(x):\n    return {inner}\n',
-        "guetzpy/outer.py": "from guetzpy._jit import kernel\nfrom guetzpy.inner import inner\n\n"
+        "guetzpy/outer.py": "from guetzpy._runtime.kernel import kernel\nfrom guetzpy.inner import inner\n\n"
         '@kernel("int64(int64)")\ndef outer(x):\n    return inner(x) * 10\n',
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: guetzpy\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -267,7 +269,7 @@ def test_upgrade_by_wheels(tmp_path: Path) -> None:
     assert run() == "2 20 1"
     assert install_and_run("2.0", "x + 100") == "101 1010 0"
     assert {path.name for path in (site / "guetzpy").iterdir()} == {
-        "__init__.py", "_jit.py", "inner.py", "outer.py",
+        "__init__.py", "_runtime", "inner.py", "outer.py",
     }  # fmt: skip
     assert files(home)
 
@@ -287,7 +289,7 @@ def test_outsiders_have_no_fingerprint() -> None:
 def test_linear_algebra_is_left_out_and_found_again() -> None:
     """The command line does not wait for SciPy; who wants it afterwards gets it."""
     script = (
-        "import sys, numpy as np\nfrom guetzpy import _jit, picture\n_jit.without_linear_algebra()\n"
+        "import sys, numpy as np\nfrom guetzpy._runtime import kernel as _jit\nfrom guetzpy.picture import transform as picture\n_jit.without_linear_algebra()\n"
         "codes, table, out = np.arange(4, dtype=np.uint8), np.ones(4, np.float32), np.zeros(4, np.float32)\n"
         "picture._lookup8(codes, table, out)\nassert out.sum() == 4\n"
         "assert 'scipy.linalg' not in sys.modules\n"
@@ -313,9 +315,9 @@ def instructions(assembly: str) -> list[str]:
 def test_workers_that_hurry_make_the_same_machine_code(tmp_path: Path) -> None:
     """What warm-up changes in numba spares time, not instructions: seen on kernels that call no other."""
     script = (
-        "import json, sys\nfrom guetzpy import _jit\n_jit.import_kernels()\n"
+        "import json, sys\nfrom guetzpy._runtime import kernel as _jit\n_jit.import_kernels()\n"
         "sys.argv[1] == 'hurried' and _jit._begin_worker()\n"
-        "assert ('guetzpy._jit_hurry' in sys.modules) == (sys.argv[1] == 'hurried')\n"
+        "assert ('guetzpy._runtime.hurry' in sys.modules) == (sys.argv[1] == 'hurried')\n"
         "rooms = 'colorspace', '_malta', '.dct'\n"
         "names = [name for name in _jit.kernels() if any(room in name for room in rooms)]\n"
         "list(_jit.warm(names))\n"
@@ -339,9 +341,11 @@ def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> N
     """An upgrade under a running process: its old code must never be found under the new source's name."""
     package = tmp_path / "site" / "guetzpy"
     package.mkdir(parents=True)
-    for name in ("__init__.py", "_jit.py"):
-        (package / name).write_text(Path(_jit.__file__).with_name(name).read_text())
-    source = "from guetzpy._jit import kernel\nimport upgrade\n\n"
+    room = Path(_jit.__file__).parent
+    (package / "_runtime").mkdir()
+    (package / "__init__.py").write_text((room.parent / "__init__.py").read_text())
+    (package / "_runtime" / "kernel.py").write_text(Path(_jit.__file__).read_text())
+    source = "from guetzpy._runtime.kernel import kernel\nimport upgrade\n\n"
     source += '@kernel("int64(int64)")\ndef f(x):\n    return x + 1\n'
     (package / "inner.py").write_text(source)
     (tmp_path / "site" / "upgrade.py").write_text(
@@ -382,10 +386,10 @@ def test_workers_compile_the_same_code(tmp_path: Path) -> None:
     """
     script = (
         "import sys\n"
-        "from guetzpy import _jit\n"
+        "from guetzpy._runtime import kernel as _jit\n"
         "if sys.argv[1] == 'worker':\n"
         "    _jit._begin_worker()\n"
-        "from guetzpy.metrics import _butteraugli_bands as bands, colorspace\n"
+        "from guetzpy.metrics import colorspace\nfrom guetzpy.metrics._butteraugli import bands\n"
         "for kernel in (bands.opponent, colorspace.halve):\n"
         "    list(_jit.warm([f'{kernel.__module__}.{kernel.__qualname__}']))\n"
         "    print(kernel.inspect_asm(kernel.signatures[0]).partition('.Lfunc_end0:')[0])\n"
@@ -400,7 +404,7 @@ def test_workers_leave_inner_kernels_to_their_callers(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "import numpy as np\n"
-        "from guetzpy import _jit\n"
+        "from guetzpy._runtime import kernel as _jit\n"
         "if sys.argv[1] == 'worker':\n"
         "    _jit._begin_worker()\n"
         "from guetzpy.metrics import blur\n"
@@ -426,7 +430,7 @@ def test_warm_up_by_processes(tmp_path: Path, threads: int) -> None:
     """Copies of this process, where it has no other threads, or new ones compile all kernels."""
     script = (
         "import sys, threading, numpy as np\n"
-        "from guetzpy import _jit, picture\n"
+        "from guetzpy._runtime import kernel as _jit\nfrom guetzpy.picture import transform as picture\n"
         "_jit.import_kernels = lambda: None\n"
         "if __name__ == '__main__':\n"
         "    for _ in range(int(sys.argv[1])):\n"

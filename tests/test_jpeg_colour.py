@@ -11,14 +11,14 @@ import tifffile
 from PIL import Image, ImageCms
 
 import guetzpy
-from guetzpy._exif_colour import ADOBE_RGB, as_srgb, exif_colour
-from guetzpy._profiles import adobe_rgb
-from guetzpy.jpeg import exif as jpeg_exif
-from guetzpy.jpeg.declared import exif_of
+from guetzpy.engine.source import load
+from guetzpy.jpeg.metadata import exif as jpeg_exif
+from guetzpy.jpeg.metadata.declared import exif_of
 from guetzpy.jpeg.reader import read
 from guetzpy.metrics import butteraugli
-from guetzpy.planes import planes_of
-from guetzpy.source import load
+from guetzpy.picture.exif_colour import ADOBE_RGB, as_srgb, exif_colour
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.profiles import adobe_rgb
 
 RGB = np.random.default_rng(7).integers(60, 200, (6, 8, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
 

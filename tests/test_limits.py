@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guetzpy import _elementary as elementary
+from guetzpy._runtime import exact_math as elementary
 from guetzpy.metrics.base import Metric
 from guetzpy.metrics.distance import BUTTERAUGLI, DEFINING, SSIMULACRA2
 from guetzpy.search.quality.limits import Limits

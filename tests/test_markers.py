@@ -12,7 +12,7 @@ from PIL import Image
 
 from guetzpy.errors import FormatError
 from guetzpy.jpeg import markers
-from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.huffman import HuffmanTable
 from guetzpy.jpeg.structure import NATURAL_ORDER
 
 

@@ -13,7 +13,7 @@ from guetzpy.search.plan import check_memory, packing_memory, search_memory
 FAULTS = """
 import resource
 import numpy as np
-import guetzpy._memory as memory
+import guetzpy._runtime.memory as memory
 kept = memory.keep_freed() if {keep} else True
 def use():
     planes = [np.ones(3_000_000, np.float32) for _ in range(20)]
@@ -49,7 +49,7 @@ def test_a_hundred_megapixels_are_within_twelve_gigabytes() -> None:
 GIVEN_BACK = """
 import time
 import numpy as np
-import guetzpy._memory as memory
+import guetzpy._runtime.memory as memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 before = resident()
@@ -82,7 +82,7 @@ def test_memory_is_given_back_when_no_more_work_comes() -> None:
 LARGE = """
 import resource
 import numpy as np
-import guetzpy._memory as memory
+import guetzpy._runtime.memory as memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 def use():
@@ -117,7 +117,7 @@ def test_memory_of_large_arrays_is_used_again_and_held_no_longer_than_it_may_be_
 
 WAITING = """
 import numpy as np
-import guetzpy._memory as memory
+import guetzpy._runtime.memory as memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 before, held = resident(), []
@@ -143,7 +143,7 @@ def test_not_much_waits_but_after_a_large_picture() -> None:
 
 FORKED = """
 import os, signal
-import guetzpy._memory as memory
+import guetzpy._runtime.memory as memory
 with memory.reusing(3_000_000):
     pass
 memory._lock.acquire()  # as the thread that gives memory back does

@@ -11,8 +11,8 @@ from PIL import Image
 from reference import jpeg_files
 
 from guetzpy.errors import LimitError
-from guetzpy.jpeg import exif, xmp
-from guetzpy.jpeg.metadata import (
+from guetzpy.jpeg.metadata import exif, xmp
+from guetzpy.jpeg.metadata.policy import (
     KINDS,
     PARTS,
     Policy,

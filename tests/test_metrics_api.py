@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from guetzpy import metrics
-from guetzpy._profiles import adobe_rgb
 from guetzpy.metrics import butteraugli, ssimulacra2
-from guetzpy.planes import planes_of
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.profiles import adobe_rgb
 
 
 @pytest.fixture

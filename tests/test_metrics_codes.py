@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from guetzpy.metrics._butteraugli import ButteraugliComparator
-from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
-from guetzpy.picture import Transform
+from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
+from guetzpy.metrics._ssimulacra2.comparator import SSIMULACRA2Comparator
+from guetzpy.picture.transform import Transform
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import jpeg_files
 
-from guetzpy.jpeg import mpf, photoshop
+from guetzpy.jpeg.metadata import mpf, photoshop
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -12,13 +12,13 @@ from PIL import Image, ImageCms
 from typer.testing import CliRunner
 
 import guetzpy
-from guetzpy._icc import gray_of, parse
-from guetzpy._profiles import adobe_rgb, colorants_of, gamma_curve, gray_profile, rgb_profile
 from guetzpy.cli import app
+from guetzpy.engine.source import load
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import Component
 from guetzpy.jpeg.writer import write
-from guetzpy.source import load
+from guetzpy.picture.icc import gray_of, parse
+from guetzpy.picture.profiles import adobe_rgb, colorants_of, gamma_curve, gray_profile, rgb_profile
 
 GRAY = np.random.default_rng(4).integers(0, 250, (9, 13)).astype(np.uint8).repeat(9, 0).repeat(9, 1)
 RGB = np.repeat(GRAY[..., None], 3, axis=2)

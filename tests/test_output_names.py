@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from guetzpy import _jit
+from guetzpy._runtime import kernel as _jit
 from guetzpy.cli import app, reporting
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from guetzpy import _icc
 from guetzpy.errors import UnsupportedError
-from guetzpy.picture import Transform
-from guetzpy.planes import planes_of
+from guetzpy.picture import icc as _icc
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.transform import Transform
 
 RNG = np.random.default_rng(11)
 RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)

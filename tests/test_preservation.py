@@ -18,9 +18,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.MpoImagePlugin import MpoImageFile
 from reference import jpeg_files
 
-from guetzpy.jpeg import exif, xmp
-from guetzpy.jpeg.metadata import Policy, mark, without_marks
-from guetzpy.jpeg.preservation import carry, describe, settle, splice
+from guetzpy.jpeg.metadata import exif, xmp
+from guetzpy.jpeg.metadata.policy import Policy, mark, without_marks
+from guetzpy.jpeg.metadata.preservation import carry, describe, settle, splice
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.transcode import same_pixels, transcode_bytes

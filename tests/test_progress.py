@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 import guetzpy
-from guetzpy import Progress, _threads, batch
+from guetzpy import Progress, batch
+from guetzpy._runtime import threads as _threads
 from guetzpy.progress import Reporter
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import guetzpy
-from guetzpy.jpeg import metadata
+from guetzpy.jpeg.metadata import policy as metadata
 from guetzpy.options import METADATA_KINDS, OptimizeOptions
 
 FUNCTIONS = ["optimize", "transcode", "warmup"]

@@ -19,7 +19,7 @@ from reference import entropy_decode as twin
 
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 from guetzpy.jpeg import markers
-from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.huffman import HuffmanTable
 from guetzpy.jpeg.pixels import decode
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import NATURAL_ORDER, JpegImage

@@ -14,8 +14,8 @@ from reference import jpeg_files, metadata_files
 from reference.metadata_files import CITY, OWNER, SECRETS
 
 import guetzpy
-from guetzpy.jpeg import exif
-from guetzpy.jpeg.metadata import kind_of
+from guetzpy.jpeg.metadata import exif
+from guetzpy.jpeg.metadata.policy import kind_of
 from guetzpy.jpeg.reader import read
 from guetzpy.report import Bounds, Collection, pictures
 from guetzpy.result import Result

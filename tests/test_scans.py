@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from guetzpy.jpeg import scans, script_search
-from guetzpy.jpeg.coding_tables import STUFFING, plan_tables, table_bits
-from guetzpy.jpeg.entropy_statistics import band_histograms, significance
+from guetzpy.jpeg import scans
+from guetzpy.jpeg.entropy import script_search
+from guetzpy.jpeg.entropy.scan_statistics import ScanStatistics
+from guetzpy.jpeg.entropy.statistics import band_histograms, significance
+from guetzpy.jpeg.entropy.tables import STUFFING, plan_tables, table_bits
 from guetzpy.jpeg.reader import read
-from guetzpy.jpeg.scan_statistics import ScanStatistics
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 from guetzpy.jpeg.writer import write
 

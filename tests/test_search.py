@@ -12,7 +12,7 @@ from skimage import data
 
 import guetzpy
 from guetzpy.metrics.base import Resources
-from guetzpy.picture import Transform
+from guetzpy.picture.transform import Transform
 from guetzpy.search.choice import choose
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.encoder import Trial, decode, image

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 import guetzpy
-from guetzpy.inspection import inspect
+from guetzpy.engine.inspect import inspect
 
 def memory(name):
     line = next(l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith(name))

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
+from guetzpy.engine.source import Source, contents, is_jpeg, load
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
-from guetzpy.jpeg.metadata import Policy, kind_of
+from guetzpy.jpeg.metadata.policy import Policy, kind_of
 from guetzpy.jpeg.structure import Segment
-from guetzpy.source import Source, contents, is_jpeg, load
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from reference import ssimulacra2 as twin
 
-from guetzpy._icc import _exact_srgb_curve
 from guetzpy.errors import UnsupportedError
 from guetzpy.metrics import ButteraugliComparator, SSIMULACRA2Comparator, ssimulacra2
-from guetzpy.metrics import _ssimulacra2 as module
 from guetzpy.metrics._recursive_gaussian import _D1, _N2, BLOCK
-from guetzpy.metrics._ssimulacra2_bands import BAND
-from guetzpy.metrics._ssimulacra2_scales import _WEIGHTS, remap
+from guetzpy.metrics._ssimulacra2 import comparator as module
+from guetzpy.metrics._ssimulacra2.bands import BAND
+from guetzpy.metrics._ssimulacra2.scales import _WEIGHTS, remap
 from guetzpy.metrics._tiles import PLANE, ROWS, STRIDE, blur
-from guetzpy.picture import Transform
-from guetzpy.planes import planes_of
+from guetzpy.picture.icc import _exact_srgb_curve
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.transform import Transform
 
 VECTORS = Path(__file__).parent / "data" / "metric-vectors"
 PAIRS = json.loads((VECTORS / "vectors.json").read_text())["pairs"]

@@ -25,7 +25,7 @@ from test_stability import results
 found = {name: hashlib.sha256(data).hexdigest() for name, data in results(json.loads(sys.argv[2])).items()}
 widths = dict.fromkeys(("zmm", "ymm", "xmm"), 0)
 if len(sys.argv) > 3:
-    from guetzpy import _jit
+    from guetzpy._runtime import kernel as _jit
     for dispatcher, _ in _jit.kernels().values():
         for signature in dispatcher.signatures:
             text = dispatcher.inspect_asm(signature)

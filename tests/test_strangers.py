@@ -18,13 +18,13 @@ from PIL import Image, ImageFile
 from reference.jpeg_files import picture
 
 import guetzpy
-from guetzpy import _pillow
 from guetzpy.batch import memory
 from guetzpy.batch.discover import Task
+from guetzpy.engine.source import load
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
 from guetzpy.jpeg import markers
+from guetzpy.picture import pillow as _pillow
 from guetzpy.report import pictures
-from guetzpy.source import load
 
 
 def encoded(kind: str, size: tuple[int, int] = (40, 30), mode: str = "RGB", **options: Any) -> bytes:
@@ -97,7 +97,7 @@ TRAPPED = """
 import sys
 from pathlib import Path
 import guetzpy
-from guetzpy import inspection
+from guetzpy.engine import inspect as inspection
 from guetzpy.report.pictures import showable, thumbnail
 for path in sorted(Path(sys.argv[1]).iterdir()):
     data = path.read_bytes()
@@ -211,7 +211,7 @@ def jxl_box(kind: bytes, content: bytes) -> bytes:
 
 def test_the_size_of_jpeg_xl_is_that_of_its_codestream() -> None:
     """A box before it may hold anything, the name of another box too."""
-    from guetzpy.formats import _jxl_size
+    from guetzpy.picture.formats import _jxl_size
 
     huge = b"\xff\x0a" + (0b1 << 32 | (19999 << 5 | 0b11 << 3 | 0) << 0).to_bytes(12, "little")
     small = b"\xff\x0a" + b"\x01" + bytes(11)

@@ -14,12 +14,12 @@ from reference.metadata_files import CITY, OWNER, SECRETS
 from typer.testing import CliRunner
 
 import guetzpy
-from guetzpy import inspection
 from guetzpy.cli import app
+from guetzpy.engine import inspect as inspection
 from guetzpy.errors import GuetzpyError, UnsupportedError
-from guetzpy.jpeg import exif
 from guetzpy.jpeg.anatomy import survey
-from guetzpy.jpeg.metadata import kind_of
+from guetzpy.jpeg.metadata import exif
+from guetzpy.jpeg.metadata.policy import kind_of
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.writer import write

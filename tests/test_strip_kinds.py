@@ -17,8 +17,8 @@ from reference import jpeg_files, metadata_files
 from reference.metadata_files import CITY, OWNER, SECRETS
 
 import guetzpy
-from guetzpy.jpeg import exif, exif_parts, flir, photoshop, video, xmp, xmp_segments
-from guetzpy.jpeg.metadata import kind_of
+from guetzpy.jpeg.metadata import exif, exif_parts, flir, photoshop, video, xmp, xmp_segments
+from guetzpy.jpeg.metadata.policy import kind_of
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.transcode import same_pixels
 

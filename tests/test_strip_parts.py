@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from reference import metadata_files
 from reference.metadata_files import CITY
 
-from guetzpy.jpeg import exif_parts, flir, iptc, photoshop, video
-from guetzpy.jpeg.property_kinds import is_coordinate, is_place, tells_coordinates
+from guetzpy.jpeg.metadata import exif_parts, flir, iptc, photoshop, video
+from guetzpy.jpeg.metadata.property_kinds import is_coordinate, is_place, tells_coordinates
 
 
 @pytest.mark.parametrize(

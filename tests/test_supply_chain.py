@@ -42,7 +42,8 @@ import numpy as np
 from PIL import Image
 
 import guetzpy
-from guetzpy import inspection, metrics
+from guetzpy import metrics
+from guetzpy.engine import inspect as inspection
 from reference.jpeg_files import picture
 
 codes = np.random.default_rng(0).integers(0, 256, (24, 31, 3)).astype(np.uint8)

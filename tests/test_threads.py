@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from guetzpy._threads import apart, default_threads, each
+from guetzpy._runtime.threads import apart, default_threads, each
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2, 7])

@@ -11,9 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from guetzpy.engine.source import load
 from guetzpy.errors import FormatError, UnsupportedError
-from guetzpy.planes import planes_of
-from guetzpy.source import load
+from guetzpy.picture.planes import planes_of
 
 HEIGHT, WIDTH = 21, 37
 Y, X = np.mgrid[0:HEIGHT, 0:WIDTH]

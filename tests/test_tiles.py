@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guetzpy.picture import Transform
+from guetzpy.picture.transform import Transform
 from guetzpy.search.approach import ByDistanceAndLambda
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings

@@ -12,9 +12,9 @@ from PIL import Image
 from reference import jpeg_files
 
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
-from guetzpy.jpeg import exif, xmp
-from guetzpy.jpeg.metadata import KINDS, Policy, kind_of, mark
-from guetzpy.jpeg.preservation import carry, describe, splice
+from guetzpy.jpeg.metadata import exif, xmp
+from guetzpy.jpeg.metadata.policy import KINDS, Policy, kind_of, mark
+from guetzpy.jpeg.metadata.preservation import carry, describe, splice
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.transcode import same_pixels, transcode_bytes

@@ -18,8 +18,8 @@ from reference.jpeg_files import picture
 
 import guetzpy
 from guetzpy import metrics
+from guetzpy.engine.source import Source, load
 from guetzpy.errors import GuetzpyError
-from guetzpy.source import Source, load
 
 IMAGES = Path(__file__).parents[2] / "shared" / "images"
 FOLDERS = ("jpeg-features", "jpeg-gainmap", "jpeg-orientation", "jpeg-camera", "jpeg-corrupt")

@@ -8,7 +8,7 @@ import re
 import pytest
 from reference import jpeg_files
 
-from guetzpy.jpeg import xmp, xmp_segments
+from guetzpy.jpeg.metadata import xmp, xmp_segments
 
 
 def properties(packet: bytes, prefix: str) -> list[str]:

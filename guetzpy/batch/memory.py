@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from guetzpy._pillow import size_of
 from guetzpy.batch import storage
 from guetzpy.batch.tasks import Task
 from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.picture.pillow import size_of
 from guetzpy.search.plan import packing_memory, search_memory
 
 __all__ = ["PER_WORKER", "available", "pixels", "wanted"]

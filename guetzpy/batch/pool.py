@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from guetzpy._threads import uninterrupted
+from guetzpy._runtime.threads import uninterrupted
 from guetzpy.batch import memory
 from guetzpy.batch.tasks import Task
 from guetzpy.batch.worker import Delivery, Done, process, ready, start

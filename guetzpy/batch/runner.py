@@ -16,8 +16,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from guetzpy import __version__, _jit, api
-from guetzpy._threads import default_threads
+from guetzpy import __version__, api
+from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime.threads import default_threads
 from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
 from guetzpy.batch.copying import copy

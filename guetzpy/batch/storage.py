@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from guetzpy import output
-from guetzpy._input import MAX_INPUT, check_input, read_limited
+from guetzpy.picture.reading import MAX_INPUT, check_input, read_limited
 
 __all__ = [
     "NOT_REGULAR",

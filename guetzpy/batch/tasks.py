@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from guetzpy import formats, output
+from guetzpy import output
+from guetzpy.picture import formats
 
 __all__ = ["Discovery", "Filter", "Skipped", "Task", "jpeg_name", "kind_of"]
 

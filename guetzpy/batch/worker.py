@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from guetzpy import _jit, api, output
-from guetzpy._memory import keep_freed
+from guetzpy import api, output
+from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime.memory import keep_freed
 from guetzpy.batch import storage, trials
 from guetzpy.batch.tasks import Task
 from guetzpy.errors import GuetzpyError, UnsupportedError

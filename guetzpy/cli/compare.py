@@ -72,9 +72,9 @@ def compare(
     decoded as libjpeg-turbo does.
     """
     with report_errors(), notices(quiet=False):
-        from guetzpy import comparison
-        from guetzpy._memory import giving_back
-        from guetzpy._threads import time_limit
+        from guetzpy._runtime.memory import giving_back
+        from guetzpy._runtime.threads import time_limit
+        from guetzpy.engine import compare as comparison
 
         if heatmap is not None and any(_same_file(heatmap, name) for name in (reference, distorted)):
             usage_error(f"{heatmap}: is one of the pictures; the heat map would replace it")

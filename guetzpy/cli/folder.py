@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from guetzpy._text import counted
+from guetzpy._runtime.text import counted
 from guetzpy.cli.places import STANDARD, is_jpeg_file, names_a_jpeg
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (

@@ -20,7 +20,7 @@ def inspect(
 ) -> None:
     """Show what a JPEG file is made of and where its bytes are."""
     with report_errors(), notices(quiet=False):
-        from guetzpy import inspection
+        from guetzpy.engine import inspect as inspection
 
         source = standard_input() if file == STANDARD else file
         record = inspection.inspect(source, max_pixels=max_pixels)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from guetzpy._input import read_limited, read_path
 from guetzpy.cli.reporting import usage_error
 from guetzpy.output import JPEG_SUFFIXES, NOT_IN_PLACE, check_below, remove_temporaries, write
+from guetzpy.picture.reading import read_limited, read_path
 
 __all__ = [
     "STANDARD",

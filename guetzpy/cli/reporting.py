@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from guetzpy._text import is_unprintable, printable
+from guetzpy._runtime.text import is_unprintable, printable
 from guetzpy.errors import GuetzpyError
 
 COMPILING = "compiling kernels for this CPU (first run only, takes some seconds) ..."
@@ -62,7 +62,7 @@ def fail(text: str, code: int = 1) -> NoReturn:
 
 def compiling() -> str:
     """Return what is said when kernels are compiled: the next run compiles again where none can be kept."""
-    from guetzpy._jit import cache_directory, can_keep
+    from guetzpy._runtime.kernel import cache_directory, can_keep
 
     if can_keep():
         return COMPILING
@@ -122,7 +122,7 @@ def report_errors() -> Iterator[None]:
 @contextmanager
 def notices(quiet: bool) -> Iterator[None]:
     """Say it, once, when kernels are being compiled."""
-    from guetzpy._jit import compilations, without_linear_algebra
+    from guetzpy._runtime.kernel import compilations, without_linear_algebra
 
     said = quiet
 
@@ -139,8 +139,8 @@ def notices(quiet: bool) -> Iterator[None]:
 
 def compile_if_cold(quiet: bool) -> None:
     """Compile all kernels by several processes where none are kept yet: half the time on two processors."""
-    from guetzpy import _jit
-    from guetzpy._threads import default_threads
+    from guetzpy._runtime import kernel as _jit
+    from guetzpy._runtime.threads import default_threads
 
     processes = min(4, default_threads())
     if processes == 1 or not _jit.is_cold():

@@ -7,8 +7,8 @@ from dataclasses import replace
 import typer
 
 from guetzpy import api
-from guetzpy._memory import keep_freed
-from guetzpy._threads import time_limit
+from guetzpy._runtime.memory import keep_freed
+from guetzpy._runtime.threads import time_limit
 from guetzpy.cli.places import STANDARD, Place, is_jpeg_file, is_there, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from guetzpy._text import printable
+from guetzpy._runtime.text import printable
 from guetzpy.options import METADATA_KINDS, METRICS, Effort, Subsampling
 
 __all__ = [

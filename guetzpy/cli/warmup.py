@@ -35,8 +35,9 @@ def warmup(
             show(f"{seconds:7.3f} s  {name}")
 
     with report_errors():
-        from guetzpy import _jit, api
-        from guetzpy._threads import default_threads
+        from guetzpy import api
+        from guetzpy._runtime import kernel as _jit
+        from guetzpy._runtime.threads import default_threads
 
         processes = jobs or min(4, default_threads())
         api.warmup(progress, processes=processes)

@@ -128,9 +128,9 @@ def _subsampling(value: Any) -> str:
 
 def _profile_of(im: Image.Image) -> bytes | None:
     """Return a picture's profile, or one of the colours that it declares otherwise."""
-    from guetzpy._declarations import declarations
-    from guetzpy._declared import colour_of_image
-    from guetzpy.picture_metadata import metadata_of
+    from guetzpy.picture.declarations import declarations
+    from guetzpy.picture.declared import colour_of_image
+    from guetzpy.picture.metadata import metadata_of
 
     profile: bytes | None = im.info.get("icc_profile")
     channels = len(im.getbands()) - ("A" in im.getbands()) if im.mode != "P" else 3

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from guetzpy.errors import FormatError
 from guetzpy.jpeg import markers
-from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.huffman import HuffmanTable
 from guetzpy.jpeg.markers import FrameHeader, ScanParameters
 from guetzpy.jpeg.structure import Segment
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._icc import gray_of
-from guetzpy.jpeg.metadata import icc_profile, kind_of, segments_for
-from guetzpy.jpeg.preservation import Carried, describe
+from guetzpy.jpeg.metadata.policy import icc_profile, kind_of, segments_for
+from guetzpy.jpeg.metadata.preservation import Carried, describe
 from guetzpy.jpeg.structure import Component, JpegImage
+from guetzpy.picture.icc import gray_of
 
 __all__ = [
     "WRITTEN_AS_GRAY",

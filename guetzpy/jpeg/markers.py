@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import FormatError
-from guetzpy.jpeg.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.huffman import HuffmanTable
 from guetzpy.jpeg.structure import NATURAL_ORDER, Segment
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._threads import each
+from guetzpy._runtime.threads import each
 from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg import color, dct
 from guetzpy.jpeg.sampling import box_down, fancy, fitted_down, upsample, upsample_adjoint

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._jit import kernel
-from guetzpy._threads import each
+from guetzpy._runtime.kernel import kernel
+from guetzpy._runtime.threads import each
 
 __all__ = [
     "CHROMINANCE",

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
-from guetzpy.jpeg import entropy_decode, exif, markers, mpf
-from guetzpy.jpeg.huffman import HuffmanTable
-from guetzpy.jpeg.huffman_decode import build_tables
-from guetzpy.jpeg.metadata import exif_groups, kind_of
-from guetzpy.jpeg.scan_data import restart_bounds, split_scan
+from guetzpy.jpeg import markers
+from guetzpy.jpeg.entropy import decode as entropy_decode
+from guetzpy.jpeg.entropy.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.huffman_decode import build_tables
+from guetzpy.jpeg.entropy.scan_data import restart_bounds, split_scan
+from guetzpy.jpeg.metadata import exif, mpf
+from guetzpy.jpeg.metadata.policy import exif_groups, kind_of
 from guetzpy.jpeg.structure import Component, JpegImage, ScanHeader, Segment
 
 __all__ = ["Limits", "read"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._jit import kernel
-from guetzpy._threads import each
+from guetzpy._runtime.kernel import kernel
+from guetzpy._runtime.threads import each
 
 __all__ = ["box_down", "fancy", "fitted_down", "upsample", "upsample_adjoint"]
 

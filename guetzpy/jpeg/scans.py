@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from guetzpy.jpeg.coding_tables import PlannedScan, plan_tables
-from guetzpy.jpeg.scan_statistics import ScanStatistics
-from guetzpy.jpeg.script_search import SEARCHED_LEVELS, search_script
+from guetzpy.jpeg.entropy.scan_statistics import ScanStatistics
+from guetzpy.jpeg.entropy.script_search import SEARCHED_LEVELS, search_script
+from guetzpy.jpeg.entropy.tables import PlannedScan, plan_tables
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 
 __all__ = [
@@ -118,7 +118,7 @@ def candidates(statistics: ScanStatistics, threads: int | None = None) -> list[l
     statistics : ScanStatistics
         Of the image, with at least ``SEARCHED_LEVELS`` + 1 levels.
     threads : int, optional
-        As in :func:`guetzpy._threads.each`; the result does not depend on it.
+        As in :func:`guetzpy._runtime.threads.each`; the result does not depend on it.
     """
     scripts = [search_script(statistics, threads), sequential_script(statistics.image)]
     return sorted((plan_tables(statistics, script) for script in scripts), key=total_bytes)
@@ -137,7 +137,7 @@ def choose(image: JpegImage, *, threads: int | None = None) -> tuple[list[ScanHe
     image : JpegImage
         Its coefficients.
     threads : int, optional
-        As in :func:`guetzpy._threads.each`; the result does not depend on it.
+        As in :func:`guetzpy._runtime.threads.each`; the result does not depend on it.
 
     Returns
     -------

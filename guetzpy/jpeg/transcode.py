@@ -7,18 +7,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from guetzpy._pillow import guarded, opened_jpeg
-from guetzpy._threads import each
+from guetzpy._runtime.threads import each
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.anatomy import survey
-from guetzpy.jpeg.appended import places, stray_ranges
-from guetzpy.jpeg.declared import colour_of_jpeg
 from guetzpy.jpeg.gray import WRITTEN_AS_GRAY, carried_as_gray, coefficients_as_gray
-from guetzpy.jpeg.metadata import Policy, kind_of
-from guetzpy.jpeg.preservation import Carried, carry, settle, splice
+from guetzpy.jpeg.metadata.appended import places, stray_ranges
+from guetzpy.jpeg.metadata.declared import colour_of_jpeg
+from guetzpy.jpeg.metadata.policy import Policy, kind_of
+from guetzpy.jpeg.metadata.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import Component, JpegImage
 from guetzpy.jpeg.writer import write
+from guetzpy.picture.pillow import guarded, opened_jpeg
 
 __all__ = ["Transcoded", "bare", "same_coefficients", "same_pixels", "strip_bytes", "transcode_bytes"]
 

@@ -7,10 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from guetzpy._threads import each
+from guetzpy._runtime.threads import each
 from guetzpy.jpeg import scans
-from guetzpy.jpeg.coding_tables import PlannedScan, plan_tables
-from guetzpy.jpeg.entropy_encode import encode_scan
+from guetzpy.jpeg.entropy.encode import encode_scan
+from guetzpy.jpeg.entropy.scan_statistics import ScanStatistics
+from guetzpy.jpeg.entropy.script_search import SEARCHED_LEVELS
+from guetzpy.jpeg.entropy.tables import PlannedScan, plan_tables
 from guetzpy.jpeg.markers import (
     EOI,
     SOF0,
@@ -28,9 +30,7 @@ from guetzpy.jpeg.markers import (
     sof_segment,
     sos_segment,
 )
-from guetzpy.jpeg.metadata import is_cut_short
-from guetzpy.jpeg.scan_statistics import ScanStatistics
-from guetzpy.jpeg.script_search import SEARCHED_LEVELS
+from guetzpy.jpeg.metadata.policy import is_cut_short
 from guetzpy.jpeg.structure import JpegImage, ScanHeader
 
 __all__ = ["write"]
@@ -58,7 +58,7 @@ def write(
     restart_interval : int
         MCUs (of each scan) between restart markers, 0..65535; 0 for none.
     threads : int, optional
-        As in :func:`guetzpy._threads.each`. The bytes do not depend on it.
+        As in :func:`guetzpy._runtime.threads.each`. The bytes do not depend on it.
 
     Returns
     -------

@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guetzpy.metrics._butteraugli import ButteraugliComparator
+    from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
     from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
     from guetzpy.metrics._functions import butteraugli, cvvdp, iwssim, ssimulacra2
     from guetzpy.metrics._iwssim._comparator import IWSSIMComparator
-    from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
+    from guetzpy.metrics._ssimulacra2.comparator import SSIMULACRA2Comparator
 
 __all__ = [
     "ButteraugliComparator",
@@ -27,10 +27,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    "ButteraugliComparator": "guetzpy.metrics._butteraugli",
+    "ButteraugliComparator": "guetzpy.metrics._butteraugli.comparator",
     "CVVDPComparator": "guetzpy.metrics._cvvdp.comparator",
     "IWSSIMComparator": "guetzpy.metrics._iwssim._comparator",
-    "SSIMULACRA2Comparator": "guetzpy.metrics._ssimulacra2",
+    "SSIMULACRA2Comparator": "guetzpy.metrics._ssimulacra2.comparator",
     "butteraugli": "guetzpy.metrics._functions",
     "cvvdp": "guetzpy.metrics._functions",
     "iwssim": "guetzpy.metrics._functions",

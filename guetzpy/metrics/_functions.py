@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, overload
 
-from guetzpy.metrics._butteraugli import ButteraugliComparator
-from guetzpy.metrics._butteraugli_norm import Norm, norm_of_map
+from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
+from guetzpy.metrics._butteraugli.norm import Norm, norm_of_map
 from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
 from guetzpy.metrics._iwssim._comparator import IWSSIMComparator
-from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
-from guetzpy.picture import Floats
+from guetzpy.metrics._ssimulacra2.comparator import SSIMULACRA2Comparator
+from guetzpy.picture.transform import Floats
 
 __all__ = ["butteraugli", "cvvdp", "iwssim", "ssimulacra2"]
 
@@ -54,7 +54,7 @@ def butteraugli(
     ValueError
         The sizes differ, or an argument is no picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
+        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -96,7 +96,7 @@ def iwssim(reference: Any, distorted: Any) -> float:
     ValueError
         The sizes differ, or an argument is no picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
+        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -137,7 +137,7 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
     ValueError
         The sizes differ, or an argument is no picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
+        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -178,7 +178,7 @@ def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> floa
     ValueError
         The sizes differ, an argument is no picture, or there is no such display.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
+        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----

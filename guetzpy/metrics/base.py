@@ -1,4 +1,4 @@
-"""What a metric must offer to steer the search, and which metrics do."""
+"""What a metric must offer to take part in the search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy.picture import Transform
+from guetzpy.picture.transform import Transform
 
 __all__ = [
     "Comparator",
@@ -18,9 +18,6 @@ __all__ = [
     "Resources",
     "Score",
     "has_gradient",
-    "register",
-    "registered",
-    "unregister",
 ]
 
 #: ``rows(top, bottom)`` returns derivatives by codes, float32 (1|3, bottom - top, W), on the scale of 255.
@@ -95,35 +92,6 @@ class Metric(Protocol):
 
     def comparator(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> Comparator:
         """Return a comparator for a reference, codes of shape (1|3, H, W) that ``transform`` explains."""
-
-
-_metrics: dict[str, Metric] = {}
-
-
-def register(metric: Metric) -> None:
-    """Let a metric take part in every search that begins after this call.
-
-    Raises
-    ------
-    ValueError
-        Another metric has its name.
-    """
-    if metric.name in _metrics:
-        raise ValueError(f"a metric named {metric.name} is registered already")
-    _metrics[metric.name] = metric
-
-
-def unregister(name: str) -> None:
-    """Take a metric out of later searches; KeyError if there is none of that name."""
-    del _metrics[name]
-
-
-def registered() -> tuple[Metric, ...]:
-    """Return the metrics of a search, in the order of their registration."""
-    from guetzpy.metrics import distance  # registers the two metrics that define distance
-
-    assert distance.DEFINING
-    return tuple(_metrics.values())
 
 
 def has_gradient(comparator: Comparator) -> bool:

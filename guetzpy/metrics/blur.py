@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import exp
-from guetzpy._jit import kernel
+from guetzpy._runtime.exact_math import exp
+from guetzpy._runtime.kernel import kernel
 
 __all__ = ["blur_rows", "edge_gain", "half_kernel", "scratch_rows"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 from guetzpy.metrics._fused import fma
 from guetzpy.metrics._tiles import PLANE
 

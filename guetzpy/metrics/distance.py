@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import exp, log
-from guetzpy.metrics.base import GradientRows, Resources, Score, register
-from guetzpy.picture import Transform
+from guetzpy._runtime.exact_math import exp, log
+from guetzpy.metrics.base import GradientRows, Resources, Score
+from guetzpy.picture.transform import Transform
 
 __all__ = ["BUTTERAUGLI", "DEFINING", "SSIMULACRA2", "MonotoneCurve"]
 
@@ -102,7 +102,7 @@ def _ssimulacra2_log_distance(score: float) -> float:
 
 class _ButteraugliComparator:
     def __init__(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> None:
-        from guetzpy.metrics._butteraugli import ButteraugliComparator
+        from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
 
         self._transform = transform
         self._comparator = ButteraugliComparator.from_codes(
@@ -126,7 +126,7 @@ class _ButteraugliComparator:
 
 class _Ssimulacra2Comparator:
     def __init__(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> None:
-        from guetzpy.metrics._ssimulacra2 import SSIMULACRA2Comparator
+        from guetzpy.metrics._ssimulacra2.comparator import SSIMULACRA2Comparator
 
         self._transform = transform
         keep = None if resources.keep != "nothing" else False
@@ -197,6 +197,3 @@ BUTTERAUGLI, SSIMULACRA2 = _Butteraugli(), _Ssimulacra2()
 
 #: The metrics whose limits define distance.
 DEFINING = (BUTTERAUGLI, SSIMULACRA2)
-
-for _metric in DEFINING:
-    register(_metric)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from guetzpy.engine.source import is_jpeg
 from guetzpy.errors import GuetzpyError
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.anatomy import Anatomy, survey
 from guetzpy.jpeg.quantization import estimate_quality
 from guetzpy.jpeg.structure import Component, JpegImage
-from guetzpy.source import is_jpeg
 
 __all__ = ["choices"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from guetzpy import __version__
-from guetzpy._text import printable
-from guetzpy._threads import each
+from guetzpy._runtime.text import printable
+from guetzpy._runtime.threads import each
 from guetzpy.metrics._cvvdp.words import jod_in_words
 from guetzpy.report import pictures
 from guetzpy.report.choices import choices

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from guetzpy._pillow import CheckSize, opened
+from guetzpy.engine.source import Source, is_jpeg, load
+from guetzpy.picture.pillow import CheckSize, opened
 from guetzpy.search.plan import check_decoding
-from guetzpy.source import Source, is_jpeg, load
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -123,7 +123,7 @@ def showable(data: bytes, background: Any = None) -> bytes | None:
     the pictures, and must not hold what was stripped from them. JPEG files keep their coded data; all else
     becomes a PNG.
     """
-    from guetzpy.jpeg.metadata import Policy
+    from guetzpy.jpeg.metadata.policy import Policy
     from guetzpy.jpeg.transcode import strip_bytes
     from guetzpy.metrics.heatmap import upright
 
@@ -170,8 +170,8 @@ def heat_overlay(
     GuetzpyError, ValueError
         They cannot be compared.
     """
-    from guetzpy.comparison import compare_sources, diffmap_of, load_pair
-    from guetzpy.jpeg.metadata import orientation
+    from guetzpy.engine.compare import compare_sources, diffmap_of, load_pair
+    from guetzpy.jpeg.metadata.policy import orientation
     from guetzpy.metrics.heatmap import overlay, shrunk
 
     first, second = load_pair(before, after, background=background, max_pixels=2**40)

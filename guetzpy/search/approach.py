@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from guetzpy._elementary import exp, log
+from guetzpy._runtime.exact_math import exp, log
 from guetzpy.search import calibration
 from guetzpy.search.quality.limits import COARSEST, FINEST
 from guetzpy.search.root import Root

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from guetzpy._elementary import log
+from guetzpy._runtime.exact_math import log
 from guetzpy.search import smooth
 from guetzpy.search.approach import ByDistance
 from guetzpy.search.candidates import Candidate, Candidates

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.options import OptimizeOptions
-from guetzpy.picture import Transform
+from guetzpy.picture.transform import Transform
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.source import CodingSource, PlaneSource, StripSource
 from guetzpy.search.coding.tables import MultiplesOf, TableFamily, families

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from guetzpy._elementary import exp, log
-from guetzpy._threads import apart
+from guetzpy._runtime.exact_math import exp, log
+from guetzpy._runtime.threads import apart
 from guetzpy.search.calibration import BYTES_BY_DISTANCE, CLOSE_CANDIDATE
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from guetzpy._elementary import exp, log
+from guetzpy._runtime.exact_math import exp, log
 from guetzpy.search import calibration
 from guetzpy.search.approach import ByDistanceAndLambda
 from guetzpy.search.coding.encoder import decode, encode

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from guetzpy._elementary import exp
+from guetzpy._runtime.exact_math import exp
 from guetzpy.search import calibration
 from guetzpy.search.approach import Approach, ByDistanceAndLambda
 from guetzpy.search.coding.encoder import decode, encode

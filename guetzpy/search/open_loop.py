@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from guetzpy._elementary import exp, log
+from guetzpy._runtime.exact_math import exp, log
 from guetzpy.search import calibration
 from guetzpy.search.approach import slope
 from guetzpy.search.coding.encoder import decode, encode

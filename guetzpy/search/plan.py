@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from guetzpy._memory import physical
+from guetzpy._runtime.memory import physical
 from guetzpy.errors import LimitError
 from guetzpy.jpeg.transcode import SPARSE
 from guetzpy.metrics.base import Resources

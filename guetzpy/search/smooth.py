@@ -12,14 +12,14 @@ meets looser limits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import log, power
+from guetzpy._runtime.exact_math import log, power
 from guetzpy.jpeg.pixels import fractions
 from guetzpy.search.candidates import Candidate
 from guetzpy.search.coding import tables
@@ -243,7 +243,7 @@ def search(
             if best is not None and size >= best[0]:
                 continue
             found = _scored(trial, codes, judge, limits)
-            misses[-1].excess = found.excess
+            misses[-1] = replace(misses[-1], excess=found.excess)
             if found.excess <= 0.0:
                 best = size or measure(trial, recipe.source), recipe, found
         # A group without any right mean says nothing of the sizes.
@@ -255,7 +255,7 @@ def search(
     return _nearest(misses, judge, limits, measure)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Miss:
     """An encode that was made, by how much its mean is off, and its excess if it was scored."""
 

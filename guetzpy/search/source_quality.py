@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from guetzpy._elementary import exp, log
+from guetzpy._runtime.exact_math import exp, log
 from guetzpy.jpeg.structure import NATURAL_ORDER, JpegImage
 
 __all__ = ["estimate", "obstacle"]

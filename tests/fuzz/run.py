@@ -42,7 +42,9 @@ _watch = contextlib.nullcontext()
 if atheris is not None:
     _watch = atheris.instrument_imports(include=["guetzpy.jpeg"], exclude=_KERNELS)
 with _watch:
-    from guetzpy.jpeg import metadata, preservation, reader, transcode
+    from guetzpy.jpeg import reader, transcode
+    from guetzpy.jpeg.metadata import policy as metadata
+    from guetzpy.jpeg.metadata import preservation
 
 from fuzz import mutation  # noqa: E402
 from guetzpy.errors import GuetzpyError  # noqa: E402

@@ -127,7 +127,7 @@ def fenced(kernel: Any) -> Callable[..., Any]:
 
 def put_fences() -> None:
     """Replace every kernel, wherever a module of the package names it."""
-    from guetzpy import _jit
+    from guetzpy._runtime import kernel as _jit
 
     _jit.import_kernels()
     for _ in _jit.warm():  # kernels that call kernels find them by the same names
@@ -221,8 +221,9 @@ def case(dice: np.random.Generator) -> tuple[Any, str, dict[str, Any]]:
 def once(dice: np.random.Generator) -> str:
     """Run a case; return what came of it."""
     import guetzpy
-    from guetzpy import inspection, metrics
-    from guetzpy.source import load
+    from guetzpy import metrics
+    from guetzpy.engine import inspect as inspection
+    from guetzpy.engine.source import load
 
     source, what, options = case(dice)
     print(f"{what} {options}", file=_log, flush=True)

@@ -1,4 +1,4 @@
-"""Butteraugli in plain float64 numpy: slow, obvious, the twin of ``guetzpy.metrics._butteraugli``.
+"""Butteraugli in plain float64 numpy: slow, obvious, the twin of ``guetzpy.metrics._butteraugli.comparator``.
 
 Follows libjxl's ``lib/jxl/butteraugli/butteraugli.cc`` (constants and structure), at 80 nits.
 Pictures are (3, H, W) linear sRGB, 1.0 = white.

@@ -1,6 +1,6 @@
 """A slow, obvious JPEG entropy decoder and encoder in plain Python, straight from ITU-T T.81.
 
-The twin of ``guetzpy.jpeg.entropy_decode`` and the maker of test files that Pillow cannot write.
+The twin of ``guetzpy.jpeg.entropy.decode`` and the maker of test files that Pillow cannot write.
 Corrupt data is treated as libjpeg does: zero bits beyond the end of a segment until the MCU is
 complete, then nothing; an unknown code is symbol 0.
 """

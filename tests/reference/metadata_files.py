@@ -9,7 +9,7 @@ from PIL import Image
 from reference import jpeg_files
 from reference.jpeg_files import Entry, directory, segment, with_segments
 
-from guetzpy.jpeg import exif, iptc, photoshop, xmp_segments
+from guetzpy.jpeg.metadata import exif, iptc, photoshop, xmp_segments
 
 #: Coordinates that are in the files, as text and as numbers.
 LATITUDE, LONGITUDE = 48.858222, 2.294500

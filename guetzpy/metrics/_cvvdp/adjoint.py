@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 from guetzpy.metrics._cvvdp.pyramid import blend, mix
 
 __all__ = ["ADJOINT_PAD", "add_doubled_adjoint", "add_halved_adjoint", "to_light"]

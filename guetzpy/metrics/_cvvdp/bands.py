@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._elementary import exp
-from guetzpy._elementary import power as exact_power
-from guetzpy._jit import kernel
+from guetzpy._runtime.exact_math import exp
+from guetzpy._runtime.exact_math import power as exact_power
+from guetzpy._runtime.kernel import kernel
 from guetzpy.metrics._cvvdp.contrast import BLOCK, HALO, LAYER, REACH, STRIDE, contrast_row, copy
 from guetzpy.metrics._cvvdp.pooling import EPSILON
 from guetzpy.metrics._cvvdp.powers import power

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._threads import each
+from guetzpy._runtime.threads import each
 from guetzpy.metrics._cvvdp.bands import WORK_ROWS, difference_rows
 from guetzpy.metrics._cvvdp.contrast import REACH, STRIDE, contrast_rows
 from guetzpy.metrics._cvvdp.display import display_named
 from guetzpy.metrics._cvvdp.gradient import Gradient
 from guetzpy.metrics._cvvdp.plan import STRIP, Base, Doubles, Plan, pyramid
 from guetzpy.metrics._cvvdp.pooling import jod_and_slopes
-from guetzpy.metrics._ssimulacra2_scales import Local, Rows
-from guetzpy.picture import Codes, Floats, Transform
-from guetzpy.planes import planes_of
+from guetzpy.metrics._ssimulacra2.scales import Local, Rows
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.transform import Codes, Floats, Transform
 
 __all__ = ["CVVDPComparator"]
 
@@ -48,7 +48,7 @@ class CVVDPComparator:
     ValueError
         There is no such display, or ``reference`` is no picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.planes.planes_of`.
+        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -88,7 +88,7 @@ class CVVDPComparator:
         Parameters
         ----------
         codes : ndarray, shape (1, H, W) or (3, H, W)
-            As :meth:`guetzpy.picture.Transform.linear` takes them. Kept: do not change them.
+            As :meth:`guetzpy.picture.transform.Transform.linear` takes them. Kept: do not change them.
         transform : Transform
             What the codes mean.
         display : str, optional

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 from guetzpy.metrics._cvvdp.powers import exp2, log2
 from guetzpy.metrics._cvvdp.pyramid import doubled_row, mix
 from guetzpy.metrics._cvvdp.sensitivity import LIGHT_STEPS, LOWEST_LIGHT

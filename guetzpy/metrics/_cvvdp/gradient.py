@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from guetzpy._threads import each
+from guetzpy._runtime.threads import each
 from guetzpy.metrics._cvvdp.adjoint import ADJOINT_PAD, add_doubled_adjoint, add_halved_adjoint, to_light
 from guetzpy.metrics._cvvdp.contrast import REACH, STRIDE
 from guetzpy.metrics._cvvdp.plan import STRIP, Doubles, Plan
 from guetzpy.metrics._cvvdp.slopes import SLOPE_ROWS, slope_rows
-from guetzpy.metrics._ssimulacra2_scales import Local, Rows
-from guetzpy.picture import Floats
+from guetzpy.metrics._ssimulacra2.scales import Local, Rows
+from guetzpy.picture.transform import Floats
 
 __all__ = ["Gradient"]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import exp2, log
-from guetzpy._threads import each
+from guetzpy._runtime.exact_math import exp2, log
+from guetzpy._runtime.threads import each
 from guetzpy.metrics._cvvdp.display import Display
 from guetzpy.metrics._cvvdp.pooling import EPSILON, bands_of
 from guetzpy.metrics._cvvdp.pyramid import PAD, reduce_rows
 from guetzpy.metrics._cvvdp.sensitivity import LIGHT_STEPS, LOWEST_LIGHT, sensitivity_table
-from guetzpy.metrics._ssimulacra2_scales import Local, Rows
-from guetzpy.picture import Floats
+from guetzpy.metrics._ssimulacra2.scales import Local, Rows
+from guetzpy.picture.transform import Floats
 
 __all__ = ["STRIP", "Base", "Plan", "pyramid"]
 

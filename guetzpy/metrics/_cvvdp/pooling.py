@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import power
+from guetzpy._runtime.exact_math import power
 
 __all__ = ["EPSILON", "bands_of", "jod_and_slopes"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 
 __all__ = ["PAD", "blend", "doubled_row", "mix", "reduce_rows"]
 

@@ -15,7 +15,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import log
+from guetzpy._runtime.exact_math import log
 
 __all__ = ["LIGHT_STEPS", "LOWEST_LIGHT", "sensitivity_table"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 from guetzpy.metrics._cvvdp.bands import (
     BLURRED,
     EPS,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._elementary import power
-from guetzpy._threads import each
+from guetzpy._runtime.exact_math import power
+from guetzpy._runtime.threads import each
 from guetzpy.metrics._iwssim import _lowpass
 from guetzpy.metrics._iwssim._information import Information, bands_of
 from guetzpy.metrics._iwssim._luma import by_codes, continued, folded, luma_of
@@ -22,10 +22,10 @@ from guetzpy.metrics._iwssim._maps import (
 )
 from guetzpy.metrics._iwssim._pyramid import add_down_adjoint, down, subtract_up_adjoint
 from guetzpy.metrics._iwssim._tiles import REACH
-from guetzpy.metrics._ssimulacra2 import check_sizes
-from guetzpy.metrics._ssimulacra2_scales import Local
-from guetzpy.picture import Codes, Floats, Transform
-from guetzpy.planes import planes_of
+from guetzpy.metrics._ssimulacra2.comparator import check_sizes
+from guetzpy.metrics._ssimulacra2.scales import Local
+from guetzpy.picture.planes import planes_of
+from guetzpy.picture.transform import Codes, Floats, Transform
 
 __all__ = ["IWSSIMComparator"]
 
@@ -67,7 +67,7 @@ class IWSSIMComparator:
         Parameters
         ----------
         codes : ndarray, shape (1, H, W) or (3, H, W)
-            As :meth:`guetzpy.picture.Transform.linear` takes them.
+            As :meth:`guetzpy.picture.transform.Transform.linear` takes them.
         transform : Transform
             What the codes mean. Luma is that of the codes if they are sRGB's or gray without a profile,
             otherwise that of the sRGB codes that they stand for.

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._jit import kernel
-from guetzpy._threads import each
+from guetzpy._runtime.kernel import kernel
+from guetzpy._runtime.threads import each
 from guetzpy.metrics._iwssim._pyramid import LINE, band_tile
 from guetzpy.metrics._iwssim._tiles import PLANE, ROWS, STRIDE, load
-from guetzpy.metrics._ssimulacra2_scales import Local
-from guetzpy.picture import Floats
+from guetzpy.metrics._ssimulacra2.scales import Local
+from guetzpy.picture.transform import Floats
 
 __all__ = ["Information"]
 

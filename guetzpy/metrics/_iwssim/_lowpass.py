@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._jit import kernel
-from guetzpy.picture import Floats
+from guetzpy._runtime.kernel import kernel
+from guetzpy.picture.transform import Floats
 
 __all__ = ["gradient", "mean"]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._elementary import power
-from guetzpy._jit import kernel
-from guetzpy._threads import each
-from guetzpy.picture import Codes, Floats, Transform
+from guetzpy._runtime.exact_math import power
+from guetzpy._runtime.kernel import kernel
+from guetzpy._runtime.threads import each
+from guetzpy.picture.transform import Codes, Floats, Transform
 
 __all__ = ["by_codes", "continued", "folded", "luma_of"]
 
@@ -86,7 +86,7 @@ def _on_255(codes: Any) -> Any:
 
 
 def luma_of(codes: Codes, transform: Transform, threads: int | None) -> Floats:
-    """Return luma, float32 (H, W), of codes as :meth:`guetzpy.picture.Transform.linear` takes them."""
+    """Return luma, float32 (H, W), of codes as ``Transform.linear`` takes them."""
     height, width = codes.shape[1:]
     out = np.empty((height, width), np.float32)
 

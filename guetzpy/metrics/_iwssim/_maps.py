@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 from guetzpy.metrics._iwssim._pyramid import LINE, band_tile
 from guetzpy.metrics._iwssim._tiles import PLANE, REACH, ROWS, STRIDE, blur, box, load, multiply, variances
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 from guetzpy.metrics._iwssim._tiles import ROWS, STRIDE
 
 __all__ = ["LINE", "add_down_adjoint", "band_tile", "down", "subtract_up_adjoint"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy._jit import kernel
+from guetzpy._runtime.kernel import kernel
 
 __all__ = ["PLANE", "REACH", "ROWS", "STRIDE", "blur", "box", "load", "multiply", "variances"]
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._jit import kernel
-from guetzpy._threads import each
+from guetzpy._runtime.kernel import kernel
+from guetzpy._runtime.threads import each
 from guetzpy.jpeg import dct
 from guetzpy.jpeg.pixels import fractions, samples
 from guetzpy.jpeg.sampling import upsample
 from guetzpy.jpeg.structure import JpegImage
-from guetzpy.picture import Transform
+from guetzpy.picture.transform import Transform
 
 __all__ = ["Compensation"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import exp, power
+from guetzpy._runtime.exact_math import exp, power
 from guetzpy.search.coding.tables import JPEGLI, USUAL, Shape, TableFamily
 from guetzpy.search.coding.trellis import Rate
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import exp, power
+from guetzpy._runtime.exact_math import exp, power
 
 __all__ = [
     "JPEGLI",

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._jit import kernel
-from guetzpy._threads import each
+from guetzpy._runtime.kernel import kernel
+from guetzpy._runtime.threads import each
 from guetzpy.jpeg.structure import NATURAL_ORDER
 
 __all__ = ["SHIFT", "Rate", "quantise"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._elementary import exp, log
+from guetzpy._runtime.exact_math import exp, log
 from guetzpy.search.coding.tables import JPEGLI, Shape, TableFamily, steps
 
 __all__ = ["PARAMETERS", "OpenLoopModel"]

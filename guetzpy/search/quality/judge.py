@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._threads import apart
-from guetzpy.metrics.base import Comparator, Metric, Resources, Score, has_gradient, registered
-from guetzpy.picture import Transform
+from guetzpy._runtime.threads import apart
+from guetzpy.metrics.base import Comparator, Metric, Resources, Score, has_gradient
+from guetzpy.metrics.registry import registered
+from guetzpy.picture.transform import Transform
 from guetzpy.search.quality.scores import Scores
 
 __all__ = ["Judge", "Window"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from guetzpy._elementary import exp
+from guetzpy._runtime.exact_math import exp
 from guetzpy.errors import TargetError
-from guetzpy.metrics.base import Metric, registered
+from guetzpy.metrics.base import Metric
 from guetzpy.metrics.distance import DEFINING
+from guetzpy.metrics.registry import registered
 from guetzpy.search.calibration import WIDEST_TOLERANCE
 from guetzpy.search.quality.scores import Scores
 

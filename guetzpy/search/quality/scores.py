@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from guetzpy._elementary import exp
+from guetzpy._runtime.exact_math import exp
 from guetzpy.metrics.base import Metric
 
 __all__ = ["Scores"]

@@ -1,0 +1,1 @@
+"""Kernels, threads, memory and exact arithmetic: what runs below everything else."""

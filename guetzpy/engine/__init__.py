@@ -1,0 +1,1 @@
+"""One picture from source to verified result."""

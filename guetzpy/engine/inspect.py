@@ -1,0 +1,274 @@
+"""What a JPEG file is made of, and where its bytes are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from guetzpy._runtime.text import printable
+from guetzpy.engine.source import Readable, Source, is_jpeg, load
+from guetzpy.errors import GuetzpyError, UnsupportedError
+from guetzpy.jpeg.anatomy import Anatomy, survey
+from guetzpy.jpeg.component_bytes import scan_shares
+from guetzpy.jpeg.metadata import policy as metadata
+from guetzpy.jpeg.metadata import preservation
+from guetzpy.jpeg.quantization import estimate_quality
+from guetzpy.jpeg.reader import Limits
+from guetzpy.jpeg.structure import JpegImage
+from guetzpy.jpeg.transcode import transcode_bytes
+from guetzpy.picture.reading import contents
+from guetzpy.search.source_quality import estimate, obstacle
+
+__all__ = ["inspect", "table_text"]
+
+_MODES = {
+    0xC0: "baseline",
+    0xC1: "extended",
+    0xC2: "progressive",
+    0xC3: "lossless",
+    0xC9: "extended, arithmetic coding",
+    0xCA: "progressive, arithmetic coding",
+    0xCB: "lossless, arithmetic coding",
+}
+_CHANNELS = {
+    "gray": ("Y",),
+    "ycbcr": ("Y", "Cb", "Cr"),
+    "rgb": ("R", "G", "B"),
+    "cmyk": ("C", "M", "Y", "K"),
+    "ycck": ("Y", "Cb", "Cr", "K"),
+}
+# Parts of EXIF (or IPTC) and of what follows the picture: named too, but counted there.
+_WITHIN = frozenset({"gps", "thumbnail", "motion_photo"})
+
+
+def inspect(source: Readable, *, max_pixels: int = 268_435_456) -> dict[str, Any]:
+    """Describe a JPEG file.
+
+    Parameters
+    ----------
+    source : bytes, path or binary file
+        A JPEG file.
+    max_pixels : int
+        Refused above.
+
+    Returns
+    -------
+    dict
+        For JSON. ``input``, ``bytes``, ``width``, ``height``, ``mode`` (of coding), ``colorspace``,
+        ``subsampling``, ``restart_interval``, ``orientation``; ``components`` (``name``, ``id``,
+        ``sampling``, ``qtable`` in rows); ``quality`` (libjpeg's of the nearest tables) and
+        ``quality_exact``; ``distance`` (the estimated one of the encode); ``scans`` (``components`` by
+        name, ``band``, ``bits``, ``bytes``, and ``bytes_by_component``); ``bytes_by_part`` (metadata by
+        kind, tables, headers, scans; they add up to the file); ``bytes_within`` (parts of those parts:
+        GPS, thumbnails, the video of a motion photo); ``bytes_by_component``; ``icc``, ``gain_map``,
+        ``motion_photo``, ``mark``; ``reencodable`` and ``reason`` (why not); ``lossless_saving`` (bytes
+        that a repack saves, 0 if none) and ``lossless_reason``; ``warnings``.
+
+        A JPEG of a kind that is not handled has only what its headers tell.
+
+    Raises
+    ------
+    UnsupportedError
+        No JPEG.
+    FormatError, LimitError, OSError
+        As :func:`guetzpy.optimize`.
+    """
+    content, name = contents(source)
+    if content and not is_jpeg(content):
+        error = UnsupportedError("not a JPEG; inspect describes JPEG files only")
+        error.name = name
+        raise error
+    picture = load(content, max_pixels=max_pixels, name=name)
+    assert picture.data is not None
+    record: dict[str, Any] = {
+        "input": picture.name,
+        "bytes": len(picture.data),
+        "width": picture.width,
+        "height": picture.height,
+    }
+    if picture.image is None:
+        return record | _headers(picture)
+    data, warnings = picture.data, picture.image.warnings
+    record |= _describe(data, picture.image)
+    del picture  # the repack reads the coefficients again: once in memory is enough
+    return record | _repack(data, max_pixels) | {"warnings": warnings}
+
+
+def _headers(picture: Source) -> dict[str, Any]:
+    """Describe a file whose coefficients cannot be read."""
+    assert picture.data is not None
+    record: dict[str, Any] = {"reencodable": False, "reason": picture.obstacle}
+    try:
+        parts = survey(picture.data)
+    except GuetzpyError:
+        return record
+    if parts.frame is not None:
+        record["mode"] = _MODES.get(parts.frame.sof, "other")
+        record["precision"] = parts.frame.precision
+        record["components"] = [{"id": c.identifier, "sampling": [c.h, c.v]} for c in parts.frame.components]
+    kinds: dict[str, int] = {}
+    for segment in parts.segments:
+        kind = metadata.kind_of(segment)
+        kinds[kind] = kinds.get(kind, 0) + 4 + len(segment.payload)
+    if parts.trailing:
+        kinds["trailing"] = kinds.get("trailing", 0) + parts.trailing
+    return record | {"bytes_by_part": _by_part(parts, kinds, len(picture.data))}
+
+
+def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
+    # Where the reader stopped, what follows is no part of the picture: the same bytes are walked here.
+    parts = survey(data[: len(data) - len(image.trailing)])
+    kinds = preservation.describe(data, image, parts.segments)
+    quality = estimate_quality([component.qtable for component in image.components])
+    reason = obstacle(image)
+    names = _names(image)
+    scans = _scans(image, parts, names)
+    by_component = dict.fromkeys(names, 0)
+    for scan in scans:
+        for name, size in scan["bytes_by_component"].items():
+            by_component[name] += size
+    return {
+        "mode": _MODES.get(image.sof, "other"),
+        "colorspace": image.colorspace,
+        "subsampling": image.subsampling,
+        "restart_interval": image.restart_interval,
+        "orientation": metadata.orientation(image),
+        "components": [
+            {"name": n, "id": c.identifier, "sampling": [c.h, c.v], "qtable": c.qtable.reshape(8, 8).tolist()}
+            for n, c in zip(names, image.components, strict=True)
+        ],
+        "quality": quality.quality,
+        "quality_exact": quality.exact,
+        "distance": round(estimate(image), 2) if image.colorspace in ("gray", "ycbcr") else None,
+        "scans": scans,
+        "bytes_by_part": _by_part(parts, kinds, len(data)),
+        "bytes_within": {kind: size for kind, size in kinds.items() if kind in _WITHIN},
+        "bytes_by_component": by_component,
+        "icc": metadata.icc_profile(image) is not None,
+        "gain_map": "gainmap" in kinds,
+        "motion_photo": "motion_photo" in kinds,
+        "mark": metadata.read_mark(image.segments),
+        "reencodable": reason is None,
+        "reason": reason,
+    }
+
+
+def _names(image: JpegImage) -> list[str]:
+    names = _CHANNELS.get(image.colorspace, ())
+    if len(names) == len(image.components):
+        return list(names)
+    return [f"component {i + 1}" for i in range(len(image.components))]
+
+
+def _scans(image: JpegImage, parts: Anatomy, names: list[str]) -> list[dict[str, Any]]:
+    known = len(parts.scans) == len(image.scans)  # not in damaged files, where the reader may give up earlier
+    scans = []
+    for number, (header, size) in enumerate(zip(image.scans, image.scan_bytes, strict=True)):
+        if known:
+            shares = scan_shares(image, number, parts.scans[number], image.restart_interval)
+        else:
+            shares = [size] + [0] * (len(header.components) - 1)
+        scans.append(
+            {
+                "components": [names[i] for i in header.components],
+                "band": [header.ss, header.se],
+                "bits": [header.ah, header.al],
+                "bytes": sum(shares),
+                "bytes_by_component": {
+                    names[i]: share for i, share in zip(header.components, shares, strict=True)
+                },
+            }
+        )
+    return scans
+
+
+def _by_part(parts: Anatomy, kinds: dict[str, int], whole: int) -> dict[str, int]:
+    """Return the bytes of every part; they add up to the whole, and none is negative.
+
+    Stray and fill bytes between segments count as headers.
+    """
+    sizes = {kind: size for kind, size in kinds.items() if kind not in _WITHIN}
+    named = {
+        "quantisation tables": parts.quantisation,
+        "Huffman tables": parts.huffman,
+        "scans": parts.coded,
+    }
+    sizes |= {name: size for name, size in named.items() if size}
+    return sizes | {"headers": whole - sum(sizes.values())}
+
+
+def _repack(data: bytes, max_pixels: int) -> dict[str, Any]:
+    try:
+        done = transcode_bytes(data, limits=Limits(max_pixels=max_pixels))
+    except GuetzpyError as error:
+        return {"lossless_saving": 0, "lossless_reason": error.reason}
+    return {"lossless_saving": len(data) - len(done.data), "lossless_reason": done.reason or None}
+
+
+def table_text(record: dict[str, Any]) -> str:
+    """Lay a record of :func:`inspect` out for reading."""
+    whole = record["bytes"]
+    name = printable(record["input"] or "JPEG")
+    lines = [f"{name}: {_thousands(whole)} bytes, {record['width']} x {record['height']}"]
+    if "scans" not in record:
+        if "mode" in record:
+            lines.append(f"{record['mode']}, {record['precision']} bits a sample")
+        if "bytes_by_part" in record:
+            lines += ["", *_shares("bytes", record["bytes_by_part"], whole)]
+        return "\n".join([*lines, "", f"cannot be re-encoded: {record['reason']}"])
+    scans = len(record["scans"])
+    about = "" if record["quality_exact"] else "about "
+    lines += [
+        f"{record['mode']}, {record['colorspace']}, {record['subsampling']}, "
+        f"{scans} scan{'s' if scans > 1 else ''}, orientation {record['orientation']}",
+        f"quality {about}{record['quality']} in libjpeg's terms"
+        + (f", about distance {record['distance']:g}" if record["distance"] is not None else ""),
+        "",
+        *_shares("bytes", record["bytes_by_part"], whole),
+    ]
+    if record["bytes_within"]:
+        lines += ["", *_shares("of these", record["bytes_within"], whole)]
+    lines += ["", *_shares("scans by component", record["bytes_by_component"], whole), "", "scans"]
+    lines += [
+        f"{_thousands(scan['bytes']):>12}  {' '.join(scan['components'])}, "
+        f"coefficients {scan['band'][0]}..{scan['band'][1]}, bits {scan['bits'][0]} to {scan['bits'][1]}"
+        for scan in record["scans"]
+    ]
+    lines += [*_tables(record["components"]), ""]
+    held = {"icc": "ICC profile", "gain_map": "gain map", "motion_photo": "motion photo"}
+    notes = [name for key, name in held.items() if record[key]]
+    if notes:
+        lines.append("holds " + ", ".join(notes))
+    if record["mark"] is not None:
+        lines.append(f"encoded by guetzpy at distance {record['mark']:g}")
+    saving, why = record["lossless_saving"], record["lossless_reason"]
+    text = f"saves {_thousands(saving)} bytes ({100 * saving / whole:.1f} %)" if saving else "saves nothing"
+    lines.append(f"a lossless repack {text}" + (f": {why}" if why else ""))
+    lines.append(f"cannot be re-encoded: {record['reason']}" if record["reason"] else "can be re-encoded")
+    lines += [f"warning: {printable(warning)}" for warning in record["warnings"]]
+    return "\n".join(lines)
+
+
+def _shares(title: str, sizes: dict[str, int], whole: int) -> list[str]:
+    return [title] + [
+        f"{_thousands(size):>12}  {100 * size / whole:5.1f} %  {part}" for part, size in sizes.items()
+    ]
+
+
+def _tables(components: list[dict[str, Any]]) -> list[str]:
+    users: list[tuple[list[str], list[list[int]]]] = []
+    for component in components:
+        for names, table in users:
+            if table == component["qtable"]:
+                names.append(component["name"])
+                break
+        else:
+            users.append(([component["name"]], component["qtable"]))
+    lines = []
+    for names, table in users:
+        lines += ["", f"quantiser steps of {' '.join(names)}"]
+        lines += [" ".join(f"{step:4d}" for step in row) for row in table]
+    return lines
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}".replace(",", " ")

@@ -1,0 +1,355 @@
+"""One picture from source to verified result: candidates, search, verification, choice."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.engine.one_component import decoded_single, single
+from guetzpy.engine.source import Source
+from guetzpy.errors import GuetzpyError, LimitError, TargetError
+from guetzpy.jpeg import pixels
+from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
+from guetzpy.jpeg.metadata.policy import Policy, mark, read_mark, without_marks
+from guetzpy.jpeg.metadata.preservation import Carried, carry, settle
+from guetzpy.jpeg.reader import Limits as ReadLimits
+from guetzpy.jpeg.structure import JpegImage, Segment
+from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
+from guetzpy.jpeg.writer import write
+from guetzpy.options import OptimizeOptions
+from guetzpy.picture.pillow import guarded, opened_jpeg
+from guetzpy.picture.transform import Transform
+from guetzpy.progress import Reporter
+from guetzpy.result import Result
+from guetzpy.search import source_quality
+from guetzpy.search.candidates import Candidates
+from guetzpy.search.coding.encoder import Trial, decode, subsampling_name
+from guetzpy.search.coding.encoder import image as image_of
+from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.plan import Plan
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.scores import Scores
+from guetzpy.search.quality.target import Goal, Picture, target
+from guetzpy.search.selection import Selected, select, select_size
+
+__all__ = ["optimize"]
+
+Codes = npt.NDArray[np.uint8]
+
+#: A lossy encode must be wanted at a clearly coarser distance than the source already has.
+_HEADROOM = 0.9
+
+#: A mark of this distance is as long as any.
+_LONGEST_MARK = 20.0001
+
+#: What is said where the effort asked for did not do.
+_FELL_BACK = "fast missed the limits twice: searched as balanced does"
+
+#: What is said where memory was spared.
+_BOUNDED = "few bytes for so many pixels, or little memory allowed: searched without weights (max_memory)"
+
+#: Passes of a search, about: for those who watch.
+_PASSES = {"fast": 3, "balanced": 8, "max": 24}
+
+
+@dataclass
+class _Clock:
+    """Gives up when the time is over, and tells the caller of every pass."""
+
+    timeout: float | None
+    started: float
+    reporter: Reporter
+    passes: int
+
+    def check(self) -> None:
+        if self.timeout is not None and time.perf_counter() - self.started > self.timeout:
+            raise LimitError(f"not done within {self.timeout:g} s")
+        self.reporter.searched(self.passes)
+
+
+def optimize(
+    source: Source,
+    options: OptimizeOptions,
+    plan: Plan | LimitError,
+    reporter: Reporter | None = None,
+) -> Result:
+    """Make the smallest JPEG of a picture that meets the target, and verify it.
+
+    Parameters
+    ----------
+    source : Source
+        The picture.
+    options : OptimizeOptions
+        What is asked for.
+    plan : Plan or LimitError
+        How the picture is searched; or why a JPEG must not be searched. It is repacked losslessly then,
+        unless a size is asked for that this misses.
+    reporter : Reporter, optional
+        Told how far the work is.
+
+    Returns
+    -------
+    Result
+        Without ``input`` and ``seconds``.
+
+    Raises
+    ------
+    TargetError
+        A raw score, a size or a strict distance cannot be met.
+    LimitError
+        Out of time.
+    """
+    clock = _Clock(options.timeout, time.perf_counter(), reporter or Reporter(), _PASSES[options.effort])
+    if source.kind == "jpeg":
+        return _from_jpeg(source, options, plan, clock)
+    assert isinstance(plan, Plan)
+    note = None
+    if not options.keep_components:
+        source, note = single(source)
+    result = _from_pixels(source, options, plan, clock)
+    return replace(result, reason=_joined(result.reason, note))
+
+
+def _judge(codes: npt.NDArray[Any], transform: Transform, plan: Plan) -> Judge:
+    return Judge(codes, transform, plan.resources, plan.side_by_side)
+
+
+def _from_pixels(source: Source, options: OptimizeOptions, plan: Plan, clock: _Clock) -> Result:
+    assert source.codes is not None
+    carried = source.carried(Policy.of(options.keep, options.strip))
+    codes = source.codes
+    judge = _judge(codes, source.transform, plan)
+    name, value = options.target
+    goal = target(name).goal(value, Picture(source.width * source.height, codes, judge))
+    selected = _search(Candidates.of_pixels(codes, judge, plan, options), goal, options, carried, clock)
+    clock.reporter.write()
+    data = _finish(selected, carried, options)
+    result = _result(source, options, data, selected, goal)
+    if plan.bounded:
+        result = replace(result, reason=_BOUNDED)
+    warnings = () if source.image is None else tuple(source.image.warnings)
+    return replace(result, removed=tuple(carried.removed), warnings=(*warnings, *carried.warnings))
+
+
+def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError, clock: _Clock) -> Result:
+    assert source.data is not None
+    assert source.image is not None
+    image = source.image
+    policy = Policy.of(options.keep, options.strip)
+    script = "auto" if options.progressive else "sequential"
+    repack = transcode_bytes(
+        source.data,
+        policy,
+        script=script,  # type: ignore[arg-type]
+        repair=options.repair,
+        limits=ReadLimits(
+            options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
+        ),
+        keep_components=options.keep_components,
+        threads=options.threads,
+    )
+    if repack.image is not None and len(repack.image.components) == 1:
+        image = repack.image  # gray, now or before
+    clock.check()
+    name, value = options.target
+    wanted, picture = target(name), Picture(source.width * source.height)
+    goal = None if wanted.needs_pixels else wanted.goal(value, picture)
+    kept = _reason_to_repack(image, options, goal, len(repack.data))
+    if kept is not None:
+        return _lossless(source, options, repack, kept)
+    if isinstance(plan, LimitError):
+        if goal is not None and goal.size is not None:
+            raise plan
+        return _lossless(source, options, repack, f"packed losslessly only: {plan.reason}")
+
+    reference = pixels.decode_planes(source.image, threads=options.threads)
+    carried = carry(source.data, source.image, policy)
+    shown = decoded_single(source, reference, carried, options.keep_components)
+    image, reference, carried = shown.image, shown.reference, shown.carried
+    judge = _judge(reference, shown.transform, plan)
+    if goal is None:
+        goal = wanted.goal(value, replace(picture, codes=reference, judge=judge))
+        kept = _reason_to_repack(image, options, goal, len(repack.data))
+        if kept is not None:
+            return _lossless(source, options, repack, kept)
+    carried = replace(carried, segments=without_marks(carried.segments))
+    try:
+        candidates = Candidates.of_jpeg(image, reference, judge, plan, options)
+        selected = _search(candidates, goal, options, carried, clock)
+    except TargetError as error:
+        if goal.size is not None:
+            smallest = min(error.smallest_bytes or len(repack.data), len(repack.data))
+            raise TargetError.of_size(smallest, goal.size) from error
+        if goal.exact or options.strict:
+            raise
+        return _lossless(source, options, repack, "the target cannot be met by a lossy encode")
+    if selected.relaxed is not None:
+        reason = f"no lossy encode meets the limits (distance {selected.found.scores.distance:.2g} at best)"
+        return _lossless(source, options, repack, reason)
+    clock.reporter.write()
+    data = _finish(selected, carried, options)
+    if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
+        return _lossless(source, options, repack, f"a lossy encode would save under {options.min_saving:.0%}")
+    result = _result(source, options, data, selected, goal)
+    return replace(
+        result,
+        reason=_joined(result.reason, shown.note),
+        removed=tuple(carried.removed),
+        warnings=(*image.warnings, *carried.warnings),
+    )
+
+
+def _reason_to_repack(
+    image: JpegImage, options: OptimizeOptions, goal: Goal | None, repacked: int
+) -> str | None:
+    """Return why a JPEG is repacked without a search, if so; "" where the repack is what was asked for.
+
+    Raises
+    ------
+    TargetError
+        It cannot be searched, and its repack is larger than the size asked for.
+    """
+    reason = source_quality.obstacle(image)
+    size = None if goal is None else goal.size
+    if reason:
+        if size is not None and repacked > size:
+            raise TargetError.of_size(repacked, size, reason)
+        return reason
+    if size is not None:
+        return "" if repacked <= size else None
+    if goal is None or goal.limits is None:
+        return None
+    wanted = goal.limits.starting_distance()
+    marked = read_mark(image.segments)
+    if marked is not None and options.mark and options.target[0] != "quality" and marked >= 0.995 * wanted:
+        return "encoded by guetzpy at this distance before"
+    already = source_quality.estimate(image)
+    if already >= _HEADROOM * wanted:
+        return f"the source is at about distance {already:.2g} already"
+    return None
+
+
+def _search(
+    candidates: Candidates, goal: Goal, options: OptimizeOptions, carried: Carried, clock: _Clock
+) -> Selected:
+    """Return the best that meets the goal; a size is that of the whole file, with its metadata."""
+
+    def measure(trial: Trial, coded: CodingSource) -> int:
+        return len(_file(trial, coded, carried, options, _LONGEST_MARK))
+
+    if goal.size is not None:
+        return select_size(candidates, goal.size, measure, options.effort, check=clock.check)
+    assert goal.limits is not None
+    strict = goal.exact or options.strict
+    return select(candidates, goal.limits, options.effort, strict=strict, measure=measure, check=clock.check)
+
+
+def _file(
+    trial: Trial, coded: CodingSource, carried: Carried, options: OptimizeOptions, distance: float
+) -> bytes:
+    """Return the file of a trial, marked with a distance."""
+    segments: list[Segment] = list(carried.segments)
+    if options.mark:
+        segments.append(mark(distance))
+    image = image_of(coded, trial, segments)
+    image.trailing = carried.trailing
+    data = write(image, script="auto" if options.progressive else "sequential", threads=options.threads)
+    return settle(data, carried)
+
+
+def _finish(selected: Selected, carried: Carried, options: OptimizeOptions) -> bytes:
+    """Return the file, verified: libjpeg-turbo shows the very pixels that were scored."""
+    trial, coded = selected.found.trial, selected.source
+    data = _file(trial, coded, carried, options, _marked_distance(selected.found.scores, options))
+    if not np.array_equal(_decode(data), decode(coded, trial)):
+        raise GuetzpyError("libjpeg-turbo shows other pixels than were measured; nothing was written")
+    return data
+
+
+def _marked_distance(scores: Scores, options: OptimizeOptions) -> float:
+    name, value = options.target
+    distance = value if name == "distance" else scores.distance
+    return min(max(distance, 0.01), 25.0)
+
+
+def _decode(data: bytes) -> Codes:
+    """Return what libjpeg-turbo shows, uint8 (1|3, H, W)."""
+    with guarded("libjpeg-turbo"), opened_jpeg(bare(data)) as picture:
+        samples = np.asarray(picture)
+    return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
+
+
+def _result(
+    source: Source,
+    options: OptimizeOptions,
+    data: bytes,
+    selected: Selected,
+    goal: Goal,
+) -> Result:
+    name, value = options.target
+    scores = selected.found.scores
+    before = source.bytes_before
+    return Result(
+        data=data,
+        status="optimized",
+        bytes_before=before,
+        bytes_after=len(data),
+        width=source.width,
+        height=source.height,
+        target={name: value},
+        distance=round(scores.distance, 4),
+        butteraugli_3norm=scores.of("butteraugli"),
+        butteraugli_max=scores.of("butteraugli_max"),
+        ssimulacra2=scores.of("ssimulacra2"),
+        limited_by_format=selected.relaxed is not None,
+        butteraugli_wanted=goal.limits.bound("butteraugli") if goal.limits else None,
+        ssimulacra2_wanted=goal.limits.bound("ssimulacra2") if goal.limits else None,
+        larger_than_source=source.kind != "jpeg" and before is not None and len(data) > before,
+        subsampling=subsampling_name(selected.source),
+        progressive=_is_progressive(data),
+        effort=options.effort,
+        reason=_FELL_BACK if selected.fell_back else None,
+    )
+
+
+def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reason: str | None) -> Result:
+    name, value = options.target
+    return Result(
+        data=repack.data,
+        status=repack.status,
+        reason=_joined(reason, repack.reason),
+        bytes_before=source.bytes_before,
+        bytes_after=len(repack.data),
+        width=source.width,
+        height=source.height,
+        target={name: value},
+        distance=0.0,
+        butteraugli_3norm=0.0,
+        butteraugli_max=0.0,
+        ssimulacra2=100.0,
+        subsampling=repack.image.subsampling if repack.image else None,
+        progressive=_is_progressive(repack.data),
+        effort=options.effort,
+        removed=tuple(repack.removed),
+        warnings=tuple(repack.warnings),
+    )
+
+
+def _joined(*reasons: str | None) -> str | None:
+    """Return reasons as one, each once."""
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
+
+
+def _is_progressive(data: bytes) -> bool:
+    position = 2
+    while (found := find_marker(data, position)) is not None:
+        marker, _, position = found
+        if marker in (SOF0, SOF1, SOF2):
+            return marker == SOF2
+        if marker != SOI:
+            _, position = read_payload(data, position)
+    return False

@@ -1,0 +1,1 @@
+"""Metadata segments: what they hold, what is kept, removed or rewritten."""

@@ -1,0 +1,180 @@
+"""Coordinates outside of EXIF, XMP and Photoshop data: in other segments, and in what follows the picture."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+
+from guetzpy.jpeg.metadata import appended, exif, exif_parts, flir, photoshop, video, xmp_segments
+from guetzpy.jpeg.metadata.policy import kind_of
+from guetzpy.jpeg.metadata.property_kinds import coordinates_in_bytes, tells_coordinates, xmp_test
+from guetzpy.jpeg.structure import Segment
+
+__all__ = [
+    "Scrubbed",
+    "is_credentials",
+    "is_harmless",
+    "is_manifest",
+    "name_of",
+    "scrub",
+    "scrub_embedded",
+    "unsearched",
+]
+
+_APP11 = 0xEB
+_PICTURE = rb"\xff\xd8\xff[\xc0-\xfe]"  # SOI and the next marker
+_MAX_PICTURES = 64
+_MAX_EMBEDDED = 16
+_MAX_DEPTH = 2
+
+# Segments whose contents are known and hold no coordinates: quality and comment of Save for Web (Ducky, whose
+# text is searched), Motion JPEG, colour management.
+_HARMLESS = (b"Ducky", b"AVI1", b"Adobe", b"JFIF", b"JFXX", b"PIC\0", b"ColorimetricInfo")
+
+
+def is_manifest(segment: Segment) -> bool:
+    """Whether a segment is part of a JUMBF box (ISO/IEC 19566-5): content credentials (C2PA) and alike.
+
+    The layers of JPEG XT (ISO/IEC 18477-3) are other boxes in the same marker.
+    """
+    return segment.marker == _APP11 and segment.payload[:2] == b"JP" and segment.payload[12:16] == b"jumb"
+
+
+def is_credentials(segment: Segment) -> bool:
+    """Whether a segment begins a manifest store of C2PA."""
+    return is_manifest(segment) and b"c2pa" in segment.payload[:128]
+
+
+def name_of(segment: Segment) -> str:
+    """Return what a segment is called in messages: APP4 (DJI), COM."""
+    if not 0xE0 <= segment.marker <= 0xEF:
+        return "COM"
+    found = re.match(rb"[ -~]{2,24}", segment.payload)
+    return f"APP{segment.marker - 0xE0}" + (f" ({found[0].decode()})" if found else "")
+
+
+def is_harmless(segment: Segment) -> bool:
+    """Whether a segment of unknown kind is known to tell nothing of places."""
+    return segment.payload.startswith(_HARMLESS) or not segment.payload.strip(b"\0")
+
+
+def unsearched(segment: Segment) -> bool:
+    """Whether a segment of unknown kind may hold coordinates that nobody can tell from the rest."""
+    if is_harmless(segment):
+        return False
+    text = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in segment.payload)
+    return text < 0.95 * len(segment.payload)
+
+
+@dataclass
+class Scrubbed:
+    """Bytes after a picture with a kind of metadata blanked in place, and what could not be searched."""
+
+    data: bytes
+    unsearched: set[str] = field(default_factory=set)
+
+
+def scrub(data: bytes, kind: str) -> Scrubbed:
+    """Blank a kind of metadata ("gps", "place" or "copyright") in what follows a picture, in the same length.
+
+    Parameters
+    ----------
+    data : bytes
+        A part of the bytes after EOI: a picture, a video, or both in data of a maker.
+    kind : str
+        What goes.
+    """
+    done = Scrubbed(data)
+    edited = bytearray(data)
+    pictures = [m.start() for m in itertools.islice(re.finditer(_PICTURE, data), _MAX_PICTURES)]
+    known = 0  # up to where data is searched
+    for start in pictures:
+        if start >= known:
+            end = _scrub_picture(edited, start, kind, done)
+            if start > known and data[known:start].strip(b"\0"):
+                done.unsearched.add("data after the picture")
+            known = max(known, end)
+    at = data.find(video.TYPE, known)
+    if at >= known + 4:
+        begin = at - 4
+        clean, searched = (
+            video.without_gps(data[begin:]) if kind == "gps" else (data[begin:], kind != "place")
+        )
+        edited[begin:] = clean
+        if not searched:
+            done.unsearched.add("video after the picture")
+        if data[known:begin].strip(b"\0"):
+            done.unsearched.add("data after the picture")
+    elif data[known:].strip(b"\0"):
+        done.unsearched.add("data after the picture")
+    done.data = bytes(edited)
+    return done
+
+
+def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:
+    """Blank a kind of metadata in the JPEG pictures within other data: thumbnails, previews.
+
+    The length stays. Pictures within those pictures are searched too, none below: hostile files could nest
+    thousands.
+    """
+    if depth >= _MAX_DEPTH:
+        return data
+    edited = bytearray(data)
+    for match in itertools.islice(re.finditer(_PICTURE, data), _MAX_EMBEDDED):
+        _scrub_picture(edited, match.start(), kind, Scrubbed(b""), depth + 1)
+    return bytes(edited)
+
+
+def _scrub_picture(edited: bytearray, start: int, kind: str, done: Scrubbed, depth: int = 0) -> int:
+    """Blank the segments of a JPEG picture; return where it ends."""
+    data = bytes(edited[start:])
+    walked = appended.places(data, header_only=True)
+    flir_places = [p for p in walked if p.segment.payload.startswith(flir.HEADER)]
+    for place in walked:
+        segment = place.segment
+        if place in flir_places:
+            continue
+        after = _scrubbed_payload(segment, kind, done, depth)
+        if after != segment.payload:
+            at = start + place.payload
+            edited[at : at + len(segment.payload)] = after.ljust(len(segment.payload), b"\0")
+    if kind == "gps" and flir_places:
+        try:
+            payloads = flir.without_gps([p.segment.payload for p in flir_places])
+        except ValueError:
+            payloads = [bytes(len(p.segment.payload)) for p in flir_places]
+        for place, payload in zip(flir_places, payloads, strict=True):
+            edited[start + place.payload : start + place.end] = payload
+    return start + appended.end_of_stream(data)
+
+
+def _scrubbed_payload(segment: Segment, kind: str, done: Scrubbed, depth: int) -> bytes:
+    payload, what = segment.payload, kind_of(segment)
+    text = tells_coordinates if kind == "gps" else None
+    if what == "exif":
+        tiff = payload[len(exif.HEADER) :]
+        try:
+            return exif.HEADER + scrub_embedded(exif_parts.without(tiff, kind), kind, depth)
+        except exif.UnsafeEditError:
+            return b""
+    if what == "xmp":
+        return (
+            xmp_segments.without_properties(
+                [payload], lambda s, n: xmp_test(kind, s, n), text=text, strict=True
+            )[0]
+            or b""
+        )
+    if what == "iptc":
+        try:
+            return photoshop.edited([payload], exif_parts.photoshop_edit(kind))[0]
+        except ValueError:
+            return b""
+    if is_manifest(segment):
+        return b""
+    if kind == "gps" and what in ("unknown", "comment"):
+        if coordinates_in_bytes(payload):
+            return b""
+        if what == "unknown" and unsearched(segment):
+            done.unsearched.add(name_of(segment))
+    return payload

@@ -1,0 +1,64 @@
+"""The colours that a JPEG file declares: by its ICC profile, else by its Exif."""
+
+from __future__ import annotations
+
+from guetzpy.jpeg.markers import APP14
+from guetzpy.jpeg.metadata import exif
+from guetzpy.jpeg.metadata.policy import exif_groups, icc_profile, kind_of
+from guetzpy.jpeg.structure import JpegImage, Segment
+from guetzpy.picture.declared import Colour, colour_of
+from guetzpy.picture.exif_colour import as_srgb, exif_colour
+
+__all__ = ["colour_of_jpeg", "exif_of", "say_srgb", "says_adobe_rgb"]
+
+
+def exif_of(segments: list[Segment]) -> bytes | None:
+    """Return the TIFF structure of the first Exif block."""
+    for group in exif_groups(segments):
+        return b"".join(segments[i].payload[len(exif.HEADER) :] for i in group)
+    return None
+
+
+def colour_of_jpeg(image: JpegImage) -> Colour:
+    """Return what the codes of a decoded JPEG mean, with warnings of what it declares and is not used."""
+    warnings = []
+    icc = icc_profile(image)
+    if icc is None and any(kind_of(segment) == "icc" for segment in image.segments):
+        warnings.append("its ICC profile is incomplete: the colours count as sRGB")
+    words = _adobe(image)
+    if words:
+        warnings.append(words)
+    return colour_of(icc, len(image.components), exif_of(image.segments), tuple(warnings))
+
+
+def _adobe(image: JpegImage) -> str | None:
+    """Return what an Adobe marker says that decoders of libjpeg's kind do not follow (jdapimin.c)."""
+    transforms = [
+        s.payload[11] for s in image.segments if s.marker == APP14 and kind_of(s) == "adobe"
+    ]  # fmt: skip
+    if not transforms or len(image.components) == 1:
+        return None
+    usual = {3: (0, 1), 4: (0, 2)}.get(len(image.components), ())
+    if transforms[-1] not in usual:
+        said = f"its Adobe marker says transform {transforms[-1]}"
+        return f"{said}, which is not used: shown as {image.colorspace}"
+    if len(image.components) == 3 and transforms[-1] == 0 and image.colorspace != "rgb":
+        return f"its Adobe marker says RGB, which is not used beside JFIF: shown as {image.colorspace}"
+    return None
+
+
+def says_adobe_rgb(segments: list[Segment]) -> bool:
+    """Return whether Exif alone tells of Adobe RGB: no ICC profile is there."""
+    if any(kind_of(segment) == "icc" for segment in segments):
+        return False
+    return exif_colour(exif_of(segments)).space is not None
+
+
+def say_srgb(segments: list[Segment]) -> None:
+    """Make Exif say sRGB, in place, for a picture that was converted to it."""
+    groups = exif_groups(segments)
+    for group in groups[:1]:
+        if len(group) == 1:
+            segment = segments[group[0]]
+            head = len(exif.HEADER)
+            segment.payload = segment.payload[:head] + as_srgb(segment.payload[head:])

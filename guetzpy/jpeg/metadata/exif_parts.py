@@ -1,0 +1,227 @@
+"""Parts of EXIF by kind of metadata: take them out in place, or make the smallest EXIF that holds them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+
+from guetzpy.jpeg.metadata import exif, iptc, photoshop, xmp, xmp_segments
+from guetzpy.jpeg.metadata.exif import Entry, Tiff
+from guetzpy.jpeg.metadata.property_kinds import EXIF_TAGS, IPTC_DATASETS, tells_coordinates, xmp_test
+
+__all__ = ["held", "minimal", "photoshop_edit", "unwanted_dataset", "without"]
+
+_XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
+_ORIENTATION, _GPS_POINTER = 0x0112, 0x8825
+_JPEG_OFFSET, _JPEG_LENGTH, _COMPRESSION = 0x0201, 0x0202, 0x0103
+
+# Running text: ImageDescription, UserComment, XPTitle, XPComment, XPKeywords, XPSubject.
+_TEXTS = {0x010E: "utf-8", 0x9286: "utf-8", 0x9C9B: "utf-16-le", 0x9C9C: "utf-16-le", 0x9C9E: "utf-16-le"}
+_TEXTS |= {0x9C9F: "utf-16-le"}
+
+
+def without(tiff: bytes, kind: str) -> bytes:
+    """Take a kind of metadata ("gps", "place", "copyright" or "thumbnail") out of a TIFF structure.
+
+    Returns
+    -------
+    bytes
+        At most as long; everything that stays is where it was.
+
+    Raises
+    ------
+    guetzpy.jpeg.metadata.exif.UnsafeEditError
+        The structure cannot be read, or what goes overlaps something that stays.
+    """
+    if kind == "thumbnail":
+        return exif.without_thumbnail(tiff)
+    tags = EXIF_TAGS.get(kind, frozenset())
+    exif.read_tiff(tiff)
+    if kind == "gps":
+        tiff = exif.without_gps(tiff)
+    try:
+        structure = Tiff(tiff)
+    except ValueError:
+        return tiff  # the GPS directory was all that there was
+    gone = [
+        entry for d in structure.directories for entry in d.entries if _goes(structure, entry, tags, kind)
+    ]
+    return _edit_values(_without_entries(structure, gone), kind)
+
+
+def _goes(structure: Tiff, entry: Entry, tags: frozenset[int], kind: str) -> bool:
+    if entry.tag in tags:
+        return True
+    if kind != "gps" or entry.tag not in _TEXTS:
+        return False
+    value = structure.data[entry.start : entry.start + entry.size]
+    return any(
+        tells_coordinates(text)
+        for text in (
+            value.decode(_TEXTS[entry.tag], "replace"),
+            value[8:].replace(b"\0", b"").decode("latin-1"),
+        )
+    )
+
+
+def _without_entries(structure: Tiff, gone: list[Entry]) -> bytes:
+    """Drop entries from their directories and blank their values; those of the others do not move."""
+    if not gone:
+        return structure.data
+    spans = [(e.start, e.start + e.size) for e in gone if e.outside and e.size]
+    positions = {entry.position for entry in gone}
+    exif.demand_apart(structure, spans, structure.directories, positions)
+    edited = exif.blanked(structure.data, spans)
+    for directory in structure.directories:
+        exif.drop_entries(edited, structure, directory, lambda entry: entry.position in positions)
+    return bytes(edited)
+
+
+def _edit_values(tiff: bytes, kind: str) -> bytes:
+    """Edit the XMP, IPTC and Photoshop data that TIFF tags hold, in the same lengths."""
+    edits: dict[int, Callable[[bytes], bytes]] = {
+        _XMP: lambda value: _edited_xmp(value, kind),
+        _IPTC: lambda value: iptc.without(value, lambda d: unwanted_dataset(d, kind)),
+        _PHOTOSHOP: lambda value: photoshop.edited_stream(value, photoshop_edit(kind)),
+    }
+    edited = bytearray(tiff)
+    try:
+        structure = Tiff(tiff)
+    except ValueError:
+        return tiff  # no entry is left
+    for entry in (entry for d in structure.directories for entry in d.entries if entry.tag in edits):
+        value = tiff[entry.start : entry.start + entry.size]
+        try:
+            after = edits[entry.tag](value)
+        except ValueError:
+            after = b""  # it cannot be told what it holds
+        edited[entry.start : entry.start + entry.size] = after.ljust(entry.size, b"\0")
+    return bytes(edited)
+
+
+def _edited_xmp(value: bytes, kind: str) -> bytes:
+    text = tells_coordinates if kind == "gps" else None
+    payload = xmp_segments.without_properties(
+        [xmp.HEADER + value], lambda space, name: xmp_test(kind, space, name), text=text, strict=True
+    )[0]
+    return payload[len(xmp.HEADER) :] if payload is not None else b""
+
+
+def photoshop_edit(kind: str) -> Callable[[int, bytes], bytes | None]:
+    """Return the edit of Photoshop resources that takes a kind of metadata out."""
+    goes = photoshop.EXIF_COPIES | photoshop.XMP_COPY
+    if kind == "copyright":
+        goes |= photoshop.RIGHTS
+    one = photoshop.iptc_edit(lambda stream: iptc.without(stream, lambda d: unwanted_dataset(d, kind)))
+    return lambda identifier, data: None if identifier in goes else one(identifier, data)
+
+
+def unwanted_dataset(dataset: iptc.Dataset, kind: str) -> bool:
+    """Whether an IPTC dataset belongs to a kind of metadata; texts with coordinates belong to "gps"."""
+    if dataset.record != 2:
+        return False
+    if kind == "gps":
+        return tells_coordinates(dataset.value.decode("utf-8", "replace"))
+    return dataset.number in IPTC_DATASETS.get(kind, ())
+
+
+def held(tiff: bytes) -> set[str]:
+    """Return which of the kinds "gps", "thumbnail" and "copyright" a TIFF structure holds."""
+    found = set(exif.part_sizes(tiff))
+    try:
+        structure = exif.read_tiff(tiff)
+    except exif.UnsafeEditError:
+        return found
+    tags = {entry.tag for directory in structure.directories for entry in directory.entries}
+    return found | {kind for kind, known in EXIF_TAGS.items() if known & tags}
+
+
+def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
+    """Return the smallest TIFF structure with the orientation and some kinds of metadata alone.
+
+    Parameters
+    ----------
+    tiff : bytes
+        TIFF structure of an EXIF segment.
+    kinds : iterable of str
+        Some of "gps", "copyright" and "thumbnail"; others are not in EXIF.
+
+    Returns
+    -------
+    bytes or None
+        None if nothing of all that is there, or the structure cannot be read.
+    """
+    try:
+        structure = Tiff(tiff)
+    except ValueError:
+        return None
+    kinds = set(kinds)
+    order, first = structure.order, structure.directories[0]
+    main: list[_Row] = []
+    if exif.orientation(tiff) != 1:
+        main.append(_row(structure, first.find(_ORIENTATION)))
+    if "copyright" in kinds:
+        main += [_row(structure, entry) for entry in first.entries if entry.tag in EXIF_TAGS["copyright"]]
+    gps: list[_Row] = []
+    if "gps" in kinds:
+        gps = [_row(structure, e) for d in structure.directories if d.role == "gps" for e in d.entries][:64]
+        main += [_row(structure, entry) for entry in first.entries if entry.tag in EXIF_TAGS["gps"]]
+    picture = _picture(structure) if "thumbnail" in kinds else None
+    if not (main or gps or picture):
+        return None
+
+    def whole(gps_at: int, small_at: int) -> tuple[bytes, int]:
+        pointer = [(_GPS_POINTER, 4, 1, struct.pack(order + "I", gps_at))] if gps else []
+        data = _table(order, 8, [*main, *pointer], small_at)
+        return data, 8 + len(data)
+
+    data, gps_at = whole(0, 0)
+    block = _table(order, gps_at, gps, 0) if gps else b""
+    small_at = gps_at + len(block) if picture else 0
+    small = _thumbnail(order, small_at, picture) if picture else b""
+    data, _ = whole(gps_at, small_at)
+    return tiff[:4] + struct.pack(order + "I", 8) + data + block + small
+
+
+_Row = tuple[int, int, int, bytes]  # tag, type, count, value
+
+
+def _row(structure: Tiff, entry: Entry | None) -> _Row:
+    assert entry is not None
+    return entry.tag, entry.kind, entry.count, structure.data[entry.start : entry.start + entry.size]
+
+
+def _picture(structure: Tiff) -> bytes | None:
+    """Return the JPEG of the thumbnail."""
+    for directory in structure.directories:
+        if directory.role == "thumbnail" and directory.find(_JPEG_OFFSET) is not None:
+            for start, end in structure.pictures(directory):
+                if structure.data[start : start + 2] == b"\xff\xd8":
+                    return structure.data[start:end]
+    return None
+
+
+def _thumbnail(order: str, position: int, picture: bytes) -> bytes:
+    def table(start: int) -> bytes:
+        rows = [
+            (_COMPRESSION, 3, 1, struct.pack(order + "H", 6)),
+            (_JPEG_OFFSET, 4, 1, struct.pack(order + "I", start)),
+            (_JPEG_LENGTH, 4, 1, struct.pack(order + "I", len(picture))),
+        ]
+        return _table(order, position, rows, 0)
+
+    return table(position + len(table(0))) + picture
+
+
+def _table(order: str, position: int, rows: list[_Row], following: int) -> bytes:
+    """Return a directory at a position, its rows by tag, its long values behind it on even positions."""
+    values_at = position + 2 + 12 * len(rows) + 4
+    table, values = struct.pack(order + "H", len(rows)), b""
+    for tag, kind, count, value in sorted(rows, key=lambda row: row[0]):
+        table += struct.pack(order + "HHI", tag, kind, count)
+        if len(value) <= 4:
+            table += value.ljust(4, b"\0")
+        else:
+            table += struct.pack(order + "I", values_at + len(values))
+            values += value + b"\0" * (len(value) % 2)
+    return table + struct.pack(order + "I", following) + values

@@ -1,0 +1,60 @@
+"""What a file holds besides its picture, and where."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from guetzpy.jpeg.metadata import appended, mpf, xmp
+from guetzpy.jpeg.metadata.appended import Part, Place
+from guetzpy.jpeg.metadata.policy import kind_of
+from guetzpy.jpeg.structure import JpegImage
+
+__all__ = ["Survey", "look"]
+
+_GCAMERA = "http://ns.google.com/photos/1.0/camera/"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a file holds besides its picture, and where."""
+
+    eoi: int
+    places: list[Place]  # as image.segments; empty if the file cannot be walked
+    index: mpf.Index | None
+    mpf: int | None
+    base: int  # what the MPF offsets count from
+    items: list[xmp.Item]
+    directory: int | None  # number of the segment with the XMP packet that holds the container directory
+    parts: list[Part]
+
+    @property
+    def video(self) -> int:
+        """Bytes of the video of a motion photo."""
+        return sum(part.end - part.start for part in self.parts if part.video)
+
+
+def look(source: bytes, image: JpegImage) -> Survey:
+    """Find what a file holds besides its picture."""
+    eoi = len(source) - len(image.trailing)
+    walked = appended.places(source, 0, eoi)
+    if [place.segment for place in walked] != image.segments:
+        walked = []
+    index, number, base = None, None, 0
+    packet, directory = None, None
+    for i, segment in enumerate(image.segments):
+        kind = kind_of(segment)
+        if kind == "mpf" and index is None and walked:
+            index = mpf.read_index(segment.payload)
+            number, base = (i, walked[i].payload + len(mpf.HEADER)) if index is not None else (None, 0)
+        if directory is None and segment.payload.startswith(xmp.HEADER) and kind == "xmp":
+            packet, directory = xmp.read_packet(segment.payload[len(xmp.HEADER) :]), i
+    items = packet.items() if packet is not None else []
+    micro_video = _micro_video(packet) if packet is not None else 0
+    parts = appended.find_parts(source, eoi, index, base, items, micro_video)
+    return Survey(eoi, walked, index, number, base, items, directory, parts)
+
+
+def _micro_video(packet: xmp.Packet) -> int:
+    wanted = packet.properties(lambda space, name: space == _GCAMERA and name == "MicroVideoOffset")
+    return next((int(value) for _, value, _ in wanted if re.fullmatch("[0-9]{1,12}", value.strip())), 0)

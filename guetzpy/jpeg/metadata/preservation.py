@@ -1,0 +1,392 @@
+"""Carry the metadata of one JPEG file into the next, still valid once the picture has another size.
+
+``carry`` applies a policy to a file as read, ``settle`` writes the offsets anew::
+
+    carried = carry(source, image, policy)
+    written = write(replace(image, segments=carried.segments, trailing=carried.trailing))
+    data = settle(written, carried)
+
+Segments keep their order. Further pictures and gain maps after the end of the picture stay byte for byte,
+GPS data that the policy strips excepted.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from guetzpy.jpeg.markers import segment as segment_bytes
+from guetzpy.jpeg.metadata import appended, exif, mpf, photoshop, xmp
+from guetzpy.jpeg.metadata.appended import Part
+from guetzpy.jpeg.metadata.declared import says_adobe_rgb
+from guetzpy.jpeg.metadata.holdings import look
+from guetzpy.jpeg.metadata.policy import KINDS, PARTS, Policy, exif_groups, kind_of, segments_for
+from guetzpy.jpeg.metadata.stripping import Edit
+from guetzpy.jpeg.structure import JpegImage, Segment
+from guetzpy.picture.profiles import adobe_rgb
+
+__all__ = ["Carried", "carry", "describe", "settle", "splice"]
+
+#: Bytes by which an index may point before the end of the first picture and still mean what follows.
+_SLACK = 16
+
+#: Pictures after the first one that pointers are looked for.
+_MAX_PREVIEWS = 16
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture of the MPF index: its entry, its place after EOI (None: the first one), its bytes."""
+
+    number: int
+    place: int | None
+    size: int
+
+
+@dataclass(frozen=True)
+class _Pointer:
+    """A 32-bit offset in an EXIF segment to something after EOI."""
+
+    segment: Segment
+    position: int
+    order: str
+    base: int  # what it counts from, in the payload
+    place: int  # what it points at, after EOI
+
+
+@dataclass(frozen=True)
+class _Length:
+    """Digits in an XMP segment that tell the length of the first picture."""
+
+    segment: Segment
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Metadata on its way from one file to the next.
+
+    Attributes
+    ----------
+    segments : list of Segment
+        For the new file, in order. Some may be left out, further ones may follow.
+    trailing : bytes
+        Bytes after EOI for the new file.
+    removed : list of str
+        Kinds that were there and went.
+    notes : list of str
+        What the user should know of the policy's work.
+    changes : list of str
+        What the user should know if the file changes.
+    profile_added : bool
+        Whether an ICC profile was added that the source has not.
+    """
+
+    segments: list[Segment]
+    trailing: bytes
+    removed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    profile_added: bool = False
+    # What follows names segments by identity, so that callers may leave some out.
+    _mpf: Segment | None = None  # the one with the MPF index
+    _anchors: tuple[_Picture | _Pointer | _Length, ...] = ()
+    _origins: tuple[tuple[int, Segment], ...] = ()  # number in the source
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user of a changed file should know."""
+        return [*self.notes, *self.changes]
+
+    @property
+    def size(self) -> int:
+        """Bytes that segments and trailing data take in a file."""
+        return sum(4 + len(segment.payload) for segment in self.segments) + len(self.trailing)
+
+
+def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried:  # noqa: B008 (frozen)
+    """Apply a policy to the metadata of a file.
+
+    Coordinates, names of places, rights and thumbnails are taken out of EXIF in place (``exif_parts``) and
+    blanked in XMP, in the first picture and in what follows it. If EXIF is stripped, or broken so that its
+    parts cannot be told apart, the smallest segment with the orientation and the kept parts takes its place.
+
+    Parameters
+    ----------
+    source : bytes
+        The file that ``image`` was read from.
+    image : JpegImage
+        As read.
+    policy : Policy
+        What goes.
+
+    Returns
+    -------
+    Carried
+        For ``settle``.
+    """
+    edit = Edit(source, image, look(source, image), policy)
+    for kind in PARTS:
+        if kind in policy.stripped:
+            edit.strip_part(kind)
+    edit.strip_appended()
+    edit.strip_segments()
+    edit.note_credentials()
+    return _with_meaning(_result(edit), image, policy)
+
+
+def _with_meaning(carried: Carried, image: JpegImage, policy: Policy) -> Carried:
+    """Add a profile where the Exif goes that told of Adobe RGB, so that the colours stay what they are."""
+    if "icc" in policy.stripped or len(image.components) == 4:
+        return carried
+    if not says_adobe_rgb(image.segments) or says_adobe_rgb(carried.segments):
+        return carried
+    profile = [s for s in segments_for(icc=adobe_rgb(len(image.components))) if kind_of(s) == "icc"]
+    start = int(bool(carried.segments) and kind_of(carried.segments[0]) == "jfif")
+    return replace(
+        carried,
+        segments=[*carried.segments[:start], *profile, *carried.segments[start:]],
+        notes=[*carried.notes, "the Exif said Adobe RGB: an ICC profile says it in its place"],
+        profile_added=True,
+    )
+
+
+def _result(edit: Edit) -> Carried:
+    kept = {
+        number: Segment(edit.markers[number], payload)
+        for number, payload in enumerate(edit.payloads)
+        if payload is not None
+    }
+    pieces = [bytes(edit.trailing[part.start : part.end]) for part in edit.parts]
+    index = kept.get(edit.survey.mpf) if edit.survey.mpf is not None else None
+    anchors: list[_Picture | _Pointer | _Length] = []
+    if index is not None:
+        anchors += _picture_anchors(edit)
+    anchors += _pointer_anchors(edit, kept)
+    anchors += _length_anchors(edit, kept)
+    return Carried(
+        segments=list(kept.values()),
+        trailing=b"".join(pieces),
+        removed=[kind for kind in KINDS if kind in edit.removed],
+        notes=edit.notes,
+        changes=list(dict.fromkeys(edit.changes)),
+        _mpf=index,
+        _anchors=tuple(anchors),
+        _origins=tuple(kept.items()) if edit.survey.places else (),
+    )
+
+
+def _moved(parts: list[Part], place: int) -> int:
+    """Return the new place after EOI of what was at another."""
+    if place < 0:
+        return place
+    at = 0
+    for part in parts:
+        if place < part.end:
+            return at + max(0, place - part.start)
+        at += part.end - part.start
+    return at + max(0, place - (parts[-1].end if parts else 0))
+
+
+def _picture_anchors(edit: Edit) -> Iterator[_Picture]:
+    assert edit.index is not None
+    eoi, size = edit.survey.eoi, len(edit.source)
+    for new, old in enumerate(edit.pictures):
+        picture = edit.index.pictures[old]
+        if old == 0:
+            if picture.offset == 0:
+                padding = edit.source[eoi : picture.size]
+                counted = len(padding) if edit.parts == edit.survey.parts and not padding.strip(b"\0") else 0
+                yield _Picture(new, None, counted)
+        elif eoi - _SLACK <= edit.survey.base + picture.offset < size:
+            yield _Picture(new, _moved(edit.parts, edit.survey.base + picture.offset - eoi), picture.size)
+
+
+def _pointer_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Pointer]:
+    """Find offsets to previews that makers put after the picture and point at from their notes."""
+    starts = _picture_starts(edit.trailing, edit.parts)
+    for group in edit.exif_groups()[:1]:
+        if not starts or not edit.survey.places or len(group) > 1:
+            continue
+        payload = edit.payload(group[0])
+        head = len(exif.HEADER)
+        note = exif.maker_note(payload[head:]) or (0, 0)
+        file_base = edit.survey.places[group[0]].payload + head
+        for start in starts:
+            for base, first, last in ((0, 0, len(payload)), (note[0], note[0], note[1])):
+                offset = edit.survey.eoi + start - file_base - base
+                for order in "<>" if last > first else "":
+                    pattern = struct.pack(order + "I", offset & 0xFFFFFFFF)
+                    at = payload.find(pattern, head + first, head + last)
+                    if at >= 0:
+                        yield _Pointer(kept[group[0]], at, order, head + base, _moved(edit.parts, start))
+
+
+def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Length]:
+    number = edit.survey.directory
+    if number is None or number not in kept or not kept[number].payload.startswith(xmp.HEADER):
+        return
+    packet = xmp.read_packet(kept[number].payload[len(xmp.HEADER) :])
+    items = packet.items() if packet is not None else []
+    if items and items[0].length_span is not None:
+        known = {edit.survey.eoi} | ({edit.index.pictures[0].size} if edit.index is not None else set())
+        if items[0].semantic == "Primary" and items[0].length in known:
+            start, end = items[0].length_span
+            yield _Length(kept[number], len(xmp.HEADER) + start, len(xmp.HEADER) + end)
+
+
+def _picture_starts(trailing: bytes | bytearray, parts: list[Part]) -> list[int]:
+    """Return the places of the first JPEG pictures after EOI, in parts that stay."""
+    found: list[int] = []
+    at = trailing.find(b"\xff\xd8\xff")
+    while at >= 0 and len(found) < _MAX_PREVIEWS:
+        if any(part.start <= at < part.end for part in parts):
+            found.append(at)
+        at = trailing.find(b"\xff\xd8\xff", at + 1)
+    return found
+
+
+def settle(written: bytes, carried: Carried) -> bytes:
+    """Write the offsets and lengths anew that depend on the picture's size.
+
+    Parameters
+    ----------
+    written : bytes
+        A file with the segments of ``carried`` (others may follow) and its trailing bytes.
+    carried : Carried
+        As ``carry`` returned it.
+
+    Returns
+    -------
+    bytes
+        A file of the same length.
+
+    Raises
+    ------
+    ValueError
+        If the file was not written with these segments.
+    """
+    if not carried._anchors:
+        return written
+    eoi = len(written) - len(carried.trailing)
+    places = appended.places(written, 0, eoi)[: len(carried.segments)]
+    shapes = [
+        [(s.marker, len(s.payload)) for s in row] for row in ([p.segment for p in places], carried.segments)
+    ]
+    if shapes[0] != shapes[1] or written[eoi:] != carried.trailing:
+        raise ValueError("the file was not written with these segments")
+    payloads = {id(s): place.payload for s, place in zip(carried.segments, places, strict=True)}
+    data = bytearray(written)
+    pictures: dict[int, tuple[int, int]] = {}
+    for anchor in carried._anchors:
+        match anchor:
+            case _Picture(number, None, size):
+                pictures[number] = eoi + size, 0
+            case _Picture(number, place, size) if place is not None and id(carried._mpf) in payloads:
+                base = payloads[id(carried._mpf)] + len(mpf.HEADER)
+                pictures[number] = size, eoi + place - base
+            case _Pointer(segment, position, order, base, place) if id(segment) in payloads:
+                start = payloads[id(segment)]
+                struct.pack_into(order + "I", data, start + position, eoi + place - start - base)
+            case _Length(segment, start, end) if id(segment) in payloads:
+                _write_length(data, payloads[id(segment)] + start, payloads[id(segment)] + end, eoi)
+    if pictures and carried._mpf is not None and id(carried._mpf) in payloads:
+        index = mpf.read_index(carried._mpf.payload)
+        if index is not None:
+            start = payloads[id(carried._mpf)]
+            data[start : start + len(index.payload)] = index.with_places(pictures)
+    return bytes(data)
+
+
+def _write_length(data: bytearray, start: int, end: int, value: int) -> None:
+    """Write a number over a longer one in XMP; the rest becomes spaces behind its quote or end tag."""
+    close = data.find(b">", end) + 1 if data[end : end + 1] == b"<" else end + 1
+    text = str(value).encode() + bytes(data[end:close])
+    if len(text) <= close - start:
+        data[start:close] = text.ljust(close - start)
+
+
+def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
+    """Put the metadata into the file it came from, the picture's data untouched.
+
+    Parameters
+    ----------
+    source : bytes
+        The file that ``image`` was read from.
+    image : JpegImage
+        As read.
+    carried : Carried
+        As ``carry(source, image, ...)`` returned it.
+
+    Returns
+    -------
+    bytes or None
+        None if the segments cannot be told apart in the file.
+    """
+    eoi = len(source) - len(image.trailing)
+    places = appended.places(source, 0, eoi)
+    if [place.segment for place in places] != image.segments:
+        return None
+    wanted = {id(segment) for segment in carried.segments}
+    new = {number: segment for number, segment in carried._origins if id(segment) in wanted}
+    # Readers take a file for a JPEG by FF D8 FF: stray bytes of the header must not follow SOI.
+    edits = [(start, end, b"") for start, end in appended.stray_ranges(source, eoi)]
+    for number, place in enumerate(places):
+        if new.get(number) != place.segment:
+            kept = number in new
+            data = segment_bytes(place.segment.marker, new[number].payload) if kept else b""
+            edits.append((place.start, place.end, data))
+    numbers = {id(segment): number for number, segment in carried._origins}
+    added = [segment for segment in carried.segments if id(segment) not in numbers]
+    if added:  # behind the segment that they follow in carried.segments
+        index = carried.segments.index(added[0])
+        start = places[numbers[id(carried.segments[index - 1])]].end if index else places[0].start
+        edits.append((start, start, b"".join(segment_bytes(s.marker, s.payload) for s in added)))
+    pieces, at = [], 0
+    for start, end, data in sorted(edits):
+        pieces += [source[at:start], data]
+        at = end
+    return settle(b"".join((*pieces, source[at:eoi], carried.trailing)), carried)
+
+
+def describe(source: bytes, image: JpegImage, segments: Sequence[Segment] | None = None) -> dict[str, int]:
+    """Return the bytes that each kind of metadata takes in a file, segment headers included.
+
+    Parameters
+    ----------
+    source : bytes
+        The file that ``image`` was read from.
+    image : JpegImage
+        As read.
+    segments : sequence of Segment, optional
+        Those that are counted, by default the image's.
+
+    Returns
+    -------
+    dict
+        By kind, for those present: the members of KINDS, "jfif", "adobe", "mark", and "motion_photo" (the
+        video). ``gps`` and ``thumbnail`` are counted in ``exif`` (or ``iptc``) too, ``motion_photo`` in
+        ``trailing``.
+    """
+    survey = look(source, image)
+    sizes: dict[str, int] = {}
+
+    def count(kind: str, size: int) -> None:
+        if size:
+            sizes[kind] = sizes.get(kind, 0) + size
+
+    for segment in image.segments if segments is None else segments:
+        count(kind_of(segment), 4 + len(segment.payload))
+    for group in exif_groups(image.segments):
+        tiff = b"".join(image.segments[i].payload[len(exif.HEADER) :] for i in group)
+        for kind, size in exif.part_sizes(tiff).items():
+            count(kind, size)
+    resources = photoshop.resource_sizes([s.payload for s in image.segments if kind_of(s) == "iptc"])
+    for identifier in photoshop.THUMBNAILS:
+        count("thumbnail", resources.get(identifier, 0))
+    for part in survey.parts:
+        count(part.kind, part.end - part.start)
+    count("motion_photo", survey.video)
+    return sizes

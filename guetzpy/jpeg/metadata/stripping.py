@@ -1,0 +1,394 @@
+"""Take kinds of metadata out of a file's segments and out of the bytes after its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from guetzpy.jpeg.metadata import (
+    appended,
+    coordinates,
+    exif,
+    exif_parts,
+    flir,
+    iptc,
+    photoshop,
+    xmp,
+    xmp_segments,
+)
+from guetzpy.jpeg.metadata.appended import Part
+from guetzpy.jpeg.metadata.holdings import Survey
+from guetzpy.jpeg.metadata.policy import PARTS, Policy, exif_groups, is_cut_short, kind_of
+from guetzpy.jpeg.metadata.property_kinds import (
+    coordinates_in_bytes,
+    is_gain_map,
+    is_motion_photo,
+    tells_coordinates,
+    xmp_test,
+)
+from guetzpy.jpeg.structure import JpegImage, Segment
+
+__all__ = ["Edit"]
+
+_PROVENANCE = ("http://purl.org/dc/terms/", "provenance")
+
+
+class Edit:
+    """One application of a policy; payloads become None as they go."""
+
+    def __init__(self, source: bytes, image: JpegImage, survey: Survey, policy: Policy) -> None:
+        self.source = source
+        self.survey = survey
+        self.stripped = policy.stripped
+        self.kept = policy.kept
+        self.markers = [segment.marker for segment in image.segments]
+        self.kinds = [kind_of(segment) for segment in image.segments]
+        self.payloads: list[bytes | None] = [segment.payload for segment in image.segments]
+        self.trailing = bytearray(image.trailing)
+        self.parts = survey.parts
+        self.index = survey.index
+        self.pictures: list[int] = list(range(len(survey.index.pictures))) if survey.index is not None else []
+        self.removed: set[str] = set()
+        self.notes: list[str] = []  # what the user should know
+        self.changes: list[str] = []  # what the user should know if the file changes
+        self.unsearched: dict[str, set[str]] = {}  # by kind
+        self._drop_cut_short()
+
+    def of_kind(self, kind: str) -> list[int]:
+        """Return the numbers of the segments of a kind that are still there."""
+        return [i for i, k in enumerate(self.kinds) if k == kind and self.payloads[i] is not None]
+
+    def payload(self, number: int) -> bytes:
+        """Return the payload of a segment that is still there."""
+        payload = self.payloads[number]
+        assert payload is not None
+        return payload
+
+    def segment(self, number: int) -> Segment:
+        """Return a segment that is still there."""
+        return Segment(self.markers[number], self.payload(number))
+
+    def exif_groups(self) -> list[list[int]]:
+        """Return the numbers of the segments of each EXIF block."""
+        numbers = self.of_kind("exif")
+        return [[numbers[i] for i in group] for group in exif_groups([self.segment(i) for i in numbers])]
+
+    def tiff(self, group: list[int]) -> bytes:
+        """Return the TIFF structure of an EXIF block."""
+        return b"".join(self.payload(i)[len(exif.HEADER) :] for i in group)
+
+    def drop(self, numbers: Iterable[int], kind: str) -> None:
+        """Drop segments, because ``kind`` goes."""
+        for number in numbers:
+            self.payloads[number] = None
+            self.removed.add(kind)
+
+    def _drop_cut_short(self) -> None:
+        for number in self.of_kind("unknown"):
+            if is_cut_short(self.segment(number)):
+                self.payloads[number] = None
+                self.changes.append("a JFIF or Adobe segment that is cut short is left out")
+
+    # Whole segments
+
+    def strip_segments(self) -> None:
+        """Drop what goes as a whole, but for the parts that are kept."""
+        if "exif" in self.stripped:
+            self._strip_exif()
+            self._drop_resources("exif", photoshop.EXIF_COPIES)
+        if "xmp" in self.stripped and self.of_kind("xmp"):
+            self._strip_xmp()
+        if "xmp" in self.stripped:
+            self._drop_resources("xmp", photoshop.XMP_COPY)
+        if "iptc" in self.stripped and self.of_kind("iptc"):
+            self._strip_iptc()
+        for kind in ("icc", "comment", "unknown"):
+            if kind in self.stripped:
+                self.drop(self.of_kind(kind), kind)
+
+    def _strip_exif(self) -> None:
+        groups = self.exif_groups()
+        if not groups:
+            return
+        for group in groups:
+            self.removed.update(exif_parts.held(self.tiff(group)) - self.kept)
+        first = next((tiff for tiff in map(self.tiff, groups) if tiff), b"")
+        rest = exif_parts.minimal(first, self.kept) if self.kept & set(PARTS) else None
+        if rest is None or len(rest) + len(exif.HEADER) > 65533:
+            self.replace_exif("exif")
+            return
+        if rest != first:
+            self.drop(self.of_kind("exif"), "exif")
+            self.payloads[groups[0][0]] = exif.HEADER + rest
+
+    def _strip_xmp(self) -> None:
+        numbers = self.of_kind("xmp")
+        payloads = [self.payload(i) for i in numbers]
+        found = [xmp.read_any_encoding(payload[len(xmp.HEADER) :]) for payload in payloads]
+        packets = [packet for packet in found if packet is not None]
+        for kind in PARTS:
+            if kind not in self.kept and any(p.has(lambda s, n, k=kind: xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
+                self.removed.add(kind)
+        self.drop(numbers, "xmp")
+        rest = xmp_segments.only_properties(
+            payloads, lambda s, n: any(xmp_test(kind, s, n) for kind in self.kept)
+        )
+        if 0 < len(rest) <= len(numbers):
+            for number, payload in zip(numbers, rest, strict=False):
+                self.payloads[number] = payload
+        elif rest:
+            self.notes.append("XMP to be kept does not fit in the segments that there were: dropped")
+        needs_it = any(part.kind == "gainmap" or part.video for part in self.parts)
+        if needs_it and not {"gainmap", "trailing"} & self.kept:
+            self.notes.append(
+                "XMP is stripped: readers that look there for the gain map or motion photo miss it"
+            )
+
+    def _strip_iptc(self) -> None:
+        numbers = self.of_kind("iptc")
+        payloads = [self.payload(i) for i in numbers]
+
+        def wanted(dataset: iptc.Dataset) -> bool:
+            return any(exif_parts.unwanted_dataset(dataset, kind) for kind in self.kept)
+
+        def edit(identifier: int, data: bytes) -> bytes | None:
+            if identifier == photoshop.IPTC:
+                for kind in ("gps", "place", "copyright"):
+                    if kind not in self.kept and any(
+                        exif_parts.unwanted_dataset(d, kind) for d in iptc.datasets(data)
+                    ):
+                        self.removed.add(kind)
+                return iptc.only(data, wanted) or None
+            rights = identifier in photoshop.RIGHTS and "copyright" in self.kept
+            small = identifier in photoshop.THUMBNAILS and "thumbnail" in self.kept
+            return data if rights or small else None
+
+        try:
+            rest = photoshop.edited(payloads, edit)
+        except ValueError:
+            rest = [b""] * len(payloads)
+        if rest != payloads:
+            self.drop(numbers, "iptc")
+            for number, payload in zip(numbers, rest, strict=True):
+                self.payloads[number] = payload or None
+
+    def replace_exif(self, kind: str) -> None:
+        """Put the orientation in the place of all EXIF."""
+        groups = self.exif_groups()
+        value = exif.orientation(self.tiff(groups[0])) if groups else 1
+        short = exif.minimal(value)
+        for number in self.of_kind("exif"):
+            if value != 1 and groups and number == groups[0][0]:
+                if len(short) < len(self.payload(number)):
+                    self.payloads[number] = short
+                    self.removed.add(kind)
+            else:
+                self.drop([number], kind)
+
+    # Parts of segments
+
+    def strip_part(self, kind: str) -> None:
+        """Take coordinates, names of places, rights or thumbnails out of what stays otherwise."""
+        if "exif" not in self.stripped:
+            self.edit_exif(kind)
+        if "iptc" not in self.stripped:
+            self.edit_photoshop(kind)
+        if "xmp" not in self.stripped:
+            text = tells_coordinates if kind == "gps" else None
+            self.blank_xmp(
+                kind, lambda space, name: xmp_test(kind, space, name), text, strict=kind != "thumbnail"
+            )
+        if kind == "thumbnail":
+            self.strip_thumbnail()
+            return
+        if "unknown" not in self.kept:
+            self.drop_manifests(kind)
+        if kind == "gps":
+            self.search_others()
+        if kind == "place":
+            others = [self.segment(i) for i in self.of_kind("unknown") if not {"unknown"} & self.stripped]
+            self.not_searched(
+                kind, [coordinates.name_of(s) for s in others if not coordinates.is_harmless(s)]
+            )
+        for part in self.parts:
+            if part.kind not in self.stripped:
+                self.scrub(part, kind)
+        unsearched = self.unsearched.pop(kind, set()) if kind != "copyright" else set()
+        if unsearched:
+            what = {"gps": "coordinates", "place": "names of places"}[kind]
+            self.notes.append(f"not searched for {what}: {', '.join(sorted(unsearched))}")
+
+    def not_searched(self, kind: str, what: Iterable[str]) -> None:
+        """Note what a kind of metadata may still be in."""
+        self.unsearched.setdefault(kind, set()).update(what)
+
+    def edit_exif(self, kind: str) -> None:
+        """Edit every EXIF block; one that cannot be edited safely is replaced by the orientation."""
+        for group in self.exif_groups():
+            tiff = self.tiff(group)
+            try:
+                edited = exif_parts.without(tiff, kind)
+                if kind != "thumbnail":
+                    edited = coordinates.scrub_embedded(edited, kind)
+            except exif.UnsafeEditError as error:
+                self.notes.append(f"{error}: dropped except for the orientation, because {kind} must go")
+                self.removed.add(kind)
+                self.replace_exif("exif")
+                return
+            if exif.maker_note(edited) is not None:
+                self.not_searched(kind, ["maker note"])
+            if edited != tiff:
+                self.removed.add(kind)
+                at = 0
+                for number in group:
+                    piece = edited[at : at + len(self.payload(number)) - len(exif.HEADER)]
+                    self.payloads[number] = exif.HEADER + piece if piece else None
+                    at += len(piece)
+
+    def edit_photoshop(self, kind: str) -> None:
+        """Take a kind of metadata out of the Photoshop resources."""
+        if kind == "thumbnail":
+            self._drop_resources(kind, photoshop.THUMBNAILS)
+        else:
+            one = exif_parts.photoshop_edit(kind)
+
+            def edit(identifier: int, data: bytes) -> bytes | None:
+                small = identifier in photoshop.THUMBNAILS
+                return coordinates.scrub_embedded(data, kind) if small else one(identifier, data)
+
+            self._edit_resources(kind, edit)
+
+    def _drop_resources(self, kind: str, identifiers: frozenset[int]) -> None:
+        self._edit_resources(kind, lambda identifier, data: None if identifier in identifiers else data)
+
+    def _edit_resources(self, kind: str, edit: Callable[[int, bytes], bytes | None]) -> None:
+        numbers = self.of_kind("iptc")
+        payloads = [self.payload(i) for i in numbers]
+        try:
+            edited = photoshop.edited(payloads, edit)
+        except ValueError:
+            self.not_searched(kind, ["Photoshop data that cannot be read"])
+            return
+        if edited != payloads:
+            self.removed.add(kind)
+            for number, payload in zip(numbers, edited, strict=True):
+                self.payloads[number] = payload or None
+
+    def blank_xmp(
+        self,
+        kind: str,
+        wanted: Callable[[str, str], bool],
+        text: Callable[[str], bool] | None = None,
+        strict: bool = False,
+    ) -> None:
+        """Blank XMP properties; if ``strict``, packets that cannot be read go."""
+        numbers = self.of_kind("xmp")
+        payloads = [self.payload(i) for i in numbers]
+        edited = xmp_segments.without_properties(payloads, wanted, text=text, strict=strict)
+        for number, before, after in zip(numbers, payloads, edited, strict=True):
+            if after is None:
+                self.notes.append(f"XMP could not be read: dropped, because {kind} must go")
+            if after != before:
+                self.payloads[number] = after
+                self.removed.add(kind)
+
+    def drop_manifests(self, kind: str) -> None:
+        """Drop content credentials, which repeat EXIF, IPTC and XMP in assertions of their own."""
+        manifests = [i for i in self.of_kind("unknown") if coordinates.is_manifest(self.segment(i))]
+        if any(coordinates.is_credentials(self.segment(i)) for i in manifests):
+            self.notes.append(
+                f"content credentials (C2PA) are removed, because {kind} must go: they may repeat it, and "
+                "would no longer match the file"
+            )
+        self.drop(manifests, "unknown")
+
+    def search_others(self) -> None:
+        """Take coordinates out of comments and other makers' segments, or note that nobody can."""
+        thermal = [i for i in self.of_kind("unknown") if self.payload(i).startswith(flir.HEADER)]
+        try:
+            edited = flir.without_gps([self.payload(i) for i in thermal]) if thermal else []
+            for number, payload in zip(thermal, edited, strict=True):
+                if payload != self.payload(number):
+                    self.payloads[number] = payload
+                    self.removed.add("gps")
+        except ValueError:
+            self.notes.append("FLIR data could not be read: dropped, because gps must go")
+            self.drop(thermal, "gps")
+        for number in [*self.of_kind("unknown"), *self.of_kind("comment")]:
+            segment, kind = self.segment(number), self.kinds[number]
+            if number in thermal or kind in self.stripped or kind in self.kept:
+                continue  # a kind that is kept by name stays whole
+            if coordinates_in_bytes(segment.payload):
+                name = coordinates.name_of(segment)
+                self.notes.append(f"{name} segment is dropped: it speaks of coordinates")
+                self.drop([number], "gps")
+            elif coordinates.unsearched(segment):
+                self.not_searched("gps", [coordinates.name_of(segment)])
+
+    def scrub(self, part: Part, kind: str) -> None:
+        """Blank a kind of metadata in what follows the picture, in the same length."""
+        before = bytes(self.trailing[part.start : part.end])
+        done = coordinates.scrub(before, kind)
+        self.not_searched(kind, done.unsearched)
+        if done.data != before:
+            self.trailing[part.start : part.end] = done.data
+            self.removed.add(kind)
+
+    def strip_thumbnail(self) -> None:
+        """Take the thumbnails of JFIF out."""
+        self.drop(self.of_kind("thumbnail"), "thumbnail")
+        for number in self.of_kind("jfif"):
+            payload = self.payload(number)
+            if payload[12] and payload[13]:
+                self.payloads[number] = payload[:12] + b"\0\0"
+                self.removed.add("thumbnail")
+
+    def note_credentials(self) -> None:
+        """Note what a change of the file makes invalid."""
+        if any(coordinates.is_credentials(self.segment(i)) for i in self.of_kind("unknown")):
+            self.changes.append("content credentials (C2PA) are kept, but no longer match the changed file")
+        for number in self.of_kind("xmp"):
+            packet = xmp.read_any_encoding(self.payload(number)[len(xmp.HEADER) :])
+            links = packet.properties(lambda *name: name == _PROVENANCE) if packet is not None else ()
+            if any(not value.startswith("self#") for _, value, _ in links):  # those are in this file
+                self.changes.append(
+                    "content credentials (C2PA) that XMP points at no longer match the changed file"
+                )
+
+    # After EOI
+
+    def strip_appended(self) -> None:
+        """Drop gain maps, further pictures and other trailing data, and what announces them."""
+        stays, goes = appended.unwritten(self.parts, bytes(self.trailing), self.stripped)
+        self.removed.update(part.kind for part in goes if part.kind in self.stripped)
+        self.announce_no_more(goes)
+        if self.index is not None and self.survey.mpf is not None:
+            gone = {part.number for part in goes if part.number is not None}
+            self.pictures = [n for n in self.pictures if n not in gone]
+            others = [n for n in self.pictures if n]
+            named = any(part.kind == "gainmap" and part.number is not None for part in stays)
+            if ("mpf" in self.stripped and not named) or (gone and not others):
+                self.drop([self.survey.mpf], "mpf")
+            elif gone:
+                self.payloads[self.survey.mpf] = self.index.without(gone)
+        if "mpf" in self.stripped:  # indices that cannot be read
+            self.drop([i for i in self.of_kind("mpf") if i != self.survey.mpf], "mpf")
+        if "gainmap" in self.stripped:
+            self.drop(self.of_kind("gainmap"), "gainmap")
+        self.parts = stays
+
+    def announce_no_more(self, goes: list[Part]) -> None:
+        """Take out of XMP what announces parts that go."""
+        eoi = self.survey.eoi
+        spans = [
+            item.span
+            for item, start, end in appended.item_ranges(self.survey.items, len(self.source))
+            if any(start < eoi + part.end and eoi + part.start < end for part in goes)
+        ]
+        if spans and self.survey.directory is not None and self.payloads[self.survey.directory] is not None:
+            payload = self.payload(self.survey.directory)
+            head = len(xmp.HEADER)
+            self.payloads[self.survey.directory] = payload[:head] + xmp.blanked(payload[head:], spans)
+        if "gainmap" in self.stripped:
+            self.blank_xmp("gainmap", lambda space, name: is_gain_map(space, name) and name != "Directory")
+        if "trailing" in self.stripped:
+            self.blank_xmp("trailing", is_motion_photo)

@@ -1,0 +1,1 @@
+"""SSIMULACRA 2."""

@@ -1,0 +1,510 @@
+"""The gradient of SSIMULACRA 2: the same formulas without rounding noise, and their adjoint.
+
+Scores carry the rounding of libjxl's recursive blur (see ``_recursive_gaussian``); a derivative
+of that means nothing. So gradients come from a pass of their own with the exact nine-tap form of
+that blur, tile by tile (see ``_tiles``), and on the error e = distorted - reference instead of the
+distorted picture, so that small differences do not drown: with v(e) its local variance,
+
+    1 - (1 - mean(e)^2) (2 cov + C2) / (v1 + v2 + C2)
+        = mean(e)^2 + (1 - mean(e)^2) v(e) / (2 (v1 + cov(reference, e)) + v(e) + C2).
+
+Forward through all scales, keeping XYB and the blurred moments of e; then, when all norms are
+known, backward from the coarsest scale. The blur, zero beyond the edge, is its own adjoint.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._runtime.kernel import kernel
+from guetzpy._runtime.threads import each
+from guetzpy.metrics._ssimulacra2.scales import Local, Plan, Rows, norms_of, remap, slopes_of, weighted
+from guetzpy.metrics._tiles import HALO, PLANE, ROWS, STRIDE, STRIP, WIDTH, blur, load
+from guetzpy.metrics.colorspace import halve, positive_xyb, positive_xyb_adjoint
+from guetzpy.picture.transform import Floats
+
+__all__ = ["WORK", "Gradient", "backward_strip", "forward_strip", "gradient_slots"]
+
+_C2 = np.float32(0.0009)
+_ONE = np.float32(1.0)
+_ZERO = np.float32(0.0)
+_STEEP = np.float32(1e4)  # 1e-4 of XYB is less than a twentieth of a code
+
+
+@kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])", inner=True)
+def _load_xyb(linear: Any, first: int, top: int, left: int, work: Any) -> int:
+    """Fill the first three tiles of ``work`` with positive XYB; zero beyond the picture."""
+    for c in range(3):
+        load(linear[c], first, top, left, work[c * PLANE : (c + 1) * PLANE])
+    positive_xyb(work[:PLANE], work[PLANE : 2 * PLANE], work[2 * PLANE : 3 * PLANE], np.int64(PLANE))
+    # positive XYB of black is not zero, but libjxl's blur takes what is beyond the picture as zero
+    _, height, width = linear.shape
+    begin = max(HALO - left, 0)
+    end = min(width - left + HALO, STRIDE)
+    for y in range(ROWS):
+        source = top - HALO + y - first
+        inside = 0 <= source < height
+        for c in range(3):
+            row = work[c * PLANE + y * STRIDE : c * PLANE + (y + 1) * STRIDE]
+            if inside:
+                row[:begin] = _ZERO
+                row[end:] = _ZERO
+            else:
+                row[:] = _ZERO
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
+def _multiply(a: Any, b: Any, product: Any) -> int:
+    for i in range(PLANE):
+        product[i] = a[i] * b[i]
+    return 0
+
+
+@kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
+def _subtract(a: Any, b: Any, difference: Any) -> int:
+    for i in range(PLANE):
+        difference[i] = a[i] - b[i]
+    return 0
+
+
+@kernel("int64(float32[::1], int64, int64, float32[:, ::1], int64, int64)", inner=True)
+def _store(tile: Any, rows: int, columns: int, plane: Any, top: int, left: int) -> int:
+    """Copy the counted part of a tile to (top, left) of a plane."""
+    for y in range(rows):
+        j = (HALO + y) * STRIDE + HALO
+        row = plane[top + y, left : left + columns]
+        values = tile[j : j + columns]
+        for x in range(columns):
+            row[x] = values[x]
+    return 0
+
+
+@kernel(
+    "int64(float32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64, float32[::1])",
+    inner=True,
+)
+def _add_structure(
+    moments: Any, means: Any, variances: Any, top: int, left: int, rows: int, columns: int, sums: Any
+) -> int:
+    """Add the structure map of a tile and its fourth power to column sums.
+
+    ``moments``: three tiles, the blurred error e, its square, and its product with the reference.
+    ``sums``: two rows of ``STRIDE``.
+    """
+    for y in range(rows):
+        j = (HALO + y) * STRIDE + HALO
+        mean_row = means[top + y, left : left + columns]
+        variance_row = variances[top + y, left : left + columns]
+        moment_row = moments[j : j + 2 * PLANE + columns]
+        for x in range(columns):
+            error = moment_row[x]
+            variance = moment_row[x + PLANE] - error * error
+            covariance = moment_row[x + 2 * PLANE] - mean_row[x] * error
+            both = variance_row[x] + covariance
+            denominator = (both + both) + variance + _C2
+            square = error * error
+            d = square + (_ONE - square) * (variance / denominator)
+            sums[x] += d
+            sums[x + STRIDE] += (d * d) * (d * d)
+    return 0
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64,"
+    " float32[::1])",
+    inner=True,
+)
+def _add_edges(
+    error: Any,
+    blurred: Any,
+    channel: Any,
+    means: Any,
+    top: int,
+    left: int,
+    rows: int,
+    columns: int,
+    sums: Any,
+) -> int:
+    """Add the maps of edges that came and that went, and their fourth powers."""
+    for y in range(rows):
+        j = (HALO + y) * STRIDE + HALO
+        channel_row = channel[top + y, left : left + columns]
+        mean_row = means[top + y, left : left + columns]
+        error_row = error[j : j + columns]
+        blurred_row = blurred[j : j + columns]
+        for x in range(columns):
+            edge = channel_row[x] - mean_row[x]
+            other = edge + (error_row[x] - blurred_row[x])
+            d = (abs(other) - abs(edge)) / (_ONE + abs(edge))
+            came = max(d, _ZERO)
+            went = max(-d, _ZERO)
+            sums[x] += came
+            sums[x + STRIDE] += went
+            sums[x + 2 * STRIDE] += (came * came) * (came * came)
+            sums[x + 3 * STRIDE] += (went * went) * (went * went)
+    return 0
+
+
+@kernel(
+    "int64(float32[:, :, ::1], int64, int64, int64, int64[:, ::1], float32[:, :, ::1], float32[::1],"
+    " float32[:, :, ::1], float64[:, ::1])"
+)
+def forward_strip(
+    linear: Any,
+    first: int,
+    top: int,
+    bottom: int,
+    slots: Any,
+    reference: Any,
+    work: Any,
+    kept: Any,
+    sums: Any,
+) -> int:
+    """Add up the maps of the rows top to bottom of a scale, and keep what the adjoint needs.
+
+    Parameters
+    ----------
+    linear, first : ndarray of float32, shape (3, any, W), and int
+        Linear light, from the picture's row ``first`` on.
+    slots : ndarray of int64, shape (3, 3)
+        For channel c: the first of its planes of ``reference`` (or -1: none), and whether it has
+        a structure map and edge maps.
+    reference : ndarray of float32, shape (any, H, W)
+        The reference's channel, its blurred mean and (for a structure map) its variance; written
+        if ``kept`` has no planes.
+    kept : ndarray of float32, shape (12 or 0, H, W)
+        Written: three planes of XYB, then for each channel the blurred error, its square, and its
+        product with the reference. Without planes the picture is the reference itself.
+    sums : ndarray of float64, shape (3, 6)
+        ``sums[c]`` gets channel c's sums in the order of the weights: structure, came, went, and
+        the fourth powers of these.
+    """
+    width = linear.shape[2]
+    product = work[3 * PLANE : 4 * PLANE]
+    between = work[4 * PLANE : 5 * PLANE]
+    blurred = work[5 * PLANE : 6 * PLANE]
+    moments = work[5 * PLANE : 8 * PLANE]
+    other = work[8 * PLANE : 9 * PLANE]
+    error = work[9 * PLANE : 10 * PLANE]
+    columns_sums = work[10 * PLANE : 10 * PLANE + 6 * STRIDE]
+    prepare = kept.shape[0] == 0
+    target = reference if prepare else kept
+    rows = bottom - top
+    begin = np.int64(0)  # the planes hold the whole picture
+    for left in range(0, width, WIDTH):
+        columns = min(WIDTH, width - left)
+        _load_xyb(linear, first, top, left, work)
+        for c in range(3):
+            channel = work[c * PLANE : (c + 1) * PLANE]
+            slot = slots[c, 0]
+            if not prepare:
+                _store(channel, rows, columns, kept[c], top, left)
+            if slot < 0:
+                continue
+            plane = 3 + 3 * c
+            if prepare:
+                plane = slot + 1
+                error = channel
+                _store(channel, rows, columns, reference[slot], top, left)
+            else:
+                load(reference[slot], begin, top, left, other)
+                _subtract(channel, other, error)
+            blur(error, between, blurred)
+            _store(blurred, rows, columns, target[plane], top, left)
+            if slots[c, 1]:
+                for k in range(1 if prepare else 2):
+                    _multiply(error, error if k == 0 else other, product)
+                    moment = work[(6 + k) * PLANE : (7 + k) * PLANE]
+                    blur(product, between, moment)
+                    if prepare:
+                        for i in range(PLANE):
+                            moment[i] -= blurred[i] * blurred[i]
+                    _store(moment, rows, columns, target[plane + 1 + k], top, left)
+            if prepare:
+                continue
+            columns_sums[:] = _ZERO
+            if slots[c, 1]:
+                _add_structure(
+                    moments, reference[slot + 1], reference[slot + 2],
+                    top, left, rows, columns, columns_sums[: 2 * STRIDE],
+                )  # fmt: skip
+            if slots[c, 2]:
+                _add_edges(
+                    error, blurred, reference[slot], reference[slot + 1],
+                    top, left, rows, columns, columns_sums[2 * STRIDE :],
+                )  # fmt: skip
+            for k in range(6):
+                into = (0, 3, 1, 2, 4, 5)[k]
+                for x in range(columns):
+                    sums[c, into] += np.float64(columns_sums[x + k * STRIDE])
+    return 0
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32, float32)",
+    inner=True,
+)
+def _structure_adjoint(
+    means: Any, variances: Any, blurred: Any, square: Any, product: Any, slope: Any, slope4: Any
+) -> int:
+    """Replace a tile's blurred error, square and product by the map's derivatives by them.
+
+    The map d counts with ``slope + slope4 d^3``.
+    """
+    for i in range(PLANE):
+        error = blurred[i]
+        variance = square[i] - error * error
+        covariance = product[i] - means[i] * error
+        both = variances[i] + covariance
+        inverse = _ONE / ((both + both) + variance + _C2)
+        luminance = _ONE - error * error
+        ratio = variance * inverse
+        d = error * error + luminance * ratio
+        # beyond the picture d is zero, and there is no map
+        by_map = slope + slope4 * (d * d * d) if d > _ZERO else _ZERO
+        common = by_map * luminance * inverse
+        by_square = common * (_ONE - ratio)
+        by_product = -(common + common) * ratio
+        by_error = (error + error) * (by_map * (_ONE - ratio) - by_square) - means[i] * by_product
+        blurred[i] = by_error
+        square[i] = by_square
+        product[i] = by_product
+    return 0
+
+
+@kernel(
+    "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32, float32, float32, float32,"
+    " float32[::1], float32[::1])",
+    inner=True,
+)
+def _edges_adjoint(
+    channel: Any, means: Any, error: Any, blurred: Any,
+    came: Any, came4: Any, went: Any, went4: Any, direct: Any, by_blurred: Any,
+) -> int:  # fmt: skip
+    """Write the edge maps' derivatives by the error; subtract them from those by the blurred error."""
+    for i in range(PLANE):
+        edge = channel[i] - means[i]
+        other = edge + (error[i] - blurred[i])
+        inverse = _ONE / (_ONE + abs(edge))
+        d = (abs(other) - abs(edge)) * inverse
+        cube = d * d * d
+        slope = came + came4 * cube if d > _ZERO else went4 * cube - went
+        slope = slope * inverse if d != _ZERO else _ZERO
+        # the slope of |other|: not its sign where other is but rounding, as in flat blocks
+        slope = slope * min(max(other * _STEEP, -_ONE), _ONE)
+        direct[i] = slope
+        by_blurred[i] -= slope
+    return 0
+
+
+@kernel("int64(float32[:, ::1], int64, int64, int64, int64, int64, float32[::1])", inner=True)
+def _add_coarser(coarser: Any, top: int, left: int, rows: int, columns: int, height: int, tile: Any) -> int:
+    """Add the adjoint of halving to a tile: a quarter of each coarser value to what it averaged."""
+    for y in range(rows):
+        j = (HALO + y) * STRIDE + HALO
+        twice = y + top == height - 1 and height & 1 == 1  # an odd last row was averaged with itself
+        part = np.float32(0.5) if twice else np.float32(0.25)
+        source = coarser[(top + y) // 2, left // 2 :]
+        target = tile[j : j + columns]
+        for x in range(columns // 2):
+            value = part * source[x]
+            target[2 * x] += value
+            target[2 * x + 1] += value
+        if columns & 1 == 1:  # only at the right edge of a picture of odd width
+            target[columns - 1] += (part + part) * source[columns // 2]
+    return 0
+
+
+@kernel(
+    "int64(float32[:, :, ::1], float32[:, :, ::1], int64[:, ::1], float32[:, ::1], float32[:, :, ::1],"
+    " int64, int64, float32[::1], float32[:, :, ::1])"
+)
+def backward_strip(
+    kept: Any,
+    reference: Any,
+    slots: Any,
+    slopes: Any,
+    coarser: Any,
+    top: int,
+    bottom: int,
+    work: Any,
+    out: Any,
+) -> int:
+    """Write the gradient by linear light for the rows top to bottom of a scale.
+
+    ``slopes[c]``: derivatives of the score by channel c's maps and (times d^3) by their fourth
+    powers, in the order of the weights. ``coarser``: the gradient of the next scale, or empty.
+    """
+    _, height, width = kept.shape
+    xyb = work[: 3 * PLANE]
+    gradient = work[3 * PLANE : 6 * PLANE]
+    blurred = work[6 * PLANE : 7 * PLANE]
+    square = work[7 * PLANE : 8 * PLANE]
+    product = work[8 * PLANE : 9 * PLANE]
+    other = work[9 * PLANE : 10 * PLANE]
+    means = work[10 * PLANE : 11 * PLANE]
+    scratch = work[11 * PLANE : 12 * PLANE]
+    error = work[12 * PLANE : 13 * PLANE]
+    begin = np.int64(0)  # the planes hold the whole picture
+    rows = bottom - top
+    for left in range(0, width, WIDTH):
+        columns = min(WIDTH, width - left)
+        for c in range(3):
+            channel = xyb[c * PLANE : (c + 1) * PLANE]
+            by_channel = gradient[c * PLANE : (c + 1) * PLANE]
+            load(kept[c], begin, top, left, channel)
+            slot = slots[c, 0]
+            if slot < 0:
+                by_channel[:] = _ZERO
+                continue
+            load(kept[3 + 3 * c], begin, top, left, blurred)
+            load(reference[slot], begin, top, left, other)
+            load(reference[slot + 1], begin, top, left, means)
+            _subtract(channel, other, error)
+            for i in range(PLANE):
+                scratch[i] = blurred[i]
+            if slots[c, 1]:
+                load(kept[4 + 3 * c], begin, top, left, square)
+                load(kept[5 + 3 * c], begin, top, left, product)
+                load(reference[slot + 2], begin, top, left, by_channel)
+                _structure_adjoint(means, by_channel, blurred, square, product, slopes[c, 0], slopes[c, 3])
+            else:
+                blurred[:] = _ZERO
+            if slots[c, 2]:
+                _edges_adjoint(
+                    other, means, error, scratch, slopes[c, 1], slopes[c, 4], slopes[c, 2], slopes[c, 5],
+                    by_channel, blurred,
+                )  # fmt: skip
+            else:
+                by_channel[:] = _ZERO
+            blur(blurred, scratch, means)
+            for i in range(PLANE):
+                by_channel[i] += means[i]
+            if slots[c, 1]:
+                blur(square, scratch, means)
+                for i in range(PLANE):
+                    by_channel[i] += (error[i] + error[i]) * means[i]
+                blur(product, scratch, means)
+                for i in range(PLANE):
+                    by_channel[i] += other[i] * means[i]
+        positive_xyb_adjoint(xyb, gradient)
+        for c in range(3):
+            by_channel = gradient[c * PLANE : (c + 1) * PLANE]
+            if coarser.shape[0] > 0:
+                _add_coarser(coarser[c], top, left, rows, columns, height, by_channel)
+            _store(by_channel, rows, columns, out[c], top, left)
+    return 0
+
+
+#: Scratch of the two kernels for strips.
+WORK = 13 * PLANE
+
+
+def gradient_slots(plan: Plan, scale: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Return the slots of :func:`forward_strip` at a scale, and the reference's planes."""
+    slots, count = np.zeros((3, 3), np.int64), 0
+    for c in range(3):
+        structure, edges = plan.slots[scale][c, :2] >= 0
+        slots[c] = count if structure or edges else -1, structure, edges
+        count += 3 * structure + 2 * (edges and not structure)
+    return slots, count
+
+
+class Gradient:
+    """The reference's side, and the two passes over a distorted picture.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the reference's size.
+    level : Rows
+        The reference in linear light.
+    threads : int, optional
+        Default: the processors available.
+    """
+
+    def __init__(self, plan: Plan, level: Rows, threads: int | None) -> None:
+        self._plan = plan
+        self._threads = threads
+        self._slots: list[npt.NDArray[np.int64]] = []
+        self._references: list[Floats] = []
+        self._spare: list[list[Floats]] = []  # scratch of an earlier call: fresh memory is slow
+        nothing, no_sums = np.empty((0, 1, 1), np.float32), np.zeros((3, 6))
+        for scale, (height, width) in enumerate(plan.sizes):
+            slots, count = gradient_slots(plan, scale)
+            reference = np.empty((count, height, width), np.float32)
+
+            def prepare(
+                linear: Floats, first: int, top: int, bottom: int, work: Floats,
+                slots: Any = slots, reference: Floats = reference,
+            ) -> None:  # fmt: skip
+                forward_strip(linear, first, top, bottom, slots, reference, work, nothing, no_sums)
+
+            level = self._strips(scale, level, prepare)
+            self._slots.append(slots)
+            self._references.append(reference)
+
+    def __call__(self, level: Rows) -> tuple[float, Floats]:
+        """Return the score and the gradient by linear light, shape (3, H, W)."""
+        plan = self._plan
+        try:
+            everything_kept = self._spare.pop()  # by one thread only
+        except IndexError:
+            everything_kept = [np.empty((12, *size), np.float32) for size in plan.sizes]
+        all_norms, total = [], 0.0
+        for scale, (height, width) in enumerate(plan.sizes):
+            sums = np.zeros((-(-height // STRIP), 3, 6))
+
+            def forward(
+                linear: Floats, first: int, top: int, bottom: int, work: Floats,
+                scale: int = scale, kept: Floats = everything_kept[scale], sums: Any = sums,
+            ) -> None:  # fmt: skip
+                slots, reference = self._slots[scale], self._references[scale]
+                forward_strip(linear, first, top, bottom, slots, reference, work, kept, sums[top // STRIP])
+
+            level = self._strips(scale, level, forward)
+            norms = norms_of(sums, height * width)
+            total += weighted(plan.weights[scale], norms)
+            all_norms.append(norms)
+        score, slope = remap(total)
+
+        gradient = np.empty((0, 1, 1), np.float32)
+        for scale in reversed(range(len(plan.sizes))):
+            slopes = slopes_of(plan, scale, all_norms[scale], slope)
+            gradient = self._backward(scale, everything_kept[scale], slopes, gradient)
+        self._spare = [everything_kept]
+        return score, gradient
+
+    def _strips(self, scale: int, level: Rows, work_on: Any) -> Rows:
+        """Call ``work_on`` for every strip of a scale; return the next scale's linear light."""
+        sizes = self._plan.sizes
+        smaller = np.empty((3, *sizes[scale + 1]), np.float32) if scale + 1 < len(sizes) else None
+        local = Local()
+
+        def strip(top: int) -> None:
+            bottom = min(top + STRIP, level.height)
+            linear, first = level.rows(max(top - HALO, 0), min(bottom + HALO, level.height), local)
+            if smaller is not None:
+                for c in range(3):
+                    halve(linear[c], first, top, bottom, smaller[c], 0)
+            work_on(linear, first, top, bottom, local.array("work", (WORK,)))
+
+        each(strip, range(0, level.height, STRIP), self._threads)
+        return level if smaller is None else Rows(smaller)
+
+    def _backward(self, scale: int, kept: Floats, slopes: Floats, coarser: Floats) -> Floats:
+        out = np.empty((3, *kept.shape[1:]), np.float32)
+        local = Local()
+
+        def strip(top: int) -> None:
+            bottom = min(top + STRIP, kept.shape[1])
+            work = local.array("work", (WORK,))
+            slots, reference = self._slots[scale], self._references[scale]
+            backward_strip(kept, reference, slots, slopes, coarser, top, bottom, work, out)
+
+        each(strip, range(0, kept.shape[1], STRIP), self._threads)
+        return out

@@ -1,0 +1,103 @@
+"""Profiles for colours that HEIC, AVIF and PNG files give by code points (ITU-T H.273).
+
+A JPEG has no place for code points, so what they say is written as a small ICC profile.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from guetzpy.errors import UnsupportedError
+from guetzpy.picture.profiles import SRGB_CURVE, colorants_of, gamma_curve, gray_profile, rgb_profile
+
+__all__ = ["code_points", "profile_of", "unknown"]
+
+#: Colorants under D50 (columns of the matrix to XYZ) by ColourPrimaries: 9 = BT.2020, 12 = P3 with D65.
+#: From the chromaticities by Bradford's matrix, as in the profiles of the ICC and of Apple.
+_COLORANTS = {
+    9: ((0.673459, 0.279033, -0.001931), (0.165661, 0.675338, 0.029984), (0.125100, 0.045629, 0.796860)),
+    12: ((0.515121, 0.241196, -0.001053), (0.291977, 0.692245, 0.041885), (0.157104, 0.066574, 0.784073)),
+}
+_SRGB_COLORANTS = (
+    (0.436066, 0.222488, 0.013916),
+    (0.385147, 0.716873, 0.097076),
+    (0.143066, 0.060608, 0.714096),
+)
+#: White, red, green, blue of the others (H.273 table 2): with illuminant C, D65, E and the white of DCI.
+_CHROMATICITIES = {
+    4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),
+    5: (0.3127, 0.3290, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),
+    6: (0.3127, 0.3290, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),
+    7: (0.3127, 0.3290, 0.630, 0.340, 0.310, 0.595, 0.155, 0.070),
+    8: (0.310, 0.316, 0.681, 0.319, 0.243, 0.692, 0.145, 0.049),
+    10: (1 / 3, 1 / 3, 1.0, 1e-9, 1e-9, 1.0, 1e-9, 1e-9),
+    11: (0.314, 0.351, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
+    22: (0.3127, 0.3290, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),
+}
+_NAMES = {
+    1: "sRGB", 4: "BT.470 M", 5: "BT.470 BG", 6: "BT.601", 7: "SMPTE 240", 8: "film", 9: "BT.2020",
+    10: "XYZ", 11: "DCI-P3", 12: "Display P3", 22: "EBU 3213",
+}  # fmt: skip
+
+# TransferCharacteristics. Video curves (1, 6, 7, 11, 12, 14, 15) stand for a display like that of sRGB (13).
+_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
+_DISPLAY = frozenset({1, 6, 7, 11, 12, 13, 14, 15})
+_HDR = {16: "PQ", 18: "HLG"}
+
+_UNSPECIFIED = 2
+
+
+def code_points(data: bytes) -> tuple[int, int] | None:
+    """Return ColourPrimaries and TransferCharacteristics of an ISO base media file (HEIC, AVIF).
+
+    Those of the first colour box of type ``nclx``; None without one. (A file may hold several pictures, but
+    thumbnails and tiles share the colours of the main one.)
+    """
+    start = data.find(b"meta", 0, 1 << 16)
+    place = data.find(b"colrnclx", start, start + (1 << 20)) if start >= 0 else -1
+    if place < 0 or place + 12 > len(data):
+        return None
+    primaries, transfer = struct.unpack_from(">HH", data, place + 8)
+    return primaries, transfer
+
+
+def unknown(primaries: int, transfer: int) -> str | None:
+    """Return what of code points has no profile here; None if all has one, or is unspecified."""
+    if primaries not in (1, _UNSPECIFIED, *_COLORANTS, *_CHROMATICITIES):
+        return f"colour primaries {primaries}"
+    if transfer not in (_UNSPECIFIED, *_GAMMAS, *_DISPLAY, *_HDR):
+        return f"transfer characteristics {transfer}"
+    return None
+
+
+def profile_of(primaries: int, transfer: int, channels: int = 3) -> bytes | None:
+    """Return an ICC profile for code points; None for sRGB, and for what is not specified or known.
+
+    Parameters
+    ----------
+    primaries, transfer : int
+        ColourPrimaries and TransferCharacteristics of H.273.
+    channels : {3, 1}
+        1: for gray, of which the primaries say nothing.
+
+    Raises
+    ------
+    UnsupportedError
+        High dynamic range (PQ, HLG), which a JPEG cannot hold.
+    """
+    if transfer in _HDR:
+        raise UnsupportedError(
+            f"its brightness is coded as {_HDR[transfer]} (high dynamic range), which JPEG cannot hold; "
+            "export it for standard range first"
+        )
+    gamma = _GAMMAS.get(transfer)
+    own = primaries in _COLORANTS or primaries in _CHROMATICITIES
+    if gamma is None and (not own or channels == 1):
+        return None
+    curve = SRGB_CURVE if gamma is None else gamma_curve(gamma)
+    if channels == 1:
+        return gray_profile(f"gray, gamma {gamma:g}", curve)
+    name = _NAMES.get(primaries, "sRGB primaries") + ("" if gamma is None else f", gamma {gamma:g}")
+    if primaries in _CHROMATICITIES:
+        return rgb_profile(name, colorants_of(_CHROMATICITIES[primaries]), curve)
+    return rgb_profile(name, _COLORANTS.get(primaries, _SRGB_COLORANTS), curve)

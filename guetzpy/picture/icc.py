@@ -1,0 +1,303 @@
+"""ICC profiles as float code: tone curves and a matrix, without clipping (ICC.1:2022).
+
+A profile gives, per code, light in its own primaries (the tone curves), and that light's place in
+the connection space, XYZ under D50 (the matrix columns). What is needed here is linear light with
+the primaries of sRGB, so the matrix is followed by the way back from XYZ. Colours outside sRGB
+come out below 0 or above 1, and stay there.
+
+Values are computed by additions, multiplications and divisions alone, the same on every machine.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.picture.profiles import SRGB_CURVE, gray_profile
+
+__all__ = ["Curve", "Profile", "channels_of", "gray_of", "parse", "power", "slope_of", "srgb_curve"]
+
+Doubles = npt.NDArray[np.float64]
+Curve = Callable[[Doubles], Doubles]
+
+#: XYZ (D50, 0.9642 1 0.8249) to linear sRGB: the inverse of sRGB's primaries and white (0.3127,
+#: 0.3290), adapted by Bradford's matrix, computed in rationals.
+_FROM_XYZ = np.array(
+    [
+        [3.134186364236819, -1.6172089589982748, -0.49069406400638393],
+        [-0.9787485041906944, 1.9161300967735873, 0.03343339915999554],
+        [0.07196392780224674, -0.22899387345320327, 1.4057537328964445],
+    ]
+)
+
+# A profile this close to sRGB counts as sRGB: profiles of many makers differ by their rounding.
+_MATRIX_TOLERANCE = 4e-3
+_CURVE_TOLERANCE = 1e-3
+
+_MAX_POINTS = 1 << 16
+#: Light, and mixtures of light, beyond this mean a broken profile: far above any display's or film's.
+_LARGEST = 16.0
+
+
+def power(base: Doubles, exponent: float) -> Doubles:
+    """Return ``base ** exponent`` for base >= 0 (below counts as 0), the same on every machine.
+
+    Relative error below 2e-15 times ``max(1, |exponent * log(base)|)``; numpy and libm choose
+    their ``pow`` by processor.
+    """
+    base = np.asarray(base, np.float64)
+    mantissa, binary = np.frexp(np.where(base > 0, base, 1.0))  # mantissa in [0.5, 1)
+    low = mantissa < 0.7071067811865476
+    mantissa = np.where(low, 2 * mantissa, mantissa)
+    binary = binary - low
+    # log m = 2 atanh((m - 1) / (m + 1)), |argument| <= 0.1716: 0.1716^23 / 23 < 1e-18
+    t = (mantissa - 1) / (mantissa + 1)
+    t2 = t * t
+    series = np.zeros_like(t)
+    for k in range(21, 0, -2):
+        series = series * t2 + 1.0 / k
+    log = binary * 0.6931471805599453 + 2 * t * series
+    # exp y = 2^n exp(y - n log 2), |rest| <= 0.3466: 0.3466^16 / 16! < 1e-20
+    y = exponent * log
+    n = np.rint(y * 1.4426950408889634)
+    rest = y - n * 0.6931471805599453
+    value = np.ones_like(y)
+    for k in range(16, 0, -1):
+        value = 1.0 + value * rest / k
+    result = np.ldexp(value, np.clip(n, -2000, 2000).astype(np.int32))
+    return np.where(base > 0, result, 0.0 if exponent > 0 else 1.0)
+
+
+def _fused(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], c: float) -> npt.NDArray[np.float32]:
+    product = a.astype(np.float64) * b.astype(np.float64)
+    return (product + np.float64(np.float32(c))).astype(np.float32)
+
+
+def srgb_curve(codes: Doubles) -> Doubles:
+    """Return the linear light of sRGB codes, both 0..1, as float32 values.
+
+    IEC 61966-2-1 by the rational polynomial of libjxl (lib/jxl/cms/transfer_functions-inl.h,
+    TF_SRGB), with its rounding: SSIMULACRA 2 near identity depends on the last bit. Relative error
+    below 1e-5, absolute below 3e-7.
+    """
+    x = np.asarray(codes).astype(np.float32)
+    upper, lower = np.full_like(x, 8.210152774e-01), np.full_like(x, 6.521209011e-03)
+    for p, q in (
+        (7.961564959e-01, -5.512498495e-02),
+        (1.624820318e-01, 4.987528350e-01),
+        (1.043637593e-02, 1.076976492e00),
+        (2.200248328e-04, 2.631846970e-01),
+    ):
+        upper, lower = _fused(upper, x, p), _fused(lower, x, q)
+    linear = x * (np.float32(1.0) / np.float32(12.92))
+    return np.where(x > np.float32(0.04045), upper / lower, linear).astype(np.float64)
+
+
+def _exact_srgb_curve(codes: Doubles) -> Doubles:
+    return np.where(codes <= 0.04045, codes / 12.92, power((codes + 0.055) / 1.055, 2.4))
+
+
+def slope_of(curve: Curve, codes: Doubles) -> Doubles:
+    """Return the derivative of a curve by codes, all 0..1, by differences over 1/65535."""
+    if curve is srgb_curve:
+        curve = _exact_srgb_curve  # the differences of float32 values would be noise
+    below, above = np.maximum(codes - 1 / 65535, 0.0), np.minimum(codes + 1 / 65535, 1.0)
+    slope: Doubles = (curve(above) - curve(below)) / (above - below)
+    return slope
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """A curve of equally spaced values, linear between (curveType with several entries)."""
+
+    values: tuple[float, ...]
+
+    def __call__(self, codes: Doubles) -> Doubles:
+        values = np.array(self.values)
+        position = np.clip(codes, 0.0, 1.0) * (len(values) - 1)
+        k = np.minimum(position.astype(np.int64), len(values) - 2)
+        result: Doubles = values[k] + (position - k) * (values[k + 1] - values[k])
+        return result
+
+
+@dataclass(frozen=True)
+class _Parametric:
+    """Y = (a X + b)^g + e for X >= d, else c X + f (parametricCurveType, all its kinds)."""
+
+    g: float
+    a: float = 1.0
+    b: float = 0.0
+    c: float = 0.0
+    d: float = -1.0
+    e: float = 0.0
+    f: float = 0.0
+
+    def __call__(self, codes: Doubles) -> Doubles:
+        upper = codes if self.g == 1 and self.a == 1 and self.b == 0 else None
+        if upper is None:
+            upper = power(self.a * codes + self.b, self.g)
+        return np.where(codes >= self.d, upper + self.e, self.c * codes + self.f)
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """What a profile says.
+
+    Attributes
+    ----------
+    channels : int
+        1 (gray) or 3.
+    curves : tuple of Curve
+        One per channel; empty if the profile holds tables instead (``tables``).
+    matrix : ndarray of float64, shape (3, 3), optional
+        To linear sRGB, for three channels.
+    tables : bool
+        The profile's way is a table in several dimensions: for a colour management system.
+    is_srgb : bool
+        Whether it is sRGB (or gray with sRGB's curve) but for rounding.
+    """
+
+    channels: int
+    curves: tuple[Curve, ...] = ()
+    matrix: Doubles | None = None
+    tables: bool = False
+    is_srgb: bool = False
+
+
+@functools.lru_cache(maxsize=32)
+def parse(icc: bytes) -> Profile | None:
+    """Return what a profile says, or None if it is broken or of another kind of picture."""
+    try:
+        return _parse(icc)
+    except (ValueError, IndexError, OverflowError):
+        return None
+
+
+def channels_of(icc: bytes) -> int | None:
+    """Return the channels of a profile's colour space, 0 for rare ones; None if it is no profile."""
+    if len(icc) < 132 or icc[36:40] != b"acsp":
+        return None
+    return {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}.get(icc[16:20], 0)
+
+
+def gray_of(icc: bytes) -> bytes | None:
+    """Return the profile of the grays of an RGB profile: its tone curve alone.
+
+    None if its three curves differ, its white is not that of equal codes, or it holds tables.
+    """
+    profile = parse(icc)
+    if profile is None or profile.channels != 3 or profile.tables or profile.matrix is None:
+        return None
+    if profile.is_srgb:
+        return gray_profile("gray with the curve of sRGB", SRGB_CURVE)
+    if abs(profile.matrix.sum(axis=1) - 1.0).max() > _MATRIX_TOLERANCE:
+        return None
+    tags = _tags(icc)
+    codes = np.arange(1025) / 1024.0
+    red, *others = (curve(codes) for curve in profile.curves)
+    if any(abs(other - red).max() > 1e-6 for other in others):
+        return None
+    return gray_profile("gray with the curve of an RGB profile", tags[b"rTRC"])
+
+
+def _parse(icc: bytes) -> Profile | None:
+    if len(icc) < 132 or icc[36:40] != b"acsp":
+        return None
+    channels = {b"RGB ": 3, b"GRAY": 1}.get(icc[16:20])
+    if channels is None or icc[12:16] not in (b"scnr", b"mntr", b"prtr", b"spac"):
+        return None
+    tags = _tags(icc)
+    if b"A2B0" in tags:
+        return Profile(channels, tables=True)
+    if channels == 1:
+        curve = _curve(tags[b"kTRC"]) if b"kTRC" in tags else None
+        if curve is None:
+            return None
+        return Profile(1, (curve,), is_srgb=_is_srgb_curve(curve))
+    names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
+    if icc[20:24] != b"XYZ " or not all(name in tags for name in names):
+        return None
+    columns = np.array([_xyz(tags[name]) for name in names[:3]]).T
+    curves = tuple(_curve(tags[name]) for name in names[3:])
+    # element by element: BLAS may round differently from one processor to the next
+    matrix = sum(_FROM_XYZ[:, k : k + 1] * columns[k : k + 1] for k in range(3))
+    if abs(columns.sum(axis=1) - [0.9642, 1.0, 0.8249]).max() > 0.1:
+        return None  # white is not white: nothing to rely on
+    if abs(matrix).max() > _LARGEST:
+        return None
+    near = abs(matrix - np.eye(3)).max() < _MATRIX_TOLERANCE
+    return Profile(3, curves, matrix, is_srgb=bool(near and all(map(_is_srgb_curve, curves))))
+
+
+def _tags(icc: bytes) -> dict[bytes, bytes]:
+    """Return the contents of the tags that lie within the profile."""
+    count = int.from_bytes(icc[128:132], "big")
+    tags: dict[bytes, bytes] = {}
+    for i in range(min(count, 200)):
+        entry = icc[132 + 12 * i : 144 + 12 * i]
+        start, size = int.from_bytes(entry[4:8], "big"), int.from_bytes(entry[8:12], "big")
+        if len(entry) == 12 and size >= 8 and start + size <= len(icc):
+            tags.setdefault(entry[:4], icc[start : start + size])
+    return tags
+
+
+def _fixed(data: bytes) -> list[float]:
+    """Return s15Fixed16Numbers."""
+    return [int(v) / 65536.0 for v in np.frombuffer(data[: len(data) // 4 * 4], ">i4")]
+
+
+def _xyz(tag: bytes) -> list[float]:
+    if tag[:4] != b"XYZ " or len(tag) < 20:
+        raise ValueError("no XYZType")
+    return _fixed(tag[8:20])
+
+
+def _curve(tag: bytes) -> Curve:
+    curve = _any_curve(tag)
+    if abs(curve(np.arange(257) / 256.0)).max() > _LARGEST:
+        raise ValueError("light far beyond any display")
+    return curve
+
+
+def _any_curve(tag: bytes) -> Curve:
+    if tag[:4] == b"curv":
+        count = int.from_bytes(tag[8:12], "big")
+        if count > _MAX_POINTS or len(tag) < 12 + 2 * count:
+            raise ValueError("curve without its points")
+        points = np.frombuffer(tag, ">u2", count, 12)
+        if count == 0:
+            return _Parametric(1.0)
+        if count == 1:
+            return _gamma(int(points[0]) / 256.0)
+        return _Sampled(tuple((points / 65535.0).tolist()))
+    if tag[:4] == b"para":
+        kind = int.from_bytes(tag[8:10], "big")
+        count = (1, 3, 4, 5, 7)[kind]
+        values = _fixed(tag[12 : 12 + 4 * count])
+        if len(values) < count or not 0 < values[0] <= 16:
+            raise ValueError("parametric curve without its parameters")
+        if kind == 0:
+            return _gamma(values[0])
+        g, a, b, *rest = values
+        if kind in (1, 2):
+            if a == 0:
+                raise ValueError("parametric curve without slope")
+            e = rest[0] if kind == 2 else 0.0
+            return _Parametric(g, a, b, 0.0, -b / a, e, e)
+        return _Parametric(g, a, b, *rest)
+    raise ValueError("neither curveType nor parametricCurveType")
+
+
+def _gamma(g: float) -> Curve:
+    if not 0 < g <= 16:
+        raise ValueError(f"gamma {g}")
+    return _Parametric(g)
+
+
+def _is_srgb_curve(curve: Curve) -> bool:
+    codes = np.arange(257) / 256.0
+    return bool(abs(curve(codes) - _exact_srgb_curve(codes)).max() < _CURVE_TOLERANCE)

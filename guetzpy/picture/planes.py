@@ -1,0 +1,227 @@
+"""PIL images and arrays as planes of codes, with what the codes mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.errors import UnsupportedError
+from guetzpy.picture.declarations import declarations
+from guetzpy.picture.declared import Colour, colour_of_image
+from guetzpy.picture.deep import own_samples
+from guetzpy.picture.metadata import Metadata, metadata_of
+from guetzpy.picture.transform import Codes, Transform
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Pixels", "background_codes", "codes_of", "pixels_of", "planes_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """A PIL image as codes, and what it tells of them.
+
+    Attributes
+    ----------
+    codes : ndarray, shape (1, H, W) or (3, H, W)
+        uint8 or uint16.
+    colour : Colour
+        What they mean.
+    metadata : Metadata
+        What the image carries; its profile is that of ``colour``.
+    """
+
+    codes: Codes
+    colour: Colour
+    metadata: Metadata
+
+
+def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]:
+    """Return a picture's codes and what they mean.
+
+    Parameters
+    ----------
+    source : ndarray or PIL image
+        Array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16, bool or float (0..1, as
+        scikit-image has it), taken as sRGB; or any PIL image of RGB, gray or palette kind, with
+        the colours that it declares by a profile or otherwise. Never rotated by its Orientation.
+    background : str, int or tuple, optional
+        Colour that transparent pictures are laid on, as Pillow's ``ImageColor`` reads it
+        (``"white"``, ``"#fff"``, ``(255, 255, 255)``), blended in codes.
+
+    Returns
+    -------
+    codes : ndarray, shape (1, H, W) or (3, H, W)
+        uint8, uint16, or float32 on the 0..255 scale. C-contiguous.
+    transform : Transform
+        From these codes to linear light.
+
+    Raises
+    ------
+    UnsupportedError
+        Real transparency without ``background``; CMYK and other colour models that have no
+        fixed meaning. (Alpha that is opaque everywhere is dropped.)
+    TypeError, ValueError
+        No picture; the message names what would be one.
+    """
+    if isinstance(source, np.ndarray):
+        return _planes_of_array(source, background), Transform()
+    if hasattr(source, "getbands") and hasattr(source, "convert"):
+        pixels = pixels_of(source, background=background)
+        return pixels.codes, pixels.colour.transform
+    raise TypeError(
+        f"expected a NumPy array or a PIL image, not {type(source).__name__}; "
+        "open files with PIL.Image.open, convert other arrays with numpy.asarray"
+    )
+
+
+def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.size == 0:
+        hint = (
+            " (channels first? use numpy.moveaxis(a, 0, -1))"
+            if array.ndim == 3 and len(array) in (1, 3)
+            else ""
+        )
+        raise ValueError(f"array of shape {array.shape}; expected (H, W), (H, W, 3) or (H, W, 4){hint}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    elif np.issubdtype(array.dtype, np.floating):
+        # NaN fails this test too. 1e-5: what resampling and round trips leave outside
+        if not (array.min() >= -1e-5 and array.max() <= 1 + 1e-5):
+            raise ValueError(
+                "float array outside 0..1 (or NaN); scale it to 0..1, or pass uint8 or uint16 codes"
+            )
+        array = np.clip(array.astype(np.float32), 0, 1) * np.float32(255)
+    elif array.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"array of {array.dtype}; {_fix_for(array.dtype)}")
+    if array.shape[2] == 4:
+        array = _without_alpha(array, background)
+    planes: Codes = np.array(np.moveaxis(array, 2, 0), order="C")
+    return planes
+
+
+def _fix_for(dtype: np.dtype[Any]) -> str:
+    """Return what to do with an array of another kind: what its values mean is known to its owner only."""
+    if np.issubdtype(dtype, np.integer):
+        return (
+            "convert it by what its values mean: a.astype(numpy.uint8) for 0..255, "
+            "a.astype(numpy.uint16) for 0..65535, skimage.util.img_as_ubyte(a) for the type's whole range"
+        )
+    if np.issubdtype(dtype, np.complexfloating):
+        return "a picture is real: take numpy.abs(a) or a.real, scaled to 0..1"
+    return "expected uint8, uint16, bool or float (0..1); stack pictures held as objects with numpy.stack"
+
+
+def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]:
+    """Drop the last channel, blending it with a background where it is not opaque."""
+    colour, alpha = array[:, :, :-1], array[:, :, -1:]
+    top = 65535.0 if array.dtype == np.uint16 else 255.0
+    if alpha.min() >= top:
+        return colour
+    if background is None:
+        raise UnsupportedError(
+            "the picture has transparent parts, which JPEG cannot hold; "
+            'give a background colour (--background, background="white")'
+        )
+    paper = np.array(background_codes(background), np.float64) * (top / 255.0)
+    if colour.shape[2] == 1 and np.ptp(paper) > 0:
+        colour = np.repeat(colour, 3, axis=2)
+    paper = paper[: colour.shape[2]]
+    part = alpha / top
+    blended = colour * part + paper * (1.0 - part)
+    if array.dtype != np.float32:
+        blended = np.rint(blended)
+    return blended.astype(array.dtype)
+
+
+def background_codes(background: Any) -> tuple[float, float, float]:
+    """Return the codes, 0..255, of a background colour as :func:`planes_of` takes it, or raise ValueError."""
+    from PIL import ImageColor
+
+    if isinstance(background, str):
+        values = ImageColor.getrgb(background)[:3]
+    elif isinstance(background, (int, np.integer)):
+        values = (int(background),) * 3
+    else:
+        values = tuple(background)[:3]
+    if len(values) != 3 or not all(0 <= v <= 255 for v in values):
+        raise ValueError(f"background {background!r}: expected a colour name or three codes 0..255")
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+#: Modes whose codes are sRGB-like after a conversion that Pillow defines exactly.
+_CONVERTED = {
+    "1": "L",
+    "P": "RGB",
+    "PA": "RGBA",
+    "La": "LA",
+    "RGBa": "RGBA",
+    "RGBX": "RGB",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+}
+
+
+def _fits_16_bits(image: Image.Image) -> bool:
+    codes = np.asarray(image)
+    return bool(codes.min() >= 0 and codes.max() <= 65535)
+
+
+def pixels_of(image: Image.Image, *, background: Any = None) -> Pixels:
+    """Return the codes of a PIL image, all bits of them, and what they mean.
+
+    Parameters
+    ----------
+    image : PIL image
+        Of RGB, gray or palette kind.
+    background : str, int or tuple, optional
+        As :func:`planes_of` takes it.
+
+    Raises
+    ------
+    UnsupportedError
+        As :func:`planes_of`; also high dynamic range.
+    """
+    declared = declarations(image)
+    codes = codes_of(image, background)
+    metadata = metadata_of(image)  # after the pixels: a PNG may have its Exif behind them
+    colour = colour_of_image(image, len(codes), metadata.exif, declared)
+    return Pixels(codes, colour, replace(metadata, icc=colour.icc))
+
+
+def codes_of(image: Image.Image, background: Any) -> Codes:
+    """Return the codes of a PIL image as :func:`planes_of` does, without what they mean."""
+    mode = image.mode
+    if mode in ("CMYK", "LAB"):
+        raise UnsupportedError(
+            f'{mode} pictures depend on an output profile; convert to RGB first (im.convert("RGB"), '
+            "or PIL.ImageCms.profileToProfile for exact colour)"
+        )
+    own = own_samples(image)
+    if own is not None:
+        return _planes_of_array(own, background)
+    if mode == "F" or (mode == "I" and not _fits_16_bits(image)):
+        raise UnsupportedError(
+            f'mode "{mode}" has no fixed white; scale to 0..1 and pass numpy.asarray(im) / white'
+        )
+    if mode.startswith("I"):  # 16-bit gray: "I;16", "I;16B", "I;16L", "I;16N", and "I" of older files
+        deep: npt.NDArray[Any] = np.asarray(image).astype(np.uint16)
+        return _planes_of_array(deep, background)
+    if "transparency" in image.info and mode in ("1", "L", "P", "RGB"):
+        image = image.convert("RGBA" if mode in ("P", "RGB") else "LA")
+    elif mode in _CONVERTED:
+        image = image.convert(_CONVERTED[mode])
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise UnsupportedError(f'mode "{mode}" is not handled; convert to RGB first (im.convert("RGB"))')
+    codes = np.asarray(image)
+    if image.mode == "LA":
+        codes = _without_alpha(codes, background)
+    return _planes_of_array(codes, background)

@@ -1,0 +1,176 @@
+"""Bytes of files from strangers: bounded in number, and in the time that they take to come."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import select
+import stat
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from guetzpy._runtime.memory import physical
+from guetzpy._runtime.threads import check_time, is_limited
+from guetzpy.errors import LimitError
+
+__all__ = ["MAX_INPUT", "check_input", "contents", "read_limited", "read_path"]
+
+#: Bytes of a file, unless another limit is set.
+MAX_INPUT = 2_000_000_000
+
+# Copies of a file at the peak of the work on it, its output among them: measured with data behind a picture.
+_COPIES = 8
+
+# Bytes that are read at a time, and seconds between two checks of the time while none come.
+_PIECE = 1 << 22
+_PATIENCE = 0.05
+
+
+def contents(
+    source: Any, max_input: int = MAX_INPUT, max_memory: int | None = None
+) -> tuple[bytes, str | None]:
+    """Return the bytes of a source that has some (bytes, path, binary file), and its name.
+
+    A file that can seek is read whole, from its start, wherever it stands. A time limit
+    (:func:`guetzpy._runtime.threads.time_limit`) ends the wait for a pipe, a device or a socket too.
+
+    Parameters
+    ----------
+    source : bytes, path or binary file
+        What to read.
+    max_input : int
+        Bytes; longer files are refused before they are read, or once so many have come.
+    max_memory : int, optional
+        Bytes that the work may take, its input included; default: what the machine has.
+
+    Raises
+    ------
+    LimitError
+        More bytes than that; the time is over.
+    OSError
+        The path or file cannot be read.
+    TypeError
+        ``source`` has no bytes.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        check_input(memoryview(source).nbytes, max_input, max_memory)
+        return bytes(source), None
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        try:
+            return read_path(path, max_input, max_memory)[0], str(path)
+        except LimitError as error:
+            error.name = str(path)
+            raise
+    if hasattr(source, "read"):
+        name = getattr(source, "name", None)
+        _rewind(source)
+        stream = source if _takes_sizes(source) else io.BytesIO(source.read())
+        return read_limited(stream, max_input, max_memory), name if isinstance(name, str) else None
+    raise TypeError(
+        f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}; "
+        "make other arrays and lists NumPy's (numpy.asarray)"
+    )
+
+
+def _takes_sizes(stream: Any) -> bool:
+    """Return whether ``read`` can be asked for so many bytes; objects that only give all of them exist."""
+    try:
+        inspect.signature(stream.read).bind(1)
+    except TypeError:
+        return False
+    except ValueError:  # no signature, as of some functions in C
+        return True
+    return True
+
+
+def _rewind(stream: Any) -> None:
+    """Go to the start of an open file, as Pillow does; a pipe is read from where it is."""
+    try:
+        stream.seek(0)
+    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
+        pass
+
+
+def check_input(size: int, max_input: int, max_memory: int | None) -> None:
+    """Raise LimitError if a file has too many bytes to be read."""
+    if size > max_input:
+        raise LimitError(f"{_count(size)} are more than the limit of {max_input}: --max-input (max_input)")
+    allowed = physical() if max_memory is None else max_memory
+    if allowed is not None and size * (1 if max_memory is None else _COPIES) > allowed:
+        words = "that are there" if max_memory is None else "that are allowed by --max-memory (max_memory)"
+        raise LimitError(f"{_count(size)} do not go into the {allowed} bytes of memory {words}")
+
+
+def _count(size: int) -> str:
+    return f"{size} bytes of input"
+
+
+def read_path(
+    path: str | os.PathLike[str], max_input: int = MAX_INPUT, max_memory: int | None = None
+) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a file and its state; see :func:`contents`."""
+    wait = hasattr(select, "poll") and is_limited()
+    # A named pipe that nobody writes to can be opened without a wait only so.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    handle = os.open(path, flags | (os.O_NONBLOCK if wait else 0))
+    with open(handle, "rb", buffering=0) as stream:
+        state = os.fstat(handle)
+        if stat.S_ISDIR(state.st_mode):
+            raise IsADirectoryError(21, "is a folder", os.fspath(path))
+        return read_limited(stream, max_input, max_memory), state
+
+
+def read_limited(stream: BinaryIO | Any, max_input: int = MAX_INPUT, max_memory: int | None = None) -> bytes:
+    """Return what is left to read of a binary file; see :func:`contents`."""
+    handle = _handle(stream)
+    left = _size_left(stream, handle)
+    if left is not None:
+        check_input(left, max_input, max_memory)
+    slow = handle is not None and left is None and hasattr(select, "poll")
+    read = getattr(stream, "read1", stream.read) if slow else stream.read
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        if slow and is_limited():
+            _wait_for(handle)
+        check_time()
+        piece = read(_PIECE if left is None else max(_PIECE, min(left, 1 << 30)))
+        if piece is None:  # nothing there yet, of a file that does not block
+            time.sleep(_PATIENCE)
+            continue
+        if not isinstance(piece, bytes):
+            raise TypeError('the file was opened as text; open it with mode "rb"')
+        if not piece:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.append(piece)
+        size += len(piece)
+        check_input(size, max_input, max_memory)
+
+
+def _handle(stream: Any) -> int | None:
+    """Return the descriptor of a file of the system; None for other streams, even if they stand on one."""
+    raw = getattr(stream, "raw", stream)
+    return raw.fileno() if isinstance(raw, io.FileIO) and not raw.closed else None
+
+
+def _size_left(stream: Any, handle: int | None) -> int | None:
+    """Return how many bytes a regular file has left; None for any other."""
+    if handle is None:
+        return None
+    try:
+        state = os.fstat(handle)
+        return max(0, state.st_size - stream.tell()) if stat.S_ISREG(state.st_mode) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _wait_for(handle: int | None) -> None:
+    """Return once a read would not block; raise if the work is to end before."""
+    assert handle is not None
+    poll = select.poll()
+    poll.register(handle, select.POLLIN | select.POLLPRI)
+    while not poll.poll(1000 * _PATIENCE):
+        check_time()
