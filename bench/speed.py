@@ -138,7 +138,7 @@ def _owners(function: Any, callers: Any, stats: Any, depth: int = 12) -> dict[st
 
 def score(order: dict[str, Any]) -> dict[str, Any]:
     """Return seconds of guetzpy's metrics and of other tools on one picture, milliseconds a megapixel."""
-    from guetzpy.metrics import ButteraugliComparator, SSIMULACRA2Comparator
+    from guetzpy import metrics
 
     picture = _picture(order)
     other = peers.decode(peers.by_pillow(picture, "JPEG", quality=85))
@@ -155,14 +155,17 @@ def score(order: dict[str, Any]) -> dict[str, Any]:
             times.append(time.perf_counter() - started)
         found[name] = round(1e3 * median(times) / (picture[..., 0].size / 1e6), 2)
 
-    ssimulacra2 = SSIMULACRA2Comparator(picture, threads=threads)
-    butteraugli = ButteraugliComparator(picture, threads=threads)
-    timed("SSIMULACRA 2, reference cached", lambda: ssimulacra2.score(other))
-    timed("SSIMULACRA 2, both sides", lambda: SSIMULACRA2Comparator(picture, threads=threads).score(other))
-    timed("SSIMULACRA 2, gradient", lambda: ssimulacra2.gradient(other))
-    timed("Butteraugli, reference cached", lambda: butteraugli.score(other))
-    timed("Butteraugli, both sides", lambda: ButteraugliComparator(picture, threads=threads).score(other))
-    timed("Butteraugli, gradient", lambda: butteraugli.gradient(other))
+    kinds: dict[str, Any] = {
+        "SSIMULACRA 2": metrics.SSIMULACRA2Comparator,
+        "Butteraugli": metrics.ButteraugliComparator,
+        "CVVDP": metrics.CVVDPComparator,
+        "IW-SSIM": metrics.IWSSIMComparator,
+    }
+    for words, kind in kinds.items():
+        comparator = kind(picture, threads=threads)
+        timed(f"{words}, reference cached", partial(comparator.score, other))
+        timed(f"{words}, both sides", lambda kind=kind: kind(picture, threads=threads).score(other))
+        timed(f"{words}, gradient", partial(comparator.gradient, other))
     with tempfile.TemporaryDirectory() as name:
         paths = [str(Path(name) / n) for n in ("reference.png", "other.png")]
         for path, samples in zip(paths, (picture, other), strict=True):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +208,36 @@ def test_digits_do_not_depend_on_threads():
     assert one.score(b) == three.score(b)
     np.testing.assert_array_equal(one.gradient(b)[1], three.gradient(b)[1])
     assert one.score(b) == three.score(b)
+
+
+DIGITS = """
+import sys
+import numpy as np
+from guetzpy.metrics import IWSSIMComparator
+rng = np.random.default_rng(8)
+a = rng.integers(0, 256, (190, 205, 3), np.uint8)
+b = np.clip(a + rng.integers(-20, 20, a.shape), 0, 255).astype(np.uint8)
+score, gradient = IWSSIMComparator(a).gradient(b)
+print(score.hex(), gradient.tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+def test_digits_do_not_depend_on_the_processor(tmp_path):
+    digits = set()
+    for level in ("x86-64", "x86-64-v3", ""):
+        environment = {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": ""} if level else {}
+        environment["NUMBA_CACHE_DIR"] = str(tmp_path / level)
+        done = subprocess.run(
+            [sys.executable, "-c", DIGITS],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digits.add(done.stdout)
+    assert len(digits) == 1
 
 
 def test_rows_of_the_gradient():

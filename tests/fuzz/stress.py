@@ -247,6 +247,9 @@ def once(dice: np.random.Generator) -> str:
             assert np.isfinite(diffmap).all()
             metrics.ButteraugliComparator(before).gradient(after)
             metrics.SSIMULACRA2Comparator(before).gradient(after)
+            shared, slopes = metrics.IWSSIMComparator(before).gradient(after)
+            assert 0 <= shared <= 1, shared
+            assert np.isfinite(slopes).all()
     return result.status
 
 

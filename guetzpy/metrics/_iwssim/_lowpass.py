@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.kernel import kernel
+from guetzpy.metrics._iwssim._tiles import WINDOW
 from guetzpy.picture.transform import Floats
 
 __all__ = ["gradient", "mean"]
 
-_TAPS = np.exp(-np.square(np.arange(-5, 6)) / 4.5)
-_WINDOW = tuple(float(t) for t in _TAPS / _TAPS.sum())
+_WINDOW = WINDOW[:0:-1] + WINDOW
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from guetzpy._runtime.exact_math import exp
 from guetzpy._runtime.kernel import kernel
 
-__all__ = ["PLANE", "REACH", "ROWS", "STRIDE", "blur", "box", "load", "multiply", "variances"]
+__all__ = ["PLANE", "REACH", "ROWS", "STRIDE", "WINDOW", "blur", "box", "load", "multiply", "variances"]
 
 ROWS = 64
 STRIDE = 192
@@ -25,8 +26,9 @@ PLANE = ROWS * STRIDE
 REACH = 5
 
 # The window of SSIM: a Gaussian of standard deviation 1.5, 11 taps, sum 1.
-_TAPS = np.exp(-np.square(np.arange(6)) / 4.5)
-_G0, _G1, _G2, _G3, _G4, _G5 = (np.float32(t) for t in _TAPS / (_TAPS[0] + 2 * _TAPS[1:].sum()))
+_TAPS = [exp(-i * i / 4.5) for i in range(REACH + 1)]
+WINDOW = tuple(tap / (_TAPS[0] + 2.0 * sum(_TAPS[1:])) for tap in _TAPS)  # from its middle outwards
+_G0, _G1, _G2, _G3, _G4, _G5 = (np.float32(tap) for tap in WINDOW)
 _NINTH = np.float32(1.0 / 9.0)
 _ZERO = np.float32(0.0)
 
