@@ -120,7 +120,8 @@ class Files:
         try:
             made = self.contestant.encode(self.pictures[number], setting)
         except GuetzpyError as error:
-            found = encoded(Result(status="failed", error=error.reason))
+            smallest = getattr(error, "smallest_bytes", None)
+            found = encoded(Result(status="failed", error=error.reason, smallest_bytes=smallest))
             self._journal.put([None, 0.0, found.least], *key)
             return found
         found = Encoded(len(made)) if isinstance(made, bytes) else encoded(made)

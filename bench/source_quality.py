@@ -12,6 +12,7 @@ which cannot know the content.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -36,8 +37,8 @@ Found = tuple[str, float, float, float]
 def measure(unit: tuple[corpus.Named, str]) -> list[Found]:
     """Return kind, setting, the distance estimated and the one reached, of one picture's files."""
     from guetzpy.jpeg.reader import read
+    from guetzpy.metrics.distance import BUTTERAUGLI, SSIMULACRA2
     from guetzpy.search.source_quality import estimate
-    from guetzpy.search.target import butteraugli_distance, ssimulacra2_distance
 
     named, kind = unit
     picture, peer = named.read(), peers.PEERS[kind]
@@ -47,10 +48,10 @@ def measure(unit: tuple[corpus.Named, str]) -> list[Found]:
         data = peer.encode(picture, setting)
         scores = reference.scores(peer.decode(data))
         by_both = (
-            butteraugli_distance(scores["butteraugli_3norm"]),
-            ssimulacra2_distance(scores["ssimulacra2"]),
+            BUTTERAUGLI.log_distance(scores["butteraugli_3norm"]),
+            SSIMULACRA2.log_distance(scores["ssimulacra2"]),
         )
-        found.append((kind, setting, estimate(read(data)), max(by_both)))
+        found.append((kind, setting, estimate(read(data)), math.exp(max(by_both))))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,6 +101,16 @@ def test_imports_of_the_bench_go_one_way() -> None:
     }
     assert "bench.peers" in graph["bench.rate_distortion"]
     graphlib.TopologicalSorter(graph).prepare()  # CycleError names the circle
+
+
+@pytest.mark.parametrize("path", BENCH, ids=lambda path: path.stem)
+def test_what_the_bench_imports_is_there(path: Path) -> None:
+    """Imports within functions run late, in parts that take minutes, and a module may have moved."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "guetzpy":
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                assert hasattr(module, alias.name) or is_module(f"{node.module}.{alias.name}"), alias.name
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
