@@ -153,6 +153,16 @@ def test_gradient_against_central_differences(name, cut):
     assert np.linalg.norm(np.subtract(numeric, analytic)) < 0.002 * np.linalg.norm(numeric)
 
 
+def test_gradient_tells_of_steps_where_the_reference_is_nearly_flat():
+    """Its slope there holds for a thousandth of a code only, and would be a fifth of the whole."""
+    a, b = pair("astronaut_256.blur.png")
+    _, gradient = IWSSIMComparator(a).gradient(b)
+    direction = gradient / np.sqrt(np.square(gradient).mean())
+    codes = planes_of(b)[0].astype(np.float64)
+    ends = [twin.score(luma(a), twin.luma(codes + h * direction)) for h in (0.1, -0.1)]
+    assert (gradient * direction).sum() == pytest.approx((ends[0] - ends[1]) / 0.2, rel=0.02)
+
+
 def test_gradient_where_nothing_has_weight():
     """Flat bands have no weight: the mean of the structure terms counts."""
     a = np.full((170, 175), 100, np.uint8)
