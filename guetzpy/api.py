@@ -480,21 +480,22 @@ def warmup(progress: Callable[[str, float], object] | None = None, *, processes:
     progress : callable, optional
         Called with each kernel's name and the seconds of processor time that it took.
     processes : int
-        Processes that compile at once. More than one start Python anew, so a script that uses them
-        must have its work under ``if __name__ == "__main__":``.
+        Processes that compile at once.
     """
     from concurrent.futures import BrokenExecutor
 
     from guetzpy._runtime import kernel as _jit
 
-    _jit.import_kernels()
     if processes > 1 and _jit.can_keep():
-        # Without /dev/shm, for instance, no processes can be started; this one compiles the rest.
-        with suppress(OSError, ImportError, NotImplementedError, BrokenExecutor):
-            for name, seconds in _jit.warm_in_processes(processes):
+        from guetzpy._runtime.warmup import warm_in_processes
+
+        # Where no processes can be started, or one is killed, this one compiles the rest.
+        with suppress(OSError, BrokenExecutor):
+            for name, seconds in warm_in_processes(processes):
                 if progress is not None:
                     progress(name, seconds)
             progress = None
+    _jit.import_kernels()
     for name, seconds in _jit.warm():
         if progress is not None:
             progress(name, seconds)

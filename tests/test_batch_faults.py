@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing.synchronize
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from typer.testing import CliRunner
 import guetzpy
 from guetzpy import output
 from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime import processes, warmup
 from guetzpy.batch import copying, pool, runner, storage
 from guetzpy.cli import app, folder
 
@@ -68,32 +67,19 @@ def test_missing_extra_fails_as_for_a_single_file(
     assert [path.name for path in (place / "out").iterdir()] == [".guetzpy.sqlite"]
 
 
-@pytest.mark.parametrize(
-    "error", [FileNotFoundError(errno.ENOENT, "No such file or directory"), ImportError()]
-)
-def test_without_semaphores_the_run_ends_with_one_line(
-    place: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_worker_that_cannot_be_started_ends_the_run_with_one_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where /dev/shm is missing."""
-
-    def refuse(*_: object) -> None:
-        raise error
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(runner, "Processes", pool.Processes)
-    fake = types.SimpleNamespace(SemLock=refuse)
-    monkeypatch.setattr(multiprocessing.synchronize, "_multiprocessing", fake)
+    monkeypatch.setattr(processes.subprocess, "Popen", refuse)
     (place / "in/a.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     result = run("transcode", "in", "-r", "-o", "out")
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
-    assert "worker processes cannot be started" in result.stderr
-    assert "/dev/shm" in result.stderr
-
-
-def test_too_many_files_open_is_not_blamed_on_semaphores() -> None:
-    with pytest.raises(OSError, match="cannot be started: Too many open files") as caught, pool._explaining():
-        raise OSError(errno.EMFILE, "Too many open files")
-    assert "/dev/shm" not in str(caught.value)
+    assert "worker processes cannot be started: Too many open files" in result.stderr
 
 
 def test_kernels_that_cannot_be_compiled_in_processes_are_left_to_the_workers(
@@ -113,7 +99,7 @@ def test_warmup_without_processes_compiles_here(monkeypatch: pytest.MonkeyPatch)
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     monkeypatch.setattr(_jit, "can_keep", lambda: True)
-    monkeypatch.setattr(_jit, "warm_in_processes", refuse)
+    monkeypatch.setattr(warmup, "warm_in_processes", refuse)
     monkeypatch.setattr(_jit, "warm", lambda: iter([("kernel", 1.0)]))
     monkeypatch.setattr(_jit, "prune_cache", lambda: None)
     told: list[str] = []

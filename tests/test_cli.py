@@ -504,10 +504,10 @@ def test_cold_start_survives_without_processes(folder: Path, monkeypatch: pytest
 
     def broken(count: int) -> Any:
         calls.append(count)
-        raise OSError("no semaphores here")
+        raise OSError("no processes here")
 
     monkeypatch.setattr(_jit, "is_cold", lambda: True)
-    monkeypatch.setattr(_jit, "warm_in_processes", broken)
+    monkeypatch.setattr("guetzpy._runtime.warmup.warm_in_processes", broken)
     monkeypatch.setattr("guetzpy._runtime.threads.default_threads", lambda: 2)
     result = run("optimize", "photo.png", "-o", "out.jpg")
     assert result.exit_code == 0, result.stderr

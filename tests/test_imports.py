@@ -147,7 +147,7 @@ def test_heavy_packages_stay_in_their_place(path: Path) -> None:
         if package in ("typer", "rich", "click"):
             assert module.startswith("guetzpy.cli"), f"{module} imports {name}"
         if package in ("numba", "llvmlite"):
-            allowed = ("guetzpy._runtime.kernel", "guetzpy._runtime.hurry", "guetzpy.metrics._fused")
+            allowed = ("guetzpy._runtime.kernel", "guetzpy._runtime.compiler", "guetzpy.metrics._fused")
             assert module in allowed, f"{module} imports {name}"
     for name in top_level_imports(tree):
         assert name.split(".")[0] not in ("scipy", "skimage"), f"{module} imports {name} at its top"
@@ -212,5 +212,5 @@ def test_a_warm_start_is_light(tmp_path: Path) -> None:
     assert "guetzpy._runtime.kernel" in loaded
     assert not loaded & {
         "numba.np.arraymath", "numba.np.arrayobj", "numba.cpython.unicode", "scipy.linalg", "skimage",
-        "multiprocessing", "asyncio", "rich", "sqlite3",
+        "multiprocessing", "asyncio", "rich", "sqlite3", "guetzpy._runtime.processes",
     }  # fmt: skip

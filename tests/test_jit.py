@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ import numba
 import numpy as np
 import pytest
 
+from guetzpy._runtime import compiler as _jit_compiler
 from guetzpy._runtime import kernel as _jit
 from guetzpy.picture import transform as picture
 
@@ -217,6 +220,7 @@ def build_wheel(folder: Path, version: str, inner: str) -> Path:
     contents = {
         "guetzpy/__init__.py": "_BEGAN = float('inf')\n",
         "guetzpy/_runtime/kernel.py": Path(_jit.__file__).read_text(),
+        "guetzpy/_runtime/compiler.py": Path(_jit_compiler.__file__).read_text(),
         "guetzpy/inner.py": "from guetzpy._runtime.kernel import kernel\n\n"
         f'@kernel("int64(int64)")\ndef inner(x):\n    return {inner}\n',
         "guetzpy/outer.py": "from guetzpy._runtime.kernel import kernel\nfrom guetzpy.inner import inner\n\n"
@@ -286,17 +290,15 @@ def test_outsiders_have_no_fingerprint() -> None:
     assert _jit.fingerprint(picture.__name__) is not None
 
 
-def test_linear_algebra_is_left_out_and_found_again() -> None:
-    """The command line does not wait for SciPy; who wants it afterwards gets it."""
-    script = (
-        "import sys, numpy as np\nfrom guetzpy._runtime import kernel as _jit\nfrom guetzpy.picture import transform as picture\n_jit.without_linear_algebra()\n"
-        "codes, table, out = np.arange(4, dtype=np.uint8), np.ones(4, np.float32), np.zeros(4, np.float32)\n"
-        "picture._lookup8(codes, table, out)\nassert out.sum() == 4\n"
-        "assert 'scipy.linalg' not in sys.modules\n"
-        "import scipy.linalg\nassert scipy.linalg.det(np.eye(2)) == 1\n_jit.without_linear_algebra()\n"
-        "assert sys.modules['scipy.linalg'] is scipy.linalg"
+def in_a_process(script: str, *arguments: str, cache: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def instructions(assembly: str) -> list[str]:
@@ -312,29 +314,112 @@ def instructions(assembly: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_workers_that_hurry_make_the_same_machine_code(tmp_path: Path) -> None:
-    """What warm-up changes in numba spares time, not instructions: seen on kernels that call no other."""
+def test_own_pipeline_makes_the_same_machine_code_as_numbas(tmp_path: Path) -> None:
+    """What it leaves out spares time, not instructions: seen on kernels that call no other."""
     script = (
-        "import json, sys\nfrom guetzpy._runtime import kernel as _jit\n_jit.import_kernels()\n"
-        "sys.argv[1] == 'hurried' and _jit._begin_worker()\n"
-        "assert ('guetzpy._runtime.hurry' in sys.modules) == (sys.argv[1] == 'hurried')\n"
-        "rooms = 'colorspace', '_malta', '.dct'\n"
+        "import json, sys\nfrom guetzpy._runtime import kernel as _jit\n"
+        "if sys.argv[1] == 'usual':\n"
+        "    from numba.core.compiler import Compiler\n    _jit.KernelCompiler = Compiler\n"
+        "_jit.import_kernels()\n"
+        "rooms = 'colorspace', 'malta', '.dct'\n"
         "names = [name for name in _jit.kernels() if any(room in name for room in rooms)]\n"
         "list(_jit.warm(names))\n"
         "found = {name: _jit.kernels()[name][0] for name in names}\n"
+        "assert all(k.targetoptions for k in found.values())\n"
         "print(json.dumps({n: k.inspect_asm(k.signatures[0]) for n, k in found.items()}))"
     )
     made = []
-    for way in ("hurried", "as usual"):
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / way)}
-        command = [sys.executable, "-c", script, way]
-        done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
-        made.append({name: instructions(code) for name, code in json.loads(done.stdout).items()})
-    hurried, usual = made
+    for way in ("own", "usual"):
+        output = in_a_process(script, way, cache=tmp_path / way)
+        made.append({name: instructions(code) for name, code in json.loads(output).items()})
+    own, usual = made
     assert sum(len(code) > 50 for code in usual.values()) >= 8
-    assert hurried.keys() == usual.keys()
+    assert own.keys() == usual.keys()
     for name in usual:
-        assert hurried[name] == usual[name], name
+        assert own[name] == usual[name], name
+
+
+def test_other_programs_functions_are_compiled_by_numba_as_ever(tmp_path: Path) -> None:
+    """No class or module of numba's is changed by kernels, neither when they are compiled nor loaded."""
+    script = (
+        "import sys, types\n"
+        "import numba, numba.core.compiler, numba.np.arrayobj, numba.np.arraymath\n"
+        "numba.njit(lambda x: x + 1)(1)\n"
+        "def state():\n"
+        "    found = {}\n"
+        "    for name, module in sorted(sys.modules.items()):\n"
+        "        if module is None or not name.startswith(('numba', 'llvmlite')):\n"
+        "            continue\n"
+        "        for key, value in list(vars(module).items()):\n"
+        "            if callable(value):\n"
+        "                found[name, key] = id(value)\n"
+        "            if isinstance(value, type) and value.__module__ == name:\n"
+        "                for inner, function in vars(value).items():\n"
+        "                    if isinstance(function, (types.FunctionType, property, classmethod)):\n"
+        "                        found[name, key, inner] = id(function)\n"
+        "    return found\n"
+        "import guetzpy._runtime.kernel as jit\n"
+        "before = state()\n"
+        "from guetzpy.metrics import blur\n"
+        "list(jit.warm([name for name in jit.kernels() if name.startswith(blur.__name__)]))\n"
+        "after = state()\n"
+        "print([key for key in before if after[key] != before[key]], len(before) > 5000)\n"
+        "print(numba.core.registry.cpu_target.target_context.codegen()._library_class.__module__)\n"
+    )
+    for _ in range(2):
+        output = in_a_process(script, cache=tmp_path)
+        assert output.splitlines() == ["[] True", "numba.core.codegen"]
+
+
+def test_nothing_is_faked_among_the_modules() -> None:
+    for path in Path(_jit.__file__).parents[1].rglob("*.py"):
+        assert "sys.modules[" not in path.read_text().replace('sys.modules["guetzpy"]._BEGAN', ""), path
+
+
+#: Numba's classes from which the package's derive, or whose methods it calls, with the methods it depends on.
+TOUCHED = {
+    "numba.core.caching": {
+        "_CacheLocator": ("get_cache_path", "get_source_stamp", "get_disambiguator", "ensure_cache_path"),
+        "CompileResultCacheImpl": ("reduce", "rebuild", "check_cachable"),
+        "FunctionCache": ("load_overload", "save_overload", "_load_overload"),
+    },
+    "numba.core.codegen": {
+        "JITCodeLibrary": (
+            "add_ir_module", "_finalize_final_module", "_finalize_dynamic_globals", "get_pointer_to_function",
+            "_verify_declare_only_symbols", "_get_compiled_object", "_set_compiled_object",
+            "_get_module_for_linking", "enable_object_caching",
+        ),
+    },
+    "numba.core.compiler": {"CompilerBase": ("__init__", "define_pipelines", "compile_extra")},
+    "numba.core.cpu": {"CPUContext": ("refresh", "get_function", "codegen")},
+    "numba.core.typing": {"Context": ("refresh", "resolve_function_type")},
+    "numba.core.typed_passes": {
+        "NativeLowering": ("run_pass",), "NopythonTypeInference": ("run_pass",),
+        "NoPythonBackend": ("run_pass",),
+        "PreLowerStripPhis": ("run_pass",), "IRLegalization": ("run_pass",),
+    },
+    "numba.core.untyped_passes": {
+        "TranslateByteCode": ("run_pass",), "FixupArgs": ("run_pass",), "IRProcessing": ("run_pass",),
+        "GenericRewrites": ("run_pass",), "InlineInlinables": ("run_pass",), "ReconstructSSA": ("run_pass",),
+    },
+    "numba.core.event": {"Listener": ("on_start", "on_end")},
+}  # fmt: skip
+
+
+def test_numba_has_what_the_package_touches() -> None:
+    """Run with the lowest and the newest numba that pyproject.toml allows."""
+    for module, classes in TOUCHED.items():
+        for name, methods in classes.items():
+            kind = getattr(importlib.import_module(module), name)
+            for method in methods:
+                assert callable(getattr(kind, method)), f"{module}.{name}.{method}"
+    touched = {f"{module}.{name}" for module, classes in TOUCHED.items() for name in classes}
+    for ours in [*vars(_jit).values(), *vars(_jit_compiler).values()]:
+        if isinstance(ours, type) and ours.__module__ in (_jit.__name__, _jit_compiler.__name__):
+            for base in ours.__mro__[1:2]:
+                if base.__module__.startswith("numba"):
+                    assert any(base is getattr(importlib.import_module(t.rpartition(".")[0]),
+                               t.rpartition(".")[2]) for t in touched), ours  # fmt: skip
 
 
 def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> None:
@@ -345,6 +430,7 @@ def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> N
     (package / "_runtime").mkdir()
     (package / "__init__.py").write_text((room.parent / "__init__.py").read_text())
     (package / "_runtime" / "kernel.py").write_text(Path(_jit.__file__).read_text())
+    (package / "_runtime" / "compiler.py").write_text(Path(_jit_compiler.__file__).read_text())
     source = "from guetzpy._runtime.kernel import kernel\nimport upgrade\n\n"
     source += '@kernel("int64(int64)")\ndef f(x):\n    return x + 1\n'
     (package / "inner.py").write_text(source)
@@ -368,81 +454,41 @@ def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> N
     assert files(tmp_path / "home")  # and this one is kept
 
 
-def in_a_process(script: str, *arguments: str, cache: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_workers_compile_the_same_code(tmp_path: Path) -> None:
-    """What quickens the compilation in workers changes no instruction of a kernel that calls no others.
-
-    (What takes Python's arguments apart comes after it, and is not optimised there.)
-    """
+def test_inner_kernels_are_left_to_their_callers(tmp_path: Path) -> None:
+    """An inner kernel has no machine code; callers link it, out of the cache too."""
     script = (
-        "import sys\n"
-        "from guetzpy._runtime import kernel as _jit\n"
-        "if sys.argv[1] == 'worker':\n"
-        "    _jit._begin_worker()\n"
-        "from guetzpy.metrics import colorspace\nfrom guetzpy.metrics._butteraugli import bands\n"
-        "for kernel in (bands.opponent, colorspace.halve):\n"
-        "    list(_jit.warm([f'{kernel.__module__}.{kernel.__qualname__}']))\n"
-        "    print(kernel.inspect_asm(kernel.signatures[0]).partition('.Lfunc_end0:')[0])\n"
-    )
-    listings = [in_a_process(script, kind, cache=tmp_path / kind) for kind in ("worker", "usual")]
-    assert len(listings[0]) > 1000
-    assert listings[0] == listings[1]
-
-
-def test_workers_leave_inner_kernels_to_their_callers(tmp_path: Path) -> None:
-    """A worker's inner kernel has no machine code; callers link it, out of the cache too."""
-    script = (
-        "import sys\n"
         "import numpy as np\n"
-        "from guetzpy._runtime import kernel as _jit\n"
-        "if sys.argv[1] == 'worker':\n"
-        "    _jit._begin_worker()\n"
         "from guetzpy.metrics import blur\n"
-        "list(_jit.warm([name for name in _jit.kernels() if name.startswith(blur.__name__)]))\n"
         "taps, plane = blur.half_kernel(1.2), np.random.default_rng(1).random((20, 30), np.float32)\n"
         "gains, out = (blur.edge_gain(20, 1.2), blur.edge_gain(30, 1.2)), np.empty_like(plane)\n"
         "blur.blur_rows(plane, 0, 20, taps, *gains, blur.scratch_rows(30, taps), out)\n"
         "print(out.tobytes().hex(), sum(blur.blur_rows.stats.cache_hits.values()))\n"
         "print(sum(blur._add_pairs.stats.cache_hits.values()))\n"
     )
-    usual, _, inner = in_a_process(script, "usual", cache=tmp_path / "usual").split()
-    assert inner == "0"
-    cache = tmp_path / "worker"
-    assert in_a_process(script, "worker", cache=cache).split() == [usual, "0", "0"]
-    assert in_a_process(script, "usual", cache=cache).split() == [usual, "1", "1"]
-    for caller in cache.rglob("blur_rows-*.bin"):
-        caller.unlink()
-    assert in_a_process(script, "usual", cache=cache).split() == [usual, "0", "1"]
+    pixels, outer, inner = in_a_process(script, cache=tmp_path).split()
+    assert (outer, inner) == ("0", "0")
+    assert in_a_process(script, cache=tmp_path).split() == [pixels, "1", "0"]
+    (kept,) = tmp_path.rglob("_add_pairs-*.bin")
+    (caller,) = tmp_path.rglob("blur_rows-*.bin")
+    assert b"ELF" not in pickle.loads(kept.read_bytes()[32:])[0][1]
+    caller.unlink()
+    assert in_a_process(script, cache=tmp_path).split() == [pixels, "0", "1"]
 
 
-@pytest.mark.parametrize("threads", [0, 1])
-def test_warm_up_by_processes(tmp_path: Path, threads: int) -> None:
-    """Copies of this process, where it has no other threads, or new ones compile all kernels."""
+def test_warm_up_by_processes(tmp_path: Path) -> None:
+    """New processes compile all kernels, for a script whose work is not guarded against its import."""
     script = (
-        "import sys, threading, numpy as np\n"
-        "from guetzpy._runtime import kernel as _jit\nfrom guetzpy.picture import transform as picture\n"
+        "import numpy as np\n"
+        "from guetzpy._runtime import kernel as _jit, warmup as _warmup\nfrom guetzpy.picture import transform\n"
         "_jit.import_kernels = lambda: None\n"
-        "if __name__ == '__main__':\n"
-        "    for _ in range(int(sys.argv[1])):\n"
-        "        threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
-        "    print(*sorted(name for name, _ in _jit.warm_in_processes(2)))\n"
-        "    print(*sorted(_jit.kernels()))\n"
-        "    list(_jit.warm())\n"
-        "    print([sum(kernel.stats.cache_hits.values()) for kernel, _ in _jit.kernels().values()])\n"
+        "print(*sorted(name for name, _ in _warmup.warm_in_processes(2)))\n"
+        "print(*sorted(_jit.kernels()))\n"
+        "list(_jit.warm())\n"
+        "print([sum(kernel.stats.cache_hits.values()) for kernel, _ in _jit.kernels().values()])\n"
     )
     (tmp_path / "script.py").write_text(script)
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py"), str(threads)],
+        [sys.executable, str(tmp_path / "script.py")],
         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
         capture_output=True,
         text=True,

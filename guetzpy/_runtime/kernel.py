@@ -1,6 +1,6 @@
 """Numba, tamed: the kernel decorator, its cache and the warm-up.
 
-The one module that touches numba's internals, but for what quickens the warm-up (``_runtime.hurry``).
+This module and ``_runtime.compiler`` alone touch numba's internals.
 ``@kernel(signature)`` compiles lazily, with ``nogil`` and ``error_model="numpy"``, never with
 ``fastmath`` or ``parallel`` (scores and bytes must not depend on the processor or the thread count).
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import hashlib
 import importlib
 import inspect
@@ -35,12 +34,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite
-import llvmlite.binding as llvm
 import numba
-from numba.core import caching, codegen, event, serialize
+from numba.core import caching, event, serialize
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
+
+from guetzpy._runtime.compiler import KernelCompiler, LoadingContext
 
 __all__ = [
     "cache_directory",
@@ -50,10 +50,9 @@ __all__ = [
     "is_cold",
     "kernel",
     "kernels",
+    "length",
     "prune_cache",
     "warm",
-    "warm_in_processes",
-    "without_linear_algebra",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -261,63 +260,6 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
         return ""
 
 
-class _KeptLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
-    """Machine code from the cache.
-
-    Its bitcode, half of the time that loading took, is parsed only when a kernel that calls it is
-    compiled.
-    """
-
-    _bitcode = b""
-    _shared_module: Any
-
-    @classmethod
-    def _unserialize(cls, owner: Any, state: Any) -> _KeptLibrary:
-        name, code, bitcode, symbols = state
-        self = cls(owner, name) if code else InnerLibrary(owner, name)
-        self._bitcode = bitcode
-        if code:
-            self.enable_object_caching()
-            self._set_compiled_object(code)
-            owner._engine._defined_symbols.update(symbols)
-        self._finalize_final_module()
-        return self
-
-    def _get_module_for_linking(self) -> Any:
-        if self._shared_module is None and self._bitcode:
-            self._shared_module = llvm.parse_bitcode(self._bitcode)
-        return super()._get_module_for_linking()
-
-
-class InnerLibrary(_KeptLibrary):
-    """Intermediate code of what only compiled functions call, whose libraries get copies of it.
-
-    Numba else makes machine code of it alone as well, which nothing runs.
-    """
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._verify_declare_only_symbols()
-        self._finalized = True
-
-    def _get_compiled_object(self) -> bytes:
-        return b""
-
-    def get_pointer_to_function(self, name: str) -> int:
-        return 0
-
-    @property
-    def codegen(self) -> Any:
-        """Who is told where a function's Python constants lie: nobody, as there is no machine code."""
-        return _Nobody
-
-
-class _Nobody:
-    @staticmethod
-    def set_env(name: str, environment: Any) -> None:
-        pass
-
-
 class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         module = function.__module__
@@ -343,13 +285,7 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
 
     def rebuild(self, context: Any, kept: Any) -> Any:
         """Return a compiled kernel again; its caller holds numba's lock."""
-        owner = context.codegen()
-        usual = owner._library_class
-        owner._library_class = _KeptLibrary
-        try:
-            return super().rebuild(context, kept)
-        finally:
-            owner._library_class = usual
+        return super().rebuild(LoadingContext(context), kept)
 
 
 class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
@@ -413,6 +349,7 @@ def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Call
             no_cfunc_wrapper=True,
             no_cpython_wrapper=inner,
             _nrt="empty" in function.__code__.co_names,
+            pipeline_class=KernelCompiler,
         )(function)
         with contextlib.suppress(OSError):  # nowhere to keep it: the kernel works, uncached
             dispatcher._cache = _KernelCache(function)
@@ -444,65 +381,9 @@ def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
         yield name, time.thread_time() - started
 
 
-def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
-    """Compile all kernels into the cache by several processes, as numba compiles one at a time in each.
-
-    Yields name and seconds of processor time of each, in any order. The calling process still has
-    to load them.
-    """
-    import multiprocessing
-    import threading
-    import warnings
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    from guetzpy._runtime.threads import uninterrupted
-
-    import_kernels()
-    modules = {name.rpartition(".")[0] for name in _REGISTRY}
-    longest_first = sorted(modules, key=lambda module: (-len(_source(module) or b""), module))
-    # A copy of this process has imported numba already, a second's work; but locks that other threads held
-    # stay locked in it, and kernels that it has are not compiled into the cache.
-    fresh = threading.active_count() == 1 and not any(kernel.overloads for kernel, _ in _REGISTRY.values())
-    method = "fork" if fresh and sys.platform == "linux" else "spawn"
-    context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(count, context, initializer=_begin_worker) as pool:
-        with warnings.catch_warnings(), uninterrupted():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of the sleeping threads of NumPy's BLAS
-            futures = [pool.submit(_warm_module, module) for module in longest_first]
-        for future in as_completed(futures):
-            yield from future.result()
-
-
-def without_linear_algebra() -> None:
-    """Spare this process the import of SciPy's linear algebra, a tenth of a short run.
-
-    Numba makes it when it compiles or loads its first function, so that functions may use BLAS; no
-    kernel does. Other people's could: for programs that are guetzpy's alone.
-    """
-    if "numba.np.arraymath" in sys.modules or "scipy.linalg" in sys.modules:
-        return
-    sys.modules["scipy.linalg"] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module("numba.np.arraymath")  # looks for it, once
-    finally:
-        del sys.modules["scipy.linalg"]
-
-
-def _begin_worker() -> None:
-    without_linear_algebra()
-    gc.disable()  # a tenth of the time goes into looking for what can be freed, at most half a gigabyte
-    with contextlib.suppress(AttributeError, ImportError):  # a numba of other inner names is as slow as it is
-        hurry: Any = importlib.import_module("guetzpy._runtime.hurry")  # no kernel depends on it
-        hurry.hurry(InnerLibrary)
-
-
-def _warm_module(module: str) -> list[tuple[str, float]]:
-    importlib.import_module(module)
-    done = []
-    with contextlib.suppress(Exception):  # what a worker cannot compile, its caller does in numba's usual way
-        for item in warm([name for name in sorted(_REGISTRY) if name.rpartition(".")[0] == module]):
-            done.append(item)
-    return done
+def length(module: str) -> int:
+    """Return the bytes of a guetzpy module's source, 0 if there is none."""
+    return len(_source(module) or b"")
 
 
 def is_cold() -> bool:

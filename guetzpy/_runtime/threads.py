@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +24,6 @@ __all__ = [
     "is_limited",
     "not_forked",
     "time_limit",
-    "uninterrupted",
 ]
 
 T = TypeVar("T")
@@ -79,23 +77,6 @@ def check_time() -> None:
 def is_limited() -> bool:
     """Return whether there is anything that may end the work of this thread early."""
     return getattr(_local, "check", None) is not None
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, which is their parent's to handle."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    # The first process that wants it starts it, which lets the signal through again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def default_threads() -> int:

@@ -1,18 +1,13 @@
 """Execution of tasks by processes of this machine, or by any executor.
 
-Each local worker is a pool of one process. A process that dies breaks its whole pool, and a pool does not
-say which task the process had, nor when a task began. With one process and one task a pool, the file that
-killed the process and its time are known, and no other task is lost.
+Each local worker process has one task at a time: the file that killed a worker is known, its time is known,
+and no other task is lost.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import multiprocessing
-import sys
 import time
-import types
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -20,25 +15,21 @@ from concurrent.futures import (
     CancelledError,
     Executor,
     Future,
-    ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from guetzpy._runtime.threads import uninterrupted
+from guetzpy._runtime.processes import Worker
 from guetzpy.batch import memory
 from guetzpy.batch.tasks import Task
 from guetzpy.batch.worker import Delivery, Done, process, ready, start
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
-__all__ = ["Crash", "Executed", "Outcome", "Overtime", "Pool", "Processes", "spawning"]
+__all__ = ["Crash", "Executed", "Outcome", "Overtime", "Pool", "Processes"]
 
 Options = OptimizeOptions | TranscodeOptions
-
-# What sem_open fails with where /dev/shm is missing, read-only, closed or full.
-_NO_SEMAPHORES = frozenset({errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ENOSYS})
 
 # Seconds after the timeout, which the search checks itself, before its process is killed.
 _GRACE = 2.0
@@ -83,31 +74,12 @@ class Pool(Protocol):
 
 
 @contextlib.contextmanager
-def spawning() -> Iterator[None]:
-    """Start processes that do not depend on the script that starts them.
-
-    The parent alone handles Ctrl-C. The processes do not import the main module again, as spawned ones
-    usually do: they run code of this package only, so a script needs no ``__main__`` guard.
-    """
-    main = sys.modules["__main__"]
-    with uninterrupted():
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = main
-
-
-@contextlib.contextmanager
 def _explaining() -> Iterator[None]:
     """Raise OSError that says what worker processes need, where the system refuses one."""
     try:
         yield
-    except (OSError, ImportError, NotImplementedError) as error:
-        words = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
-        # Python's semaphores are POSIX's, which are files in /dev/shm on Linux.
-        if not isinstance(error, OSError) or error.errno in _NO_SEMAPHORES:
-            words += "; semaphores need a /dev/shm that can be written"
+    except OSError as error:
+        words = error.strerror or str(error) or type(error).__name__
         raise OSError(
             f"worker processes cannot be started: {words} (files named without -r and -j need none)"
         ) from None
@@ -120,31 +92,23 @@ class _Slot:
         self.task: Task | None = None
         self.future: Future[Done] | None = None
         self.memory = 0
-        self._pool: ProcessPoolExecutor | None = None
-        self._life: Connection | None = None
+        self._worker: Worker | None = None
+        self._thread: ThreadPoolExecutor | None = None  # waits for the worker's answers
         self._limit: float | None = None
         self._begun: float | None = None
 
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
-        try:
-            self._submit(task, options, delivery)
-        except BrokenExecutor:  # the process was killed while it had no task
+        if self._worker is not None and not self._worker.is_alive():  # killed while it had no task
             self.stop()
-            self._submit(task, options, delivery)
-
-    def _submit(self, task: Task, options: Options, delivery: Delivery) -> None:
         self.task, self._limit, self._begun = task, options.timeout, None
-        end: Connection | None = None
-        with spawning(), _explaining():
-            if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                end, self._life = context.Pipe(duplex=False)
-                self._pool = ProcessPoolExecutor(1, context, start, (end,))
-            # Its time begins when the worker process runs.
-            self._pool.submit(ready, options).add_done_callback(self._begin)
-            self.future = self._pool.submit(process, task, options, delivery)
-            if end is not None:
-                end.close()  # the worker has it now
+        if self._worker is None or self._thread is None:
+            with _explaining():
+                self._worker = Worker()
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="guetzpy-worker")
+            self._thread.submit(self._worker.call, start)
+        # Its time begins when the worker has come to life.
+        self._thread.submit(self._worker.call, ready, options).add_done_callback(self._begin)
+        self.future = self._thread.submit(self._worker.call, process, task, options, delivery)
 
     def _begin(self, _: Future[None]) -> None:
         self._begun = time.monotonic()
@@ -158,27 +122,22 @@ class _Slot:
 
     def hint(self) -> None:
         """Ask the process to end, without waiting for it."""
-        if self._life is not None:
-            self._life.close()
+        if self._worker is not None:
+            self._worker.let_go()
 
     def stop(self, patience: float = 0.0) -> None:
-        """End the process: by request between two writes, by SIGKILL after ``patience`` seconds."""
-        pool, self._pool = self._pool, None
-        life, self._life = self._life, None
+        """End the process: asked to between two writes, killed if it does not listen."""
+        worker, self._worker = self._worker, None
+        thread, self._thread = self._thread, None
         self.task = self.future = None
-        if pool is None or life is None:
+        if worker is None or thread is None:
             return
-        life.close()  # which the worker watches
-        # No public way before 3.14 (kill_workers). SIGKILL: a worker that hangs may ignore all else.
-        workers = list((getattr(pool, "_processes", None) or {}).values())
-        until = time.monotonic() + patience
-        for worker in workers:
-            worker.join(max(0.0, until - time.monotonic()))
-            worker.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
+        worker.end(patience)
+        thread.shutdown(wait=True, cancel_futures=True)
+        worker.close()
 
     def settle(self) -> Outcome:
-        """Return the outcome of the task, which is done."""
+        """Return what came of the task, which is done."""
         assert self.future is not None
         future, self.future, self.task = self.future, None, None
         try:

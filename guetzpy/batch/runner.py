@@ -23,7 +23,7 @@ from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
 from guetzpy.batch.copying import copy
 from guetzpy.batch.manifest import Manifest, Row, key, options_hash
-from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes, spawning
+from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes
 from guetzpy.batch.tasks import Discovery, Skipped, Task
 from guetzpy.batch.worker import Delivery, Done, load_kernels
 from guetzpy.errors import TargetError
@@ -324,7 +324,7 @@ def _warm(options: Options) -> None:
         load_kernels(options)
     elif _jit.is_cold():
         # Where processes cannot be started or die, the workers compile as they need it.
-        with spawning(), contextlib.suppress(OSError, ImportError, RuntimeError):
+        with contextlib.suppress(OSError, ImportError, RuntimeError):
             api.warmup(processes=min(4, default_threads()))
 
 

@@ -8,23 +8,21 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from functools import partial
+from typing import Any, BinaryIO
 
 from guetzpy import api, output
 from guetzpy._runtime import kernel as _jit
 from guetzpy._runtime.memory import keep_freed
+from guetzpy._runtime.processes import before_end
 from guetzpy.batch import storage, trials
 from guetzpy.batch.tasks import Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
-
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
 
 __all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "put", "ready", "start"]
 
@@ -82,33 +80,13 @@ class Done:
     output_size: int | None = None
 
 
-def start(life: Connection | None = None) -> None:
-    """Prepare a worker process: it ignores Ctrl-C, and it ends when its parent ends.
-
-    Parameters
-    ----------
-    life : Connection, optional
-        The parent closes its end to end the worker.
-    """
-    import multiprocessing
-
+def start() -> None:
+    """Prepare a worker process, which ends between two writes of files when its parent ends."""
     from PIL import Image
 
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
     Image.MAX_IMAGE_PIXELS = None  # nothing else runs in this process, and max_pixels is checked first
     keep_freed()
-    parent = multiprocessing.parent_process()
-    watched = [] if parent is None else [parent.sentinel]
-    threading.Thread(target=_watch, args=([*watched, life] if life else watched,), daemon=True).start()
-
-
-def _watch(signs: list[Any]) -> None:
-    from multiprocessing.connection import wait
-
-    wait(signs)
-    _writing.acquire(timeout=_LAST_WRITE)
-    os._exit(1)
+    before_end.append(partial(_writing.acquire, timeout=_LAST_WRITE))
 
 
 def ready(options: OptimizeOptions | TranscodeOptions) -> None:

@@ -122,13 +122,12 @@ def report_errors() -> Iterator[None]:
 @contextmanager
 def notices(quiet: bool) -> Iterator[None]:
     """Say it, once, when kernels are being compiled."""
-    from guetzpy._runtime.kernel import compilations, without_linear_algebra
+    from guetzpy._runtime.kernel import compilations
 
     said = quiet
 
     def notice() -> None:
         nonlocal said
-        without_linear_algebra()  # numba is about to look for it
         if not said:
             say(compiling())
         said = True
@@ -140,6 +139,7 @@ def notices(quiet: bool) -> Iterator[None]:
 def compile_if_cold(quiet: bool) -> None:
     """Compile all kernels by several processes where none are kept yet: half the time on two processors."""
     from guetzpy._runtime import kernel as _jit
+    from guetzpy._runtime import warmup
     from guetzpy._runtime.threads import default_threads
 
     processes = min(4, default_threads())
@@ -149,7 +149,7 @@ def compile_if_cold(quiet: bool) -> None:
         say(compiling())
     # Where processes cannot be started or die, kernels are compiled one by one all the same.
     with suppress(OSError, ImportError, RuntimeError):
-        for _ in _jit.warm_in_processes(processes):
+        for _ in warmup.warm_in_processes(processes):
             pass
 
 

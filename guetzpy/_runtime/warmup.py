@@ -1,0 +1,62 @@
+"""Compilation of all kernels by several processes, as numba compiles one at a time in each."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import queue
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime.processes import Worker
+
+__all__ = ["warm_in_processes"]
+
+
+def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
+    """Compile all kernels into the cache by so many processes.
+
+    Yields name and seconds of processor time of each, in any order. The calling process still has
+    to load them.
+
+    Raises
+    ------
+    OSError
+        Processes cannot be started.
+    RuntimeError
+        A process died.
+    """
+    with contextlib.ExitStack() as stack:
+        workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for _ in range(count):
+            workers.put(stack.enter_context(Worker()))
+        threads = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="guetzpy-warmup"))
+
+        def compile_module(module: str) -> list[tuple[str, float]]:
+            worker = workers.get()
+            try:
+                return worker.call(_warm_module, module)
+            finally:
+                workers.put(worker)
+
+        _jit.import_kernels()  # while the workers start
+        for future in as_completed([threads.submit(compile_module, name) for name in _longest_first()]):
+            yield from future.result()
+
+
+def _longest_first() -> list[str]:
+    modules = {name.rpartition(".")[0] for name in _jit.kernels()}
+    return sorted(modules, key=lambda module: (-_jit.length(module), module))
+
+
+def _warm_module(module: str) -> list[tuple[str, float]]:
+    """Compile a module's kernels, in a worker."""
+    gc.disable()  # a tenth of the time goes into looking for what can be freed, at most half a gigabyte
+    importlib.import_module(module)
+    done = []
+    with contextlib.suppress(Exception):  # what a worker cannot compile, its caller does
+        for item in _jit.warm([name for name in _jit.kernels() if name.rpartition(".")[0] == module]):
+            done.append(item)
+    return done
