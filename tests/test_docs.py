@@ -393,8 +393,6 @@ def test_every_block_has_a_way() -> None:
 @pytest.mark.parametrize("block", list(cases()))
 def test_block(block: Block, desk: Path, request: pytest.FixtureRequest) -> None:
     way, marker = WAYS[block.way]
-    if "guetzpy[report]" in block.text or "--report" in block.text:
-        pytest.importorskip("jinja2")
     if marker:
         request.node.add_marker(pytest.mark.filterwarnings("ignore"))  # of other people's packages
     way(block, desk)

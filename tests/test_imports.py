@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,8 +151,7 @@ def test_heavy_packages_stay_in_their_place(path: Path) -> None:
         if package in ("numba", "llvmlite"):
             allowed = ("guetzpy._runtime.kernel", "guetzpy._runtime.compiler", "guetzpy.metrics._fused")
             assert module in allowed, f"{module} imports {name}"
-    for name in top_level_imports(tree):
-        assert name.split(".")[0] not in ("scipy", "skimage"), f"{module} imports {name} at its top"
+        assert package not in ("scipy", "skimage"), f"{module} imports {name}, which is not installed with it"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
@@ -177,6 +178,24 @@ def loaded_after(code: str) -> set[str]:
     script = f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
+
+
+#: Packages of the extras, each imported by the one module that needs it.
+OF_EXTRAS = {"fsspec", "pillow_heif", "pillow_jxl", "rawpy"}
+
+
+def test_what_is_imported_is_installed_with_the_package() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    installed = {re.match(r"[\w-]+", line)[0] for line in project["dependencies"]}  # type: ignore[index]
+    imported = {
+        name.split(".")[0]
+        for path in FILES
+        if path.parent.name != "integrations"  # each is for those who have the package
+        for name in run_time_imports(ast.parse(path.read_text()))
+    }
+    others = imported - set(sys.stdlib_module_names) - {"guetzpy"}
+    names = {{"PIL": "pillow", "llvmlite": "numba"}.get(name, name) for name in others}
+    assert names - OF_EXTRAS == installed
 
 
 def test_import_is_light() -> None:
@@ -212,5 +231,5 @@ def test_a_warm_start_is_light(tmp_path: Path) -> None:
     assert "guetzpy._runtime.kernel" in loaded
     assert not loaded & {
         "numba.np.arraymath", "numba.np.arrayobj", "numba.cpython.unicode", "scipy.linalg", "skimage",
-        "multiprocessing", "asyncio", "rich", "sqlite3", "guetzpy._runtime.processes",
+        "multiprocessing", "asyncio", "rich", "sqlite3", "jinja2", "guetzpy._runtime.processes",
     }  # fmt: skip

@@ -205,7 +205,8 @@ def test_no_kernel_is_left_out_of_the_warm_up() -> None:
 
 def test_without_jit() -> None:
     script = (
-        "import numpy as np\nfrom guetzpy._runtime import kernel as _jit\nfrom guetzpy.picture import transform as picture\n"
+        "import numpy as np\nfrom guetzpy._runtime import kernel as _jit\n"
+        "from guetzpy.picture import transform as picture\n"
         "codes, table, out = np.arange(4, dtype=np.uint8), np.ones(4, np.float32), np.zeros(4, np.float32)\n"
         "picture._lookup8(codes, table, out)\nassert out.sum() == 4\nassert not _jit.kernels()\n"
         "assert list(_jit.warm()) == []"
@@ -479,7 +480,8 @@ def test_warm_up_by_processes(tmp_path: Path) -> None:
     """New processes compile all kernels, for a script whose work is not guarded against its import."""
     script = (
         "import numpy as np\n"
-        "from guetzpy._runtime import kernel as _jit, warmup as _warmup\nfrom guetzpy.picture import transform\n"
+        "from guetzpy._runtime import kernel as _jit, warmup as _warmup\n"
+        "from guetzpy.picture import transform\n"
         "_jit.import_kernels = lambda: None\n"
         "print(*sorted(name for name, _ in _warmup.warm_in_processes(2)))\n"
         "print(*sorted(_jit.kernels()))\n"

@@ -27,7 +27,6 @@ from guetzpy.report.page import bytes_text, duration_text
 from guetzpy.report.summary import histogram, totals
 from guetzpy.result import Result
 
-pytest.importorskip("jinja2")
 NO_MAPS = Bounds(heatmaps=0)
 
 
@@ -383,14 +382,6 @@ def test_report_never_replaces_a_picture(photos: Path) -> None:
     done = run("transcode", "in/photo0.jpg", "-o", "out.html", "--report", "out.html")
     assert done.exit_code == 2
     assert "is one of the pictures" in done.stderr
-
-
-def test_without_jinja2_there_is_a_hint(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    done = run("transcode", "in/photo0.jpg", "-o", "out.jpg", "--report", "page.html")
-    assert done.exit_code == 2
-    assert "guetzpy[report]" in done.stderr
-    assert run("transcode", "in/photo0.jpg", "-o", "out.jpg", "--report", "page.json").exit_code == 0
 
 
 def test_evil_name_is_evil_enough() -> None:

@@ -20,7 +20,6 @@ from guetzpy.report import Bounds, Collection
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 sync_api = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("jinja2")
 
 CHROMIUM = os.environ.get("GUETZPY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from collections.abc import Iterable
@@ -92,8 +91,6 @@ def begin(
         usage_error(f"--report {path}: is a folder")
     if any(name is not None and os.path.realpath(name) == place for name in taken):
         usage_error(f"--report {path}: is one of the pictures")
-    if suffix != ".json" and importlib.util.find_spec("jinja2") is None:
-        usage_error(f"--report {path}: a page needs jinja2 (pip install guetzpy[report]); FILE.json does not")
     try:
         os.makedirs(os.path.dirname(place), exist_ok=True)  # often the output's, which comes later
     except OSError as error:

@@ -1,7 +1,6 @@
 """The report of a run: one page that opens from disk and asks nobody for anything, or the same as JSON.
 
-:class:`Collection` takes the results as they come and writes either. The page needs jinja2
-(``pip install guetzpy[report]``).
+:class:`Collection` takes the results as they come and writes either.
 """
 
 from __future__ import annotations

@@ -109,8 +109,6 @@ class Collection:
 
         Raises
         ------
-        ImportError
-            A page needs jinja2.
         OSError
             It cannot be written.
         """

@@ -36,16 +36,9 @@ def render(
         Their URLs, in the same order.
     bounds : Bounds
         For the words about the page's size.
-
-    Raises
-    ------
-    ImportError
-        There is no jinja2.
     """
-    try:
-        import jinja2
-    except ImportError:
-        raise ImportError("a report in HTML needs jinja2: pip install guetzpy[report]") from None
+    import jinja2
+
     views = [file["view"] for file in files]
     names = [file["input"] or "array" for file in files]
     folder = _common_folder(names)
