@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy._runtime.memory import giving_back, reusing
+from guetzpy._runtime.memory import prepare_for
 from guetzpy._runtime.threads import not_forked, time_limit
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
 from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
@@ -336,8 +336,8 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
     spared = isinstance(plan, LimitError) or plan.resources.keep == "nothing"
     try:
-        with giving_back() if spared else reusing(picture.width * picture.height):
-            result: Result = engine.optimize(picture, options, plan, reporter)
+        prepare_for(None if spared else picture.width * picture.height)
+        result: Result = engine.optimize(picture, options, plan, reporter)
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise

@@ -72,14 +72,16 @@ def compare(
     decoded as libjpeg-turbo does.
     """
     with report_errors(), notices(quiet=False):
-        from guetzpy._runtime.memory import giving_back
+        from guetzpy._runtime.memory import keep_freed, prepare_for
         from guetzpy._runtime.threads import time_limit
         from guetzpy.engine import compare as comparison
 
         if heatmap is not None and any(_same_file(heatmap, name) for name in (reference, distorted)):
             usage_error(f"{heatmap}: is one of the pictures; the heat map would replace it")
         wanted = _wanted(metrics, display)
-        with time_limit(timeout), giving_back():
+        keep_freed()
+        prepare_for(None)
+        with time_limit(timeout):
             pair = comparison.load_pair(
                 reference, distorted, background=background, max_pixels=max_pixels, max_scans=max_scans,
                 max_metadata=max_metadata, max_directories=max_directories, max_input=max_input,

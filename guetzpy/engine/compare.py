@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy._runtime.memory import giving_back
 from guetzpy._runtime.threads import time_limit
 from guetzpy.engine.source import Codes, Readable, Source, frame_of, is_jpeg, load
 from guetzpy.errors import FormatError, GuetzpyError
@@ -85,7 +84,7 @@ def compare(
     GuetzpyError, OSError, TypeError
         As :func:`guetzpy.optimize`.
     """
-    with time_limit(timeout), giving_back():
+    with time_limit(timeout):
         first, second = load_pair(
             reference,
             distorted,
