@@ -31,7 +31,8 @@ def watch(event, arguments):
         outside.append(event)
     elif event == "pickle.find_class":
         frame = sys._getframe()
-        while frame and not (frame.f_code.co_name == "load" and frame.f_code.co_filename.endswith("kernel.py")):
+        loads = ("load", "kernel.py")
+        while frame and (frame.f_code.co_name, frame.f_code.co_filename.rpartition("/")[2]) != loads:
             frame = frame.f_back
         unpickled.add((arguments[0].split(".")[0], frame is not None))
 
