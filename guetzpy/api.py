@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 from guetzpy._runtime.memory import prepare_for
 from guetzpy._runtime.threads import not_forked, time_limit
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
-from guetzpy.options import Effort, OptimizeOptions, Subsampling, TranscodeOptions, kinds
+from guetzpy.options import (
+    MAX_DIRECTORIES,
+    MAX_INPUT,
+    MAX_METADATA,
+    MAX_PIXELS,
+    MAX_SCANS,
+    Effort,
+    OptimizeOptions,
+    Subsampling,
+    TranscodeOptions,
+    kinds,
+)
 from guetzpy.progress import Cancel, OnProgress, Reporter, logger
 from guetzpy.result import Result
 
@@ -55,11 +66,11 @@ def optimize(
     mark: bool = True,
     to_srgb: bool = False,
     keep_components: bool = False,
-    max_pixels: int = 268_435_456,
-    max_scans: int = 128,
-    max_metadata: int = 268_435_456,
-    max_directories: int = 256,
-    max_input: int = 2_000_000_000,
+    max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
+    max_metadata: int = MAX_METADATA,
+    max_directories: int = MAX_DIRECTORIES,
+    max_input: int = MAX_INPUT,
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,
@@ -151,11 +162,11 @@ def transcode(
     strip: str | Iterable[str] = (),
     keep_components: bool = False,
     repair: bool = False,
-    max_pixels: int = 268_435_456,
-    max_scans: int = 128,
-    max_metadata: int = 268_435_456,
-    max_directories: int = 256,
-    max_input: int = 2_000_000_000,
+    max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
+    max_metadata: int = MAX_METADATA,
+    max_directories: int = MAX_DIRECTORIES,
+    max_input: int = MAX_INPUT,
     max_memory: int | None = None,
     threads: int | None = None,
     timeout: float | None = None,

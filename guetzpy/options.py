@@ -10,6 +10,11 @@ from typing import Literal, TypeAlias, get_args
 
 __all__ = [
     "DEFAULT_METRICS",
+    "MAX_DIRECTORIES",
+    "MAX_INPUT",
+    "MAX_METADATA",
+    "MAX_PIXELS",
+    "MAX_SCANS",
     "METADATA_KINDS",
     "METRICS",
     "TARGETS",
@@ -49,6 +54,15 @@ DEFAULT_METRICS = METRICS
 
 # The scale's ends: below 0.1 samples of 8 bits leave no room; above 25 (cjxl's end) nothing is left.
 _DISTANCES = (0.1, 25.0)
+
+
+#: Defaults of the limits for files from strangers: pixels of 16 384 x 16 384, bytes of metadata, JPEG scans,
+#: EXIF directories or MPF pictures, bytes of a file.
+MAX_PIXELS = 268_435_456
+MAX_METADATA = MAX_PIXELS
+MAX_SCANS = 128
+MAX_DIRECTORIES = 256
+MAX_INPUT = 2_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +111,11 @@ class _CommonOptions:
     strip: tuple[str, ...] = ()
     keep_components: bool = False
     repair: bool = False
-    max_pixels: int = 268_435_456
-    max_scans: int = 128
-    max_metadata: int = 268_435_456
-    max_directories: int = 256
-    max_input: int = 2_000_000_000
+    max_pixels: int = MAX_PIXELS
+    max_scans: int = MAX_SCANS
+    max_metadata: int = MAX_METADATA
+    max_directories: int = MAX_DIRECTORIES
+    max_input: int = MAX_INPUT
     max_memory: int | None = None
     threads: int | None = None
     timeout: float | None = None

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import guetzpy
 from guetzpy.options import METADATA_KINDS, OptimizeOptions, TranscodeOptions
 
 
@@ -56,3 +59,9 @@ def test_replace_swaps_the_target() -> None:
 
 def test_hash_and_equality() -> None:
     assert len({OptimizeOptions(), OptimizeOptions(distance=1.0), OptimizeOptions(distance=2.0)}) == 2
+
+
+def test_limits_stand_once() -> None:
+    package = Path(guetzpy.__file__).parent
+    found = [path.name for path in package.rglob("*.py") if "268_435_456" in path.read_text()]
+    assert found == ["options.py"]

@@ -11,7 +11,7 @@ import typer
 from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata, MaxPixels, MaxScans
 from guetzpy.cli.reporting import notices, print_json, report_errors, show, usage_error
 from guetzpy.cli.sections import complete_display, complete_metrics
-from guetzpy.options import METRICS
+from guetzpy.options import MAX_DIRECTORIES, MAX_INPUT, MAX_METADATA, MAX_PIXELS, MAX_SCANS, METRICS
 
 __all__ = ["compare"]
 
@@ -51,11 +51,11 @@ def compare(
         str | None,
         typer.Option("--background", metavar="COLOR", help="Colour under transparent parts of both."),
     ] = None,
-    max_pixels: MaxPixels = 268_435_456,
-    max_scans: MaxScans = 128,
-    max_metadata: MaxMetadata = 268_435_456,
-    max_directories: MaxDirectories = 256,
-    max_input: MaxInput = 2_000_000_000,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    max_scans: MaxScans = MAX_SCANS,
+    max_metadata: MaxMetadata = MAX_METADATA,
+    max_directories: MaxDirectories = MAX_DIRECTORIES,
+    max_input: MaxInput = MAX_INPUT,
     max_memory: MaxMemory = None,
     threads: Annotated[
         int | None, typer.Option("--threads", "-t", metavar="N", help="Default: all processors.")

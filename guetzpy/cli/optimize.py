@@ -37,7 +37,15 @@ from guetzpy.cli.sections import (
     complete_kinds,
     complete_subsampling,
 )
-from guetzpy.options import TARGETS, OptimizeOptions
+from guetzpy.options import (
+    MAX_DIRECTORIES,
+    MAX_INPUT,
+    MAX_METADATA,
+    MAX_PIXELS,
+    MAX_SCANS,
+    TARGETS,
+    OptimizeOptions,
+)
 
 __all__ = ["optimize"]
 
@@ -183,11 +191,11 @@ def optimize(
             help="Threads for one picture. Default: all processors.",
         ),
     ] = None,
-    max_pixels: MaxPixels = 268_435_456,
-    max_scans: MaxScans = 128,
-    max_metadata: MaxMetadata = 268_435_456,
-    max_directories: MaxDirectories = 256,
-    max_input: MaxInput = 2_000_000_000,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    max_scans: MaxScans = MAX_SCANS,
+    max_metadata: MaxMetadata = MAX_METADATA,
+    max_directories: MaxDirectories = MAX_DIRECTORIES,
+    max_input: MaxInput = MAX_INPUT,
     max_memory: MaxMemory = None,
     timeout: Annotated[
         float | None,

@@ -27,7 +27,7 @@ from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
 from guetzpy.cli.sections import KEEP_HELP, STRIP_HELP, KeepComponents, complete_kinds
-from guetzpy.options import TranscodeOptions
+from guetzpy.options import MAX_DIRECTORIES, MAX_INPUT, MAX_METADATA, MAX_PIXELS, MAX_SCANS, TranscodeOptions
 
 __all__ = ["transcode"]
 
@@ -70,11 +70,11 @@ def transcode(
             "--threads", "-t", metavar="N", help="Threads for one picture. Default: all processors."
         ),
     ] = None,
-    max_pixels: MaxPixels = 268_435_456,
-    max_scans: MaxScans = 128,
-    max_metadata: MaxMetadata = 268_435_456,
-    max_directories: MaxDirectories = 256,
-    max_input: MaxInput = 2_000_000_000,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    max_scans: MaxScans = MAX_SCANS,
+    max_metadata: MaxMetadata = MAX_METADATA,
+    max_directories: MaxDirectories = MAX_DIRECTORIES,
+    max_input: MaxInput = MAX_INPUT,
     max_memory: MaxMemory = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up on a file after this.")

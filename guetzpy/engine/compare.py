@@ -19,7 +19,7 @@ from guetzpy.metrics import (
     IWSSIMComparator,
     SSIMULACRA2Comparator,
 )
-from guetzpy.options import DEFAULT_METRICS, METRICS
+from guetzpy.options import DEFAULT_METRICS, MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS, METRICS
 from guetzpy.picture.reading import MAX_INPUT, contents
 from guetzpy.picture.transform import Transform
 from guetzpy.search.plan import check_comparing, check_decoding
@@ -39,10 +39,10 @@ def compare(
     metrics: Sequence[str] | None = None,
     display: str = "standard_fhd",
     background: Any = None,
-    max_pixels: int = 268_435_456,
-    max_scans: int = 128,
-    max_metadata: int = 268_435_456,
-    max_directories: int = 256,
+    max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
+    max_metadata: int = MAX_METADATA,
+    max_directories: int = MAX_DIRECTORIES,
     max_input: int = MAX_INPUT,
     max_memory: int | None = None,
     threads: int | None = None,

@@ -15,6 +15,7 @@ from guetzpy.jpeg.quantization import estimate_quality
 from guetzpy.jpeg.reader import Limits
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.transcode import transcode_bytes
+from guetzpy.options import MAX_PIXELS
 from guetzpy.picture.reading import contents
 from guetzpy.search.source_quality import estimate, obstacle
 
@@ -40,7 +41,7 @@ _CHANNELS = {
 _WITHIN = frozenset({"gps", "thumbnail", "motion_photo"})
 
 
-def inspect(source: Readable, *, max_pixels: int = 268_435_456) -> dict[str, Any]:
+def inspect(source: Readable, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     """Describe a JPEG file.
 
     Parameters

@@ -24,6 +24,7 @@ from guetzpy.jpeg.pixels import decode_planes
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.transcode import bare
+from guetzpy.options import MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS
 from guetzpy.picture.cicp import code_points
 from guetzpy.picture.declared import Colour, colour_of_points
 from guetzpy.picture.exif_colour import as_srgb
@@ -170,10 +171,10 @@ def is_jpeg(head: bytes) -> bool:
 def load(
     source: Readable,
     *,
-    max_pixels: int = 268_435_456,
-    max_scans: int = 128,
-    max_metadata: int = 268_435_456,
-    max_directories: int = 256,
+    max_pixels: int = MAX_PIXELS,
+    max_scans: int = MAX_SCANS,
+    max_metadata: int = MAX_METADATA,
+    max_directories: int = MAX_DIRECTORIES,
     max_input: int = MAX_INPUT,
     repair: bool = False,
     background: Any = None,

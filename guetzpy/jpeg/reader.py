@@ -23,6 +23,7 @@ from guetzpy.jpeg.entropy.scan_data import restart_bounds, split_scan
 from guetzpy.jpeg.metadata import exif, mpf
 from guetzpy.jpeg.metadata.policy import exif_groups, kind_of
 from guetzpy.jpeg.structure import Component, JpegImage, ScanHeader, Segment
+from guetzpy.options import MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS
 
 __all__ = ["Limits", "read"]
 
@@ -49,10 +50,10 @@ class Limits:
         large picture (10 to 50 ns each). Every block of the largest picture may be visited 15 times.
     """
 
-    max_pixels: int = 268_435_456
-    max_scans: int = 128
-    max_metadata: int = 268_435_456
-    max_directories: int = 256
+    max_pixels: int = MAX_PIXELS
+    max_scans: int = MAX_SCANS
+    max_metadata: int = MAX_METADATA
+    max_directories: int = MAX_DIRECTORIES
     max_block_visits: int = 200_000_000
 
 
