@@ -137,19 +137,19 @@ def test_any_bytes_decode_as_in_the_twin(data):
 
 def test_stuffing_fill_bytes_and_markers():
     data = np.array(np.frombuffer(b"xxA\xff\x00B\xff\xd0\xff\xff\x00\xff\xff\xd1C\xff\xff\xd9rest", np.uint8))
-    scan = split_scan(data, 2, room=8)
+    scan = split_scan(data, 2, capacity=8)
     assert scan.clean.tobytes() == b"A\xffB\xffC"
     assert scan.cuts.tolist() == [[0xD0, 3], [0xD1, 4]]
     assert data[scan.end :].tobytes() == b"\xff\xff\xd9rest"
     assert scan.markers == 2
 
-    few = split_scan(data, 2, room=1)
+    few = split_scan(data, 2, capacity=1)
     assert few.cuts.tolist() == [[0xD0, 3]]
     assert few.markers == 2
     assert few.end == scan.end
 
-    assert split_scan(data, 2, room=0).end == 6  # without restarts any marker ends the scan
-    assert split_scan(np.array([65, 255, 255], np.uint8), 0, room=0).clean.tobytes() == b"A"
+    assert split_scan(data, 2, capacity=0).end == 6  # without restarts any marker ends the scan
+    assert split_scan(np.array([65, 255, 255], np.uint8), 0, capacity=0).clean.tobytes() == b"A"
 
 
 def bounds_of(codes: list[int], intervals: int) -> tuple[list[list[int]], bool]:

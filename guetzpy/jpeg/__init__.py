@@ -1,1 +1,1 @@
-"""JPEG as ITU-T T.81 has it: coefficients in, coefficients out, nothing of perception."""
+"""JPEG (ITU-T T.81): read, transform and write coefficients, without any perceptual model."""

@@ -1,6 +1,6 @@
-"""Where the bytes of a JPEG file are: its marker segments walked, no coefficient decoded.
+"""Measure how the bytes of a JPEG file are distributed, from its marker segments, without decoding.
 
-It reads files of every process of T.81, those that the reader does not handle included.
+It reads files of every process of T.81, including those that the reader does not support.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {markers.DHT, 0xC8, markers.DAC}
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan: its header, entropy-coded bytes (stuffing and restart markers included), and tables.
+    """One scan: its header, the number of its entropy-coded bytes, and its tables.
+
+    ``size`` includes stuffing and restart markers.
 
     ``huffman`` holds the Huffman tables in effect, by (class, slot).
     """
@@ -37,21 +39,21 @@ class Scan:
 
 @dataclass
 class Anatomy:
-    """The parts of a file in bytes; they add up to the whole.
+    """The numbers of bytes of a file by purpose, whose sum is the file's size.
 
     Attributes
     ----------
     frame : FrameHeader, optional
-        The first one; its height is 0 where only a DNL segment tells it.
+        The first frame header; its height is 0 if a DNL segment defines the height.
     qtables : dict
-        Quantiser steps by slot, uint16 (64,) in natural order, as first defined.
+        Quantiser steps by slot, uint16 (64,) in natural order; the first definition of each slot.
     scans : list of Scan
-        In file order.
+        Scans in file order.
     segments : list of Segment
-        APPn and COM.
+        APPn and COM segments in file order.
     quantisation, huffman, metadata, headers, trailing : int
-        Bytes of DQT; of DHT and DAC; of APPn and COM; of all other markers, and stray bytes between
-        them; after EOI.
+        Bytes of DQT segments; of DHT and DAC segments; of APPn and COM segments; of all other markers and
+        of stray bytes between markers; of data after EOI.
     """
 
     frame: FrameHeader | None = None
@@ -71,17 +73,17 @@ class Anatomy:
 
 
 def survey(data: bytes) -> Anatomy:
-    """Walk the marker segments of a file.
+    """Read the marker segments of a file.
 
     Parameters
     ----------
     data : bytes
-        A JPEG file. One that ends early is walked as far as it goes.
+        A JPEG file. If it ends early, the result describes what is there.
 
     Raises
     ------
     FormatError
-        It does not begin with SOI, or a table or header makes no sense.
+        If the file does not begin with SOI, or a table or header is invalid.
     """
     if data[:2] != b"\xff\xd8":
         raise FormatError("not a JPEG: it does not begin with SOI")
@@ -90,7 +92,7 @@ def survey(data: bytes) -> Anatomy:
     position = 2
     while (found := markers.find_marker(data, position)) is not None:
         marker, _, after = found
-        start, position = position, after  # stray and fill bytes before a marker go with it
+        start, position = position, after  # stray and fill bytes before a marker count with it
         if marker == markers.EOI:
             parts.headers += position - start
             parts.trailing = len(data) - position
@@ -100,7 +102,7 @@ def survey(data: bytes) -> Anatomy:
             continue
         try:
             payload, position = markers.read_payload(data, after)
-        except FormatError:  # the file ends here
+        except FormatError:  # the file ends in this segment
             position = start
             break
         _count(parts, tables, marker, payload, position - start)
@@ -133,7 +135,7 @@ def _count(
 
 
 def _end_of_scan(data: bytes, position: int) -> int:
-    """Return where entropy-coded data ends: at the next marker that is no restart marker (T.81 B.1.1.5)."""
+    """Return the end of entropy-coded data: the next marker that is no restart marker (T.81 B.1.1.5)."""
     while (found := markers.find_marker(data, position)) is not None:
         marker, begin, position = found
         if not markers.RST0 <= marker <= markers.RST7:

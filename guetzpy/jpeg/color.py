@@ -1,7 +1,7 @@
-"""YCbCr and RGB as JFIF has them (ITU-T T.871, clause 7).
+"""Conversion between YCbCr and RGB as in JFIF (ITU-T T.871, clause 7).
 
-The inverse equals libjpeg-turbo's integer conversion (jdcolor.c) in every code; the forward
-conversion keeps fractions, so that 16-bit sources lose nothing before quantisation.
+The conversion to RGB equals libjpeg-turbo's integer conversion (jdcolor.c) for every code. The conversion
+to YCbCr does not round, so that 16-bit sources lose nothing before quantisation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from guetzpy._runtime.threads import each
 
 __all__ = ["pull_back", "rgb_to_ycc", "ycc_to_rgb"]
 
-# Rows Y, Cb, Cr of R, G, B: T.871 clause 7, from the luma weights 0.299, 0.587 and 0.114.
+# Rows Y, Cb, Cr as functions of R, G, B: T.871 clause 7, from the luma weights 0.299, 0.587 and 0.114.
 _FROM_RGB = np.array(
     [
         [0.299, 0.587, 0.114],
@@ -33,7 +33,7 @@ _TO_RGB_TRANSPOSED = np.array(
     np.float32,
 )
 
-_ROWS = 64  # rows a task; fixed, so that nothing depends on the number of threads
+_ROWS = 64  # rows per task; constant, so that results do not depend on the number of threads
 
 
 @kernel("int64(uint8[:, ::1], uint8[:, ::1], uint8[:, ::1], uint8[:, :, ::1], int64, int64)")
@@ -45,7 +45,7 @@ def _ycc_to_rgb_rows(
     first: int,
     last: int,
 ) -> int:
-    # Row 0 of luma, cb_rows and cr_rows belongs to row `first` of rgb.
+    # Row 0 of luma, cb_rows and cr_rows is row `first` of rgb.
     # 16 fraction bits: 91881 = 1.402, 22554 = 0.34414, 46802 = 0.71414, 116130 = 1.772.
     width = rgb.shape[2]
     black = np.int32(0)
@@ -112,9 +112,9 @@ def ycc_to_rgb(
     Parameters
     ----------
     luma, cb, cr : ndarray of uint8, shape (rows, >= width)
-        Samples; columns beyond the picture's width are not looked at.
+        Codes; columns beyond the picture's width are not read.
     rgb : ndarray of uint8, shape (3, height, width)
-        Receives rows ``first`` to ``first + rows``.
+        Output: rows ``first`` to ``first + rows - 1``.
     first : int
         First row of the picture to write.
     """
@@ -129,14 +129,14 @@ def rgb_to_ycc(
     *,
     threads: int | None = None,
 ) -> None:
-    """Convert RGB on the scale 0..255 to level-shifted YCbCr, fractions kept.
+    """Convert RGB on the scale 0..255 to level-shifted YCbCr without rounding.
 
     Parameters
     ----------
     rgb : ndarray of float32, shape (3, height, width)
         Red, green, blue.
     luma, cb, cr : ndarray of float32, shape (>= height, >= width)
-        Receive Y - 128, Cb - 128 and Cr - 128 in their first rows and columns.
+        Output: Y - 128, Cb - 128 and Cr - 128 in the first rows and columns.
     threads : int, optional
         Number of threads; default: the processors available.
     """
@@ -151,14 +151,14 @@ def pull_back(
     *,
     threads: int | None = None,
 ) -> None:
-    """Carry a gradient from RGB to YCbCr: the adjoint of `ycc_to_rgb` without its rounding.
+    """Map a gradient from RGB to YCbCr: the adjoint of `ycc_to_rgb` without its rounding and clamping.
 
     Parameters
     ----------
     gradient : ndarray of float32, shape (3, height, width)
         Gradient with respect to red, green and blue.
     luma, cb, cr : ndarray of float32, shape (>= height, >= width)
-        Receive the gradients with respect to Y, Cb and Cr.
+        Output: the gradients with respect to Y, Cb and Cr.
     threads : int, optional
         Number of threads; default: the processors available.
     """

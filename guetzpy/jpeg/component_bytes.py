@@ -1,4 +1,4 @@
-"""What each component costs in a scan that several share, counted by the scan's own Huffman codes."""
+"""Split the bytes of an interleaved scan among its components, by the codes of the scan's Huffman tables."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def scan_shares(image: JpegImage, number: int, scan: Scan, restart_interval: int
     Parameters
     ----------
     image : JpegImage
-        As read from the file that the scan is in.
+        The image that ``reader.read`` returned for the file with this scan.
     number : int
-        Which scan it is, from 0.
+        Number of the scan in the file, from 0.
     scan : Scan
-        The same scan as :func:`guetzpy.jpeg.anatomy.survey` found it.
+        The same scan, from :func:`guetzpy.jpeg.anatomy.survey`.
     restart_interval : int
-        In MCUs; 0 for none.
+        MCUs in a restart interval; 0 for no restart markers.
 
     Returns
     -------
     list of int
-        Bytes for each component of the scan's header, in its order; they add up to the scan's. Bits that
-        belong to none (stuffing, restart markers, blocks of padding) are shared in proportion.
+        Bytes of each component, in the order of the scan's header; their sum is the scan's size. Bits that
+        belong to no component (stuffing, restart markers, padding blocks) are distributed in proportion.
     """
     header = image.scans[number]
     if len(header.components) == 1:
@@ -42,7 +42,7 @@ def scan_shares(image: JpegImage, number: int, scan: Scan, restart_interval: int
     for place, index in enumerate(header.components):
         component, slots = image.components[index], scan.header.components[place]
         if header.ah:
-            bits.append(component.coefficients[..., 0].size)  # a refinement of DC: one bit a block
+            bits.append(component.coefficients[..., 0].size)  # a DC refinement scan has one bit per block
             continue
         count = _dc_bits(image, component, header.al, scan.huffman[0, slots.td].lengths(), restart_interval)
         if header.se:
@@ -52,12 +52,15 @@ def scan_shares(image: JpegImage, number: int, scan: Scan, restart_interval: int
 
 
 def _sizes(values: Integers) -> Integers:
-    """Return the bits that values need without sign (T.81 F.1.2.1, category SSSS)."""
-    return np.ceil(np.log2(np.abs(values) + 1.0)).astype(np.int64)  # exact below 2^52
+    """Return the number of bits of the magnitudes (T.81 F.1.2.1, category SSSS)."""
+    return np.ceil(np.log2(np.abs(values) + 1.0)).astype(np.int64)  # exact for magnitudes below 2^52
 
 
 def _dc_bits(image: JpegImage, component: Component, al: int, lengths: Integers, interval: int) -> int:
-    """Count differences of DC in the order of MCUs (T.81 A.2.3); padding blocks repeat their neighbour."""
+    """Return the bits of a component's DC codes in the order of MCUs (T.81 A.2.3).
+
+    Padding blocks repeat the DC of the component's last row or column here. In the file they may differ.
+    """
     h, v = component.h, component.v
     dc = component.coefficients[..., 0].astype(np.int64) >> al
     rows, columns = -(-image.height // (8 * image.v_max)), -(-image.width // (8 * image.h_max))
@@ -71,7 +74,7 @@ def _dc_bits(image: JpegImage, component: Component, al: int, lengths: Integers,
 
 
 def _ac_bits(component: Component, lengths: Integers) -> int:
-    """Count runs and values of AC, with their ends of block and runs of 16 zeros (T.81 F.1.2.2)."""
+    """Return the bits of a component's AC codes, including EOB and ZRL (T.81 F.1.2.2)."""
     blocks = component.coefficients.reshape(-1, 64)[:, NATURAL_ORDER]
     block, place = np.nonzero(blocks[:, 1:])
     values = blocks[block, place + 1].astype(np.int64)
@@ -86,7 +89,7 @@ def _ac_bits(component: Component, lengths: Integers) -> int:
 
 
 def _in_proportion(whole: int, parts: Sequence[int]) -> list[int]:
-    """Split a whole number by weights, exactly."""
+    """Split an integer in proportion to weights; the parts are integers and their sum is ``whole``."""
     total, shares, done, spent = sum(parts), [], 0, 0
     for part in parts:
         done += part

@@ -1,10 +1,9 @@
-"""The 8x8 discrete cosine transform, both ways.
+"""The 8x8 discrete cosine transform and its inverse.
 
-The inverse is libjpeg-turbo's "islow" integer transform (jidctint.c and its x86-64 SIMD
-version, after Loeffler, Ligtenberg and Moschytz, ICASSP 1989), equal to it in every sample,
-also where wild coefficients overflow. The forward transform is the definition of T.81 A.3.3
-in float32. The cosine basis is orthonormal, so the forward transform is the adjoint of the
-inverse as well.
+The inverse is libjpeg-turbo's "islow" integer transform (jidctint.c and its x86-64 SIMD version, after
+Loeffler, Ligtenberg and Moschytz, ICASSP 1989). It equals that in every sample, even where very large
+coefficients overflow. The forward transform follows the definition of T.81 A.3.3 in float32. The cosine
+basis is orthonormal, so the forward transform is also the adjoint of the inverse.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from guetzpy._runtime.threads import each
 
 __all__ = ["BASIS", "forward", "inverse"]
 
-#: BASIS[u, x] = C(u)/2 cos((2x + 1) u pi / 16): orthonormal, so that T.81 A.3.3 is BASIS @ s @ BASIS.T.
+#: BASIS[u, x] = C(u)/2 cos((2x + 1) u pi / 16), which is orthonormal. T.81 A.3.3 is BASIS @ s @ BASIS.T.
 BASIS: npt.NDArray[np.float64] = np.array(
     [
         [(math.sqrt(0.5) if u == 0 else 1.0) / 2 * math.cos((2 * x + 1) * u * math.pi / 16) for x in range(8)]
@@ -27,9 +26,9 @@ BASIS: npt.NDArray[np.float64] = np.array(
     ]
 )
 
-_STRIP = 16  # block rows a task; fixed, so that nothing depends on the number of threads
-_LANES = 32  # blocks that the inverse transforms side by side: two 512-bit vectors of int32
-_COLUMNS = 512  # samples that the forward transform takes at once: 8 rows of them fit the L1 cache
+_STRIP = 16  # block rows per task; constant, so that results do not depend on the number of threads
+_LANES = 32  # blocks that the inverse transforms in parallel: two 512-bit vectors of int32
+_COLUMNS = 512  # samples per row that the forward transform processes at once: 8 such rows fit the L1 cache
 
 
 @kernel("int64(int16[:, :, ::1], int32[::1], int32[:, ::1], int32[::1], int32[::1], int64, int64)")
@@ -42,13 +41,13 @@ def _inverse_strip(
     first: int,
     last: int,
 ) -> int:
-    # samples holds four 8-bit samples a word; a and b hold a value of _LANES blocks a row.
+    # A word of samples has four 8-bit samples; a row of a and b has one value for each of _LANES blocks.
     #
-    # Everything is int32 (numba would widen to int64: the casts and the int32 scratch keep the
-    # vectors narrow). No sum overflows: inputs are 16 bits, and the largest output, the even
-    # part below 2^29.6 plus the odd part below 2^30.4, stays under 2^31. As in the SIMD code,
-    # 16 bits wrap at the dequantisation, at in0 +- in4 and at the two sums of the odd part,
-    # and saturate after each pass.
+    # All arithmetic is int32. (Without the casts and the int32 scratch arrays, numba would widen to int64
+    # and halve the lanes of the vectors.) No sum overflows: inputs have 16 bits, and the largest output, the
+    # even part below 2^29.6 plus the odd part below 2^30.4, stays below 2^31. As in the SIMD code, 16-bit
+    # values wrap at the dequantisation, at in0 +- in4 and at the two sums of the odd part, and saturate
+    # after each pass.
     blocks_x = coefficients.shape[1]
     low = np.int32(-32768)
     high = np.int32(32767)
@@ -64,14 +63,14 @@ def _inverse_strip(
                 for k in range(8, 64):
                     below |= coefficients[block_y, block_x + n, k]
                 if below == 0:
-                    # The shortcut for a block whose only coefficients are in its first row
-                    # shifts left by 2 without saturating: wrap here, then pass 1 cannot saturate.
+                    # libjpeg-turbo's shortcut for a block with coefficients in the first row only
+                    # shifts left by 2 without saturation. Wrap here, so that pass 1 does not saturate.
                     for k in range(8):
                         a[k * _LANES + n] = np.int16(a[k * _LANES + n] << 2) >> 2
 
-            # Pass 1 transforms columns, pass 2 rows: both read with stride 8 and write
-            # transposed, so one body serves. The 7 further bits of pass 2's descaling (18 instead
-            # of 11) are shifted out when the samples are packed; floors of shifts compose.
+            # Pass 1 transforms columns, pass 2 rows. Both read with stride 8 and write transposed, so the
+            # same code does both. Pass 2 must shift by 18 instead of 11. The other 7 bits are shifted out
+            # when the samples are packed; two floors in sequence equal one.
             for stage in range(2):
                 if stage == 0:
                     source = a
@@ -91,7 +90,7 @@ def _inverse_strip(
                         x5 = min(max(source[(i + 40) * _LANES + n], low), high)
                         x6 = min(max(source[(i + 48) * _LANES + n], low), high)
                         x7 = min(max(source[(i + 56) * _LANES + n], low), high)
-                        # Constants: round(2^13 c), libjpeg's FIX(), summed where two meet one input.
+                        # Constants are round(2^13 c), libjpeg's FIX(); two for the same input are summed.
                         plus = np.int32(np.int32(np.int32(np.int16(x0 + x4)) << 13) + half)
                         minus = np.int32(np.int32(np.int32(np.int16(x0 - x4)) << 13) + half)
                         t2 = np.int32(x2 * 4433 + x6 * -10704)
@@ -146,8 +145,9 @@ def _forward_strip(
     first: int,
     last: int,
 ) -> int:
-    # Columns first, lanes along the row; then rows, block by block. The second step is scalar: the
-    # loop is bound by memory by then, and a transposition to lanes of blocks measured no faster.
+    # The columns are transformed first, with vector lanes along the row, then the rows of each block. The
+    # second step is scalar, because memory limits its speed: a version with one block per lane was not
+    # faster.
     c1 = basis[0, 1]
     c2 = basis[0, 2]
     c3 = basis[1, 1]
@@ -168,7 +168,7 @@ def _forward_strip(
             r6 = plane[8 * block_y + 6, x0 : x0 + count]
             r7 = plane[8 * block_y + 7, x0 : x0 + count]
             for v in range(8):
-                # Basis functions of even frequency are even, of odd frequency odd.
+                # Basis functions of even frequency are symmetric, those of odd frequency antisymmetric.
                 sign = np.float32(1 - 2 * (v & 1))
                 b0 = basis[0, v]
                 b1 = basis[1, v]
@@ -207,12 +207,13 @@ def _forward_strip(
 def inverse(
     coefficients: npt.NDArray[np.int16], qtable: npt.NDArray[np.uint16], *, threads: int | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Dequantise and transform a component to samples, as libjpeg-turbo's islow does on x86-64.
+    """Dequantise a component and transform it to samples, as libjpeg-turbo's islow does on x86-64.
 
     Parameters
     ----------
     coefficients : ndarray of int16, shape (blocks_y, blocks_x, 64)
-        Quantised coefficients in natural order. Any value: overflow wraps and saturates as there.
+        Quantised coefficients in natural order, of any value. Overflow wraps and saturates as in
+        libjpeg-turbo.
     qtable : ndarray of uint16, shape (64,)
         Quantiser steps in natural order.
     threads : int, optional
@@ -225,14 +226,14 @@ def inverse(
 
     Notes
     -----
-    libjpeg-turbo's plain C code differs from its SIMD code where dequantised values leave the 16
-    bits or samples leave 0..255 by more than 384: files that no encoder makes.
+    libjpeg-turbo's plain C code differs from its SIMD code if a dequantised value exceeds 16 bits or a
+    sample is outside 0..255 by more than 384. No encoder produces such files.
     """
     blocks_y, blocks_x = _blocks_shape(coefficients, np.int16)
     if qtable.shape != (64,) or qtable.dtype != np.uint16:
         raise ValueError("qtable must be uint16 of shape (64,)")
     blocks = np.require(coefficients, requirements=["C", "A", "W"])
-    # The low 16 bits of a product do not depend on the sign of the factors.
+    # Steps above 32767 are correct too: the low 16 bits of a product do not depend on the factors' signs.
     steps = qtable.astype(np.int32)
     samples = np.empty((8 * blocks_y, 2 * blocks_x), np.int32)
 
@@ -258,8 +259,8 @@ def forward(plane: npt.NDArray[np.float32], *, threads: int | None = None) -> np
     Returns
     -------
     ndarray of float32, shape (blocks_y, blocks_x, 64)
-        Coefficients in natural order, not quantised. The error to the exact transform is below
-        1e-6 times the largest sample times 8.
+        Coefficients in natural order, not quantised. The error is below 1e-6 times 8 times the largest
+        sample.
     """
     if plane.ndim != 2 or plane.dtype != np.float32 or plane.shape[0] % 8 or plane.shape[1] % 8:
         raise ValueError("plane must be float32 with both sides multiples of 8")

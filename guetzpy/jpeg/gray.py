@@ -1,4 +1,4 @@
-"""JPEG files whose three components are gray, as one component."""
+"""Convert JPEG files whose three components show a gray picture to one component."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = [
     "kept_for",
 ]
 
-#: What a result says of it.
+#: The note in a result whose picture was written with one component.
 WRITTEN_AS_GRAY = "R = G = B everywhere: written as gray, with one component"
 
 
 def kept_for(cause: str) -> str:
-    """Return what a result says where gray keeps three components."""
+    """Return the note in a result whose gray picture keeps three components."""
     return f"R = G = B everywhere, but three components stay: {cause}"
 
 
 def coefficients_as_gray(image: JpegImage) -> JpegImage | None:
-    """Return an image whose coefficients say gray with one component; None for any other.
+    """Return the image with one component if its coefficients show a gray picture; None otherwise.
 
-    YCbCr is gray if all coefficients of Cb and Cr are zero: their samples are 128, so that red, green and
-    blue equal Y (T.871 clause 7). RGB is gray if its components are equal.
+    A YCbCr picture is gray if all coefficients of Cb and Cr are zero: their samples are then 128, so that
+    red, green and blue equal Y (T.871 clause 7). An RGB picture is gray if its components are equal.
     """
     if len(image.components) != 3 or not image.complete:
         return None
@@ -56,16 +56,18 @@ def coefficients_as_gray(image: JpegImage) -> JpegImage | None:
 
 
 def decoded_as_gray(image: JpegImage, planes: npt.NDArray[np.uint8]) -> JpegImage | None:
-    """Return an image with its first component alone, if that shows the same; None otherwise.
+    """Return the image with its first component only, if it decodes to the same pixels; None otherwise.
 
     Parameters
     ----------
     image : JpegImage
-        With three components.
+        An image of three components.
     planes : ndarray of uint8, shape (3, height, width)
-        As it is decoded.
+        The decoded picture.
     """
-    from guetzpy.jpeg.pixels import decode_planes  # a transcode does without these kernels
+    from guetzpy.jpeg.pixels import (
+        decode_planes,
+    )  # imported here, because a transcode does not need these kernels
 
     if len(planes) != 3 or not is_neutral(planes):
         return None
@@ -74,7 +76,7 @@ def decoded_as_gray(image: JpegImage, planes: npt.NDArray[np.uint8]) -> JpegImag
 
 
 def is_neutral(planes: npt.NDArray[np.generic], rows: int = 64) -> bool:
-    """Return whether three planes are equal; colours are told by the first rows that hold any."""
+    """Return whether three planes are equal, in steps of ``rows`` rows; it ends at the first difference."""
     return all(
         np.array_equal(planes[0, y : y + rows], planes[c, y : y + rows])
         for y in range(0, planes.shape[1], rows)
@@ -93,22 +95,22 @@ def _first_alone(image: JpegImage) -> JpegImage | None:
 
 
 def carried_as_gray(source: bytes, image: JpegImage, carried: Carried) -> Carried | str:
-    """Return the metadata for a file of one component: with a profile of gray, without Adobe's marker.
+    """Return the metadata for a file of one component: a gray ICC profile and no Adobe segment.
 
     Parameters
     ----------
     source : bytes
         The file that ``image`` was read from.
     image : JpegImage
-        As read, with three components.
+        The image of three components that ``reader.read`` returned for ``source``.
     carried : Carried
-        Its metadata.
+        Its metadata, as ``preservation.carry`` returned it.
 
     Returns
     -------
     Carried or str
-        A string says why three components have to stay: the profile has no equivalent for gray, or a gain
-        map goes with the picture.
+        The metadata. Or a string that says why three components must stay: the ICC profile has no gray
+        equivalent, or the file has a gain map.
     """
     if "gainmap" in describe(source, image):
         return kept_for("a gain map goes with them")

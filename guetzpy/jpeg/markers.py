@@ -1,8 +1,8 @@
-"""Marker segments of ITU-T T.81 Annex B: found, parsed, serialised.
+"""Marker segments of ITU-T T.81 Annex B: find, parse and serialise them.
 
-Parsers take the payload (what follows the two length bytes) and raise :class:`FormatError`;
-``*_segment`` functions return whole segments, marker and length included. What is accepted
-follows libjpeg-turbo's ``jdmarker.c`` where the standard leaves room.
+``parse_*`` functions take the payload of a segment (the bytes after its length field) and raise
+:class:`FormatError` if it is invalid. ``*_segment`` functions return whole segments, with marker and
+length. Where the standard is not specific, the same input is accepted as by libjpeg-turbo's ``jdmarker.c``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ APP14 = 0xEE
 APP15 = 0xEF
 COM = 0xFE
 
-#: Markers of features that are not handled, by name.
+#: Markers of features that are not supported, with the names of the features.
 UNSUPPORTED: dict[int, str] = {
     0xC3: "lossless JPEG",
     0xC5: "hierarchical JPEG",
@@ -102,8 +102,8 @@ UNSUPPORTED: dict[int, str] = {
     0xF7: "JPEG-LS",
 }
 
-# The last 0xFF of any fill bytes, and the code. A run of 0xFF is not matched as a whole: before
-# a stuffed zero that would be tried again from every byte of the run, in quadratic time.
+# The last 0xFF of any fill bytes, and the code. The expression does not match a run of 0xFF as a whole,
+# because a run before a stuffed zero would be tried again from each of its bytes, in quadratic time.
 _MARKER = re.compile(rb"\xff([\x01-\xfe])", re.DOTALL)
 
 
@@ -119,7 +119,7 @@ class FrameComponent:
 
 @dataclass(frozen=True)
 class FrameHeader:
-    """A frame header (T.81 B.2.2); ``height`` is 0 if a DNL segment will tell it."""
+    """A frame header (T.81 B.2.2); ``height`` is 0 if a DNL segment follows that defines it."""
 
     sof: int
     precision: int
@@ -139,7 +139,7 @@ class ScanComponent:
 
 @dataclass(frozen=True)
 class ScanParameters:
-    """A scan header (T.81 B.2.3) as written in the file."""
+    """A scan header (T.81 B.2.3) with the values of the file, not checked."""
 
     components: tuple[ScanComponent, ...]
     ss: int
@@ -152,8 +152,8 @@ def _standard(counts: str, values: str) -> HuffmanTable:
     return HuffmanTable(tuple(bytes.fromhex(counts)), bytes.fromhex(values))
 
 
-#: The example tables of T.81 K.3.3 by (class, slot); decoders assume them where a sequential file
-#: (Motion JPEG) defines none.
+#: The example tables of T.81 K.3.3 by (class, slot). Decoders use them for sequential files that define
+#: no tables (Motion JPEG).
 STANDARD_HUFFMAN_TABLES: dict[tuple[int, int], HuffmanTable] = {
     (0, 0): _standard(
         "00010501010101010100000000000000",
@@ -181,7 +181,7 @@ STANDARD_HUFFMAN_TABLES: dict[tuple[int, int], HuffmanTable] = {
 
 
 def segment(marker: int, payload: bytes) -> bytes:
-    """Return a whole marker segment.
+    """Return a marker segment: marker, length field and payload.
 
     Raises
     ------
@@ -194,32 +194,32 @@ def segment(marker: int, payload: bytes) -> bytes:
 
 
 def find_marker(data: bytes, position: int) -> tuple[int, int, int] | None:
-    """Return the next marker at or after ``position``.
+    """Find the next marker at or after ``position``.
 
     Returns
     -------
     tuple of int or None
-        Marker code, position of its first 0xFF (fill bytes included), position after the code;
-        None if there is none.
+        Marker code, position of the first 0xFF (which may be a fill byte), position after the code; None if
+        there is no further marker.
     """
     match = _MARKER.search(data, position)
     if match is None:
         return None
     begin = match.start()
-    while begin > position and data[begin - 1] == 0xFF:  # each fill byte is stepped over once
+    while begin > position and data[begin - 1] == 0xFF:  # the search matched its last byte
         begin -= 1
     return match[1][0], begin, match.end()
 
 
 def read_payload(data: bytes, position: int) -> tuple[bytes, int]:
-    """Return the payload of the segment whose length field is at ``position``, and where it ends.
+    """Read the payload of the segment whose length field is at ``position``; also return its end.
 
-    A length below 2 is taken for an empty payload, as libjpeg does with APPn and COM.
+    A length below 2 counts as an empty payload, as in libjpeg for APPn and COM.
 
     Raises
     ------
     FormatError
-        If the data ends before the segment does.
+        If the file ends before the segment ends.
     """
     length = int.from_bytes(data[position : position + 2], "big")
     end = position + max(length, 2)
@@ -229,7 +229,13 @@ def read_payload(data: bytes, position: int) -> tuple[bytes, int]:
 
 
 def parse_sof(marker: int, payload: bytes) -> FrameHeader:
-    """Parse a frame header; sampling factors and sizes are checked for sense, not for support."""
+    """Parse a frame header.
+
+    Raises
+    ------
+    FormatError
+        If the length is wrong, the picture is empty, or a sampling factor is not 1 to 4.
+    """
     if len(payload) < 6:
         raise FormatError("frame header is too short")
     count = payload[5]
@@ -255,7 +261,13 @@ def sof_segment(frame: FrameHeader) -> bytes:
 
 
 def parse_sos(payload: bytes) -> ScanParameters:
-    """Parse a scan header."""
+    """Parse a scan header.
+
+    Raises
+    ------
+    FormatError
+        If the number of components is not 1 to 4 or does not fit the length.
+    """
     count = payload[0] if payload else 0
     if not 1 <= count <= 4 or len(payload) != 4 + 2 * count:
         raise FormatError(f"scan header of {len(payload)} bytes does not fit {count} components")
@@ -276,9 +288,19 @@ def sos_segment(scan: ScanParameters) -> bytes:
 
 
 def parse_dqt(payload: bytes) -> list[tuple[int, npt.NDArray[np.uint16]]]:
-    """Parse quantisation tables: (slot 0..3, uint16 (64,) in natural order) each.
+    """Parse a DQT segment.
 
     Any non-zero precision means 16-bit steps, as in libjpeg.
+
+    Returns
+    -------
+    list of (int, ndarray of uint16, shape (64,))
+        Slot 0..3 and steps in natural order of each table.
+
+    Raises
+    ------
+    FormatError
+        If a slot is above 3 or the length is wrong.
     """
     tables = []
     position = 0
@@ -296,9 +318,9 @@ def parse_dqt(payload: bytes) -> list[tuple[int, npt.NDArray[np.uint16]]]:
 
 
 def dqt_segment(tables: Sequence[tuple[int, npt.NDArray[np.uint16]]]) -> bytes:
-    """Serialise quantisation tables, (slot, steps in natural order) each, in one segment.
+    """Serialise quantisation tables, each a slot and its steps in natural order, in one segment.
 
-    Tables with a step above 255 are written with 16 bits (extended or progressive frames only).
+    A table with a step above 255 is written with 16 bits, which baseline frames do not allow.
     """
     payload = b""
     for slot, table in tables:
@@ -309,9 +331,19 @@ def dqt_segment(tables: Sequence[tuple[int, npt.NDArray[np.uint16]]]) -> bytes:
 
 
 def parse_dht(payload: bytes) -> list[tuple[int, int, HuffmanTable]]:
-    """Parse Huffman tables: (class 0 DC or 1 AC, slot 0..3, table) each.
+    """Parse a DHT segment.
 
-    That the code lengths form a prefix code is checked when a scan uses the table, as in libjpeg.
+    Whether the code lengths form a prefix code is checked when a scan uses the table, as in libjpeg.
+
+    Returns
+    -------
+    list of (int, int, HuffmanTable)
+        Class (0 for DC, 1 for AC), slot 0..3 and table of each definition.
+
+    Raises
+    ------
+    FormatError
+        If a slot is above 3 or the length is wrong.
     """
     tables = []
     position = 0
@@ -331,12 +363,12 @@ def parse_dht(payload: bytes) -> list[tuple[int, int, HuffmanTable]]:
 
 
 def dht_segment(tables: Sequence[tuple[int, int, HuffmanTable]]) -> bytes:
-    """Serialise Huffman tables, (class, slot, table) each, in one segment."""
+    """Serialise Huffman tables, each with its class and slot, in one segment."""
     return segment(DHT, b"".join(bytes((c << 4 | s,)) + bytes(t.counts) + t.values for c, s, t in tables))
 
 
 def parse_dri(payload: bytes) -> int:
-    """Parse a restart interval in MCUs; 0 turns restarts off."""
+    """Parse a restart interval in MCUs; 0 means no restart markers."""
     if len(payload) != 2:
         raise FormatError("restart interval segment has a wrong length")
     return int.from_bytes(payload, "big")
@@ -348,7 +380,7 @@ def dri_segment(interval: int) -> bytes:
 
 
 def parse_dnl(payload: bytes) -> int:
-    """Parse the number of lines that a DNL segment tells (T.81 B.2.5)."""
+    """Parse the number of lines from a DNL segment (T.81 B.2.5)."""
     if len(payload) != 2 or payload == b"\0\0":
         raise FormatError("DNL segment has a wrong length or height")
     return int.from_bytes(payload, "big")
@@ -360,7 +392,13 @@ def dnl_segment(height: int) -> bytes:
 
 
 def colorspace(frame: FrameHeader, segments: Sequence[Segment]) -> str:
-    """Decide the colour space as libjpeg does (``default_decompress_parms`` in ``jdapimin.c``)."""
+    """Determine the colour space as libjpeg does (``default_decompress_parms`` in ``jdapimin.c``).
+
+    Returns
+    -------
+    str
+        "gray", "ycbcr", "rgb", "ycck" or "cmyk".
+    """
     if len(frame.components) == 1:
         return "gray"
     jfif = any(s.marker == APP0 and len(s.payload) >= 14 and s.payload[:5] == b"JFIF\0" for s in segments)

@@ -1,7 +1,7 @@
-"""Coefficients to pictures and back.
+"""Conversion between coefficients and pictures.
 
-The way down to pixels equals libjpeg-turbo's default decode bit for bit, so that what is
-measured in a search is what every user of libjpeg-turbo sees. The way up keeps fractions.
+Decoding equals libjpeg-turbo's default decoding bit by bit, so that a search scores the pixels that users of
+libjpeg-turbo see. The transform from a picture to coefficients does not round.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["decode", "decode_planes", "forward", "fractions", "pull_back", "samp
 Plane = npt.NDArray[np.float32]
 
 _DEPTHS = (np.uint8, np.uint16, np.float32)
-_ROWS = 64  # picture rows a task; fixed, so that nothing depends on the number of threads
+_ROWS = 64  # picture rows per task; constant, so that results do not depend on the number of threads
 
 
 def samples(
@@ -50,7 +50,7 @@ def samples(
 
 
 def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.uint8]:
-    """Decode to planes of codes, bit for bit as libjpeg-turbo does by default.
+    """Decode an image to planes of codes, bit by bit as libjpeg-turbo does by default.
 
     Parameters
     ----------
@@ -67,13 +67,13 @@ def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArra
     Raises
     ------
     UnsupportedError
-        For CMYK and YCCK, for sampling factors whose ratio is no integer (libjpeg has no
-        up-sampling for them either), and for files that do not send their coefficients in full.
+        For CMYK and YCCK, for sampling factors without an integer ratio (libjpeg does not support them
+        either), and for an image that is not ``complete``.
     """
     if image.colorspace not in ("gray", "ycbcr", "rgb"):
         raise UnsupportedError(f"pixels of a JPEG with colour space {image.colorspace}")
     if not image.complete:
-        # libjpeg smooths between blocks where coefficients of low frequency are not final.
+        # libjpeg smooths between blocks while coefficients of low frequency are not sent in full.
         raise UnsupportedError("pixels of a JPEG whose coefficients are incomplete")
     ratios = [_ratio(image, component) for component in image.components]
     sizes = [image.component_size(index) for index in range(len(image.components))]
@@ -105,7 +105,7 @@ def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArra
 
 
 def decode(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.uint8]:
-    """Decode to a picture, bit for bit as libjpeg-turbo does by default.
+    """Decode an image to a picture, bit by bit as libjpeg-turbo does by default.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def decode(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.ui
     Raises
     ------
     UnsupportedError
-        As `decode_planes`.
+        In the same cases as `decode_planes`.
     """
     planes = decode_planes(image, threads=threads)
     return planes[0] if len(planes) == 1 else np.ascontiguousarray(planes.transpose(1, 2, 0))
@@ -140,13 +140,13 @@ def forward(
     Parameters
     ----------
     planes : ndarray, shape (1, height, width) or (3, height, width)
-        Gray, or red, green and blue: uint8, uint16 (0..65535), or float32 on the scale 0..255. Fractions
-        of a code are kept.
+        Gray, or red, green and blue, as uint8, as uint16 (0..65535), or as float32 on the scale 0..255.
+        Fractions of a code are not rounded.
     sampling : tuple of int
         Sampling factors (h, v) of the luma; the chroma has (1, 1). (1, 1) is 4:4:4, (2, 2) 4:2:0.
     downsampler : {"box", "fitted"}
-        "box" averages, as libjpeg does. "fitted" solves for the chroma that comes closest, by
-        least squares, after libjpeg-turbo's up-sampling; where that replicates, it is "box".
+        "box" averages samples, as libjpeg does. "fitted" finds the chroma whose up-sampling by
+        libjpeg-turbo is nearest in least squares. Where libjpeg-turbo replicates, "fitted" equals "box".
     colorspace : {"ycbcr", "rgb"}
         Colour space of the coefficients of three planes.
     threads : int, optional
@@ -155,9 +155,9 @@ def forward(
     Returns
     -------
     list of ndarray of float32, shape (blocks_y, blocks_x, 64)
-        Coefficients of each component in the scaling of T.81, natural order: the quantised ones
-        are ``round(coefficient / step)``. Blocks cover the component's own size; what lies
-        outside the picture repeats its edge.
+        Coefficients of each component in the scaling of T.81, natural order; the levels are
+        ``round(coefficient / step)``. The blocks cover the component's own size. Outside the picture, its
+        edge samples are repeated.
     """
     if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.dtype not in _DEPTHS:
         raise ValueError("planes must be uint8, uint16 or float32 of shape (1 or 3, height, width)")
@@ -189,7 +189,8 @@ def forward(
         chroma = []
         for plane in full:
             _replicate_edge(plane, height, width)
-            # Padding repeats the small plane's edge, not the picture's: smoother, so fewer bits.
+            # Padding repeats the edge of the small plane. This is smoother than the picture's edge would be
+            # after down-sampling, and takes fewer bits.
             chroma.append(_edge_padded(down(plane, sampling, threads=threads)))
     _replicate_edge(luma, height, width)
     return [dct.forward(plane, threads=threads) for plane in (luma, *chroma)]
@@ -198,7 +199,7 @@ def forward(
 def fractions(
     planes: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """Return codes of any depth as float32 on the scale 0..255, contiguous and writable."""
+    """Return codes of uint8, uint16 or float32 as float32 on the scale 0..255, contiguous and writable."""
     if planes.dtype == np.uint16:
         return np.divide(planes, np.float32(257), dtype=np.float32)
     return np.require(planes, np.float32, ["C", "W"])
@@ -211,9 +212,9 @@ def pull_back(
     colorspace: Literal["ycbcr", "rgb"] = "ycbcr",
     threads: int | None = None,
 ) -> list[npt.NDArray[np.float32]]:
-    """Carry a gradient from codes to coefficients: the adjoint of decoding.
+    """Map a gradient with respect to codes to one with respect to coefficients: the adjoint of decoding.
 
-    Decoding is taken as linear: no rounding and no clamping.
+    Rounding and clamping of the decoder are ignored, so that decoding is linear.
 
     Parameters
     ----------
@@ -268,19 +269,19 @@ def _ratio(image: JpegImage, component: Component) -> tuple[int, int]:
 
 
 def _checked(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the planes as kernels take them, copied only if they are laid out otherwise."""
+    """Return the planes in the memory layout of the kernels; copy only if they have another."""
     if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.dtype != np.float32:
         raise ValueError("planes must be float32 of shape (1, height, width) or (3, height, width)")
     return np.require(planes, requirements=["C", "A", "W"])
 
 
 def _empty_units(height: int, width: int, unit_y: int, unit_x: int) -> npt.NDArray[np.float32]:
-    """Return a plane whose sides are rounded up to whole units."""
+    """Return an undefined plane whose sides are multiples of the units."""
     return np.empty((-(-height // unit_y) * unit_y, -(-width // unit_x) * unit_x), np.float32)
 
 
 def _zero_blocks(height: int, width: int) -> npt.NDArray[np.float32]:
-    """Return a plane of whole blocks that is zero outside the picture, undefined inside."""
+    """Return a plane of whole blocks that is zero outside the picture and undefined inside it."""
     plane = _empty_units(height, width, 8, 8)
     plane[height:] = 0.0
     plane[:, width:] = 0.0
@@ -293,7 +294,7 @@ def _replicate_edge(plane: npt.NDArray[np.float32], height: int, width: int) -> 
 
 
 def _edge_padded(part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the samples in a plane of whole blocks that repeats their edge."""
+    """Return a plane of whole blocks with the samples, which repeats their edge outside."""
     height, width = part.shape
     plane = _empty_units(height, width, 8, 8)
     plane[:height, :width] = part

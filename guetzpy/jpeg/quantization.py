@@ -1,4 +1,4 @@
-"""Quantiser steps: the tables of T.81 Annex K, libjpeg's quality scale, and rounding to steps."""
+"""Quantisation: the tables of T.81 Annex K, libjpeg's quality scale, and rounding to levels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "quantise",
 ]
 
-#: T.81 table K.1, natural order.
+#: T.81 table K.1 in natural order.
 LUMINANCE: npt.NDArray[np.uint16] = np.array(
     [
         16, 11, 10, 16, 24, 40, 51, 61,
@@ -37,7 +37,7 @@ LUMINANCE: npt.NDArray[np.uint16] = np.array(
     dtype=np.uint16,
 )  # fmt: skip
 
-#: T.81 table K.2, natural order.
+#: T.81 table K.2 in natural order.
 CHROMINANCE: npt.NDArray[np.uint16] = np.array(
     [
         17, 18, 24, 47, 99, 99, 99, 99,
@@ -52,24 +52,24 @@ CHROMINANCE: npt.NDArray[np.uint16] = np.array(
     dtype=np.uint16,
 )  # fmt: skip
 
-_STRIP = 64  # block rows a task; fixed, so that nothing depends on the number of threads
+_STRIP = 64  # block rows per task; constant, so that results do not depend on the number of threads
 
-# The largest magnitudes that 8-bit files can send (T.81 tables F.1 and F.2): AC categories end at
-# 10, DC differences at 11, which two DC values of this range never exceed.
+# Bounds of the levels that 8-bit files can code (T.81 tables F.1 and F.2). AC categories end at 10. DC
+# differences end at category 11, which the difference of two DC levels in this range never exceeds.
 _AC_LIMIT = 1023
 _DC_LOW, _DC_HIGH = -1024, 1023
 
 
 @dataclass(frozen=True)
 class QualityEstimate:
-    """The libjpeg quality that comes nearest to some tables.
+    """The libjpeg quality whose tables are nearest to given tables.
 
     Attributes
     ----------
     quality : int
-        1..100.
+        Quality, 1..100.
     exact : bool
-        Whether the tables are just those of that quality.
+        Whether the tables equal those of that quality.
     """
 
     quality: int
@@ -84,14 +84,14 @@ def libjpeg_tables(
     Parameters
     ----------
     quality : int
-        1..100.
+        Quality, 1..100.
     baseline : bool
-        Limit steps to 255, as Pillow and cjpeg do by default.
+        Limit steps to 255, as Pillow and cjpeg do by default. Otherwise the limit is 32767.
 
     Returns
     -------
     tuple of two ndarrays of uint16, shape (64,)
-        Natural order.
+        Steps in natural order.
     """
     if not 1 <= quality <= 100:
         raise ValueError("quality must be in 1..100")
@@ -106,7 +106,7 @@ def libjpeg_tables(
 
 @functools.cache
 def _all_tables() -> npt.NDArray[np.uint16]:
-    """Return libjpeg's tables of each quality: (baseline or not, quality - 1, table, 64)."""
+    """Return libjpeg's tables of all qualities: axes baseline or not, quality - 1, table, 64 steps."""
     return np.array(
         [[libjpeg_tables(q, baseline=baseline) for q in range(1, 101)] for baseline in (True, False)]
     )
@@ -118,14 +118,14 @@ def estimate_quality(qtables: Sequence[npt.NDArray[np.uint16]]) -> QualityEstima
     Parameters
     ----------
     qtables : sequence of ndarray of uint16, shape (64,)
-        Tables of the components in their order: the first is compared with the luminance table, the
-        others with the chrominance table. Natural order.
+        Tables of the components in their order, in natural order. The first is compared with libjpeg's
+        luminance table, the others with its chrominance table.
 
     Returns
     -------
     QualityEstimate
-        Of the quality whose steps have the least mean absolute difference in logarithm; of equal
-        ones the higher.
+        The quality whose steps have the smallest mean absolute difference of logarithms. Of several such
+        qualities it is the highest.
     """
     if not qtables:
         raise ValueError("no tables")
@@ -157,7 +157,7 @@ def _quantise_strip(
             for k in range(64):
                 value = min(max(source[k] / steps[k], low[k]), high[k])
                 whole = np.float32(np.int32(value))
-                # Not trunc(value + 0.5): that sum rounds the float just below 0.5 up to 1.
+                # trunc(value + 0.5) would be wrong: the sum rounds the float just below 0.5 up to 1.
                 rest = value - whole
                 up = np.int32(1) if rest >= np.float32(0.5) else np.int32(0)
                 down = np.int32(1) if rest <= np.float32(-0.5) else np.int32(0)
@@ -168,12 +168,12 @@ def _quantise_strip(
 def quantise(
     coefficients: npt.NDArray[np.float32], qtable: npt.NDArray[np.uint16], *, threads: int | None = None
 ) -> npt.NDArray[np.int16]:
-    """Divide coefficients by their steps and round to the nearest, halves away from zero.
+    """Divide coefficients by their steps and round to the nearest integer, halves away from zero.
 
     Parameters
     ----------
     coefficients : ndarray of float32, shape (blocks_y, blocks_x, 64)
-        In the scaling of T.81, natural order. Not-a-number becomes some number.
+        Coefficients in the scaling of T.81, natural order. The result for not-a-number is undefined.
     qtable : ndarray of uint16, shape (64,)
         Steps, 1..65535, natural order.
     threads : int, optional
@@ -182,7 +182,7 @@ def quantise(
     Returns
     -------
     ndarray of int16, shape (blocks_y, blocks_x, 64)
-        Limited to what 8-bit files can send: AC within +-1023, DC within -1024..1023.
+        Levels, clipped to what 8-bit files can code: AC to -1023..1023, DC to -1024..1023.
     """
     if coefficients.ndim != 3 or coefficients.shape[2] != 64 or coefficients.dtype != np.float32:
         raise ValueError("coefficients must be float32 of shape (blocks_y, blocks_x, 64)")
@@ -218,6 +218,6 @@ def dequantise(
     Returns
     -------
     ndarray of float32, shape (..., 64)
-        Exact below 2^24 (legal files stay below 2^17).
+        Coefficients. They are exact below 2^24; those of legal files are below 2^17.
     """
     return coefficients.astype(np.float32) * qtable.astype(np.float32)

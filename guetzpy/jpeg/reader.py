@@ -1,10 +1,11 @@
 """Bytes to coefficients: baseline, extended and progressive Huffman files of 8 bits (ITU-T T.81).
 
-Where files deviate from the standard, libjpeg-turbo decides: a file that it decodes without a
-warning is read to the same coefficients. What it conceals in damaged files (data that ends early, restart
-markers that are lost) is a :class:`FormatError` in a file that ends without EOI. A file that has its EOI
-is shown by most decoders without a word, so it is read as they do, but is not ``complete``: to be kept, not
-written anew. ``repair`` makes what was read of either a picture to be written.
+For files that deviate from the standard, the reference is libjpeg-turbo: a file that it decodes without a
+warning yields the same coefficients here. libjpeg-turbo conceals missing data and lost restart markers with
+a warning. Here, such damage raises :class:`FormatError` if the file also ends without EOI. If the file has
+its EOI, it is decoded as libjpeg-turbo decodes it, but the image is marked as not ``complete``: callers copy
+such a file and do not encode it anew. With ``repair``, the decoded coefficients of both kinds of files can
+be written.
 """
 
 from __future__ import annotations
@@ -27,27 +28,27 @@ from guetzpy.options import MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS
 
 __all__ = ["Limits", "read"]
 
-# Coefficient blocks that are allocated for data that cannot fill them: 128 MB.
+# A picture of more blocks (128 MB of coefficients) is refused if its file has too few bits for its blocks.
 _UNFILLED_BLOCKS = 1 << 20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may ask for; each is checked before memory or time is spent.
+    """Upper bounds of what a file may contain; each is checked before memory or time is spent.
 
     Attributes
     ----------
     max_pixels : int
-        Width times height.
+        Width times height of the picture, in pixels.
     max_scans : int
         Number of scans. Encoders write up to about 20.
     max_metadata : int
-        Bytes of all APPn and COM segments together.
+        Bytes of the payloads of all APPn and COM segments together.
     max_directories : int
-        Directories of an EXIF structure, however they point at each other, and pictures of an MPF index.
+        Number of directories of one EXIF structure, and of pictures in one MPF index.
     max_block_visits : int
-        Blocks of all scans together: what a file of few bytes can cost in time by many scans over a
-        large picture (10 to 50 ns each). Every block of the largest picture may be visited 15 times.
+        Blocks decoded in all scans together, each of which takes 10 to 50 ns. It bounds the time of a small
+        file that has many scans of a large picture.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -59,8 +60,8 @@ class Limits:
 
 _DEFAULT_LIMITS = Limits()
 
-# Coefficients may take so many bytes whatever the file's size, more only in proportion to it: blank
-# pictures of hundreds of megapixels are not worth it. (A blank file has 500 bytes of coefficients a byte.)
+# Coefficients may take _FREELY bytes in any file, and _BLOW_UP bytes per byte of the file in a large file. A
+# file of a uniform picture has about 500 bytes of coefficients per byte.
 _FREELY, _BLOW_UP = 450_000_000, 900
 
 
@@ -72,30 +73,30 @@ def read(data: bytes, *, limits: Limits = _DEFAULT_LIMITS, repair: bool = False)
     data : bytes
         The whole file.
     limits : Limits
-        What it may ask for.
+        Upper bounds of what the file may contain.
     repair : bool
-        Take what can be decoded of a damaged file, as libjpeg would show it; blocks without data
-        stay zero. Such an image is ``complete``, so that it can be written.
+        Accept a damaged file. Its coefficients are those that libjpeg-turbo decodes; blocks without data are
+        zero. The image is then ``complete``, unless its coefficients or tables cannot be written.
 
     Returns
     -------
     JpegImage
-        If it is not ``complete``, the first of its ``warnings`` says why.
+        If the image is not ``complete``, the first of its ``warnings`` says why.
 
     Raises
     ------
     FormatError
-        No JPEG, or a damaged one.
+        If the data is no JPEG file, or a damaged one and ``repair`` is false.
     UnsupportedError
-        A valid file with a feature that is not handled; the message names it.
+        If the file is valid but uses a feature that is not supported; the message names the feature.
     LimitError
-        A limit would be exceeded.
+        If the file exceeds one of the limits.
     """
     reader = _Reader(bytes(data), limits, repair)
     try:
         return reader.read()
     finally:
-        reader.picture = None  # as a cycle it would hold the coefficients until the collector comes by
+        reader.picture = None  # break the reference cycle, so that the coefficients are freed at once
 
 
 class _Reader:
@@ -142,7 +143,7 @@ class _Reader:
                 raise LimitError(f"more than {most} MPF pictures: --max-directories (max_directories)")
 
     def _read_markers(self) -> bool:
-        """Read up to EOI (True), or to where a file without EOI ends (False)."""
+        """Read the markers; return True at EOI, False if the file ends, or is abandoned, before EOI."""
         while True:
             found = markers.find_marker(self.data, self.position)
             if found is None:
@@ -159,7 +160,7 @@ class _Reader:
             except FormatError as error:
                 if self.picture is None or not self.picture.scans:
                     raise
-                if self.picture.whole():  # the picture is whole; what follows is trailing data
+                if self.picture.whole():
                     self.warnings.append(
                         f"EOI is missing; what follows the picture is no part of it: {error}"
                     )
@@ -204,7 +205,7 @@ class _Reader:
             self._read_frame(marker, payload)
         elif marker == markers.SOS:
             self._read_scan(markers.parse_sos(payload))
-        # DAC concerns arithmetic coding only; a DNL that is needed was read with the first scan.
+        # DAC concerns arithmetic coding only; _find_height has read any DNL that is needed.
 
     def _read_frame(self, marker: int, payload: bytes) -> None:
         if self.frame is not None:
@@ -233,13 +234,13 @@ class _Reader:
             if self.frame.height == 0:
                 self.frame = replace(self.frame, height=self._find_height())
                 self._check_pixels(self.frame)
-            if self.frame.sof != markers.SOF2:  # tables that Motion JPEG leaves out
+            if self.frame.sof != markers.SOF2:  # as libjpeg does for Motion JPEG, which omits DHT
                 self.huffman = markers.STANDARD_HUFFMAN_TABLES | self.huffman
             self.picture = _Picture(self)
         self.position = self.picture.read_scan(scan, self.position)
 
     def _find_height(self) -> int:
-        """Look beyond the first scan for the DNL segment that must follow it (T.81 B.2.5)."""
+        """Return the height from the DNL segment that follows the first scan (T.81 B.2.5)."""
         position = self.position
         while (found := markers.find_marker(self.data, position)) is not None:
             marker, _, position = found
@@ -251,7 +252,10 @@ class _Reader:
 
 
 class _Picture:
-    """The picture of a file while its scans are read."""
+    """The picture of a file while its scans are read.
+
+    The rows of ``coefficients`` are the blocks of all components, and one spare row at the end.
+    """
 
     def __init__(self, reader: _Reader) -> None:
         assert reader.frame is not None
@@ -280,28 +284,28 @@ class _Picture:
         self.visits = 0
         self.complete = True
         self.within_scan = False
-        self.shortfall = ""  # what is missing of the scan that falls shortest
-        self.disorder = ""  # restart markers of the first scan that were lost or made up
-        self.damaged = False  # and repaired
-        self.usable = True  # can be written even if repaired
+        self.shortfall = ""  # how much data is missing, in the scan with the fewest complete MCU rows
+        self.disorder = ""  # the first scan whose restart markers are missing or out of order
+        self.damaged = False  # repair has left something out
+        self.usable = True  # the coefficients and tables are within the ranges that a JPEG file can hold
 
     @property
     def progressive(self) -> bool:
         return self.frame.sof == markers.SOF2
 
-    def _room(self) -> npt.NDArray[np.int16]:
-        """Return coefficients of zeros for all blocks, and a spare one."""
+    def _new_coefficients(self) -> npt.NDArray[np.int16]:
+        """Return zeros for all blocks and one spare block, shape (blocks + 1, 64)."""
         blocks, size = self.offsets[-1] + 1, len(self.data)
         if 128 * blocks > max(_FREELY, _BLOW_UP * size):
             raise LimitError(f"{size} bytes for {self.frame.width * self.frame.height / 1e6:.0f} megapixels")
         return np.zeros((blocks, 64), np.int16)
 
     def all_sent(self) -> bool:
-        """Whether every coefficient has been sent in full."""
+        """Whether every coefficient has been sent with all its bits."""
         return bool((self.sent == 0).all())
 
     def whole(self) -> bool:
-        """Whether the picture needs no more data."""
+        """Whether all coefficients were sent and no scan was abandoned."""
         return self.all_sent() and not self.within_scan
 
     def read_scan(self, parameters: markers.ScanParameters, position: int) -> int:
@@ -324,13 +328,13 @@ class _Picture:
         interval = min(reader.restart_interval, mcus) or mcus
         intervals = -(-mcus // interval)
 
-        room = 0
+        capacity = 0
         if reader.restart_interval:
-            room = min(len(self.data) - position, intervals * (64 if reader.repair else 1) + 64)
-        scan = split_scan(self.data, position, room=room)
+            capacity = min(len(self.data) - position, intervals * (64 if reader.repair else 1) + 64)
+        scan = split_scan(self.data, position, capacity=capacity)
         self._check_enough(header, mode, len(scan.clean), len(self.data) - position)
         if self.coefficients is None:
-            self.coefficients = self._room()
+            self.coefficients = self._new_coefficients()
         bounds, regular = restart_bounds(scan, intervals)
         name = f"scan {len(self.scans) + 1}"
         if not regular:
@@ -369,18 +373,19 @@ class _Picture:
         return scan.end
 
     def _of(self, name: str) -> str:
+        """Return ``name`` as a suffix of a message, or nothing if the picture has a single scan."""
         return f" of {name}" if self.progressive or len(self.scans) > 1 else ""
 
     def _warn(self, message: str) -> None:
         self.reader.warnings.append(message)
 
     def _hold(self, message: str) -> None:
-        """Note why the file can only be kept as it is; such reasons come first among the warnings."""
+        """Mark the image as not complete and put the reason before the other warnings."""
         self.complete = False
         self.reader.warnings.insert(0, message)
 
     def _damage(self, message: str) -> None:
-        """Raise, or note what a repair has left out."""
+        """Raise FormatError; with ``repair``, add the message to the warnings."""
         if not self.reader.repair:
             raise FormatError(message)
         self.damaged = True
@@ -389,8 +394,8 @@ class _Picture:
     def _header(self, scan: markers.ScanParameters) -> ScanHeader:
         """Find the components of a scan, in the order of the frame (T.81 B.2.3).
 
-        Equal ids are told apart as in libjpeg's ``get_sos``: an index below the number of components
-        chosen so far is passed over.
+        Several components may have the same identifier. As in libjpeg's ``get_sos``, a component matches
+        only if its index is not below the number of components chosen so far.
         """
         chosen: list[int] = []
         for wanted in scan.components:
@@ -409,7 +414,7 @@ class _Picture:
         return ScanHeader(tuple(chosen))
 
     def _mode(self, header: ScanHeader) -> int:
-        """Check the progression of a scan (T.81 G.1.1.1) and note what it sends."""
+        """Return the decoder's mode for a scan; check and record the progression (T.81 G.1.1.1)."""
         sent = self.sent[list(header.components), header.ss : header.se + 1]
         if not self.progressive:
             self.sent[list(header.components)] = 0
@@ -432,7 +437,7 @@ class _Picture:
         return entropy_decode.AC_REFINE if header.ah else entropy_decode.AC_FIRST
 
     def _latch_quantisers(self, header: ScanHeader) -> None:
-        """Note the table that each component has at its first scan, which is the one libjpeg uses."""
+        """Store each component's quantisation table at its first scan, as libjpeg does."""
         for index in header.components:
             table = self.reader.quantisers.get(self.frame.components[index].tq)
             if index not in self.qtables:
@@ -440,13 +445,13 @@ class _Picture:
                     raise FormatError("a component without a quantisation table")
                 self.qtables[index] = table.copy()
             elif table is None or not np.array_equal(table, self.qtables[index]):
-                # T.81 B.2.4.1 forbids it; decoders differ in what they show
+                # T.81 B.2.4.1 forbids it, and decoders differ in the table that they use
                 self._hold("a quantisation table changes between the scans of its component")
 
     def _tables(
         self, scan: markers.ScanParameters, mode: int
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Build the tables of a scan: row 2 i for DC, 2 i + 1 for AC of its i-th component."""
+        """Build the Huffman tables of a scan: row 2 i for DC and 2 i + 1 for AC of its i-th component."""
         needs = {
             entropy_decode.SEQUENTIAL: (True, True),
             entropy_decode.DC_FIRST: (True, False),
@@ -464,7 +469,7 @@ class _Picture:
         return build_tables(rows)
 
     def _layout(self, header: ScanHeader) -> tuple[list[tuple[int, int, int, int, int, int, int]], int, int]:
-        """Return the components of an MCU, MCU rows and MCU columns (T.81 A.2)."""
+        """Return the components as ``mcu_blocks`` takes them, and the rows and columns of MCUs (T.81 A.2)."""
         single = len(header.components) == 1
         layout = []
         for i, index in enumerate(header.components):
@@ -479,28 +484,27 @@ class _Picture:
         return layout, self.mcu_rows, -(-self.frame.width // (8 * self.h_max))
 
     def _check_enough(self, header: ScanHeader, mode: int, size: int, remaining: int) -> None:
-        """Refuse a scan of a large picture with fewer bits than blocks, before memory is spent on it.
+        """Refuse a scan of a large picture if its data has fewer bits than the blocks need.
 
-        A block takes a code in a DC scan, two in a sequential scan; each code takes a bit at least.
+        Each block needs at least one bit in a DC scan, and two in a sequential scan (one per code).
+        ``size`` is the bytes of the scan's data, ``remaining`` those from its begin to the file's end.
         """
         if mode in (entropy_decode.AC_FIRST, entropy_decode.AC_REFINE):
-            return  # end-of-band runs have no such bound
+            return  # an end-of-band run codes up to 32767 blocks, so no such bound exists
         if self.offsets[-1] <= _UNFILLED_BLOCKS:
             return
         least = 2 if mode == entropy_decode.SEQUENTIAL else 1
         needed = least * sum(self.blocks[c][0] * self.blocks[c][1] for c in header.components)
         available = 8 * size
         if self.coefficients is None and 8 * remaining * needed < available * least * self.offsets[-1]:
-            needed, available = (
-                least * self.offsets[-1],
-                8 * remaining,
-            )  # scans of other components are to come
+            # The scans of the other components follow, so the whole picture has a bound too.
+            needed, available = least * self.offsets[-1], 8 * remaining
         if available < needed:
             read = available * self.mcu_rows // needed
             raise FormatError(f"truncated: at most {read} of {self.mcu_rows} MCU rows")
 
     def finish(self, eoi: bool) -> JpegImage:
-        """Return the image after the last scan."""
+        """Return the image; called after the last scan."""
         assert self.coefficients is not None
         concealed = [message for message in (self.shortfall, self.disorder) if message]
         if self.reader.repair or not eoi:
@@ -518,7 +522,7 @@ class _Picture:
         components = []
         for index, component in enumerate(self.frame.components):
             table = self.qtables.get(index)
-            if table is None:  # never sent
+            if table is None:  # no scan has this component
                 table = self.reader.quantisers.get(component.tq, np.ones(64, np.uint16)).copy()
             blocks = self.coefficients[self.offsets[index] : self.offsets[index + 1]]
             shaped = blocks.reshape(*self.blocks[index], 64)

@@ -1,9 +1,9 @@
-"""Chroma sampling: the up-sampling that decoders do, its adjoint, and two ways down.
+"""Chroma sampling: the up-sampling of decoders, its adjoint, and two methods of down-sampling.
 
-Up-sampling is libjpeg-turbo's default (jdsample.c, ``do_fancy_upsampling``): a triangle filter
-for factors 2x1, 1x2 and 2x2, replication for every other integral factor and, as there, for
-planes at most two samples wide. The triangle filter's special cases at the edges equal the
-general formula on the plane with its edge samples replicated, which is how they are written here.
+Up-sampling is libjpeg-turbo's default (jdsample.c, ``do_fancy_upsampling``): a triangle filter for the
+factors 2x1, 1x2 and 2x2, and replication for all other integer factors. Planes of at most two samples in
+width are replicated too, except for 1x2. libjpeg-turbo has special cases of the triangle filter at the
+edges. They are equal to the general formula on a plane whose edge samples are replicated, which is used here.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from guetzpy._runtime.threads import each
 
 __all__ = ["box_down", "fancy", "fitted_down", "upsample", "upsample_adjoint"]
 
-_ROWS = 64  # output rows a task; fixed, so that nothing depends on the number of threads
-_COLUMNS = 256  # columns a task
+_ROWS = 64  # output rows per task; constant, so that results do not depend on the number of threads
+_COLUMNS = 256  # columns per task
 
-# The triangle filter's normal equations have 2 (0.75^2 + 0.25^2) on the diagonal, this beside it:
+# The normal equations of the triangle filter have 2 (0.75^2 + 0.25^2) on the diagonal and this beside it.
 _OFF_DIAGONAL = 2 * 0.75 * 0.25
-_BOX_PULL = 1.0  # weight of |x - box average|^2: see fitted_down
+_BOX_PULL = 1.0  # weight of |x - box average|^2, see fitted_down
 _NEAR_WEIGHT = 0.75 + _BOX_PULL / 2
 
 
 def fancy(h: int, v: int, width: int) -> bool:
-    """Return whether libjpeg-turbo interpolates a component instead of replicating it.
+    """Return whether libjpeg-turbo interpolates a component, rather than replicating its samples.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _upsample_rows(
     out_width: int,
     sums: npt.NDArray[np.int32],
 ) -> int:
-    # Rows first..last of the picture go to rows 0.. of out; sums has width + 2 places.
+    # Writes rows first..last of the picture to out, from its row 0 on. sums has width + 2 elements.
     for y in range(first, last):
         row = out[y - first]
         near = samples[y // v]
@@ -68,7 +68,8 @@ def _upsample_rows(
                     row[x] = near[x // h]
             continue
         if v == 2:
-            # 3/4 of the nearer row, 1/4 of the further one; the two sums are rounded in the end.
+            # The vertical weights are 3/4 for the nearer row and 1/4 for the farther one. The division
+            # follows after the horizontal filter.
             neighbour = y // 2 - 1 if y % 2 == 0 else y // 2 + 1
             far = samples[min(max(neighbour, 0), height - 1)]
             for x in range(width):
@@ -76,7 +77,7 @@ def _upsample_rows(
         else:
             for x in range(width):
                 sums[x + 1] = np.int32(near[x]) * 4
-        # Halves are rounded up and down in turn, so that the mean does not move.
+        # Halves are alternately rounded up and down, so that the mean is preserved.
         if h == 1:
             bias = np.int32(1 + y % 2)
             for x in range(width):
@@ -110,8 +111,8 @@ def _adjoint_rows(
     last: int,
     sums: npt.NDArray[np.float32],
 ) -> int:
-    # Rows first..last of the component. sums has h * width + 2 places and starts as zeros: what
-    # lies right of the picture stays zero, as rows below it count as zero.
+    # Rows first..last of the component. sums has h * width + 2 elements, all zero at first. Its elements
+    # right of the picture stay zero; rows below the picture count as zero too.
     near = np.float32(0.75)
     far = np.float32(0.25)
     out_height, out_width = gradient.shape
@@ -125,7 +126,7 @@ def _adjoint_rows(
             weight = np.float32(1.0)
             if triangle and v == 2:
                 weight = far if outside else near
-            # Row -1 of the up-sampled plane is row 0 (edge replication), the row below the last is the last.
+            # Edge replication: row -1 of the up-sampled plane is row 0; the row after the last is the last.
             source = min(max(v * y + j, 0), v * height - 1)
             if source >= out_height:
                 continue
@@ -167,7 +168,7 @@ def _box_rows(
             target[x] = np.float32(0.0)
         for j in range(v):
             row = plane[v * y + j]
-            if h == 2:  # apart, because this one vectorises
+            if h == 2:  # a separate loop, because this one vectorises
                 for x in range(width):
                     target[x] += row[2 * x] + row[2 * x + 1]
             else:
@@ -189,8 +190,8 @@ def _fit_columns(
     first: int,
     last: int,
 ) -> int:
-    # Right side A't + (box average) of the normal equations, forward elimination and back
-    # substitution (Thomas), lanes along the columns.
+    # Compute the right side A't + (box average) of the normal equations, then solve them by forward
+    # elimination and back substitution (Thomas algorithm). Vector lanes run along the columns.
     far = np.float32(0.25)
     height = out.shape[0]
     width = last - first
@@ -199,7 +200,7 @@ def _fit_columns(
         upper = plane[2 * i, first:last]
         lower = plane[2 * i + 1, first:last]
         below = plane[min(2 * i + 2, 2 * height - 1), first:last]
-        # The first row has none before it: the ratio that is taken is 0 there, and at the end.
+        # The first row has no previous row and the last has no following row; their ratios are 0.
         previous = out[i - 1, first:last] if i > 0 else above
         ratio = ratios[i]
         row = out[i, first:last]
@@ -223,20 +224,20 @@ def upsample(
     out: npt.NDArray[np.uint8],
     first: int,
 ) -> None:
-    """Bring rows of a component to the picture's size, as libjpeg-turbo does by default.
+    """Up-sample rows of a component to the picture's size, as libjpeg-turbo does by default.
 
     Parameters
     ----------
     samples : ndarray of uint8, shape (>= height, >= width)
-        The component's samples; those outside ``size`` are padding and not looked at.
+        The component's samples; those outside ``size`` are padding and are not read.
     size : tuple of int
         (height, width) of the component.
     ratio : tuple of int
-        (h, v): how many times the picture is wider and higher than the component.
+        (h, v): ratio of the picture's width and height to the component's.
     out : ndarray of uint8, shape (rows, picture's width)
-        Receives the picture's rows ``first`` to ``first + rows``.
+        Output: the picture's rows ``first`` to ``first + rows - 1``.
     first : int
-        First row wanted.
+        First row of the picture to compute.
     """
     height, width = size
     rows, out_width = out.shape
@@ -255,7 +256,7 @@ def upsample_adjoint(
     *,
     threads: int | None = None,
 ) -> None:
-    """Carry a gradient at the picture's size back to a component: the transpose of `upsample`.
+    """Map a gradient at the picture's size to a component: the transpose of `upsample`.
 
     Parameters
     ----------
@@ -264,9 +265,9 @@ def upsample_adjoint(
     size : tuple of int
         (height, width) of the component.
     ratio : tuple of int
-        (h, v): how many times the picture is wider and higher than the component.
+        (h, v): ratio of the picture's width and height to the component's.
     out : ndarray of float32, shape (>= height, >= width)
-        Receives the gradient with respect to the component's samples (without their rounding).
+        Output: the gradient with respect to the component's samples. Rounding in `upsample` is ignored.
     threads : int, optional
         Number of threads; default: the processors available.
     """
@@ -284,14 +285,14 @@ def upsample_adjoint(
 def box_down(
     plane: npt.NDArray[np.float32], ratio: tuple[int, int], *, threads: int | None = None
 ) -> npt.NDArray[np.float32]:
-    """Average h x v samples into one, as libjpeg's encoder does (but unrounded).
+    """Average h x v samples into one, as libjpeg's encoder does but without rounding.
 
     Parameters
     ----------
     plane : ndarray of float32, shape (v rows, h columns)
-        A plane whose sides are multiples of the ratio.
+        A plane whose height is a multiple of v and whose width is a multiple of h.
     ratio : tuple of int
-        (h, v).
+        (h, v): ratio of the plane's width and height to the result's.
     threads : int, optional
         Number of threads; default: the processors available.
 
@@ -312,27 +313,32 @@ def box_down(
 def fitted_down(
     plane: npt.NDArray[np.float32], ratio: tuple[int, int], *, threads: int | None = None
 ) -> npt.NDArray[np.float32]:
-    """Find the small plane that comes closest to ``plane`` after the triangle filter.
+    """Find the small plane whose up-sampling by the triangle filter is nearest to ``plane``.
 
-    By least squares along each halved axis, with a pull of weight 1 towards the box average: a
-    pure fit spends bits on what quantisation takes away again. On six photographs in 4:2:0 with
-    the tables of T.81 Annex K, bytes at equal score against the box average were -1.3 % by
-    SSIMULACRA 2 and -0.5 % by Butteraugli's 3-norm (without the pull -1.3 and +0.4, with 2 -0.9
-    and -0.4).
+    It is the least-squares solution along each halved axis. The squared distance to the box average is
+    added with weight 1, because the pure solution spends bits on detail that quantisation removes. Measured
+    on six photographs in 4:2:0 with the tables of T.81 Annex K, the bytes at equal score changed against the
+    box average by -1.3 % by SSIMULACRA 2 and -0.5 % by Butteraugli's 3-norm. Without the added term the
+    changes were -1.3 % and +0.4 %, with weight 2 they were -0.9 % and -0.4 %.
 
     Parameters
     ----------
     plane : ndarray of float32, shape (v rows, h columns)
-        A plane whose sides are multiples of the ratio.
+        A plane whose height is a multiple of v and whose width is a multiple of h.
     ratio : tuple of int
-        (h, v): (2, 1), (1, 2) or (2, 2), where decoders use the triangle filter (`fancy`).
+        (h, v): (2, 1), (1, 2) or (2, 2), for which decoders use the triangle filter (`fancy`).
     threads : int, optional
         Number of threads; default: the processors available.
 
     Returns
     -------
     ndarray of float32, shape (rows, columns)
-        May leave the range of ``plane`` at sharp edges.
+        The plane. At sharp edges its values may leave the range of ``plane``.
+
+    Raises
+    ------
+    ValueError
+        For any other ratio.
     """
     h, v = ratio
     if (h, v) not in ((2, 1), (1, 2), (2, 2)):
@@ -345,7 +351,7 @@ def fitted_down(
 
 
 def _fit_rows(plane: npt.NDArray[np.float32], threads: int | None) -> npt.NDArray[np.float32]:
-    """Halve the number of rows so that up-sampling comes closest to ``plane``."""
+    """Halve the number of rows, so that their up-sampling is nearest to ``plane``."""
     height, width = plane.shape[0] // 2, plane.shape[1]
     pivots = _tridiagonal_pivots(height)
     ratios = np.zeros(height + 1, np.float32)
@@ -362,9 +368,9 @@ def _fit_rows(plane: npt.NDArray[np.float32], threads: int | None) -> npt.NDArra
 
 
 def _tridiagonal_pivots(size: int) -> npt.NDArray[np.float64]:
-    """Return the pivots of the elimination of A'A + 1, A the triangle filter of ``size`` samples."""
+    """Return the pivots of the elimination of A'A + 1, where A is the triangle filter of ``size`` samples."""
     pivots = np.full(size, 2 * (0.75**2 + 0.25**2) + _BOX_PULL)
-    pivots[0] += 2 * 0.75 * 0.25  # the replicated edge sample stands in for its neighbour
+    pivots[0] += 2 * 0.75 * 0.25  # at an edge, the edge sample replaces its missing neighbour
     pivots[-1] += 2 * 0.75 * 0.25
     for i in range(1, size):
         pivots[i] -= _OFF_DIAGONAL**2 / pivots[i - 1]

@@ -1,4 +1,4 @@
-"""Scan scripts: which coefficients a file sends in which scan, and the choice of the smallest."""
+"""Scan scripts: the scans of a file, and the choice of the script with the fewest bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def is_sequential(script: Sequence[ScanHeader]) -> bool:
-    """Return whether a script sends whole blocks, so that the frame is SOF0 or SOF1."""
+    """Return whether all scans of a script are sequential, so that the frame is SOF0 or SOF1."""
     return all((scan.ss, scan.se, scan.ah, scan.al) == (0, 63, 0, 0) for scan in script)
 
 
@@ -34,7 +34,7 @@ def _interleavable(image: JpegImage) -> bool:
 
 
 def _dc_groups(image: JpegImage) -> list[tuple[int, ...]]:
-    """Return the components of each scan that may be interleaved: all in one scan where that is legal."""
+    """Return the components of each DC or sequential scan: all in one scan if T.81 allows it."""
     indices = tuple(range(len(image.components)))
     return [indices] if _interleavable(image) else [(index,) for index in indices]
 
@@ -45,10 +45,10 @@ def sequential_script(image: JpegImage) -> list[ScanHeader]:
 
 
 def simple_progression(image: JpegImage) -> list[ScanHeader]:
-    """Return a fixed progressive script, libjpeg's for pictures of three components.
+    """Return a fixed progressive script.
 
-    Source: ``jpeg_simple_progression`` of libjpeg (jcparam.c), with luma's share for every component
-    of other pictures.
+    For three components it is the script of ``jpeg_simple_progression`` in libjpeg (jcparam.c). For other
+    pictures every component is sent like the luma in that script.
     """
     indices = range(len(image.components))
     script = [ScanHeader(group, 0, 0, 0, 1) for group in _dc_groups(image)]
@@ -66,9 +66,10 @@ def simple_progression(image: JpegImage) -> list[ScanHeader]:
 
 
 def check_script(image: JpegImage, script: Sequence[ScanHeader]) -> None:
-    """Check that a script is legal and sends every coefficient of every component in full.
+    """Check that a script is legal and sends every coefficient of every component with all its bits.
 
-    Coefficients that are never sent, even if zero, make libjpeg smooth blocks: pixels would change.
+    If a coefficient is never sent, libjpeg smooths the blocks even if the coefficient is zero, which changes
+    pixels.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def check_script(image: JpegImage, script: Sequence[ScanHeader]) -> None:
             raise ValueError("a sequential script sends each component once")
         if len(script) > 1 and any(scan.components != tuple(sorted(scan.components)) for scan in script):
             raise ValueError("components of a scan must be in the order of the frame")
-    state = np.full((count, 64), -1)  # the point transform that each coefficient has reached
+    state = np.full((count, 64), -1)  # the point transform that each coefficient was sent at, -1 for none
     for scan in script:
         components = scan.components
         if not components or any(not 0 <= index < count for index in components):
@@ -111,12 +112,12 @@ def check_script(image: JpegImage, script: Sequence[ScanHeader]) -> None:
 
 
 def candidates(statistics: ScanStatistics, threads: int | None = None) -> list[list[PlannedScan]]:
-    """Return the sequential and the best progressive file, planned, the smaller first.
+    """Return the planned scans of the sequential and of the best progressive script, the smaller first.
 
     Parameters
     ----------
     statistics : ScanStatistics
-        Of the image, with at least ``SEARCHED_LEVELS`` + 1 levels.
+        Statistics of the image, with at least ``SEARCHED_LEVELS + 1`` levels.
     threads : int, optional
         As in :func:`guetzpy._runtime.threads.each`; the result does not depend on it.
     """
@@ -125,38 +126,39 @@ def candidates(statistics: ScanStatistics, threads: int | None = None) -> list[l
 
 
 def total_bytes(planned: Sequence[PlannedScan]) -> float:
-    """Return the size of all scans with their headers and tables."""
+    """Return the bytes of all scans with their headers and tables, as ``PlannedScan.bytes``."""
     return sum(scan.bytes for scan in planned)
 
 
 def choose(image: JpegImage, *, threads: int | None = None) -> tuple[list[ScanHeader], float]:
-    """Return the script with the fewest bytes, without coding anything.
+    """Return the script with the fewest bytes, without coding any scan.
 
     Parameters
     ----------
     image : JpegImage
-        Its coefficients.
+        The image to be written.
     threads : int, optional
         As in :func:`guetzpy._runtime.threads.each`; the result does not depend on it.
 
     Returns
     -------
     script : list of ScanHeader
-        The best progressive script found, or the sequential one.
+        The best progressive script found, or the sequential script.
     size : float
-        Bytes of the scans with their headers and Huffman tables (without the rest of the file): exact but for
-        the zeros stuffed after 0xFF, which are estimated (to about 0.1 %).
+        Bytes of the scans with their headers and Huffman tables, without the rest of the file. It is exact
+        except for the zeros stuffed after 0xFF, which are estimated to about 0.1 %.
     """
     best = candidates(ScanStatistics(image, SEARCHED_LEVELS + 1, threads=threads), threads)[0]
     return [scan.header for scan in best], total_bytes(best)
 
 
 def plan(image: JpegImage, script: Sequence[ScanHeader], *, threads: int | None = None) -> list[PlannedScan]:
-    """Return the scans of a script with their Huffman tables and exact bits, coding nothing.
+    """Return the scans of a script with their Huffman tables and exact bits, without coding any scan.
 
-    Prices of symbols for a trellis are ``plan(...)[n].tables[c][1].lengths()``, int64 (256,): the bits of
-    each AC run/size or EOBn symbol in scan n, for its c-th component, 0 for symbols that do not occur;
-    magnitude bits (``AC_EXTRA_BITS``) come on top. Index 0 instead of 1 gives DC categories.
+    A trellis takes the bits of its symbols from ``plan(...)[n].tables[c][1].lengths()``, int64 (256,): the
+    code length of each AC run/size or EOBn symbol in scan n, for the c-th component of the scan; 0 for
+    symbols that do not occur. The magnitude bits (``AC_EXTRA_BITS``) must be added. Index 0 instead of 1
+    gives the DC categories.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What a JPEG file is made of, as plain data.
+"""The contents of a JPEG file as plain data classes.
 
-Arrays are in natural (row-major) order within a block, as libjpeg has them, never in zigzag
-order: ``coefficients[y, x, 8 * v + u]`` is the quantised coefficient of vertical frequency v
-and horizontal frequency u.
+Within a block, all arrays are in natural (row-major) order, as in libjpeg, and not in zigzag order:
+``coefficients[y, x, 8 * v + u]`` is the quantised coefficient of vertical frequency v and horizontal
+frequency u.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Component:
     qtable : ndarray of uint16, shape (64,)
         Quantiser steps in natural order, 1..65535.
     coefficients : ndarray of int16, shape (blocks_y, blocks_x, 64)
-        Quantised coefficients in natural order. Only the blocks that the component's own size
-        needs (T.81 A.2.3); the padding blocks of interleaved scans are dropped when read and
-        made anew when written (they carry no visible sample).
+        Quantised coefficients in natural order, for the blocks that the component's own size needs (T.81
+        A.2.3). The padding blocks of interleaved scans have no visible sample; the reader drops them and
+        the writer adds new ones.
     """
 
     identifier: int
@@ -56,14 +56,14 @@ class Component:
 
 @dataclass
 class Segment:
-    """A marker segment that is kept as it is: APPn or COM.
+    """An APPn or COM segment.
 
     Attributes
     ----------
     marker : int
         Second byte of the marker, 0xE0..0xEF or 0xFE.
     payload : bytes
-        Contents without marker and length.
+        The segment's bytes after the length field.
     """
 
     marker: int
@@ -77,7 +77,7 @@ class ScanHeader:
     Attributes
     ----------
     components : tuple of int
-        Indices into ``JpegImage.components`` (not ids).
+        Indices into ``JpegImage.components`` (not component identifiers).
     ss, se, ah, al : int
         Spectral selection and successive approximation; 0, 63, 0, 0 in sequential files.
     """
@@ -91,40 +91,40 @@ class ScanHeader:
 
 @dataclass
 class JpegImage:
-    """A JPEG file in coefficients.
+    """A JPEG file with its coefficients.
 
     Attributes
     ----------
     width, height : int
-        Size in pixels as stored (never rotated), 1..65535.
+        Size of the stored picture in pixels, without regard to the orientation, 1..65535.
     components : list of Component
         1 to 4 components.
     colorspace : str
-        "gray", "ycbcr", "rgb", "cmyk" or "ycck", decided as libjpeg does: by JFIF, the Adobe
-        marker, then component ids.
+        "gray", "ycbcr", "rgb", "cmyk" or "ycck". As in libjpeg, the JFIF segment decides, then the Adobe
+        segment, then the component identifiers.
     sof : int
-        Marker of the frame read: 0xC0 baseline, 0xC1 extended, 0xC2 progressive.
+        Frame marker of the file read: 0xC0 baseline, 0xC1 extended, 0xC2 progressive.
     segments : list of Segment
-        APPn and COM segments in file order, those between frame and scans included.
+        APPn and COM segments in file order, including those between frame header and scans.
     trailing : bytes
-        Everything after EOI.
+        All bytes after EOI.
     restart_interval : int
-        Restart interval in MCUs at the first scan; 0 without.
+        Restart interval in MCUs at the first scan; 0 for no restart markers.
     scans : list of ScanHeader
-        Scans in file order as read; empty for pictures made here.
+        Scans of the file read, in order; empty for a new picture.
     scan_bytes : list of int
-        Entropy-coded bytes of each scan as read, stuffing included.
+        Entropy-coded bytes of each scan of the file read, including stuffing.
     complete : bool
         False if data is missing before EOI, if a progressive file does not send all coefficients down to
-        Al = 0, or if it changes tables as no single set of them expresses: such a file can only be kept as
-        it is.
+        Al = 0, or if a component's quantisation table changes between its scans. Such a file can be copied,
+        but not encoded anew.
     eoi : bool
         False if the EOI marker is missing.
     mcu_rows_read : int
-        MCU rows whose data was present (of the first scan that fell short), equal to the number
-        of MCU rows for a whole file.
+        Number of MCU rows with complete data, in the scan with the fewest. For a file without missing data
+        it is the number of MCU rows of the picture.
     warnings : list of str
-        What was tolerated.
+        Deviations from the standard that the reader accepted.
     """
 
     width: int
@@ -149,7 +149,7 @@ class JpegImage:
 
     @property
     def subsampling(self) -> str:
-        """Usual name of the sampling: "gray", "444", "422", "420", ..., or the factors.
+        """Usual name of the chroma sampling ("gray", "444", "422", "420", ...), or the sampling factors.
 
         The names count chroma samples in two rows of four pixels (J:a:b).
         """

@@ -1,4 +1,4 @@
-"""The same picture in fewer bytes: read, apply the metadata policy, write, verify."""
+"""Lossless transcoding: read a JPEG file, apply the metadata policy, write it in fewer bytes, verify it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _EOI = b"\xff\xd9"
 
 _INSEPARABLE = "metadata cannot be told from the picture's data, so that nothing is stripped"
 
-#: Pixels a byte from which a picture counts as sparse (0.25 bits a pixel; blank baseline 4:2:0 has 64).
+#: Pixels per byte of the file above which a picture is sparse (0.25 bits per pixel; a uniform baseline 4:2:0
+#: file has 64 pixels per byte).
 SPARSE = 32
 
-# Sparse pictures are packed up to this size: decodes that check a file take 20 bytes a pixel, which
-# hostile files of few bytes shall not make hundreds of megabytes.
+# Largest sparse picture that is repacked, in pixels. The decodes that verify a file take 20 bytes per pixel,
+# so that a hostile file of few bytes could otherwise take gigabytes of memory.
 _PACKED_PIXELS = 1 << 24
 
 _NO_LIMITS = Limits(
@@ -40,22 +41,23 @@ _NO_LIMITS = Limits(
 
 @dataclass(frozen=True)
 class Transcoded:
-    """A losslessly transcoded file.
+    """Result of a lossless transcode.
 
     Attributes
     ----------
     data : bytes
-        The file, never larger than its source unless that was repaired.
+        The file. It is not larger than its source, unless the source was repaired or "sequential" was asked.
     status : str
-        "lossless" if the picture data was written anew or metadata went, "kept" if ``data`` is the source.
+        "lossless" if the picture data was coded anew or metadata was removed, "kept" if ``data`` is the
+        source.
     reason : str
-        Why the source, or its picture data, was kept; empty otherwise.
+        Why the source or its picture data was kept, or why the file is larger; empty otherwise.
     removed : list of str
-        Kinds of metadata that the policy took out.
+        Kinds of metadata that the policy removed.
     warnings : list of str
-        What was tolerated in the source, and what the metadata could not keep.
+        Deviations from the standard in the source, and metadata that could not be preserved.
     image : JpegImage
-        The source as read.
+        The source's image; None after ``strip_bytes``.
     """
 
     data: bytes
@@ -77,30 +79,30 @@ def transcode_bytes(
     keep_components: bool = False,
     threads: int | None = None,
 ) -> Transcoded:
-    """Write a JPEG file anew with the same coefficients in fewer bytes.
+    """Encode a JPEG file anew, with the same coefficients, in fewer bytes.
 
-    The result is decoded by libjpeg-turbo and compared with the source's decode, pixel by pixel; where they
-    differ, or the source cannot be decoded there, the picture data is kept as it is. What the policy strips
-    goes in any case.
+    The result is verified: libjpeg-turbo decodes it and the source, and all pixels must be equal. If they
+    differ, or if libjpeg-turbo cannot decode the source, the picture data is copied. The metadata that the
+    policy strips is removed in any case.
 
     Parameters
     ----------
     source : bytes
         A JPEG file.
     policy : Policy
-        Metadata that goes; by default nothing.
+        Metadata to remove; by default none.
     script : "auto" or "sequential"
         As for :func:`guetzpy.jpeg.writer.write`.
     restart_interval : int
         MCUs between restart markers; 0 for none.
     repair : bool
-        Take what can be decoded of a damaged file.
+        Accept a damaged source, and encode what can be decoded of it.
     limits : Limits
-        What the source may ask for.
+        Upper bounds of what the source may contain.
     keep_components : bool
-        Whether three components stay three where their coefficients say gray.
+        Whether to keep three components if their coefficients show a gray picture.
     threads : int, optional
-        Threads; the bytes do not depend on it.
+        Number of threads; the bytes do not depend on it.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def transcode_bytes(
     """
     image, repaired = _read(source, limits, repair)
     carried = carry(source, image, policy)
-    # A progressive file is not what was asked for, however small it is.
+    # A progressive file is no valid result for "sequential", even if it is smaller.
     rewritten = repaired or (script == "sequential" and image.progressive)
     warnings = [*image.warnings, *colour_of_jpeg(image).warnings]
     gray = None if keep_components else coefficients_as_gray(image)
@@ -136,30 +138,30 @@ def transcode_bytes(
 
 
 def strip_bytes(source: bytes, policy: Policy) -> Transcoded:
-    """Take metadata out of a JPEG file of any process: its segments are edited, its other bytes stay.
+    """Remove metadata from a JPEG file of any process: edit its segments and copy its other bytes.
 
     Parameters
     ----------
     source : bytes
-        A JPEG file, one that :func:`guetzpy.jpeg.reader.read` does not handle included.
+        A JPEG file, which need not be supported by :func:`guetzpy.jpeg.reader.read`.
     policy : Policy
-        What goes.
+        The kinds of metadata to remove and to keep.
 
     Returns
     -------
     Transcoded
-        Without ``image``. "kept" if nothing that goes is there.
+        The result without ``image``. Its status is "kept" if the file has no metadata to remove.
 
     Raises
     ------
     UnsupportedError
-        Segments and data cannot be told apart.
+        If segments and picture data cannot be separated.
     """
     try:
         parts = survey(source)
     except FormatError as error:
         raise UnsupportedError(f"{_INSEPARABLE}: {error.reason}") from None
-    if parts.frame is None:  # JPEG-LS stuffs bits, not bytes: what looks like a marker may be data
+    if parts.frame is None:  # JPEG-LS stuffs bits, not bytes, so its data may contain markers
         raise UnsupportedError(f"{_INSEPARABLE}: it has no frame header of T.81")
     trailing = source[len(source) - parts.trailing :]
     frame = parts.frame
@@ -178,7 +180,7 @@ def strip_bytes(source: bytes, policy: Policy) -> Transcoded:
 
 
 def _skeleton(data: bytes, trailing: int) -> bytes:
-    """Return a file without its APPn and COM segments, stray bytes of the header, and what follows EOI."""
+    """Return a file without APPn and COM segments, stray bytes of the header, and data after EOI."""
     end = len(data) - trailing
     ranges = [(place.start, place.end) for place in places(data, 0, end)] + stray_ranges(data, end)
     pieces, at = [], 0
@@ -199,7 +201,7 @@ def _read(source: bytes, limits: Limits, repair: bool) -> tuple[JpegImage, bool]
         if not repair:
             raise
     repaired = read(source, limits=limits, repair=True)
-    # What a repair cannot make writable either (scans left out on purpose) is no damage.
+    # Repair does not help a file that is valid but incomplete, such as one with scans left out on purpose.
     return (repaired, True) if image is None or repaired.complete else (image, False)
 
 
@@ -213,9 +215,10 @@ def _repacked(
     restart_interval: int,
     threads: int | None,
 ) -> tuple[bytes | None, str]:
-    """Return the file written anew, and why it is larger if so; or None, and the reason why not.
+    """Encode the file anew and verify it.
 
-    A file that has to be ``rewritten`` may be larger.
+    Returns the file and an empty string, or a note if the file is larger than its source, which only
+    ``rewritten`` allows. If the source's picture data must be kept, returns None and the reason.
     """
     pixels = image.width * image.height
     if pixels > max(_PACKED_PIXELS, SPARSE * len(source)) and not repaired:
@@ -225,7 +228,7 @@ def _repacked(
     carrier = replace(image, segments=carried.segments, trailing=carried.trailing)
     try:
         written = write(carrier, script=script, restart_interval=restart_interval, threads=threads)
-    except (UnsupportedError, ValueError) as error:  # what a repair left cannot always be written
+    except (UnsupportedError, ValueError) as error:  # not every repaired image can be written
         return None, str(error)
     data = settle(written, carried)
     if len(data) >= len(source) and not rewritten:
@@ -240,7 +243,7 @@ def _repacked(
 def _objection(
     source: bytes, image: JpegImage, data: bytes, repaired: bool, profile_changes: bool, threads: int | None
 ) -> str:
-    """Return what speaks against the file written anew; empty if it shows the same."""
+    """Return why the file written anew must be rejected; empty if it decodes to the same picture."""
     same = False
     shown: dict[bytes, _Shown | None] = {}
 
@@ -261,14 +264,14 @@ def _objection(
         return "libjpeg-turbo does not decode it"
     if after is None or not _same_shown(before, after):
         return "libjpeg-turbo would show other pixels"
-    # Pillow takes profiles before the frame header alone, and all segments are written there.
+    # Pillow reads ICC profiles from segments before the frame header only. The writer puts all there.
     if before.profile != after.profile and not profile_changes:
         return "its ICC profile would be read differently"
     return ""
 
 
 def _same_shown(before: _Shown, after: _Shown) -> bool:
-    """Return whether two files show the same, be it gray in three components and in one."""
+    """Return whether two files decode to the same picture; three equal components equal one gray one."""
     (mode, size, samples), (mode_after, size_after, samples_after) = before.picture, after.picture
     if (mode, mode_after) != ("RGB", "L"):
         return before.picture == after.picture
@@ -285,7 +288,7 @@ def _reads_as(data: bytes, image: JpegImage) -> bool:
 
 
 def same_coefficients(first: JpegImage, second: JpegImage) -> bool:
-    """Whether two images have the same components, tables and coefficients."""
+    """Return whether two images have equal components, tables and coefficients."""
     if (first.width, first.height, first.colorspace, len(first.components)) != (
         second.width,
         second.height,
@@ -302,13 +305,13 @@ def same_coefficients(first: JpegImage, second: JpegImage) -> bool:
 
 
 def same_pixels(first: bytes, second: bytes) -> bool | None:
-    """Whether libjpeg-turbo (in Pillow) shows the same pixels; None if it does not decode the first."""
+    """Return whether libjpeg-turbo decodes two files to equal pixels; None if it cannot decode the first."""
     before, after = _show(first), _show(second)
     return None if before is None else after is not None and before.picture == after.picture
 
 
 class _Shown(NamedTuple):
-    """What Pillow makes of a file."""
+    """A file as Pillow decodes it."""
 
     picture: tuple[str, tuple[int, int], bytes]  # mode, size, samples
     profile: bytes | None
@@ -324,11 +327,11 @@ def _show(data: bytes) -> _Shown | None:
 
 
 def bare(data: bytes) -> bytes:
-    """Return a JPEG without what says nothing of its pixels or colours.
+    """Return a JPEG file without the segments that do not affect its pixels or colours.
 
-    Pillow would parse it, slowly, warn of what it finds, and refuse files for segments that libjpeg passes
-    over: JFIF and Adobe ones that are too short (``examine_app0`` and ``examine_app14`` of jdmarker.c), and
-    pieces of profiles without a number.
+    Pillow would parse these segments, which is slow and causes warnings. It also refuses files for segments
+    that libjpeg ignores: JFIF and Adobe segments that are too short (``examine_app0`` and
+    ``examine_app14`` of jdmarker.c), and pieces of ICC profiles without a number.
     """
     pieces, at = [], 0
     for place in places(data, header_only=True):
@@ -339,5 +342,5 @@ def bare(data: bytes) -> bytes:
     return b"".join((*pieces, data[at:]))
 
 
-#: Bytes of the payload that segments need in order to say something of pixels or colours.
+#: Least bytes of payload with which a segment affects pixels or colours.
 _LEAST = {"jfif": 14, "adobe": 12, "icc": 14}

@@ -1,4 +1,4 @@
-"""Coefficients to a JPEG file."""
+"""Write coefficients as a JPEG file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from guetzpy.jpeg.structure import JpegImage, ScanHeader
 
 __all__ = ["write"]
 
-# Sizes are exact but for stuffing; where two plans differ by less than this share, both are written.
+# The planned sizes only estimate stuffing. If two plans differ by less than this share, both are coded.
 _DOUBT = 0.005
 
 
@@ -46,32 +46,32 @@ def write(
     restart_interval: int = 0,
     threads: int | None = None,
 ) -> bytes:
-    """Write an image in as few bytes as Huffman coding and the script allow.
+    """Write an image in as few bytes as Huffman coding with the given script allows.
 
     Parameters
     ----------
     image : JpegImage
-        Coefficients, tables and metadata; its ``scans``, ``sof`` and ``restart_interval`` are those of
-        the file that was read and do not matter here.
+        Coefficients, tables and metadata. Its ``scans``, ``sof`` and ``restart_interval`` describe the file
+        that was read and have no effect.
     script : "auto", "sequential" or sequence of ScanHeader
-        "auto" takes the smallest of the sequential and the searched progressive script.
+        "auto" takes the smaller of the sequential script and the best progressive script found.
     restart_interval : int
-        MCUs (of each scan) between restart markers, 0..65535; 0 for none.
+        MCUs of each scan between restart markers, 0..65535; 0 for no markers.
     threads : int, optional
         As in :func:`guetzpy._runtime.threads.each`. The bytes do not depend on it.
 
     Returns
     -------
     bytes
-        SOI, ``image.segments`` as they are, DQT, SOF, scans, EOI, ``image.trailing``. SOF0 for
-        sequential scripts (SOF1 if a quantiser step exceeds 255), else SOF2.
+        SOI, ``image.segments``, DQT, SOF, scans, EOI, ``image.trailing``. The frame is SOF0 for sequential
+        scripts (SOF1 if a quantiser step exceeds 255) and SOF2 for progressive ones.
 
     Raises
     ------
     UnsupportedError
         If a coefficient is too large for any Huffman symbol (size 16).
     ValueError
-        If image or script contradict themselves.
+        If the image is not consistent, or the script is not legal for it.
     """
     _check_image(image)
     if not 0 <= restart_interval <= 0xFFFF:
@@ -92,7 +92,7 @@ def write(
 
 
 def _file(statistics: ScanStatistics, planned: Sequence[PlannedScan], threads: int | None) -> bytes:
-    """Return the file with these scans."""
+    """Code the planned scans and return the file."""
     image = statistics.image
     coded: dict[int, bytes] = {}
 
@@ -100,7 +100,7 @@ def _file(statistics: ScanStatistics, planned: Sequence[PlannedScan], threads: i
         scan = planned[number]
         coded[number] = encode_scan(statistics, scan.header, scan.tables, threads=threads)
 
-    # The longest first, so that no thread is left with it at the end.
+    # The longest scan begins first, so that it does not run alone at the end.
     each(encode, sorted(range(len(planned)), key=lambda number: -planned[number].bits), threads)
     parts = [_headers(image, scans.is_sequential([s.header for s in planned]), statistics.restart_interval)]
     for number, scan in enumerate(planned):
@@ -126,7 +126,7 @@ def _check_image(image: JpegImage) -> None:
 
 
 def _headers(image: JpegImage, sequential: bool, restart_interval: int) -> bytes:
-    """Return all before the first scan: SOI, the kept segments, DQT, SOF and DRI."""
+    """Return the bytes before the first scan: SOI, APPn and COM segments, DQT, SOF and DRI."""
     head = bytes((0xFF, SOI)) + b"".join(segment(item.marker, item.payload) for item in image.segments)
     tables: list[bytes] = []
     unique = []

@@ -1,1 +1,1 @@
-"""Pixels and their colour: reading of files that are no JPEG, profiles and transforms."""
+"""Pictures and their colour: reading of files that are not JPEG, ICC profiles, transforms."""

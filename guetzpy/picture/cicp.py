@@ -1,6 +1,6 @@
-"""Profiles for colours that HEIC, AVIF and PNG files give by code points (ITU-T H.273).
+"""ICC profiles for the colour code points (ITU-T H.273) of HEIC, AVIF and PNG files.
 
-A JPEG has no place for code points, so what they say is written as a small ICC profile.
+JPEG files cannot declare code points. Therefore the same colours are declared by a small ICC profile.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from guetzpy.picture.profiles import SRGB_CURVE, colorants_of, gamma_curve, gray
 
 __all__ = ["code_points", "profile_of", "unknown"]
 
-#: Colorants under D50 (columns of the matrix to XYZ) by ColourPrimaries: 9 = BT.2020, 12 = P3 with D65.
-#: From the chromaticities by Bradford's matrix, as in the profiles of the ICC and of Apple.
+#: Colorants under D50 (columns of the matrix to XYZ) by ColourPrimaries: 9 is BT.2020, 12 is P3 with D65.
+#: Computed from the chromaticities with Bradford's matrix, as in the profiles of the ICC and of Apple.
 _COLORANTS = {
     9: ((0.673459, 0.279033, -0.001931), (0.165661, 0.675338, 0.029984), (0.125100, 0.045629, 0.796860)),
     12: ((0.515121, 0.241196, -0.001053), (0.291977, 0.692245, 0.041885), (0.157104, 0.066574, 0.784073)),
@@ -23,7 +23,7 @@ _SRGB_COLORANTS = (
     (0.385147, 0.716873, 0.097076),
     (0.143066, 0.060608, 0.714096),
 )
-#: White, red, green, blue of the others (H.273 table 2): with illuminant C, D65, E and the white of DCI.
+#: White, red, green, blue of other ColourPrimaries (H.273 table 2), with illuminant C, D65, E or DCI's white.
 _CHROMATICITIES = {
     4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),
     5: (0.3127, 0.3290, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),
@@ -39,7 +39,8 @@ _NAMES = {
     10: "XYZ", 11: "DCI-P3", 12: "Display P3", 22: "EBU 3213",
 }  # fmt: skip
 
-# TransferCharacteristics. Video curves (1, 6, 7, 11, 12, 14, 15) stand for a display like that of sRGB (13).
+# TransferCharacteristics. The video curves 1, 6, 7, 11, 12, 14 and 15 count as sRGB's (13), the curve of the
+# displays that they are made for.
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 _DISPLAY = frozenset({1, 6, 7, 11, 12, 13, 14, 15})
 _HDR = {16: "PQ", 18: "HLG"}
@@ -50,8 +51,8 @@ _UNSPECIFIED = 2
 def code_points(data: bytes) -> tuple[int, int] | None:
     """Return ColourPrimaries and TransferCharacteristics of an ISO base media file (HEIC, AVIF).
 
-    Those of the first colour box of type ``nclx``; None without one. (A file may hold several pictures, but
-    thumbnails and tiles share the colours of the main one.)
+    They are those of the first colour box of type ``nclx``; None if there is none. If a file has several
+    pictures, thumbnails and tiles have the same colours as the main picture.
     """
     start = data.find(b"meta", 0, 1 << 16)
     place = data.find(b"colrnclx", start, start + (1 << 20)) if start >= 0 else -1
@@ -62,7 +63,7 @@ def code_points(data: bytes) -> tuple[int, int] | None:
 
 
 def unknown(primaries: int, transfer: int) -> str | None:
-    """Return what of code points has no profile here; None if all has one, or is unspecified."""
+    """Return the name of a code point that has no profile here; None if both are known or unspecified."""
     if primaries not in (1, _UNSPECIFIED, *_COLORANTS, *_CHROMATICITIES):
         return f"colour primaries {primaries}"
     if transfer not in (_UNSPECIFIED, *_GAMMAS, *_DISPLAY, *_HDR):
@@ -71,19 +72,19 @@ def unknown(primaries: int, transfer: int) -> str | None:
 
 
 def profile_of(primaries: int, transfer: int, channels: int = 3) -> bytes | None:
-    """Return an ICC profile for code points; None for sRGB, and for what is not specified or known.
+    """Return an ICC profile for code points; None for sRGB and for unspecified or unknown ones.
 
     Parameters
     ----------
     primaries, transfer : int
         ColourPrimaries and TransferCharacteristics of H.273.
     channels : {3, 1}
-        1: for gray, of which the primaries say nothing.
+        1 for gray, for which the primaries have no meaning.
 
     Raises
     ------
     UnsupportedError
-        High dynamic range (PQ, HLG), which a JPEG cannot hold.
+        For high dynamic range (PQ, HLG), which JPEG does not support.
     """
     if transfer in _HDR:
         raise UnsupportedError(

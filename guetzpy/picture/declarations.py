@@ -1,4 +1,4 @@
-"""What files declare of their colours and Pillow does not tell: chunks, extensions, headers and boxes."""
+"""Colour declarations of files that Pillow does not report: chunks, extensions, headers and boxes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _MOST_CHUNKS = 10_000
 
 
 def declarations(image: Image.Image) -> dict[bytes, bytes]:
-    """Return what an open file, its pixels not loaded yet, declares and Pillow does not tell.
+    """Return the colour declarations of an open file that Pillow does not report.
 
-    Keys are names of PNG chunks, or "icc", "name" and "unused" (words of what is not used).
+    The file's pixels must not be loaded yet. Keys are names of PNG chunks, "icc" (a profile), "unused" (the
+    name of a declaration that is not supported) or "refused" (the name of a colour space of another kind).
     """
     stream: BinaryIO | None = getattr(image, "fp", None)
     find = _FINDERS.get(image.format or "")
@@ -50,7 +51,7 @@ def _png_chunks(stream: BinaryIO) -> dict[bytes, bytes]:
 
 
 def _gif_extension(stream: BinaryIO) -> dict[bytes, bytes]:
-    """Return the profile of an application extension (the ICC's "ICCRGBG1012")."""
+    """Return the ICC profile of an application extension (the ICC's "ICCRGBG1012")."""
     stream.seek(0)
     data = stream.read()
     at = data.find(b"\x21\xff\x0bICCRGBG1012")
@@ -64,7 +65,7 @@ def _gif_extension(stream: BinaryIO) -> dict[bytes, bytes]:
 
 
 def _bmp_header(stream: BinaryIO) -> dict[bytes, bytes]:
-    """Return the profile of a version 5 header, or that its colours are calibrated otherwise."""
+    """Return the ICC profile of a version 5 header, or the name of a calibration that is not supported."""
     stream.seek(0)
     data = stream.read(14 + 124)
     size = int.from_bytes(data[14:18], "little")
@@ -83,7 +84,7 @@ def _bmp_header(stream: BinaryIO) -> dict[bytes, bytes]:
 
 
 def _bmp_is_srgb(endpoints: bytes) -> bool:
-    """Whether CIEXYZTRIPLE (2.30 bits) and gammas (16.16 bits) of a BMP are those of sRGB."""
+    """Return whether the endpoints (2.30 bits) and gammas (16.16 bits) of a BMP are those of sRGB."""
     numbers = struct.unpack("<12I", endpoints)
     sums = [sum(numbers[i : i + 3]) or 1 for i in (0, 3, 6)]
     points = [numbers[3 * i + k] / sums[i] for i in range(3) for k in range(2)]
@@ -107,7 +108,7 @@ def _jp2_boxes(stream: BinaryIO) -> dict[bytes, bytes]:
     if method != 1 or len(body) < 4:
         return {b"unused": b"its colour specification"}
     space = int.from_bytes(body[:4], "big")
-    if space in (14, 19):  # CIELab, CIEJab: numbers that are no RGB at all
+    if space in (14, 19):  # CIELab and CIEJab, whose codes are not RGB
         return {b"refused": b"CIELab"}
     return {} if space in (12, 16, 17, 18) else {b"unused": b"its enumerated colour space %d" % space}
 

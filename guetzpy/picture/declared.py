@@ -1,6 +1,6 @@
-"""The colours that a file declares, in whatever way its format has, as one ICC profile.
+"""Convert the colours that a file declares, in the ways of its format, to one ICC profile.
 
-What a file declares and is not used becomes a warning, never nothing.
+A declaration that is not used causes a warning.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Colour", "colour_of", "colour_of_image", "colour_of_points", "object
 
 _CHANNELS = {1: "gray", 3: "RGB", 4: "CMYK"}
 
-#: cHRM and endpoints this near to those of sRGB are those of sRGB, however they were rounded.
+#: cHRM and endpoints that differ by at most this from those of sRGB count as sRGB, to allow for rounding.
 _NEAR = 0.0015
 #: gAMA of sRGB is 45455; some programs write 45454 or 45450.
 _SRGB_GAMMA, _NEAR_GAMMA = 45455, 50
@@ -39,15 +39,15 @@ _SRGB_GAMMA, _NEAR_GAMMA = 45455, 50
 
 @dataclass(frozen=True)
 class Colour:
-    """What a picture's codes mean.
+    """The colour that a picture's codes mean.
 
     Attributes
     ----------
-    icc : bytes, optional
+        The file's profile, or one made from other declarations; None means sRGB.
         The profile, the file's own or one made here; None: sRGB.
-    warnings : tuple of str
+        Declarations of the file that are not used.
         What the file declares and is not used.
-    made : bool
+        Whether the profile was made from other declarations.
         Whether the profile was made here.
     """
 
@@ -57,12 +57,12 @@ class Colour:
 
     @property
     def transform(self) -> Transform:
-        """From the codes to linear light."""
+        """The transform from the codes to linear light."""
         return Transform.from_icc(self.icc)
 
 
 def objection(icc: bytes, channels: int) -> str | None:
-    """Return why a profile says nothing of a picture of 1, 3 or 4 channels; None if it does."""
+    """Return why a profile is not valid for a picture of 1, 3 or 4 channels; None if it is valid."""
     own = channels_of(icc)
     if own is None:
         return "broken"
@@ -83,9 +83,10 @@ def objection(icc: bytes, channels: int) -> str | None:
 def colour_of(
     icc: bytes | None, channels: int, exif: bytes | None = None, warnings: tuple[str, ...] = ()
 ) -> Colour:
-    """Return the colour that a profile or else Exif declares.
+    """Return the colour that an ICC profile declares, or Exif if there is no profile.
 
-    A profile for another number of channels is left out; a broken one stays with the picture.
+    A profile for another number of channels is dropped. A broken profile is kept in the file, but its
+    colours count as sRGB.
     """
     if icc:
         wrong = objection(icc, channels)
@@ -104,9 +105,9 @@ def colour_of(
 def colour_of_points(
     icc: bytes | None, points: tuple[int, int] | None, channels: int, exif: bytes | None
 ) -> Colour:
-    """Return the colour of a HEIC or AVIF file: of its profile, else its code points, else its Exif.
+    """Return the colour of a HEIC or AVIF file, from its profile, its code points or its Exif.
 
-    ``icc`` may be the profile that was made of the code points.
+    ``icc`` may be the profile that was made from the code points.
     """
     if points is None or (icc and icc != _cicp.profile_of(*points)):
         return colour_of(icc, channels, exif)
@@ -124,28 +125,28 @@ def colour_of_image(
     Parameters
     ----------
     image : PIL image
-        Its ``info`` and tags are read.
+        The image, whose ``info`` and tags are read.
     channels : {1, 3, 4}
-        Of its codes.
+        Number of channels of its codes.
     exif : bytes, optional
         Its Exif.
     chunks : dict
-        As :func:`guetzpy.picture.declarations.declarations` found them in its file.
+        Declarations of its file, from :func:`guetzpy.picture.declarations.declarations`.
 
     Raises
     ------
     UnsupportedError
-        High dynamic range.
+        For high dynamic range.
     """
     icc = image.info.get("icc_profile") or None
     warnings: list[str] = []
-    # Pillow's copies of a PNG have no format any more, but what it told.
+    # A copy of a PNG made by Pillow has no format, but its info.
     copied = image.format is None and not icc and not {"gamma", "chromaticity", "srgb"}.isdisjoint(image.info)
     if image.format == "PNG" or copied:
         declared = _of_png(chunks, image.info, icc, channels, warnings)
         if declared is not None:
             return Colour(declared.icc, tuple(warnings), declared.made)
-        icc = None  # it was objected to
+        icc = None  # not valid, see warnings
     elif chunks:
         icc = _of_other(chunks, icc, warnings)
     tags = getattr(image, "tag_v2", None)
@@ -160,7 +161,7 @@ def colour_of_image(
 def _of_png(
     chunks: dict[bytes, bytes], info: dict[Any, Any], icc: bytes | None, channels: int, warnings: list[str]
 ) -> Colour | None:
-    """Return what the chunks of a PNG declare; None if they declare nothing."""
+    """Return the colour that the chunks of a PNG declare; None if they declare none."""
     code_points = chunks.get(b"cICP")
     if code_points is not None:
         wrong = _cicp_objection(code_points)
@@ -208,8 +209,8 @@ def _scaled(values: Any) -> list[int]:
 def _of_gamma(
     gamma: list[int], points: list[int], channels: int, warnings: list[str], chunks: dict[bytes, bytes]
 ) -> Colour:
-    exponent: float | None = None  # None: that of sRGB, or nothing said
-    if gamma and 1_000 <= gamma[0] <= 1_000_000:  # exponents 100 down to 0.1
+    exponent: float | None = None  # None means the curve of sRGB, or no declaration
+    if gamma and 1_000 <= gamma[0] <= 1_000_000:  # exponents 100 to 0.1
         exponent = 100_000 / gamma[0]
     elif gamma or b"gAMA" in chunks:
         warnings.append("its gAMA chunk holds no sensible value: it is not used")
@@ -259,7 +260,7 @@ _TIFF_TAGS = {
 
 
 def _unused_tags(tags: Any) -> list[str]:
-    """Return warnings of a TIFF's tags that say of its colours what is not used."""
+    """Return warnings about TIFF tags of colour that are not used."""
     named = [name for tag, name in _TIFF_TAGS.items() if tag in tags]
     white, primaries = _numbers(tags.get(318, ())), _numbers(tags.get(319, ()))
     points = [*(white or SRGB_CHROMATICITIES[:2]), *(primaries or SRGB_CHROMATICITIES[2:])]
@@ -267,7 +268,7 @@ def _unused_tags(tags: Any) -> list[str]:
         named = [name for name in named if name not in ("WhitePoint", "PrimaryChromaticities")]
     reference = _numbers(tags.get(532, ()))
     if tags.get(262) == 6 or reference in ([0, 255] * 3, [0, 65535] * 3, [0, 255, 128, 255, 128, 255]):
-        named = [name for name in named if name != "ReferenceBlackWhite"]  # libtiff uses it for YCbCr
+        named = [name for name in named if name != "ReferenceBlackWhite"]  # libtiff applies it to YCbCr
     if not named:
         return []
     return [f"{' and '.join(named)} of the TIFF {'is' if len(named) == 1 else 'are'} not used"]

@@ -1,8 +1,8 @@
-"""Samples that Pillow gives in part or wrongly: deep colours of PNG and TIFF, and some layouts of TIFF.
+"""Read samples that Pillow reads in part or wrongly: 16-bit colours of PNG and TIFF, some layouts of TIFF.
 
-What Pillow makes of a TIFF was compared with tifffile over photometric interpretation, planar configuration,
-depth, sample format, byte order, compression, strips and tiles. Here are the combinations that differ; those
-that cannot be read rightly raise UnsupportedError.
+Pillow's decoding of TIFF files was compared with tifffile's, over photometric interpretation, planar
+configuration, depth, sample format, byte order, compression, strips and tiles. This module handles the
+combinations that differ. It raises UnsupportedError for those that cannot be read correctly.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 317, 322, 323, 324,
 _EXTRA, _FORMAT, _JPEG_TABLES = 338, 339, 347
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED, _YCBCR = 0, 1, 2, 5, 6
-_ASSOCIATED = 1  # of ExtraSamples: alpha that the colours were multiplied by
+_ASSOCIATED = 1  # value of ExtraSamples: the colours are multiplied by the alpha
 
 
 def own_samples(image: Image.Image) -> Samples | None:
-    """Return the samples of an image that Pillow alone would not give in full.
+    """Return the samples of an image if Pillow alone would not read them in full.
 
     Parameters
     ----------
     image : PIL image
-        An open file, its pixels not loaded yet; anything else has what Pillow gave it.
+        An open file whose pixels are not loaded yet. For any other image the result is None.
 
     Returns
     -------
     ndarray of uint8 or uint16, shape (H, W) or (H, W, 3 or 4), or None
-        Gray, RGB or RGBA, alpha not multiplied in; None where Pillow's own pixels are right.
+        Gray, RGB or RGBA with alpha not multiplied in; None if Pillow's own pixels are correct.
 
     Raises
     ------
     UnsupportedError
-        A TIFF whose samples are signed, are in separate planes that were loaded already, or have no
-        meaning here.
+        For a TIFF whose samples are signed, or are in separate planes and already loaded, or are of a
+        kind that is not supported.
     """
     tags = getattr(image, "tag_v2", None)
     if tags is not None and image.format in ("TIFF", "MPO", None):
@@ -90,7 +90,7 @@ def _tuple(value: Any) -> tuple[int, ...]:
 
 
 def _contents(image: Image.Image) -> bytes | None:
-    """Return the bytes of an open file whose pixels are not loaded yet."""
+    """Return the bytes of an open file whose pixels are not loaded yet; None for any other image."""
     stream = getattr(image, "fp", None)
     if not getattr(image, "tile", None) or stream is None:
         return None
@@ -111,7 +111,7 @@ def _needed(image: Image.Image) -> bytes:
 
 
 def _of_ycbcr(image: Image.Image) -> Samples:
-    """Return the RGB of uncompressed YCbCr, whose chroma may be subsampled, as libtiff converts it."""
+    """Return uncompressed YCbCr, whose chroma may be subsampled, as the RGB that libtiff converts it to."""
     from PIL import features
     from PIL.TiffImagePlugin import TiffImageFile
 
@@ -121,7 +121,7 @@ def _of_ycbcr(image: Image.Image) -> Samples:
         again._mode = "RGB"
         again.use_load_libtiff = True
         box = (0, 0, *again._tile_size)
-        again.tile = [again.tile[0]._replace(  # as TiffImageFile has it for compressed files
+        again.tile = [again.tile[0]._replace(  # as TiffImageFile sets it for compressed files
             codec_name="libtiff", extents=box, offset=0, args=("RGBX", False, again.tag_v2.offset)
         )]  # fmt: skip
         return np.asarray(again).copy()
@@ -131,7 +131,7 @@ def _of_ycbcr(image: Image.Image) -> Samples:
 
 
 def _of_planes(image: Image.Image, tags: Any, photometric: int, depth: int) -> Samples | None:
-    """Return samples that are stored plane by plane, each read as a gray picture of its own."""
+    """Return samples that are stored in separate planes; each plane is read as a gray picture."""
     if photometric == _SEPARATED:
         if depth == 8:
             return None
@@ -144,7 +144,7 @@ def _of_planes(image: Image.Image, tags: Any, photometric: int, depth: int) -> S
     alpha = colours < samples and (not extra or extra[0] != 0)
     data = _needed(image)
     planes = [_plane(data, tags, number, samples, depth) for number in range(colours + alpha)]
-    if len(planes) == 2:  # gray and alpha; shown as RGBA
+    if len(planes) == 2:  # gray and alpha, returned as RGBA
         planes = [planes[0]] * 3 + planes[1:]
     if len(planes) == 1:
         return planes[0]
@@ -161,7 +161,7 @@ def _plane(data: bytes, tags: Any, number: int, samples: int, depth: int) -> npt
 
 
 def _plane_file(data: bytes, tags: Any, number: int, samples: int, depth: int) -> bytes:
-    """Return the file with a directory at its end that has one of its planes as a gray picture."""
+    """Return the file with an added directory that describes one of its planes as a gray picture."""
     kept = (
         _WIDTH, _LENGTH, _COMPRESSION, _FILL_ORDER, _ORIENTATION, _STRIP_ROWS, _PREDICTOR, _TILE_WIDTH,
         _TILE_LENGTH,
@@ -175,7 +175,7 @@ def _plane_file(data: bytes, tags: Any, number: int, samples: int, depth: int) -
             fields[tag] = values[number * each : (number + 1) * each]
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    # type 4 is LONG, 16 is LONG8; offsets have the width of the file's kind
+    # Field type 4 is LONG, 16 is LONG8 (BigTIFF).
     kind, code, width = (16, "Q", 8) if big else (4, "I", 4)
     start = len(data) + len(data) % 2
     counts, entry = ("Q", 20) if big else ("H", 12)
@@ -206,26 +206,26 @@ def _plane_file(data: bytes, tags: Any, number: int, samples: int, depth: int) -
 
 
 def unmultiplied(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Divide colours by their alpha, the last channel; what is wholly transparent becomes black."""
+    """Divide colours by their alpha, the last channel; fully transparent pixels become black."""
     top = np.iinfo(pixels.dtype).max
     colour, alpha = pixels[..., :-1].astype(np.float64), pixels[..., -1:]
     divided = np.clip(np.rint(colour * top / np.maximum(alpha, 1)), 0, top).astype(pixels.dtype)
     return np.concatenate([divided, alpha], axis=-1)
 
 
-# All 16 bits of colours
+# 16-bit colours
 
 
 def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
-    """Return all 16 bits of a colour PNG or TIFF, or None where Pillow gives all that there is.
+    """Return the 16-bit samples of a colour PNG or TIFF, or None if Pillow reads them in full.
 
-    Pillow keeps the more significant byte of such samples. Told that they are stored in the
-    other byte order it keeps the less significant one, so two decodes hold both.
+    Pillow keeps the more significant byte of 16-bit samples. With the other byte order in the tile's mode
+    it keeps the less significant byte. So two decodes give both bytes.
     """
     tiles = getattr(image, "tile", None)
     if not tiles or image.mode not in ("RGB", "RGBA"):
         return None
-    if "transparency" in image.info:  # one colour is transparent: Pillow's own way must find it
+    if "transparency" in image.info:  # one colour is transparent, which only Pillow's own decoding finds
         return None
     if any(_deep_mode(tile) is None for tile in tiles):
         return None
@@ -233,7 +233,7 @@ def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
     if data is None:
         return None
     associated = any(_deep_mode(tile) == "RGBa;16" for tile in tiles)
-    # The image itself is decoded in any case: what follows the pixels in the file is read with them.
+    # The image itself is loaded in any case, because that reads the metadata after the pixels.
     high = np.asarray(_reading_again(image, data, swapped=False)) if associated else np.asarray(image)
     image.load()
     deep: npt.NDArray[np.uint16] = high.astype(np.uint16) << np.uint16(8)
@@ -242,7 +242,7 @@ def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
 
 
 def _reading_again(image: Image.Image, data: bytes, *, swapped: bool) -> Image.Image:
-    """Return the file opened again, to be read as :func:`_reading` says."""
+    """Return the file opened again with modified tiles, see :func:`_reading`."""
     factory: Any = type(image)
     again: Image.Image = factory(io.BytesIO(data))
     again.tile = [_reading(tile, swapped) for tile in again.tile]  # type: ignore[attr-defined]
@@ -250,7 +250,7 @@ def _reading_again(image: Image.Image, data: bytes, *, swapped: bool) -> Image.I
 
 
 def _deep_mode(tile: Any) -> str | None:
-    """Return a tile's 16-bit raw mode without its byte order; None if it is not 16-bit."""
+    """Return a tile's raw mode without its byte order if it is 16-bit; None otherwise."""
     arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
     mode = arguments[0]
     if not isinstance(mode, str) or mode[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16", "RGBa;16"):
@@ -259,7 +259,7 @@ def _deep_mode(tile: Any) -> str | None:
 
 
 def _reading(tile: Any, swapped: bool) -> Any:
-    """Return a tile of Pillow's that takes one half of 16-bit samples, alpha not divided out."""
+    """Return a tile with which Pillow reads one byte of 16-bit samples, without dividing by alpha."""
     arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
     mode = arguments[0].replace("RGBa", "RGBA")
     native = "L" if sys.byteorder == "little" else "B"

@@ -1,7 +1,7 @@
-"""The colour space that Exif tells of (CIPA DC-008, DCF 2.0), and Exif told of another.
+"""Read the colour space that Exif declares (CIPA DC-008, DCF 2.0), and change it to sRGB.
 
-ColorSpace is 1 for sRGB and 65535 otherwise. DCF names Adobe RGB by 65535 with the interoperability index
-"R03"; many programs write ColorSpace 2 for it. Sony's wide gamut is 65533.
+ColorSpace is 1 for sRGB and 65535 for others. DCF declares Adobe RGB by 65535 and the interoperability index
+"R03"; many programs write ColorSpace 2 instead. Sony's wide gamut is 65533.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ _EXIF_POINTER, _INTEROP_POINTER, _COLOR_SPACE, _INTEROP_INDEX = 0x8769, 0xA005, 
 _CALIBRATION = {0x013E: "WhitePoint", 0x013F: "PrimaryChromaticities", 0x012D: "TransferFunction"}
 _SRGB, _ADOBE, _WIDE, _UNCALIBRATED = 1, 2, 0xFFFD, 0xFFFF
 _SHORT, _LONG, _IFD = 3, 4, 13
-_MOST = 1000  # entries of a directory that are looked at
+_MOST = 1000  # entries of a directory that are read at most
 
 
 @dataclass(frozen=True)
 class ExifColour:
-    """What Exif says of colours.
+    """The colour that Exif declares.
 
     Attributes
     ----------
     space : str, optional
-        :data:`ADOBE_RGB`; None for sRGB and where nothing is said.
+        :data:`ADOBE_RGB`; None for sRGB and without declaration.
     unused : str, optional
-        What it says that has no meaning here.
+        Name of a declaration that is not supported.
     """
 
     space: str | None = None
@@ -42,7 +42,7 @@ class _Tiff:
         self.order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4], "")
 
     def directory(self, position: int) -> dict[int, int]:
-        """Return the places of a directory's entries by tag; empty where there is none."""
+        """Return the positions of a directory's entries by tag; empty if there is no directory."""
         if not self.order or not 8 <= position <= len(self.data) - 2:
             return {}
         (count,) = struct.unpack_from(self.order + "H", self.data, position)
@@ -66,7 +66,7 @@ class _Tiff:
         )
 
     def places(self) -> tuple[dict[int, int], int | None, int | None]:
-        """Return the first directory, and the places of ColorSpace and InteroperabilityIndex."""
+        """Return the first directory, and the positions of ColorSpace and InteroperabilityIndex."""
         first = self.number_at(4) if self.order and len(self.data) >= 8 else 0
         main = self.directory(first)
         own = self.directory(self.number(main.get(_EXIF_POINTER)) or 0)
@@ -79,7 +79,7 @@ class _Tiff:
 
 
 def exif_colour(tiff: bytes | None) -> ExifColour:
-    """Return what a TIFF structure, as Exif has it, says of colours; nothing for a broken one."""
+    """Return the colour that the TIFF structure of an Exif block declares; sRGB if it is broken."""
     if not tiff:
         return ExifColour()
     structure = _Tiff(tiff.removeprefix(b"Exif\0\0"))
@@ -97,7 +97,7 @@ def exif_colour(tiff: bytes | None) -> ExifColour:
 
 
 def as_srgb(tiff: bytes) -> bytes:
-    """Return a TIFF structure that says sRGB where it said Adobe RGB or another space; the same length."""
+    """Return the TIFF structure of an Exif block, changed in place to declare sRGB; the same length."""
     structure = _Tiff(tiff)
     _, space, index = structure.places()
     edited = bytearray(tiff)

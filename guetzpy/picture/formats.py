@@ -1,8 +1,8 @@
-"""Kinds of files that need an extra: HEIC, AVIF, JPEG XL and camera RAW.
+"""Decode files that need an optional package: HEIC, AVIF, JPEG XL and camera RAW.
 
-Their packages are imported when such a file comes, and none is registered with Pillow: a program that uses
-guetzpy keeps the Pillow that it had. What is turned upright on the way loses its Orientation, so
-that nobody turns it twice.
+A package is imported when such a file is read. No package is registered with Pillow, so that a program's own
+use of Pillow does not change. If a decoder applies the Orientation, it is removed from the Exif, so that no
+later program applies it again.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ _EXTRAS = {"HEIC": "heic", "AVIF": "avif", "JPEG XL": "jxl", "RAW": "raw"}
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _JXL_CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
-_SIZE_HEADER = 14  # bytes of signature and sizes, at most
+_SIZE_HEADER = 14  # most bytes of signature and sizes
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 
-_TIFF_DIRECTORIES = 64  # looked at, at most
+_TIFF_DIRECTORIES = 64  # directories that are read at most
 _SUB_IFDS, _PHOTOMETRIC, _COMPRESSION, _DNG_VERSION = 0x014A, 0x0106, 0x0103, 0xC612
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
-_RAW_COMPRESSIONS = {32767, 34713, 65535}  # of Sony, Nikon, Pentax
+_RAW_COMPRESSIONS = {32767, 34713, 65535}  # of Sony, Nikon and Pentax
 
 _ORIENTATION, _EXIF_IFD, _MAKER_NOTE, _XMP = 0x0112, 0x8769, 0x927C, 0x02BC
 
 
 def kind_of(data: bytes) -> Kind | None:
-    """Return which of these kinds a file is, by its contents; None for any other."""
+    """Return which of these kinds a file is, by its contents; None for any other file."""
     if data[4:8] == b"ftyp":
         size = min(int.from_bytes(data[:4], "big"), 4096)
         brands = {data[8:12], *(data[i : i + 4] for i in range(16, size - 3, 4))}
@@ -67,7 +67,7 @@ def kind_of(data: bytes) -> Kind | None:
 
 
 def _holds_raw(data: bytes) -> bool:
-    """Return whether a TIFF structure holds a sensor's data: DNG, NEF, ARW, PEF and their like."""
+    """Return whether a TIFF structure has sensor data: DNG, NEF, ARW, PEF and similar formats."""
     for entries in _directories(data):
         if _DNG_VERSION in entries:
             return True
@@ -79,7 +79,7 @@ def _holds_raw(data: bytes) -> bool:
 
 
 def _directories(data: bytes) -> Iterator[dict[int, int]]:
-    """Yield the directories of a TIFF, those below others too: tag to its first value."""
+    """Yield the directories of a TIFF, including sub-directories, as a map of tags to their first values."""
     order = "<" if data[:2] == b"II" else ">"
     waiting = [struct.unpack_from(order + "I", data, 4)[0]] if len(data) >= 8 else []
     seen: set[int] = set()
@@ -108,30 +108,31 @@ def _directories(data: bytes) -> Iterator[dict[int, int]]:
 
 
 def decode(data: bytes, kind: Kind, check_size: CheckSize) -> tuple[npt.NDArray[Any] | Image.Image, Metadata]:
-    """Return the pixels of a file of such a kind, and what it carries.
+    """Return the pixels and the metadata of a file of one of these kinds.
 
     Parameters
     ----------
     data : bytes
         The file.
     kind : {"HEIC", "AVIF", "JPEG XL", "RAW"}
-        As :func:`kind_of` says.
+        The kind that :func:`kind_of` returns for the file.
     check_size : callable
-        Called with width and height before memory is taken.
+        Called with width and height before memory for pixels is allocated.
 
     Returns
     -------
     pixels : ndarray or PIL image
-        As :func:`guetzpy.picture.planes.planes_of` takes them.
+        Pixels as :func:`guetzpy.picture.planes.planes_of` takes them.
     metadata : Metadata
-        Its profile is that of the pixels. Orientation is 1 or missing where the pixels were turned.
+        The ICC profile is that of the pixels. The Orientation is 1 or missing if it was applied.
 
     Raises
     ------
     UnsupportedError
-        The package is missing (the message names the extra), or the file holds what JPEG cannot.
+        If the package is missing (the message names the extra), or the file has contents that JPEG does
+        not support, such as several pictures.
     FormatError
-        The file is broken.
+        If the file is broken.
     """
     declared: list[tuple[int, int]] = []
 
@@ -142,7 +143,7 @@ def decode(data: bytes, kind: Kind, check_size: CheckSize) -> tuple[npt.NDArray[
     with guarded(f"{kind} cannot be decoded"):
         pixels, metadata = _DECODERS[kind](data, check)
         size = pixels.shape[1::-1] if isinstance(pixels, np.ndarray) else pixels.size
-        if kind != "RAW":  # some sensors' pixels are not square, or lie askew
+        if kind != "RAW":  # some sensors have pixels that are not square, or a rotated grid
             check_decoded_size(declared[0], (size[0], size[1]), turned=True)
     return pixels, metadata
 
@@ -171,10 +172,10 @@ def _heic(data: bytes, check_size: CheckSize) -> tuple[npt.NDArray[Any], Metadat
     info = file.info
     profile = info.get("icc_profile") or _profile(data)
     pixels = np.asarray(file)
-    pixels = pixels[:, : file.size[0]]  # rows may be padded
+    pixels = pixels[:, : file.size[0]]  # remove the padding of rows
     if file.mode.partition(";")[0].endswith("a"):
         pixels = _unmultiplied(pixels)
-    heif.set_orientation(info)  # libheif has turned the pixels; this makes the Exif say so
+    heif.set_orientation(info)  # libheif has applied the orientation; remove it from the Exif
     return pixels, Metadata(exif=_tiff(info.get("exif")), icc=profile, xmp=info.get("xmp") or None)
 
 
@@ -208,24 +209,24 @@ def _avif(data: bytes, check_size: CheckSize) -> tuple[Image.Image, Metadata]:
     check_size(image.width, image.height)
     profile = image.info.get("icc_profile") or _profile(data)
     image.load()
-    image.info["icc_profile"] = profile  # Pillow leaves rotation to the Exif, which it makes say so
+    image.info["icc_profile"] = profile  # Pillow moves the file's rotation to the Exif and does not apply it
     return image, replace(metadata_of(image), icc=profile)
 
 
 def _jpeg_xl(data: bytes, check_size: CheckSize) -> tuple[Image.Image, Metadata]:
     plugin = _package("pillow_jxl.JpegXLImagePlugin", "JPEG XL")
-    check_size(*_jxl_size(data))  # Pillow's plugin decodes when it opens a file
+    check_size(*_jxl_size(data))  # Pillow's plugin decodes the file when it opens it
     image = plugin.JXLImageFile(io.BytesIO(data))
     check_size(image.width, image.height)
     image.load()
     metadata = metadata_of(image)
-    if not image.jpeg:  # the decoder has turned the pixels; those of a JPEG inside are as they were
+    if not image.jpeg:  # the decoder has applied the orientation, except to a JPEG in the file
         metadata = replace(metadata, exif=_upright(metadata.exif))
     return image, metadata
 
 
 def _upright(exif: bytes | None) -> bytes | None:
-    """Return Exif whose Orientation, if it has one, is 1."""
+    """Return Exif with Orientation 1, if it has an Orientation."""
     from PIL import Image
 
     if not exif:
@@ -239,7 +240,7 @@ def _upright(exif: bytes | None) -> bytes | None:
 
 
 def _codestream(data: bytes) -> bytes:
-    """Return the begin of a JPEG XL codestream, if need be out of a container's boxes (ISO/IEC 18181-2)."""
+    """Return the first bytes of a JPEG XL codestream, which may be in boxes (ISO/IEC 18181-2)."""
     if not data.startswith(_JXL_CONTAINER):
         return data[:_SIZE_HEADER]
     found, place = b"", 0
@@ -255,7 +256,7 @@ def _codestream(data: bytes) -> bytes:
         if end < begin:
             break
         if kind == b"jxlp":
-            begin += 4  # the number of the part
+            begin += 4  # skip the number of the part
         if kind in (b"jxlc", b"jxlp"):
             found += data[begin : min(end, begin + _SIZE_HEADER)]
         place = end
@@ -263,7 +264,7 @@ def _codestream(data: bytes) -> bytes:
 
 
 def _jxl_size(data: bytes) -> tuple[int, int]:
-    """Return width and height as a JPEG XL codestream has them (SizeHeader, ISO/IEC 18181-1)."""
+    """Return the width and height in a JPEG XL codestream (SizeHeader, ISO/IEC 18181-1)."""
     begin = _codestream(data)
     if not begin.startswith(b"\xff\x0a"):
         raise FormatError("JPEG XL without a codestream")
@@ -292,7 +293,7 @@ def _raw(data: bytes, check_size: CheckSize) -> tuple[npt.NDArray[Any], Metadata
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
             check_size(raw.sizes.width, raw.sizes.height)
-            # The white that the camera chose, all bits, and sRGB's own curve: rawpy's is that of BT.709.
+            # The camera's white balance, 16 bits, and sRGB's curve (rawpy's default is BT.709's).
             pixels = raw.postprocess(
                 use_camera_wb=True, output_bps=16, output_color=rawpy.ColorSpace.sRGB, gamma=(2.4, 12.92)
             )
@@ -311,9 +312,9 @@ def _preview(raw: Any, rawpy: ModuleType) -> bytes:
 
 
 def _raw_metadata(data: bytes, preview: bytes) -> Metadata:
-    """Return Exif and XMP of a RAW file, or else of its preview, for a picture that is upright.
+    """Return the Exif and XMP of a RAW file, or of its preview, with Orientation 1.
 
-    Without the maker's note, which often is larger than a JPEG has room for, and points into the RAW file.
+    The maker note is removed: it often exceeds a JPEG segment, and its offsets refer to the RAW file.
     """
     from PIL import Image
 
@@ -331,13 +332,13 @@ def _raw_metadata(data: bytes, preview: bytes) -> Metadata:
             if _ORIENTATION in exif:
                 exif[_ORIENTATION] = 1
             block = exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else b""
-        except Exception:  # no metadata is no reason to have no picture
+        except Exception:  # a picture without metadata is better than an error
             continue
-        if 0 < len(block) <= _ROOM_FOR_EXIF:
+        if 0 < len(block) <= _MAX_EXIF:
             return Metadata(exif=block, xmp=xmp if isinstance(xmp, bytes) else None)
     return Metadata()
 
 
-_ROOM_FOR_EXIF = 65527  # a segment less its header
+_MAX_EXIF = 65527  # bytes of a segment's payload without the header of 6 bytes
 
 _DECODERS: dict[Kind, _Decoder] = {"HEIC": _heic, "AVIF": _avif, "JPEG XL": _jpeg_xl, "RAW": _raw}

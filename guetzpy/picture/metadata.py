@@ -1,4 +1,4 @@
-"""What a picture that is no JPEG carries besides its pixels, as Pillow tells it."""
+"""The metadata of pictures that are not JPEG files, as Pillow reads it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["DESCRIPTIVE", "Metadata", "metadata_of"]
 
 @dataclass(frozen=True)
 class Metadata:
-    r"""What a picture that is no JPEG carries besides its pixels.
+    r"""The metadata of a picture that is not a JPEG file.
 
     Attributes
     ----------
     exif : bytes, optional
-        TIFF structure, without the ``Exif\0\0`` before it.
+        TIFF structure, without the prefix ``Exif\0\0``.
     icc : bytes, optional
         ICC profile.
     xmp : bytes, optional
         XMP packet.
     photoshop : bytes, optional
-        Photoshop image resources (``8BIM`` ...), which hold IPTC.
+        Photoshop image resources (``8BIM`` ...), which contain IPTC.
     dpi : tuple of float, optional
         Horizontal and vertical resolution per inch.
     comment : bytes, optional
-        Text of no further meaning.
+        Comment.
     """
 
     exif: bytes | None = None
@@ -39,8 +39,8 @@ class Metadata:
     comment: bytes | None = None
 
 
-#: Tags of a TIFF's first directory that describe the picture, not how the file stores it (TIFF 6.0,
-# Exif 2.32): description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS.
+#: Tags of a TIFF's first directory that describe the picture and not its storage (TIFF 6.0, Exif 2.32):
+#: description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS.
 DESCRIPTIVE = frozenset(
     {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
 )
@@ -49,7 +49,7 @@ _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 
 
 def metadata_of(image: Image.Image) -> Metadata:
-    """Return what a PIL image carries; of an open file, once its pixels are loaded."""
+    """Return the metadata of a PIL image. An open file must have its pixels loaded before."""
     info = image.info
     xmp = info.get("xmp")
     if isinstance(xmp, str):
@@ -72,7 +72,7 @@ def _exif(image: Image.Image) -> bytes | None:
         return block.removeprefix(b"Exif\0\0")
     exif = image.getexif()
     if image.format in ("TIFF", "DNG"):
-        # Pillow turns a TIFF upright when it loads the pixels, and then drops the tag itself.
+        # Pillow applies the orientation of a TIFF when it loads the pixels, and then removes the tag itself.
         for tag in [tag for tag in exif if tag not in DESCRIPTIVE - {_ORIENTATION}]:
             del exif[tag]
     if not len(exif):
@@ -81,10 +81,10 @@ def _exif(image: Image.Image) -> bytes | None:
 
 
 def _photoshop(image: Image.Image) -> bytes | None:
-    """Return a TIFF's Photoshop resources, made from its IPTC if that stands alone."""
+    """Return a TIFF's Photoshop resources, or a resource made from its IPTC if there is only that."""
     tags = getattr(image, "tag_v2", None)
     if tags is None:
-        found = image.info.get("photoshop")  # of a JPEG that Pillow opened: {id: bytes}
+        found = image.info.get("photoshop")  # of a JPEG that Pillow opened: identifier to bytes
         if not isinstance(found, dict):
             return None
         return (
@@ -100,6 +100,6 @@ def _photoshop(image: Image.Image) -> bytes | None:
 
 
 def _resource(identifier: int, contents: bytes) -> bytes:
-    """Return a Photoshop image resource: signature, id, empty name, length, contents, even in all."""
+    """Return a Photoshop image resource: signature, identifier, empty name, length, padded contents."""
     head = b"8BIM" + identifier.to_bytes(2, "big") + b"\0\0" + len(contents).to_bytes(4, "big")
     return head + contents + b"\0" * (len(contents) % 2)

@@ -1,8 +1,9 @@
-"""The one way by which Pillow meets bytes of strangers.
+"""Open untrusted files with Pillow; every other module opens files through this one.
 
-The first bytes name the format, out of a list of those that are allowed; Pillow's plugin of that format alone
-sees the file. (``PIL.Image.open`` tries all plugins. Some start other programs, some open a file within
-the file, some decode before any limit can be asked.) Whatever Pillow raises becomes an error of guetzpy's.
+The first bytes determine the format, which must be on a list of allowed ones. Only Pillow's plugin of that
+format then reads the file. ``PIL.Image.open`` would try all plugins, some of which start other programs, open
+a file within the file, or decode before any limit can be checked. All exceptions of Pillow become errors of
+guetzpy.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ __all__ = [
     "size_of",
 ]
 
-#: Called with width and height before memory is taken for pixels; raises LimitError.
+#: Called with width and height before memory for pixels is allocated; raises LimitError.
 CheckSize = Callable[[int, int], None]
 
-#: Pillow's plugin of each allowed format: module and class.
+#: Module and class of Pillow's plugin for each allowed format.
 _PLUGINS = {
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
     "GIF": ("GifImagePlugin", "GifImageFile"),
@@ -57,7 +58,7 @@ _SIGNATURES = (
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 
-#: Formats that are known by their first bytes and not handled, so that the message can name them.
+#: First bytes of formats that are not supported, so that a message can name them.
 _OTHERS = (
     *((b"\0\0\1\0", "ICO"), (b"\0\0\2\0", "CUR"), (b"icns", "ICNS"), (b"\x1c", "IPTC"), (b"%!PS", "EPS")),
     *((b"\xc5\xd0\xd3\xc6", "EPS"), (b"8BPS", "PSD"), (b"SIMPLE", "FITS"), (b"\xd7\xcd\xc6\x9a", "WMF")),
@@ -78,7 +79,7 @@ _BLANKS = frozenset({b" ", b"\t", b"\n", b"\v", b"\f", b"\r", b"#"})
 
 
 def format_of(data: bytes) -> str | None:
-    """Return which allowed format a file has by its first bytes, as Pillow calls it; None for any other."""
+    """Return the allowed format of a file by its first bytes, with Pillow's name; None for others."""
     for head, name in _SIGNATURES:
         if data.startswith(head):
             return name
@@ -90,7 +91,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def _is_targa(data: bytes) -> bool:
-    """Return whether a file begins with a header of TGA, which has no signature (Truevision TGA 2.0)."""
+    """Return whether a file begins with a TGA header; TGA has no signature (Truevision TGA 2.0)."""
     if len(data) < 18:
         return False
     with_map, kind, map_depth, depth, flags = data[1], data[2], data[7], data[16], data[17]
@@ -113,19 +114,19 @@ def _refused(data: bytes) -> GuetzpyError:
 
 @contextlib.contextmanager
 def guarded(what: str) -> Iterator[None]:
-    """Make errors of guetzpy's out of all that a decoder raises on a broken file.
+    """Convert every exception of a decoder to an error of guetzpy.
 
     Parameters
     ----------
     what : str
-        Begins the message, such as "PNG cannot be decoded".
+        Begin of the message, such as "PNG cannot be decoded".
 
     Raises
     ------
     LimitError
-        Memory is out, or Pillow's own limit on pixels is exceeded.
+        If memory is out, or Pillow's own limit on pixels is exceeded.
     FormatError
-        Anything else but errors of guetzpy's.
+        For any other exception that is no error of guetzpy.
     """
     try:
         yield
@@ -139,37 +140,37 @@ def guarded(what: str) -> Iterator[None]:
             raise LimitError(f"{words}; PIL.Image.MAX_IMAGE_PIXELS sets that limit") from None
         raise FormatError(f"{what}: {words}") from None
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of decoders in Rust
+        if type(error).__name__ != "PanicException":  # raised by decoders in Rust
             raise
         raise FormatError(f"{what}: {error}") from None
 
 
 def opened(data: bytes, check_size: CheckSize) -> ImageFile:
-    """Open a file of an allowed format; nothing is decoded yet.
+    """Open a file of an allowed format without decoding it.
 
     Parameters
     ----------
     data : bytes
         The file.
     check_size : callable
-        Called with width and height as the header has them.
+        Called with the width and height in the header.
 
     Returns
     -------
     PIL.ImageFile.ImageFile
-        Later errors of it are the caller's to guard.
+        The open image. Callers must guard its later exceptions.
 
     Raises
     ------
     UnsupportedError
-        Another format than those that are allowed.
+        If the format is not allowed.
     FormatError, LimitError
-        Broken; refused by ``check_size``.
+        If the file is broken. If ``check_size`` raises it.
     """
     name = format_of(data)
     if name is None:
         raise _refused(data)
-    if name == "WEBP":  # libwebp takes memory for the canvas when Pillow opens the file
+    if name == "WEBP":  # libwebp allocates the canvas when Pillow opens the file
         size = _webp_size(data)
         if size is not None:
             check_size(*size)
@@ -182,22 +183,22 @@ def opened(data: bytes, check_size: CheckSize) -> ImageFile:
 
 
 def opened_jpeg(data: bytes) -> ImageFile:
-    """Open a JPEG, with libjpeg-turbo as Pillow has it; errors are the caller's to guard."""
+    """Open a JPEG with Pillow's libjpeg-turbo. Callers must guard its exceptions."""
     return _plugin("JPEG")(io.BytesIO(data), "")
 
 
 def size_of(stream: Any) -> tuple[int, int]:
-    """Return width and height as the header of an open file has them; nothing is decoded.
+    """Return width and height from the header of an open file, without decoding it.
 
     Parameters
     ----------
     stream : binary file
-        At its begin; seekable.
+        A seekable file at its start.
 
     Raises
     ------
     FormatError, UnsupportedError
-        Broken, or not of an allowed format.
+        If the file is broken, or its format is not allowed.
     """
     head = stream.read(_PHOTO_CD.stop)
     name = format_of(head)
@@ -221,7 +222,7 @@ def _plugin(name: str) -> Callable[[Any, str], ImageFile]:
 
 
 def _jpeg_size(stream: Any) -> tuple[int, int]:
-    """Return the size that a JPEG's first frame header has (T.81, B.2.2)."""
+    """Return the size in a JPEG's first frame header (T.81 B.2.2)."""
     stream.seek(2)
     while len(head := stream.read(4)) == 4 and head[0] == 0xFF:
         if head[1] == 0xFF:  # a fill byte
@@ -235,7 +236,7 @@ def _jpeg_size(stream: Any) -> tuple[int, int]:
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """Return the size of the canvas as the first chunk has it (RFC 9649); None if it has none."""
+    """Return the size of the canvas in the first chunk (RFC 9649); None if the chunk has no size."""
     chunk = data[12:16]
     if chunk == b"VP8X" and len(data) >= 30:
         return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
@@ -249,20 +250,20 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _check_tiles(image: Any, check_size: CheckSize) -> None:
-    """Hold a TIFF's tiles, each decoded as a whole, to the limits of pictures."""
+    """Apply the limits of a picture to the tiles of a TIFF, because each is decoded as a whole."""
     width, height = image.tag_v2.get(322), image.tag_v2.get(323)
     if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
         check_size(width, height)
 
 
-#: Pages of a TIFF are counted up to so many: each is sought among all before it.
+#: Most pages that are counted in a TIFF. Finding each page takes a pass over all pages before it.
 _MOST_PAGES = 1000
 
 
 def opened_single(data: bytes, check_size: CheckSize) -> ImageFile:
     """Open a file as :func:`opened` does; raise UnsupportedError if it has several frames or pages.
 
-    A broken second frame is no frame: what Pillow decodes of the first is the picture.
+    If the second frame is broken, the picture is what Pillow decodes of the first one.
     """
     image = opened(data, check_size)
     try:
@@ -297,7 +298,7 @@ def _has_second(image: ImageFile) -> bool:
 
 
 def check_decoded_size(declared: tuple[int, int], decoded: tuple[int, int], *, turned: bool = False) -> None:
-    """Raise FormatError where other pixels came than the header said; ``turned`` allows sides swapped."""
+    """Raise FormatError if decoded and declared size differ; ``turned`` allows swapped sides."""
     if decoded != declared and not (turned and decoded == declared[::-1]):
         sizes = f"{decoded[0]} x {decoded[1]} pixels decoded, {declared[0]} x {declared[1]} declared"
         raise FormatError(f"the header is wrong: {sizes}")

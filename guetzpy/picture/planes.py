@@ -1,4 +1,4 @@
-"""PIL images and arrays as planes of codes, with what the codes mean."""
+"""Convert PIL images and arrays to planes of codes, with the colours that the codes mean."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["Pixels", "background_codes", "codes_of", "pixels_of", "planes_of"]
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """A PIL image as codes, and what it tells of them.
+    """The codes of a PIL image, with their colour and metadata.
 
     Attributes
     ----------
     codes : ndarray, shape (1, H, W) or (3, H, W)
-        uint8 or uint16.
+        Codes, uint8 or uint16.
     colour : Colour
-        What they mean.
+        The meaning of the codes.
     metadata : Metadata
-        What the image carries; its profile is that of ``colour``.
+        Metadata of the image; its ICC profile is that of ``colour``.
     """
 
     codes: Codes
@@ -41,17 +41,17 @@ class Pixels:
 
 
 def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]:
-    """Return a picture's codes and what they mean.
+    """Return a picture's codes and their transform to linear light.
 
     Parameters
     ----------
     source : ndarray or PIL image
-        Array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16, bool or float (0..1, as
-        scikit-image has it), taken as sRGB; or any PIL image of RGB, gray or palette kind, with
-        the colours that it declares by a profile or otherwise. Never rotated by its Orientation.
+        Array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16, bool or float (0..1, as in
+        scikit-image), which counts as sRGB. Or any PIL image of RGB, gray or palette kind, with the colours
+        that it declares by a profile or otherwise. The Orientation is not applied.
     background : str, int or tuple, optional
-        Colour that transparent pictures are laid on, as Pillow's ``ImageColor`` reads it
-        (``"white"``, ``"#fff"``, ``(255, 255, 255)``), blended in codes.
+        Colour that replaces transparent parts, in a form of Pillow's ``ImageColor`` (``"white"``,
+        ``"#fff"``) or as codes (``(255, 255, 255)``). Codes are blended, not linear light.
 
     Returns
     -------
@@ -63,10 +63,10 @@ def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]
     Raises
     ------
     UnsupportedError
-        Real transparency without ``background``; CMYK and other colour models that have no
-        fixed meaning. (Alpha that is opaque everywhere is dropped.)
+        If a pixel is transparent and there is no ``background``. For CMYK and other colour models without
+        a fixed meaning. (Alpha that is opaque everywhere is dropped.)
     TypeError, ValueError
-        No picture; the message names what would be one.
+        If the source is no picture; the message says what is expected.
     """
     if isinstance(source, np.ndarray):
         return _planes_of_array(source, background), Transform()
@@ -94,7 +94,7 @@ def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     elif np.issubdtype(array.dtype, np.floating):
-        # NaN fails this test too. 1e-5: what resampling and round trips leave outside
+        # The test is false for NaN too. Resampling and round trips exceed the range by up to 1e-5.
         if not (array.min() >= -1e-5 and array.max() <= 1 + 1e-5):
             raise ValueError(
                 "float array outside 0..1 (or NaN); scale it to 0..1, or pass uint8 or uint16 codes"
@@ -109,7 +109,7 @@ def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
 
 
 def _fix_for(dtype: np.dtype[Any]) -> str:
-    """Return what to do with an array of another kind: what its values mean is known to its owner only."""
+    """Return advice for an array of an unsupported dtype, whose scale only the caller knows."""
     if np.issubdtype(dtype, np.integer):
         return (
             "convert it by what its values mean: a.astype(numpy.uint8) for 0..255, "
@@ -121,7 +121,7 @@ def _fix_for(dtype: np.dtype[Any]) -> str:
 
 
 def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]:
-    """Drop the last channel, blending it with a background where it is not opaque."""
+    """Drop the last channel; blend with the background where the picture is not opaque."""
     colour, alpha = array[:, :, :-1], array[:, :, -1:]
     top = 65535.0 if array.dtype == np.uint16 else 255.0
     if alpha.min() >= top:
@@ -143,7 +143,7 @@ def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]
 
 
 def background_codes(background: Any) -> tuple[float, float, float]:
-    """Return the codes, 0..255, of a background colour as :func:`planes_of` takes it, or raise ValueError."""
+    """Return the codes, 0..255, of a background as :func:`planes_of` takes it; raise ValueError."""
     from PIL import ImageColor
 
     if isinstance(background, str):
@@ -157,7 +157,7 @@ def background_codes(background: Any) -> tuple[float, float, float]:
     return float(values[0]), float(values[1]), float(values[2])
 
 
-#: Modes whose codes are sRGB-like after a conversion that Pillow defines exactly.
+#: Modes that Pillow converts to sRGB-like codes by an exact definition.
 _CONVERTED = {
     "1": "L",
     "P": "RGB",
@@ -176,29 +176,29 @@ def _fits_16_bits(image: Image.Image) -> bool:
 
 
 def pixels_of(image: Image.Image, *, background: Any = None) -> Pixels:
-    """Return the codes of a PIL image, all bits of them, and what they mean.
+    """Return the codes of a PIL image with all their bits, and their colour.
 
     Parameters
     ----------
     image : PIL image
-        Of RGB, gray or palette kind.
+        An image of RGB, gray or palette kind.
     background : str, int or tuple, optional
         As :func:`planes_of` takes it.
 
     Raises
     ------
     UnsupportedError
-        As :func:`planes_of`; also high dynamic range.
+        In the cases of :func:`planes_of`, and for high dynamic range.
     """
     declared = declarations(image)
     codes = codes_of(image, background)
-    metadata = metadata_of(image)  # after the pixels: a PNG may have its Exif behind them
+    metadata = metadata_of(image)  # after the pixels, because a PNG may have its Exif after them
     colour = colour_of_image(image, len(codes), metadata.exif, declared)
     return Pixels(codes, colour, replace(metadata, icc=colour.icc))
 
 
 def codes_of(image: Image.Image, background: Any) -> Codes:
-    """Return the codes of a PIL image as :func:`planes_of` does, without what they mean."""
+    """Return the codes of a PIL image as :func:`planes_of` does, without their colour."""
     mode = image.mode
     if mode in ("CMYK", "LAB"):
         raise UnsupportedError(

@@ -1,4 +1,4 @@
-"""ICC profiles made here: a matrix with tone curves for colours, one tone curve for gray (ICC.1:2022)."""
+"""Build ICC profiles: a matrix with tone curves for RGB, one tone curve for gray (ICC.1:2022)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = [
     "text",
 ]
 
-#: White, red, green and blue of sRGB, x and y of each (IEC 61966-2-1).
+#: Chromaticities x, y of white, red, green and blue of sRGB (IEC 61966-2-1).
 SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
-#: Those of Adobe RGB (1998), version 2005-05, section 4.2.
+#: The same for Adobe RGB (1998), version 2005-05, section 4.2.
 _ADOBE_RGB = (0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 
 _D50 = (0.9642, 1.0, 0.8249)
@@ -35,19 +35,19 @@ def _fixed(*values: float) -> bytes:
     return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
 
-#: sRGB's curve: parametricCurveType, function type 3 with g, a, b, c, d (ICC.1 10.18).
+#: Tag of sRGB's curve: parametricCurveType, function type 3 with g, a, b, c, d (ICC.1 10.18).
 SRGB_CURVE = (
     b"para" + struct.pack(">IHH", 0, 3, 0) + _fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 )
 
 
 def gamma_curve(gamma: float) -> bytes:
-    """Return the tag of a pure power (parametricCurveType, function type 0)."""
+    """Return the tag of a power function (parametricCurveType, function type 0)."""
     return b"para" + struct.pack(">IHH", 0, 0, 0) + _fixed(gamma)
 
 
 def colorants_of(chromaticities: Sequence[float]) -> tuple[Vector, Vector, Vector]:
-    """Return the colorants under D50 (columns of the matrix to XYZ) of three primaries and a white.
+    """Return the colorants under D50 (columns of the matrix to XYZ) for three primaries and a white.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def colorants_of(chromaticities: Sequence[float]) -> tuple[Vector, Vector, Vecto
     Raises
     ------
     ValueError
-        They span no colour space.
+        If the chromaticities do not define a colour space.
     """
     if len(chromaticities) != 8:
         raise ValueError("eight numbers expected")
@@ -69,7 +69,7 @@ def colorants_of(chromaticities: Sequence[float]) -> tuple[Vector, Vector, Vecto
     shares = _solved(columns, white)
     if any(share <= 0 for share in shares):
         raise ValueError("the white lies outside the primaries")
-    # Bradford's adaptation of each colorant from the white to D50.
+    # Adapt each colorant from the white to D50 by Bradford's matrix.
     source, target = _times(_BRADFORD, white), _times(_BRADFORD, _D50)
     if any(value <= 0 for value in source):
         raise ValueError("no white")
@@ -115,7 +115,7 @@ def _solved(matrix: Sequence[Sequence[float]], vector: Sequence[float]) -> Vecto
 
 
 def rgb_profile(name: str, colorants: Sequence[Sequence[float]], curve: bytes) -> bytes:
-    """Return the profile of three colorants under D50 and one tone curve (the tag's bytes)."""
+    """Return the profile of three colorants under D50 and one tone curve, given as a tag."""
     tags = _described(name)
     tags += [(key, b"XYZ \0\0\0\0" + _fixed(*xyz)) for key, xyz in zip(_XYZ_KEYS, colorants, strict=True)]
     tags += [(key, curve) for key in (b"rTRC", b"gTRC", b"bTRC")]
@@ -123,13 +123,13 @@ def rgb_profile(name: str, colorants: Sequence[Sequence[float]], curve: bytes) -
 
 
 def gray_profile(name: str, curve: bytes) -> bytes:
-    """Return the profile of gray with a tone curve (the tag's bytes)."""
+    """Return the profile of gray with a tone curve, given as a tag."""
     return assembled([*_described(name), (b"kTRC", curve)], space=b"GRAY")
 
 
 def adobe_rgb(channels: int = 3) -> bytes:
-    """Return a profile of the colours of Adobe RGB (1998), for RGB or for gray with its curve."""
-    curve = gamma_curve(563 / 256)  # 2.19921875, section 4.3.1.2 of its specification
+    """Return a profile with the colours of Adobe RGB (1998): RGB, or gray with its curve."""
+    curve = gamma_curve(563 / 256)  # 2.19921875, Adobe RGB (1998) 4.3.1.2
     name = "Compatible with Adobe RGB (1998)"
     return gray_profile(name, curve) if channels == 1 else rgb_profile(name, colorants_of(_ADOBE_RGB), curve)
 
@@ -139,7 +139,7 @@ def _described(name: str) -> list[tuple[bytes, bytes]]:
 
 
 def text(words: str) -> bytes:
-    """Return a multiLocalizedUnicodeType of one text (ICC.1 10.15)."""
+    """Return the tag of one text (multiLocalizedUnicodeType, ICC.1 10.15)."""
     return (
         b"mluc\0\0\0\0"
         + struct.pack(">II2s2sII", 1, 12, b"en", b"US", 2 * len(words), 28)
@@ -148,9 +148,9 @@ def text(words: str) -> bytes:
 
 
 def assembled(tags: list[tuple[bytes, bytes]], space: bytes = b"RGB ") -> bytes:
-    """Return a display profile (version 4.3) of tags; ``space`` is its colour space's signature."""
+    """Return a display profile (version 4.3) with tags; ``space`` is the signature of its colour space."""
     table, contents = struct.pack(">I", len(tags)), b""
-    places: dict[bytes, int] = {}  # equal contents are stored once
+    places: dict[bytes, int] = {}  # equal tags are stored once
     start = 128 + 4 + 12 * len(tags)
     for key, data in tags:
         if data not in places:

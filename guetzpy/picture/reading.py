@@ -1,4 +1,4 @@
-"""Bytes of files from strangers: bounded in number, and in the time that they take to come."""
+"""Read the bytes of files, within limits on their number and on the time to wait for them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from guetzpy.errors import LimitError
 
 __all__ = ["MAX_INPUT", "check_input", "contents", "read_limited", "read_path"]
 
-#: Bytes of a file, unless another limit is set.
+#: Default limit of the bytes of a file.
 MAX_INPUT = 2_000_000_000
 
-# Copies of a file at the peak of the work on it, its output among them: measured with data behind a picture.
+# Copies of a file, including its output, at the peak of memory use; measured on data after a picture.
 _COPIES = 8
 
-# Bytes that are read at a time, and seconds between two checks of the time while none come.
+# Bytes per read, and seconds between two checks of the time limit while no data arrives.
 _PIECE = 1 << 22
 _PATIENCE = 0.05
 
@@ -31,28 +31,28 @@ _PATIENCE = 0.05
 def contents(
     source: Any, max_input: int = MAX_INPUT, max_memory: int | None = None
 ) -> tuple[bytes, str | None]:
-    """Return the bytes of a source that has some (bytes, path, binary file), and its name.
+    """Return the bytes of a source (bytes, path, binary file) and its name, None without a name.
 
-    A file that can seek is read whole, from its start, wherever it stands. A time limit
-    (:func:`guetzpy._runtime.threads.time_limit`) ends the wait for a pipe, a device or a socket too.
+    A seekable file is read whole from its start. A time limit (:func:`guetzpy._runtime.threads.time_limit`)
+    also ends the wait for a pipe, a device or a socket.
 
     Parameters
     ----------
     source : bytes, path or binary file
-        What to read.
+        The source.
     max_input : int
-        Bytes; longer files are refused before they are read, or once so many have come.
+        Most bytes. Longer files are refused before they are read, or when more bytes have arrived.
     max_memory : int, optional
-        Bytes that the work may take, its input included; default: what the machine has.
+        Most bytes of memory for the work, including its input; by default the memory of the machine.
 
     Raises
     ------
     LimitError
-        More bytes than that; the time is over.
+        If the source has more bytes than that, or the time limit is over.
     OSError
-        The path or file cannot be read.
+        If the path or file cannot be read.
     TypeError
-        ``source`` has no bytes.
+        If ``source`` is of another type.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         check_input(memoryview(source).nbytes, max_input, max_memory)
@@ -76,18 +76,18 @@ def contents(
 
 
 def _takes_sizes(stream: Any) -> bool:
-    """Return whether ``read`` can be asked for so many bytes; objects that only give all of them exist."""
+    """Return whether ``read`` takes a number of bytes; some objects can only return all."""
     try:
         inspect.signature(stream.read).bind(1)
     except TypeError:
         return False
-    except ValueError:  # no signature, as of some functions in C
+    except ValueError:  # no signature is known, as for some functions in C
         return True
     return True
 
 
 def _rewind(stream: Any) -> None:
-    """Go to the start of an open file, as Pillow does; a pipe is read from where it is."""
+    """Seek to the start of an open file, as Pillow does; pipes cannot seek and are read from here."""
     try:
         stream.seek(0)
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
@@ -95,7 +95,7 @@ def _rewind(stream: Any) -> None:
 
 
 def check_input(size: int, max_input: int, max_memory: int | None) -> None:
-    """Raise LimitError if a file has too many bytes to be read."""
+    """Raise LimitError if a file of ``size`` bytes exceeds a limit."""
     if size > max_input:
         raise LimitError(f"{_count(size)} are more than the limit of {max_input}: --max-input (max_input)")
     allowed = physical() if max_memory is None else max_memory
@@ -111,9 +111,9 @@ def _count(size: int) -> str:
 def read_path(
     path: str | os.PathLike[str], max_input: int = MAX_INPUT, max_memory: int | None = None
 ) -> tuple[bytes, os.stat_result]:
-    """Return the bytes of a file and its state; see :func:`contents`."""
+    """Return the bytes of a file and its ``os.stat_result``; see :func:`contents`."""
     wait = hasattr(select, "poll") and is_limited()
-    # A named pipe that nobody writes to can be opened without a wait only so.
+    # Without O_NONBLOCK, opening a named pipe waits until a program opens it for writing.
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     handle = os.open(path, flags | (os.O_NONBLOCK if wait else 0))
     with open(handle, "rb", buffering=0) as stream:
@@ -124,7 +124,7 @@ def read_path(
 
 
 def read_limited(stream: BinaryIO | Any, max_input: int = MAX_INPUT, max_memory: int | None = None) -> bytes:
-    """Return what is left to read of a binary file; see :func:`contents`."""
+    """Return the remaining bytes of a binary file; see :func:`contents`."""
     handle = _handle(stream)
     left = _size_left(stream, handle)
     if left is not None:
@@ -138,7 +138,7 @@ def read_limited(stream: BinaryIO | Any, max_input: int = MAX_INPUT, max_memory:
             _wait_for(handle)
         check_time()
         piece = read(_PIECE if left is None else max(_PIECE, min(left, 1 << 30)))
-        if piece is None:  # nothing there yet, of a file that does not block
+        if piece is None:  # a file that does not block has no data yet
             time.sleep(_PATIENCE)
             continue
         if not isinstance(piece, bytes):
@@ -151,13 +151,13 @@ def read_limited(stream: BinaryIO | Any, max_input: int = MAX_INPUT, max_memory:
 
 
 def _handle(stream: Any) -> int | None:
-    """Return the descriptor of a file of the system; None for other streams, even if they stand on one."""
+    """Return the descriptor of a file of the operating system; None for streams that wrap one."""
     raw = getattr(stream, "raw", stream)
     return raw.fileno() if isinstance(raw, io.FileIO) and not raw.closed else None
 
 
 def _size_left(stream: Any, handle: int | None) -> int | None:
-    """Return how many bytes a regular file has left; None for any other."""
+    """Return the number of remaining bytes of a regular file; None for any other file."""
     if handle is None:
         return None
     try:
@@ -168,7 +168,7 @@ def _size_left(stream: Any, handle: int | None) -> int | None:
 
 
 def _wait_for(handle: int | None) -> None:
-    """Return once a read would not block; raise if the work is to end before."""
+    """Return when a read would not block; raise if the time limit is over before."""
     assert handle is not None
     poll = select.poll()
     poll.register(handle, select.POLLIN | select.POLLPRI)

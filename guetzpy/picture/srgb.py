@@ -1,4 +1,4 @@
-"""Codes of any RGB or gray profile made codes of sRGB."""
+"""Convert codes of any RGB or gray profile to codes of sRGB."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ __all__ = ["cmyk_to_srgb", "to_srgb"]
 
 Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 
-_ROWS = 64  # a thread takes at a time
+_ROWS = 64  # rows per task of a thread
 
 
 def to_srgb(codes: Codes, transform: Transform, icc: bytes) -> Codes:
     """Convert codes to sRGB, relative colorimetric with black point compensation.
 
-    Codes of 8 bits go through lcms, and so do deeper ones if the profile holds tables. Deeper codes of
-    a matrix and tone curves are computed here, since Pillow's lcms takes 8 bits only; what the intent makes
-    of such profiles is the matrix, colours outside sRGB clipped.
+    lcms converts codes of 8 bits, and all codes if the profile has tables. Pillow's lcms takes 8 bits only,
+    so that deeper codes of a profile with matrix and tone curves are converted here. For such profiles, this
+    intent means the matrix with clipping of colours outside sRGB.
 
     Parameters
     ----------
     codes : ndarray, shape (1, H, W) or (3, H, W)
         uint8, uint16 or float32 on the 0..255 scale.
     transform : Transform
-        What they mean, by ``icc``.
+        Their transform to linear light, from ``icc``.
     icc : bytes
-        Their profile.
+        Their ICC profile.
 
     Returns
     -------
     ndarray of the same shape
-        uint8 for uint8, uint16 otherwise.
+        Codes of sRGB: uint8 if ``codes`` are uint8 or the profile has tables, otherwise uint16.
     """
     if transform.is_srgb or transform.channels not in (None, len(codes)):
-        return codes  # a profile for another kind of picture means nothing here
+        return codes  # a profile for another number of channels counts as sRGB
     if codes.dtype == np.uint8 or transform.tables is not None:
         if codes.dtype == np.uint16:
             codes = ((codes.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
@@ -66,7 +66,7 @@ def to_srgb(codes: Codes, transform: Transform, icc: bytes) -> Codes:
 
 @functools.cache
 def _steps() -> npt.NDArray[np.float32]:
-    """Return the light halfway between neighbouring 16-bit codes: what lies between two gets their code."""
+    """Return the light at the middle between adjacent 16-bit codes, the bounds for rounding to codes."""
     return srgb_curve((np.arange(65535) + 0.5) / 65535).astype(np.float32)
 
 
@@ -75,7 +75,7 @@ def _managed(codes: npt.NDArray[Any], icc: bytes) -> npt.NDArray[np.uint8]:
 
     planes = codes[0] if codes.shape[0] == 1 else np.ascontiguousarray(np.moveaxis(codes, 0, 2))
     converted: npt.NDArray[Any] = np.asarray(_convert(Image.fromarray(planes), icc))
-    if codes.shape[0] == 1:  # gray stays gray: the three are equal but for rounding
+    if codes.shape[0] == 1:  # a gray picture stays gray; its three channels are equal except for rounding
         converted = converted[:, :, 1:2]
     return np.ascontiguousarray(np.moveaxis(converted, 2, 0))
 
@@ -86,7 +86,7 @@ def cmyk_to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
     Raises
     ------
     UnsupportedError
-        The profile is broken, or not one of CMYK.
+        If the profile is broken or not for CMYK.
     """
     return _convert(image, icc)
 

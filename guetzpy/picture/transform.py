@@ -1,8 +1,8 @@
-"""What the codes of a picture mean: planes of codes in, linear light out.
+"""Transform planes of codes to linear light.
 
-Codes are what a file stores (uint8, uint16) or fractions of them (float32 on the 0..255 scale);
-a :class:`Transform` turns them into linear light with the primaries of sRGB, 1.0 = white. Values
-outside sRGB's gamut stay below 0 or above 1: both sides of a comparison keep what they hold.
+Codes are the values of a file (uint8, uint16), or fractions of them (float32 on the 0..255 scale). A
+:class:`Transform` maps them to linear light with the primaries of sRGB, where 1.0 is white. Values outside
+sRGB's gamut are below 0 or above 1 and are not clipped, so that a comparison of two pictures sees them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Codes", "Floats", "Transform"]
 Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32]
 
-_CHUNK = 1 << 18  # values a thread takes at a time
+_CHUNK = 1 << 18  # values per task of a thread
 
 
 @kernel("int64(uint8[::1], float32[::1], float32[::1])")
@@ -43,12 +43,13 @@ def _lookup16(codes: Any, table: Any, out: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])")
 def _interpolate(codes: Any, table: Any, out: Any) -> int:
-    # The chord of a curve misses it by at most f'' h^2 / 8: 1e-10 for sRGB and 65535 intervals.
+    # Linear interpolation of a curve f at intervals h has an error of at most f'' h^2 / 8: 1e-10 for sRGB
+    # and 65535 intervals.
     last = table.shape[0] - 1
     for i in range(codes.shape[0]):
-        # in this order NaN becomes 0, and no index
+        # In this order of arguments, min and max turn NaN into 0, which is a valid index.
         position = np.float64(min(max(np.float32(0.0), codes[i]), np.float32(255.0))) * (last / 255.0)
-        # Fractions in float32 miss a code of 8 or 16 bits by up to 0.008 of a step of 1/65535.
+        # Codes of 8 or 16 bits as float32 differ from a multiple of 1/65535 by up to 0.008 of that step.
         nearest = np.rint(position)
         if abs(position - nearest) < 0.01:
             out[i] = table[np.int64(nearest)]
@@ -73,11 +74,11 @@ def _mix(red: Any, green: Any, blue: Any, matrix: Any) -> int:
 
 @functools.lru_cache(maxsize=24)
 def _tables(curve: Curve, size: int) -> tuple[Floats, Floats]:
-    """Return values of a curve at ``size`` codes from 0 to 1, and slopes per code of 1/255."""
-    # rounded as libjxl rounds them: code times the rounded reciprocal of the largest one
+    """Return a curve's values at ``size`` codes from 0 to 1, and its slopes per step of 1/255."""
+    # Rounded as in libjxl: code times the rounded reciprocal of the largest code.
     codes = (np.arange(size, dtype=np.float32) * np.float32(1.0 / (size - 1))).astype(np.float64)
     values, slopes = curve(codes).astype(np.float32), (slope_of(curve, codes) / 255.0).astype(np.float32)
-    if size > 256:  # 257 k means what k means in 8 bits, to the last bit of the light
+    if size > 256:  # 16-bit code 257 k has exactly the light of 8-bit code k
         step = (size - 1) // 255
         values[::step], slopes[::step] = _tables(curve, 256)
     return values, slopes
@@ -85,18 +86,19 @@ def _tables(curve: Curve, size: int) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """From codes to linear light with the primaries of sRGB.
+    """A map from codes to linear light with the primaries of sRGB.
 
     Attributes
     ----------
     curves : tuple of callables
-        One (gray, or the same for all) or three tone curves, codes 0..1 to light 0..1.
+        One tone curve (for gray, or for all channels) or three, from codes 0..1 to light 0..1.
     matrix : ndarray of float64, shape (3, 3), optional
-        From the light of the picture's own primaries to that of sRGB's; None for sRGB and gray.
+        From the light of the picture's primaries to that of sRGB's; None for sRGB and gray.
     channels : int, optional
-        1 or 3: the kind of picture that this is for, any other counts as sRGB; None: either.
+        1 or 3, the number of channels that the transform is for; planes of another number count as sRGB.
+        None for any number.
     tables : bytes, optional
-        A profile of several-dimensional tables, applied by lcms, in 8 bits.
+        A profile with tables of several dimensions, which lcms applies in 8 bits.
     """
 
     curves: tuple[Curve, ...] = (srgb_curve,)
@@ -108,9 +110,9 @@ class Transform:
     def from_icc(cls, icc: bytes | None) -> Transform:
         """Return the transform of an ICC profile; a missing or broken one counts as sRGB.
 
-        Matrix and tone curve profiles are applied in floats and not clipped, as libjxl does;
-        those that are sRGB but for rounding are exactly that. Profiles with tables go through
-        lcms. Profiles of other classes (CMYK, device links) count as sRGB.
+        Profiles with matrix and tone curves are applied in floating point without clipping, as in libjxl.
+        Profiles that equal sRGB except for rounding count as exactly sRGB. lcms applies profiles with
+        tables. Profiles of other classes (CMYK, device links) count as sRGB.
         """
         profile = parse(bytes(icc)) if icc else None
         if profile is None or profile.is_srgb:
@@ -131,16 +133,16 @@ class Transform:
         Parameters
         ----------
         planes : ndarray, shape (1, H, W) or (3, H, W)
-            uint8, uint16 (0..65535), or float32 on the 0..255 scale (clamped to it).
+            Codes: uint8, uint16 (0..65535), or float32 on the 0..255 scale (clamped to it).
         threads : int, optional
-            Default: the processors available.
+            Number of threads; default: the processors available.
         out : ndarray of float32, shape (3, H, W), optional
-            Where to write; C-contiguous in each plane.
+            Array for the result; each plane must be C-contiguous.
 
         Returns
         -------
         ndarray of float32, shape (3, H, W)
-            1.0 = white, not clipped. A gray picture has three equal planes.
+            Light, 1.0 = white, not clipped. A gray picture has three equal planes.
         """
         planes = _checked(planes)
         if self.channels not in (None, len(planes)):
@@ -159,26 +161,28 @@ class Transform:
         return out
 
     def pull_back(self, gradient: Floats, planes: Codes, *, threads: int | None = None) -> Floats:
-        """Carry a gradient from linear light back to codes: the adjoint of :meth:`linear`'s slope.
+        """Map a gradient with respect to linear light to one with respect to codes.
+
+        It is the adjoint of the derivative of :meth:`linear`.
 
         Parameters
         ----------
         gradient : ndarray of float32, shape (3, H, W)
-            With respect to linear light.
+            Gradient with respect to linear light.
         planes : ndarray, shape (1, H, W) or (3, H, W)
-            The codes at which it was taken.
+            The codes at which the gradient was computed.
         threads : int, optional
-            Default: the processors available.
+            Number of threads; default: the processors available.
 
         Returns
         -------
         ndarray of float32, shape of ``planes``
-            With respect to codes on the 0..255 scale, whatever the depth of ``planes``.
+            Gradient with respect to codes on the 0..255 scale, for any dtype of ``planes``.
         """
         planes = _checked(planes)
         if self.channels not in (None, len(planes)):
             return _SRGB.pull_back(gradient, planes, threads=threads)
-        if self.tables is not None:  # what lcms does to codes is taken for the identity
+        if self.tables is not None:  # lcms' conversion of codes counts as the identity
             by_codes = _SRGB.pull_back(gradient, self._managed(planes), threads=threads)
             return by_codes if len(planes) == 3 else by_codes.sum(axis=0, keepdims=True)
         gradient = np.ascontiguousarray(gradient, np.float32)
@@ -196,7 +200,7 @@ class Transform:
         return out
 
     def _managed(self, planes: Codes) -> npt.NDArray[np.uint8]:
-        """Return sRGB codes, (3, H, W), as lcms turns planes into them."""
+        """Return the sRGB codes, shape (3, H, W), to which lcms converts planes."""
         from PIL import Image, ImageCms
 
         if planes.dtype == np.uint16:
@@ -215,7 +219,7 @@ class Transform:
             function, size = _lookup8, 256
         else:
             function, size = (_lookup16 if planes.dtype == np.uint16 else _interpolate), 65536
-        # writable: numba takes a read-only array for another type
+        # numba treats a read-only array as another type
         flat = [np.require(plane, requirements=["C", "W"]).reshape(-1) for plane in planes]
         target = [plane.reshape(-1) for plane in out]  # views
         tables = [_tables(self.curves[c % len(self.curves)], size)[which] for c in range(len(planes))]
@@ -232,7 +236,7 @@ _SRGB = Transform()
 
 @functools.lru_cache(maxsize=8)
 def _lcms(icc: bytes, channels: int) -> Any:
-    """Return lcms' transform of a profile to sRGB codes, or None if it has none."""
+    """Return lcms' transform from a profile to sRGB codes; None if lcms refuses the profile."""
     from PIL import ImageCms
 
     try:

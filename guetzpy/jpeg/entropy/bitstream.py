@@ -1,4 +1,4 @@
-"""Pieces of bits joined into the entropy-coded data of a scan: stuffed, padded, with restart markers."""
+"""Join pieces of bits into the entropy-coded data of a scan, with stuffing, padding and restart markers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _ALL = ~np.uint64(0)
 
 @dataclass(frozen=True)
 class Pieces:
-    """Codes of a scan that are not yet in one stream.
+    """Codes of a scan, in pieces that are not joined yet.
 
     Attributes
     ----------
     words : ndarray of uint64
-        Bits, most significant first; one word more than bits need.
+        Bits of the codes, most significant first; the array has one word more than the bits need.
     starts, lengths : ndarray of int64, shape (n,)
         First bit and number of bits of each piece, in the order of the scan.
-    group : int
+        Number of pieces between two restart markers; 0 for no markers.
         Pieces between two restart markers; 0 for no markers.
     """
 
@@ -37,15 +37,15 @@ class Pieces:
 
 @kernel("int64(uint64[::1], int64[::1], int64[::1], int64, uint8[::1])")
 def _join(words: Any, starts: Any, lengths: Any, group: Any, out: Any) -> Any:
-    """Join pieces of ``lengths`` bits from the bits ``starts`` of the words; returns the number of bytes.
+    """Join pieces of ``lengths`` bits that begin at the bits ``starts`` of ``words``; return the bytes used.
 
-    A restart marker follows each ``group`` pieces but the last ones; 0 for none. ``words`` has one
-    word more than bits need.
+    A restart marker follows every ``group`` pieces except the last ones; 0 means no markers. ``words`` has
+    one word more than the bits need.
     """
     ones = np.uint64(0x0101010101010101)
     count = starts.shape[0]
     place = np.int64(0)
-    word = np.uint64(0)  # its highest `used` bits are data, the others zero
+    word = np.uint64(0)  # its highest `used` bits are data, the other bits are zero
     used = np.int64(0)
     intervals = np.int64(0)
     for piece in range(count):
@@ -78,7 +78,8 @@ def _join(words: Any, starts: Any, lengths: Any, group: Any, out: Any) -> Any:
                 whole = (used + 7) >> 3
                 used = np.int64(0)
                 word = np.uint64(0)
-            # Is a byte 0xFF? The test for a zero byte of the complement (Hacker's Delight 6-1).
+            # Tests whether no byte is 0xFF, as a search for zero bytes in the complement (Hacker's
+            # Delight 6-1).
             if whole == 8 and (~full - ones) & full & (ones << np.uint64(7)) == 0:
                 for index in range(8):
                     out[place + index] = np.uint8((full >> np.uint64(56 - 8 * index)) & np.uint64(255))
@@ -102,10 +103,10 @@ def _join(words: Any, starts: Any, lengths: Any, group: Any, out: Any) -> Any:
 def join(pieces: Pieces) -> bytes:
     """Return the data of a scan (T.81 F.1.2.3, B.1.1.5, E.1.4).
 
-    Pieces are put end to end at any bit position. After each group the last byte is filled up with ones
-    and an RSTn marker follows. A byte 0xFF of data is followed by 0x00.
+    Pieces may begin and end at any bit. After each group, the last byte is filled up with ones and an RSTn
+    marker follows. A zero byte is stuffed after each data byte 0xFF.
     """
     intervals = -(-len(pieces.lengths) // pieces.group) if pieces.group else 1
-    # Each whole byte may be stuffed; each interval may begin one more, and a marker may follow it.
+    # Stuffing at most doubles the bytes. Each interval may have one partial byte, stuffed, and a marker.
     out = np.empty(2 * (int(pieces.lengths.sum()) // 8) + 4 * intervals, np.uint8)
     return out[: _join(pieces.words, pieces.starts, pieces.lengths, pieces.group, out)].tobytes()

@@ -1,18 +1,18 @@
 """Huffman decoding of scans into coefficients (ITU-T T.81 annexes F.2 and G.2).
 
-What happens to corrupt data follows libjpeg-turbo (``jdhuff.c``, ``jdphuff.c``), so that a
-damaged file has the same coefficients here and there: beyond the end of a segment zero bits are
-read until the MCU is complete, later MCUs of the segment stay as they are; a code that no table
-has counts 17 bits and means symbol 0; a run past coefficient 63 writes to 63.
+Corrupt data is decoded as libjpeg-turbo decodes it (``jdhuff.c``, ``jdphuff.c``), so that a damaged file
+has the same coefficients in both decoders. Beyond the end of a segment, zero bits are read until the MCU
+is complete; the later MCUs of the segment are not changed. A bit pattern that is no code of the table
+counts as 17 bits and as symbol 0. A run past coefficient 63 writes to coefficient 63.
 
-A scan that is freed of byte stuffing (``scan_data.py``) is decoded by one kernel call for all
-its restart intervals.
+``scan_data.py`` removes the byte stuffing of a scan. One call of a kernel then decodes all restart
+intervals of the scan.
 
-Bounds of the kernels, whatever the input: bytes are read only where ``position < end``, and
-:func:`decode_scan` checks the ends; a look-up index has ``LOOKAHEAD`` bits; a zigzag position is at
-most 63 before a run of at most 15 is added, and ``_NATURAL`` has 80 entries; a block beyond its
-component goes to the spare last row, and the rows of components are checked. Each loop over coefficients
-or blocks advances by at least one, so time is bounded by blocks and bytes.
+The kernels stay within these bounds for any input. Bytes are read only where ``position < end``, and
+:func:`decode_scan` checks the ends. A look-up index has ``LOOKAHEAD`` bits. A zigzag position is at most 63
+before a run of at most 15 is added, and ``_NATURAL`` has 80 entries. A block outside its component goes to
+the spare last row, and the rows of the components are checked. Each loop over coefficients or blocks
+advances by at least one, so the time is bounded by the number of blocks and bytes.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ __all__ = [
     "mcu_blocks",
 ]
 
-# Natural order with the overshoot of a corrupt run (at most 15) led to coefficient 63, as in libjpeg.
+# Natural order. A corrupt run exceeds index 63 by at most 15; these indices map to 63, as in libjpeg.
 _NATURAL = np.concatenate([NATURAL_ORDER, np.full(16, 63)]).astype(np.int64)
 
-# Columns of the MCU geometry; one row a block of the MCU.
+# Columns of the MCU geometry, which has one row per block of the MCU.
 _SLOT, _DY, _DX, _V, _H, _BLOCKS_Y, _BLOCKS_X, _OFFSET, _DC, _AC = range(10)
 
 # Columns of the report.

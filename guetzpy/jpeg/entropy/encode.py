@@ -1,19 +1,18 @@
 """Coefficients to the entropy-coded data of one scan (T.81 F.1.2 and G.1.2).
 
-Two steps. First the codes of each component go into 64-bit words of their own, most significant bit
-first, without byte stuffing, and it is noted where each MCU or restart interval ends. Then
+Encoding has two steps. First, each component's codes are written into 64-bit words, most significant bit
+first, without byte stuffing; the end of each MCU or restart interval is recorded. Then
 :mod:`guetzpy.jpeg.entropy.bitstream` joins these pieces in the order of the scan.
 
-Output bounds. A coefficient takes at most 16 bits of code and 15 of magnitude, and every 16th
-zero a ZRL of 16 bits, so 31 bits for each of 64 coefficients and 64 more (three ZRL and an EOB
-code) bound a sequential block: 2048 bits. The exact number of bits is known from the statistics of the
-scan and limits the words too; each kernel compares its place with the size of
-the array before it stores a word, so that even wrong statistics cannot write outside of it. Stuffing
-at most doubles the bytes.
+Bounds of the output: a coefficient takes at most 16 bits of code and 15 of magnitude, and every 16th zero
+a ZRL of 16 bits. So 31 bits for each of 64 coefficients and 64 more (three ZRL and an EOB code) bound a
+sequential block: 2048 bits. The statistics of the scan give its exact number of bits, which bounds the
+number of words too. Each kernel compares its position with the size of the array before it stores a word,
+so that wrong statistics cannot cause a write outside it. Stuffing at most doubles the bytes.
 
-Within a block, codes are first listed (value, length) and then shifted into the words by one loop: one
-place where words are stored, and no array is handed to a helper in a hot loop (numba would count
-references atomically there, which costs more than the coding).
+The codes of a block are first listed (value, length), and one loop then shifts them into words. So words
+are stored in one place only, and hot loops pass no array to a helper function: numba would count
+references atomically there, which takes longer than the coding.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ from guetzpy.jpeg.structure import NATURAL_ORDER, ScanHeader
 
 __all__ = ["MAX_BLOCK_BITS", "encode_scan"]
 
-#: Bound of the bits of one block in a sequential scan; see above.
+#: Upper bound of the bits of one block in a sequential scan; derived above.
 MAX_BLOCK_BITS = 2048
 
-#: MCU rows that are coded as one piece of work.
+#: MCU rows per task of a thread.
 STRIP_ROWS = 32
 
 _ONE = np.uint64(1)
@@ -67,18 +66,19 @@ def _pack_mcus(
     values: Any,
     counts: Any,
 ) -> Any:
-    """Code MCU rows of one component: of a sequential scan, or of a DC scan (first or refinement).
+    """Code MCU rows of one component, of a sequential scan or of a DC scan (first or refinement).
 
-    ``ends`` gets the position in bits after each MCU. ``values`` and ``counts`` are room for the codes of a
-    block: DC, 63 coefficients, 3 ZRL, EOB. Returns the number of words needed.
+    The kernel writes to ``ends`` the position in bits after each MCU. ``values`` and ``counts`` are scratch
+    arrays for the codes of a block: DC, 63 coefficients, 3 ZRL, EOB. Returns the number of words needed.
     """
     blocks_y, blocks_x = coefficients.shape[0], coefficients.shape[1]
     place = np.int64(0)
-    word = np.uint64(0)  # its low 64 - free bits are codes, above them is rubbish
+    word = np.uint64(0)  # its low 64 - free bits are codes; the bits above them are undefined
     free = np.int64(64)
     predictor = np.int64(0)
     if first_row > 0:
-        # The last block of the MCU row above: no padding block, since every MCU column has real ones.
+        # The block before is the last one of the MCU row above. It is no padding block, because every MCU
+        # column contains at least one column of real blocks.
         predictor = np.int64(coefficients[first_row * v - 1, blocks_x - 1, 0]) >> al
     for mcu in range(first_row * columns, last_row * columns):
         row, column = mcu // columns, mcu % columns
@@ -86,7 +86,7 @@ def _pack_mcus(
             predictor = np.int64(0)
         for y in range(row * v, (row + 1) * v):
             for x in range(column * h, (column + 1) * h):
-                # Padding blocks (T.81 A.2.4) repeat the DC before them and have no AC.
+                # A padding block (T.81 A.2.4) repeats the DC of the block before it and has no AC.
                 real = y < blocks_y and x < blocks_x
                 dc = np.int64(coefficients[y, x, 0]) >> al if real else predictor
                 listed = np.int64(1)
@@ -172,11 +172,11 @@ def _pack_ac(
 ) -> Any:
     """Code a progressive AC scan (T.81 G.1.2.2 and G.1.2.3); one block is one MCU.
 
-    ``masks`` are the non-zero coefficients at ``al``, ``known`` those at ``al + 1`` (used by refinement
-    scans only). ``ends`` gets the position in bits after each restart interval, the last one
-    included. ``values`` and ``counts`` are room for the codes of a block, up to 63 of new coefficients and
-    3 ZRL, each with correction bits behind it, and for those of an EOB run with the correction bits of
-    each of its blocks. Returns the number of words needed.
+    ``masks`` marks the coefficients that are non-zero at ``al``, ``known`` those at ``al + 1`` (used by
+    refinement scans only). The kernel writes to ``ends`` the position in bits after each restart interval,
+    including the last. ``values`` and ``counts`` are scratch arrays. They hold the codes of a block (at most
+    63 new coefficients and 3 ZRL, each followed by correction bits) and those of an EOB run (one code and
+    the correction bits of each of its blocks). Returns the number of words needed.
     """
     band = (_ALL >> np.uint64(63 - se)) & (_ALL << np.uint64(ss))
     refine = ah > 0
@@ -184,9 +184,9 @@ def _pack_ac(
     place = np.int64(0)
     word = np.uint64(0)  # as in _pack_mcus
     free = np.int64(64)
-    run_length = np.int64(0)  # blocks in the pending EOB run ...
-    run_first = 0  # ... its first block, and in that the first coefficient which the run covers
-    run_from = ss
+    run_length = np.int64(0)  # blocks in the EOB run that is not coded yet
+    run_first = 0  # first block of that run
+    run_from = ss  # first coefficient of that block that the run covers
 
     for block in range(total + 1):
         listed = np.int64(0)
@@ -234,7 +234,7 @@ def _pack_ac(
         todo = new
         if refine and new != 0:
             todo = masks[block] & band
-        while new != 0:  # known coefficients after the last new one belong to the EOB
+        while new != 0:  # correction bits after the last new coefficient follow the EOB code
             k = lowest_bit(todo)
             bit = todo & (~todo + _ONE)
             todo ^= bit
@@ -312,18 +312,18 @@ def encode_scan(
     Parameters
     ----------
     statistics : ScanStatistics
-        Of the image.
+        Statistics of the image.
     scan : ScanHeader
-        What the scan sends.
+        Header of the scan.
     tables : sequence of (DC table, AC table)
-        For each component of the scan; None where the scan does not need it.
+        Tables of each component of the scan; None for a table that the scan does not use.
     threads : int, optional
         As in :func:`guetzpy._runtime.threads.each`.
 
     Raises
     ------
     RuntimeError
-        If a symbol has no code, or the data has not the length that the statistics foretell.
+        If a symbol has no code, or the data is not as long as the statistics say.
     """
     codes = np.zeros((2, len(tables), 256), np.uint32)
     for place, pair in enumerate(tables):
@@ -385,9 +385,12 @@ def _mcu_scan(
     rows, columns = statistics.mcus(scan.components)
     strips = range(0, rows, STRIP_ROWS)
     samplings = [statistics.sampling(scan.components, index) for index in scan.components]
-    # The exact total is known, and a bound of each strip. Pages that no code reaches are never touched.
-    room = min(bits, STRIP_ROWS * columns * max(h * v for h, v in samplings) * MAX_BLOCK_BITS) // 64 + 1
-    words = np.empty(len(scan.components) * len(strips) * room + 1, np.uint64)
+    # The scan's total and a bound per strip limit the words. Memory pages of np.empty that no code
+    # reaches are never allocated.
+    strip_words = (
+        min(bits, STRIP_ROWS * columns * max(h * v for h, v in samplings) * MAX_BLOCK_BITS) // 64 + 1
+    )
+    words = np.empty(len(scan.components) * len(strips) * strip_words + 1, np.uint64)
     ends = np.zeros((len(scan.components), rows, columns), np.int64)
     starts = np.zeros_like(ends)
 
@@ -395,15 +398,15 @@ def _mcu_scan(
         place, first = task
         index = scan.components[place]
         own_ends = ends[place, first : first + STRIP_ROWS].reshape(-1)
-        base = (place * len(strips) + first // STRIP_ROWS) * room
+        base = (place * len(strips) + first // STRIP_ROWS) * strip_words
         needed = _pack_mcus(
             np.ascontiguousarray(statistics.image.components[index].coefficients),
             statistics.significance[index].masks[0],
             codes[0, place], codes[1, place], *samplings[place], columns,
             first, min(first + STRIP_ROWS, rows), int(scan.se > 0), scan.ah, scan.al, interval,
-            words[base : base + room], own_ends, np.empty(72, np.uint64), np.empty(72, np.int64),
+            words[base : base + strip_words], own_ends, np.empty(72, np.uint64), np.empty(72, np.int64),
         )  # fmt: skip
-        if needed > room:
+        if needed > strip_words:
             raise RuntimeError("a scan is longer than its statistics say")
         own_ends += 64 * base
         own_starts = starts[place, first : first + STRIP_ROWS].reshape(-1)

@@ -1,9 +1,9 @@
-"""Optimal Huffman codes of at most 16 bits, as JPEG files carry them (T.81 annex C and K.2).
+"""Optimal Huffman codes of at most 16 bits, in the form of JPEG's tables (T.81 annex C and K.2).
 
-Code lengths come from the package-merge algorithm (Larmore and Hirschberg, "A fast algorithm
-for optimal length-limited Huffman codes", JACM 37, 1990), so no set of lengths up to 16 codes the
-same histogram in fewer bits. T.81 K.2 reaches the limit by an adjustment that is not always
-optimal. As T.81 demands, no code consists of ones only: a symbol that never occurs takes that place.
+The package-merge algorithm gives the code lengths (Larmore and Hirschberg, "A fast algorithm for optimal
+length-limited Huffman codes", JACM 37, 1990). No code with lengths up to 16 takes fewer bits for the same
+histogram. T.81 K.2 instead shortens codes beyond 16 bits by an adjustment that is not always optimal. T.81
+forbids a code of ones only. Therefore a symbol that never occurs is added, which gets this code.
 """
 
 from __future__ import annotations
@@ -71,10 +71,11 @@ class HuffmanTable:
 
 @kernel("int64(int64[:, ::1], uint8[:, ::1], int64[::1], int64[::1], uint8[:, ::1])")
 def _package_merge(histograms: Any, lengths: Any, keys: Any, weights: Any, is_leaf: Any) -> Any:
-    # keys: (257,); weights: (2 * 514,), two lists in turn; is_leaf: (16, 514).
-    # With n leaves a list holds at most n leaves and half of the list below: fewer than 2n <= 514.
+    # keys: (257,); weights: (2 * 514,), the two lists of alternate levels; is_leaf: (16, 514).
+    # With n leaves, a list has at most the n leaves and one package per two items of the list below. That is
+    # less than 2n, so at most 514.
     for row in range(histograms.shape[0]):
-        # Leaf 0 is the symbol that never occurs: weight 0, so one of the longest codes is its.
+        # Leaf 0 is the added symbol. Its weight is 0, so it gets one of the longest codes.
         leaves = 1
         keys[0] = 0
         for symbol in range(256):
@@ -91,7 +92,7 @@ def _package_merge(histograms: Any, lengths: Any, keys: Any, weights: Any, is_le
         if leaves == 1:
             continue
 
-        # An optimal code of n symbols is never deeper than n - 1.
+        # No code of an optimal code for n symbols is longer than n - 1.
         levels = min(16, leaves - 1)
         below, here = 0, 514
         below_count = 0
@@ -116,7 +117,8 @@ def _package_merge(histograms: Any, lengths: Any, keys: Any, weights: Any, is_le
             below, here = here, below
             below_count = count
 
-        # The cheapest 2n - 2 items of the last list; each time a leaf is among them adds a bit to its code.
+        # Take the 2n - 2 cheapest items of the last list. A symbol's code length is the number of levels
+        # in which its leaf is taken.
         take = 2 * leaves - 2
         for level in range(levels - 1, -1, -1):
             leaf = 0

@@ -1,8 +1,8 @@
-"""Decoding single Huffman codes: look-up tables and the bit buffer (ITU-T T.81 F.2.2.3, annex C).
+"""Decode single Huffman codes: look-up tables and the bit buffer (ITU-T T.81 F.2.2.3, annex C).
 
-A bit buffer is three numbers: the next byte to load, an int64 whose low ``bits`` bits are still
-to be used, and ``bits``. After :func:`refill` there are at least 32, enough for a code and its value
-bits (17 + 15).
+A bit buffer consists of three numbers: the position of the next byte to load, an int64 whose low ``bits``
+bits are not consumed yet, and ``bits``. After :func:`refill`, ``bits`` is at least 32, which suffices for a
+code and its value bits (17 + 15).
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from guetzpy.jpeg.entropy.huffman import HuffmanTable
 
 __all__ = ["LOOKAHEAD", "VALUE", "build_tables", "long_code", "refill"]
 
-#: Bits looked up at once. Ten cover nearly all codes of photographs together with their value bits,
-#: and four tables fit into the first-level cache.
+#: Bits per look-up. Ten bits contain nearly all codes of photographs together with their value bits, and
+#: four tables fit into the first-level cache.
 LOOKAHEAD = 10
 
-# Look-up entry: bits 0-4 bits to drop (0: code is longer than the look-up), bit 5 value included,
-# bits 8-15 symbol, bits 16-31 value.
+# Entry of a look-up table: bits 0-4 number of bits to consume (0: the code is longer than LOOKAHEAD), bit 5
+# set if the value is included, bits 8-15 symbol, bits 16-31 value.
 VALUE = 32
 
-# Canonical row: largest code of each length 0..17 (-1 if none), index offset of each length, symbols.
+# Row of the canonical table: largest code of each length 0..17 (-1 if none), what to add to a code of each
+# length to get the index of its symbol, symbols.
 _OFFSETS = 18
 _SYMBOLS = 36
 _CANONICAL = _SYMBOLS + 256
@@ -37,9 +38,9 @@ _CANONICAL = _SYMBOLS + 256
 def _build_table(counts: Any, symbols: Any, values: Any, lookup: Any, canonical: Any) -> Any:
     """Fill one look-up and one canonical row (T.81 annex C, figure F.15).
 
-    ``symbols`` has 256 bytes, the sum of ``counts`` is at most 256; the rows come as zeros and as -1.
-    With ``values``, short codes carry their value bits along. Returns 1 if the lengths form no prefix
-    code without the all-ones code.
+    ``symbols`` has 256 bytes. The sum of ``counts`` is at most 256. The caller fills ``lookup`` with 0 and
+    ``canonical`` with -1. If ``values`` is not 0, entries of short codes include the value. Returns 1 if the
+    lengths do not form a prefix code that leaves the code of ones only unused.
     """
     code = 0
     index = 0
@@ -70,9 +71,9 @@ def _build_table(counts: Any, symbols: Any, values: Any, lookup: Any, canonical:
 
 @kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, int64, int64)")
 def refill(clean: Any, position: Any, end: Any, buffer: Any, bits: Any) -> Any:
-    """Bring a bit buffer of fewer than 32 bits to 32..63; beyond ``end`` there are zero bits.
+    """Load bytes into a bit buffer of fewer than 32 bits, so that it has 32 to 63; zeros follow ``end``.
 
-    ``position`` runs on beyond ``end``, so that the bits used can be told.
+    ``position`` advances beyond ``end`` too, so that the number of consumed bits can be computed.
     """
     if position + 4 <= end:
         word = (
@@ -94,7 +95,10 @@ def refill(clean: Any, position: Any, end: Any, buffer: Any, bits: Any) -> Any:
 
 @kernel("int64(int64[:, ::1], int64, int64)")
 def long_code(canonical: Any, table: Any, window: Any) -> Any:
-    """Return ``length << 8 | symbol`` of the code at the top of a 16-bit window (figure F.16)."""
+    """Return ``length << 8 | symbol`` of the code at the top of a 16-bit window (figure F.16).
+
+    The result for a bit pattern that is no code is length 17 and symbol 0.
+    """
     for length in range(LOOKAHEAD + 1, 17):
         code = window >> (16 - length)
         if code <= canonical[table, length]:
@@ -105,17 +109,22 @@ def long_code(canonical: Any, table: Any, window: Any) -> Any:
 def build_tables(
     tables: Sequence[tuple[HuffmanTable, bool, bool]],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Return look-up and canonical rows for Huffman tables.
+    """Return the look-up tables and canonical tables of Huffman tables, one row each.
 
     Parameters
     ----------
     tables : sequence of (table, bool, bool)
         Table, whether it codes DC differences, whether value bits follow its codes.
 
+    Returns
+    -------
+    lookup : ndarray of int32, shape (n, 2**LOOKAHEAD)
+    canonical : ndarray of int64, shape (n, 292)
+
     Raises
     ------
     FormatError
-        If code lengths form no prefix code, or a DC table has a category above 15.
+        If code lengths do not form a prefix code, or a DC table has a category above 15.
     """
     lookup = np.zeros((len(tables), 1 << LOOKAHEAD), np.int32)
     canonical = np.full((len(tables), _CANONICAL), -1, np.int64)

@@ -1,4 +1,4 @@
-"""The entropy-coded bytes of a scan, freed of stuffing and cut at restart markers (ITU-T T.81 B.1.1.5)."""
+"""Remove byte stuffing from the data of a scan and split it at restart markers (ITU-T T.81 B.1.1.5)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["ScanData", "restart_bounds", "split_scan"]
 
 @kernel("int64(uint8[::1], int64, int64, uint8[::1], int64[:, ::1], int64[::1])")
 def _unstuff(data: Any, position: Any, restarts: Any, clean: Any, cuts: Any, ends: Any) -> Any:
-    """Copy entropy-coded data without stuffing, up to a marker that ends the scan.
+    """Copy entropy-coded data without stuffing, up to the marker that ends the scan.
 
-    ``cuts[i]`` gets the code of the i-th marker within the scan and its place in ``clean``;
-    ``ends`` gets where the scan ended in ``data`` and in ``clean``. Returns the number of cuts, which
-    may exceed the room in ``cuts`` (the others are dropped). At most one byte is written for
-    one read, so ``clean`` with ``len(data) - position`` bytes suffices.
+    The kernel writes to ``cuts[i]`` the code of the i-th marker within the scan and its position in
+    ``clean``, and to ``ends`` the end of the scan in ``data`` and in ``clean``. It returns the number of
+    markers; those beyond the capacity of ``cuts`` are not stored. For each byte read it writes at most one
+    byte, so ``len(data) - position`` bytes suffice for ``clean``.
     """
     size = len(data)
     out = 0
@@ -35,10 +35,10 @@ def _unstuff(data: Any, position: Any, restarts: Any, clean: Any, cuts: Any, end
         after = position + 1
         while after < size and np.int64(data[after]) == 0xFF:
             after += 1
-        if after == size:  # fill bytes, then the end of the file
+        if after == size:  # the file ends after fill bytes
             break
         code = np.int64(data[after])
-        if code == 0:  # several 0xFF and a zero are one data byte to libjpeg
+        if code == 0:  # libjpeg takes several 0xFF before a zero as one data byte
             clean[out] = 0xFF
             out += 1
         elif restarts != 0 and (code < 0xC0 or (code >= 0xD0 and code <= 0xD7)):
@@ -63,11 +63,11 @@ class ScanData:
     clean : ndarray of uint8, shape (size,)
         Data bytes of all restart intervals, one after the other.
     cuts : ndarray of int64, shape (markers, 2)
-        Code of each marker met within the scan and its place in ``clean``.
+        Code of each marker within the scan and its position in ``clean``.
     markers : int
-        Number of markers met; more than ``len(cuts)`` if there was no room for all.
+        Number of markers within the scan; more than ``len(cuts)`` if the capacity was too small.
     end : int
-        Where the scan ended in the file: at the marker after it, or the end of the file.
+        Position in the file of the marker that ends the scan, or the end of the file.
     """
 
     clean: npt.NDArray[np.uint8]
@@ -76,8 +76,8 @@ class ScanData:
     end: int
 
 
-def split_scan(data: npt.NDArray[np.uint8], position: int, *, room: int) -> ScanData:
-    """Free the scan that begins at ``position`` of byte stuffing.
+def split_scan(data: npt.NDArray[np.uint8], position: int, *, capacity: int) -> ScanData:
+    """Remove the byte stuffing of the scan that begins at ``position``.
 
     Parameters
     ----------
@@ -85,27 +85,27 @@ def split_scan(data: npt.NDArray[np.uint8], position: int, *, room: int) -> Scan
         The whole file.
     position : int
         First byte after the scan header.
-    room : int
-        Number of markers to note; 0 if the scan has no restart intervals: then any marker ends it.
+    capacity : int
+        Number of restart markers to store. 0 if the scan has no restart intervals; any marker then ends it.
     """
     clean = np.empty(len(data) - position, np.uint8)
-    cuts = np.empty((room, 2), np.int64)
+    cuts = np.empty((capacity, 2), np.int64)
     ends = np.zeros(2, np.int64)
-    markers = int(_unstuff(data, position, int(room > 0), clean, cuts, ends))
-    return ScanData(clean[: ends[1]], cuts[: min(markers, room)], markers, int(ends[0]))
+    markers = int(_unstuff(data, position, int(capacity > 0), clean, cuts, ends))
+    return ScanData(clean[: ends[1]], cuts[: min(markers, capacity)], markers, int(ends[0]))
 
 
 def restart_bounds(scan: ScanData, intervals: int) -> tuple[npt.NDArray[np.int64], bool]:
-    """Return where the data of each restart interval lies.
+    """Return the position of each restart interval's data.
 
     Returns
     -------
     bounds : ndarray of int64, shape (intervals, 3)
-        Start and end in ``scan.clean``; 1 if the segment is empty because its marker is missing
-        (then a decoder that ran out of data before stays so).
+        Start and end in ``scan.clean``, and a flag. The flag is 1 if the interval is empty because its
+        marker is missing. A decoder that ran out of data before then continues without data.
     regular : bool
-        Whether the markers come in the order of T.81 B.2.1 as far as they go. If not, the bounds are
-        those that libjpeg's ``jpeg_resync_to_restart`` (``jdmarker.c``) finds.
+        Whether the markers present are in the order of T.81 B.2.1. If not, the bounds are those that
+        libjpeg's ``jpeg_resync_to_restart`` (``jdmarker.c``) finds.
     """
     size = len(scan.clean)
     bounds = np.full((intervals, 3), (size, size, 1), np.int64)

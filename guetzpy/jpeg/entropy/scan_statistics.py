@@ -1,4 +1,4 @@
-"""Symbol statistics of the scans of one image: what they cost before they are coded."""
+"""Symbol statistics of the scans of one image, from which their sizes follow without coding them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ DC_EXTRA_BITS: npt.NDArray[np.int64] = np.minimum(np.arange(256), 16)
 
 
 class ScanStatistics:
-    """Symbol statistics of any scan of an image, each counted once.
+    """Symbol statistics of any scan of an image. Each statistic is counted once and stored.
 
     Parameters
     ----------
     image : JpegImage
-        Its coefficients must not change while this object lives.
+        Its coefficients must not change while this object is in use.
     levels : int
-        Point transforms 0 .. levels - 1 are known.
+        The statistics cover point transforms 0 to ``levels - 1``.
     restart_interval : int
-        MCUs in a restart interval; 0 for none.
+        MCUs in a restart interval; 0 for no restart markers.
     threads : int, optional
         As in :func:`guetzpy._runtime.threads.each`.
 
     Raises
     ------
     UnsupportedError
-        If a coefficient has a magnitude that no symbol can express (size 16).
+        If an AC coefficient is -32768, which no Huffman symbol can code (size 16).
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ScanStatistics:
         return self._ac[key]
 
     def remember_bands(self, index: int, starts: Sequence[int], ah: int, al: int) -> npt.NDArray[np.int64]:
-        """Count all bands between ``starts`` in one pass (see :func:`band_histograms`) and keep them."""
+        """Count and store the symbols of all bands between ``starts`` (see :func:`band_histograms`)."""
         histograms = band_histograms(
             self.blocks[index], self.significance[index], starts, ah, al, self.restart_interval
         )
@@ -112,21 +112,20 @@ class ScanStatistics:
     def sequential_ac(self, index: int, components: Sequence[int]) -> npt.NDArray[np.int64]:
         """Return the histogram of a component's AC symbols in a sequential scan, (256,) int64."""
         histogram = self.ac(index, 1, 63, 0, 0).copy()
-        histogram[0:0xF0:16] = (
-            0  # no EOB runs: each block that does not end with a coefficient has its own EOB
-        )
+        # A sequential scan has no EOB runs: each block whose last coefficient is zero has its own EOB.
+        histogram[0:0xF0:16] = 0
         rows, columns = self.mcus(components)
         h, v = self.sampling(components, index)
         last = np.count_nonzero(self.significance[index].masks[0] >> np.uint64(63))
-        histogram[0] = rows * columns * h * v - last  # padding blocks are an EOB
+        histogram[0] = rows * columns * h * v - last  # padding blocks are coded as an EOB
         return histogram
 
     def count(self, script: Sequence[ScanHeader], threads: int | None = None) -> None:
-        """Count what the scans of a script need, on several threads; later calls find it."""
+        """Count the symbols of a script's scans on several threads and store the results."""
         each(lambda call: call(), self.counting(script), threads)
 
     def counting(self, script: Sequence[ScanHeader]) -> list[Callable[[], object]]:
-        """Return the pieces of work of :meth:`count`."""
+        """Return the tasks of :meth:`count`, which may run in any order."""
         calls: list[Callable[[], object]] = []
         for scan in script:
             for index in scan.components:
@@ -149,7 +148,7 @@ class ScanStatistics:
         return used
 
     def raw_bits(self, scan: ScanHeader) -> int:
-        """Return the bits of a scan that are no Huffman codes: magnitudes, run lengths, corrections."""
+        """Return the bits of a scan besides Huffman codes: magnitudes, run lengths, correction bits."""
         bits = sum(
             int(histogram @ (AC_EXTRA_BITS if table_class else DC_EXTRA_BITS))
             for _, table_class, histogram in self.symbols(scan)

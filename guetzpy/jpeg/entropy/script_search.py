@@ -1,11 +1,10 @@
-"""The search for the progressive script with the fewest bytes.
+"""Search for the progressive script with the fewest bytes.
 
-No scan is coded. The statistics of one pass over the blocks of a component give the exact bits of every
-band between a few places where bands may begin (:func:`band_histograms`), for first scans
-at point transform Al and for refinements alike. Out of these sizes the best partition of the spectrum into
-bands is found by dynamic programming, for each Al; then the best Al for each part of the spectrum. Bands of a
-refinement need not be those of the first scans: a decoder only asks that each coefficient comes
-down bit by bit (T.81 G.1.1.1.2).
+No scan is coded. One pass over the blocks of a component gives the exact bits of every band that begins and
+ends at a few given positions (:func:`band_histograms`), for first scans at a point transform Al and for
+refinements. For each Al, dynamic programming then finds the partition of the spectrum into bands with the
+fewest bits. Last, the best Al is found for each part of the spectrum. The bands of refinements may differ
+from those of first scans: decoders only need each coefficient to be sent bit by bit (T.81 G.1.1.1.2).
 """
 
 from __future__ import annotations
@@ -26,34 +25,34 @@ from guetzpy.jpeg.structure import ScanHeader
 
 __all__ = ["SEARCHED_LEVELS", "search_script"]
 
-#: Where bands may begin (zigzag positions), and the end. Photos at qualities 60 to 96 lose 0.1 % against
-#: all 63 positions (0.2 % at 96); these are the ones most often taken there.
+#: Zigzag positions where bands may begin, and 64. They are those that a search over all 63 positions chose
+#: most often. Against that search photos lose 0.1 % at qualities 60 to 90 and 0.2 % at 96.
 BAND_STARTS = (1, 2, 3, 4, 6, 9, 10, 13, 19, 25, 64)
 
-#: Point transforms that are tried: 0 .. 5, as long as one more helps.
+#: Point transforms that may be tried: 0 to 5. The search stops when one more does not save bytes.
 SEARCHED_LEVELS = 6
 
-# Bits of a scan besides its data and table: SOS of ten bytes, a DHT segment's four bytes shared by about
-# two tables, half a byte of padding.
+# Bits of a scan besides its data and table: an SOS segment of ten bytes, half a DHT segment's four bytes
+# (about two tables share one), half a byte of padding.
 _SCAN_OVERHEAD = 8 * 12 + 4
 
 
 class _Partitions:
-    """The best partition of every range of segments into bands.
+    """The partition into bands with the fewest bits, for every range of segments.
 
     Parameters
     ----------
     bits : ndarray of float64, shape (m, m)
-        ``[i, j]``, i <= j: bits of the scan of segments i to j.
+        ``[i, j]``, i <= j: bits of the scan of segments i to j, with its headers.
 
     Attributes
     ----------
     best : list of list of float, m by m + 1
-        ``[i][j]``: bits of segments i to j - 1 in the best partition.
+        ``[i][j]``: bits of segments i to j - 1 in their best partition.
     """
 
     def __init__(self, bits: npt.NDArray[np.float64]) -> None:
-        # Lists: for a few dozen numbers at a time numpy is several times slower.
+        # Lists instead of arrays: for a few dozen numbers, numpy is several times slower.
         ending = bits.T.tolist()  # [j][i]: the scan of segments i to j
         m = len(ending)
         self.best: list[list[float]] = []
@@ -70,7 +69,7 @@ class _Partitions:
             self._last.append(last)
 
     def bands(self, i: int, j: int) -> list[tuple[int, int]]:
-        """Return the bands of the best partition as (first segment, segment behind the last)."""
+        """Return the bands of the best partition as (first segment, last segment + 1)."""
         bands = []
         while j > i:
             bands.append((self._last[i][j], j))
@@ -79,16 +78,16 @@ class _Partitions:
 
 
 def _runs(flags: Sequence[object]) -> list[tuple[int, int]]:
-    """Return the maximal ranges of equal items as (begin, end)."""
+    """Return the maximal ranges of equal adjacent items as (begin, end)."""
     edges = [0, *(k for k in range(1, len(flags)) if flags[k] != flags[k - 1]), len(flags)]
     return list(pairwise(edges))
 
 
-@lru_cache(maxsize=1 << 14)  # the search asks for the same levels again and again
+@lru_cache(maxsize=1 << 14)  # the search evaluates the same levels many times
 def _ranges(levels: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """Return (ah, al, begin, end), the ranges of segments that are partitioned into bands by themselves.
+    """Return the ranges of segments that are partitioned into bands independently, as (ah, al, begin, end).
 
-    Segment s is first sent at point transform ``levels[s]``.
+    Segment s has its first scan at point transform ``levels[s]``.
     """
     ranges = [(0, levels[i], i, j) for i, j in _runs(levels)]
     for al in range(max(levels)):
@@ -100,7 +99,7 @@ def _ranges(levels: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
 def _band_bits(
     statistics: ScanStatistics, index: int, starts: Sequence[int], ah: int, al: int
 ) -> npt.NDArray[np.float64]:
-    """Return the bits of every AC scan between ``starts``, its headers included."""
+    """Return the bits of every AC scan between ``starts``, with its headers, shape (m, m)."""
     i, j = np.triu_indices(len(starts) - 1)
     used = statistics.remember_bands(index, starts, ah, al)[i, j]
     data = table_bits(used) + used @ AC_EXTRA_BITS
@@ -116,7 +115,7 @@ def _band_bits(
 
 @dataclass(frozen=True)
 class _Chain:
-    """Adjacent scans of one component and point transform: band n is ``edges[n] .. edges[n + 1] - 1``."""
+    """Adjacent bands of one component and point transform: band n is ``edges[n]`` to ``edges[n + 1] - 1``."""
 
     index: int
     ah: int
@@ -127,7 +126,7 @@ class _Chain:
         return [ScanHeader((self.index,), i, j - 1, self.ah, self.al) for i, j in pairwise(self.edges)]
 
     def refined(self, statistics: ScanStatistics) -> _Chain:
-        """Return the best chain whose bands begin at these edges, near them or between them."""
+        """Return the best chain with edges among these, their neighbours and positions between them."""
         begin, end = self.edges[0], self.edges[-1]
         near = [edge + step for step in (1, -1) for edge in self.edges[1:-1]]
         near += [begin + 1, begin + 2]
@@ -144,7 +143,7 @@ class _Chain:
 
 
 class _ComponentSearch:
-    """Scans of one component's AC coefficients."""
+    """Search for the scans of one component's AC coefficients."""
 
     def __init__(self, statistics: ScanStatistics, index: int) -> None:
         self.statistics = statistics
@@ -155,17 +154,17 @@ class _ComponentSearch:
         self.bits = np.inf
 
     def measure(self, ah: int, al: int) -> None:
-        """Find the best bands of first scans at ``al``, or of refinements from ``ah`` to ``al``."""
+        """Compute the best partitions of first scans at ``al``, or of refinements from ``ah`` to ``al``."""
         bits = _band_bits(self.statistics, self.index, BAND_STARTS, ah, al)
         (self.refinement if ah else self.first)[al] = _Partitions(bits)
 
     def cost(self, levels: tuple[int, ...]) -> float:
-        """Return the bits of all scans if segment s is first sent at point transform ``levels[s]``."""
+        """Return the bits of all scans if segment s has its first scan at point transform ``levels[s]``."""
         first, refinement = self.first, self.refinement
         return sum((refinement if ah else first)[al].best[i][j] for ah, al, i, j in _ranges(levels))
 
     def improve(self) -> bool:
-        """Find better levels among those measured, from the best so far; tell whether there are."""
+        """Improve ``levels`` with the point transforms measured so far; return whether bits were saved."""
         before = self.bits
         m = len(self.levels)
         uniform = [(level,) * m for level in self.first]
@@ -186,7 +185,7 @@ class _ComponentSearch:
         return self.bits < before
 
     def chains(self) -> list[_Chain]:
-        """Return the scans of the best levels."""
+        """Return the scans of the best levels as chains."""
         found = []
         for ah, al, begin, end in _ranges(self.levels):
             bands = (self.refinement if ah else self.first)[al].bands(begin, end)
@@ -196,11 +195,11 @@ class _ComponentSearch:
 
 
 def _dc_scripts(statistics: ScanStatistics) -> list[list[ScanHeader]]:
-    """Return the ways to send DC at Al = 0: all together, the first component apart, each apart.
+    """Return the DC scripts to compare: interleaved, first component separate, all components separate.
 
-    Luma of its own is predicted from the block to the left; interleaved 4:2:0 predicts two of four blocks
-    from further away, which costs 5 % of the DC data. (Al = 1 with a refinement never paid on
-    photos: 0.3 to 3 % more.)
+    In a scan of its own, luma is predicted from the block to the left. In an interleaved 4:2:0 scan, two of
+    four blocks are predicted from more distant blocks, which takes 5 % more DC data. All scripts send DC at
+    Al = 0, because Al = 1 with a refinement took 0.3 to 3 % more on photos.
     """
     components = statistics.image.components
     indices = tuple(range(len(components)))
@@ -226,7 +225,7 @@ def search_script(statistics: ScanStatistics, threads: int | None = None) -> lis
     Parameters
     ----------
     statistics : ScanStatistics
-        Of the image, with at least ``SEARCHED_LEVELS`` + 1 levels.
+        Statistics of the image, with at least ``SEARCHED_LEVELS + 1`` levels.
     threads : int, optional
         As in :func:`guetzpy._runtime.threads.each`; the result does not depend on it.
     """
@@ -251,6 +250,6 @@ def search_script(statistics: ScanStatistics, threads: int | None = None) -> lis
 
     each(refine, range(len(chains)), threads)
     scans = [scan for chain in chains for scan in chain.scans()]
-    # Coarse before fine, low frequencies before high.
+    # Send high bits before low bits, and low frequencies before high ones.
     scans.sort(key=lambda scan: (scan.ah > 0, -scan.al if scan.ah else 0, scan.ss, scan.components))
     return min(dc_scripts, key=lambda s: sum(scan.bytes for scan in plan_tables(statistics, s))) + scans

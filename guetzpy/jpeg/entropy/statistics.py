@@ -1,9 +1,9 @@
-"""Which Huffman symbols scans will send, counted without coding them.
+"""Count the Huffman symbols of scans without coding them.
 
-A block is seen as a bit mask: bit k says whether coefficient k (zigzag order) is non-zero at
-point transform Al, that is whether ``abs(c) >> Al != 0`` (T.81 G.1.2.1: division truncates
-towards zero). Runs of zeros, ends of blocks and correction bits then are bit scans, and empty
-blocks cost one test.
+A bit mask represents a block: bit k is set if coefficient k (in zigzag order) is non-zero at point
+transform Al, that is if ``abs(c) >> Al != 0`` (T.81 G.1.2.1: division truncates towards zero). Operations
+on these bits find the runs of zeros, the ends of blocks and the correction bits. An empty block takes one
+comparison.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 #: Longest EOB run of one symbol (T.81 G.1.2.2).
 MAX_EOB_RUN = 0x7FFF
 
-#: Blocks in one piece of work.
+#: Blocks per task of a thread.
 _STRIP_BLOCKS = 16384
 
 _SIZES = np.array([value.bit_length() for value in range(256)], np.uint8)
@@ -40,7 +40,7 @@ _SIZES = np.array([value.bit_length() for value in range(256)], np.uint8)
 
 @kernel("int64(uint64)")
 def count_bits(word: Any) -> Any:
-    """Return the number of set bits (Hacker's Delight 5-1); LLVM makes one instruction of this idiom."""
+    """Return the number of set bits (Hacker's Delight 5-1); LLVM compiles this to one instruction."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -55,7 +55,7 @@ def lowest_bit(word: Any) -> Any:
 
 @kernel("int64(int64)")
 def bit_length(value: Any) -> Any:
-    """Return the bits of a magnitude below 2**17: the size category of T.81 tables F.1 and F.2."""
+    """Return the number of bits of a magnitude below 2**17: its category in T.81 tables F.1 and F.2."""
     if value < 256:
         return np.int64(_SIZES[value])
     if value < 65536:
@@ -71,7 +71,7 @@ def _significance(blocks: Any, words: Any, first: Any, end: Any, masks: Any, cou
         for level in range(levels):
             masks[level, block] = 0
         for word in range(16):
-            # Most coefficients are zero: four of them are passed by in one test.
+            # Most coefficients are zero; this test skips four of them at once.
             if words[block, word] == 0:
                 continue
             for n in range(max(4 * word, 1), 4 * word + 4):
@@ -83,7 +83,7 @@ def _significance(blocks: Any, words: Any, first: Any, end: Any, masks: Any, cou
                 k = ZIGZAG_ORDER[n]
                 masks[level, block] |= np.uint64(1) << np.uint64(k)
                 counts[level, k] += 1
-        # So far each coefficient is at its highest level only.
+        # So far a coefficient is set only in the mask of the highest Al at which it is non-zero.
         for level in range(levels - 2, -1, -1):
             masks[level, block] |= masks[level + 1, block]
     return largest
@@ -91,17 +91,17 @@ def _significance(blocks: Any, words: Any, first: Any, end: Any, masks: Any, cou
 
 @dataclass(frozen=True)
 class Significance:
-    """Where the AC coefficients of a component are not zero.
+    """Which AC coefficients of a component are non-zero.
 
     Attributes
     ----------
     masks : ndarray of uint64, shape (levels, n)
-        Bit k of ``masks[al, b]``: coefficient k in zigzag order of block b is non-zero at Al.
-        Bit 0 (DC) is never set.
+        Bit k of ``masks[al, b]`` is set if coefficient k (zigzag order) of block b is non-zero at
+        point transform ``al``. Bit 0 (DC) is never set.
     counts : ndarray of int64, shape (levels, 64)
-        Blocks in which coefficient k is non-zero at Al.
+        Number of blocks in which coefficient k is non-zero at point transform ``al``.
     largest : int
-        Largest magnitude of an AC coefficient.
+        Largest magnitude of an AC coefficient, 0 to 32768.
     """
 
     masks: npt.NDArray[np.uint64]
@@ -162,9 +162,10 @@ def _band_statistics(
     planes: Any,
     since: Any,
 ) -> Any:
-    # A word holds a bit for each band: bands[0, s] are those that contain segment s, bands[1, s] those that
-    # end with it. A band is in `none`, `short` or `long` if its EOB run has 0, 1 or more blocks, from block
-    # `since` on. Runs of one block are counted in vertical counters, bit n of all in planes[n].
+    # Each band has one bit in a word. bands[0, s] has the bits of the bands that contain segment s,
+    # bands[1, s] those of the bands that end with it. A band's bit is set in `none`, `short` or `long` if
+    # the band's EOB run has 0, 1 or more blocks; a long run begins at block since[band]. Runs of one block
+    # are counted in binary counters, one per band: planes[n] has bit n of all counters.
     one = np.uint64(1)
     zero = np.uint64(0)
     segments = starts.shape[0] - 1
@@ -187,7 +188,7 @@ def _band_statistics(
                 new &= ~known[block]
 
         filled = zero  # bands in which the block is not empty
-        ended = zero  # those of them whose last coefficient is new: no EOB
+        ended = zero  # filled bands whose last coefficient is new, so that no EOB follows
         rest = new
         previous_segment = np.int64(-1)
         previous_zeros = np.int64(0)
@@ -216,7 +217,7 @@ def _band_statistics(
             previous_segment = segment
             previous_zeros = zeros
 
-        # EOB runs: those of filled bands end here, all at a boundary (which comes before the block).
+        # A non-empty band ends its EOB run. At a restart boundary, before this block, all runs end.
         ending = every if boundary else filled
         carry = short & ending
         plane = 0
@@ -250,13 +251,13 @@ def _band_statistics(
 
 @dataclass(frozen=True)
 class _Bands:
-    """Bands (i, j), i <= j, of the segments between ``starts``, numbered row by row: at most 64 of them."""
+    """The bands (i, j), i <= j, that consist of segments i to j; numbered row by row, at most 64 bands."""
 
     starts: npt.NDArray[np.int64]
-    segment_of: npt.NDArray[np.int64]  # of each coefficient
-    first: npt.NDArray[np.int64]  # segment of each band
+    segment_of: npt.NDArray[np.int64]  # segment of each coefficient, shape (64,)
+    first: npt.NDArray[np.int64]  # first segment of each band
     last: npt.NDArray[np.int64]
-    bits: npt.NDArray[np.uint64]  # one for each band
+    bits: npt.NDArray[np.uint64]  # a word per band with only the band's bit set
     masks: npt.NDArray[np.uint64]  # [0, s]: bands that contain segment s; [1, s]: bands that end with it
 
 
@@ -285,30 +286,30 @@ def band_histograms(
     al: int,
     restart_interval: int = 0,
 ) -> npt.NDArray[np.int64]:
-    """Count the symbols of every AC scan that begins and ends at given places, in one pass.
+    """Count the symbols of every AC scan that begins and ends at given positions, in one pass.
 
-    A coefficient whose predecessor lies in the same band has the same run of zeros in every such band,
-    so it is counted once, under the segments of both; only the first coefficient of a block
-    after each possible start is counted for that start. EOB runs of all bands are kept side by side in
-    the bits of a word.
+    The run of zeros between two non-zero coefficients is the same in all bands that contain both.
+    Therefore the pair is counted once, under the segments of the two. The first non-zero coefficient in a
+    band has a run that depends on the begin of the band, and is counted once for each begin. The EOB runs
+    of all bands are tracked in the bits of one word.
 
     Parameters
     ----------
     blocks : ndarray of int16, shape (n, 64)
         Coefficients in natural order.
     significant : Significance
-        Of these blocks, with at least ``al + 1`` levels (``al + 2`` for refinements).
+        Significance of these blocks, with at least ``al + 1`` levels (``al + 2`` for refinements).
     starts : sequence of int
-        m + 1 ascending zigzag positions 1..64, m <= 10: segment i is ``starts[i] .. starts[i + 1] - 1``.
+        m + 1 ascending zigzag positions 1..64, m <= 10. Segment i is ``starts[i]`` to ``starts[i + 1] - 1``.
     ah, al : int
-        0 and Al for first scans; Al + 1 and Al for refinements.
+        Ah and Al of the scan: 0 and Al for first scans, Al + 1 and Al for refinements.
     restart_interval : int
-        Blocks in a restart interval; 0 for none.
+        Blocks in a restart interval; 0 for no restart markers.
 
     Returns
     -------
     ndarray of int64, shape (m, m, 256)
-        ``[i, j]``, i <= j: how often each symbol occurs in the scan of segments i to j.
+        ``[i, j]``, i <= j: the histogram of symbols in the scan of segments i to j.
     """
     _check_blocks(blocks)
     bands = _bands(tuple(starts))
@@ -324,8 +325,8 @@ def band_histograms(
         following, leading, eob, planes, np.zeros(64, np.int64),
     )  # fmt: skip
     eob[:, 0] += ((planes[:, None] & bands.bits != 0) << np.arange(40)[:, None]).sum(0)
-    # [i, j] gathers leading[i, s] and following[q, s] for i <= q <= s <= j; both are empty elsewhere.
-    # (Row by row: numpy's cumsum along these axes takes ten times as long.)
+    # The scan [i, j] has the symbols leading[i, s] and following[q, s] for i <= q <= s <= j; the other
+    # elements are zero. The loops replace numpy's cumsum, which takes ten times as long on these axes.
     for i in range(m - 2, -1, -1):
         following[i] += following[i + 1]
     histograms: npt.NDArray[np.int64] = leading + following
@@ -351,7 +352,7 @@ def _dc_statistics(
                 left -= 1
             for y in range(row * v, (row + 1) * v):
                 for x in range(column * h, (column + 1) * h):
-                    difference = np.int64(0)  # padding blocks repeat the DC before them
+                    difference = np.int64(0)  # a padding block repeats the DC of the block before it
                     if y < blocks_y and x < blocks_x:
                         dc = np.int64(coefficients[y, x, 0]) >> al
                         difference = dc - predictor
@@ -367,25 +368,25 @@ def dc_histogram(
     al: int = 0,
     restart_interval: int = 0,
 ) -> npt.NDArray[np.int64]:
-    """Count the size categories of DC differences (T.81 F.1.2.1) in the order of a scan.
+    """Count the size categories of DC differences (T.81 F.1.2.1), in the order in which a scan codes them.
 
     Parameters
     ----------
     coefficients : ndarray of int16, shape (blocks_y, blocks_x, 64)
-        Of one component.
+        Coefficients of one component.
     sampling : (int, int)
-        Blocks of the component in an MCU (h, v): (1, 1) if the scan is not interleaved.
+        Blocks (h, v) of the component in an MCU; (1, 1) if the scan is not interleaved.
     mcus : (int, int)
         Rows and columns of MCUs in the scan.
     al : int
         Point transform.
-    restart_interval : int
+        MCUs in a restart interval; 0 for no restart markers.
         MCUs in a restart interval; 0 for none.
 
     Returns
     -------
     ndarray of int64, shape (256,)
-        Categories 0..17; the other symbols never occur.
+        Number of differences of each category 0..17; the other elements are 0.
     """
     _check_blocks(coefficients.reshape(-1, 64))
     histogram = np.zeros(256, np.int64)

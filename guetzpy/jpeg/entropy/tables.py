@@ -1,9 +1,9 @@
-"""Huffman tables of a whole file: which scans share one, in which slot, and where each is defined.
+"""Plan the Huffman tables of a file: which scans share a table, its slot, and where DHT defines it.
 
-A table costs 17 bytes and one per symbol, so two scans with like statistics are cheaper with one
-table for both. Decoders hold four tables of each class (two in baseline files, T.81 table
-B.5); a slot is taken from the first to the last scan that uses its table. One DHT segment
-defines as many of the next tables as have a free slot, since a segment of its own costs four bytes.
+A table takes 17 bytes and one more per symbol, so two scans with similar statistics take fewer bytes with a
+common table. Decoders have four slots of each class (two for baseline files, T.81 table B.5). A table
+occupies its slot from the first to the last scan that uses it. A DHT segment takes four bytes itself.
+Therefore each DHT segment defines the tables of later scans too, as far as slots are free.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from guetzpy.jpeg.structure import ScanHeader
 
 __all__ = ["RESTART_BYTES", "STUFFING", "PlannedScan", "plan_tables", "table_bits"]
 
-#: Expected stuffed zeros per byte of entropy-coded data: 0.9/256, measured over 60 scans of photos (a byte is
-#: 0xFF a little less often than by chance, since no code consists of ones).
+#: Expected number of stuffed zeros per byte of entropy-coded data: 0.9/256, measured over 60 scans of photos.
+#: It is below 1/256 because no code consists of ones only.
 STUFFING = 0.9 / 256
 
-#: Expected bytes of a restart: the marker and half a byte of padding.
+#: Expected bytes per restart: two of the marker and half a byte of padding.
 RESTART_BYTES = 2.5
 
 
@@ -35,15 +35,15 @@ class PlannedScan:
     Attributes
     ----------
     header : ScanHeader
-        What the scan sends.
+        Header of the scan.
     tables : tuple of (HuffmanTable or None, HuffmanTable or None)
-        DC and AC table of each component of the scan.
+        DC and AC table of each component of the scan; None if not used.
     slots : tuple of (int, int)
-        DC and AC slot of each component; 0 where unused.
+        DC and AC slot of each component; 0 if not used.
     definitions : tuple of (int, int, HuffmanTable)
-        Class, slot and table for the DHT segment before the scan; empty for no segment.
+        Class, slot and table of each definition in the DHT segment before the scan; empty for no segment.
     bits : int
-        Exact length of the entropy-coded data before padding, stuffing and restart markers.
+        Exact number of bits of the entropy-coded data before padding, stuffing and restart markers.
     restarts : int
         Number of restart markers.
     """
@@ -57,7 +57,7 @@ class PlannedScan:
 
     @property
     def bytes(self) -> float:
-        """Size of DHT and SOS segments and data: exact but for stuffing, and padding before restarts."""
+        """Bytes of DHT and SOS segments and data; stuffing and padding before restarts are estimated."""
         size = 8 + 2 * len(self.header.components) + RESTART_BYTES * self.restarts
         if self.definitions:
             size += 4 + sum(table.size for _, _, table in self.definitions)
@@ -66,9 +66,9 @@ class PlannedScan:
 
 @dataclass
 class _Group:
-    """Uses of one table: places (scan, component) and their summed histogram.
+    """The uses of one table: places (scan, component) and the sum of their histograms.
 
-    ``number`` tells groups apart. (Their ids do not: those of groups that are gone are given out again.)
+    ``number`` identifies the group. ``id()`` would not, because Python reuses the ids of deleted objects.
     """
 
     number: int
@@ -86,11 +86,11 @@ class _Group:
 
 
 def table_bits(histograms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the bits of all codes under the optimal table, and of the table in a DHT segment.
+    """Return the bits of all codes under the optimal table, plus the bits of the table in a DHT segment.
 
     Parameters
     ----------
-    histograms : ndarray of int64, shape (n, 256)
+        Number of occurrences of each symbol.
 
     Returns
     -------
@@ -106,12 +106,17 @@ def table_bits(histograms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _most_live(groups: Sequence[_Group]) -> tuple[int, int]:
-    """Return the largest number of tables that are in use at once, and the scan where."""
+    """Return the largest number of tables in use during one scan, and the number of that scan."""
     return max((sum(g.first <= scan <= g.last for g in groups), scan) for scan in {g.first for g in groups})
 
 
 def _share(groups: list[_Group], slots: int) -> list[_Group]:
-    """Merge groups while that saves bits, and as long as there are more tables than slots."""
+    """Merge groups of uses into shared tables.
+
+    While more tables are in use than there are ``slots``, the pair is merged that saves most (or costs
+    least) among those in use at the most crowded scan. After that, pairs are merged while that saves bits
+    and the slots suffice.
+    """
     gains: dict[tuple[int, int], int] = {}
     number = len(groups)
     while len(groups) > 1:
@@ -144,14 +149,15 @@ def plan_tables(statistics: ScanStatistics, script: Sequence[ScanHeader]) -> lis
     Parameters
     ----------
     statistics : ScanStatistics
-        Of the image.
+        Statistics of the image.
     script : sequence of ScanHeader
         The scans in file order.
 
     Returns
     -------
     list of PlannedScan
-        At most two tables of each class at once if the script is sequential, else four.
+        The scans with their tables. Never more than two tables of each class are in use if the script is
+        sequential, else never more than four.
     """
     sequential = all(scan.ss == 0 and scan.se == 63 for scan in script)
     uses: list[list[tuple[int, int, npt.NDArray[np.int64]]]] = [[], []]

@@ -1,1 +1,1 @@
-"""Metadata segments: what they hold, what is kept, removed or rewritten."""
+"""Metadata of JPEG files: parse it, keep it, remove parts of it, and update its offsets."""

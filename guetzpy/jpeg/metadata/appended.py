@@ -1,8 +1,8 @@
-"""What follows the picture in its file: further pictures, gain maps, videos, makers' own data.
+"""The data after the picture in its file: further pictures, gain maps, videos, data of camera makers.
 
-Further pictures are found by the MPF index and by Google's container directory (XMP), whose lengths count
-from the end of the file. A gain map is told from other pictures by what it says of itself: ISO 21496-1 or
-hdrgm metadata (Ultra HDR), or Apple's auxiliary image type.
+The MPF index and Google's container directory (XMP) give the positions of further pictures. Lengths in the
+directory count from the end of the file. A further picture is a gain map if its own segments declare one:
+ISO 21496-1, hdrgm metadata (Ultra HDR), or Apple's auxiliary image type.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _GAIN_MAP_SIGNS = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where an APPn or COM segment lies in a file.
+    """The position of an APPn or COM segment in a file.
 
     Attributes
     ----------
@@ -59,21 +59,21 @@ class Place:
 
 
 def places(data: bytes, start: int = 0, end: int | None = None, *, header_only: bool = False) -> list[Place]:
-    """Return the APPn and COM segments of the JPEG stream at ``start``, up to its EOI or first scan.
+    """Return the APPn and COM segments of the JPEG stream at ``start``, in file order.
 
     Parameters
     ----------
     data : bytes
         The file.
-    start, end : int
+        Where the stream begins, and a position where it has ended; by default the end of the file.
         Where the stream begins, and where it is known to end.
-    header_only : bool
+        Stop at the first scan instead of EOI.
         Stop at the first scan.
 
     Returns
     -------
     list of Place
-        In file order; fewer if the stream is broken.
+        The segments; those before the first invalid one if the stream is invalid.
     """
     end = len(data) if end is None else end
     found: list[Place] = []
@@ -95,7 +95,7 @@ def places(data: bytes, start: int = 0, end: int | None = None, *, header_only: 
 
 
 def end_of_stream(data: bytes) -> int:
-    """Return the position after the EOI of the JPEG stream at the start; without one, where the data ends."""
+    """Return the position after the EOI of the JPEG stream at the start; the data's end without EOI."""
     position = 2
     while (marker := find_marker(data, position)) is not None:
         code, _, position = marker
@@ -111,7 +111,7 @@ def end_of_stream(data: bytes) -> int:
 
 
 def stray_ranges(data: bytes, end: int) -> list[tuple[int, int]]:
-    """Return the ranges of bytes between the header's segments that belong to none, up to the first scan."""
+    """Return the ranges of bytes before the first scan that are not part of any segment."""
     found: list[tuple[int, int]] = []
     position = 2
     while (marker := find_marker(data, position)) is not None:
@@ -136,16 +136,18 @@ def stray_ranges(data: bytes, end: int) -> list[tuple[int, int]]:
 class Part:
     """A range of the bytes after EOI.
 
+    Positions count from the end of EOI.
+
     Attributes
     ----------
     kind : str
-        "gainmap", "mpf" (another picture of the MPF index) or "trailing" (anything else).
+        "gainmap", "mpf" (another picture of the MPF index) or "trailing" (all other data).
     start, end : int
-        Range from the byte after EOI.
+        First byte, and the byte after the last.
     number : int or None
-        Number in the MPF index, the first picture being 0.
+        Number of the entry in the MPF index, from 0 for the first picture.
     video : bool
-        Whether it is the video of a motion photo.
+        Whether the range is the video of a motion photo.
     """
 
     kind: str
@@ -163,7 +165,7 @@ def find_parts(
     items: list[xmp.Item],
     micro_video: int = 0,
 ) -> list[Part]:
-    """Divide the bytes after EOI.
+    """Divide the bytes after EOI into parts.
 
     Parameters
     ----------
@@ -174,11 +176,11 @@ def find_parts(
     index : mpf.Index or None
         The MPF index.
     base : int
-        Position of the TIFF header that the index counts from.
+        Position of the TIFF header from which the index counts offsets.
     items : list of xmp.Item
-        Container directory.
+        Entries of the container directory.
     micro_video : int
-        Length of a video at the end of the file by the older GCamera properties; 0 for none.
+        Length of a video at the end of the file, from the older GCamera properties; 0 for no video.
 
     Returns
     -------
@@ -210,7 +212,10 @@ def find_parts(
 
 
 def item_ranges(items: list[xmp.Item], file_size: int) -> Iterator[tuple[xmp.Item, int, int]]:
-    """Yield (item, start, end) from the last item to the second; lengths count from the end of the file."""
+    """Yield (item, start, end) from the last item back to the second one.
+
+    The items lie at the end of the file, so their positions follow from the lengths of those after them.
+    """
     end = file_size
     for item in reversed(items[1:]):
         end -= item.padding
@@ -242,16 +247,18 @@ def _is_gain_map(source: bytes, start: int, end: int) -> bool:
 
 
 def unwritten(parts: list[Part], trailing: bytes, stripped: frozenset[str]) -> tuple[list[Part], list[Part]]:
-    """Return (parts that stay, parts that go) under a policy; zero padding goes with its neighbour.
+    """Return the parts that stay and the parts that are removed by a policy.
+
+    A part of zeros is padding. It is removed if all parts beside it are removed.
 
     Parameters
     ----------
     parts : list of Part
-        As found.
+        The parts, as :func:`find_parts` returns them.
     trailing : bytes
         The bytes after EOI.
     stripped : frozenset of str
-        Kinds that go.
+        Kinds to remove.
     """
     goes = [part.kind in stripped for part in parts]
     for i, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Coordinates outside of EXIF, XMP and Photoshop data: in other segments, and in what follows the picture."""
+"""Remove metadata outside of EXIF, XMP and Photoshop data: in other segments and after the picture."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _MAX_PICTURES = 64
 _MAX_EMBEDDED = 16
 _MAX_DEPTH = 2
 
-# Segments whose contents are known and hold no coordinates: quality and comment of Save for Web (Ducky, whose
-# text is searched), Motion JPEG, colour management.
+# Segments with known contents and without coordinates: quality and comment of Save for Web (Ducky, whose text
+# is searched), Motion JPEG, colour management.
 _HARMLESS = (b"Ducky", b"AVI1", b"Adobe", b"JFIF", b"JFXX", b"PIC\0", b"ColorimetricInfo")
 
 
 def is_manifest(segment: Segment) -> bool:
-    """Whether a segment is part of a JUMBF box (ISO/IEC 19566-5): content credentials (C2PA) and alike.
+    """Return whether a segment is part of a JUMBF box (ISO/IEC 19566-5), such as content credentials (C2PA).
 
-    The layers of JPEG XT (ISO/IEC 18477-3) are other boxes in the same marker.
+    The marker APP11 also contains the layers of JPEG XT (ISO/IEC 18477-3), which are other boxes.
     """
     return segment.marker == _APP11 and segment.payload[:2] == b"JP" and segment.payload[12:16] == b"jumb"
 
 
 def is_credentials(segment: Segment) -> bool:
-    """Whether a segment begins a manifest store of C2PA."""
+    """Return whether a segment begins a C2PA manifest store."""
     return is_manifest(segment) and b"c2pa" in segment.payload[:128]
 
 
 def name_of(segment: Segment) -> str:
-    """Return what a segment is called in messages: APP4 (DJI), COM."""
+    """Return the name of a segment for messages, such as "APP4 (DJI)" or "COM"."""
     if not 0xE0 <= segment.marker <= 0xEF:
         return "COM"
     found = re.match(rb"[ -~]{2,24}", segment.payload)
@@ -55,12 +55,12 @@ def name_of(segment: Segment) -> str:
 
 
 def is_harmless(segment: Segment) -> bool:
-    """Whether a segment of unknown kind is known to tell nothing of places."""
+    """Return whether a segment of unknown kind is known to have no coordinates or names of places."""
     return segment.payload.startswith(_HARMLESS) or not segment.payload.strip(b"\0")
 
 
 def unsearched(segment: Segment) -> bool:
-    """Whether a segment of unknown kind may hold coordinates that nobody can tell from the rest."""
+    """Return whether a segment of unknown kind may have coordinates that a text search does not find."""
     if is_harmless(segment):
         return False
     text = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in segment.payload)
@@ -69,26 +69,26 @@ def unsearched(segment: Segment) -> bool:
 
 @dataclass
 class Scrubbed:
-    """Bytes after a picture with a kind of metadata blanked in place, and what could not be searched."""
+    """Trailing data with a kind of metadata blanked, and the names of data that could not be searched."""
 
     data: bytes
     unsearched: set[str] = field(default_factory=set)
 
 
 def scrub(data: bytes, kind: str) -> Scrubbed:
-    """Blank a kind of metadata ("gps", "place" or "copyright") in what follows a picture, in the same length.
+    """Blank a kind of metadata ("gps", "place" or "copyright") in trailing data, in the same length.
 
     Parameters
     ----------
     data : bytes
-        A part of the bytes after EOI: a picture, a video, or both in data of a maker.
+        A part of the bytes after EOI: pictures, a video, or data of a camera maker that contains them.
     kind : str
-        What goes.
+        The kind to blank.
     """
     done = Scrubbed(data)
     edited = bytearray(data)
     pictures = [m.start() for m in itertools.islice(re.finditer(_PICTURE, data), _MAX_PICTURES)]
-    known = 0  # up to where data is searched
+    known = 0  # end of the data that was searched
     for start in pictures:
         if start >= known:
             end = _scrub_picture(edited, start, kind, done)
@@ -113,10 +113,10 @@ def scrub(data: bytes, kind: str) -> Scrubbed:
 
 
 def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:
-    """Blank a kind of metadata in the JPEG pictures within other data: thumbnails, previews.
+    """Blank a kind of metadata in JPEG pictures within other data, such as thumbnails and previews.
 
-    The length stays. Pictures within those pictures are searched too, none below: hostile files could nest
-    thousands.
+    The length stays. Pictures within those pictures are edited too, but none below, since a hostile file
+    could nest thousands.
     """
     if depth >= _MAX_DEPTH:
         return data
@@ -127,7 +127,7 @@ def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:
 
 
 def _scrub_picture(edited: bytearray, start: int, kind: str, done: Scrubbed, depth: int = 0) -> int:
-    """Blank the segments of a JPEG picture; return where it ends."""
+    """Blank a kind of metadata in the segments of a JPEG picture; return where the picture ends."""
     data = bytes(edited[start:])
     walked = appended.places(data, header_only=True)
     flir_places = [p for p in walked if p.segment.payload.startswith(flir.HEADER)]

@@ -1,4 +1,4 @@
-"""The colours that a JPEG file declares: by its ICC profile, else by its Exif."""
+"""The colours that a JPEG file declares by its ICC profile or by its Exif."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["colour_of_jpeg", "exif_of", "say_srgb", "says_adobe_rgb"]
 
 
 def exif_of(segments: list[Segment]) -> bytes | None:
-    """Return the TIFF structure of the first Exif block."""
+    """Return the TIFF structure of the first Exif block; None if there is none."""
     for group in exif_groups(segments):
         return b"".join(segments[i].payload[len(exif.HEADER) :] for i in group)
     return None
 
 
 def colour_of_jpeg(image: JpegImage) -> Colour:
-    """Return what the codes of a decoded JPEG mean, with warnings of what it declares and is not used."""
+    """Return the colour of a decoded JPEG's codes, with warnings about declarations that are not used."""
     warnings = []
     icc = icc_profile(image)
     if icc is None and any(kind_of(segment) == "icc" for segment in image.segments):
@@ -32,7 +32,7 @@ def colour_of_jpeg(image: JpegImage) -> Colour:
 
 
 def _adobe(image: JpegImage) -> str | None:
-    """Return what an Adobe marker says that decoders of libjpeg's kind do not follow (jdapimin.c)."""
+    """Return a warning if libjpeg does not follow the Adobe segment (jdapimin.c); None if it does."""
     transforms = [
         s.payload[11] for s in image.segments if s.marker == APP14 and kind_of(s) == "adobe"
     ]  # fmt: skip
@@ -48,14 +48,14 @@ def _adobe(image: JpegImage) -> str | None:
 
 
 def says_adobe_rgb(segments: list[Segment]) -> bool:
-    """Return whether Exif alone tells of Adobe RGB: no ICC profile is there."""
+    """Return whether Exif declares Adobe RGB and there is no ICC profile."""
     if any(kind_of(segment) == "icc" for segment in segments):
         return False
     return exif_colour(exif_of(segments)).space is not None
 
 
 def say_srgb(segments: list[Segment]) -> None:
-    """Make Exif say sRGB, in place, for a picture that was converted to it."""
+    """Make Exif declare sRGB, in place, after the picture was converted to sRGB."""
     groups = exif_groups(segments)
     for group in groups[:1]:
         if len(group) == 1:

@@ -1,9 +1,9 @@
-"""EXIF: read the orientation, take out GPS or the thumbnail without moving anything else.
+"""EXIF: read the orientation; remove GPS data or the thumbnail without moving other data.
 
-An EXIF segment is a small TIFF file (CIPA DC-008; TIFF 6.0): directories of 12-byte entries that point at
-their values by offset from the TIFF header. Maker notes are opaque and often hold such offsets too, some of
-them beyond their own declared end. So nothing that stays is ever moved: what goes is blanked with zeros
-where it lies, and only a thumbnail that ends the segment is cut off.
+An EXIF segment is a small TIFF file (CIPA DC-008; TIFF 6.0). It consists of directories of 12-byte entries,
+which refer to their values by offset from the TIFF header. Maker notes have no documented structure and
+often hold such offsets too, some of them beyond the note's own declared end. Therefore no data that remains
+is moved: removed data is overwritten with zeros, and only a thumbnail at the end of the segment is cut off.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _EXIF_POINTER, _GPS_POINTER, _INTEROP_POINTER, _SUB_POINTERS = 0x8769, 0x8825, 0xA005, 0x014A
 _MAKER_NOTE = 0x927C
 
-#: Entries of all directories of a structure together; real files have some hundreds. Directories may
-#: overlap, so that a segment could hold thousands of them with thousands of entries each.
+#: Most entries of all directories of a structure together; cameras write some hundreds. Directories may
+#: overlap, so that one segment could hold thousands of directories with thousands of entries each.
 _MAX_ENTRIES = 1 << 16
 
-#: Bytes of a structure over several segments.
+#: Most bytes of a structure, which may span several segments.
 _MAX_SIZE = 1 << 22
 
 
 class UnsafeEditError(ValueError):
-    """The part cannot be taken out without touching something that stays."""
+    """Removing the data would change data that must remain."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """An entry of a directory."""
 
-    position: int  # of the 12 bytes
+    position: int  # of the 12-byte entry in the structure
     tag: int
     kind: int
     count: int
-    start: int  # of the value, in the entry itself if it has at most 4 bytes
+    start: int  # of the value; values of at most 4 bytes lie in the entry itself
     size: int  # of the value in bytes, clipped at the end of the segment
 
     @property
@@ -80,7 +80,7 @@ class Directory:
     role: str  # "main", "thumbnail", "exif", "gps", "interop" or "sub"
     position: int
     entries: tuple[Entry, ...]
-    next_position: int  # of the pointer to the next directory; past the end if it is missing
+    next_position: int  # of the offset to the next directory; past the end of the structure if it is missing
 
     def find(self, tag: int) -> Entry | None:
         """Return the first entry of a tag."""
@@ -88,9 +88,14 @@ class Directory:
 
 
 class Tiff:
-    """The directories of a TIFF structure, each visited once, whatever points at it.
+    """The directories of a TIFF structure, each listed once even if several entries point at it.
 
-    No more than ``most`` of them, where that is given.
+    ``most``, if given, is the number of directories to read at most.
+
+    Raises
+    ------
+    ValueError
+        If the structure has no TIFF header or no readable directory, or is too large.
     """
 
     def __init__(self, data: bytes, most: int | None = None) -> None:
@@ -124,11 +129,11 @@ class Tiff:
             raise ValueError("no readable directory")
 
     def short(self, position: int) -> int:
-        """Return the 16-bit number at a position, 0 outside."""
+        """Return the 16-bit number at a position; 0 if it lies outside the structure."""
         return self._number("H", position, 2)
 
     def long(self, position: int) -> int:
-        """Return the 32-bit number at a position, 0 outside."""
+        """Return the 32-bit number at a position; 0 if it lies outside the structure."""
         return self._number("I", position, 4)
 
     def _number(self, code: str, position: int, size: int) -> int:
@@ -137,7 +142,7 @@ class Tiff:
         return int(struct.unpack_from(self.order + code, self.data, position)[0])
 
     def number(self, entry: Entry | None, index: int = 0) -> int | None:
-        """Return one value of a SHORT or LONG (or BYTE) entry, None if it is something else."""
+        """Return one value of a BYTE, SHORT, LONG or IFD entry; None for other types or no such value."""
         size = _TYPE_SIZES.get(entry.kind, 0) if entry is not None else 0
         if entry is None or entry.kind not in (1, 3, 4, 13) or size * (index + 1) > entry.size:
             return None
@@ -171,20 +176,20 @@ class Tiff:
             yield "thumbnail", self.long(directory.next_position)
 
     def table(self, directory: Directory) -> tuple[int, int]:
-        """Return the range of the directory itself, its next pointer included."""
+        """Return the range of a directory's own bytes, including the offset to the next directory."""
         return directory.position, min(directory.next_position + 4, len(self.data))
 
     def values(self, directory: Directory, without: Collection[int] = ()) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of the values that lie outside the directory.
+        """Yield the ranges of the values that lie outside a directory.
 
-        Maker notes are left out, and the entries at the positions ``without``.
+        Maker notes and the entries at the positions ``without`` are omitted.
         """
         for entry in directory.entries:
             if entry.outside and entry.size and entry.tag != _MAKER_NOTE and entry.position not in without:
                 yield entry.start, entry.start + entry.size
 
     def pictures(self, directory: Directory) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of the thumbnail's own data."""
+        """Yield the ranges of the compressed thumbnail or of its strips."""
         start = self.number(directory.find(_THUMBNAIL_OFFSET))
         length = self.number(directory.find(_THUMBNAIL_LENGTH))
         if start is not None and length is not None:
@@ -202,7 +207,7 @@ class Tiff:
 
 
 def count_directories(tiff: bytes, most: int) -> int:
-    """Return how many directories a TIFF structure has, at most ``most``; 0 if it is broken."""
+    """Return the number of directories in a TIFF structure, at most ``most``; 0 if it is broken."""
     try:
         return len(Tiff(tiff, most).directories)
     except ValueError:
@@ -220,13 +225,13 @@ def orientation(tiff: bytes) -> int:
 
 
 def minimal(orientation: int) -> bytes:
-    """Return the payload of an EXIF segment that holds the orientation alone."""
+    """Return the payload of an EXIF segment with the orientation (1..8) as its only entry."""
     entry = struct.pack(">HHIHH", _ORIENTATION, 3, 1, orientation, 0)
     return HEADER + b"MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
 
 
 def maker_note(tiff: bytes) -> tuple[int, int] | None:
-    """Return the range of the maker note in a TIFF structure."""
+    """Return the range (start, end) of the maker note in a TIFF structure; None if there is none."""
     try:
         structure = Tiff(tiff)
     except ValueError:
@@ -239,7 +244,7 @@ def maker_note(tiff: bytes) -> tuple[int, int] | None:
 
 
 def part_sizes(tiff: bytes) -> dict[str, int]:
-    """Return the bytes that GPS data and thumbnail take, for those present."""
+    """Return the bytes of the GPS data and of the thumbnail, under "gps" and "thumbnail" if present."""
     try:
         structure = Tiff(tiff)
     except ValueError:
@@ -262,7 +267,7 @@ def part_sizes(tiff: bytes) -> dict[str, int]:
 
 
 def without_gps(tiff: bytes) -> bytes:
-    """Take the GPS directory out, its bytes zeroed in place, the pointers to it removed.
+    """Remove the GPS directory: zero its bytes in place and remove the pointers to it.
 
     Parameters
     ----------
@@ -272,7 +277,7 @@ def without_gps(tiff: bytes) -> bytes:
     Returns
     -------
     bytes
-        The same length; everything but the GPS data is where it was.
+        A structure of the same length; all other data keeps its position.
 
     Raises
     ------
@@ -301,7 +306,7 @@ def without_gps(tiff: bytes) -> bytes:
 
 
 def without_thumbnail(tiff: bytes) -> bytes:
-    """Take the thumbnail and its directory out; cut it off where it ends the structure.
+    """Remove the thumbnail and its directory; cut the structure off where they are at its end.
 
     Parameters
     ----------
@@ -311,7 +316,7 @@ def without_thumbnail(tiff: bytes) -> bytes:
     Returns
     -------
     bytes
-        At most as long; everything that stays is where it was.
+        A structure of at most the same length; all other data keeps its position.
 
     Raises
     ------
@@ -323,7 +328,7 @@ def without_thumbnail(tiff: bytes) -> bytes:
     stays = [d for d in structure.directories if d.role != "thumbnail"]
     pictures = [span for d in gone for span in structure.pictures(d)]
     demand_apart(structure, pictures, stays)
-    # Cameras let both directories share values such as the resolution; those stay.
+    # Some cameras let both directories share values such as the resolution; these are not removed.
     kept = mask_of(len(tiff), [span for d in stays for span in (structure.table(d), *structure.values(d))])
     spans = pictures + [span for d in gone for span in (structure.table(d), *structure.values(d))]
     mask = bytearray(a & (1 - b) for a, b in zip(mask_of(len(tiff), spans), kept, strict=True))
@@ -333,16 +338,16 @@ def without_thumbnail(tiff: bytes) -> bytes:
             edited[directory.next_position : directory.next_position + 4] = bytes(4)
     end = len(tiff)
     while end > 8 and not mask[end - 1] and not kept[end - 1] and tiff[end - 1] in (0, 0xFF):
-        end -= 1  # padding behind the thumbnail
+        end -= 1  # skip padding after the thumbnail
     if not mask[end - 1]:
         return bytes(edited)
     while end > 8 and (mask[end - 1] or (tiff[end - 1] == 0 and mask[end - 2] and not kept[end - 1])):
-        end -= 1  # the odd zero between two parts is TIFF's word alignment
+        end -= 1  # also cut a zero between two ranges: TIFF aligns values to words
     return bytes(edited[:end])
 
 
 def read_tiff(tiff: bytes) -> Tiff:
-    """Read a structure that is to be edited; UnsafeEditError if that fails."""
+    """Return the structure for editing; raise UnsafeEditError if it cannot be read."""
     try:
         return Tiff(tiff)
     except ValueError as error:
@@ -350,7 +355,7 @@ def read_tiff(tiff: bytes) -> Tiff:
 
 
 def _merged(length: int, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the union of ranges as ranges apart, so that hostile overlaps cost no time."""
+    """Yield the union of ranges as disjoint ranges; overlapping input then costs no extra time."""
     reached = 0
     for start, end in sorted(spans):
         start, end = max(start, reached), min(end, length)
@@ -367,7 +372,7 @@ def mask_of(length: int, spans: Iterable[tuple[int, int]]) -> bytearray:
 
 
 def blanked(data: bytes, spans: Iterable[tuple[int, int]]) -> bytearray:
-    """Return data with zeros in some ranges."""
+    """Return a copy of the data with zeros in the given ranges."""
     edited = bytearray(data)
     for start, end in _merged(len(data), spans):
         edited[start:end] = bytes(end - start)
@@ -380,8 +385,12 @@ def demand_apart(
     stays: list[Directory],
     gone: Collection[int] = (),
 ) -> None:
-    """Raise UnsafeEditError if ranges overlap directories that stay or values, those of ``gone`` excepted."""
-    # Maker notes are not asked: some declare more than they hold.
+    """Raise UnsafeEditError if ranges overlap data that stays.
+
+    Data that stays is the header and the directories in ``stays`` with the values outside them. The entries
+    at the positions ``gone`` are excepted.
+    """
+    # Maker notes are excepted: some declare more bytes than they have.
     kept = [(0, 8)] + [
         span for d in stays for span in (structure.table(d), *structure.values(d, without=gone))
     ]
@@ -394,7 +403,7 @@ def demand_apart(
 def drop_entries(
     edited: bytearray, structure: Tiff, directory: Directory, goes: Callable[[Entry], bool]
 ) -> None:
-    """Close a directory up over some of its entries; the values of the others do not move."""
+    """Remove entries from a directory in place, in ``edited``; the values of the others do not move."""
     start, end = structure.table(directory)
     kept = [entry for entry in directory.entries if not goes(entry)]
     if len(kept) == len(directory.entries):

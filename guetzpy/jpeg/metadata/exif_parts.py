@@ -1,4 +1,4 @@
-"""Parts of EXIF by kind of metadata: take them out in place, or make the smallest EXIF that holds them."""
+"""Kinds of metadata in EXIF: remove them in place, or build a minimal EXIF that has only them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 _ORIENTATION, _GPS_POINTER = 0x0112, 0x8825
 _JPEG_OFFSET, _JPEG_LENGTH, _COMPRESSION = 0x0201, 0x0202, 0x0103
 
-# Running text: ImageDescription, UserComment, XPTitle, XPComment, XPKeywords, XPSubject.
+# Tags with text: ImageDescription, UserComment, XPTitle, XPComment, XPKeywords, XPSubject.
 _TEXTS = {0x010E: "utf-8", 0x9286: "utf-8", 0x9C9B: "utf-16-le", 0x9C9C: "utf-16-le", 0x9C9E: "utf-16-le"}
 _TEXTS |= {0x9C9F: "utf-16-le"}
 
 
 def without(tiff: bytes, kind: str) -> bytes:
-    """Take a kind of metadata ("gps", "place", "copyright" or "thumbnail") out of a TIFF structure.
+    """Remove a kind of metadata ("gps", "place", "copyright" or "thumbnail") from a TIFF structure.
 
     Returns
     -------
     bytes
-        At most as long; everything that stays is where it was.
+        A structure of at most the same length; all other data keeps its position.
 
     Raises
     ------
     guetzpy.jpeg.metadata.exif.UnsafeEditError
-        The structure cannot be read, or what goes overlaps something that stays.
+        If the structure cannot be read, or the removed data overlaps data that stays.
     """
     if kind == "thumbnail":
         return exif.without_thumbnail(tiff)
@@ -42,7 +42,7 @@ def without(tiff: bytes, kind: str) -> bytes:
     try:
         structure = Tiff(tiff)
     except ValueError:
-        return tiff  # the GPS directory was all that there was
+        return tiff  # no directory is left without the GPS directory
     gone = [
         entry for d in structure.directories for entry in d.entries if _goes(structure, entry, tags, kind)
     ]
@@ -65,7 +65,7 @@ def _goes(structure: Tiff, entry: Entry, tags: frozenset[int], kind: str) -> boo
 
 
 def _without_entries(structure: Tiff, gone: list[Entry]) -> bytes:
-    """Drop entries from their directories and blank their values; those of the others do not move."""
+    """Remove entries from their directories and blank their values; other values do not move."""
     if not gone:
         return structure.data
     spans = [(e.start, e.start + e.size) for e in gone if e.outside and e.size]
@@ -78,7 +78,7 @@ def _without_entries(structure: Tiff, gone: list[Entry]) -> bytes:
 
 
 def _edit_values(tiff: bytes, kind: str) -> bytes:
-    """Edit the XMP, IPTC and Photoshop data that TIFF tags hold, in the same lengths."""
+    """Edit the XMP, IPTC and Photoshop data in TIFF tags, without changing their lengths."""
     edits: dict[int, Callable[[bytes], bytes]] = {
         _XMP: lambda value: _edited_xmp(value, kind),
         _IPTC: lambda value: iptc.without(value, lambda d: unwanted_dataset(d, kind)),
@@ -88,13 +88,13 @@ def _edit_values(tiff: bytes, kind: str) -> bytes:
     try:
         structure = Tiff(tiff)
     except ValueError:
-        return tiff  # no entry is left
+        return tiff  # no directory is left
     for entry in (entry for d in structure.directories for entry in d.entries if entry.tag in edits):
         value = tiff[entry.start : entry.start + entry.size]
         try:
             after = edits[entry.tag](value)
         except ValueError:
-            after = b""  # it cannot be told what it holds
+            after = b""  # the value cannot be searched, so all of it is removed
         edited[entry.start : entry.start + entry.size] = after.ljust(entry.size, b"\0")
     return bytes(edited)
 
@@ -108,7 +108,7 @@ def _edited_xmp(value: bytes, kind: str) -> bytes:
 
 
 def photoshop_edit(kind: str) -> Callable[[int, bytes], bytes | None]:
-    """Return the edit of Photoshop resources that takes a kind of metadata out."""
+    """Return the function that removes a kind of metadata from a Photoshop resource."""
     goes = photoshop.EXIF_COPIES | photoshop.XMP_COPY
     if kind == "copyright":
         goes |= photoshop.RIGHTS
@@ -117,7 +117,7 @@ def photoshop_edit(kind: str) -> Callable[[int, bytes], bytes | None]:
 
 
 def unwanted_dataset(dataset: iptc.Dataset, kind: str) -> bool:
-    """Whether an IPTC dataset belongs to a kind of metadata; texts with coordinates belong to "gps"."""
+    """Return whether an IPTC dataset belongs to a kind; text with coordinates belongs to "gps"."""
     if dataset.record != 2:
         return False
     if kind == "gps":
@@ -126,7 +126,7 @@ def unwanted_dataset(dataset: iptc.Dataset, kind: str) -> bool:
 
 
 def held(tiff: bytes) -> set[str]:
-    """Return which of the kinds "gps", "thumbnail" and "copyright" a TIFF structure holds."""
+    """Return which of the kinds "gps", "thumbnail" and "copyright" a TIFF structure has."""
     found = set(exif.part_sizes(tiff))
     try:
         structure = exif.read_tiff(tiff)
@@ -137,19 +137,19 @@ def held(tiff: bytes) -> set[str]:
 
 
 def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
-    """Return the smallest TIFF structure with the orientation and some kinds of metadata alone.
+    """Return a new TIFF structure with the orientation and the given kinds of metadata only.
 
     Parameters
     ----------
     tiff : bytes
         TIFF structure of an EXIF segment.
     kinds : iterable of str
-        Some of "gps", "copyright" and "thumbnail"; others are not in EXIF.
+        Some of "gps", "copyright" and "thumbnail"; other kinds are ignored.
 
     Returns
     -------
     bytes or None
-        None if nothing of all that is there, or the structure cannot be read.
+        None if the structure has none of these data, or cannot be read.
     """
     try:
         structure = Tiff(tiff)
@@ -192,7 +192,7 @@ def _row(structure: Tiff, entry: Entry | None) -> _Row:
 
 
 def _picture(structure: Tiff) -> bytes | None:
-    """Return the JPEG of the thumbnail."""
+    """Return the JPEG file of the thumbnail; None if there is none."""
     for directory in structure.directories:
         if directory.role == "thumbnail" and directory.find(_JPEG_OFFSET) is not None:
             for start, end in structure.pictures(directory):
@@ -214,7 +214,11 @@ def _thumbnail(order: str, position: int, picture: bytes) -> bytes:
 
 
 def _table(order: str, position: int, rows: list[_Row], following: int) -> bytes:
-    """Return a directory at a position, its rows by tag, its long values behind it on even positions."""
+    """Return the bytes of a directory for a position.
+
+    Rows are sorted by tag. Values above 4 bytes follow the directory at even positions. ``following`` is
+    the offset of the next directory.
+    """
     values_at = position + 2 + 12 * len(rows) + 4
     table, values = struct.pack(order + "H", len(rows)), b""
     for tag, kind, count, value in sorted(rows, key=lambda row: row[0]):

@@ -1,8 +1,9 @@
-"""FLIR's thermal data in APP1: one FFF file over several segments, whose GPS record can be blanked.
+"""FLIR's thermal data in APP1: blank the GPS record of an FFF file that several segments contain.
 
-A segment is "FLIR", NUL, 1, its number, the last number, and a piece. The file begins with "FFF" and NUL; at
-0x14 its version (which tells the byte order), at 0x18 the position and at 0x1C the count of its records'
-entries: 32 bytes each with the type at 0, the position at 12 and the length at 16 (ExifTool, FLIR.pm).
+A segment's payload is "FLIR", NUL, 1, its number, the last number, and a piece of the file. The file begins
+with "FFF" and NUL. It has its version at 0x14, whose value shows the byte order, and at 0x18 and 0x1C the
+position and the number of its record entries. An entry has 32 bytes: the type at 0, the position at 12, the
+length at 16 (source: ExifTool, FLIR.pm).
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ __all__ = ["HEADER", "without_gps"]
 #: First bytes of a segment.
 HEADER = b"FLIR\0"
 
-_HEAD = 8  # bytes of a segment before its piece
+_HEAD = 8  # bytes of a payload before its piece
 _ENTRY = 32
 _GPS_RECORD = 0x2B
 _MAX_RECORDS = 1000
 
 
 def without_gps(payloads: list[bytes]) -> list[bytes]:
-    """Blank the GPS record, and mark its entry as free.
+    """Blank the GPS record and mark its entry as unused.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def without_gps(payloads: list[bytes]) -> list[bytes]:
     Raises
     ------
     ValueError
-        If the data cannot be read.
+        If the data is no valid FFF file.
     """
     numbers = sorted(range(len(payloads)), key=lambda i: payloads[i][6:7])
     if any(len(payload) < _HEAD for payload in payloads):

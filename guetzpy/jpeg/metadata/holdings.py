@@ -1,4 +1,4 @@
-"""What a file holds besides its picture, and where."""
+"""Locate the segments of a file, its MPF index, its container directory, and the data after EOI."""
 
 from __future__ import annotations
 
@@ -17,25 +17,36 @@ _GCAMERA = "http://ns.google.com/photos/1.0/camera/"
 
 @dataclass(frozen=True)
 class Survey:
-    """What a file holds besides its picture, and where."""
+    """The positions of a file's segments and of the data after EOI.
+
+    ``mpf`` is the number of the segment with the MPF index, None if there is none.
+    """
 
     eoi: int
-    places: list[Place]  # as image.segments; empty if the file cannot be walked
+    places: list[Place]  # one for each of image.segments; empty if the file's segments differ from those
     index: mpf.Index | None
     mpf: int | None
-    base: int  # what the MPF offsets count from
+    base: int  # position from which the MPF offsets count
     items: list[xmp.Item]
-    directory: int | None  # number of the segment with the XMP packet that holds the container directory
+    directory: int | None  # number of the segment with the first XMP packet, where the container directory is
     parts: list[Part]
 
     @property
     def video(self) -> int:
-        """Bytes of the video of a motion photo."""
+        """Bytes of the videos of a motion photo."""
         return sum(part.end - part.start for part in self.parts if part.video)
 
 
 def look(source: bytes, image: JpegImage) -> Survey:
-    """Find what a file holds besides its picture."""
+    """Locate the segments, index, directory and trailing data of a file.
+
+    Parameters
+    ----------
+    source : bytes
+        The file.
+    image : JpegImage
+        The image that ``reader.read`` returned for ``source``.
+    """
     eoi = len(source) - len(image.trailing)
     walked = appended.places(source, 0, eoi)
     if [place.segment for place in walked] != image.segments:

@@ -1,7 +1,7 @@
-"""IPTC IIM (IPTC-NAA Information Interchange Model 4.2): the datasets of a picture's record.
+"""IPTC IIM (IPTC-NAA Information Interchange Model 4.2): parse and filter datasets.
 
-A dataset is 1C, record, number, a 16-bit length (or, with its high bit set, the count of length bytes that
-follow), data (IIM 1.6).
+A dataset consists of the byte 0x1C, its record, its number, a 16-bit length, and data (IIM 1.6). If the high
+bit of the length is set, its other bits are the number of bytes that follow and hold the length.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TAG = 0x1C
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset: its record and number, its value, and its range in the stream."""
+    """A dataset: record and number, value, and byte range in the stream."""
 
     record: int
     number: int
@@ -31,7 +31,7 @@ def datasets(stream: bytes) -> Iterator[Dataset]:
     Raises
     ------
     ValueError
-        Where the stream breaks off; zeros at its end are padding.
+        If a dataset is invalid. Zeros at the end are padding.
     """
     at = 0
     while at < len(stream):
@@ -50,12 +50,12 @@ def datasets(stream: bytes) -> Iterator[Dataset]:
 
 
 def without(stream: bytes, unwanted: Callable[[Dataset], bool]) -> bytes:
-    """Return a stream without some datasets.
+    """Return a stream without the unwanted datasets.
 
     Raises
     ------
     ValueError
-        The stream is broken.
+        If the stream is invalid.
     """
     found = list(datasets(stream))
     if not any(map(unwanted, found)):
@@ -64,12 +64,12 @@ def without(stream: bytes, unwanted: Callable[[Dataset], bool]) -> bytes:
 
 
 def only(stream: bytes, wanted: Callable[[Dataset], bool]) -> bytes:
-    """Return the wanted datasets with what reads them: the coded character set (1:90) and the version (2:0).
+    """Return the wanted datasets and those needed to read them: character set (1:90) and version (2:0).
 
     Raises
     ------
     ValueError
-        The stream is broken.
+        If the stream is invalid.
     """
     found = list(datasets(stream))
     if not any(map(wanted, found)):

@@ -1,8 +1,8 @@
-"""MPF, the Multi-Picture Format (CIPA DC-007): the index of the pictures that follow the first in one file.
+"""MPF, the Multi-Picture Format (CIPA DC-007): the index of several pictures in one file.
 
 The index is a TIFF directory in an APP2 segment of the first picture. Each picture has an entry of 16 bytes:
-attributes, length, offset from the index' own TIFF header, and two numbers of dependent pictures. Lengths and
-offsets are wrong as soon as the first picture changes size, so they are written anew here.
+attributes, length, offset from the TIFF header of the index, and the numbers of two dependent pictures. When
+the first picture changes size, lengths and offsets must be updated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 __all__ = ["HEADER", "Index", "read_index"]
 
-#: First bytes of an MPF segment; the TIFF structure follows, and offsets count from it.
+#: First bytes of an MPF segment. The TIFF structure follows; offsets count from its start.
 HEADER = b"MPF\0"
 
 _NUMBER_OF_IMAGES, _ENTRIES, _UNIQUE_IDS = 0xB001, 0xB002, 0xB003
@@ -21,7 +21,7 @@ _ENTRY_SIZE, _UNIQUE_ID_SIZE = 16, 33
 
 @dataclass(frozen=True)
 class Picture:
-    """An entry of the index, as stored.
+    """An entry of the index, with the values of the file.
 
     Attributes
     ----------
@@ -43,14 +43,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Index:
-    """An MPF segment that could be read.
+    """A parsed MPF segment.
 
     Attributes
     ----------
     payload : bytes
-        The segment's payload, "MPF" and NUL included.
+        The segment's payload, including "MPF" and NUL.
     pictures : tuple of Picture
-        One entry a picture, the first being the one that holds the index.
+        One entry per picture. The first is the picture that contains the index.
     """
 
     payload: bytes
@@ -60,7 +60,7 @@ class Index:
     _entries: int  # position of the first entry
 
     def with_places(self, places: dict[int, tuple[int, int]]) -> bytes:
-        """Return the payload with new (size, offset) for the pictures named by number from 0."""
+        """Return the payload with a new (size, offset) for each picture, by number from 0."""
         edited = bytearray(self.payload)
         for number, (size, offset) in places.items():
             at = self._entries + _ENTRY_SIZE * number
@@ -68,7 +68,7 @@ class Index:
         return bytes(edited)
 
     def without(self, numbers: set[int]) -> bytes:
-        """Return the payload without some of the pictures, in the same length; the first one stays."""
+        """Return the payload, of the same length, without some pictures; the first is always kept."""
         kept = [number for number in range(len(self.pictures)) if number not in numbers or number == 0]
         renumbered = {old + 1: new + 1 for new, old in enumerate(kept)}
         edited = bytearray(self.payload)
@@ -104,7 +104,7 @@ class Index:
 
 
 def read_index(payload: bytes) -> Index | None:
-    """Read an MPF segment.
+    """Parse an MPF segment.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def read_index(payload: bytes) -> Index | None:
     Returns
     -------
     Index or None
-        None if it is no MPF segment, has no index (the further pictures' own segments do not), or is broken.
+        None if it is no MPF segment, is invalid, or has no index, as the segments of further pictures.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(payload[4:8])
     if not payload.startswith(HEADER) or order is None or len(payload) < 14:

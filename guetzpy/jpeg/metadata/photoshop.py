@@ -1,8 +1,8 @@
 """Photoshop image resources in APP13: IPTC-NAA, thumbnails, copies of EXIF and XMP.
 
-A resource is "8BIM", a 16-bit id, a Pascal string padded to even length, a 32-bit size, and data padded to
-even length (Adobe Photoshop File Formats Specification, "Image Resource Blocks"). Long lists go on in
-further segments.
+A resource consists of "8BIM", a 16-bit identifier, a Pascal string padded to even length, a 32-bit size, and
+data padded to even length (Adobe Photoshop File Formats Specification, "Image Resource Blocks"). A list of
+resources beyond one segment continues in further segments.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = [
 #: First bytes of a segment; the resources follow.
 HEADER = b"Photoshop 3.0\0"
 
-#: Thumbnail resources of Photoshop 4 and of 5 and later.
+#: Thumbnail resources: of Photoshop 4, and of Photoshop 5 and later.
 THUMBNAILS = frozenset({0x0409, 0x040C})
 #: Copies of EXIF data (1 and 3).
 EXIF_COPIES = frozenset({0x0422, 0x0423})
 #: Copy of the XMP packet.
 XMP_COPY = frozenset({0x0424})
 
-#: The IPTC record.
+#: The IPTC datasets.
 IPTC = 0x0404
-#: Copyright flag and URL.
+#: Copyright flag, and URL of the copyright information.
 RIGHTS = frozenset({0x040A, 0x040B})
 
 _IPTC_DIGEST = 0x0425
@@ -45,7 +45,7 @@ _SIGNATURES = (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR")
 
 @dataclass(frozen=True)
 class _Resource:
-    """Its id, its range (padding included), and the position and size of its data."""
+    """A resource: identifier, byte range including padding, position and size of its data."""
 
     identifier: int
     start: int
@@ -55,7 +55,7 @@ class _Resource:
 
 
 def _resources(stream: bytes) -> Iterator[_Resource]:
-    """Yield each resource; ValueError where the list breaks off."""
+    """Yield each resource; raise ValueError if one is invalid."""
     at, end_of_data = 0, len(stream.rstrip(b"\0"))
     while at < len(stream):
         if at >= end_of_data:
@@ -74,7 +74,7 @@ def _resources(stream: bytes) -> Iterator[_Resource]:
 
 
 def resource_sizes(payloads: list[bytes]) -> dict[int, int]:
-    """Return bytes by resource id over the segments of a file; what cannot be read is left out."""
+    """Return the bytes of each resource identifier in a file's segments; empty if they are invalid."""
     sizes: dict[int, int] = {}
     try:
         for found in _resources(b"".join(p[len(HEADER) :] for p in payloads)):
@@ -92,17 +92,18 @@ def edited(payloads: list[bytes], edit: Callable[[int, bytes], bytes | None]) ->
     payloads : list of bytes
         Payloads of all Photoshop segments, in file order.
     edit : callable
-        Called with id and data of each resource; returns the data that stays, or None to remove it.
+        Called with the identifier and data of each resource; returns its new data, or None to remove it.
 
     Returns
     -------
     list of bytes
-        As many payloads, the same ones if nothing changes; those that are no longer needed are empty.
+        New payloads, as many as before; the same list if nothing changes. Payloads no longer needed are
+        empty.
 
     Raises
     ------
     ValueError
-        If the list of resources is broken.
+        If the list of resources is invalid.
     """
     stream = b"".join(payload[len(HEADER) :] for payload in payloads)
     rest = edited_stream(stream, edit)
@@ -117,7 +118,7 @@ def edited(payloads: list[bytes], edit: Callable[[int, bytes], bytes | None]) ->
 
 
 def edited_stream(stream: bytes, edit: Callable[[int, bytes], bytes | None]) -> bytes:
-    """Edit a list of resources without the header; never longer than before. As :func:`edited`."""
+    """Edit a list of resources without segment headers, as :func:`edited`; never returns more bytes."""
     pieces, changed = [], False
     for resource in list(_resources(stream)):
         before = stream[resource.data : resource.data + resource.size]
@@ -133,9 +134,10 @@ def edited_stream(stream: bytes, edit: Callable[[int, bytes], bytes | None]) -> 
 
 
 def iptc_edit(edit: Callable[[bytes], bytes]) -> Callable[[int, bytes], bytes | None]:
-    """Return an edit of resources that edits the IPTC record; its digest (0x0425) goes with a change.
+    """Return an edit for resources that applies ``edit`` to the IPTC datasets.
 
-    ``edit`` returns the new record, empty to remove it.
+    ``edit`` returns the new datasets, empty to remove them. If they change, their digest (0x0425) is
+    removed.
     """
     changed = False
 
@@ -151,5 +153,5 @@ def iptc_edit(edit: Callable[[bytes], bytes]) -> Callable[[int, bytes], bytes | 
 
 
 def without_resources(payloads: list[bytes], identifiers: frozenset[int]) -> list[bytes]:
-    """Take resources out of the segments of a file; as :func:`edited`."""
+    """Remove resources from the segments of a file; see :func:`edited`."""
     return edited(payloads, lambda identifier, data: None if identifier in identifiers else data)

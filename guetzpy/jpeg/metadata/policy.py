@@ -1,6 +1,7 @@
-"""Metadata of a JPEG file: its kinds, the policy that keeps or strips them, and segments made anew.
+"""Kinds of metadata in a JPEG file, the policy that keeps or strips them, and new segments for a picture.
 
-JFIF (density) and Adobe (the colour transform) are never stripped: what the pixels look like depends on them.
+The JFIF and Adobe segments (density, colour transform) are never stripped, because decoders need them to
+interpret the samples.
 """
 
 from __future__ import annotations
@@ -31,34 +32,34 @@ __all__ = [
     "without_marks",
 ]
 
-#: What a policy can name, ``all`` aside.
+#: Names that a policy accepts, in addition to ``all``.
 KINDS = (
     "exif", "gps", "place", "copyright", "thumbnail", "icc", "xmp", "iptc", "comment", "mpf", "gainmap",
     "trailing", "unknown",
 )  # fmt: skip
 
-#: Kinds that are parts of EXIF, XMP and Photoshop data (iptc), and can be kept or stripped without the rest.
+#: Kinds that are parts of EXIF, XMP and Photoshop data. They can be kept or stripped without the rest.
 PARTS = ("gps", "place", "copyright", "thumbnail")
 
 _APP1, _APP2, _APP13 = 0xE1, 0xE2, 0xED
 _ICC = b"ICC_PROFILE\0"
 _MAX_PAYLOAD = 65533
-_MAX_ICC_PIECE = 65519  # 65533 less the header, the number of the piece and their count
+_MAX_ICC_PIECE = 65519  # 65533 less 12 bytes of header and 2 of numbers
 _MARK = re.compile(rb"guetzpy d=([0-9]{1,2}\.[0-9]{2,4})")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which kinds of metadata go.
+    """The kinds of metadata to strip and to keep.
 
     Attributes
     ----------
     stripped : frozenset of str
-        Members of KINDS. ``gps`` (coordinates), ``place`` (names of places), ``copyright`` (who made the
-        picture and who owns it) and ``thumbnail`` are parts of EXIF, XMP and Photoshop data; ``gainmap``
-        and ``mpf`` are the further pictures with their index, ``trailing`` all other bytes after EOI.
+        Members of KINDS. ``gps`` (coordinates), ``place`` (names of places), ``copyright`` (creator and
+        rights holder) and ``thumbnail`` are parts of EXIF, XMP and Photoshop data. ``gainmap`` and ``mpf``
+        are the further pictures after EOI and their index; ``trailing`` is all other data after EOI.
     kept : frozenset of str
-        Members of KINDS that stay when the data that they are part of goes.
+        Members of KINDS that stay although the data that contains them is stripped.
     """
 
     stripped: frozenset[str] = frozenset()
@@ -71,16 +72,16 @@ class Policy:
     def of(cls, keep: Iterable[str] = (), strip: Iterable[str] = ()) -> Policy:
         """Build a policy from the names of ``--keep`` and ``--strip``.
 
-        ``strip`` takes out what it names, and ``all`` everything except ICC profiles (unless ``icc`` is
-        named too), without which colours change. ``keep`` with names alone means: strip all but these (and
-        ICC); together with ``strip`` it saves its names from ``all``, and parts from the data that they
-        are in. EXIF, XMP or IPTC that is kept is kept with its parts, but for those that ``strip`` names.
-        Nothing named, nothing stripped.
+        ``strip`` removes the kinds that it names. Its name ``all`` means every kind except ICC profiles,
+        without which colours change; ``icc`` must be named in addition. ``keep`` without ``strip`` removes
+        all kinds but those named and ICC. ``keep`` together with ``strip`` exempts its kinds from ``all``,
+        and exempts parts from the removal of the data that contains them. EXIF, XMP or IPTC that is kept is
+        kept with its parts, except for parts that ``strip`` names. Without any names nothing is stripped.
 
         Raises
         ------
         ValueError
-            If a name is unknown, or kept and stripped at once.
+            If a name is unknown, or both kept and stripped.
         """
         kept, gone = frozenset(keep), frozenset(strip)
         _check_names((kept | gone) - {"all"})
@@ -107,7 +108,7 @@ def _check_names(names: Iterable[str]) -> None:
 def kind_of(segment: Segment) -> str:
     """Return the kind of a segment: a member of KINDS, or "jfif", "adobe" or "mark" (never stripped).
 
-    JFIF and Adobe segments that are too short to be any, as libjpeg counts, are "unknown".
+    JFIF and Adobe segments below the lengths that libjpeg requires (14 and 12 bytes) are "unknown".
     """
     marker, payload = segment.marker, segment.payload
     if marker == COM:
@@ -134,9 +135,9 @@ def kind_of(segment: Segment) -> str:
 
 
 def is_cut_short(segment: Segment) -> bool:
-    """Whether a segment begins as JFIF's or Adobe's, but ends before what these hold.
+    """Whether a segment has the name of a JFIF or Adobe segment but is too short for its fields.
 
-    libjpeg passes such segments over; Pillow refuses the file.
+    libjpeg ignores such segments; Pillow refuses the file.
     """
     named = (segment.marker == APP0 and segment.payload.startswith(b"JFIF")) or (
         segment.marker == APP14 and segment.payload.startswith(b"Adobe")
@@ -145,10 +146,10 @@ def is_cut_short(segment: Segment) -> bool:
 
 
 def exif_groups(segments: list[Segment]) -> list[list[int]]:
-    """Return the numbers of the segments of each EXIF block.
+    """Return the numbers of the segments of each EXIF block, one list per block.
 
-    A block beyond 64 KB goes on in segments whose content does not begin with a TIFF header (as ExifTool
-    writes it).
+    ExifTool splits EXIF beyond 64 KB into several segments; only the content of the first begins with a
+    TIFF header.
     """
     groups: list[list[int]] = []
     for number, segment in enumerate(segments):
@@ -169,12 +170,12 @@ def orientation(image: JpegImage) -> int:
 
 
 def icc_profile(image: JpegImage) -> bytes | None:
-    """Put the ICC profile together from its segments, in any order (ICC.1 B.4).
+    """Join the ICC profile from its segments, which may be in any order (ICC.1 B.4).
 
     Returns
     -------
     bytes or None
-        None without profile, and, as in Pillow, if the pieces are not as many as the first one says.
+        None if there is no profile or, as in Pillow, if pieces are missing.
     """
     pieces = sorted(s.payload for s in image.segments if kind_of(s) == "icc" and len(s.payload) >= 14)
     if not pieces or pieces[0][13] != len(pieces):
@@ -183,10 +184,10 @@ def icc_profile(image: JpegImage) -> bytes | None:
 
 
 def mark(distance: float) -> Segment:
-    """Return the COM segment that tells at which distance a file was encoded, in at most 20 bytes.
+    """Return the COM segment that records the distance of a file's encoding, with at most 20 bytes.
 
-    The distance is rounded up to four decimals, so that the same distance asked for again is not finer than
-    the mark.
+    The distance is rounded up to four decimals. A later run at the same distance then recognises that it
+    does not ask for a finer one.
 
     Raises
     ------
@@ -203,7 +204,7 @@ def mark(distance: float) -> Segment:
 
 
 def read_mark(segments: Iterable[Segment]) -> float | None:
-    """Return the distance of the mark in a file, the coarsest of several; None without a sensible one."""
+    """Return the largest distance of the marks in a file; None if no mark is between 0.01 and 99."""
     found = []
     for segment in segments:
         match = _MARK.fullmatch(segment.payload) if segment.marker == COM else None
@@ -213,7 +214,7 @@ def read_mark(segments: Iterable[Segment]) -> float | None:
 
 
 def without_marks(segments: Iterable[Segment]) -> list[Segment]:
-    """Return the segments that are no marks."""
+    """Return the segments except for marks."""
     return [segment for segment in segments if kind_of(segment) != "mark"]
 
 
@@ -232,23 +233,23 @@ def segments_for(
     icc : bytes, optional
         ICC profile.
     exif_data : bytes, optional
-        TIFF structure, with or without "Exif" and two NULs in front, as Pillow's ``info["exif"]``.
+        TIFF structure, with or without the prefix "Exif" and two NULs, as Pillow's ``info["exif"]``.
     xmp_data : bytes, optional
-        XMP packet; beyond 65502 bytes it becomes an extended one.
+        XMP packet; a packet beyond 65502 bytes becomes extended XMP.
     dpi : tuple of float, optional
         Horizontal and vertical density in dots per inch.
     comment : bytes, optional
-        Comment.
+        Comment, of at most 65533 bytes.
 
     Returns
     -------
     list of Segment
-        JFIF first (version 1.01), then EXIF, XMP, ICC and comment.
+        JFIF (version 1.01), then EXIF, XMP, ICC and comment.
 
     Raises
     ------
     LimitError
-        If EXIF, ICC profile or comment do not fit.
+        If the EXIF data, the ICC profile or the comment does not fit into its segments.
     """
     density = [min(max(round(value), 1), 65535) for value in dpi] if dpi else [1, 1]
     numbers = b"".join(value.to_bytes(2, "big") for value in density)

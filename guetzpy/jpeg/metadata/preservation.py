@@ -1,13 +1,14 @@
-"""Carry the metadata of one JPEG file into the next, still valid once the picture has another size.
+"""Carry the metadata of a JPEG file over to its re-encoded file, with valid offsets and lengths.
 
-``carry`` applies a policy to a file as read, ``settle`` writes the offsets anew::
+``carry`` applies a policy to the metadata of a file. ``settle`` updates the offsets and lengths in the
+written file, which depend on its size::
 
     carried = carry(source, image, policy)
     written = write(replace(image, segments=carried.segments, trailing=carried.trailing))
     data = settle(written, carried)
 
-Segments keep their order. Further pictures and gain maps after the end of the picture stay byte for byte,
-GPS data that the policy strips excepted.
+Segments keep their order. Gain maps and further pictures after EOI keep their bytes, except for metadata in
+them that the policy strips.
 """
 
 from __future__ import annotations
@@ -28,16 +29,26 @@ from guetzpy.picture.profiles import adobe_rgb
 
 __all__ = ["Carried", "carry", "describe", "settle", "splice"]
 
-#: Bytes by which an index may point before the end of the first picture and still mean what follows.
+#: An MPF index may point this many bytes before EOI and still mean the first byte after EOI.
 _SLACK = 16
 
-#: Pictures after the first one that pointers are looked for.
+#: At most this many pictures after EOI are searched for in the EXIF offsets.
 _MAX_PREVIEWS = 16
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture of the MPF index: its entry, its place after EOI (None: the first one), its bytes."""
+    """A picture of the MPF index.
+
+    Attributes
+    ----------
+    number : int
+        Its entry in the index of the new file.
+    place : int or None
+        Its first byte, counted from the end of EOI; None for the first picture.
+    size : int
+        Its bytes; for the first picture, the bytes of padding after EOI that the index counts in.
+    """
 
     number: int
     place: int | None
@@ -46,18 +57,18 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Pointer:
-    """A 32-bit offset in an EXIF segment to something after EOI."""
+    """A 32-bit offset in an EXIF segment that points at data after EOI."""
 
     segment: Segment
     position: int
     order: str
-    base: int  # what it counts from, in the payload
-    place: int  # what it points at, after EOI
+    base: int  # position in the payload that the offset counts from
+    place: int  # the byte it points at, counted from the end of EOI
 
 
 @dataclass(frozen=True)
 class _Length:
-    """Digits in an XMP segment that tell the length of the first picture."""
+    """The digits in an XMP segment that state the length of the first picture."""
 
     segment: Segment
     start: int
@@ -66,22 +77,22 @@ class _Length:
 
 @dataclass(frozen=True)
 class Carried:
-    """Metadata on its way from one file to the next.
+    """Metadata for a new file, with what ``settle`` needs to update its offsets.
 
     Attributes
     ----------
     segments : list of Segment
-        For the new file, in order. Some may be left out, further ones may follow.
+        Segments for the new file, in order. Callers may leave some out or append further ones.
     trailing : bytes
         Bytes after EOI for the new file.
     removed : list of str
-        Kinds that were there and went.
+        Kinds of metadata that the source has and the policy removed.
     notes : list of str
-        What the user should know of the policy's work.
+        Messages to the user about the policy's work.
     changes : list of str
-        What the user should know if the file changes.
+        Messages to the user that hold only if the file is changed.
     profile_added : bool
-        Whether an ICC profile was added that the source has not.
+        Whether an ICC profile was added to a source without one.
     """
 
     segments: list[Segment]
@@ -90,42 +101,43 @@ class Carried:
     notes: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     profile_added: bool = False
-    # What follows names segments by identity, so that callers may leave some out.
-    _mpf: Segment | None = None  # the one with the MPF index
+    # These fields refer to segments by identity, so that callers may leave some out.
+    _mpf: Segment | None = None  # the segment with the MPF index
     _anchors: tuple[_Picture | _Pointer | _Length, ...] = ()
-    _origins: tuple[tuple[int, Segment], ...] = ()  # number in the source
+    _origins: tuple[tuple[int, Segment], ...] = ()  # (number in the source, segment)
 
     @property
     def warnings(self) -> list[str]:
-        """What the user of a changed file should know."""
+        """Messages to the user of a changed file: notes, then changes."""
         return [*self.notes, *self.changes]
 
     @property
     def size(self) -> int:
-        """Bytes that segments and trailing data take in a file."""
+        """Bytes that segments and trailing data take in a file, segment headers included."""
         return sum(4 + len(segment.payload) for segment in self.segments) + len(self.trailing)
 
 
 def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried:  # noqa: B008 (frozen)
     """Apply a policy to the metadata of a file.
 
-    Coordinates, names of places, rights and thumbnails are taken out of EXIF in place (``exif_parts``) and
-    blanked in XMP, in the first picture and in what follows it. If EXIF is stripped, or broken so that its
-    parts cannot be told apart, the smallest segment with the orientation and the kept parts takes its place.
+    Coordinates, names of places, rights and thumbnails are removed from EXIF in place (``exif_parts``) and
+    blanked in XMP, both before and after EOI. If EXIF is stripped, or so broken that it cannot be edited
+    safely, it is replaced by a minimal segment with the orientation and, where EXIF is stripped, the parts
+    that the policy keeps.
 
     Parameters
     ----------
     source : bytes
         The file that ``image`` was read from.
     image : JpegImage
-        As read.
+        The image that ``reader.read`` returned for ``source``.
     policy : Policy
-        What goes.
+        The kinds of metadata to remove and to keep.
 
     Returns
     -------
     Carried
-        For ``settle``.
+        The metadata for the new file, to be passed to ``settle``.
     """
     edit = Edit(source, image, look(source, image), policy)
     for kind in PARTS:
@@ -138,7 +150,10 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
 
 
 def _with_meaning(carried: Carried, image: JpegImage, policy: Policy) -> Carried:
-    """Add a profile where the Exif goes that told of Adobe RGB, so that the colours stay what they are."""
+    """Add an ICC profile where the policy removed the Exif that declared Adobe RGB.
+
+    Without it the decoded samples would mean other colours.
+    """
     if "icc" in policy.stripped or len(image.components) == 4:
         return carried
     if not says_adobe_rgb(image.segments) or says_adobe_rgb(carried.segments):
@@ -179,7 +194,7 @@ def _result(edit: Edit) -> Carried:
 
 
 def _moved(parts: list[Part], place: int) -> int:
-    """Return the new place after EOI of what was at another."""
+    """Return where a byte after EOI is once only ``parts`` are left, counted from the end of EOI."""
     if place < 0:
         return place
     at = 0
@@ -205,7 +220,7 @@ def _picture_anchors(edit: Edit) -> Iterator[_Picture]:
 
 
 def _pointer_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Pointer]:
-    """Find offsets to previews that makers put after the picture and point at from their notes."""
+    """Find EXIF offsets (often in maker notes) to previews that cameras write after EOI."""
     starts = _picture_starts(edit.trailing, edit.parts)
     for group in edit.exif_groups()[:1]:
         if not starts or not edit.survey.places or len(group) > 1:
@@ -238,7 +253,7 @@ def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Length]:
 
 
 def _picture_starts(trailing: bytes | bytearray, parts: list[Part]) -> list[int]:
-    """Return the places of the first JPEG pictures after EOI, in parts that stay."""
+    """Return the offsets in ``trailing`` of the first JPEG pictures that lie in ``parts``."""
     found: list[int] = []
     at = trailing.find(b"\xff\xd8\xff")
     while at >= 0 and len(found) < _MAX_PREVIEWS:
@@ -249,24 +264,24 @@ def _picture_starts(trailing: bytes | bytearray, parts: list[Part]) -> list[int]
 
 
 def settle(written: bytes, carried: Carried) -> bytes:
-    """Write the offsets and lengths anew that depend on the picture's size.
+    """Update the offsets and lengths that depend on the size of the picture.
 
     Parameters
     ----------
     written : bytes
-        A file with the segments of ``carried`` (others may follow) and its trailing bytes.
+        A file with the segments of ``carried`` (further ones may follow them) and its trailing bytes.
     carried : Carried
-        As ``carry`` returned it.
+        What ``carry`` returned.
 
     Returns
     -------
     bytes
-        A file of the same length.
+        The file with updated numbers, of the same length.
 
     Raises
     ------
     ValueError
-        If the file was not written with these segments.
+        If the file does not have these segments and trailing bytes.
     """
     if not carried._anchors:
         return written
@@ -301,7 +316,7 @@ def settle(written: bytes, carried: Carried) -> bytes:
 
 
 def _write_length(data: bytearray, start: int, end: int, value: int) -> None:
-    """Write a number over a longer one in XMP; the rest becomes spaces behind its quote or end tag."""
+    """Write a number over a longer one in XMP; move its quote or end tag up and append spaces."""
     close = data.find(b">", end) + 1 if data[end : end + 1] == b"<" else end + 1
     text = str(value).encode() + bytes(data[end:close])
     if len(text) <= close - start:
@@ -309,21 +324,21 @@ def _write_length(data: bytearray, start: int, end: int, value: int) -> None:
 
 
 def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
-    """Put the metadata into the file it came from, the picture's data untouched.
+    """Put the metadata into the file that it came from, without changing the picture's data.
 
     Parameters
     ----------
     source : bytes
         The file that ``image`` was read from.
     image : JpegImage
-        As read.
+        The image that ``reader.read`` returned for ``source``.
     carried : Carried
-        As ``carry(source, image, ...)`` returned it.
+        What ``carry(source, image, ...)`` returned.
 
     Returns
     -------
     bytes or None
-        None if the segments cannot be told apart in the file.
+        The new file; None if the file's segments cannot be located one by one.
     """
     eoi = len(source) - len(image.trailing)
     places = appended.places(source, 0, eoi)
@@ -331,7 +346,7 @@ def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
         return None
     wanted = {id(segment) for segment in carried.segments}
     new = {number: segment for number, segment in carried._origins if id(segment) in wanted}
-    # Readers take a file for a JPEG by FF D8 FF: stray bytes of the header must not follow SOI.
+    # Programs identify a JPEG file by FF D8 FF, so stray bytes must not follow SOI.
     edits = [(start, end, b"") for start, end in appended.stray_ranges(source, eoi)]
     for number, place in enumerate(places):
         if new.get(number) != place.segment:
@@ -340,7 +355,7 @@ def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
             edits.append((place.start, place.end, data))
     numbers = {id(segment): number for number, segment in carried._origins}
     added = [segment for segment in carried.segments if id(segment) not in numbers]
-    if added:  # behind the segment that they follow in carried.segments
+    if added:  # after the segment that precedes them in carried.segments
         index = carried.segments.index(added[0])
         start = places[numbers[id(carried.segments[index - 1])]].end if index else places[0].start
         edits.append((start, start, b"".join(segment_bytes(s.marker, s.payload) for s in added)))
@@ -359,16 +374,16 @@ def describe(source: bytes, image: JpegImage, segments: Sequence[Segment] | None
     source : bytes
         The file that ``image`` was read from.
     image : JpegImage
-        As read.
+        The image that ``reader.read`` returned for ``source``.
     segments : sequence of Segment, optional
-        Those that are counted, by default the image's.
+        The segments to count, by default all of the image.
 
     Returns
     -------
     dict
-        By kind, for those present: the members of KINDS, "jfif", "adobe", "mark", and "motion_photo" (the
-        video). ``gps`` and ``thumbnail`` are counted in ``exif`` (or ``iptc``) too, ``motion_photo`` in
-        ``trailing``.
+        Bytes by kind, without kinds that are absent. The keys are the members of KINDS, "jfif", "adobe",
+        "mark", and "motion_photo" (the video). The bytes of ``gps`` and ``thumbnail`` are also counted in
+        ``exif`` or ``iptc``, those of ``motion_photo`` also in ``trailing``.
     """
     survey = look(source, image)
     sizes: dict[str, int] = {}

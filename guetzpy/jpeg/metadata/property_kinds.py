@@ -1,4 +1,4 @@
-"""Which properties of EXIF, IPTC and XMP tell coordinates, places, or rights."""
+"""Which properties of EXIF, IPTC and XMP are coordinates, names of places, rights or thumbnails."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
 _XAP = "http://ns.adobe.com/xap/1.0/"
 
-#: Tags of any EXIF directory by kind: GeoTIFF's tie points, transformation and keys (GeoTIFF 1.1, 7.1);
-#: Artist, Copyright, XPAuthor, and Exif 3.0's Photographer.
+#: EXIF tags by kind, in any directory. "gps" are GeoTIFF's tie points, transformation and keys (GeoTIFF 1.1,
+#: 7.1). "copyright" are Artist, Copyright, XPAuthor, and Exif 3.0's Photographer.
 EXIF_TAGS: dict[str, frozenset[int]] = {
     "gps": frozenset({0x8480, 0x8482, 0x85D8, 0x87AF, 0x87B0, 0x87B1}),
     "copyright": frozenset({0x013B, 0x8298, 0x9C9D, 0xA437}),
 }
 
-#: Datasets of record 2 of IPTC IIM 4.2 by kind: content location (26, 27), city, sub-location, province,
-#: country code and name; by-line and its title, credit, source, copyright notice, contact.
+#: Datasets of record 2 of IPTC IIM 4.2 by kind. "place": content location (26, 27), city, sub-location,
+#: province, country code and name. "copyright": by-line and its title, credit, source, notice, contact.
 IPTC_DATASETS: dict[str, frozenset[int]] = {
     "place": frozenset({26, 27, 90, 92, 95, 100, 101}),
     "copyright": frozenset({80, 85, 110, 115, 116, 118}),
 }
 
-# Words of a camel-case name.
+# The words of a name in camel case.
 _WORDS = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _COORDINATE_WORDS = frozenset(
     "gps latitude lat longitude longtitude lon lng altitude elevation coordinate coordinates geotag geohash "
     "georeference georeferenced geodetic footprint rtk utm mgrs wkt".split()
-)  # (DJI spells it GpsLongtitude)
+)  # "longtitude" is DJI's spelling, in GpsLongtitude
 _GEOGRAPHIC_SPACES = ("wgs84_pos", "georss.org", "opengis.net/gml")
 _PLACE_NAMES = frozenset(
     "city sublocation location provincestate province country countryname countrycode worldregion "
     "locationname locationid locationshown locationcreated shotlocation".split()
 )
-# Darwin Core's terms of the class Location that name places.
+# Terms of Darwin Core's class Location that name places.
 _DWC_PLACES = frozenset(
     "continent country countryCode county higherGeography higherGeographyID island islandGroup locality "
     "locationID locationRemarks municipality stateProvince verbatimLocality waterBody".split()
@@ -72,8 +72,8 @@ _RIGHTS_NAMES = {
     "http://ns.adobe.com/tiff/1.0/": {"Artist", "Copyright"},
 }
 
-# Coordinates in running text: words with a number, machine tags and geo URIs, degrees and minutes, pairs of
-# decimal degrees with four digits (11 m) and more, ISO 6709.
+# Coordinates in text: names followed by a number, machine tags and geo URIs, degrees and minutes, pairs of
+# decimal degrees with at least four decimals (11 m), ISO 6709.
 _TEXT = re.compile(
     r"""geo:\s*(?:lat|lon|long)\b | geo:-?\d+\.\d+,
     | (?:\b|gps)(?:lat|latitude|lon|lng|longitude)\b["'\s:=]{1,4}[-+]?\d
@@ -82,7 +82,8 @@ _TEXT = re.compile(
     | [-+]\d{2,6}\.\d{2,}[-+]\d{3,7}\.\d{2,}(?:[-+]\d+(?:\.\d+)?)?/""",
     re.IGNORECASE | re.VERBOSE,
 )
-# In bytes of unknown structure, where shorter words would come by chance; GoPro's GPS5, GPS9, GPSU.
+# Coordinates in bytes of unknown structure, in which shorter words would occur by chance. gps5, gps9 and gpsu
+# are GoPro's.
 _SIGNS = re.compile(
     rb"gps(?:lat|lon|alt|info|pos|coord|date|[59ufp_: =])|latitude|longt?itude|lrftarget|iso6709|\xa9xyz",
     re.IGNORECASE,
@@ -90,7 +91,7 @@ _SIGNS = re.compile(
 
 
 def is_coordinate(space: str, name: str) -> bool:
-    """Whether an XMP property tells where a camera, or what it showed, was by numbers."""
+    """Return whether an XMP property is a coordinate of the camera or of what the picture shows."""
     if space in (_RDF, _CRS):
         return False
     if space == _GPANO:
@@ -100,12 +101,12 @@ def is_coordinate(space: str, name: str) -> bool:
     words = [word.lower() for word in _WORDS.findall(name)]
     if _COORDINATE_WORDS & set(words) or name.lower().startswith("gps"):
         return True
-    # IPTC's AltTextAccessibility and Dynamic Media's altTimecode are no altitudes.
+    # Other names that begin with "alt" are no altitudes: AltTextAccessibility (IPTC), altTimecode (Adobe).
     return len(words) > 1 and words[-1] in ("alt", "hgt")
 
 
 def is_place(space: str, name: str) -> bool:
-    """Whether an XMP property names a place that the picture shows or was made at."""
+    """Return whether an XMP property names a place that the picture shows or was taken at."""
     if space.startswith(_DWC):
         return name in _DWC_PLACES
     if space == _PHOTOSHOP:
@@ -116,27 +117,27 @@ def is_place(space: str, name: str) -> bool:
 
 
 def is_copyright(space: str, name: str) -> bool:
-    """Whether an XMP property tells who made a picture, who owns it, and on which terms it is used."""
+    """Return whether an XMP property gives a picture's creator, rights holder or terms of use."""
     return space in _RIGHTS_SPACES or name in _RIGHTS_NAMES.get(space, ())
 
 
 def is_thumbnail(space: str, name: str) -> bool:
-    """Whether an XMP property holds small pictures of this one."""
+    """Return whether an XMP property has thumbnails of the picture."""
     return space == _XAP and name == "Thumbnails"
 
 
 def is_gain_map(space: str, name: str) -> bool:
-    """Whether an XMP property announces or describes a gain map."""
+    """Return whether an XMP property lists or describes a gain map."""
     return space == _HDRGM or (space == _CONTAINER and name == "Directory")
 
 
 def is_motion_photo(space: str, name: str) -> bool:
-    """Whether an XMP property announces the video of a motion photo."""
+    """Return whether an XMP property describes the video of a motion photo."""
     return space == _GCAMERA and name.startswith(("MotionPhoto", "MicroVideo"))
 
 
 def xmp_test(kind: str, space: str, name: str) -> bool:
-    """Whether an XMP property belongs to a kind of metadata that can be kept without the rest."""
+    """Return whether an XMP property belongs to a kind of metadata; False for kinds without properties."""
     match kind:
         case "gps":
             return is_coordinate(space, name)
@@ -154,11 +155,14 @@ def xmp_test(kind: str, space: str, name: str) -> bool:
 
 
 def tells_coordinates(text: str) -> bool:
-    """Whether running text holds coordinates."""
+    """Return whether text contains coordinates."""
     return _TEXT.search(text) is not None
 
 
 def coordinates_in_bytes(data: bytes) -> bool:
-    """Whether bytes of unknown structure speak of coordinates, in any of the usual encodings."""
+    """Return whether bytes of unknown structure contain coordinates or names of them.
+
+    NUL bytes are ignored, so that text in UTF-16 is found too.
+    """
     plain = data.replace(b"\0", b"")
     return _SIGNS.search(plain) is not None or tells_coordinates(plain.decode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Take kinds of metadata out of a file's segments and out of the bytes after its picture."""
+"""Remove kinds of metadata from a file's segments and from the bytes after EOI."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PROVENANCE = ("http://purl.org/dc/terms/", "provenance")
 
 
 class Edit:
-    """One application of a policy; payloads become None as they go."""
+    """One application of a policy; the payload of a removed segment becomes None."""
 
     def __init__(self, source: bytes, image: JpegImage, survey: Survey, policy: Policy) -> None:
         self.source = source
@@ -48,23 +48,23 @@ class Edit:
         self.index = survey.index
         self.pictures: list[int] = list(range(len(survey.index.pictures))) if survey.index is not None else []
         self.removed: set[str] = set()
-        self.notes: list[str] = []  # what the user should know
-        self.changes: list[str] = []  # what the user should know if the file changes
-        self.unsearched: dict[str, set[str]] = {}  # by kind
+        self.notes: list[str] = []  # messages that hold even if the caller does not change the file
+        self.changes: list[str] = []  # messages that hold only if the file is changed
+        self.unsearched: dict[str, set[str]] = {}  # names of data that could not be searched, by kind
         self._drop_cut_short()
 
     def of_kind(self, kind: str) -> list[int]:
-        """Return the numbers of the segments of a kind that are still there."""
+        """Return the numbers of the segments of a kind that are not removed."""
         return [i for i, k in enumerate(self.kinds) if k == kind and self.payloads[i] is not None]
 
     def payload(self, number: int) -> bytes:
-        """Return the payload of a segment that is still there."""
+        """Return the payload of a segment that is not removed."""
         payload = self.payloads[number]
         assert payload is not None
         return payload
 
     def segment(self, number: int) -> Segment:
-        """Return a segment that is still there."""
+        """Return a segment that is not removed."""
         return Segment(self.markers[number], self.payload(number))
 
     def exif_groups(self) -> list[list[int]]:
@@ -77,7 +77,7 @@ class Edit:
         return b"".join(self.payload(i)[len(exif.HEADER) :] for i in group)
 
     def drop(self, numbers: Iterable[int], kind: str) -> None:
-        """Drop segments, because ``kind`` goes."""
+        """Remove segments and record ``kind`` as removed."""
         for number in numbers:
             self.payloads[number] = None
             self.removed.add(kind)
@@ -91,7 +91,7 @@ class Edit:
     # Whole segments
 
     def strip_segments(self) -> None:
-        """Drop what goes as a whole, but for the parts that are kept."""
+        """Remove the segments of stripped kinds, except for the parts that the policy keeps."""
         if "exif" in self.stripped:
             self._strip_exif()
             self._drop_resources("exif", photoshop.EXIF_COPIES)
@@ -172,7 +172,7 @@ class Edit:
                 self.payloads[number] = payload or None
 
     def replace_exif(self, kind: str) -> None:
-        """Put the orientation in the place of all EXIF."""
+        """Replace all EXIF by one segment with the orientation, or remove it if the orientation is 1."""
         groups = self.exif_groups()
         value = exif.orientation(self.tiff(groups[0])) if groups else 1
         short = exif.minimal(value)
@@ -187,7 +187,7 @@ class Edit:
     # Parts of segments
 
     def strip_part(self, kind: str) -> None:
-        """Take coordinates, names of places, rights or thumbnails out of what stays otherwise."""
+        """Remove a kind of PARTS from the segments that are not stripped as a whole."""
         if "exif" not in self.stripped:
             self.edit_exif(kind)
         if "iptc" not in self.stripped:
@@ -218,11 +218,11 @@ class Edit:
             self.notes.append(f"not searched for {what}: {', '.join(sorted(unsearched))}")
 
     def not_searched(self, kind: str, what: Iterable[str]) -> None:
-        """Note what a kind of metadata may still be in."""
+        """Record that data could not be searched for a kind of metadata."""
         self.unsearched.setdefault(kind, set()).update(what)
 
     def edit_exif(self, kind: str) -> None:
-        """Edit every EXIF block; one that cannot be edited safely is replaced by the orientation."""
+        """Remove a kind from every EXIF block; replace all EXIF if one block cannot be edited safely."""
         for group in self.exif_groups():
             tiff = self.tiff(group)
             try:
@@ -245,7 +245,7 @@ class Edit:
                     at += len(piece)
 
     def edit_photoshop(self, kind: str) -> None:
-        """Take a kind of metadata out of the Photoshop resources."""
+        """Remove a kind of metadata from the Photoshop resources."""
         if kind == "thumbnail":
             self._drop_resources(kind, photoshop.THUMBNAILS)
         else:
@@ -280,7 +280,7 @@ class Edit:
         text: Callable[[str], bool] | None = None,
         strict: bool = False,
     ) -> None:
-        """Blank XMP properties; if ``strict``, packets that cannot be read go."""
+        """Blank XMP properties; if ``strict``, remove the packets that cannot be read."""
         numbers = self.of_kind("xmp")
         payloads = [self.payload(i) for i in numbers]
         edited = xmp_segments.without_properties(payloads, wanted, text=text, strict=strict)
@@ -292,7 +292,7 @@ class Edit:
                 self.removed.add(kind)
 
     def drop_manifests(self, kind: str) -> None:
-        """Drop content credentials, which repeat EXIF, IPTC and XMP in assertions of their own."""
+        """Remove C2PA manifests, whose assertions repeat data of EXIF, IPTC and XMP."""
         manifests = [i for i in self.of_kind("unknown") if coordinates.is_manifest(self.segment(i))]
         if any(coordinates.is_credentials(self.segment(i)) for i in manifests):
             self.notes.append(
@@ -302,7 +302,7 @@ class Edit:
         self.drop(manifests, "unknown")
 
     def search_others(self) -> None:
-        """Take coordinates out of comments and other makers' segments, or note that nobody can."""
+        """Remove coordinates from comments and APPn segments of other kinds; note what was not searched."""
         thermal = [i for i in self.of_kind("unknown") if self.payload(i).startswith(flir.HEADER)]
         try:
             edited = flir.without_gps([self.payload(i) for i in thermal]) if thermal else []
@@ -316,7 +316,7 @@ class Edit:
         for number in [*self.of_kind("unknown"), *self.of_kind("comment")]:
             segment, kind = self.segment(number), self.kinds[number]
             if number in thermal or kind in self.stripped or kind in self.kept:
-                continue  # a kind that is kept by name stays whole
+                continue  # the user keeps this kind by name, so its segments are not changed
             if coordinates_in_bytes(segment.payload):
                 name = coordinates.name_of(segment)
                 self.notes.append(f"{name} segment is dropped: it speaks of coordinates")
@@ -325,7 +325,7 @@ class Edit:
                 self.not_searched("gps", [coordinates.name_of(segment)])
 
     def scrub(self, part: Part, kind: str) -> None:
-        """Blank a kind of metadata in what follows the picture, in the same length."""
+        """Blank a kind of metadata in a part of the trailing data, without changing its length."""
         before = bytes(self.trailing[part.start : part.end])
         done = coordinates.scrub(before, kind)
         self.not_searched(kind, done.unsearched)
@@ -334,7 +334,7 @@ class Edit:
             self.removed.add(kind)
 
     def strip_thumbnail(self) -> None:
-        """Take the thumbnails of JFIF out."""
+        """Remove the JFIF thumbnails: JFXX segments, and the pixels in JFIF segments."""
         self.drop(self.of_kind("thumbnail"), "thumbnail")
         for number in self.of_kind("jfif"):
             payload = self.payload(number)
@@ -343,13 +343,14 @@ class Edit:
                 self.removed.add("thumbnail")
 
     def note_credentials(self) -> None:
-        """Note what a change of the file makes invalid."""
+        """Note the content credentials that a change of the file makes invalid."""
         if any(coordinates.is_credentials(self.segment(i)) for i in self.of_kind("unknown")):
             self.changes.append("content credentials (C2PA) are kept, but no longer match the changed file")
         for number in self.of_kind("xmp"):
             packet = xmp.read_any_encoding(self.payload(number)[len(xmp.HEADER) :])
             links = packet.properties(lambda *name: name == _PROVENANCE) if packet is not None else ()
-            if any(not value.startswith("self#") for _, value, _ in links):  # those are in this file
+            # "self#" refers to a manifest in this file, which is searched above.
+            if any(not value.startswith("self#") for _, value, _ in links):
                 self.changes.append(
                     "content credentials (C2PA) that XMP points at no longer match the changed file"
                 )
@@ -357,7 +358,7 @@ class Edit:
     # After EOI
 
     def strip_appended(self) -> None:
-        """Drop gain maps, further pictures and other trailing data, and what announces them."""
+        """Remove gain maps, further pictures and other trailing data, and the entries that list them."""
         stays, goes = appended.unwritten(self.parts, bytes(self.trailing), self.stripped)
         self.removed.update(part.kind for part in goes if part.kind in self.stripped)
         self.announce_no_more(goes)
@@ -370,14 +371,14 @@ class Edit:
                 self.drop([self.survey.mpf], "mpf")
             elif gone:
                 self.payloads[self.survey.mpf] = self.index.without(gone)
-        if "mpf" in self.stripped:  # indices that cannot be read
+        if "mpf" in self.stripped:  # further indices, and an index that cannot be read
             self.drop([i for i in self.of_kind("mpf") if i != self.survey.mpf], "mpf")
         if "gainmap" in self.stripped:
             self.drop(self.of_kind("gainmap"), "gainmap")
         self.parts = stays
 
     def announce_no_more(self, goes: list[Part]) -> None:
-        """Take out of XMP what announces parts that go."""
+        """Blank the XMP items and properties that describe removed parts."""
         eoi = self.survey.eoi
         spans = [
             item.span

@@ -1,8 +1,8 @@
-"""Videos after a picture (motion photos): their boxes with coordinates are blanked in place.
+"""Videos after a picture (motion photos): blank their boxes with coordinates in place.
 
-ISO/IEC 14496-12 boxes: a 32-bit size, a type, contents. Coordinates lie in ``moov``: in user data (``udta``)
-as ``(c)xyz`` or ``loci`` (3GPP TS 26.244, 8.8), as ``mdta`` metadata (QuickTime's location.ISO6709), or as
-XMP in a ``uuid`` box. Nothing moves: a box that goes becomes ``free`` and zeros.
+A video consists of ISO/IEC 14496-12 boxes: a 32-bit size, a type, contents. Coordinates are within ``moov``:
+in user data (``udta``) as ``(c)xyz`` or ``loci`` (3GPP TS 26.244, 8.8), as ``mdta`` metadata (QuickTime's
+location.ISO6709), or as XMP in a ``uuid`` box. No box moves: a removed box gets the type ``free`` and zeros.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 __all__ = ["TYPE", "without_gps"]
 
-#: Type of the first box, at byte 4.
+#: Type of a video's first box, at its byte 4.
 TYPE = b"ftyp"
 
 _COORDINATES = frozenset({b"\xa9xyz", b"loci", b"gps ", b"GPS ", b"gpsd"})
@@ -21,19 +21,20 @@ _MAX_BOXES = 10_000
 
 
 def without_gps(video: bytes) -> tuple[bytes, bool]:
-    """Blank what tells coordinates.
+    """Blank the boxes with coordinates.
 
     Parameters
     ----------
     video : bytes
-        A video, from its first box.
+        The bytes of the video, from its first box on.
 
     Returns
     -------
     bytes
-        Of the same length.
+        The edited video, of the same length.
     bool
-        Whether all of it was searched: it could be read, and holds no tracks but picture and sound.
+        Whether all of it was searched. False if a box is invalid, or if there are tracks other than video
+        and sound.
     """
     edited = bytearray(video)
     searched, seen, boxes = True, False, 0
@@ -70,7 +71,7 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int,
             size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
         after = end if size == 0 else at + size
         if size and size < head:
-            after = at  # broken
+            after = at  # invalid: smaller than its header
         yield data[at + 4 : at + 8], at, at + head, after
         if after <= at:
             return

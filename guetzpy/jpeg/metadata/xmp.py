@@ -1,9 +1,9 @@
-"""XMP packets in APP1: find properties, and blank them without rewriting the XML around them.
+"""XMP packets in APP1: find properties, and blank them without changing the other bytes.
 
-A packet is RDF/XML in UTF-8. Parsing and serialising it again would change prefixes, order and spacing, so
-what goes is overwritten with spaces, found by the byte positions that expat reports. Packets beyond one
-segment go on in "extended" segments, tied to the first by the MD5 of their content (XMP specification part
-3, 1.1.3.1).
+A packet is RDF/XML in UTF-8. Parsing and serialising it would change prefixes, order and spacing. Therefore
+removed properties are overwritten with spaces, at the byte positions that expat reports. A packet that does
+not fit one segment continues in "extended" segments, which name the MD5 of their content (XMP specification
+part 3, 1.1.3.1).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "read_packet",
 ]
 
-#: First bytes of an XMP segment and of an extended one.
+#: First bytes of an XMP segment, and of a segment of extended XMP.
 HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION_HEADER = b"http://ns.adobe.com/xmp/extension/\0"
 
@@ -49,7 +49,9 @@ class _Node:
     start: int
     tag_end: int
     empty: bool
-    attributes: list[tuple[Name, str, Span, Span]]  # name, value, all of it, the value between its quotes
+    attributes: list[
+        tuple[Name, str, Span, Span]
+    ]  # name, value, range of the whole attribute, range between the quotes
     parent: _Node | None
     end: int = 0
     text: str = ""
@@ -58,20 +60,20 @@ class _Node:
 
 @dataclass(frozen=True)
 class Item:
-    """A file of a Google container directory, the picture itself being the first.
+    """An entry of a Google container directory. The first entry is the picture itself.
 
     Attributes
     ----------
     semantic : str
-        "Primary", "GainMap", "MotionPhoto" ...
+        Purpose of the item, such as "Primary", "GainMap" or "MotionPhoto".
     mime : str
         Media type.
     length, padding : int
-        Bytes of the item and after it; 0 if not given.
+        Bytes of the item, and of the padding after it; 0 if not given.
     span : tuple of int
-        Byte range of its list element in the packet.
+        Byte range of the item's list element in the packet.
     length_span : tuple of int or None
-        Byte range of the digits of the length.
+        Byte range of the digits of the length; None if the length is missing or 0.
     """
 
     semantic: str
@@ -83,7 +85,13 @@ class Item:
 
 
 class Packet:
-    """A parsed packet; positions are bytes from its start."""
+    """A parsed packet. Positions are in bytes from its start.
+
+    Raises
+    ------
+    ValueError
+        If the packet is no XML, has a document type, or has more than 100,000 elements.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -143,10 +151,11 @@ class Packet:
     def properties(
         self, wanted: Callable[[str, str], bool], text: Callable[[str], bool] | None = None
     ) -> Iterator[tuple[str, str, Span]]:
-        """Yield (name, value, byte range) of elements and attributes whose (namespace, name) is wanted.
+        """Yield (name, value, byte range) of the elements and attributes that match.
 
-        Those whose text is wanted too, if ``text`` is given; Adobe's raw settings are not asked for it,
-        since their curves and strokes look like coordinates.
+        ``wanted`` is called with namespace and name. If ``text`` is given, a property whose text satisfies it
+        matches too. Adobe's raw settings are not tested for text, since their curves and brush strokes
+        resemble coordinates.
         """
 
         def fits(name: Name, value: str) -> bool:
@@ -160,14 +169,14 @@ class Packet:
                     yield name[1], value, span
 
     def has(self, wanted: Callable[[str, str], bool]) -> bool:
-        """Whether there is a property whose (namespace, name) is wanted."""
+        """Return whether ``wanted`` is true for the (namespace, name) of any property."""
         return next(self.properties(wanted), None) is not None
 
     def descriptions(self, wanted: Callable[[str, str], bool]) -> list[bytes]:
-        """Return a description with the wanted properties alone for each one that has some.
+        """Return, for each description that has wanted properties, a new one with these only.
 
-        A property is a child or an attribute of a description directly below ``rdf:RDF``, with all that it
-        holds. Each new description declares the prefixes that its properties use.
+        A property is a child or an attribute of a description directly below ``rdf:RDF``, including all
+        that it contains. Each new description declares the prefixes that its properties use.
         """
         found = []
         for node in self._nodes:
@@ -191,7 +200,7 @@ class Packet:
         return found
 
     def _prefixes(self, node: _Node | None) -> dict[bytes, bytes]:
-        """Return the declarations in scope at an element: prefix to quoted namespace."""
+        """Return the prefixes declared at an element and around it, each with its quoted namespace."""
         if node is None:
             return {}
         own = {
@@ -202,7 +211,7 @@ class Packet:
         return self._prefixes(node.parent) | own
 
     def items(self) -> list[Item]:
-        """Return the container directory, empty if there is none."""
+        """Return the entries of the container directory; empty if there is none."""
         found = []
         for node in self._nodes:
             if node.name == (_CONTAINER, "Item"):
@@ -212,7 +221,7 @@ class Packet:
 
 
 def _within(node: _Node, space: str) -> bool:
-    """Whether an element or one around it has a name of a namespace."""
+    """Return whether the name of an element, or of one around it, is in a namespace."""
     at: _Node | None = node
     while at is not None:
         if at.name[0] == space:
@@ -253,7 +262,7 @@ def _raw_name(expanded: str) -> str:
 
 
 def read_packet(data: bytes) -> Packet | None:
-    """Parse a packet (a segment's payload after its header); None if that fails."""
+    """Parse a packet (a segment's payload after its header); return None if it is invalid."""
     try:
         return Packet(data)
     except ValueError:
@@ -261,9 +270,10 @@ def read_packet(data: bytes) -> Packet | None:
 
 
 def read_any_encoding(data: bytes) -> Packet | None:
-    """Parse a packet, one in UTF-16 or UTF-32 too; its ``data`` is UTF-8. None if that fails.
+    """Parse a packet in UTF-8, UTF-16 or UTF-32; return None if it is invalid.
 
-    The specification (part 3, 1.1.3) wants UTF-8 in JPEG files, but readers take the others.
+    The packet's ``data`` is UTF-8. The specification (part 3, 1.1.3) requires UTF-8 in JPEG files, but
+    other programs accept the other encodings.
     """
     packet = read_packet(data)
     if packet is not None:
@@ -285,7 +295,7 @@ def read_any_encoding(data: bytes) -> Packet | None:
 
 
 def blanked(data: bytes, spans: Iterable[Span]) -> bytes:
-    """Return data of the same length with spaces in some ranges, line ends kept."""
+    """Return data of the same length with spaces in the given ranges; line ends stay."""
     edited = bytearray(data)
     for start, end in spans:
         edited[start:end] = re.sub(rb"[^\r\n]", b" ", data[start:end])

@@ -1,7 +1,7 @@
-"""XMP packets over the segments of a file: put together, edited in place, made anew.
+"""XMP packets in the segments of a file: join them, edit them in place, split new ones.
 
-Packets beyond one segment go on in "extended" segments, tied to the first by the MD5 of their content (XMP
-specification part 3, 1.1.3.1).
+A packet that does not fit one segment continues in "extended" segments, which name the MD5 of their content
+(XMP specification part 3, 1.1.3.1).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from guetzpy.jpeg.metadata.xmp import EXTENSION_HEADER, HEADER, blanked, read_an
 
 __all__ = ["Extension", "gather_extensions", "only_properties", "payloads_of", "without_properties"]
 
-# Largest contents of one segment after its header by the specification, 1.1.3 and 1.1.3.1.
+# Most bytes of a segment after its header, by the specification, 1.1.3 and 1.1.3.1.
 _MAX_PACKET = 65502
 _MAX_EXTENSION = 65400
 
@@ -28,16 +28,16 @@ _WRAPPER = (
 
 @dataclass(frozen=True)
 class Extension:
-    """An extended packet put together from its segments.
+    """An extended packet, joined from its segments.
 
     Attributes
     ----------
     guid : bytes
-        32 hexadecimal digits: the MD5 of the content.
+        The MD5 of the content in 32 hexadecimal digits.
     data : bytes
         The content.
     pieces : tuple of (int, int, int)
-        Number of the payload among those given, offset and length of its piece.
+        For each piece: number of its payload in the list given, offset and length of the piece.
     """
 
     guid: bytes
@@ -46,7 +46,7 @@ class Extension:
 
 
 def gather_extensions(payloads: list[bytes]) -> list[Extension]:
-    """Put extended packets together; those with pieces missing or overlapping are left out.
+    """Join extended packets; packets with missing or overlapping pieces are omitted.
 
     Parameters
     ----------
@@ -81,23 +81,23 @@ def without_properties(
     text: Callable[[str], bool] | None = None,
     strict: bool = False,
 ) -> list[bytes | None]:
-    """Blank properties in the payloads of XMP segments, extended ones included.
+    """Blank properties in the payloads of XMP segments, including extended ones.
 
     Parameters
     ----------
     payloads : list of bytes
         Payloads of all XMP segments of a file, in order.
     wanted : callable
-        Whether a property of this (namespace, name) goes.
+        Called with namespace and name of a property; true if it must be removed.
     text : callable, optional
-        Whether a property with this text goes.
+        Called with the text of a property; true if it must be removed.
     strict : bool
-        Whether packets go that cannot be read or put together.
+        Whether to remove packets that cannot be parsed or joined.
 
     Returns
     -------
     list of bytes or None
-        Payloads of the same lengths; None for those that cannot be read, if ``strict``.
+        Payloads of the same lengths. With ``strict``, None for those that cannot be parsed or joined.
     """
     edited: list[bytes | None] = list(payloads)
     head = len(HEADER)
@@ -140,19 +140,19 @@ def without_properties(
 
 
 def only_properties(payloads: list[bytes], wanted: Callable[[str, str], bool]) -> list[bytes]:
-    """Return the payloads of the smallest packet with the wanted properties alone.
+    """Return the payloads of a new packet that has only the wanted properties.
 
     Parameters
     ----------
     payloads : list of bytes
-        Payloads of all XMP segments of a file, in order; what cannot be read is left out.
+        Payloads of all XMP segments of a file, in order; those that cannot be parsed are ignored.
     wanted : callable
-        Whether a property of this (namespace, name) stays.
+        Called with namespace and name of a property; true if it must be kept.
 
     Returns
     -------
     list of bytes
-        Payloads as :func:`payloads_of` returns them; empty if there are no such properties.
+        Payloads as :func:`payloads_of` returns them; empty if no property is wanted.
     """
     packets = [payload[len(HEADER) :] for payload in payloads if payload.startswith(HEADER)]
     packets += [e.data for e in gather_extensions([p for p in payloads if p.startswith(EXTENSION_HEADER)])]
@@ -170,7 +170,7 @@ def _guid(content: bytes) -> bytes:
 
 
 def payloads_of(packet: bytes) -> list[bytes]:
-    """Return the payloads of the segments for a packet, several if it does not fit one.
+    """Split a packet into the payloads of XMP segments; one if it fits one segment.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def payloads_of(packet: bytes) -> list[bytes]:
     """
     if len(packet) <= _MAX_PACKET:
         return [HEADER + packet]
-    # The wrapper and its padding stay out of the extended packet.
+    # The xpacket wrapper and its padding are not part of extended XMP.
     content = re.sub(rb"<\?xpacket[^>]*\?>", b"", packet).strip()
     guid = _guid(content)
     main = (
