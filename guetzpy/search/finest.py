@@ -1,4 +1,4 @@
-"""The finest encode of a source, which tells what limits can be met at all."""
+"""The finest encode of a source. Its scores tell which limits can be met at all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from guetzpy.search.quality.limits import Limits
 
 __all__ = ["BIASES", "finest"]
 
-#: Sides of rounding, in codes of luma. Saturated colours have no code of their own: flat (255, 0, 255) shows
-#: as (255, 0, 254) or, with half a code more luma, as (255, 1, 255), whose score is far better.
+#: Additions to the luma, in codes, that choose the side of rounding. Some saturated colours cannot be coded
+#: exactly: flat (255, 0, 255) decodes to (255, 0, 254), or with half a code more luma to (255, 1, 255), which
+#: scores far better.
 BIASES = (0.0, 0.5, -0.5)
 
 
@@ -27,7 +28,7 @@ def finest(
     *,
     check: Callable[[], None],
 ) -> Evaluation:
-    """Return the finest encode on the side of rounding with the smallest excess.
+    """Return the finest encode, with the addition to the luma that gives the smallest excess.
 
     Parameters
     ----------
@@ -36,13 +37,18 @@ def finest(
     judge : Judge
         Scores against the reference.
     limits : Limits
-        By which one side is better than another.
+        Limits by which the excess is computed.
     settings : EncodeSettings
-        Whose finest tables are used.
+        Settings whose table family and limits of DC steps are used.
     biases : tuple of float
-        The sides to try, in codes of luma.
+        Additions to the luma to try, in codes.
     check : callable
-        Called before each; raises to give up.
+        Called before each encode; it raises an exception to end the search.
+
+    Returns
+    -------
+    Evaluation
+        The trial of smallest excess, with its scores.
     """
     best: Evaluation | None = None
     for bias in biases:

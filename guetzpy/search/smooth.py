@@ -1,12 +1,13 @@
-"""Smooth pictures: gradients that take a few coefficients a block, and the mean colour of any picture.
+"""Search of smooth pictures, and the limit on the error of the mean colour of any picture.
 
-In a gradient all blocks may share the remainder of a DC coefficient that its step leaves, so that rounding
-shifts the colour of the whole picture, which neither metric minds much. A threshold that differs from block
-to block (``dithered``) makes the mean right, where whole codes alone may miss it by 0.9 levels of blue.
+A smooth picture, such as a gradient, has few AC coefficients in a block. The DC coefficients of all its
+blocks can then be rounded to the same side, which changes the mean colour of the whole picture. Butteraugli
+and SSIMULACRA 2 hardly count such a change. DC thresholds that differ from block to block (``dithered``) keep
+the mean, while rounding to whole codes alone can change it by 0.9 codes of blue.
 
-Scores of gradients also jump from one table to the next, in both directions. A fixed set of encodes, of which
-the smallest that meets the limits is taken, gives no larger file at a larger distance: of the set, no less
-meets looser limits.
+The scores of smooth pictures are not monotone in the distance of the tables. So a fixed set of encodes is
+made, and the smallest file that meets the limits is taken. A larger distance has looser limits and at least
+the same set, so that its file is never larger.
 """
 
 from __future__ import annotations
@@ -34,33 +35,36 @@ from guetzpy.search.sizing import Measure
 
 __all__ = ["MEAN_LIMIT", "Mean", "is_smooth", "mean_limit", "reachable", "search", "selected"]
 
-#: Levels by which the mean of a channel may be off up to distance 2; beyond, in proportion to the distance.
+#: Codes by which the mean of a channel may differ from the reference's, up to distance 2. Beyond distance 2
+#: the limit grows in proportion to the distance.
 MEAN_LIMIT = 0.5
 
-#: A picture is smooth if at distance 1 a block has at most so many AC coefficients of half a step or more on
-#: average, and a hundredth of the blocks at most has more than ten. (Photographs have 4.7 of luma at least on
-#: average, and 10 % of such blocks; a ramp of 256 levels over 128 pixels has 2.)
+#: A picture is smooth if, with the tables of distance 1, a block has at most ``_AVERAGE`` AC coefficients of
+#: half a step or more on average, and at most a share ``_EXCEPTIONS`` of the blocks has more than ``_MANY``.
+#: (The luma of photographs has an average of at least 4.7, and 10 % of such blocks. A ramp of 256 codes over
+#: 128 pixels has an average of 2.)
 _AVERAGE, _MANY, _EXCEPTIONS = 3.0, 10, 0.01
 
-#: Ends of the tables' distances that are tried, and how many times the distance asked for they may be.
+#: Smallest and largest distance of the tables that are tried, and the largest multiple of the distance asked
+#: for.
 _FINEST, _COARSEST, _REACH = 0.1, 60.0, 8.0
 
-#: Ratio of neighbouring distances, by pixels from which on it holds.
+#: Ratios of neighbouring distances, each with the number of pixels from which on it applies.
 _RATIOS = ((3_000_000, 2.0), (700_000, 1.4), (0, 1.2))
 
-#: Pixels from which on only the coarsest sampling is tried.
+#: Number of pixels from which on only the coarsest chroma sampling is tried.
 _LARGE = 700_000
 
-#: The search ends after so many groups of encodes, each finer than the one before, that are this many times
-#: larger than the best.
+#: The search goes from coarse to fine tables. It ends after ``_PATIENCE`` groups in a row whose smallest file
+#: is more than ``_OVER`` times as large as the best.
 _PATIENCE, _OVER = 2, 1.2
 
-#: Widths of the thresholds for luma and for chroma: none, chroma alone, all.
+#: Widths of the DC thresholds for luma and for chroma: no dither, chroma only, both.
 _DITHERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
 
 
 def is_smooth(source: PlaneSource) -> bool:
-    """Return whether a picture is a gradient, or less, in each component."""
+    """Return whether each component of a picture is smooth: see ``_AVERAGE``."""
     for c, coefficients in enumerate(source.coefficients):
         half = (0.5 * tables.steps(1.0, c, source.sampling == (2, 2))).astype(np.float32)
         half[0] = np.inf
@@ -78,24 +82,24 @@ def is_smooth(source: PlaneSource) -> bool:
 
 
 def mean_limit(distance: float) -> float:
-    """Return the levels by which the mean of a channel may be off at a distance."""
+    """Return the number of codes by which the mean of a channel may be off at a distance."""
     return MEAN_LIMIT * max(1.0, 0.5 * distance)
 
 
 class Mean:
-    """The mean colour of a picture.
+    """The mean colour of a reference.
 
     Parameters
     ----------
     codes : ndarray, shape (1|3, H, W)
-        The reference: uint8, uint16, or float32 on the scale of 0 to 255.
+        Codes of the reference: uint8, uint16, or float32 on the scale 0..255.
     """
 
     def __init__(self, codes: npt.NDArray[Any]) -> None:
         self._wanted = _means(codes)
 
     def error(self, codes: npt.NDArray[np.uint8]) -> float:
-        """Return by how many levels the mean of the worst channel of ``codes`` is off."""
+        """Return the largest error of a channel's mean, in codes, of a picture of uint8 (1|3, H, W)."""
         return float(np.abs(_means(codes) - self._wanted).max())
 
 
@@ -110,16 +114,16 @@ def _means(codes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Recipe:
-    """How one encode of the fixed set is made; it depends on nothing else.
+    """The parameters of one encode of the fixed set. The encode depends on nothing else.
 
     Attributes
     ----------
     candidate : Candidate
-        The source.
+        Source and table family.
     settings : EncodeSettings
-        Without costs of symbols.
+        Settings without costs of symbols.
     settled : bool
-        Whether an encode before tells the costs of symbols.
+        Whether a first encode provides the costs of symbols for a second one.
     """
 
     candidate: Candidate
@@ -138,7 +142,7 @@ class _Recipe:
 
 
 def _finest(candidates: Sequence[Candidate]) -> list[_Recipe]:
-    """Return the finest encodes; luma is not dithered."""
+    """Return the parameters of the finest encodes, without dithered luma."""
     return [
         _Recipe(candidate, EncodeSettings(1.0, dither=dither, family=candidate.family).at_finest(bias))
         for bias in BIASES
@@ -153,9 +157,9 @@ def _dithers(candidate: Candidate) -> tuple[tuple[float, float], ...]:
 
 
 def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) -> list[list[_Recipe]]:
-    """Return the set, the coarsest first, in groups of one distance.
+    """Return the fixed set, coarsest first, in groups of one distance.
 
-    What a larger distance adds to it is coarser than all the rest.
+    A larger distance asked for only adds encodes that are coarser than the others.
     """
     source = candidates[0].make()
     area = source.width * source.height
@@ -201,26 +205,33 @@ def search(
 ) -> tuple[Evaluation, CodingSource]:
     """Return the smallest of a fixed set of encodes that meets the limits and has the right mean colour.
 
-    Where none meets the limits the nearest is returned, whose excess is above 0.
+    If none meets the limits, the encode of smallest excess is returned, which is above 0.
 
     Parameters
     ----------
     candidates : sequence of Candidate
-        What the picture may be encoded as, the finest sampling first.
+        Candidates of the picture, the finest chroma sampling first.
     judge : Judge
         Scores against the reference.
     limits : Limits
-        What must hold.
+        Limits that the file has to meet.
     mean : Mean
-        Of the reference.
+        Mean colour of the reference.
     measure : callable
-        Returns the bytes of the file of a trial.
+        Returns the size of a trial's file, in bytes.
     check : callable
-        Called between encodes; raises to give up.
+        Called before each encode; it raises an exception to end the search.
     reach : float
-        What :func:`reachable` says.
+        Result of :func:`reachable`: the error of the mean that is allowed in any case, in codes.
     sparing : bool
-        Whether a small set must do.
+        Whether only a small set is tried, to save time.
+
+    Returns
+    -------
+    Evaluation
+        The encode with its scores.
+    CodingSource
+        The source that it was made from.
     """
     distance = limits.starting_distance()
     allowed = max(mean_limit(distance), reach)
@@ -231,7 +242,7 @@ def search(
         least = inf
         for recipe in group:
             if recipe.settings.dither[0] and misses and misses[-1].error <= MEAN_LIMIT:
-                continue  # the same without dithered luma has the right mean already
+                continue  # the same encode without dithered luma has the right mean already
             check()
             trial = recipe.make()
             codes = decode(recipe.source, trial)
@@ -246,7 +257,7 @@ def search(
             misses[-1] = replace(misses[-1], excess=found.excess)
             if found.excess <= 0.0:
                 best = size or measure(trial, recipe.source), recipe, found
-        # A group without any right mean says nothing of the sizes.
+        # A group in which no encode has the right mean has no sizes.
         larger = larger + 1 if best is not None and _OVER * best[0] < least < inf else 0
         if larger >= _PATIENCE:
             break
@@ -257,7 +268,7 @@ def search(
 
 @dataclass(frozen=True)
 class _Miss:
-    """An encode that was made, by how much its mean is off, and its excess if it was scored."""
+    """An encode, the error of its mean in codes, and its excess, or inf if it was not scored."""
 
     recipe: _Recipe
     error: float
@@ -265,10 +276,11 @@ class _Miss:
 
 
 def reachable(candidate: Candidate, judge: Judge, mean: Mean, check: Callable[[], None]) -> float:
-    """Return the error of the mean that the picture allows, whatever the target.
+    """Return the error of the mean colour, in codes, that has to be allowed for this picture at any distance.
 
-    Saturated colours have no code of their own: of those that the finest encodes show, the ones that look
-    right may be farther off by the mean than others.
+    Some saturated colours cannot be coded exactly. The finest encode with the best scores can then have a
+    larger error of the mean than other encodes. The result is the smallest error among the finest encodes
+    whose distance is at most 1, or at most the smallest distance of all.
     """
     seen: list[tuple[float, float]] = []
     for recipe in _finest([candidate]):
@@ -290,9 +302,9 @@ def _scored(trial: Trial, codes: npt.NDArray[np.uint8], judge: Judge, limits: Li
 def _nearest(
     misses: list[_Miss], judge: Judge, limits: Limits, measure: Measure
 ) -> tuple[Evaluation, CodingSource]:
-    """Return the best by the limits of those whose mean is allowed, and of equals the smallest."""
+    """Return the encode of smallest excess among those with an allowed mean; of equals, the smallest file."""
     least = min(miss.excess for miss in misses)
-    if least == inf:  # no mean is allowed: of the nearest means
+    if least == inf:  # no encode has an allowed mean: take the one whose mean is nearest
         misses = [min(misses, key=lambda miss: miss.error)]
     recipe = min(
         (miss.recipe for miss in misses if miss.excess <= least),
@@ -303,7 +315,10 @@ def _nearest(
 
 
 def selected(found: Evaluation, source: CodingSource, limits: Limits, strict: bool) -> Selected:
-    """Return what was found, with the limits relaxed to it; TargetError if it misses ``strict`` ones."""
+    """Return the encode as the result of the search.
+
+    Limits that it misses are relaxed to its scores. If ``strict``, TargetError is raised instead.
+    """
     if found.excess <= 0.0:
         return Selected(found, source)
     if strict:

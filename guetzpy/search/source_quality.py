@@ -1,4 +1,4 @@
-"""What may come of a JPEG source: whether it can be searched, and the distance that its tables suggest."""
+"""Facts about a JPEG source: whether the search can handle it, and the distance that its tables suggest."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from guetzpy.jpeg.structure import NATURAL_ORDER, JpegImage
 
 __all__ = ["estimate", "obstacle"]
 
-#: Sampling factors of the luma where chroma has (1, 1) that are searched.
+#: Sampling factors (H, V) of the luma that the search handles, where both chroma components have (1, 1).
 _SAMPLINGS = ((1, 1), (2, 1), (1, 2), (2, 2))
 
-#: The fit: growth of log distance with log steps, its offset, what 4:2:0 adds, by how much chroma's log steps
-#: usually exceed the luma's, and the least distance of 4:2:0.
+#: Parameters of the fit (bench/source_quality.py): slope of log distance over log steps, its offset, the
+#: addition under 4:2:0, the usual difference between chroma's and luma's mean log steps, and the smallest
+#: distance under 4:2:0.
 _SLOPE, _OFFSET, _OFFSET_420, _CHROMA, _FLOOR_420 = 0.95, -1.2, 0.12, 0.95, 0.45
 
 
 def estimate(image: JpegImage) -> float:
-    """Return the distance at which a JPEG probably was encoded.
+    """Return the distance at which a JPEG was probably encoded.
 
-    From the mean logarithm of the first 21 luma steps in zigzag order, and of the chroma's,
-    fitted to the medians that libjpeg-turbo's and cjpegli's files reach (bench/source_quality.py).
+    It is computed from the mean logarithms of the first 21 luma steps and of the first 10 chroma steps in
+    zigzag order. The parameters are fitted to the medians of the distances of files by libjpeg-turbo and
+    cjpegli (bench/source_quality.py).
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ def estimate(image: JpegImage) -> float:
     Returns
     -------
     float
-        Distance, about 0.1 to 25.
+        Distance, 0.02 to 25.
     """
     low = NATURAL_ORDER[:21]
     luma = _mean_log(image.components[0].qtable[low])
@@ -39,7 +41,7 @@ def estimate(image: JpegImage) -> float:
     result = exp(_SLOPE * luma + _OFFSET + (_OFFSET_420 if subsampled else 0.0))
     if len(image.components) == 3:
         chroma = 0.5 * sum(_mean_log(c.qtable[low[:10]]) for c in image.components[1:])
-        # Chroma coarser than its usual relation to luma costs as much again.
+        # If chroma is coarser than usual for the luma's steps, the chroma determines the distance.
         result = max(result, exp(_SLOPE * (chroma - _CHROMA) + _OFFSET))
         if subsampled:
             result = max(result, _FLOOR_420)
@@ -47,7 +49,7 @@ def estimate(image: JpegImage) -> float:
 
 
 def obstacle(image: JpegImage) -> str | None:
-    """Return why a JPEG can only be packed losslessly, if so."""
+    """Return the reason why a JPEG can only be repacked without loss, or None if it can be searched."""
     if not image.complete:
         return image.warnings[0] if image.warnings else "not all coefficients are sent in full"
     if image.colorspace not in ("gray", "ycbcr"):

@@ -1,7 +1,8 @@
-"""Weights of a large picture from those of a part of it.
+"""Weights of a large picture, estimated from the weights of its sample tiles.
 
-Blocks beyond the part get what blocks of about the same activity and brightness got in it: that is most of
-what makes one block matter more than another, and both are known from the coefficients.
+A block outside the tiles gets the mean weight of the blocks of its class inside the tiles. A class is a range
+of activity and a range of brightness. Both are known from the coefficients, and they explain most of the
+difference between the weights of blocks.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ __all__ = ["spread"]
 
 Field = npt.NDArray[np.float64]
 
-#: Bounds of classes of activity (mean squared AC coefficient of a block and its neighbours) and of
-#: brightness (DC, in T.81's scaling).
+#: Bounds of the classes: of activity, the mean squared AC coefficient of a block and its eight neighbours,
+#: and of brightness, the DC coefficient in T.81's scaling.
 _ACTIVITY = np.array([4.0**n for n in range(-3, 7)])
 _BRIGHTNESS = np.array([-640.0, -384.0, -128.0, 128.0, 384.0])
 
-#: Blocks of a class that count as much as the mean of all.
+#: Blocks of weight 1 that are added to each class, so that classes with few blocks get weights near 1.
 _PRIOR = 16.0
 
-#: Block rows that are squared at a time.
+#: Block rows whose coefficients are squared at a time, which bounds the memory.
 _ROWS = 64
 
 
@@ -41,7 +42,7 @@ def _activity(coefficients: npt.NDArray[np.float32]) -> Field:
 
 
 def _classes(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """Return the class of each block."""
+    """Return the number of each block's class, shape (blocks_y, blocks_x)."""
     activity = np.searchsorted(_ACTIVITY, _activity(coefficients))
     brightness = np.searchsorted(_BRIGHTNESS, coefficients[..., 0])
     return activity * (len(_BRIGHTNESS) + 1) + brightness
@@ -53,11 +54,17 @@ def spread(source: PlaneSource, tiles: Tiles, weights: Weights) -> Weights:
     Parameters
     ----------
     source : PlaneSource
-        Of the whole.
+        Coefficients of the whole picture.
     tiles : Tiles
-        Where the part lies.
+        Places of the sample tiles in the picture.
     weights : Weights
-        Of the part; used as they are where it lies.
+        Weights of the tiles. Blocks inside the tiles keep theirs.
+
+    Returns
+    -------
+    Weights
+        Block weights with a mean of 1 in each component, the tiles' band weights, and the tiles' shifts,
+        which are 0 outside the tiles.
     """
     all_blocks, all_shifts = [], []
     count = (len(_ACTIVITY) + 1) * (len(_BRIGHTNESS) + 1)

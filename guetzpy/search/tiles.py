@@ -1,4 +1,4 @@
-"""Sample tiles: parts of a large picture put side by side as a small one, on which evaluations are cheap."""
+"""Sample tiles: parts of a large picture side by side as a small one, on which evaluations are cheap."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Part", "Sample", "Tiles"]
 
 @dataclass(frozen=True)
 class Tiles:
-    """Where tiles lie in a picture, and beside each other.
+    """Places of sample tiles, in the picture and in the small picture that they form.
 
     Attributes
     ----------
     across : int
-        Tiles in a row, and rows of them.
+        Number of tiles in a row, and of rows of tiles.
     side : int
-        Of a tile, in pixels.
+        Side of a tile, in pixels.
     corners : tuple of (int, int)
-        Top and left of each tile in the picture, multiples of 16, row by row.
+        Top and left of each tile in the picture, in pixels, multiples of 16, row by row.
     """
 
     across: int
@@ -36,17 +36,22 @@ class Tiles:
 
     @classmethod
     def of(cls, height: int, width: int, across: int, side: int) -> Tiles | None:
-        """Return tiles spread over a picture, at places that depend on its size alone.
+        """Return tiles spread evenly over a picture. Their places depend on its size alone.
 
         Parameters
         ----------
         height, width : int
-            Of the picture, in pixels.
+            Size of the picture, in pixels.
         across : int
-            Tiles in a row.
+            Number of tiles in a row.
         side : int
-            Of a tile, in pixels: a multiple of 16. None is returned for pictures less than twice as large as
-            the tiles, for which they would save nothing.
+            Side of a tile, in pixels: a multiple of 16.
+
+        Returns
+        -------
+        Tiles or None
+            None if the picture has less than twice the pixels of the tiles, or is too narrow for a row of
+            them.
         """
         if height * width < 2 * (across * side) ** 2 or min(height, width) < side * across:
             return None
@@ -60,7 +65,7 @@ class Tiles:
         return cls(across, side, tuple((top, left) for top in tops for left in lefts))
 
     def cut(self, field: npt.NDArray[Any], unit: tuple[int, int] = (1, 1)) -> npt.NDArray[Any]:
-        """Return the tiles of a plane, or of a field with one entry for each block, (rows, columns, ...).
+        """Return the tiles of a plane, or of a field with one entry per block, (rows, columns, ...).
 
         ``unit`` is the height and width of an entry, in pixels.
         """
@@ -71,12 +76,12 @@ class Tiles:
         return result
 
     def paste(self, cut: npt.NDArray[Any], field: npt.NDArray[Any], unit: tuple[int, int]) -> None:
-        """Write what was cut back to where it came from."""
+        """Write tiles that :meth:`cut` returned to their places in ``field``."""
         for inside, outside in self._places(unit):
             field[outside] = cut[inside]
 
     def _places(self, unit: tuple[int, int]) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-        """Yield where each tile lies among the tiles and in the picture, in entries of a field."""
+        """Yield the slices of each tile in the small picture and in the picture, in entries of a field."""
         v, h = unit
         rows, columns = self.side // v, self.side // h
         for number, (top, left) in enumerate(self.corners):
@@ -85,7 +90,7 @@ class Tiles:
             yield (slice(y, y + rows), slice(x, x + columns)), outside
 
     def cut_picture(self, codes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the tiles of a picture, (1|3, H, W)."""
+        """Return the tiles of a picture, shape (1|3, H, W)."""
         return np.stack([self.cut(plane) for plane in codes])
 
     @staticmethod
@@ -95,7 +100,7 @@ class Tiles:
         return [(8, 8), (8 * v, 8 * h), (8 * v, 8 * h)][: source.components]
 
     def cut_weights(self, weights: Weights, source: CodingSource) -> Weights:
-        """Return the tiles' part of a picture's weights."""
+        """Return a picture's weights at the tiles."""
         units = self.units(source)
         return Weights(
             tuple(self.cut(field, unit) for field, unit in zip(weights.blocks, units, strict=True)),
@@ -104,14 +109,14 @@ class Tiles:
         )
 
     def cut_source(self, source: PlaneSource, codes: npt.NDArray[Any]) -> PlaneSource:
-        """Return the source of the tiles, with the coefficients of the whole picture's source.
+        """Return the source of the tiles. Its coefficients are those of the whole picture's source.
 
         Parameters
         ----------
         source : PlaneSource
-            Of the whole picture.
+            Source of the whole picture.
         codes : ndarray, shape (1|3, h, w)
-            The tiles of the picture.
+            Codes of the tiles, from :meth:`cut_picture`.
         """
         units = self.units(source)
         whole = source.compensation
@@ -126,7 +131,7 @@ class Tiles:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One candidate on sample tiles, with their judge and where they lie."""
+    """One candidate on sample tiles: the tiles' places, their source, and the judge of their scores."""
 
     tiles: Tiles
     source: PlaneSource
@@ -137,7 +142,7 @@ class Part:
 class Sample:
     """Sample tiles with a source for each candidate of the whole picture.
 
-    Without ``tiles`` the sample is one part of a narrow picture.
+    ``tiles`` is None for a narrow picture, whose sample is one contiguous part.
     """
 
     tiles: Tiles | None
@@ -145,6 +150,6 @@ class Sample:
     judge: Judge
 
     def part(self, number: int) -> Part:
-        """Return the tiles with one of the candidates."""
+        """Return the tiles with the source of one candidate."""
         assert self.tiles is not None
         return Part(self.tiles, self.sources[number], self.judge)

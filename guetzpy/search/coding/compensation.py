@@ -1,9 +1,9 @@
-"""Luma that makes up for what quantisation does to chroma.
+"""Compensation: a change of the luma that restores each pixel's luminance after chroma is quantised.
 
-A chroma error changes the luminance of a pixel, since decoders add chroma to luma in codes and
-the eye adds light. Luma is coded with the finest steps, so once the chroma is quantised the luma
-is moved until each pixel's luminance is right again under the chroma that a decoder will show.
-Only the hue is wrong then, which both metrics, like the eye, mind far less.
+A decoder adds chroma to luma in codes, which are not linear in light. An error of the chroma therefore
+changes the luminance of a pixel. Luma has the finest steps. So the chroma is quantised first, and the luma
+is then changed until each pixel has the luminance of the original under the decoded chroma. What remains is
+an error of hue, to which Butteraugli and SSIMULACRA 2 are much less sensitive.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from guetzpy.picture.transform import Transform
 
 __all__ = ["Compensation"]
 
-#: Shares of linear red, green and blue in the sum of the long and middle cones' absorbances, which
-#: both metrics build their luminance of (libjxl, opsin absorbance matrix).
+#: Weights of linear red, green and blue in the luminance: the mean of the rows for the long and the middle
+#: cones in libjxl's opsin absorbance matrix, from which both metrics compute their luminance.
 _WEIGHTS = (0.265, 0.657, 0.078)
 
-#: Table entries per code; the chord of the steepest part of sRGB's curve misses by less than 1e-7.
+#: Table entries per code. Linear interpolation between the entries has an error below 1e-7, also where sRGB's
+#: curve is steepest.
 _DENSITY = 8
 
-_ROWS = 64  # picture rows of one work item; fixed, so that nothing depends on the number of threads
+_ROWS = 64  # picture rows of one work item; fixed, so that results do not depend on the number of threads
 
 
 @kernel(
@@ -50,11 +51,11 @@ def _correct(
     entries: Any,
     out: Any,
 ) -> int:
-    """Write the change of luma of some rows to ``out``.
+    """Write the change of the luma of some rows to ``out``, in codes.
 
-    ``light[c, i]`` is (value, slope); ``fractions`` and ``entries`` are scratch of 6 rows: where the
-    codes of the original and those of the decoded picture lie in the tables. Row by row three loops: the
-    first and the last are vector code, only the one that looks up is not.
+    ``light[c, i]`` is (value, slope) of entry i of the table of channel c. ``fractions`` and ``entries`` are
+    scratch of 6 rows: the positions of the original's codes (0 to 2) and of the decoded picture's (3 to 5) in
+    the tables. Three loops per row keep the table look-ups apart, so that the other two loops vectorise.
     """
     top = np.float32(255.0)
     zero = np.float32(0.0)
@@ -100,7 +101,7 @@ def _correct(
             g1[x] = part * (v4 - np.float32(i4))
             b1[x] = part * (v5 - np.float32(i5))
         for x in range(width):
-            # unsigned: an index that may be negative costs a comparison each
+            # Unsigned indices: numba checks each signed index for negative values.
             i = np.uint32(e0[x])
             j = np.uint32(e1[x])
             k = np.uint32(e2[x])
@@ -129,18 +130,19 @@ def _correct(
 
 @dataclass(frozen=True)
 class Compensation:
-    """What the luminance of each pixel should be.
+    """The compensation towards the luminance of an original.
 
     Attributes
     ----------
     codes : ndarray, shape (3, H, W)
-        Red, green and blue of the original: uint8, uint16, or float32 on the scale 0..255. Kept.
+        Red, green and blue of the original: uint8, uint16, or float32 on the scale 0..255. Not copied.
     light : ndarray of float32, shape (3, entries, 2)
-        Luminance and its slope by red, green and blue codes.
+        Luminance, and its slope per code, by red, green and blue; 8 entries per code.
     dead : float
-        Changes of fewer codes than this are not made: the rounding of a decoded reference.
+        Dead zone in codes: smaller changes are not made. It is 1 for a reference that was decoded from a
+        JPEG, whose codes are rounded.
     threads : int, optional
-        Threads to use.
+        Number of threads; None: the processors available.
     """
 
     codes: npt.NDArray[Any]
@@ -156,16 +158,19 @@ class Compensation:
         dead: float = 0.0,
         threads: int | None = None,
     ) -> Compensation:
-        """Return the compensation towards a picture whose codes mean what ``transform`` says."""
+        """Return the compensation towards a picture whose codes ``transform`` turns into light.
+
+        The other parameters are the attributes of the same names.
+        """
         return cls(codes, _light_tables(transform), dead, threads)
 
     def change(self, image: JpegImage, strength: float, limit: float = 24.0) -> npt.NDArray[np.float32]:
-        """Return what to add to the luma's coefficients.
+        """Return the change of the luma's coefficients, to be added to them.
 
         Parameters
         ----------
         image : JpegImage
-            Whose chroma is quantised; its luma is not looked at.
+            JPEG with quantised chroma. Its luma is not read.
         strength : float
             Share of the change that is made, 0 to 1.
         limit : float
@@ -174,6 +179,7 @@ class Compensation:
         Returns
         -------
         ndarray of float32, shape (blocks_y, blocks_x, 64)
+            Coefficients in natural order, T.81 scaling.
         """
         height, width = self.codes.shape[1:]
         chroma: list[tuple[npt.NDArray[np.uint8], tuple[int, int]]] = []
@@ -218,5 +224,5 @@ def _light_tables(transform: Transform) -> npt.NDArray[np.float32]:
         values = weights[c] * transform.curves[c % len(transform.curves)](np.minimum(positions, 1.0))
         tables[c, :, 0] = values
         tables[c, :-1, 1] = np.diff(values) * _DENSITY
-    tables[:, -2:, 1] = tables[:, -3:-2, 1]  # white has the slope below it
+    tables[:, -2:, 1] = tables[:, -3:-2, 1]  # no difference can be taken at white: repeat the last slope
     return np.maximum(tables, np.float32(1e-7))

@@ -1,7 +1,7 @@
-"""What symbols cost: statistics of the levels of one pass price the next.
+"""Costs of symbols in bits, estimated from the levels of an earlier pass.
 
-Costs are entropies rather than Huffman code lengths: they are smooth, known for symbols that
-did not occur, and within a few per cent of what the optimal code of the final file will take.
+The costs are entropies and not lengths of Huffman codes. Entropies change smoothly with the counts, exist for
+symbols that did not occur, and differ from the code lengths of the final file by a few per cent.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from guetzpy.search.coding.trellis import Rate
 
 __all__ = ["measure"]
 
-#: Blocks of one work item; fixed, so that results do not depend on the number of threads. Runs of ended
-#: blocks end with it, which changes their number by less than 1 in 1000.
+#: Blocks of one work item; fixed, so that results do not depend on the number of threads. An end-of-band run
+#: does not continue in the next work item, which changes the number of runs by less than 1 in 1000.
 _STRIP = 4096
 
 
@@ -32,10 +32,10 @@ def _count(
     symbols: Any,
     runs: Any,
 ) -> int:
-    """Count run/size symbols as a spectral selection scan codes them (T.81 G.1.2.2).
+    """Count the symbols of scans with spectral selection (T.81 G.1.2.2).
 
-    ``symbols[band]`` counts run/size and EOBn symbols; ``runs[band]`` holds the number of runs
-    of ended blocks, the blocks in them and the blocks that hold a coefficient.
+    ``symbols[band]`` counts the run/size and EOBn symbols. ``runs[band]`` counts end-of-band runs, the blocks
+    in these runs, and the blocks with at least one nonzero level in the band.
     """
     for band in range(bands.shape[0]):
         first = bands[band, 0]
@@ -86,7 +86,7 @@ def _count(
 
 
 def measure(levels: npt.NDArray[np.int16], bands: npt.NDArray[np.int64], threads: int | None = None) -> Rate:
-    """Price symbols by how often they occur.
+    """Return the costs of the symbols that code some levels.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def measure(levels: npt.NDArray[np.int16], bands: npt.NDArray[np.int64], threads
     bands : ndarray of int64, shape (n, 2)
         First and last zigzag index of each band.
     threads : int, optional
-        Threads to use.
+        Number of threads; None: the processors available.
 
     Returns
     -------
     Rate
-        Costs in bits.
+        Costs in bits, at most 16 a symbol, the longest Huffman code (T.81 C.2).
     """
     blocks = levels.reshape(-1, 64)
     starts = range(0, len(blocks), _STRIP)
@@ -118,13 +118,15 @@ def measure(levels: npt.NDArray[np.int16], bands: npt.NDArray[np.int64], threads
     eob = np.zeros((len(bands), 2), np.float32)
     for band in range(len(bands)):
         total = int(counts[band].sum())
-        # Half a count for what did not occur: about what the longest codes of a real table cost.
+        # Half an occurrence is added to each of the 256 symbols. A symbol that did not occur then costs about
+        # as much as the longest codes of an optimal Huffman table.
         offset = log2(total + 128.0)
         symbols[band] = min(offset - log2(0.5), 16.0)
         for symbol in np.flatnonzero(counts[band]):
             symbols[band, symbol] = min(offset - log2(int(counts[band, symbol]) + 0.5), 16.0)
         bits = sum(int(counts[band, n << 4]) * (float(symbols[band, n << 4]) + n) for n in range(15))
-        # A block that ends early opens a run of such blocks, an empty one mostly continues it.
+        # The first empty or ended block pays for the whole EOBn symbol. An empty block mostly continues a run
+        # that is open, so that it costs nearly nothing.
         eob[band, 1] = bits / max(int(runs[band, 0]), 1)
         eob[band, 0] = 0.1
     return Rate(bands, symbols, eob)

@@ -1,10 +1,10 @@
-"""Families of quantisation tables: smooth functions of distance and frequency.
+"""Table families: quantisation tables as smooth functions of distance and frequency.
 
-The usual family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table per component,
-fitted there to Butteraugli, times a scale that grows more slowly for low frequencies once the
-distance passes 1.5; under 4:2:0 chroma is quantised about three times finer. On top of it come a few
-factors fitted to this encoder, whose luma makes up for chroma's error: red chroma is coarser, DC
-and low frequencies finer.
+The usual family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table for each component, which
+was fitted to Butteraugli there, times a scale. Beyond distance 1.5 the scale grows more slowly for low
+frequencies. Under 4:2:0 the steps of chroma are about a third. Four factors were fitted to this encoder,
+whose luma compensates errors of chroma: larger steps of Cr, smaller steps of DC and of luma's low
+frequencies.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _BASE = np.array(
     ]
 ).reshape(3, 64)  # fmt: skip
 
-#: Exponent of the distance beyond the knee, by frequency.
+#: Exponent of the scale as a function of the distance beyond ``_KNEE``, by frequency.
 _EXPONENT = np.array(
     [
         1.00, 0.51, 0.67, 0.74, 1.00, 1.00, 1.00, 1.00,
@@ -118,18 +118,20 @@ _FITTED = _fitted()
 
 @dataclass(frozen=True)
 class Shape:
-    """Departures from the usual tables, each the logarithm of a factor; 0 is the usual.
+    """Departures from the usual tables. Each is the logarithm of a factor; 0 gives the usual tables.
 
     Attributes
     ----------
     log_lambda : float
-        The Lagrange multiplier.
-    chroma, red : float
-        Steps of all chroma; those of Cr, while Cb's change the other way.
+        Logarithm of the factor on the Lagrange multiplier.
+    chroma : float
+        Logarithm of the factor on all steps of Cb and Cr.
+    red : float
+        Logarithm of the factor on the steps of Cr; the steps of Cb are divided by the same factor.
     luma_slope, chroma_slope : float
-        Growth of the steps with frequency, from one end to the other.
+        Growth of the logarithm of the steps from frequency (0, 0) to (7, 7).
     luma_low, chroma_low : float
-        Steps of the six lowest frequencies.
+        Logarithm of the factor on the steps of the six lowest frequencies, u + v <= 2.
     """
 
     log_lambda: float = 0.0
@@ -141,7 +143,7 @@ class Shape:
     chroma_low: float = 0.0
 
     def factors(self, component: int) -> npt.NDArray[np.float64]:
-        """Return factors on a component's steps, shape (64,), natural order."""
+        """Return the factors on a component's steps, float64 (64,), natural order."""
         slope, middle, low = self.luma_slope, 0.35, self.luma_low
         level = 0.0
         if component > 0:
@@ -159,16 +161,20 @@ USUAL = Shape()
 
 
 def dc_limit(distance: float) -> float:
-    """Return the largest DC step of the luma for a target.
+    """Return the largest step of the luma's DC for a distance.
 
-    Up to distance 2 a block's mean stays within half a level of 255 (a step of 8 is one level), so that
-    a slow gradient has no steps beyond those of 8 bits; a flat picture would score well without.
+    A DC step of 8 is one code of a block's mean. Up to distance 2 the error of the mean stays below half a
+    code, so that slow gradients show no steps beyond those of 8-bit codes. The metrics do not count such
+    steps in nearly flat pictures.
     """
     return 7.0 * max(1.0, 0.5 * distance)
 
 
 def steps(distance: float, component: int, subsampled: bool, shape: Shape = USUAL) -> npt.NDArray[np.float64]:
-    """Return the unrounded steps, shape (64,), natural order, of component 0, 1 or 2 (Y, Cb, Cr)."""
+    """Return the unrounded steps of a component, float64 (64,), natural order.
+
+    ``distance`` is above 0; ``component`` is 0, 1 or 2 for Y, Cb, Cr; ``subsampled`` means 4:2:0.
+    """
     scale = np.empty(64)
     for k in range(64):
         exponent = float(_EXPONENT[k])
@@ -191,7 +197,7 @@ def table(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.u
     Parameters
     ----------
     distance : float
-        Fineness, > 0; 1 is about visually lossless.
+        Distance on the scale of cjpegli, above 0; at 1 most people see no difference.
     component : int
         0, 1 or 2: Y, Cb, Cr.
     subsampled : bool
@@ -206,31 +212,47 @@ def table(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.u
 
 
 class TableFamily(ABC):
-    """Quantisation tables, with the Lagrange multipliers and the compensation that suit them."""
+    """Quantisation tables as a function of distance, with multipliers and compensation for them."""
 
     @abstractmethod
     def tables(
         self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
     ) -> tuple[Table, ...]:
-        """Return the tables of 1 or 3 components, uint16 (64,) each, 1..255, natural order.
+        """Return the tables of 1 or 3 components.
 
-        ``dc_limit`` is the largest DC step of the luma; ``subsampled`` tells whether chroma is coded at half
-        size in both directions.
+        Parameters
+        ----------
+        distance : float
+            Distance, above 0.
+        components : int
+            1 or 3.
+        subsampled : bool
+            Whether chroma is coded at half size in both directions.
+        shape : Shape
+            Departures from the usual tables.
+        dc_limit : float
+            Largest step of the luma's DC.
+
+        Returns
+        -------
+        tuple of ndarray of uint16, shape (64,)
+            Steps in natural order, 1..255.
         """
 
     @abstractmethod
     def finest(self, components: int) -> tuple[Table, ...]:
-        """Return the finest tables that the family has."""
+        """Return the tables with the smallest steps that the family allows."""
 
     def multiplier(self, distance: float, component: int) -> float:
-        """Return the Lagrange multiplier of a component over the usual one."""
+        """Return the factor by which a component's Lagrange multiplier differs from the usual one."""
         return 1.0
 
     def compensation(self, distance: float) -> float:
-        """Return the share of the chroma's error in luminance that the luma makes up for.
+        """Return the share of the chroma's error in luminance that the luma compensates, 0 to 1.
 
-        In full it gains another tenth of what 0.6 gains by Butteraugli and SSIMULACRA 2, which count light,
-        but metrics that count codes (MS-SSIM, PSNR-HVS) take it for an error of its square.
+        The usual share is 0.6. Full compensation gains another tenth by Butteraugli and SSIMULACRA 2, which
+        are computed from light. Metrics that are computed from codes (MS-SSIM, PSNR-HVS) count the change of
+        the luma as an error, which grows with the square of the share.
         """
         return 0.6
 
@@ -248,7 +270,7 @@ def _rounded(values: Steps) -> Table:
 
 @dataclass(frozen=True)
 class _Jpegli(TableFamily):
-    """The usual family."""
+    """The usual family: jpegli's tables with the factors of this module."""
 
     def tables(
         self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
@@ -264,12 +286,14 @@ JPEGLI = _Jpegli()
 
 @dataclass(frozen=True, eq=False)
 class MultiplesOf(TableFamily):
-    """Multiples of a JPEG's own steps nearest to the usual ones: levels that stay add no error.
+    """Multiples of the steps of the source JPEG, as near as possible to the usual steps.
+
+    A level of the source that is a multiple of the new step over the old step is coded without an error.
 
     Attributes
     ----------
     own : tuple of (ndarray of uint16, shape (64,), or None)
-        The JPEG's tables, natural order; None where a component gets the usual tables.
+        The source's tables, natural order; None where a component gets the usual tables.
     """
 
     own: tuple[Table | None, ...]
@@ -290,7 +314,7 @@ class MultiplesOf(TableFamily):
         return tuple(result)
 
     def finest(self, components: int) -> tuple[Table, ...]:
-        """Return the JPEG's own tables."""
+        """Return the source's own tables, with steps of at most 255."""
         return tuple(
             np.ones(64, np.uint16) if own is None else np.minimum(own, 255).astype(np.uint16)
             for own in self.own[:components]
@@ -301,7 +325,14 @@ _families: dict[str, TableFamily] = {"jpegli": JPEGLI}
 
 
 def register(name: str, family: TableFamily) -> None:
-    """Let a family's tables compete for every picture that is searched after this call.
+    """Add a family to those that compete in every search that begins after this call.
+
+    Parameters
+    ----------
+    name : str
+        Unique name.
+    family : TableFamily
+        The family.
 
     Raises
     ------
@@ -314,7 +345,7 @@ def register(name: str, family: TableFamily) -> None:
 
 
 def unregister(name: str) -> None:
-    """Take a family out of later searches; KeyError if there is none of that name."""
+    """Remove a family from later searches; KeyError if there is none of that name."""
     del _families[name]
 
 

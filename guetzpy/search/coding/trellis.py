@@ -1,13 +1,13 @@
-"""Rate-distortion optimal quantisation of AC coefficients: dynamic programming over runs of zeros.
+"""Rate-distortion optimal quantisation of AC coefficients by dynamic programming over runs of zeros.
 
 For one block and one spectral band the cost of a choice of levels is
 
     lambda * bits + sum over k of weight[k] * (a[k] - level[k])**2,    a[k] = |coefficient| / step,
 
-where the bits are those of the run/size symbols of T.81 F.1.2.2 plus the magnitude bits. The
-cheapest path over the coefficients that are kept is found exactly (Ramchandran and Vetterli
-1994; mozjpeg's ``jcdctmgr.c`` uses the same recursion), each kept at its rounded level or one
-below. Bands are coded by scans of their own and are therefore independent.
+where the bits are those of the run/size symbols of T.81 F.1.2.2 and of the magnitudes. A path is a sequence
+of coefficients with nonzero levels. Each level is the rounded one or the one below. The path of least cost is
+found exactly (Ramchandran and Vetterli 1994; mozjpeg's ``jcdctmgr.c`` uses the same recursion). Each band is
+coded by a scan of its own, so that bands are independent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["SHIFT", "Rate", "quantise"]
 #: Blocks of one work item; fixed, so that results do not depend on the number of threads.
 _STRIP = 1024
 
-#: Unit of shifts, in steps.
+#: Unit of the shifts of targets, in quantiser steps.
 SHIFT = 1.0 / 800.0
 
 #: Largest AC level that an 8-bit baseline file may hold (T.81 F.1.2.2: ten magnitude bits).
@@ -36,16 +36,16 @@ _LEVEL_MAX = 1023
 
 @dataclass(frozen=True)
 class Rate:
-    """What symbols cost, in bits.
+    """Costs of symbols, in bits.
 
     Attributes
     ----------
     bands : ndarray of int64, shape (n, 2)
         First and last zigzag index of each band that a scan codes by itself.
     symbols : ndarray of float32, shape (n, 256)
-        Code length of each run/size symbol ``run << 4 | size`` in each band.
+        Cost of each run/size symbol ``run << 4 | size`` in each band.
     eob : ndarray of float32, shape (n, 2)
-        Cost of ending a block that holds no coefficient in the band, and one that does.
+        Cost of the end of a block without, and with, a nonzero level in the band.
     """
 
     bands: npt.NDArray[np.int64]
@@ -77,7 +77,8 @@ def _quantise(
     magnitude = np.empty(65, np.float32)
     weight_at = np.empty(65, np.float32)
     zero_before = np.empty(65, np.float32)
-    base = np.empty(65, np.float32)  # cost of the best path that ends here, less the zeros' cost so far
+    # Cost of the best path that ends at a coefficient, less the cost of zeroing everything up to it.
+    base = np.empty(65, np.float32)
     half = np.float32(0.5)
     for block in range(coefficients.shape[0]):
         kept = np.int64(0)
@@ -116,7 +117,7 @@ def _quantise(
                 error = a - np.float32(level)
                 high = weight * error * error + lagrangian * np.float32(size)
                 best = np.float32(1e30)
-                previous[i] = 0  # where weights are beyond all bounds, no path costs less than that
+                previous[i] = 0  # stays if the weights are so large that every path costs 1e30 or more
                 chosen[i] = level
                 # the level below: the same size, or one bit less if level is a power of two
                 low_size = size - 1 if level & (level - 1) == 0 else size
@@ -141,8 +142,9 @@ def _quantise(
                             chosen[i] = level - 1
                 zeroed = weight * a * a
                 base[i] = best - zero_before[i] - zeroed
-                # A coefficient whose loss costs more than any symbols that it could save (two codes of 16
-                # bits and ten magnitude bits) is on the best path: nothing before it need be looked at again.
+                # A symbol costs at most 16 bits and a level at most ten magnitude bits, so that zeroing this
+                # coefficient saves at most 42 bits (two symbols and the magnitude). If zeroing costs more,
+                # the coefficient is on the best path, and paths around it need not be tried.
                 if zeroed - high > lagrangian * np.float32(42.0):
                     earliest = i
 
@@ -161,8 +163,9 @@ def _quantise(
                 levels[block, natural] = np.int16(-level if coefficients[block, natural] < 0 else level)
                 tail = previous[tail]
                 kept += 1
-        # A block of one level shows whole codes, so its DC need only round to the nearest of them: two
-        # roundings, to the step and then to a code, would add up to bands in a slow gradient.
+        # A block without AC levels decodes to one code, DC / 8 rounded. Rounding to the step and then to a
+        # code can miss the nearest code, which shows as bands in a slow gradient. So DC is set to the step
+        # that decodes to the nearest code.
         dc = coefficients[block, 0]
         level = np.int64(np.floor(dc * inverse_steps[0] + half))
         if kept == 0:
@@ -194,22 +197,23 @@ def quantise(
     qtable : ndarray of uint16, shape (64,)
         Steps in natural order.
     rate : Rate
-        What symbols cost.
+        Costs of symbols.
     lagrangian : float
-        Squared error, in units of the squared step, that one bit is worth.
+        Lagrange multiplier: weighted squared error, in squared steps, that is accepted to save one bit.
     weights : ndarray of float32, shape (blocks_y, blocks_x)
-        Importance of each block.
+        Weight of the squared error of each block.
     band_weights : ndarray of float32, shape (64,)
-        Importance of each frequency, by zigzag index.
+        Weight of the squared error of each frequency, by zigzag index.
     shifts : ndarray of int8, shape (blocks_y, blocks_x, 64), optional
-        What to add to the coefficients, in units of ``SHIFT`` steps.
+        Shifts that are added to the coefficients, in units of ``SHIFT`` steps.
     threads : int, optional
-        Threads to use.
+        Number of threads; None: the processors available.
 
     Returns
     -------
     ndarray of int16, shape (blocks_y, blocks_x, 64)
-        Levels in natural order; DC is rounded to nearest.
+        Levels in natural order. DC is rounded to the nearest level, or, in a block without AC levels, to the
+        level that decodes to the nearest code.
     """
     blocks = coefficients.reshape(-1, 64)
     weights = np.ascontiguousarray(weights, np.float32).reshape(-1)
