@@ -1,6 +1,6 @@
-"""Perceptual metrics: arrays in, numbers and maps out, nothing of JPEG.
+"""Perceptual metrics. They take arrays, return scores and maps of errors, and do not depend on JPEG.
 
-Names are imported when they are first asked for, so that importing guetzpy stays quick.
+The names are imported at their first use, so that ``import guetzpy`` is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The metrics as plain functions of two pictures, in scikit-image's manner."""
+"""The metrics as functions of two pictures, with a signature like those of scikit-image."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ def butteraugli(
 def butteraugli(
     reference: Any, distorted: Any, *, norm: Norm = 3, full: bool = False
 ) -> float | tuple[float, Floats]:
-    """Return the Butteraugli distance of a picture from its reference.
+    """Return the Butteraugli distance between a picture and its reference.
 
     Parameters
     ----------
     reference, distorted : ndarray or PIL image
-        Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
+        Pictures of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
+        as sRGB; PIL images have the colours that they declare (ICC profile, PNG's chunks, Exif).
     norm : float or "max", optional
-        How the map of differences becomes one number. 3, the default, is the "3-norm" of libjxl's
-        tools: the mean of the 3-, 6- and 12-norm; any other p >= 1 likewise. ``"max"`` is the
-        largest value.
+        How the map of errors is reduced to one number. 3, the default, is the "3-norm" of libjxl's
+        tools: the mean of the 3-, 6- and 12-norm. Another p >= 1 gives the mean of the p-, 2p- and 4p-norm.
+        ``"max"`` is the largest value.
     full : bool, optional
-        Return the map too.
+        Whether the map is returned too.
 
     Returns
     -------
     distance : float
-        0 for identical pictures. By the 3-norm about 0.4 is very high quality, 0.7 visually
-        lossless for most eyes, 1.0 and more for the web.
+        0 for identical pictures. A 3-norm of about 0.4 is very high quality; at 0.7 most people see no
+        difference; 1.0 and more is usual on web pages.
     diffmap : ndarray of float32, shape (H, W)
-        Only if ``full``.
+        Map of errors; only if ``full``.
 
     Raises
     ------
     ValueError
-        The sizes differ, or an argument is no picture.
+        The sizes differ, or an argument is not a picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
-    libjxl's version, at 80 nits. To compare many pictures with one reference use
-    :class:`ButteraugliComparator`, which computes the reference's side once.
+    libjxl's version, at a white of 80 cd/m2. To compare many pictures with one reference use
+    :class:`ButteraugliComparator`, which processes the reference once.
 
     Examples
     --------
@@ -77,34 +77,34 @@ def butteraugli(
 
 
 def iwssim(reference: Any, distorted: Any) -> float:
-    """Return the information content weighted SSIM of a picture against its reference.
+    """Return the information content weighted SSIM (IW-SSIM) of a picture and its reference.
 
     Parameters
     ----------
     reference, distorted : ndarray or PIL image
-        Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
+        Pictures of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
+        as sRGB; PIL images have the colours that they declare (ICC profile, PNG's chunks, Exif).
 
     Returns
     -------
     float
-        1 for identical pictures, 0 for pictures without anything in common. JPEG files that are visually
-        lossless for most eyes have about 0.998.
+        1 for identical pictures, 0 for pictures without any common structure. JPEG files in which most
+        people see no difference have about 0.998.
 
     Raises
     ------
     ValueError
-        The sizes differ, or an argument is no picture.
+        The sizes differ, or an argument is not a picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
     Wang and Li, "Information Content Weighting for Perceptual Image Quality Assessment", IEEE Transactions
-    on Image Processing 20 (5), 2011. It is a metric of luma and does not see chroma. Within 1e-4 of
-    ``piq.information_weighted_ssim`` in double precision. A side below 161 samples is continued to 161 by
-    the picture's mirror image. To compare many pictures with one reference use :class:`IWSSIMComparator`,
-    which computes the reference's side once.
+    on Image Processing 20 (5), 2011. The metric is computed from luma; differences of chroma alone do not
+    change it. The result is within 1e-4 of ``piq.information_weighted_ssim`` in double precision. A picture
+    with a side below 161 samples is extended to 161 by its mirror image. To compare many pictures with one
+    reference use :class:`IWSSIMComparator`, which processes the reference once.
 
     Examples
     --------
@@ -118,32 +118,32 @@ def iwssim(reference: Any, distorted: Any) -> float:
 
 
 def ssimulacra2(reference: Any, distorted: Any) -> float:
-    """Return the SSIMULACRA 2 score of a picture against its reference.
+    """Return the SSIMULACRA 2 score of a picture and its reference.
 
     Parameters
     ----------
     reference, distorted : ndarray or PIL image
-        Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
+        Pictures of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
+        as sRGB; PIL images have the colours that they declare (ICC profile, PNG's chunks, Exif).
 
     Returns
     -------
     float
-        100 for identical pictures, about 90 visually lossless, 70 high, 50 medium, 30 low
-        quality; may be negative.
+        100 for identical pictures; about 90 is visually lossless, 70 high, 50 medium, 30 low
+        quality. The score can be negative.
 
     Raises
     ------
     ValueError
-        The sizes differ, or an argument is no picture.
+        The sizes differ, or an argument is not a picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
-    Version 2.1, digit for digit as libjxl's ``ssimulacra2`` tool prints it on processors with
+    Version 2.1; all digits are those that libjxl's ``ssimulacra2`` tool prints on processors with
     fused multiply-add. To compare many pictures with one reference use
-    :class:`SSIMULACRA2Comparator`, which computes the reference's side once.
+    :class:`SSIMULACRA2Comparator`, which processes the reference once.
 
     Examples
     --------
@@ -157,34 +157,35 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
 
 
 def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> float:
-    """Return ColorVideoVDP's quality of a picture against its reference, in JOD.
+    """Return the quality of a picture by ColorVideoVDP, in JOD.
 
     Parameters
     ----------
     reference, distorted : ndarray or PIL image
-        Of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
-        as sRGB; PIL images by the colours that they declare (ICC profile, PNG's chunks, Exif).
+        Pictures of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
+        as sRGB; PIL images have the colours that they declare (ICC profile, PNG's chunks, Exif).
     display : str, optional
-        Which display the pictures are seen on, and from where: see :class:`CVVDPComparator`.
+        Name of the display, with its viewing distance, on which the pictures are seen: see
+        :class:`CVVDPComparator`.
 
     Returns
     -------
     float
-        10 for identical pictures, less for others. Of two pictures one JOD apart, 75 % of viewers
-        prefer the better one.
+        10 for identical pictures, less for others. If two pictures differ by one JOD, 75 % of viewers
+        prefer the one with the higher quality.
 
     Raises
     ------
     ValueError
-        The sizes differ, an argument is no picture, or there is no such display.
+        The sizes differ, an argument is not a picture, or the display is not known.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
-    The still picture's part of version 0.5.7 of the authors' package ``cvvdp``, within 0.0001 JOD of it. Gray
-    pictures count as RGB of three equal channels. To compare many pictures with one reference use
-    :class:`CVVDPComparator`, which computes the reference's side once.
+    The part for still pictures of version 0.5.7 of the authors' package ``cvvdp``, within 0.0001 JOD of it.
+    Gray pictures are taken as RGB with three equal channels. To compare many pictures with one reference use
+    :class:`CVVDPComparator`, which processes the reference once.
 
     References
     ----------

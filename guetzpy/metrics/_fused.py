@@ -1,7 +1,7 @@
-"""The fused multiply-add of IEEE 754 for kernels: one rounding, the same digits everywhere.
+"""The fused multiply-add of IEEE 754 for kernels: one rounding, and the same digits on all processors.
 
-libjxl's kernels are built of it, and its rounding is part of their scores. Processors without the
-instruction get libm's ``fmaf``, slow and with the same, correctly rounded, result.
+libjxl's kernels use it, and its rounding changes their scores. On processors without the instruction,
+libm's ``fmaf`` is called, which is slower and returns the same, correctly rounded, result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["fma"]
 if numba.config.DISABLE_JIT:
 
     def fma(a: Any, b: Any, c: Any) -> Any:
-        """Return ``a * b + c`` of float32 values, rounded once (but for ties in float64)."""
+        """Return ``a * b + c`` of float32 values, rounded once, except for ties in float64."""
         return np.float32(np.float64(a) * np.float64(b) + np.float64(c))
 
 else:

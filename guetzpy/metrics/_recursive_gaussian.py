@@ -1,13 +1,15 @@
-"""The recursive Gaussian of libjxl, sigma 1.5, with its rounding.
+"""The recursive Gaussian of libjxl with sigma 1.5, rounded as libjxl rounds it.
 
 Charalampidis, "Recursive Implementation of the Gaussian Filter Using Truncated Cosine Functions",
 IEEE Trans. Signal Processing 64 (2016), as in libjxl tools/gauss_blur.cc: three second-order
-recursions (k = 1, 3, 5) with poles on the unit circle, whose rounding errors never fade.
-SSIMULACRA 2 subtracts squares of means from means of squares, and near 100 much of its score is
-that rounding. So each step here rounds as libjxl's vector code does: across, blocks of four
-outputs from the two before the block; down, one output after another; fused multiply-adds.
+recursions (k = 1, 3, 5) with poles on the unit circle, so that rounding errors do not decay.
+SSIMULACRA 2 subtracts squares of means from means of squares, and near 100 these rounding errors
+are a large part of its score. So each step is rounded as in libjxl's vector code. The horizontal pass
+computes blocks of four outputs from the two outputs before the block. The vertical pass computes one
+output after the other. Both use fused multiply-adds.
 
-Across, 16 rows go side by side, as columns of a transposed chunk; down, ``BLOCK`` columns.
+The horizontal pass processes 16 rows at once, as the columns of a transposed chunk; the vertical pass
+processes ``BLOCK`` columns at once.
 """
 
 from __future__ import annotations
@@ -32,23 +34,23 @@ __all__ = [
     "transpose_out",
 ]
 
-GROUP = 16  # rows side by side in the pass across
-BLOCK = 128  # columns side by side in the pass down
-SPAN = 8  # columns of a transposed chunk before and after its own
+GROUP = 16  # rows that the horizontal pass processes at once
+BLOCK = 128  # columns that the vertical pass processes at once
+SPAN = 8  # columns of the neighbours on both sides of a transposed chunk
 CHUNK = (BLOCK + 2 * SPAN) * GROUP  # values of a transposed chunk
-LEAD = 6  # an output uses the input 6 before it ...
-REACH = 4  # ... and the one 4 after it: radius N = round(3.2795 sigma + 0.2546) = 5
+LEAD = 6  # an output depends on the input 6 samples before it
+REACH = 4  # and on the input 4 samples after it; radius N = round(3.2795 sigma + 0.2546) = 5
 
-# (33) of the paper for sigma = 1.5, k = 1, 3, 5: tests/reference/ssimulacra2.py derives them.
+# Equation (33) of the paper for sigma = 1.5, k = 1, 3, 5; tests/reference/ssimulacra2.py derives the values.
 _D1 = (-1.902113032590307, -1.1755705045849463, -1.2246467991473532e-16)
 _N2 = (0.05529523572608661, -0.05883668702694996, 0.012955819110517082)
 
 
 def _constants(k: int) -> tuple[np.float32, ...]:
-    """Return the factors of a block of four: on inputs, the output before, the one before that.
+    """Return the factors of a block of four outputs, of 4 values each: on the inputs, on o[-1], on o[-2].
 
-    Output j of a block is o[j] = n i[j] - d o[j-1] - o[j-2], with o[-1] and o[-2] inserted until
-    only the block's inputs and these two are left.
+    Output j of a block is o[j] = n i[j] - d o[j-1] - o[j-2]. Substituting the outputs of the block leaves
+    its inputs and the two outputs before it, o[-1] and o[-2].
     """
     n, d = _N2[k], _D1[k]
     on_input = (n, -d * n, d * d * n - n, -(d * d) * d * n + 2.0 * d * n)
@@ -66,7 +68,7 @@ _Four = "UniTuple(float32, 4)"
 
 @kernel(f"{_Four}(float32, float32, float32, float32, float32, float32, UniTuple(float32, 12))", inner=True)
 def _four(i0: Any, i1: Any, i2: Any, i3: Any, last: Any, second: Any, k: Any) -> Any:
-    """Return four outputs of one recursion, from four inputs and the two outputs before."""
+    """Return four outputs of one recursion from four inputs and the two outputs before them."""
     o0 = k[0] * i0
     o1 = fma(k[0], i1, k[1] * i0)
     o2 = fma(k[0], i2, fma(k[1], i1, k[2] * i0))
@@ -81,7 +83,7 @@ def _four(i0: Any, i1: Any, i2: Any, i3: Any, last: Any, second: Any, k: Any) ->
 
 @kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])", inner=True)
 def transpose_in(plane: Any, rows: int, left: int, width: int, chunk: Any) -> int:
-    """Fill a chunk, ``chunk[(x - left + SPAN) * GROUP + y]``, with up to 16 rows; zero outside."""
+    """Fill ``chunk[(x - left + SPAN) * GROUP + y]`` with up to 16 rows; samples outside are zero."""
     for j in range(BLOCK + 2 * SPAN):
         x = left - SPAN + j
         column = chunk[j * GROUP : (j + 1) * GROUP]
@@ -98,7 +100,7 @@ def transpose_in(plane: Any, rows: int, left: int, width: int, chunk: Any) -> in
 
 @kernel("int64(float32[::1], int64, int64, float32[::1])", inner=True)
 def transpose_out(chunk: Any, first: int, rows: int, block: Any) -> int:
-    """Copy the own columns of a chunk to rows of a block, ``block[(first + y) * BLOCK + x]``."""
+    """Copy a chunk without its neighbours' columns to ``block[(first + y) * BLOCK + x]``."""
     for y in range(rows):
         row = block[(first + y) * BLOCK : (first + y + 1) * BLOCK]
         for x in range(BLOCK):
@@ -108,9 +110,9 @@ def transpose_out(chunk: Any, first: int, rows: int, block: Any) -> int:
 
 @kernel("int64(float32[::1], int64, int64, float32[::1], float32[::1])", inner=True)
 def across(chunk: Any, left: int, width: int, state: Any, out: Any) -> int:
-    """Run the recursions across the own columns of a chunk, 16 rows at once.
+    """Run the recursions horizontally over a chunk without its neighbours' columns, 16 rows at once.
 
-    ``state`` (6 x 16) holds the last two outputs of each recursion: zero before the first chunk.
+    ``state`` (6 x 16) holds the last two outputs of each recursion. It is set to zero for the first chunk.
     """
     end = min(left + BLOCK, width)
     n = left
@@ -118,11 +120,11 @@ def across(chunk: Any, left: int, width: int, state: Any, out: Any) -> int:
         n = -REACH
         state[:] = np.float32(0.0)
     while n < end:
-        # slices, so that indices are seen to be positive and the loops over rows vectorise
+        # With slices the compiler knows that indices are not negative, and the loops over rows vectorise.
         at = (n - left + SPAN) * GROUP
         results = out[at : at + 4 * GROUP]
         ahead = chunk[at + REACH * GROUP : at + (REACH + 4) * GROUP]
-        if n >= 8 and n < width - 7:  # libjxl's own bounds of the blocks of four
+        if n >= 8 and n < width - 7:  # the range in which libjxl computes blocks of four
             behind = chunk[at - LEAD * GROUP : at - (LEAD - 4) * GROUP]
             for y in range(GROUP):
                 i0 = behind[y] + ahead[y]
@@ -141,7 +143,7 @@ def across(chunk: Any, left: int, width: int, state: Any, out: Any) -> int:
                 state[y + 4 * GROUP], state[y + 5 * GROUP] = c[3], c[2]
             n += 4
         else:
-            before = max(at - LEAD * GROUP, 0)  # left of the picture, where the chunk is zero
+            before = max(at - LEAD * GROUP, 0)  # the chunk is zero to the left of the picture
             behind = chunk[before : before + GROUP]
             for y in range(GROUP):
                 i0 = behind[y] + ahead[y]
@@ -161,9 +163,9 @@ def across(chunk: Any, left: int, width: int, state: Any, out: Any) -> int:
 
 @kernel("int64(float32[::1], int64, float32[::1], float32[::1])", inner=True)
 def down(block: Any, row: int, state: Any, out: Any) -> int:
-    """Run the recursions down four rows of a block, ``BLOCK`` columns at once.
+    """Run the recursions vertically over four rows of a block, ``BLOCK`` columns at once.
 
-    The outputs of the rows ``row`` to ``row + 3`` of ``block`` go to ``out`` (4 x BLOCK); ``state``
+    The outputs of the rows ``row`` to ``row + 3`` of ``block`` go to ``out`` (4 x BLOCK). ``state``
     (6 x BLOCK) holds the last two outputs of each recursion.
     """
     start = (row - LEAD) * BLOCK

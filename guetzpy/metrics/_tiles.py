@@ -1,13 +1,13 @@
-"""Tiles: pieces of planes of a fixed size, small enough for the processor's second-level cache.
+"""Tiles of SSIMULACRA 2's gradient: parts of planes that fit the processor's second-level cache.
 
-SSIMULACRA 2 works strip by strip (64 rows) and, within a strip, tile by tile. A tile is a flat
-float32 array of ``ROWS * STRIDE`` values: rows of ``STRIDE`` values, of which the outer ``HALO``
-on all four sides belong to its neighbours (or, beyond the picture, are zero). Because the stride
-is a constant, stages are single long loops over the flat array, which vectorise; what they leave
-in the side columns, where rows run into each other, is finite and never used.
+Planes are processed in strips of ``STRIP`` rows, and a strip tile by tile. A tile is a flat float32 array of
+``ROWS`` rows of ``STRIDE`` values. The outer ``HALO`` values on all four sides belong to the neighbouring
+tiles, or are zero beyond the picture. The stride is a constant, so that a stage is one long loop over the
+flat array, which vectorises. In the side columns such a loop mixes the end of a row with the beginning of the
+next; those results are finite and not used.
 
-The sizes are part of the metric's digits (partial sums are taken per tile column), so they never
-depend on the number of threads.
+The score's last digits depend on these sizes, because partial sums are taken per column of tiles. So the
+sizes do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from guetzpy._runtime.kernel import kernel
 __all__ = ["HALO", "PLANE", "ROWS", "STRIDE", "STRIP", "WIDTH", "blur", "load"]
 
 HALO = 4
-STRIP = 64  # rows of a strip that count; even, so that strips of halved pictures meet
+STRIP = 64  # rows of a strip without the halo; even, so that strips do not share rows when halved
 ROWS = STRIP + 2 * HALO
 STRIDE = 128
-WIDTH = STRIDE - 2 * HALO  # columns of a tile that count
-PLANE = ROWS * STRIDE + 80  # so that planes do not compete for the same cache lines
+WIDTH = STRIDE - 2 * HALO  # columns of a tile without the halo
+PLANE = ROWS * STRIDE + 80  # 80 more values, so that planes do not map to the same cache lines
 
 # The blur of SSIMULACRA 2 (sigma 1.5) is libjxl's recursive filter of truncated cosines
 # (Charalampidis 2016, doi 10.1109/TSP.2016.2549985) with radius N = round(3.2795 sigma + 0.2546)
@@ -41,10 +41,10 @@ _K4 = np.float32(0.009414367811)
 
 @kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1])", inner=True)
 def load(plane: Any, first: Any, top: int, left: int, tile: Any) -> int:
-    """Copy a tile whose first counted sample is (top, left); zero beyond the picture.
+    """Copy a tile from a plane; samples beyond the plane are zero.
 
-    ``first`` is the row of the picture that ``plane`` begins with. Rows that ``plane`` does not
-    hold count as beyond the picture.
+    (top, left) is the picture's position of the tile's first sample inside the halo. ``first`` is the
+    picture's row that ``plane`` begins with.
     """
     height, width = plane.shape
     begin = max(left - HALO, 0)
@@ -67,9 +67,9 @@ def load(plane: Any, first: Any, top: int, left: int, tile: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])")
 def blur(source: Any, between: Any, target: Any) -> int:
-    """Blur a tile by the nine taps, down and across; zero beyond the picture, as libjxl has it.
+    """Blur a tile by the nine taps, vertically and horizontally, with zeros beyond the picture.
 
-    The counted rows and columns of ``target`` are written; ``between`` is overwritten.
+    The samples of ``target`` inside the halo are written. ``between`` is scratch.
     """
     for i in range(HALO * STRIDE, (ROWS - HALO) * STRIDE):
         between[i] = (

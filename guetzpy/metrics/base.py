@@ -1,4 +1,4 @@
-"""What a metric must offer to take part in the search."""
+"""Protocols that a metric has to implement to take part in the search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ __all__ = [
     "has_gradient",
 ]
 
-#: ``rows(top, bottom)`` returns derivatives by codes, float32 (1|3, bottom - top, W), on the scale of 255.
+#: ``rows(top, bottom)`` returns derivatives by codes, float32 (1|3, bottom - top, W), per code on the scale
+#: 0..255.
 GradientRows: TypeAlias = Callable[[int, int], npt.NDArray[np.float32]]
 
 
@@ -31,12 +32,12 @@ class Resources:
     Attributes
     ----------
     threads : int or None
-        Threads; None: the processors available.
+        Number of threads; None: the processors available.
     keep : {"all", "some", "nothing"}
-        How much of the reference's side may be held between scores: whatever makes them faster, only what
-        costs more to compute than to hold, or nothing but the reference's codes.
+        Data of the reference that may be kept between scores. "all": everything that makes scores faster.
+        "some": only data that take long to compute for their size. "nothing": the reference's codes only.
     rows : int or None
-        Rows of the picture that may be worked on at a time; None: the comparator's own choice.
+        Number of rows of the picture that are processed at a time; None: the comparator's own choice.
     """
 
     threads: int | None = None
@@ -46,32 +47,33 @@ class Resources:
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's value, and further values that it computes on the way, by name."""
+    """The value of a metric, and further values that it computes with it, by name."""
 
     value: float
     details: Mapping[str, float] = field(default_factory=dict)
 
 
 class Comparator(Protocol):
-    """A metric against one reference."""
+    """A metric with one reference."""
 
     def score(self, codes: npt.NDArray[Any]) -> Score:
-        """Score codes, shape (1|3, H, W), that mean what the reference's codes mean."""
+        """Return the score of codes, shape (1|3, H, W), in the colour space of the reference's codes."""
 
     def release(self) -> None:
         """Free memory that only gradients need."""
 
 
 class Metric(Protocol):
-    """A metric that the search can hold to a limit.
+    """A metric for which the search can hold a limit.
 
-    A comparator that also has ``gradient_rows(codes) -> (value, GradientRows)`` gives gradients, which make
-    the weights of blocks and frequencies. The derivatives are those of a value that grows with distortion.
+    If a comparator has a method ``gradient_rows(codes) -> (value, GradientRows)``, the search computes
+    weights of blocks and frequencies from its gradients. ``value`` has to grow with distortion, and the rows
+    are its derivatives.
 
     Attributes
     ----------
     name : str
-        Unique.
+        Unique name.
     """
 
     @property
@@ -79,19 +81,29 @@ class Metric(Protocol):
         """Unique name."""
 
     def limit_at(self, distance: float) -> float | None:
-        """Return the worst score that a distance allows; None: this metric sets no limit."""
+        """Return the worst score that a distance allows, or None if this metric sets no limit."""
 
     def log_distance(self, score: float) -> float:
-        """Return the log of the distance whose limit a score is; strictly increasing with distortion."""
+        """Return the logarithm of the distance whose limit a score is; it increases with distortion."""
 
     def close_to(self, limit: float) -> float:
-        """Return the best score that still counts as close to a limit, so that the search may stop."""
+        """Return the best score that the search accepts as close to a limit, so that it may stop there."""
 
     def is_identical(self, score: float) -> bool:
-        """Return whether a score is that of the reference itself."""
+        """Return whether a score is the score of the reference itself."""
 
     def comparator(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> Comparator:
-        """Return a comparator for a reference, codes of shape (1|3, H, W) that ``transform`` explains."""
+        """Return a comparator for a reference.
+
+        Parameters
+        ----------
+        codes : ndarray, shape (1|3, H, W)
+            Codes of the reference.
+        transform : Transform
+            Conversion of the codes to linear light.
+        resources : Resources
+            Memory and threads that the comparator may use.
+        """
 
 
 def has_gradient(comparator: Comparator) -> bool:

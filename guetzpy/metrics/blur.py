@@ -1,12 +1,12 @@
-"""Gaussian blurs by direct summation, as Butteraugli has them.
+"""Gaussian blurs by direct summation, as in Butteraugli.
 
-A kernel reaches ``int(2.25 sigma)`` samples to each side. Beyond the edge there is nothing: the
-weights that remain are scaled to a sum of one. So a blur is ``diag(gain) K`` with a symmetric K, and
-its adjoint is ``K diag(gain)``: the same sums over a field that was multiplied by the gain before.
-(libjxl, ``lib/jxl/butteraugli/butteraugli.cc``: ``ComputeKernel``, ``ConvolutionWithTranspose``.)
+The taps of a blur cover ``int(2.25 sigma)`` samples on each side. Samples beyond the edge are left out, and
+the remaining taps are scaled to a sum of one (libjxl, ``lib/jxl/butteraugli/butteraugli.cc``:
+``ComputeKernel``, ``ConvolutionWithTranspose``). So a blur is ``diag(gain) K`` with a symmetric K. Its
+adjoint is ``K diag(gain)``: the field is first multiplied by the gain and then summed with the same taps.
 
-The sums run over whole rows, three pairs of taps at a time: each loop vectorises, and
-each sample's sum has one fixed order.
+The sums run over whole rows, three pairs of taps at a time. Each loop vectorises, and the order of the sum of
+each sample is fixed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def half_kernel(sigma: float) -> Floats:
     Returns
     -------
     ndarray of float32, shape (radius + 1,)
-        The full kernel, these taps and their mirror, sums to one. Shared between callers.
+        Taps from the centre outwards; the sum of the full, symmetric kernel is 1. The array is shared: do not
+        change it.
     """
     radius = max(1, int(2.25 * sigma))
     taps = [exp(-i * i / (2.0 * sigma * sigma)) for i in range(radius + 1)]
@@ -47,19 +48,19 @@ def half_kernel(sigma: float) -> Floats:
 
 @functools.lru_cache(maxsize=256)
 def edge_gain(length: int, sigma: float) -> Floats:
-    """Return the reciprocal of the weight that lies within the field, for each sample of a line.
+    """Return the reciprocal of the sum of the taps that lie within the field, for each sample of a line.
 
     Parameters
     ----------
     length : int
         Samples in the line.
     sigma : float
-        As for :func:`half_kernel`.
+        Standard deviation in samples, as for :func:`half_kernel`.
 
     Returns
     -------
     ndarray of float32, shape (length,)
-        Shared between callers, not to be written to. 1 at a distance of ``radius`` or more from both ends.
+        1 at ``radius`` or more samples from both ends. The array is shared: do not change it.
     """
     gain = np.ones(length, np.float32)
     weights = half_kernel(sigma).tolist()
@@ -71,7 +72,7 @@ def edge_gain(length: int, sigma: float) -> Floats:
 
 
 def scratch_rows(width: int, taps: Floats) -> Floats:
-    """Return the room that :func:`blur_rows` needs: float32 (2, n), the first row zero."""
+    """Return the scratch memory of :func:`blur_rows`: float32 (2, n), the first row zero."""
     rows = np.empty((2, width + 2 * len(taps)), np.float32)
     rows[0] = 0.0
     return rows
@@ -124,7 +125,7 @@ def blur_rows(
     line[radius + width :] = np.float32(0.0)
     odd = radius % 3
     for y in range(start, stop):
-        # Down the columns: row y and the rows above and below, in pairs, zeros beyond the edge.
+        # Vertical pass: row y, and pairs of rows above and below; rows beyond the edge are zero.
         if odd == 1:
             a = plane[y - 1] if y >= 1 else zeros
             b = plane[y + 1] if y + 1 < height else zeros
@@ -143,7 +144,7 @@ def blur_rows(
         if factor != np.float32(1.0):
             for x in range(width):
                 down[x] *= factor
-        # Along the row, between zeros.
+        # Horizontal pass; the line has zeros on both sides.
         target = out[y - start]
         if odd == 1:
             a, b = line[radius - 1 : radius - 1 + width], line[radius + 1 : radius + 1 + width]

@@ -1,7 +1,7 @@
-"""Linear light to libjxl's XYB as SSIMULACRA 2 uses it, its adjoint, and halving in linear light.
+"""Conversion of linear light to libjxl's XYB as in SSIMULACRA 2, its adjoint, and halving in linear light.
 
-Constants: libjxl lib/jxl/cms/opsin_params.h; the shifts that make XYB positive:
-libjxl tools/ssimulacra2.cc (MakePositiveXYB).
+Constants: libjxl lib/jxl/cms/opsin_params.h. Offsets that make XYB positive: libjxl tools/ssimulacra2.cc
+(MakePositiveXYB).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from guetzpy.metrics._tiles import PLANE
 
 __all__ = ["cube_root", "halve", "positive_xyb", "positive_xyb_adjoint"]
 
-# The middle (last) entry of a row is what its rounded neighbours leave of one, rounded step by step.
+# One entry of each row is 1 less the two others, rounded to float32 after each subtraction, as in libjxl.
 _M00, _M02 = np.float32(0.30), np.float32(0.078)
 _M01 = np.float32(1.0) - _M02 - _M00
 _M10, _M12 = np.float32(0.23), np.float32(0.078)
@@ -41,11 +41,11 @@ _FOUR_THIRDS = np.float32(4.0 / 3.0)
 
 @kernel("float32(float32)")
 def cube_root(x: Any) -> Any:
-    """Return the cube root of ``x``, 1e-30 < x < 1e30, less that of the absorbances' bias.
+    """Return the cube root of ``x``, 1e-30 < x < 1e30, less the cube root of the absorbances' bias.
 
-    Newton's iteration for x^(-1/3), from a first guess made of the exponent of x (libjxl
-    lib/jxl/base/fast_math-inl.h, CubeRootAndAdd, after Agner Fog); no libm. Relative error of
-    the root below 4e-7.
+    Newton's iteration for x^(-1/3) from a first estimate by the exponent of x (libjxl
+    lib/jxl/base/fast_math-inl.h, CubeRootAndAdd, after Agner Fog), without libm. The relative error of
+    the root is below 4e-7.
     """
     exponent = np.float32(x).view(np.int32) >> np.int32(23)
     guess = np.int32(np.int32(0x54800000) - np.int32(exponent * np.int32(0x002AAAAA)))
@@ -61,14 +61,14 @@ def cube_root(x: Any) -> Any:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], int64)", inner=True)
 def positive_xyb(red: Any, green: Any, blue: Any, count: Any) -> int:
-    """Turn the first ``count`` values of linear light into XYB, each made positive, in place.
+    """Convert the first ``count`` values of linear light to positive XYB, in place.
 
-    X is scaled by 14 and shifted, B has Y subtracted: all three are roughly 0..1 for colours of
-    sRGB. Every step rounds as libjxl's does.
+    X is scaled by 14 and shifted, and Y is subtracted from B. All three are between about 0 and 1 for
+    colours of sRGB. Every step is rounded as in libjxl.
     """
     for i in range(count):
         r, g, b = red[i], green[i], blue[i]
-        # absorbances are not negative; the floor's root, 1e-8, is lost against _BIAS_ROOT
+        # Absorbances are not negative. The cube root of the floor, 1e-8, is negligible next to _BIAS_ROOT.
         long = max(fma(_M00, r, fma(_M01, g, fma(_M02, b, _BIAS))), _FLOOR)
         medium = max(fma(_M10, r, fma(_M11, g, fma(_M12, b, _BIAS))), _FLOOR)
         short = max(fma(_M20, r, fma(_M21, g, fma(_M22, b, _BIAS))), _FLOOR)
@@ -84,7 +84,7 @@ def positive_xyb(red: Any, green: Any, blue: Any, count: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
 def positive_xyb_adjoint(xyb: Any, gradient: Any) -> int:
-    """Carry a gradient from XYB, as :func:`positive_xyb` leaves it, to linear light, in place."""
+    """Convert a gradient by XYB, as of :func:`positive_xyb`, to a gradient by linear light, in place."""
     for i in range(PLANE):
         y = xyb[i + PLANE] - _Y_SHIFT
         x = (xyb[i] - _X_SHIFT) * _X_SCALE_INVERSE
@@ -94,7 +94,7 @@ def positive_xyb_adjoint(xyb: Any, gradient: Any) -> int:
         by_b = gradient[i + 2 * PLANE]
         by_y = _HALF * (gradient[i + PLANE] - by_b)
         by_x = _HALF * _X_SCALE * gradient[i]
-        # the slope of a root is 1 / (3 root^2); 0 where the absorbance was held at the floor
+        # The slope of a root is 1 / (3 root^2). It is 0 where the absorbance was raised to the floor.
         slope_l = _THIRD / max(root_l * root_l, _ROOT_FLOOR) if root_l > _ROOT_FLOOR else _ZERO
         slope_m = _THIRD / max(root_m * root_m, _ROOT_FLOOR) if root_m > _ROOT_FLOOR else _ZERO
         slope_s = _THIRD / max(root_s * root_s, _ROOT_FLOOR) if root_s > _ROOT_FLOOR else _ZERO
@@ -114,11 +114,11 @@ def halve(plane: Any, first: int, start: int, stop: int, target: Any, shift: int
     Parameters
     ----------
     plane : ndarray of float32, shape (rows, W)
-        Rows of the larger picture, from its row ``first`` on.
+        Rows of the larger picture, beginning with its row ``first``.
     first, start, stop : int
-        Rows of the larger picture: the first of ``plane``, and those to halve; ``start`` is even.
+        Rows of the larger picture: the first of ``plane``, and the range to halve; ``start`` is even.
     target : ndarray of float32, shape (rows, (W + 1) // 2)
-        Row ``start // 2 - shift`` is the first one written.
+        Rows of the smaller picture, beginning with its row ``shift``.
     shift : int
         The row of the smaller picture that ``target`` begins with.
     """

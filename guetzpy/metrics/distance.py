@@ -1,7 +1,8 @@
 """The definition of distance: limits of Butteraugli's 3-norm and of SSIMULACRA 2.
 
-A distance stands for the medians that cjpegli reaches at the same setting on 43 pictures (Kodak, CID22, gb82,
-CLIC 2025). Between the points both curves are monotone cubics in the logarithms.
+The limits at a distance are the medians of the scores of cjpegli's files at the same setting, over 43
+pictures (Kodak, CID22, gb82, CLIC 2025). Between the points, both curves are monotone cubics of the
+logarithms.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ _DISTANCE = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 _BUTTERAUGLI = (0.353, 0.428, 0.544, 0.679, 0.832, 1.008, 1.196, 1.448, 1.712)
 _SSIMULACRA2 = (91.6, 90.2, 88.2, 85.3, 81.8, 78.3, 74.2, 69.0, 62.0)
 
-#: Smallest error that has a place on the scale of distance.
+#: Smallest error for which a distance is computed; smaller errors count as this one.
 _LEAST_ERROR = 1e-6
 
-#: The search stops within nine tenths of 1 % of Butteraugli or 0.15 points of SSIMULACRA 2.
+#: A score is close to a limit within 0.9 % of Butteraugli's limit, or 0.135 points of SSIMULACRA 2's.
 _CLOSE_SHARE, _CLOSE_POINTS = 0.009, 0.135
 
 
 @dataclass(frozen=True)
 class MonotoneCurve:
-    """Monotone cubic through points (Fritsch and Carlson 1980), straight beyond the ends.
+    """Monotone cubic through points (Fritsch and Carlson 1980), and straight lines beyond the ends.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class MonotoneCurve:
         )
 
     def inverse(self, y: float) -> float:
-        """Return x at y, by bisection."""
+        """Return x at y, by bisection between 40 below the first and 40 above the last point."""
         rising = self.y[-1] > self.y[0]
         low, high = self.x[0] - 40.0, self.x[-1] + 40.0
         for _ in range(80):
@@ -84,13 +85,14 @@ class MonotoneCurve:
 
 
 _LOG_DISTANCE = tuple(log(d) for d in _DISTANCE)
-# In log-log coordinates Butteraugli's curve continues as a power of the distance on both sides.
+# With logarithms on both axes, straight lines beyond the ends continue Butteraugli's curve as powers of the
+# distance.
 _BUTTERAUGLI_CURVE = MonotoneCurve(_LOG_DISTANCE, tuple(log(b) for b in _BUTTERAUGLI))
-# 100 - score is a power of the distance near 0; beyond 5.6 the same power continues.
+# The same holds for 100 - score of SSIMULACRA 2.
 _SSIMULACRA2_CURVE = MonotoneCurve(_LOG_DISTANCE, tuple(log(100.0 - s) for s in _SSIMULACRA2))
 
 
-@lru_cache(maxsize=64)  # the search asks for its limits at each evaluation
+@lru_cache(maxsize=64)  # each evaluation needs the same few values
 def _butteraugli_log_distance(norm: float) -> float:
     return _BUTTERAUGLI_CURVE.inverse(log(max(norm, _LEAST_ERROR)))
 

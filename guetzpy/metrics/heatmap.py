@@ -1,7 +1,7 @@
-"""Butteraugli's map of errors as a picture: colours that mean the same in every picture.
+"""Butteraugli's map of errors as a picture, with the same colours in every picture.
 
-An error d has its colour at d / (1 + d) of the scale: 1, where differences begin to be seen, lies in the
-middle, nothing is ever off the scale, and two heat maps can be compared without a look at their legends.
+An error d has the colour at d / (1 + d) of the scale. 1, where differences become visible, is in the middle.
+Every error has a place on the scale, so that two heat maps can be compared without their legends.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 
-# Every sixteenth colour of matplotlib's "inferno" (N. Smith, S. van der Walt, CC0): even steps of
-# lightness, which people who do not tell red from green, and grey printers, keep.
+# Every sixteenth colour of matplotlib's "inferno" (N. Smith, S. van der Walt, CC0). Its lightness grows
+# evenly, so that colour-blind people can read it, and prints in gray too.
 _ANCHORS = (
     (0, 0, 4), (11, 7, 36), (33, 12, 74), (61, 9, 101), (87, 16, 110), (113, 25, 110), (138, 34, 106),
     (163, 44, 97), (188, 55, 84), (210, 70, 68), (228, 90, 49), (241, 115, 29), (249, 142, 9), (252, 172, 17),
@@ -44,18 +44,18 @@ def _palette() -> npt.NDArray[np.uint8]:
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-#: Colours of the scale from no error to an endless one, uint8 (256, 3), sRGB.
+#: Colours of the scale from error 0 to infinity, uint8 (256, 3), sRGB.
 PALETTE = _palette()
 
-#: Errors that a legend names.
+#: Errors that the legend shows.
 TICKS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
-# Over a photo few levels are told apart, and 32 make files half as large as 256.
+# Over a photo few levels can be told apart, and 32 levels make files half as large as 256.
 _OVERLAY_LEVELS = 32
 
 
 def position(error: float) -> float:
-    """Return where on the scale an error lies, 0..1.
+    """Return the place of an error on the scale, 0..1.
 
     Examples
     --------
@@ -66,9 +66,10 @@ def position(error: float) -> float:
 
 
 def opacity(place: float) -> float:
-    """Return how opaque a heat map over a picture is at a place of the scale: not at all below an error of
-    0.7, fully from 2 on, so that what cannot be seen does not hide the picture.
-    """  # noqa: D205
+    """Return the opacity, 0 to 1, of a heat map over a picture at a place of the scale.
+
+    It is 0 below an error of 0.7 and 1 from 2 on, so that invisible errors do not hide the picture.
+    """
     low, high = position(0.7), position(2.0)
     return min(max((place - low) / (high - low), 0.0), 1.0)
 
@@ -98,7 +99,7 @@ def colours(diffmap: npt.ArrayLike) -> npt.NDArray[np.uint8]:
 
 
 def shrunk(diffmap: npt.ArrayLike, side: int) -> Floats:
-    """Return a map of at most ``side`` either way; each value is the largest of those it stands for."""
+    """Return a map of at most ``side`` by ``side``; each value is the largest of those that it replaces."""
     error = np.asarray(diffmap, np.float32)
     height, width = error.shape
     factor = -(-max(height, width) // side)
@@ -111,13 +112,19 @@ def shrunk(diffmap: npt.ArrayLike, side: int) -> Floats:
 
 
 def overlay(diffmap: npt.ArrayLike, orientation: int = 1) -> bytes:
-    """Return a PNG to lay over the picture, as opaque as :func:`opacity` says.
+    """Return a PNG of the heat map to lay over the picture, with the opacity of :func:`opacity`.
 
     Parameters
     ----------
     diffmap : array_like of float, shape (H, W)
+        Map of errors.
     orientation : int
-        EXIF orientation, 1..8, that the map is turned by, as browsers turn the picture.
+        EXIF orientation, 1..8, by which the map is turned, as browsers turn the picture.
+
+    Returns
+    -------
+    bytes
+        The PNG file.
     """
     from PIL import Image
 
@@ -132,7 +139,7 @@ def overlay(diffmap: npt.ArrayLike, orientation: int = 1) -> bytes:
 
 
 def upright(picture: Image.Image, orientation: int) -> Image.Image:
-    """Turn a picture by its EXIF orientation (CIPA DC-008 4.6.4); unknown ones change nothing."""
+    """Turn a picture by its EXIF orientation (CIPA DC-008 4.6.4); unknown orientations change nothing."""
     from PIL import Image
 
     turns = {
@@ -148,23 +155,24 @@ def upright(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 _INK, _PAPER = 24, 250
-_NARROWEST = 360  # pixels that the legend's words need
-_GREYS = 16  # of the legend's words; the other entries of the file's palette are the scale's
+_NARROWEST = 360  # pixels that the text of the legend needs
+_GREYS = 16  # palette entries for the text of the legend; the others are the colours of the scale
 
 
 def with_legend(diffmap: npt.ArrayLike, title: str = "") -> Image.Image:
-    """Return the picture of a map with its legend below.
+    """Return the picture of a map with a legend below it.
 
     Parameters
     ----------
     diffmap : array_like of float, shape (H, W)
+        Map of errors.
     title : str
-        Words above the scale, the scores for instance; those that need more than one line are broken.
+        Text above the scale, for instance the scores; long texts are broken into lines.
 
     Returns
     -------
     PIL.Image.Image
-        With a palette; the first H rows hold the map, one pixel a value, from the left edge on.
+        Palette image. Its first H rows hold the map from the left edge on, one pixel for each value.
     """
     from PIL import Image
 

@@ -11,7 +11,7 @@ _metrics: dict[str, Metric] = {metric.name: metric for metric in DEFINING}
 
 
 def register(metric: Metric) -> None:
-    """Let a metric take part in every search that begins after this call.
+    """Add a metric to those of every search that begins after this call.
 
     Raises
     ------
@@ -24,10 +24,10 @@ def register(metric: Metric) -> None:
 
 
 def unregister(name: str) -> None:
-    """Take a metric out of later searches; KeyError if there is none of that name."""
+    """Remove a metric from later searches; KeyError if there is none of that name."""
     del _metrics[name]
 
 
 def registered() -> tuple[Metric, ...]:
-    """Return the metrics of a search, in the order of their registration."""
+    """Return the metrics of a search in the order of their registration."""
     return tuple(_metrics.values())
