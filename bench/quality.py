@@ -1,8 +1,8 @@
 """How alike two pictures are, by metrics that the search looks at and by others that it does not.
 
-The search looks at SSIMULACRA 2 and at Butteraugli's 3-norm. The others are only measured: Butteraugli's
-maximum, CVVDP and IW-SSIM as guetzpy has them; MS-SSIM, HaarPSI, PSNR-HVS-M and PSNR by small, plain
-implementations here, slow and easy to check.
+The search has limits of SSIMULACRA 2 and of Butteraugli's 3-norm, and follows the gradient of CVVDP. The
+others are only measured: Butteraugli's maximum and IW-SSIM as guetzpy has them; MS-SSIM, HaarPSI, PSNR-HVS-M
+and PSNR by small, plain implementations here, slow and easy to check.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@
 The base line is the lower envelope of jpegli and mozjpeg, each in 4:4:4 and 4:2:0: the best of these
 four at each quality of each picture (of those that are here; without any of them libjpeg-turbo's 4:4:4 and
 4:2:0, which are easier to beat: the output says which it was). bench/curves.py says how curves are
-compared. SSIMULACRA 2 and Butteraugli's 3-norm are what the search looks at; the other metrics are
-independent of it.
+compared. The search has limits of SSIMULACRA 2 and Butteraugli's 3-norm and follows CVVDP's gradient; the
+other metrics are independent of it.
 
 Writes NAME.json (figures, machine, versions), NAME.csv (every point that was measured here) and plots.
 """

@@ -73,7 +73,8 @@ def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
         yield row.replace("| guetzpy", "| **guetzpy**", 1)
     yield ""
     yield (
-        "The search looks at SSIMULACRA 2 and Butteraugli's 3-norm only; the others are independent of it."
+        "The search has limits of SSIMULACRA 2 and Butteraugli's 3-norm and follows CVVDP's gradient; "
+        "the others are independent of it."
         f"{_lost(summary, names)}"
     )
     if plot := _plot(result):

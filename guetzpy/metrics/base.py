@@ -81,7 +81,10 @@ class Metric(Protocol):
         """Unique name."""
 
     def limit_at(self, distance: float) -> float | None:
-        """Return the worst score that a distance allows, or None if this metric sets no limit."""
+        """Return the worst score that a distance allows, or None at all distances if this metric sets no limit.
+
+        The gradient of a metric without limits steers the search, and files are not scored by it.
+        """
 
     def log_distance(self, score: float) -> float:
         """Return the logarithm of the distance whose limit a score is; it increases with distortion."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from guetzpy.metrics.base import Metric
 from guetzpy.metrics.distance import DEFINING
+from guetzpy.metrics.guides import CVVDP
 
 __all__ = ["register", "registered", "unregister"]
 
-_metrics: dict[str, Metric] = {metric.name: metric for metric in DEFINING}
+_metrics: dict[str, Metric] = {metric.name: metric for metric in (*DEFINING, CVVDP)}
 
 
 def register(metric: Metric) -> None:

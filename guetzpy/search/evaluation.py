@@ -87,7 +87,7 @@ def evaluate(
             excess = limits.excess_by(first, found[first].value)
             if excess > 0.0:
                 return None, tuple(excess + lead for lead in leads)
-            for number in range(len(leads)):
+            for number in judge.scored:
                 if number != first:
                     found[number] = judge.score(number, codes)
             scores = judge.joined(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,6 +76,11 @@ class Judge:
         object.__setattr__(self, "_comparators", [None] * len(self.metrics))
 
     @property
+    def scored(self) -> tuple[int, ...]:
+        """Numbers of the metrics that files are scored by: those with limits, as distances have them."""
+        return tuple(n for n, metric in enumerate(self.metrics) if metric.limit_at(1.0) is not None)
+
+    @property
     def threads(self) -> int | None:
         """Threads to use; None: the processors available."""
         return self.resources.threads
@@ -88,17 +94,17 @@ class Judge:
         return found
 
     def prepare(self) -> None:
-        """Compute all metrics' sides of the reference now, side by side."""
-        apart([partial(self.comparator, number) for number in range(len(self.metrics))], self.threads)
+        """Compute the reference's sides of all metrics that are scored now, side by side."""
+        apart([partial(self.comparator, number) for number in self.scored], self.threads)
 
     def scores(self, codes: npt.NDArray[np.uint8]) -> Scores:
-        """Score codes, uint8 (1|3, H, W), by all metrics."""
+        """Score codes, uint8 (1|3, H, W), by the metrics that set limits; the others' scores are NaN."""
         found: dict[int, Score] = {}
 
         def score(number: int) -> None:
             found[number] = self.score(number, codes)
 
-        numbers = range(len(self.metrics))
+        numbers = self.scored
         if self.side_by_side:
             apart([partial(score, number) for number in numbers], self.threads)
         else:
@@ -111,11 +117,12 @@ class Judge:
         return self.comparator(number).score(codes)
 
     def joined(self, found: dict[int, Score]) -> Scores:
-        """Return the scores by all metrics as one object."""
+        """Return scores by the metrics' numbers as one object."""
         details: dict[str, float] = {}
         for score in found.values():
             details.update(score.details)
-        return Scores(self.metrics, tuple(found[n].value for n in range(len(self.metrics))), details)
+        values = (found[n].value if n in found else math.nan for n in range(len(self.metrics)))
+        return Scores(self.metrics, tuple(values), details)
 
     def gradients(self, codes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, float, Iterator[Window]]]:
         """Yield the number of each metric that has a gradient, its score, and windows of the gradient.
@@ -134,9 +141,12 @@ class Judge:
 
     def release(self) -> None:
         """Free the memory that only gradients need: two fifths of all that a search would hold."""
-        for comparator in self._comparators:
+        scored = self.scored
+        for number, comparator in enumerate(self._comparators):
             if comparator is not None:
                 comparator.release()
+            if number not in scored:
+                self._comparators[number] = None
 
 
 def _windows(height: int, rows: Callable[[int, int], npt.NDArray[np.float32]]) -> Iterator[Window]:

@@ -57,8 +57,9 @@ class Limits:
 
     @classmethod
     def of_scores(cls, scores: Scores) -> Limits:
-        """Return limits that a file with these scores just meets."""
-        return cls(scores.metrics, scores.values)
+        """Return limits that a file with these scores just meets, by the metrics that set limits."""
+        pairs = zip(scores.metrics, scores.values, strict=True)
+        return cls(scores.metrics, tuple(v if m.limit_at(1.0) is not None else None for m, v in pairs))
 
     def bound(self, name: str) -> float | None:
         """Return a metric's limit by its name."""

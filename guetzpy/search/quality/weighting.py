@@ -66,20 +66,30 @@ class Mix:
             others = [e for other, e in enumerate(excesses) if other != number]
             lead = excesses[number] - max(others) if others else float("inf")
             parts.append(shares[0] if lead < level[0] else shares[1] if lead < level[1] else shares[2])
-        return cls(_to_64ths(parts), rate=0.08, limit=0.15) if patient else cls(_to_64ths(parts))
+        mixed = _with_guides(metrics, parts)
+        return cls(mixed, rate=0.08, limit=0.15) if patient else cls(mixed)
 
     @classmethod
     def fixed(cls, metrics: Sequence[Metric]) -> Mix:
         """Return the mix where no limits are known."""
-        return cls(_to_64ths([steering(metric.name).fixed_share for metric in metrics]))
+        return cls(_with_guides(metrics, [steering(metric.name).fixed_share for metric in metrics]))
 
 
-def _to_64ths(parts: Sequence[int]) -> tuple[int, ...]:
-    """Return whole numbers in about the given proportions whose sum is 64 (largest remainders)."""
+def _with_guides(metrics: Sequence[Metric], parts: Sequence[int]) -> tuple[int, ...]:
+    """Return shares in 64ths: a guide has its own, others share the rest in proportion to their parts."""
+    guides = [m.limit_at(1.0) is None for m in metrics]
+    own = [steering(m.name).guide_share if guide else 0 for m, guide in zip(metrics, guides, strict=True)]
+    others = [0 if guide else part for part, guide in zip(parts, guides, strict=True)]
+    rest = _in_whole(others, 64 - sum(own))
+    return tuple(a + b for a, b in zip(own, rest, strict=True))
+
+
+def _in_whole(parts: Sequence[int], whole: int) -> tuple[int, ...]:
+    """Return whole numbers in about the given proportions with a given sum (largest remainders)."""
     total = sum(parts)
-    floors = [64 * part // total for part in parts]
-    order = sorted(range(len(parts)), key=lambda i: (-(64 * parts[i] % total), i))
-    for i in order[: 64 - sum(floors)]:
+    floors = [whole * part // total for part in parts]
+    order = sorted(range(len(parts)), key=lambda i: (-(whole * parts[i] % total), i))
+    for i in order[: whole - sum(floors)]:
         floors[i] += 1
     return tuple(floors)
 
