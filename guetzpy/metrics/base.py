@@ -81,7 +81,7 @@ class Metric(Protocol):
         """Unique name."""
 
     def limit_at(self, distance: float) -> float | None:
-        """Return the worst score that a distance allows, or None at all distances if this metric sets no limit.
+        """Return the worst score that a distance allows, or None at all distances if there is no limit.
 
         The gradient of a metric without limits steers the search, and files are not scored by it.
         """
