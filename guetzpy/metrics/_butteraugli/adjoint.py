@@ -1,8 +1,8 @@
-"""Butteraugli backwards: from derivatives by the map of errors to those by the light of a picture.
+"""The adjoint of Butteraugli: from derivatives by the map of errors to derivatives by linear light.
 
-The stages of :mod:`guetzpy.metrics._butteraugli.scale` in reverse order. A renormalised blur is
-``diag(gain) K``: its adjoint multiplies by the gain first, where the stage before writes its result,
-and then sums without renormalising.
+The stages of :mod:`guetzpy.metrics._butteraugli.scale` are processed in reverse order. A renormalised blur is
+``diag(gain) K``. Its adjoint is ``K diag(gain)``: the stage before multiplies its result by the gain, and the
+blur then sums without renormalising.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = ["Trace", "pull_back", "trace"]
 
 Floats = npt.NDArray[np.float32]
 
-#: Planes that :func:`pull_back` needs beside those of the trace, which it overwrites, and the result.
+#: Planes that :func:`pull_back` needs besides the planes of the trace, which it overwrites, and the result.
 _SPARE_PLANES = 4
 _TALLER = 2
 _MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
@@ -59,7 +59,7 @@ _HIGH_TABLE = np.array([*HIGH_LINES, *ULTRA_LINES], np.float32)
 
 
 class Trace(NamedTuple):
-    """A comparison with all that its derivatives need, and planes for these."""
+    """Intermediate results of a comparison that its derivatives need, and spare planes for these."""
 
     reference: Reference
     linear: Floats
@@ -74,9 +74,9 @@ class Trace(NamedTuple):
 def trace(
     reference: Reference, linear: Floats, geometry: Geometry, memory: Memory, threads: int | None
 ) -> Trace:
-    """Compare a picture with a reference, keeping all stages; ``errors`` is the map.
+    """Compare a picture with a reference and keep all intermediate results; ``errors`` is the map of errors.
 
-    The trace lives in ``memory``, until that is used again.
+    The planes of the trace are in ``memory``, and are valid until its next use.
     """
     height, width = geometry.height, geometry.width
     smooth, errors, *planes = memory.planes(2 + 3 + BAND_PLANES + _SPARE_PLANES, height, width)
@@ -102,12 +102,12 @@ class _Adjoint:
         self._ones = np.ones(max(len(blur.gain_y), len(blur.gain_x)), np.float32)
 
     def weigh(self, plane: Floats, start: int, stop: int) -> None:
-        """Multiply rows of a plane by the gain, which differs from 1 near the edges only."""
+        """Multiply rows of a plane by the gain, which differs from 1 only near the edges."""
         blur = self._blur
         weigh_rows(plane, start, stop, len(blur.taps) - 1, blur.gain_y, blur.gain_x)
 
     def rows(self, plane: Floats, start: int, stop: int, out: Floats | None = None) -> Floats:
-        """Return summed rows of a plane that has been weighed."""
+        """Return rows of the blur, without renormalising, of a plane that :meth:`weigh` has processed."""
         height, width = plane.shape
         taps = self._blur.taps
         if out is None:
@@ -127,9 +127,10 @@ def _line_slopes(
     span: tuple[int, int],
     out: Floats,
 ) -> None:
-    """Write the derivatives by the weighted difference of two planes of the energies of its lines.
+    """Write derivatives by the weighted difference of two planes, from derivatives by the energies of lines.
 
-    What was ``bent`` to zero has no slope there, so that nobody asks for them.
+    If ``bent``, the split of the bands has set small values of ``b`` to zero. Derivatives at zeros are
+    multiplied by 0 later, so they need not be computed.
     """
     start, stop = span
     wanted = wanted_shares(b[start:stop] if bent else None, *out.shape)
@@ -144,14 +145,14 @@ def _line_slopes(
 
 
 def _aligned(size: int) -> Floats:
-    """Return room that begins with a line of the cache: vectors within it do not cross lines."""
+    """Return scratch memory that begins at a cache line, so that its vectors do not cross cache lines."""
     block = np.empty(size + 16, np.float32)
     first = -(block.ctypes.data // 4) % 16
     return block[first : first + size]
 
 
 def _padded(plane: Floats, start: int, stop: int) -> Floats:
-    """Return rows with a margin of 4, zero beyond the edges."""
+    """Return rows with a margin of 4 samples on all sides; the margin is zero beyond the edges."""
     height, width = plane.shape
     out = np.zeros((stop - start + 2 * REACH, width + 2 * REACH), np.float32)
     top, bottom = max(0, start - REACH), min(height, stop + REACH)
@@ -176,14 +177,16 @@ def pull_back(
     slopes : ndarray of float32, shape (H, W)
         Derivatives of the score by the map ``traced.errors``.
     threads : int or None
+        Number of threads; None: the processors available.
     light : ndarray of float32, shape (3, H, W), optional
-        Where the result goes.
+        Memory for the result.
     finish : callable, optional
         Called as ``finish(light, start, stop)`` for rows as soon as they are complete.
 
     Returns
     -------
     ndarray of float32, shape (3, H, W)
+        Derivatives by linear light.
     """
     a, b, geometry = traced.reference, traced.bands, traced.geometry
     height, width = geometry.height, geometry.width
@@ -192,8 +195,9 @@ def pull_back(
     work = strips(0, height, width)
     if light is None:
         light = np.empty((3, height, width), np.float32)
-    # Planes change their use when what they held is not needed any more: what only its own sample
-    # needs is replaced at once, what lines or blurs look at from other strips one stage later.
+    # A plane is reused when its content is no longer needed. Stages that read only the same sample write
+    # their result in place. What line detectors and blurs read from other strips is overwritten one stage
+    # later.
     ac, activity, low, middle = traced.errors, traced.smooth, b.low, list(light)
     smooth, plain = traced.spare[:2], traced.spare[2:]
 
@@ -256,7 +260,7 @@ def pull_back(
         _opsin_slopes(traced.linear, traced.gains, start, stop, adapted, rest, light)
 
     def adaptation(rows: tuple[int, int]) -> None:
-        # With its mirrored edges this blur is its own adjoint: sample i takes from j what j takes from i.
+        # With mirrored edges this blur is symmetric, so that it is its own adjoint.
         line = np.empty(width + 4, np.float32)
         out = np.empty((rows[1] - rows[0], width), np.float32)
         for c in range(3):
@@ -266,7 +270,7 @@ def pull_back(
             finish(light, *rows)
 
     each(errors, work, threads)
-    # The margin of 8 rows around a strip is costly here: taller strips.
+    # Each strip needs 8 further rows above and below, so that taller strips cost less.
     each(bands, strips(0, height, width, _TALLER), threads)
     for stage in (rest_of_middle, rest_of_low, opsin, adaptation):
         each(stage, work, threads)
@@ -282,9 +286,10 @@ def _opsin_slopes(
     rest: Sequence[Floats],
     light: Sequence[Floats],
 ) -> None:
-    """Turn derivatives by opponent colours (``rest`` and ``light``) into those by light.
+    """Convert derivatives by opponent colours (the sums of ``rest`` and ``light``) to derivatives by light.
 
-    ``light`` gets the direct ones, ``adapted`` those by the light that the eye has adapted to.
+    ``light`` gets the direct derivatives; ``adapted`` gets those through the blurred light that sets the
+    gains.
     """
     width = linear[0].shape[1]
     line = np.empty(width + 4, np.float32)

@@ -1,10 +1,10 @@
-"""Butteraugli's eye: from linear light to opponent colours in four frequency bands.
+"""Butteraugli's model of the eye: from linear light to opponent colours in four frequency bands.
 
-Facts (structure and constants) from libjxl, ``lib/jxl/butteraugli/butteraugli.cc``:
+Structure and constants are from libjxl, ``lib/jxl/butteraugli/butteraugli.cc``:
 ``OpsinDynamicsImage``, ``SeparateFrequencies``, ``CombineChannelsForMasking``, ``DiffPrecompute``,
 ``FuzzyErosion``.
 
-What works on single samples takes flat runs of them, so that a strip of a plane is one loop.
+Kernels that work on single samples take flat arrays, so that a strip of a plane is one loop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SIGMA_MIDDLE = 3.22489901262
 SIGMA_HIGH = 1.56416327805
 SIGMA_ACTIVITY = 2.7
 
-#: The display's white in cd/m2; absorbances are in these units.
+#: Luminance of the display's white in cd/m2; the absorbances have the same unit.
 NITS = F(80.0)
 MIX00, MIX01, MIX02 = F(0.29956550340058319), F(0.63373087833825936), F(0.077705617820981968)
 MIX10, MIX11, MIX12 = F(0.22158691104574774), F(0.69391388044116142), F(0.0987313588422)
@@ -60,16 +60,16 @@ ACTIVITY_ROOT = np.sqrt(ACTIVITY_BIAS)
 _LN2 = F(0.6931471805599453)
 _ONE, _TWO, _ZERO = F(1.0), F(2.0), F(0.0)
 _T3, _T5, _T7, _T9 = F(2.0 / 3.0), F(2.0 / 5.0), F(2.0 / 7.0), F(2.0 / 9.0)
-#: Samples that :func:`sensitivity` takes at a time: what they need stays in the first cache.
+#: Samples that :func:`sensitivity` processes at a time, so that its data stay in the first-level cache.
 CHUNK = 1024
 
 
 @kernel("int64(float32[::1])")
 def log_in_place(values: Any) -> int:
-    """Replace values from 8 on by their natural logarithms; error below 2 units in the last place.
+    """Replace values of 8 or more by their natural logarithms; error below 2 units in the last place.
 
-    ``ln(2^e m) = e ln 2 + 2 artanh((m - 1) / (m + 1))`` with m from sqrt(1/2) to sqrt(2): the first
-    term left out of the series is below 2 * 0.1716^11 / 11 = 7e-10.
+    ``ln(2^e m) = e ln 2 + 2 artanh((m - 1) / (m + 1))`` with m from sqrt(1/2) to sqrt(2). The first
+    term that the series leaves out is below 2 * 0.1716^11 / 11 = 7e-10.
     """
     bits = values.view(np.int32)
     for i in range(values.shape[0]):
@@ -85,14 +85,14 @@ def log_in_place(values: Any) -> int:
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[::1], float32[:, ::1])")
 def mirrored_rows(plane: Any, start: int, stop: int, taps: Any, line: Any, out: Any) -> int:
-    """Blur rows with five taps, the plane mirrored at its edges (the edge sample comes twice).
+    """Blur rows with five taps; the mirror image beyond an edge repeats the edge sample.
 
     Parameters
     ----------
     plane : float32 (H, W), both at least 2
     start, stop : int64
     taps : float32 (3,)
-        From the centre outwards.
+        Taps from the centre outwards.
     line : float32 (W + 4,)
     out : float32 (stop - start, W)
     """
@@ -114,7 +114,7 @@ def mirrored_rows(plane: Any, start: int, stop: int, taps: Any, line: Any, out: 
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1])")
 def sensitivity(p: Any, q: Any, s: Any, curve: Any) -> int:
-    """Turn blurred linear light, in place, into the gain of the adapted eye; ``curve`` has room for CHUNK."""
+    """Replace blurred linear light by the gain of the adapted eye; ``curve`` is scratch of CHUNK values."""
     count = p.shape[0]
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
@@ -126,7 +126,7 @@ def sensitivity(p: Any, q: Any, s: Any, curve: Any) -> int:
             m0 = MIX00 * r + MIX01 * g + MIX02 * b + BIAS01
             m1 = MIX10 * r + MIX11 * g + MIX12 * b + BIAS01
             m2 = MIX20 * r + MIX21 * g + MIX22 * b + BIAS2
-            # Written so that NaN stays NaN: the score then is NaN too, and the caller is told.
+            # NaN stays NaN in these comparisons: the score is then NaN, and the caller raises an error.
             u[i] = BIAS01 if m0 < BIAS01 else m0
             v[i] = BIAS01 if m1 < BIAS01 else m1
             w[i] = BIAS2 if m2 < BIAS2 else m2
@@ -146,7 +146,7 @@ def sensitivity(p: Any, q: Any, s: Any, curve: Any) -> int:
     " float32[::1], float32[::1], float32[::1])"
 )
 def opponent(r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, out_x: Any, out_y: Any, out_b: Any) -> int:
-    """Linear sRGB (``r``, ``g``, ``b``) and the eye's gains to opponent colours X, Y, B."""
+    """Convert linear sRGB (``r``, ``g``, ``b``) and the eye's gains to opponent colours X, Y, B."""
     for i in range(r.shape[0]):
         u = NITS * r[i]
         v = NITS * g[i]
@@ -168,7 +168,7 @@ def opponent(r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, out_x: Any, out_y: 
     " float32[::1], float32[::1], float32[::1])"
 )
 def split_low(x: Any, y: Any, b: Any, lx: Any, ly: Any, lb: Any, rx: Any, ry: Any, rb: Any) -> int:
-    """Put what the low band (``lx`` ...) leaves into ``rx`` ..., and give the band its errors' units."""
+    """Write the colours less the low band (``lx``, ...) to ``rx``, ...; scale the band for its errors."""
     for i in range(x.shape[0]):
         low_x = lx[i]
         low_y = ly[i]
@@ -184,7 +184,7 @@ def split_low(x: Any, y: Any, b: Any, lx: Any, ly: Any, lb: Any, rx: Any, ry: An
 
 @kernel("float32(float32, float32)", inner=True)
 def _remove(v: Any, w: Any) -> Any:
-    """Make the range around zero less important: remove it."""
+    """Move a value towards zero by ``w``; values between -w and w become zero."""
     above = v - w
     below = v + w
     return (above if above > _ZERO else _ZERO) + (below if below < _ZERO else _ZERO)
@@ -198,10 +198,13 @@ def _clip(v: Any, limit: Any) -> Any:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])")
 def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
-    """Put what the middle band (``mx``, ``my``) leaves into ``hx``, ``hy``; bend its range around zero."""
+    """Subtract the middle band (``mx``, ``my``) into ``hx``, ``hy``, and change its small values.
+
+    Small values of X become zero; small values of Y are doubled.
+    """
     for i in range(rx.shape[0]):
         luma = ry[i] - my[i]
-        # Red-green detail is less visible where luma changes too.
+        # Differences of red and green are less visible where the luma changes too.
         factor = SUPPRESS / (luma * luma + SUPPRESS) * (_ONE - SUPPRESS_REST) + SUPPRESS_REST
         hx[i] = (rx[i] - mx[i]) * factor
         hy[i] = luma
@@ -214,7 +217,7 @@ def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
 )
 def split_high(rx: Any, ry: Any, hx: Any, hy: Any, ux: Any, uy: Any, activity: Any) -> int:
-    """Split into the high (``hx``, ``hy``) and ultra-high bands; measure the activity that masks errors."""
+    """Split into the high (``hx``, ``hy``) and ultra-high bands, and compute the masking activity."""
     for i in range(rx.shape[0]):
         smooth = hx[i]
         x_high = _remove(smooth, REMOVE_HIGH)
@@ -239,7 +242,9 @@ def split_high(rx: Any, ry: Any, hx: Any, hy: Any, ux: Any, uy: Any, activity: A
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[:, ::1], float32[:, ::1])")
 def erode_rows(plane: Any, start: int, stop: int, scratch: Any, out: Any) -> int:
-    """Mix the three smallest of each sample, its neighbours at distance 3, and twice the sample.
+    """Write a weighted mean of the three smallest of a sample's neighbours at distance 3 and itself.
+
+    In the second and third place, twice the sample's own value is a candidate too.
 
     Parameters
     ----------

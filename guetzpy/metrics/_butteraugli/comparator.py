@@ -1,9 +1,9 @@
-"""Butteraugli: how far two pictures are apart to the eye, as libjxl's current version measures it.
+"""Butteraugli: the visible difference between two pictures, as libjxl's current version measures it.
 
-A comparator holds the reference's side: its four frequency bands at full and at half size, and the
-mask that they make. A distorted picture then takes one pass: opponent colours, bands, weighted
-differences, line detectors, mask. Source of all facts: libjxl, ``lib/jxl/butteraugli/butteraugli.cc``,
-at a white of 80 cd/m2; ``tests/reference/butteraugli.py`` says the same in plain numpy.
+A comparator holds data of the reference: its four frequency bands at full and at half size, and their mask.
+A distorted picture is then compared in one pass: opponent colours, bands, weighted differences, line
+detectors, mask. Source: libjxl, ``lib/jxl/butteraugli/butteraugli.cc``, at a white of 80 cd/m2.
+``tests/reference/butteraugli.py`` computes the same in plain numpy.
 """
 
 from __future__ import annotations
@@ -35,20 +35,21 @@ __all__ = ["ButteraugliComparator"]
 
 Floats = npt.NDArray[np.float32]
 
-#: Smaller sides are extended, as libjxl does; below twice this less one there is no half size.
+#: Smaller sides are extended to this, as in libjxl. Pictures with a side below twice this less 1 are compared
+#: at full size only.
 _SMALLEST = 8
-#: Of larger pictures no bands are kept: they are computed again, window by window, for each score.
+#: The bands of larger references are not kept; each score computes them again, window by window.
 _CACHED_SAMPLES = 12_500_000
-#: Of larger pictures gradients are computed window by window, with the forward pass made twice.
+#: Gradients of larger pictures are computed window by window; the forward pass is then computed twice.
 _TRACED_SAMPLES = 5 << 19
-#: A distorted picture is worked on in windows, to bound memory.
+#: Rows of a window of the distorted picture, which bounds the memory.
 _WINDOW_ROWS = 640
-#: Of more samples there are two windows at least.
+#: Pictures with more samples have at least two windows.
 _ONE_WINDOW = 1 << 19
 
 
 class _Light:
-    """Linear light of a picture, given out in rows."""
+    """Linear light of a picture, returned in rows."""
 
     def __init__(self, codes: Any, transform: Any = None) -> None:
         self._codes = codes
@@ -56,7 +57,7 @@ class _Light:
         self.planes, self.height, self.width = (int(side) for side in codes.shape)
 
     def rows(self, top: int, bottom: int, threads: int | None, out: Floats | None = None) -> Floats:
-        """Return rows as float32 (3, bottom - top, W), contiguous and writable; those of codes in ``out``."""
+        """Return rows as float32 (3, bottom - top, W), contiguous and writable; ``out`` may hold them."""
         part = self._codes[:, top:bottom]
         if self._transform is None:
             return np.require(part, np.float32, ["C", "W"])
@@ -64,7 +65,10 @@ class _Light:
         return light
 
     def pull_back(self, gradient: Floats, first: int) -> Floats:
-        """Return derivatives by codes, if there are any, from those by light of rows from ``first`` on."""
+        """Return derivatives by codes, from derivatives by the light of rows from ``first`` on.
+
+        If the picture has no codes, the derivatives by light are returned.
+        """
         if self._transform is None:
             return gradient
         part = np.ascontiguousarray(self._codes[:, first : first + gradient.shape[1]])
@@ -72,7 +76,7 @@ class _Light:
         return by_codes
 
     def extended(self, threads: int | None) -> _Light:
-        """Return the picture with sides of at least 8 samples, its edges repeated on both sides."""
+        """Return the picture with sides of at least 8 samples; its edges are repeated on both sides."""
         before = [max(0, (_SMALLEST - side) // 2) for side in (self.height, self.width)]
         after = [
             max(0, _SMALLEST - side - b) for side, b in zip((self.height, self.width), before, strict=True)
@@ -97,7 +101,7 @@ def _light_of_picture(picture: Any) -> _Light:
 
 
 class _Window(NamedTuple):
-    """Rows ``top`` to ``bottom`` are worked on, those from ``first`` to ``last`` count."""
+    """Rows ``top`` to ``bottom`` are processed; results of rows ``first`` to ``last`` are used."""
 
     top: int
     bottom: int
@@ -106,10 +110,10 @@ class _Window(NamedTuple):
 
 
 def _windows(height: int, width: int, rows: int | None) -> list[_Window]:
-    """Return windows with their margins, which cover a picture from top to bottom."""
+    """Return windows, with their margins, that cover a picture from top to bottom."""
     count = max(-(-height // (rows or _WINDOW_ROWS)), 1 + (height * width > _ONE_WINDOW))
     size = -(-height // count)
-    size += size % 2  # so that rows pair up for the half size
+    size += size % 2  # even, so that windows do not share rows when halved
     return [
         _Window(max(0, y - MARGIN), min(height, y + size + MARGIN), y, min(height, y + size))
         for y in range(0, height, size)
@@ -117,7 +121,7 @@ def _windows(height: int, width: int, rows: int | None) -> list[_Window]:
 
 
 class _Scale:
-    """The reference at one size, with its bands or without."""
+    """Data of the reference at one size; its bands are kept or computed for each window."""
 
     def __init__(self, light: _Light, keep: bool, rows: int | None, threads: int | None) -> None:
         self.light = light
@@ -138,19 +142,19 @@ class _Scale:
         return separate_reference(light, geometry, self._threads)
 
     def compare(self, number: int, linear: Floats, memory: Memory, out: Floats) -> None:
-        """Write a window's rows of the map of errors."""
+        """Write the rows of the map of errors of one window."""
         window, geometry = self.windows[number]
         rows = window.first - window.top, window.last - window.top
         target = out[window.first : window.last]
         compare(self._reference(window, geometry), linear, geometry, memory, rows, target, self._threads)
 
     def trace(self, linear: Floats, window: _Window, memory: Memory) -> Trace:
-        """Compare a window for its derivatives."""
+        """Compare a window and keep what its derivatives need."""
         geometry = Geometry(window.bottom - window.top, self.light.width)
         return trace(self._reference(window, geometry), linear, geometry, memory, self._threads)
 
     def pull_back(self, light: _Light, slopes: Floats, rows: tuple[int, int], memory: Memory) -> Floats:
-        """Return rows of the derivatives by light from those by the map, window by window."""
+        """Return rows of the derivatives by light, from those by the map, window by window."""
         start, stop = rows
         gradient = np.empty((3, stop - start, light.width), np.float32)
         size = self._rows or max(_TRACED_SAMPLES // light.width - 4 * MARGIN, 4 * MARGIN)
@@ -173,7 +177,7 @@ def _whole(height: int) -> _Window:
 
 
 def _merge(half: Floats, full: Floats, threads: int | None, out: Floats) -> None:
-    """Add the map at half size to that at full size, each with its weight; ``out`` may be the latter."""
+    """Add the map at half size to the map at full size, each with its weight; ``out`` may be ``full``."""
 
     def strip(rows: tuple[int, int]) -> None:
         if out is not full:
@@ -184,7 +188,7 @@ def _merge(half: Floats, full: Floats, threads: int | None, out: Floats) -> None
 
 
 def _twice_at_odd_edges(half: Floats, height: int, width: int) -> None:
-    """Take what ``halve_rows`` averaged with itself, the last row and column of odd sizes, twice."""
+    """Double the last row and column of odd sizes, which ``halve_rows`` averaged with themselves."""
     if height % 2 == 1:
         half[:, -1] *= np.float32(2.0)
     if width % 2 == 1:
@@ -192,9 +196,10 @@ def _twice_at_odd_edges(half: Floats, height: int, width: int) -> None:
 
 
 def _finish(half: Floats, gradient: Floats, start: int, stop: int, first: int, light: _Light) -> None:
-    """Turn rows of derivatives by light, those from ``first``, an even one, on, into those by codes.
+    """Add derivatives through the picture of half size, and convert derivatives by light to those by codes.
 
-    Those by the light at half size are added: the adjoint of ``halve_rows``.
+    The first row of ``gradient`` is the even row ``first`` of the picture. Adding is the adjoint of
+    ``halve_rows``.
     """
     for source, out in zip(half, gradient, strict=True):
         add_doubled_rows(source, start, stop, np.float32(0.25), np.float32(1.0), out)
@@ -205,9 +210,9 @@ def _finish(half: Floats, gradient: Floats, start: int, stop: int, first: int, l
 
 
 def _norm_and_slopes(field: Floats, norm: float, threads: int | None, full: Floats, half: Floats) -> float:
-    """Return a norm of a map, and its derivatives by the maps at full and at half size in these.
+    """Return a norm of a map, and write its derivatives by the maps at full and at half size.
 
-    The map itself may be where those at full size go.
+    ``full`` may be the map itself.
     """
 
     def part(start: int, stop: int) -> None:
@@ -227,7 +232,7 @@ def _sum_pairs(plane: Floats) -> Floats:
 
 
 def _fold(planes: Floats, border: list[tuple[int, int]]) -> Floats:
-    """Add what lies beyond a border to its edge: the adjoint of repeating the edge."""
+    """Add the values beyond a border to the edge: the adjoint of repeating the edge."""
     for axis, (before, after) in enumerate(border, start=1):
         moved = np.moveaxis(planes, axis, 0).copy()
         inner = moved[before : len(moved) - after]
@@ -238,7 +243,7 @@ def _fold(planes: Floats, border: list[tuple[int, int]]) -> Floats:
 
 
 class _MemoryPool:
-    """Working memory that is kept between calls; calls at the same time get their own."""
+    """Working memory that is kept between calls; calls at the same time get separate memory."""
 
     def __init__(self) -> None:
         self._spare: list[Memory] = []
@@ -259,13 +264,14 @@ class ButteraugliComparator:
     Parameters
     ----------
     reference : ndarray or PIL image
-        As :func:`guetzpy.picture.planes.planes_of` takes it. For linear planes: :meth:`from_linear`.
+        Arrays or images that :func:`guetzpy.picture.planes.planes_of` accepts. For linear planes use
+        :meth:`from_linear`.
     threads : int, optional
-        Default: the processors available. Scores do not depend on it.
+        Number of threads; default: the processors available. Scores do not depend on it.
 
     Notes
     -----
-    A reference of up to 12.5 million samples costs about 65 bytes a sample. Of a larger one only
+    A reference of up to 12.5 million samples takes about 65 bytes per sample. Of a larger reference only
     the picture is kept, and each score computes its bands again, window by window.
 
     Examples
@@ -280,14 +286,15 @@ class ButteraugliComparator:
 
     @classmethod
     def from_linear(cls, planes: npt.ArrayLike, *, threads: int | None = None) -> ButteraugliComparator:
-        """Make a comparator from linear light.
+        """Return a comparator for linear light.
 
         Parameters
         ----------
         planes : ndarray of float32, shape (3, H, W)
-            Linear sRGB, 1.0 = white, finite. Of large pictures the array itself is kept: do not
-            change it while the comparator lives.
+            Linear sRGB, 1.0 = white, finite. The array of a large picture is not copied: do not
+            change it while the comparator is in use.
         threads : int, optional
+            Number of threads; default: the processors available.
         """
         self = cls.__new__(cls)
         self._build(_light_of_planes(planes), threads)
@@ -303,21 +310,23 @@ class ButteraugliComparator:
         keep: bool | None = None,
         rows: int | None = None,
     ) -> ButteraugliComparator:
-        """Make a comparator from codes, which are turned to light window by window.
+        """Return a comparator for codes, which are converted to light window by window.
 
         Parameters
         ----------
         codes : ndarray, shape (1, H, W) or (3, H, W)
-            As :meth:`guetzpy.picture.transform.Transform.linear` takes them. Kept: do not change them.
+            Codes as for :meth:`guetzpy.picture.transform.Transform.linear`. The array is not copied: do not
+            change it while the comparator is in use.
         transform : Transform
-            What the codes mean.
+            Conversion of the codes to linear light.
         threads : int, optional
+            Number of threads; default: the processors available.
         keep : bool, optional
-            Whether the reference's side is kept, rather than computed again for each score; default:
-            up to 12.5 million samples.
+            Whether the bands of the reference are kept, instead of computed again for each score;
+            default: up to 12.5 million samples.
         rows : int, optional
-            Of a picture that are worked on at a time, for gradients too. Fewer take less memory, and more
-            time; default: 640, and whole gradients up to 2.6 million samples.
+            Rows of the picture that are processed at a time, also for gradients. Fewer rows take less memory
+            and more time. Default: 640, and all rows for gradients of up to 2.6 million samples.
         """
         self = cls.__new__(cls)
         self._build(_Light(codes, transform), threads, keep, rows)
@@ -365,7 +374,7 @@ class ButteraugliComparator:
         return np.ascontiguousarray(diffmap[top : top + self._shape[0], left : left + self._shape[1]])
 
     def _compare(self, light: _Light, memory: Memory) -> tuple[Floats, Floats | None]:
-        """Return the map of errors, and the picture at half size, if it has one."""
+        """Return the map of errors, and the picture at half size, or None if it has none."""
         threads = self._threads
         diffmap = np.empty((light.height, light.width), np.float32)
         half = self._half_light(light)
@@ -384,7 +393,7 @@ class ButteraugliComparator:
         return diffmap, half
 
     def _gradient(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score, and a function that returns rows of the gradient by codes, or by plain light."""
+        """Return the score, and a function that returns rows of the gradient by codes, or by linear light."""
         if self._half is not None and light.height * light.width > self._traced:
             return self._gradient_by_windows(self._inner(light), norm)
         score, gradient = self._gradient_at_once(light, norm)
@@ -394,20 +403,20 @@ class ButteraugliComparator:
         threads = self._threads
         light = self._inner(picture)
         with self._memory.lend() as memory, self._memory.lend() as more, self._memory.lend() as other:
-            room = other.block(5, light.height, light.width)
-            linear = light.rows(0, light.height, threads, room[:3])
+            planes = other.block(5, light.height, light.width)
+            linear = light.rows(0, light.height, threads, planes[:3])
             full = self._full.trace(linear, _whole(light.height), memory)
-            if self._half is None:  # the one case in which the picture may have been extended
+            if self._half is None:  # only small pictures can have been extended
                 slopes = self._cropped(full.errors).copy()
                 score = norm_and_slopes(slopes, norm, threads, slopes)
                 gradient = pull_back(full, np.pad(slopes, self._border(light)), threads)
                 return score, picture.pull_back(_fold(gradient, self._border(light)), 0)
             shape = 3, (light.height + 1) // 2, (light.width + 1) // 2
             size = math.prod(shape)
-            smaller, coarse = (room[3:].reshape(-1)[n * size :][:size].reshape(shape) for n in range(2))
+            smaller, coarse = (planes[3:].reshape(-1)[n * size :][:size].reshape(shape) for n in range(2))
             _halve(linear, _whole(light.height), light.height, smaller, threads)
             half = self._half.trace(smaller, _whole(smaller.shape[1]), more)
-            # Planes that are spare until the derivatives by the map are not needed any more.
+            # These planes are unused until the derivatives by the map have been processed.
             merged, slopes, by_coarse = *full.spare[:2], half.spare[0]
             _merge(half.errors, full.errors, threads, merged)
             score = _norm_and_slopes(merged, norm, threads, slopes, by_coarse)
@@ -421,7 +430,7 @@ class ButteraugliComparator:
             return score, gradient[: light.planes]
 
     def _gradient_by_windows(self, light: _Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
-        """Pull back a large picture's derivatives in bounded memory, at the price of a second pass."""
+        """Compute a large picture's derivatives in bounded memory; the forward pass is computed twice."""
         threads, scale = self._threads, self._half
         assert scale is not None
         with self._memory.lend() as memory:
@@ -445,7 +454,7 @@ class ButteraugliComparator:
 
     @property
     def _origin(self) -> tuple[int, int]:
-        """Where the picture lies in the extended one."""
+        """Top and left of the picture in the extended picture."""
         top, left = (max(0, (_SMALLEST - side) // 2) for side in self._shape)
         return top, left
 
@@ -459,15 +468,17 @@ class ButteraugliComparator:
         Parameters
         ----------
         distorted : ndarray or PIL image
-            Of the reference's size.
+            Picture of the reference's size.
         norm : float, optional
-            As for :meth:`score`, but not ``"max"``.
+            Norm as for :meth:`score`, but not ``"max"``.
 
         Returns
         -------
         score : float
+        score : float
+            Norm of the map of errors.
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
-            By one level of 255, whatever the depth of the picture.
+            Derivatives per code on the 0..255 scale, whatever the depth of the picture.
         """
         from guetzpy.picture.planes import planes_of
 
@@ -482,12 +493,14 @@ class ButteraugliComparator:
         planes : ndarray of float32, shape (3, H, W)
             Linear sRGB, 1.0 = white.
         norm : float, optional
-            As for :meth:`score`, but not ``"max"``.
+            Norm as for :meth:`score`, but not ``"max"``.
 
         Returns
         -------
         score : float
+            Norm of the map of errors.
         gradient : ndarray of float32, shape (3, H, W)
+            Derivatives by ``planes``.
         """
         score, rows = self._gradient(_light_of_planes(planes), norm)
         return score, np.ascontiguousarray(rows(0, self._shape[0]))
@@ -500,22 +513,23 @@ class ButteraugliComparator:
         Parameters
         ----------
         codes, transform
-            As for :meth:`from_codes`. The codes are kept by the function.
+            Codes and conversion as for :meth:`from_codes`. The returned function keeps the codes.
         norm : float, optional
-            As for :meth:`score`, but not ``"max"``.
+            Norm as for :meth:`score`, but not ``"max"``.
 
         Returns
         -------
         score : float
+            Norm of the map of errors.
         rows : callable
-            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), by one
-            level of 255. Of pictures above 2.6 million samples only what is asked for is computed, and
-            some 70 rows above and below: ask for a few hundred rows at a time, from any place.
+            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), per code on
+            the 0..255 scale. For pictures above 2.6 million samples only these rows are computed, and
+            about 70 rows above and below. So a few hundred rows should be requested at a time.
         """
         return self._gradient(_Light(codes, transform), norm)
 
     def release(self) -> None:
-        """Give up the memory that is kept for the next score or gradient; that of the reference stays."""
+        """Free the memory that is kept for the next score or gradient. The data of the reference are kept."""
         self._memory = _MemoryPool()
 
     def diffmap(self, distorted: Any) -> Floats:
@@ -524,12 +538,12 @@ class ButteraugliComparator:
         Parameters
         ----------
         distorted : ndarray or PIL image
-            Of the reference's size.
+            Picture of the reference's size.
 
         Returns
         -------
         ndarray of float32, shape (H, W)
-            About 1 where an error begins to be seen.
+            Errors; about 1 where an error becomes visible.
         """
         return self._diffmap(_light_of_picture(distorted))
 
@@ -547,20 +561,20 @@ class ButteraugliComparator:
         Parameters
         ----------
         distorted : ndarray or PIL image
-            Of the reference's size.
+            Picture of the reference's size.
         norm : float or "max", optional
             ``"max"``: the largest value of the map. A number p >= 1: the mean of the p-, 2p- and
-            4p-norm of the map, as libjxl's tools compute their "p-norm"; by default 3.
+            4p-norm of the map, as libjxl's tools compute their "p-norm". Default: 3.
 
         Returns
         -------
         float
-            0 for identical pictures; about 1 where differences begin to be seen.
+            0 for identical pictures; about 1 where differences become visible.
 
         Raises
         ------
         ValueError
-            Sizes differ, or the light is not finite.
+            The sizes differ, or the linear light is not finite.
         """
         return norm_of_map(self.diffmap(distorted), norm, self._threads)
 
@@ -569,13 +583,13 @@ class ButteraugliComparator:
         return norm_of_map(self.diffmap_linear(planes), norm, self._threads)
 
     def scores(self, distorted: Any) -> tuple[float, float]:
-        """Return the 3-norm and the maximum from one map."""
+        """Return the 3-norm and the maximum of the map of errors of a picture."""
         return norm_and_maximum(self.diffmap(distorted), self._threads)
 
     def scores_linear(self, planes: npt.ArrayLike) -> tuple[float, float]:
-        """Return the 3-norm and the maximum of linear planes from one map."""
+        """Return the 3-norm and the maximum of the map of linear planes; see :meth:`from_linear`."""
         return norm_and_maximum(self.diffmap_linear(planes), self._threads)
 
     def scores_codes(self, codes: Codes, transform: Transform) -> tuple[float, float]:
-        """Return the 3-norm and the maximum of codes from one map; see :meth:`from_codes`."""
+        """Return the 3-norm and the maximum of the map of errors of codes; see :meth:`from_codes`."""
         return norm_and_maximum(self._diffmap(_Light(codes, transform)), self._threads)

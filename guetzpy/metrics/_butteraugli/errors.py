@@ -1,9 +1,9 @@
-"""Butteraugli's judgement: from two pictures' bands to a map of errors, masked by what is around them.
+"""Butteraugli's errors: from the bands of two pictures to a map of errors with masking.
 
-Facts from libjxl, ``lib/jxl/butteraugli/butteraugli.cc``: ``L2Diff``, ``L2DiffAsymmetric``,
+Source: libjxl, ``lib/jxl/butteraugli/butteraugli.cc``: ``L2Diff``, ``L2DiffAsymmetric``,
 ``Mask``, ``MaskY``, ``MaskDcY``, ``CombineChannelsToDiffmap``, ``SubSample2x``, ``AddSupersampled2x``.
-The error terms of all channels meet in one sum per kind (``dc`` for the low band, ``ac`` for the
-others), because one mask weighs them all.
+The errors of all channels are added to two sums, ``dc`` for the low band and ``ac`` for the other bands,
+because there is one mask for each of the two.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HALF_WEIGHT, FULL_WEIGHT = F(0.5), F(0.85)
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
 )
 def dc_errors(ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any, dc: Any) -> int:
-    """Weighted squares of the low bands' differences."""
+    """Write the weighted sums of squared differences of the low bands."""
     for i in range(dc.shape[0]):
         x = ax[i] - bx[i]
         y = ay[i] - by[i]
@@ -45,7 +45,7 @@ def dc_errors(ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any, dc: Any) -> 
 
 @kernel("float32(float32, float32)", inner=True)
 def beyond(a: Any, b: Any) -> Any:
-    """How far ``b`` lies outside the range from 0.4 ``a`` to ``a``."""
+    """Return the difference from ``b`` to the nearest value between 0.4 ``a`` and ``a``."""
     part = FEWER_HIGH * a
     low = part if part < a else a
     high = a if part < a else part
@@ -62,7 +62,7 @@ def ac_errors(
     ax: Any, ay: Any, ab: Any, bx: Any, by: Any, bb: Any,
     hax: Any, hay: Any, hbx: Any, hby: Any, activity_a: Any, activity_b: Any, ac: Any,
 ) -> int:  # fmt: skip
-    """Weighted squares of the middle and the high bands' differences, and of the activities'."""
+    """Write the weighted sums of squared differences of middle bands, high bands and activities."""
     for i in range(ac.shape[0]):
         x = ax[i] - bx[i]
         y = ay[i] - by[i]
@@ -80,7 +80,7 @@ def ac_errors(
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1])")
 def mask_errors(erosion: Any, dc: Any, ac: Any, out: Any) -> int:
-    """Root of both kinds of error, each times its mask. ``out`` may be ``dc``."""
+    """Write the root of the sum of both errors, each times its squared mask. ``out`` may be ``dc``."""
     for i in range(out.shape[0]):
         e = erosion[i]
         seen = GLOBAL_SCALE * (_ONE + AC_MUL / (AC_SCALER * e + AC_OFFSET))
@@ -96,7 +96,7 @@ def halve_rows(linear: Any, start: int, stop: int, top: int, rows: int, half: An
     Parameters
     ----------
     linear : float32 (3, n, W)
-        Rows from ``top`` on of a picture of ``rows`` rows. The last row and column of an odd size
+        Rows of a picture of ``rows`` rows, from row ``top`` on. The last row and column of an odd size
         are averaged with themselves.
     start, stop : int64
     top, rows : int64
@@ -117,7 +117,7 @@ def halve_rows(linear: Any, start: int, stop: int, top: int, rows: int, half: An
 
 @kernel("int64(float32[:, ::1], int64, int64, float32, float32, float32[:, ::1])")
 def add_doubled_rows(half: Any, start: int, stop: int, part: Any, share: Any, full: Any) -> int:
-    """Set rows ``start`` to ``stop`` of a plane to ``share`` of it and ``part`` of one of half the size."""
+    """Set rows of ``full`` to ``share`` times themselves plus ``part`` times a plane of half the size."""
     width = full.shape[1]
     for y in range(start, stop):
         source, out = half[y // 2], full[y]
@@ -132,10 +132,10 @@ def add_doubled_rows(half: Any, start: int, stop: int, part: Any, share: Any, fu
 
 @kernel("float64(float64, float64)")
 def power(x: Any, p: Any) -> Any:
-    """``x`` to the power ``p`` for x >= 0, p > 0; relative error below 1e-13 for results from 1e-300 on.
+    """Return ``x`` to the power ``p`` for x >= 0, p > 0; relative error below 1e-13 above 1e-300.
 
-    As in :mod:`guetzpy._runtime.exact_math`, for kernels: the range is reduced by steps of two, because the
-    mathematical library's functions differ between processors.
+    The method is that of :mod:`guetzpy._runtime.exact_math`, for kernels. The range is reduced by factors of
+    two, because functions of the mathematical library differ between processors.
     """
     if not 1e-30 < x < 1e300:
         return 0.0 if x <= 1e-30 else x  # infinity and NaN stay
@@ -147,7 +147,7 @@ def power(x: Any, p: Any) -> Any:
     while m > 1.4142135623730951:
         m *= 0.5
         exponent += 1.0
-    # ln m = 2 artanh(t), |t| <= 0.172: the 12th odd term is below 1e-18.
+    # ln m = 2 artanh(t), |t| <= 0.172: the 12th odd term, the last of the series, is below 1e-18.
     t = (m - 1.0) / (m + 1.0)
     s = t * t
     series = 0.0
@@ -168,7 +168,7 @@ def power(x: Any, p: Any) -> Any:
 
 @kernel("int64(float32[:, ::1], int64, int64, float64, float64[:, ::1], float64[::1])")
 def power_sums(field: Any, start: int, stop: int, p: float, columns: Any, out: Any) -> int:
-    """Sum the powers p, 2p and 4p of rows ``start`` to ``stop``, and find the largest value.
+    """Sum the powers p, 2p and 4p of the values of rows ``start`` to ``stop``, and find the largest value.
 
     Parameters
     ----------
@@ -178,8 +178,9 @@ def power_sums(field: Any, start: int, stop: int, p: float, columns: Any, out: A
     p : float64
         1 or more.
     columns : float64 (3, W)
-        Room for the sums of the columns, which are added from left to right at the end.
+        Scratch for the sums of the columns, which are added from left to right at the end.
     out : float64 (4,)
+        The three sums and the largest value.
     """
     width = field.shape[1]
     s0, s1, s2 = columns[0], columns[1], columns[2]

@@ -1,8 +1,8 @@
-"""Derivatives of Butteraugli's stages: what a change of each stage's input does to the score.
+"""Derivatives of Butteraugli's stages by their inputs.
 
-Each kernel is the adjoint of one of :mod:`guetzpy.metrics._butteraugli.bands`,
-``_butteraugli_errors`` or ``_butteraugli_malta``, at the distorted picture (``b``). Bent ranges are
-known from their results, since every bend is monotone; where a slope jumps, either side's will do.
+Each kernel is the adjoint of a kernel of ``bands``, ``errors`` or ``malta`` of this package, at the distorted
+picture (``b``). The split of the bands maps values by monotone functions with pieces of different slope.
+Which piece a value was on is seen from the result. Where the slope jumps, the slope of one side is used.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def norm_slopes(field: Any, start: int, stop: int, p: float, norms: Any, factor:
     factor : float64
         1 / (3 H W).
     out : float32 (H, W)
+        Derivatives.
     """
     n0, n1, n2 = norms[0], norms[1], norms[2]
     for y in range(start, stop):
@@ -121,12 +122,12 @@ def error_slopes(
     erosion: Any, activity: Any, ax: Any, ay: Any, ab: Any, slope: Any,
     error: Any, smooth: Any, bx: Any, by: Any, bb: Any,
 ) -> int:  # fmt: skip
-    """Pull derivatives by the map of errors back to the errors, the activity and the low band.
+    """Compute derivatives by the errors, the activity and the low band, from those by the map.
 
     Parameters
     ----------
     erosion, activity, ax, ay, ab : float32 (n,)
-        Of the reference: its mask, its blurred activity, its low band.
+        Data of the reference: its mask, its blurred activity, its low band.
     slope : float32 (n,)
         Derivatives by the map.
     error : float32 (n,)
@@ -134,13 +135,13 @@ def error_slopes(
     smooth : float32 (n,)
         Blurred activity; replaced by the derivatives by it.
     bx, by, bb : float32 (n,)
-        Low band; replaced by the derivatives by it before it got its errors' units.
+        Low band; replaced by the derivatives by it before it was scaled for its errors.
     """
     for i in range(slope.shape[0]):
         e = erosion[i]
         seen = GLOBAL_SCALE * (_ONE + AC_MUL / (AC_SCALER * e + AC_OFFSET))
         seen_dc = GLOBAL_SCALE * (_ONE + DC_MUL / (DC_SCALER * e + DC_OFFSET))
-        # Where there is no error, the root has no slope; nothing is to be gained there either.
+        # The root has no slope at 0; the derivative is set to 0, as an error of 0 cannot decrease.
         d = error[i]
         g = _HALF * slope[i] / (d if d > F(1e-12) else _ONE)
         g = g if d > F(1e-12) else _ZERO
@@ -159,7 +160,7 @@ def error_slopes(
 
 @kernel("float32(float32, float32, float32, float32)", inner=True)
 def _difference_slope(a: Any, b: Any, norm: Any, scale: Any) -> Any:
-    """Slope of a weighted difference by ``b``; see ``difference_rows``."""
+    """Return the slope of a weighted difference by ``b``; see ``difference_rows``."""
     fewer = FEWER * a
     more = MORE * a
     low = fewer if fewer < more else more
@@ -192,7 +193,10 @@ def middle_slopes(
     gy: Any,
     gb: Any,
 ) -> int:
-    """Pull derivatives, ``lx`` and ``ly`` by line differences, back to the middle band before it was bent."""
+    """Compute derivatives by the middle band before its small values were changed.
+
+    ``lx`` and ``ly`` are derivatives by the weighted differences of the line detectors.
+    """
     norm_x, scale_x, norm_y, scale_y = table[0, 0], table[0, 1], table[1, 0], table[1, 1]
     for i in range(ac.shape[0]):
         g = _TWO * ac[i]
@@ -214,19 +218,20 @@ def high_slopes(
     ac: Any, activity: Any, lhx: Any, lhy: Any, lux: Any, luy: Any, table: Any,
     sx: Any, sy: Any, ox: Any, oy: Any,
 ) -> int:  # fmt: skip
-    """Pull derivatives back to the blurred (``sx``, ``sy``) and plain (``ox``, ``oy``) inputs of the split.
+    """Compute derivatives by the blurred (``sx``, ``sy``) and plain (``ox``, ``oy``) inputs of the split.
 
     Parameters
     ----------
     hax, hay, hbx, hby, uax, uay, ubx, uby : float32 (n,)
         High and ultra-high bands of both pictures.
     ac, activity : float32 (n,)
-        Derivatives by the error and by the activity.
+        Derivatives by the errors and by the activity.
     lhx, lhy, lux, luy : float32 (n,)
-        Derivatives by the weighted differences that the line detectors see.
+        Derivatives by the weighted differences of the line detectors.
     table : float32 (4, 2)
-        Weights of these.
+        Weights of the weighted differences.
     sx, sy, ox, oy : float32 (n,)
+        The result.
     """
     n0, n1, n2, n3 = table[0, 0], table[1, 0], table[2, 0], table[3, 0]
     w0, w1, w2, w3 = table[0, 1], table[1, 1], table[2, 1], table[3, 1]
@@ -263,18 +268,19 @@ def high_slopes(
     " float32[::1])"
 )
 def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, my: Any) -> int:
-    """Pull derivatives back to what the middle band left, and through it to the band.
+    """Compute derivatives by the residual of the middle band, and through it by the band.
 
     Parameters
     ----------
     hx, hy : float32 (n,)
-        What ``split_middle`` left.
+        The residual, from ``split_middle``.
     cx, cy : float32 (n,)
         Derivatives through the blur of ``split_high``.
     ox, oy : float32 (n,)
-        Derivatives past it; the result.
+        Derivatives that do not pass through that blur; replaced by the derivatives by the residual.
     mx, my : float32 (n,)
-        Derivatives by the middle band before its range was bent, to which those through the rest are added.
+        Derivatives by the middle band before its small values were changed; those through the residual are
+        added.
     """
     for i in range(hx.shape[0]):
         luma = hy[i]
@@ -293,7 +299,7 @@ def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, m
 
 @kernel("float32(float32, float32, float32)", inner=True)
 def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
-    """Slope of the eye's gain by the absorbed light."""
+    """Return the slope of the eye's gain by the absorbed light."""
     slope = (GAMMA_MUL / (absorbed + GAMMA_BIAS) - gain) / absorbed
     return slope if absorbed > bias and gain > MIN_SENSITIVITY else _ZERO
 
@@ -307,7 +313,7 @@ def opponent_slopes(
     r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, u: Any, v: Any, w: Any,
     lx: Any, ly: Any, lb: Any, gx: Any, gy: Any, gb: Any,
 ) -> int:  # fmt: skip
-    """Pull derivatives back to linear light, directly and through the light that the eye has adapted to.
+    """Compute derivatives by linear light, directly and through the blurred light that sets the gains.
 
     Parameters
     ----------
@@ -318,7 +324,8 @@ def opponent_slopes(
     u, v, w : float32 (n,)
         Gains, from ``sensitivity``.
     lx, ly, lb, gx, gy, gb : float32 (n,)
-        Derivatives by the opponent colours, in two parts; the second is replaced by the direct ones by light.
+        Two parts of the derivatives by the opponent colours. The second is replaced by the direct
+        derivatives.
     """
     for i in range(r.shape[0]):
         red = NITS * r[i]
@@ -355,14 +362,14 @@ def opponent_slopes(
 
 @kernel("int64(float32[:, ::1], int64, int64, int64, float32[::1], float32[::1])")
 def weigh_rows(plane: Any, start: int, stop: int, radius: int, gain_y: Any, gain_x: Any) -> int:
-    """Multiply rows ``start`` to ``stop`` by a blur's gains, which differ from 1 near the edges only.
+    """Multiply rows ``start`` to ``stop`` by a blur's gains, which differ from 1 only near the edges.
 
     Parameters
     ----------
     plane : float32 (H, W)
     start, stop : int64
     radius : int64
-        Of the blur.
+        Radius of the blur.
     gain_y, gain_x : float32 (H,), (W,)
     """
     width = plane.shape[1]

@@ -1,13 +1,13 @@
 """Derivatives of Butteraugli's line detectors.
 
-A line's sum s of a field of differences adds s^2 to the error of its centre. Its share in the
-derivatives, 2 s times that by the error, belongs to every sample on the line. So the shares of all
-lines about one row are computed, and then added to the nine rows that the lines reach. Lines that begin
-with the same pair of samples, as in :mod:`guetzpy.metrics._butteraugli.malta`, hand that pair the sum of
-their shares.
+A line with the sum s of a field of differences adds s^2 to the error of its centre. 2 s times the derivative
+by that error, the line's share, is a part of the derivative by every sample on the line. The shares of all
+lines with centres in one row are computed, and then added to the nine rows that these lines cover. Lines that
+begin with the same pair of samples, as in :mod:`guetzpy.metrics._butteraugli.malta`, add the sum of their
+shares to that pair.
 
-Both steps take 184 columns at a time, so that shares and rows stay in the processor's first cache. The
-constant distance between kinds of shares lets the compiler see that they do not overlap.
+Both steps process 184 columns at a time, so that shares and rows stay in the first-level cache. The shares of
+different lines are a constant distance apart, so that the compiler knows that they do not overlap.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 _ZERO, _TWO = np.float32(0.0), np.float32(2.0)
-#: Columns at a time: with a margin of 4 on both sides they fill vectors of 16 samples.
+#: Columns that are processed at a time. With a margin of 4 on both sides they are a multiple of 16, the
+#: samples of a vector.
 BLOCK = 184
-#: Room for them with a margin of 8, in whole lines of the cache.
+#: Length of a row with a margin of 8 on both sides, a multiple of the cache line's 16 samples.
 STRIDE = BLOCK + 24
-#: Samples that the shares of one row take.
+#: Samples of the shares of one row.
 SLOT = 21 * STRIDE
 _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = (k * STRIDE for k in range(1, 11))
 _R1, _R2, _R3, _R4, _R5, _R6, _R7, _R8 = _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8
@@ -37,37 +38,39 @@ _S11, _S12, _S13, _S14, _S15, _S16, _S17, _S18, _S19, _S20 = (k * STRIDE for k i
 
 
 def wanted_shares(band: Floats | None, rows: int, width: int) -> Bools:
-    """Return which shares are to be added.
+    """Return which rows of shares are needed, in each block of columns.
 
     Parameters
     ----------
     band : ndarray of float32, shape (rows, width), or None
-        Only samples where it is not zero need their derivatives; None: all do.
+        Only samples where it is not zero need their derivatives; None: all samples do.
     rows, width : int
-        Of the result of :func:`line_slopes`.
+        Shape of the result of :func:`line_slopes`.
 
     Returns
     -------
     ndarray of bool, shape (rows + 8, blocks of the width)
-        One for each row of shares, which reach the eight rows before theirs, in each block of columns.
+        A row of shares has its samples four rows above to four rows below its centres.
     """
     first = np.arange(0, width, BLOCK)
     if band is None:
         return np.ones((rows + 8, len(first)), np.bool_)
-    # As integers, which are twice as fast: 0.0 has no bits.
+    # Compared as integers, which is twice as fast: 0.0 has no bits set.
     return reached(np.bitwise_or.reduceat(band.view(np.int32), first, axis=1) != 0)
 
 
 def reached(rows: Bools) -> Bools:
-    """Return which rows, beginning four before the given ones, are on lines about these or contain them.
+    """Return which rows, beginning four above the given ones, have lines that reach a given row.
 
     Parameters
     ----------
     rows : ndarray of bool, shape (n, blocks)
+        Given rows.
 
     Returns
     -------
     ndarray of bool, shape (n + 8, blocks)
+        Row i is the row i - 4.
     """
     out = np.zeros((len(rows) + 8, rows.shape[1]), np.bool_)
     for shift in range(9):
@@ -77,7 +80,10 @@ def reached(rows: Bools) -> Bools:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
 def _sparse_shares(tile: Any, weight: Any, slot: Any) -> int:
-    """Write the shares of the sparse lines about row ``i`` - 4, and sums of them, to ``slot``."""
+    """Write the shares of the sparse lines with centres in one row, and sums of them, to ``slot``.
+
+    The centres are in the fifth row of ``tile``.
+    """
     size = weight.shape[0]
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
@@ -150,9 +156,9 @@ def _sparse_shares(tile: Any, weight: Any, slot: Any) -> int:
 
 @kernel("int64(float32[::1], int64, float32[::1])", inline=True)
 def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
-    """Add the shares of the sparse lines about the fifth row of ``sums`` to its nine rows.
+    """Add the shares of the sparse lines to the nine rows of ``sums``; the centres are in the fifth.
 
-    The last begins with them.
+    The last row is overwritten, because no earlier row of shares reaches it.
     """
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
@@ -185,7 +191,10 @@ def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
 def _full_shares(tile: Any, weight: Any, slot: Any) -> int:
-    """Write the shares of the full lines about row ``i`` - 4, and sums of them, to ``slot``."""
+    """Write the shares of the full lines with centres in one row, and sums of them, to ``slot``.
+
+    The centres are in the fifth row of ``tile``.
+    """
     size = weight.shape[0]
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
@@ -277,9 +286,9 @@ def _full_shares(tile: Any, weight: Any, slot: Any) -> int:
 
 @kernel("int64(float32[::1], int64, float32[::1])", inline=True)
 def _full_scatter(slot: Any, size: int, sums: Any) -> int:
-    """Add the shares of the full lines about the fifth row of ``sums`` to its nine rows.
+    """Add the shares of the full lines to the nine rows of ``sums``; the centres are in the fifth.
 
-    The last begins with them.
+    The last row is overwritten, because no earlier row of shares reaches it.
     """
     for x in range(size):
         x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
@@ -343,22 +352,24 @@ def _full_scatter(slot: Any, size: int, sums: Any) -> int:
     " float32[:, ::1])"
 )
 def line_slopes(fields: Any, weight: Any, wanted: Any, full: bool, slot: Any, sums: Any, out: Any) -> int:
-    """Pull derivatives by the energies of lines back to the weighted differences.
+    """Compute derivatives by the weighted differences, from derivatives by the energies of lines.
 
     Parameters
     ----------
     fields : float32 (blocks of W * (n + 16) * STRIDE,)
-        Of differences, for BLOCK columns each, with a margin of 8: their rows are a constant apart.
+        Fields of differences for BLOCK columns each, with a margin of 8 on all sides.
     weight : float32 (n + 8, W + 8)
-        Derivatives by the energies, with a margin of 4: zero where there is no sample.
+        Derivatives by the energies, with a margin of 4, which is zero beyond the picture.
     wanted : bool (n + 8, blocks of W)
-        From :func:`wanted_shares`. Where they are not, the result is not right, but finite.
+        From :func:`wanted_shares`. Results that need other shares are wrong, but finite.
     full : bool
-        Lines of seven or nine samples, else of five.
+        True: lines of seven or nine samples; False: lines of five.
     slot : float32 (SLOT,)
+        Scratch.
     sums : float32 ((n + 16) * STRIDE,)
-        Room for a block of the result.
+        Scratch for a block of the result.
     out : float32 (n, W)
+        The result.
     """
     rows, width = out.shape
     for k in range(wanted.shape[1]):
@@ -381,6 +392,6 @@ def line_slopes(fields: Any, weight: Any, wanted: Any, full: bool, slot: Any, su
                 for x in range(size):
                     here[_S8 + x] = _ZERO
             if i >= 8:  # no later row reaches this one
-                for x in range(size):  # a slice assignment would compile numba's strings, for its message
+                for x in range(size):  # a slice assignment makes numba compile strings, which takes a second
                     out[i - 8, left + x] = here[x]
     return 0

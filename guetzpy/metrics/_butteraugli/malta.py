@@ -1,9 +1,9 @@
-"""Butteraugli's line detectors: how an error looks depends on whether it forms edges.
+"""Butteraugli's line detectors: errors that form lines are more visible than others.
 
-A weighted difference of two bands is summed along sixteen lines through each sample of a 9 x 9
-field, and the squares of the sums are added. Facts from libjxl,
-``lib/jxl/butteraugli/butteraugli.cc``: ``MaltaDiffMapT`` and ``MaltaUnit``. Of the sixteen full lines
-four occur twice there; pairs of samples that several lines share are added once here.
+A weighted difference of two bands is summed along sixteen lines through each sample within a 9 x 9
+field, and the squares of the sums are added. Source: libjxl,
+``lib/jxl/butteraugli/butteraugli.cc``: ``MaltaDiffMapT`` and ``MaltaUnit``. In its list of full lines
+four of the sixteen occur twice. Pairs of samples that several lines share are added once here.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ F = np.float32
 _ZERO, _HALF, _TWO = F(0.0), F(0.5), F(2.0)
 FEWER, MORE = F(0.55), F(1.05)
 
-#: Samples that a line reaches from its centre, and so the margin of zeros around a difference.
+#: Samples between a line's centre and its ends, and so the margin of zeros around a field of differences.
 REACH = 4
 
 
-#: Weight of what goes beyond 0.55 to 1.05 times the reference, relative to the plain difference.
+#: Weight of the part of a difference outside 0.55 to 1.05 times the reference, over that of the plain
+#: difference.
 EXCESS = F(sqrt(0.33 / 0.5))
 
 
@@ -41,7 +42,7 @@ def _weights(weight: float, norm: float, multiplier: float) -> tuple[np.float32,
     return F(norm), F(multiplier * sqrt(0.5 * weight) / (3.75 * 2 + 1) * norm)
 
 
-#: For X and Y of each band: the magnitude at which errors begin to hide, and the difference's weight.
+#: For X and Y of each band: the magnitude from which on errors are masked, and the weight of the difference.
 ULTRA_LINES = (
     _weights(173.5, 5.0, 0.39905817637),
     _weights(1.10039032555, 71.7800275169, 0.39905817637),
@@ -68,16 +69,17 @@ def difference_rows(
     Parameters
     ----------
     a, b : float32 (H, W)
-        Reference and distorted.
+        Bands of the reference and of the distorted picture.
     start : int64
-        First of the n rows that the fields are for.
+        First of the n rows for which the fields are computed.
     margin, block : int64
-        Of a field on all sides, and its columns without.
+        Margin of a field on all sides, and its columns without the margin.
     norm, scale : float32
         From a table of this module.
     wanted : bool (n + 2 margin, fields)
-        Which rows are to be filled.
+        Rows that are filled.
     fields : float32 (fields, n + 2 margin, at least block + 2 margin)
+        Row ``i`` is row ``start - margin + i`` of the bands; zero beyond the edges.
         Row ``i`` is row ``start - margin + i`` of the bands; zero beyond the edges.
     """
     height, width = a.shape
@@ -120,7 +122,7 @@ def sparse_lines(field: Any, out: Any) -> int:
             x1, x2, x3, x4 = x + 1, x + 2, x + 3, x + 4
             x5, x6, x7, x8 = x + 5, x + 6, x + 7, x + 8
             c = r4[x4]
-            # In names, n is a step against the axis: p2n1 is the pair at (2, -1) and (-2, 1).
+            # Names: n is a minus sign. p2n1 is the centre and the pair at (2, -1) and (-2, 1), in (y, x).
             p21 = c + (r6[x5] + r2[x3])
             p2n1 = c + (r6[x3] + r2[x5])
             p12 = c + (r5[x6] + r3[x2])
@@ -180,7 +182,7 @@ def full_lines(field: Any, out: Any) -> int:
             total = s * s
             s = down + (r2[x4] + r6[x4]) + (r1[x4] + r7[x4]) + (r0[x4] + r8[x4])
             total += s * s
-            # The four lines that libjxl's list holds twice.
+            # These four lines occur twice in libjxl's list.
             s = down + (r6[x3] + r2[x5]) + (r7[x3] + r1[x5]) + (r8[x3] + r0[x5])
             twice = s * s
             s = down + (r6[x5] + r2[x3]) + (r7[x5] + r1[x3]) + (r8[x5] + r0[x3])

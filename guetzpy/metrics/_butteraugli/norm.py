@@ -1,7 +1,7 @@
-"""Butteraugli's last step: from a map of errors to one number, and back.
+"""Norms of Butteraugli's map of errors, and their derivatives.
 
 The "p-norm" of libjxl's tools is the mean of the p-, 2p- and 4p-norm of the map (``ComputeDistanceP`` in
-``lib/extras/metrics.cc``); the one that is commonly quoted is the 3-norm.
+``lib/extras/metrics.cc``). Results are usually quoted as the 3-norm.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ __all__ = ["Norm", "norm_and_maximum", "norm_and_slopes", "norm_of_map"]
 Floats = npt.NDArray[np.float32]
 Norm = float | Literal["max"]
 
-#: Rows whose powers are summed at a time; part of the score's definition to the last digit.
+#: Rows whose powers are summed at a time. The last digits of the score depend on this number.
 _ROWS = 32
 
 
 def norm_of_map(field: Floats, norm: Norm, threads: int | None) -> float:
-    """Return the score that a map of errors gives.
+    """Return the score of a map of errors.
 
     Parameters
     ----------
-    field : ndarray of float32, shape (H, W)
+        Map of errors.
     norm : float or "max"
-        From 1 on; see the module.
+        A number from 1 to 100 (see the module), or "max" for the largest value.
     threads : int or None
+        Number of threads; None: the processors available.
 
     Raises
     ------
     ValueError
-        The norm is none, or the map is not finite.
+        The norm is out of range, or the map is not finite.
     """
     if norm == "max":
         return _power_sums(field, 3.0, threads)[3]
@@ -49,7 +50,7 @@ def norm_of_map(field: Floats, norm: Norm, threads: int | None) -> float:
 
 
 def norm_and_maximum(field: Floats, threads: int | None) -> tuple[float, float]:
-    """Return the 3-norm and the largest value of a map."""
+    """Return the 3-norm and the largest value of a map of errors."""
     sums = _power_sums(field, 3.0, threads)
     return sum(_norms(sums, field.size, 3.0)) / 3.0, sums[3]
 
@@ -62,10 +63,10 @@ def norm_and_slopes(
     weight: float = 1.0,
     then: Callable[[int, int], object] | None = None,
 ) -> float:
-    """Return a norm of a map; its derivatives by the map's values, times a weight, go to ``out``.
+    """Return a norm of a map, and write its derivatives by the map's values, times ``weight``, to ``out``.
 
     ``out`` may be the map. The derivatives of a map of zeros are zero. ``then(start, stop)`` is called for
-    rows, an even number but for the last, as soon as these have theirs.
+    each range of rows when its derivatives are written; all ranges but the last have an even number of rows.
     """
     p = _checked(norm)
     norms = _norms(_power_sums(field, p, threads), field.size, p)
@@ -94,7 +95,7 @@ def _pieces(field: Floats) -> list[tuple[int, int]]:
 
 
 def _power_sums(field: Floats, p: float, threads: int | None) -> list[float]:
-    """Return the sums of the powers p, 2p and 4p, and the maximum."""
+    """Return the sums of the powers p, 2p and 4p, and the largest value."""
     pieces = _pieces(field)
     sums = np.zeros((len(pieces), 4))
 

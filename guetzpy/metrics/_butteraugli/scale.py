@@ -1,7 +1,7 @@
-"""Butteraugli at one scale: planes through all stages, in strips that threads share.
+"""Butteraugli at one scale: planes are processed stage by stage, in strips that threads share.
 
-Each stage waits for the one before, because the blurs look across strips. A strip's height follows
-from the width alone, and no sample's value depends on it.
+A stage begins when the stage before has finished, because blurs read samples of other strips. The height of a
+strip depends on the width alone, and no sample's value depends on it.
 """
 
 from __future__ import annotations
@@ -44,18 +44,19 @@ __all__ = ["MARGIN", "Blur", "Geometry", "Memory", "Reference", "compare", "sepa
 
 Floats = npt.NDArray[np.float32]
 
-#: Reach of all filters in sequence: opsin 2, low 16, middle 7, high 3, activity 6, erosion 3.
+#: Sum of the radii of all filters in sequence: opsin 2, low 16, middle 7, high 3, activity 6, erosion 3.
 MARGIN = 37
-#: Samples in a strip: the planes that a stage touches fit in a processor's second cache.
+#: Samples of a strip: the planes that a stage uses fit the processor's second-level cache.
 _STRIP_SAMPLES = 1 << 16
 
 OPSIN_TAPS = half_kernel(SIGMA_OPSIN)
 
 
 def strips(first: int, last: int, width: int, factor: int = 1) -> list[tuple[int, int]]:
-    """Return the strips of rows that threads take, up to ``factor`` times as tall as is usual.
+    """Return strips of rows for threads, up to ``factor`` times as tall as usual.
 
-    All are of one height and, unless one will do, they are of an even number: two threads end together.
+    All but the last have the same height. Their number is even, unless one strip is enough, so that two
+    threads end at the same time.
     """
     count = -(-(last - first) * width // (factor * _STRIP_SAMPLES))
     count += count % 2 if count > 1 else 0
@@ -64,7 +65,7 @@ def strips(first: int, last: int, width: int, factor: int = 1) -> list[tuple[int
 
 
 class Blur:
-    """One of the renormalised blurs, for planes of one size."""
+    """A renormalised blur for planes of one size."""
 
     def __init__(self, sigma: float, height: int, width: int) -> None:
         self.taps = half_kernel(sigma)
@@ -78,7 +79,7 @@ class Blur:
 
 
 class Geometry:
-    """Size of planes, and the blurs for it."""
+    """Size of planes, and the blurs for planes of this size."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -89,26 +90,26 @@ class Geometry:
 
 
 class Memory:
-    """Planes of one size in a block that is used again: fresh pages cost as much as the arithmetic."""
+    """Memory for planes of one size. It is reused, because the first write to new memory is slow."""
 
     def __init__(self) -> None:
         self._block = np.empty(0, np.float32)
 
     def block(self, count: int, height: int, width: int) -> Floats:
-        """Return planes that are not initialised, (count, H, W); those given out before are taken back."""
+        """Return uninitialised planes, (count, H, W). They replace the planes of earlier calls."""
         size = count * height * width
         if self._block.size < size:
-            self._block = np.empty(0, np.float32)  # let go of the old block first
+            self._block = np.empty(0, np.float32)  # frees the old block before the new one is allocated
             self._block = np.empty(size, np.float32)
         return self._block[:size].reshape(count, height, width)
 
     def planes(self, count: int, height: int, width: int) -> list[Floats]:
-        """Return such planes one by one."""
+        """Return the planes of :meth:`block` as a list."""
         return list(self.block(count, height, width))
 
 
 class Reference(NamedTuple):
-    """A reference's bands (X, Y, B as far as they go), its blurred activity and the mask that it makes."""
+    """A reference's bands (X, Y and B, or X and Y), its blurred activity, and its mask."""
 
     low: Sequence[Floats]
     middle: Sequence[Floats]
@@ -118,20 +119,20 @@ class Reference(NamedTuple):
     erosion: Floats
 
     def rows(self, top: int, bottom: int) -> Reference:
-        """Return the rows from ``top`` to ``bottom``."""
+        """Return the data of the rows from ``top`` to ``bottom``."""
         bands = [[plane[top:bottom] for plane in band] for band in self[:4]]
         return Reference(*bands, self.activity[top:bottom], self.erosion[top:bottom])
 
 
 def flat(planes: Sequence[Floats], start: int, stop: int) -> list[Floats]:
-    """Return rows ``start`` to ``stop`` of each plane as one run of samples."""
+    """Return rows ``start`` to ``stop`` of each plane as a flat array."""
     return [plane[start:stop].reshape(-1) for plane in planes]
 
 
 def opsin_strip(
     linear: Sequence[Floats], start: int, stop: int, xyb: Sequence[Floats], gains: Sequence[Floats] | None
 ) -> None:
-    """Linear light to opponent colours, rows ``start`` to ``stop``; ``gains`` may keep those of the eye."""
+    """Convert rows of linear light to opponent colours; ``gains``, if given, gets the eye's gains."""
     width = linear[0].shape[1]
     if gains is None:
         part = list(np.empty((3, stop - start, width), np.float32))
@@ -164,7 +165,7 @@ def low_strip(
     low: Sequence[Floats],
     rest: Sequence[Floats],
 ) -> None:
-    """Split off rows of the low band; ``low`` holds just these rows, ``rest`` all."""
+    """Split the low band off; ``low`` holds only rows ``start`` to ``stop``, ``rest`` holds all rows."""
     for plane, out in zip(xyb, low, strict=True):
         geometry.low.rows(plane, start, stop, out)
     split_low(*flat(xyb, start, stop), *flat(low, 0, stop - start), *flat(rest, start, stop))
@@ -204,7 +205,7 @@ def _high(
 
 
 class Bands(NamedTuple):
-    """A picture's bands, what its middle band left, and its activity."""
+    """A picture's bands, the residual of its middle band, and its activity."""
 
     low: Sequence[Floats]
     middle: Sequence[Floats]
@@ -232,12 +233,13 @@ def separate(
     linear : ndarray of float32, shape (3, H, W)
         Linear sRGB, 1.0 = white.
     geometry : Geometry
-        Of the planes.
+        Size of the planes, and their blurs.
     planes : sequence of 13 ndarrays of float32, shape (H, W)
-        Where the bands go.
+        Memory for the bands.
     threads : int or None
+        Number of threads; None: the processors available.
     gains : sequence of 3 ndarrays of float32, shape (H, W), optional
-        Where those of the adapted eye are kept.
+        Memory for the gains of the adapted eye.
     """
     xyb, rest, low, rest_high, ultra = planes[:3], planes[3:6], planes[6:9], planes[9:11], planes[11:13]
     _opsin(linear, geometry, xyb, threads, gains)
@@ -246,7 +248,7 @@ def separate(
         low_strip(xyb, geometry, *rows, [plane[rows[0] : rows[1]] for plane in low], rest)
 
     each(strip, strips(0, geometry.height, geometry.width), threads)
-    middle = xyb  # which is not needed any more
+    middle = xyb  # xyb is no longer needed
     _middle(rest, geometry, middle, rest_high, threads)
     high, activity = rest[:2], rest[2]
     _high(rest_high, geometry, high, ultra, activity, threads)
@@ -256,7 +258,7 @@ def separate(
 def separate_reference(linear: Floats, geometry: Geometry, threads: int | None) -> Reference:
     """Return the bands and the mask of a reference; parameters as for :func:`separate`."""
     height, width = geometry.height, geometry.width
-    # Blocks by lifetime: what the middle band leaves is needed here only.
+    # Separate blocks by lifetime: the residual of the middle band is needed in this function only.
     kept = list(np.empty((11, height, width), np.float32))
     spare = list(np.empty((2, height, width), np.float32))
     bands = separate(linear, geometry, [*kept[:9], *spare, *kept[9:]], threads)
@@ -294,7 +296,7 @@ def _add_lines(
 
 
 class Errors:
-    """The last stage: all bands of two pictures to the map of errors."""
+    """The last stage: from the bands of two pictures to the map of errors."""
 
     def __init__(
         self,
@@ -312,7 +314,7 @@ class Errors:
     def rows(self, start: int, stop: int, smooth: Floats, dc: Floats, out: Floats) -> None:
         """Write rows of the map to ``out``.
 
-        ``dc`` holds the low band's errors there; ``smooth`` takes the blurred activity.
+        ``dc`` holds the errors of the low band in these rows. ``smooth`` gets the blurred activity.
         """
         a, width = self._a, out.shape[1]
         ac = np.empty((stop - start, width), np.float32)
@@ -343,16 +345,19 @@ def compare(
 
     Parameters
     ----------
-    reference : Reference
+        Bands and mask of the reference.
     linear : ndarray of float32, shape (3, H, W)
-        The distorted picture's light.
+        Linear light of the distorted picture.
     geometry : Geometry
-        Of the planes.
+        Size of the planes, and their blurs.
     memory : Memory
+        Working memory.
     rows : tuple of int
-        First and last row wanted.
+        First row, and the row after the last.
     out : ndarray of float32, shape (last - first, W)
+        Rows of the map of errors.
     threads : int or None
+        Number of threads; None: the processors available.
     """
     height, width = geometry.height, geometry.width
     planes = memory.planes(11, height, width)
