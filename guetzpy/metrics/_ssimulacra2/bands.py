@@ -1,11 +1,11 @@
-"""One scale of SSIMULACRA 2, band by band, with libjxl's rounding.
+"""One scale of SSIMULACRA 2, computed in bands of rows, with libjxl's rounding.
 
-The blur is a recursion across whole rows and down whole columns (see ``_recursive_gaussian``), so
-a band (``BAND`` rows, whatever the number of threads) is worked on twice: across, in groups of
-16 rows, then down, in blocks of 128 columns that carry the recursion's state on to the next band.
-The pass down lags by 4 rows, for the blur looks that far ahead. Planes of a band are stored block
-by block, ``(blocks, HISTORY + rows, BLOCK)``, the last ``HISTORY`` rows of the band before first.
-Partial sums are taken per block and band and added in that order, in float64.
+The blur is a recursion over whole rows and then over whole columns (see ``_recursive_gaussian``). So a band
+of ``BAND`` rows, whatever the number of threads, is processed in two passes. The horizontal pass takes groups
+of 16 rows. The vertical pass takes blocks of 128 columns and passes the state of the recursion on to the next
+band. It stays 4 rows behind, because an output depends on the 4 rows after it. Planes of a band are stored
+block by block, ``(blocks, HISTORY + rows, BLOCK)``, beginning with the last ``HISTORY`` rows of the band
+before. Partial sums are taken per block and band and added in that order, in float64.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from guetzpy.picture.transform import Floats
 
 __all__ = ["BAND", "Reference", "Side"]
 
-BAND = 64  # rows; a multiple of GROUP; two bands of a wide picture fit the second-level cache best
+BAND = 64  # rows, a multiple of GROUP; two bands of a wide picture fit the second-level cache
 HISTORY = LEAD + REACH
 
 _C2 = np.float32(0.0009)
@@ -52,7 +52,7 @@ def _multiply(a: Any, b: Any, product: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
 def _copy(source: Any, target: Any) -> int:
-    """Copy as many values as ``source`` has (slice assignment takes numba a second to compile)."""
+    """Copy as many values as ``source`` has (numba needs a second to compile a slice assignment)."""
     for i in range(source.shape[0]):
         target[i] = source[i]
     return 0
@@ -84,16 +84,16 @@ def _across_group(
     channels: Any,
     blurred: Any,
 ) -> int:
-    """Turn a group of up to 16 rows into XYB and blur across what the maps need.
+    """Convert a group of up to 16 rows to XYB, and blur horizontally what the maps need.
 
     Parameters
     ----------
     linear : ndarray of float32, shape (3, any, W)
-        The group is its rows ``first`` to ``first + rows``.
+        Linear light; the group is its rows ``first`` to ``first + rows``.
     first, rows, row : int
         ``row`` is the row of the band's planes that the group begins at.
     prepare : int
-        1: the reference's side; 0: the distorted one's.
+        1: the picture is the reference; 0: the distorted picture.
     slots : ndarray of int64, shape (3, 3)
         See :class:`Plan`.
     xyb : ndarray of float32, shape (3, 16, any)
@@ -101,11 +101,11 @@ def _across_group(
     work : ndarray of float32
         Scratch of 3 chunks and 3 states.
     reference : ndarray of float32, shape (channels with a structure map, (W' + 2 SPAN) * 16)
-        The reference's channels for this group, transposed: written (prepare) or read.
+        The reference's channels for this group, transposed. Written if ``prepare`` is 1, else read.
     channels : ndarray of float32, shape (3, blocks, rows of a band, BLOCK)
         Written: XYB.
     blurred : ndarray of float32, shape (9, blocks, rows of a band, BLOCK)
-        Written: for each channel the mean, the square, and the product with the reference.
+        Written for each channel: blurred values, squares, and products with the reference.
     """
     width = linear.shape[2]
     for c in range(3):
@@ -144,10 +144,10 @@ def _across_group(
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])", inner=True)
 def _add_structure(moments: Any, means: Any, variances: Any, columns: int, sums: Any) -> int:
-    """Add a row of the structure map and its fourth power to column sums.
+    """Add a row of the structure map, and its fourth power, to sums of columns.
 
-    ``moments``: the distorted channel's blurred mean, square, and product with the reference,
-    each 4 rows of ``BLOCK``. ``sums``: two rows of ``BLOCK``.
+    ``moments``: the distorted channel's blurred values, squares, and products with the reference,
+    4 rows of ``BLOCK`` each. ``sums``: two rows of ``BLOCK``.
     """
     for x in range(columns):
         mu1 = means[x]
@@ -164,22 +164,22 @@ def _add_structure(moments: Any, means: Any, variances: Any, columns: int, sums:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1])", inner=True)
 def _add_edges(channel: Any, mean: Any, edges: Any, columns: int, sums: Any) -> int:
-    """Add a row of the maps of edges that came and that went, and their fourth powers."""
+    """Add a row of the maps of added and of lost edges, and their fourth powers, to sums of columns."""
     for x in range(columns):
-        # (1 + e2) / (1 + e1) - 1 without its cancellation
+        # (1 + e2) / (1 + e1) - 1, written without cancellation
         d = (abs(channel[x] - mean[x]) - edges[x]) / (_ONE + edges[x])
-        came = max(d, _ZERO)
-        went = max(-d, _ZERO)
-        sums[x] += came
-        sums[x + BLOCK] += went
-        sums[x + 2 * BLOCK] += (came * came) * (came * came)
-        sums[x + 3 * BLOCK] += (went * went) * (went * went)
+        added = max(d, _ZERO)
+        lost = max(-d, _ZERO)
+        sums[x] += added
+        sums[x + BLOCK] += lost
+        sums[x + 2 * BLOCK] += (added * added) * (added * added)
+        sums[x + 3 * BLOCK] += (lost * lost) * (lost * lost)
     return 0
 
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32[::1], float32[::1])", inner=True)
 def _variance(channel: Any, moments: Any, mean: Any, columns: int, variance: Any, edges: Any) -> int:
-    """Write a row of a reference channel's local variance, and of its edges ``|channel - mean|``."""
+    """Write a row of a reference channel's local variance, and of its edges, ``|channel - mean|``."""
     for x in range(columns):
         variance[x] = moments[x + 4 * BLOCK] - mean[x] * mean[x]
         edges[x] = abs(channel[x] - mean[x])
@@ -207,28 +207,28 @@ def _down_block(
     offset: int,
     sums: Any,
 ) -> int:
-    """Blur a band of a block down, and add up the maps or write what they need of the reference.
+    """Blur a band of a block vertically, and sum the maps, or write the data of the reference for them.
 
     Parameters
     ----------
     b, columns : int
-        The block and how many of its columns the picture has.
+        Number of the block, and of its columns that are in the picture.
     top, rows, last : int
-        First row and rows of the band; 1 if it is the picture's last one.
+        First row and number of rows of the band; ``last`` is 1 for the picture's last band.
     prepare : int
-        1: the reference's side; 0: the distorted one's.
+        1: the picture is the reference; 0: the distorted picture.
     slots : ndarray of int64, shape (3, 3)
         See :class:`Plan`.
     channels, blurred, states : ndarray of float32
-        Of the band, as ``_across_group`` leaves them, and the recursions' states.
+        The band's planes from ``_across_group``, and the states of the recursions.
     work : ndarray of float32
         Scratch of 19 rows of ``BLOCK``.
     reference : ndarray of float32, shape (slots, blocks, any, BLOCK)
-        The reference's means, variances and edges: written (prepare) or read.
+        The reference's means, variances and edges. Written if ``prepare`` is 1, else read.
     offset : int
         The row of the picture that ``reference`` begins with.
     sums : ndarray of float64, shape (blocks, 3, 6)
-        ``sums[b, c]`` gets channel c's sums in the order of the weights: structure, came, went,
+        ``sums[b, c]`` gets channel c's sums in the order of the weights: structure, added edges, lost edges,
         and the fourth powers of these.
     """
     stop = top + rows if last else top + rows - REACH
@@ -275,7 +275,7 @@ def _down_block(
             into = (0, 3, 1, 2, 4, 5)[k]
             for x in range(columns):
                 sums[b, c, into] += np.float64(columns_sums[x + k * BLOCK])
-        for y in range(0 if last else HISTORY):  # the last rows of this band: the history of the next one
+        for y in range(0 if last else HISTORY):  # the next band begins with the last rows of this one
             _copy(channels[c, b, BAND + y], channels[c, b, y])
             for k in range(count):
                 _copy(blurred[3 * c + k, b, BAND + y], blurred[3 * c + k, b, y])
@@ -286,7 +286,7 @@ _WORK = max(3 * CHUNK + 18 * GROUP, 19 * BLOCK)
 
 
 class Reference:
-    """The reference's side of one scale: of the whole picture, or of one band."""
+    """Data of the reference at one scale, for the whole picture or for one band."""
 
     def __init__(self, planes: tuple[int, int], height: int, width: int) -> None:
         blocks, groups = -(-width // BLOCK), -(-height // GROUP)
@@ -297,7 +297,7 @@ class Reference:
 
 
 class Side:
-    """One picture's way through one scale, band by band, with the recursions' state."""
+    """Processing of one picture at one scale, band by band, with the states of the recursions."""
 
     def __init__(self, level: Rows, slots: npt.NDArray[np.int64], smaller: Floats | None) -> None:
         self.level = level
@@ -305,7 +305,7 @@ class Side:
         self.smaller = smaller
         blocks = -(-level.width // BLOCK)
         self.blocks = range(blocks)
-        rows = HISTORY + min(BAND, level.height) + 2 * REACH  # the last outputs look beyond the picture
+        rows = HISTORY + min(BAND, level.height) + 2 * REACH  # the last outputs need rows beyond the picture
         self.channels = np.zeros((3, blocks, rows, BLOCK), np.float32)
         self.blurred = np.zeros((9, blocks, rows, BLOCK), np.float32)
         self.states = np.zeros((9, blocks, 6 * BLOCK), np.float32)
@@ -313,7 +313,7 @@ class Side:
         self.local = Local()
 
     def advance(self, top: int, reference: Reference, prepare: bool, threads: int | None) -> None:
-        """Work on the band that begins with row ``top``."""
+        """Process the band that begins with row ``top``."""
         level, local = self.level, self.local
         bottom = min(top + BAND, level.height)
         last = bottom == level.height

@@ -1,11 +1,12 @@
-"""SSIMULACRA 2, version 2.1, number for number as libjxl's tools/ssimulacra2.cc has it.
+"""SSIMULACRA 2, version 2.1, with the numbers of libjxl's tools/ssimulacra2.cc.
 
-Six scales, halved in linear light; at each, the picture in positive XYB, blurred local means and
-variances, and three maps a channel: what of the structure is lost (SSIM without its luminance
-division), edges that came, edges that went. The 1- and the 4-norm of each map are weighted,
-summed and remapped to 100 (identical) downwards. Only maps with a weight are computed.
+The picture is compared at six scales, which are halved in linear light. Each scale is converted to positive
+XYB and blurred, which gives local means and variances. Each channel has three maps: lost structure (SSIM
+without the denominator of its luminance term), added edges, and lost edges. The 1-norm and the 4-norm of each
+map are weighted, summed and mapped to a score of 100 for identical pictures and less for others. Maps without
+a weight are not computed.
 
-The work itself: ``_ssimulacra2_bands`` (scores), ``_ssimulacra2_gradient`` (gradients).
+``bands`` computes scores, ``gradient`` and ``windows`` compute gradients.
 """
 
 from __future__ import annotations
@@ -25,29 +26,30 @@ from guetzpy.picture.transform import Codes, Floats, Transform
 
 __all__ = ["SSIMULACRA2Comparator"]
 
-#: The reference's side of larger pictures is not kept as maps but computed anew, band by band.
+#: Larger references are not kept as maps. Their data are computed again for each score, band by band.
 _CACHED_PIXELS = 12_500_000
-#: Gradients of larger pictures are computed window by window, and nothing is kept for them.
+#: Gradients of larger pictures are computed window by window, and no data are kept for them.
 _TRACED_PIXELS = 5 << 19
 
 
 class SSIMULACRA2Comparator:
-    """SSIMULACRA 2 against one reference, whose side is computed once.
+    """SSIMULACRA 2 with one reference, which is processed once.
 
-    Scores: 100 identical, 90 visually lossless, 80 very high, 70 high, 50 medium, 30 low quality;
-    they may be negative. Version 2.1, as libjxl's ``ssimulacra2`` tool prints it.
+    Scores: 100 identical, 90 visually lossless, 80 very high, 70 high, 50 medium, 30 low quality.
+    They can be negative. Version 2.1, as printed by libjxl's ``ssimulacra2`` tool.
 
     Parameters
     ----------
     reference : ndarray or PIL image
         (H, W) or (H, W, 3), uint8, uint16 or float 0..1, sRGB; or a PIL image with its profile.
     threads : int, optional
-        Default: the processors available. The number changes no digit.
+        Number of threads; default: the processors available. Scores do not depend on it.
 
     Notes
     -----
-    About 40 bytes a pixel are kept, up to 12.5 megapixels; above, only the picture itself, and
-    each score works on both sides. Sides under 8 pixels are made 8 by repeating the edge.
+    For references of up to 12.5 megapixels about 40 bytes per pixel are kept. For larger ones only the
+    picture is kept, and each score processes both pictures. Sides below 8 pixels are extended to 8 by
+    repeating the edge.
     """
 
     def __init__(self, reference: Any, *, threads: int | None = None) -> None:
@@ -58,7 +60,7 @@ class SSIMULACRA2Comparator:
     def from_linear(cls, planes: Floats, *, threads: int | None = None) -> SSIMULACRA2Comparator:
         """Return a comparator for linear light: float32 (3, H, W), sRGB primaries, 1.0 = white.
 
-        The planes are used again by the first gradient, and must not change until then.
+        The array is not copied. The first gradient reads it, so do not change it until then.
         """
         self = cls.__new__(cls)
         self._set_up(_linear_planes(planes), None, threads)
@@ -68,18 +70,20 @@ class SSIMULACRA2Comparator:
     def from_codes(
         cls, codes: Codes, transform: Transform, *, threads: int | None = None, keep: bool | None = None
     ) -> SSIMULACRA2Comparator:
-        """Return a comparator for codes, which are turned to light band by band.
+        """Return a comparator for codes, which are converted to light band by band.
 
         Parameters
         ----------
         codes : ndarray, shape (1, H, W) or (3, H, W)
-            As :meth:`guetzpy.picture.transform.Transform.linear` takes them. Kept: do not change them.
+            Codes as for :meth:`guetzpy.picture.transform.Transform.linear`. The array is not copied: do not
+            change it while the comparator is in use.
         transform : Transform
-            What the codes mean.
+            Conversion of the codes to linear light.
         threads : int, optional
+            Number of threads; default: the processors available.
         keep : bool, optional
-            Whether the reference's side is kept, rather than computed again for each score; default:
-            up to 12.5 megapixels. Gradients are made in little memory where nothing is kept.
+            Whether the data of the reference are kept, instead of computed again for each score; default:
+            up to 12.5 megapixels. If nothing is kept, gradients are computed in little memory too.
         """
         self = cls.__new__(cls)
         self._set_up(codes, transform, threads, keep)
@@ -111,7 +115,7 @@ class SSIMULACRA2Comparator:
                     level = Rows(side.smaller)
 
     def score(self, distorted: Any) -> float:
-        """Return the score of a picture (array or PIL image, as the constructor takes them).
+        """Return the score of a picture, an array or PIL image as for the constructor.
 
         Raises
         ------
@@ -135,14 +139,14 @@ class SSIMULACRA2Comparator:
         Parameters
         ----------
         distorted : ndarray or PIL image
-            As the constructor takes them.
+            Picture as for the constructor.
 
         Returns
         -------
         score : float
             As :meth:`gradient_linear` returns it.
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
-            Change of the score per change of a code, codes on the 0..255 scale at any depth.
+            Derivatives of the score per code on the 0..255 scale, whatever the depth of the picture.
         """
         score, rows = self.gradient_codes(*planes_of(distorted))
         return score, rows(0, self.shape[0])
@@ -158,17 +162,17 @@ class SSIMULACRA2Comparator:
         Returns
         -------
         score : float
-            Of the same formulas without the rounding of libjxl's recursive blur, which is no
-            function that has a gradient: above :meth:`score_linear` by about 0.01 at 80, 0.1 at
-            90 and 1 at 97.
+            Score by the same formulas, but without the rounding of libjxl's recursive blur, which has
+            no derivative. It is above :meth:`score_linear` by about 0.01 at 80, 0.1 at 90 and
+            1 at 97.
         gradient : ndarray of float32, shape (3, H, W)
-            Its derivatives by ``planes``; zero for identical pictures.
+            Derivatives by ``planes``; zero for identical pictures.
 
         Notes
         -----
-        The first call computes the reference's side again without that rounding, and keeps it
-        and scratch memory (about 40 and 60 bytes a pixel), up to 2.6 megapixels; above, nothing is
-        kept, and each call works on both sides, strip by strip.
+        Up to 2.6 megapixels, the first call computes data of the reference without that rounding, and keeps
+        them with scratch memory (about 40 and 60 bytes per pixel). For larger pictures nothing is
+        kept, and each call processes both pictures, strip by strip.
         """
         score, rows = self._score_and_gradient(_linear_planes(planes), None)
         return score, np.ascontiguousarray(rows(0, self.shape[0]))
@@ -181,15 +185,15 @@ class SSIMULACRA2Comparator:
         Parameters
         ----------
         codes, transform
-            As for :meth:`from_codes`. The codes are kept by the function.
+            Codes and conversion as for :meth:`from_codes`. The returned function keeps the codes.
 
         Returns
         -------
         score : float
             As :meth:`gradient_linear` returns it.
         rows : callable
-            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), by one
-            level of 255. Of pictures above 2.6 megapixels only what is asked for is computed.
+            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), per code
+            on the 0..255 scale. For pictures above 2.6 megapixels only these rows are computed.
         """
         score, by_light = self._score_and_gradient(codes, transform)
 
@@ -201,7 +205,7 @@ class SSIMULACRA2Comparator:
         return score, rows
 
     def release(self) -> None:
-        """Give up what is kept for the next gradient."""
+        """Free the memory that is kept for the next gradient."""
         self._gradient = None
 
     def _score_and_gradient(
@@ -248,7 +252,7 @@ class SSIMULACRA2Comparator:
 
 
 def check_sizes(reference: tuple[int, int], distorted: tuple[int, int]) -> None:
-    """Raise ValueError, naming both sizes (width x height), if they differ."""
+    """Raise ValueError with both sizes (width x height) if the sizes differ."""
     if reference != distorted:
         raise ValueError(
             f"pictures of different sizes: reference {reference[1]}x{reference[0]}, "
@@ -269,7 +273,7 @@ def _at_least_smallest(planes: Any) -> Any:
 
 
 def _folded(gradient: Floats, shape: tuple[int, int]) -> Floats:
-    """Add the gradient of repeated rows and columns to that of the edge they repeat."""
+    """Add the gradient of repeated rows and columns to the gradient of the edge."""
     height, width = shape
     if gradient.shape[1] > height:
         gradient[:, height - 1] += gradient[:, height:].sum(axis=1)

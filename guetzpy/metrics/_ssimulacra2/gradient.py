@@ -1,15 +1,16 @@
-"""The gradient of SSIMULACRA 2: the same formulas without rounding noise, and their adjoint.
+"""The gradient of SSIMULACRA 2: the same formulas without libjxl's rounding, and their adjoint.
 
-Scores carry the rounding of libjxl's recursive blur (see ``_recursive_gaussian``); a derivative
-of that means nothing. So gradients come from a pass of their own with the exact nine-tap form of
-that blur, tile by tile (see ``_tiles``), and on the error e = distorted - reference instead of the
-distorted picture, so that small differences do not drown: with v(e) its local variance,
+Scores contain the rounding errors of libjxl's recursive blur (see ``_recursive_gaussian``), whose derivatives
+are meaningless. So gradients are computed in a pass of their own, with the exact nine-tap form of that blur,
+tile by tile (see ``_tiles``). To keep the digits of small differences, the formulas use the error e =
+distorted - reference instead of the distorted picture. With v(e), the local variance of e,
 
     1 - (1 - mean(e)^2) (2 cov + C2) / (v1 + v2 + C2)
         = mean(e)^2 + (1 - mean(e)^2) v(e) / (2 (v1 + cov(reference, e)) + v(e) + C2).
 
-Forward through all scales, keeping XYB and the blurred moments of e; then, when all norms are
-known, backward from the coarsest scale. The blur, zero beyond the edge, is its own adjoint.
+The forward pass goes through all scales and keeps XYB and the blurred moments of e. When all norms are
+known, the backward pass begins at the coarsest scale. The blur, with zeros beyond the edge, is its own
+adjoint.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ __all__ = ["WORK", "Gradient", "backward_strip", "forward_strip", "gradient_slot
 _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
-_STEEP = np.float32(1e4)  # 1e-4 of XYB is less than a twentieth of a code
+_STEEP = np.float32(1e4)  # slope of a smoothed sign: 1e-4 of XYB is less than a twentieth of a code
 
 
 @kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])", inner=True)
 def _load_xyb(linear: Any, first: int, top: int, left: int, work: Any) -> int:
-    """Fill the first three tiles of ``work`` with positive XYB; zero beyond the picture."""
+    """Fill the first three tiles of ``work`` with positive XYB; values beyond the picture are zero."""
     for c in range(3):
         load(linear[c], first, top, left, work[c * PLANE : (c + 1) * PLANE])
     positive_xyb(work[:PLANE], work[PLANE : 2 * PLANE], work[2 * PLANE : 3 * PLANE], np.int64(PLANE))
-    # positive XYB of black is not zero, but libjxl's blur takes what is beyond the picture as zero
+    # Positive XYB of black is not zero, but libjxl's blur takes values beyond the picture as zero.
     _, height, width = linear.shape
     begin = max(HALO - left, 0)
     end = min(width - left + HALO, STRIDE)
@@ -73,7 +74,7 @@ def _subtract(a: Any, b: Any, difference: Any) -> int:
 
 @kernel("int64(float32[::1], int64, int64, float32[:, ::1], int64, int64)", inner=True)
 def _store(tile: Any, rows: int, columns: int, plane: Any, top: int, left: int) -> int:
-    """Copy the counted part of a tile to (top, left) of a plane."""
+    """Copy the part of a tile inside the halo to (top, left) of a plane."""
     for y in range(rows):
         j = (HALO + y) * STRIDE + HALO
         row = plane[top + y, left : left + columns]
@@ -90,7 +91,7 @@ def _store(tile: Any, rows: int, columns: int, plane: Any, top: int, left: int) 
 def _add_structure(
     moments: Any, means: Any, variances: Any, top: int, left: int, rows: int, columns: int, sums: Any
 ) -> int:
-    """Add the structure map of a tile and its fourth power to column sums.
+    """Add the structure map of a tile, and its fourth power, to sums of columns.
 
     ``moments``: three tiles, the blurred error e, its square, and its product with the reference.
     ``sums``: two rows of ``STRIDE``.
@@ -129,7 +130,7 @@ def _add_edges(
     columns: int,
     sums: Any,
 ) -> int:
-    """Add the maps of edges that came and that went, and their fourth powers."""
+    """Add the maps of added and of lost edges of a tile, and their fourth powers, to sums of columns."""
     for y in range(rows):
         j = (HALO + y) * STRIDE + HALO
         channel_row = channel[top + y, left : left + columns]
@@ -140,12 +141,12 @@ def _add_edges(
             edge = channel_row[x] - mean_row[x]
             other = edge + (error_row[x] - blurred_row[x])
             d = (abs(other) - abs(edge)) / (_ONE + abs(edge))
-            came = max(d, _ZERO)
-            went = max(-d, _ZERO)
-            sums[x] += came
-            sums[x + STRIDE] += went
-            sums[x + 2 * STRIDE] += (came * came) * (came * came)
-            sums[x + 3 * STRIDE] += (went * went) * (went * went)
+            added = max(d, _ZERO)
+            lost = max(-d, _ZERO)
+            sums[x] += added
+            sums[x + STRIDE] += lost
+            sums[x + 2 * STRIDE] += (added * added) * (added * added)
+            sums[x + 3 * STRIDE] += (lost * lost) * (lost * lost)
     return 0
 
 
@@ -164,24 +165,26 @@ def forward_strip(
     kept: Any,
     sums: Any,
 ) -> int:
-    """Add up the maps of the rows top to bottom of a scale, and keep what the adjoint needs.
+    """Sum the maps of the rows ``top`` to ``bottom`` of a scale, and keep what the adjoint needs.
 
     Parameters
     ----------
     linear, first : ndarray of float32, shape (3, any, W), and int
-        Linear light, from the picture's row ``first`` on.
+        Linear light, beginning with the picture's row ``first``.
     slots : ndarray of int64, shape (3, 3)
-        For channel c: the first of its planes of ``reference`` (or -1: none), and whether it has
-        a structure map and edge maps.
+        For channel c: the first of its planes of ``reference``, or -1 if it has none; whether it has
+        a structure map; whether it has edge maps.
     reference : ndarray of float32, shape (any, H, W)
-        The reference's channel, its blurred mean and (for a structure map) its variance; written
-        if ``kept`` has no planes.
+        The reference's channel, its blurred mean and, for a structure map, its variance. Written
+        if ``kept`` has no planes, else read.
+    work : ndarray of float32
+        Scratch of ``WORK`` values.
     kept : ndarray of float32, shape (12 or 0, H, W)
         Written: three planes of XYB, then for each channel the blurred error, its square, and its
-        product with the reference. Without planes the picture is the reference itself.
+        product with the reference. Without planes, the picture is the reference itself.
     sums : ndarray of float64, shape (3, 6)
-        ``sums[c]`` gets channel c's sums in the order of the weights: structure, came, went, and
-        the fourth powers of these.
+        ``sums[c]`` gets channel c's sums in the order of the weights: structure, added edges, lost edges,
+        and the fourth powers of these.
     """
     width = linear.shape[2]
     product = work[3 * PLANE : 4 * PLANE]
@@ -194,7 +197,7 @@ def forward_strip(
     prepare = kept.shape[0] == 0
     target = reference if prepare else kept
     rows = bottom - top
-    begin = np.int64(0)  # the planes hold the whole picture
+    begin = np.int64(0)  # the planes begin with the picture's first row
     for left in range(0, width, WIDTH):
         columns = min(WIDTH, width - left)
         _load_xyb(linear, first, top, left, work)
@@ -251,9 +254,9 @@ def forward_strip(
 def _structure_adjoint(
     means: Any, variances: Any, blurred: Any, square: Any, product: Any, slope: Any, slope4: Any
 ) -> int:
-    """Replace a tile's blurred error, square and product by the map's derivatives by them.
+    """Replace a tile's blurred error, square and product by the derivatives of the structure map by them.
 
-    The map d counts with ``slope + slope4 d^3``.
+    The derivative of the score by the map's value d is ``slope + slope4 d^3``.
     """
     for i in range(PLANE):
         error = blurred[i]
@@ -264,7 +267,7 @@ def _structure_adjoint(
         luminance = _ONE - error * error
         ratio = variance * inverse
         d = error * error + luminance * ratio
-        # beyond the picture d is zero, and there is no map
+        # Beyond the picture the error is zero, so that d is zero.
         by_map = slope + slope4 * (d * d * d) if d > _ZERO else _ZERO
         common = by_map * luminance * inverse
         by_square = common * (_ONE - ratio)
@@ -283,18 +286,18 @@ def _structure_adjoint(
 )
 def _edges_adjoint(
     channel: Any, means: Any, error: Any, blurred: Any,
-    came: Any, came4: Any, went: Any, went4: Any, direct: Any, by_blurred: Any,
+    added: Any, added4: Any, lost: Any, lost4: Any, direct: Any, by_blurred: Any,
 ) -> int:  # fmt: skip
-    """Write the edge maps' derivatives by the error; subtract them from those by the blurred error."""
+    """Write the edge maps' derivatives by the error, and subtract them from those by the blurred error."""
     for i in range(PLANE):
         edge = channel[i] - means[i]
         other = edge + (error[i] - blurred[i])
         inverse = _ONE / (_ONE + abs(edge))
         d = (abs(other) - abs(edge)) * inverse
         cube = d * d * d
-        slope = came + came4 * cube if d > _ZERO else went4 * cube - went
+        slope = added + added4 * cube if d > _ZERO else lost4 * cube - lost
         slope = slope * inverse if d != _ZERO else _ZERO
-        # the slope of |other|: not its sign where other is but rounding, as in flat blocks
+        # The slope of |other|. Where ``other`` is only rounding, as in flat blocks, its sign means nothing.
         slope = slope * min(max(other * _STEEP, -_ONE), _ONE)
         direct[i] = slope
         by_blurred[i] -= slope
@@ -303,10 +306,10 @@ def _edges_adjoint(
 
 @kernel("int64(float32[:, ::1], int64, int64, int64, int64, int64, float32[::1])", inner=True)
 def _add_coarser(coarser: Any, top: int, left: int, rows: int, columns: int, height: int, tile: Any) -> int:
-    """Add the adjoint of halving to a tile: a quarter of each coarser value to what it averaged."""
+    """Add the adjoint of halving to a tile: a quarter of a coarser value for each sample of its mean."""
     for y in range(rows):
         j = (HALO + y) * STRIDE + HALO
-        twice = y + top == height - 1 and height & 1 == 1  # an odd last row was averaged with itself
+        twice = y + top == height - 1 and height & 1 == 1  # halving counted an odd last row twice
         part = np.float32(0.5) if twice else np.float32(0.25)
         source = coarser[(top + y) // 2, left // 2 :]
         target = tile[j : j + columns]
@@ -334,10 +337,10 @@ def backward_strip(
     work: Any,
     out: Any,
 ) -> int:
-    """Write the gradient by linear light for the rows top to bottom of a scale.
+    """Write the gradient by linear light for the rows ``top`` to ``bottom`` of a scale.
 
-    ``slopes[c]``: derivatives of the score by channel c's maps and (times d^3) by their fourth
-    powers, in the order of the weights. ``coarser``: the gradient of the next scale, or empty.
+    ``slopes[c]``: derivatives of the score by channel c's maps, and factors of d^3 for their 4-norms,
+    in the order of the weights. ``coarser``: the gradient of the next scale, or empty.
     """
     _, height, width = kept.shape
     xyb = work[: 3 * PLANE]
@@ -349,7 +352,7 @@ def backward_strip(
     means = work[10 * PLANE : 11 * PLANE]
     scratch = work[11 * PLANE : 12 * PLANE]
     error = work[12 * PLANE : 13 * PLANE]
-    begin = np.int64(0)  # the planes hold the whole picture
+    begin = np.int64(0)  # the planes begin with the picture's first row
     rows = bottom - top
     for left in range(0, width, WIDTH):
         columns = min(WIDTH, width - left)
@@ -400,12 +403,12 @@ def backward_strip(
     return 0
 
 
-#: Scratch of the two kernels for strips.
+#: Values of scratch that the two kernels for strips need.
 WORK = 13 * PLANE
 
 
 def gradient_slots(plan: Plan, scale: int) -> tuple[npt.NDArray[np.int64], int]:
-    """Return the slots of :func:`forward_strip` at a scale, and the reference's planes."""
+    """Return the slots of :func:`forward_strip` at a scale, and the number of the reference's planes."""
     slots, count = np.zeros((3, 3), np.int64), 0
     for c in range(3):
         structure, edges = plan.slots[scale][c, :2] >= 0
@@ -415,16 +418,16 @@ def gradient_slots(plan: Plan, scale: int) -> tuple[npt.NDArray[np.int64], int]:
 
 
 class Gradient:
-    """The reference's side, and the two passes over a distorted picture.
+    """Data of the reference, and the forward and backward passes over a distorted picture.
 
     Parameters
     ----------
     plan : Plan
-        Of the reference's size.
+        Plan for the reference's size.
     level : Rows
         The reference in linear light.
     threads : int, optional
-        Default: the processors available.
+        Number of threads; default: the processors available.
     """
 
     def __init__(self, plan: Plan, level: Rows, threads: int | None) -> None:
@@ -432,7 +435,7 @@ class Gradient:
         self._threads = threads
         self._slots: list[npt.NDArray[np.int64]] = []
         self._references: list[Floats] = []
-        self._spare: list[list[Floats]] = []  # scratch of an earlier call: fresh memory is slow
+        self._spare: list[list[Floats]] = []  # memory of an earlier call: the first use of new memory is slow
         nothing, no_sums = np.empty((0, 1, 1), np.float32), np.zeros((3, 6))
         for scale, (height, width) in enumerate(plan.sizes):
             slots, count = gradient_slots(plan, scale)
@@ -452,7 +455,7 @@ class Gradient:
         """Return the score and the gradient by linear light, shape (3, H, W)."""
         plan = self._plan
         try:
-            everything_kept = self._spare.pop()  # by one thread only
+            everything_kept = self._spare.pop()  # calls at the same time get separate memory
         except IndexError:
             everything_kept = [np.empty((12, *size), np.float32) for size in plan.sizes]
         all_norms, total = [], 0.0
@@ -480,7 +483,7 @@ class Gradient:
         return score, gradient
 
     def _strips(self, scale: int, level: Rows, work_on: Any) -> Rows:
-        """Call ``work_on`` for every strip of a scale; return the next scale's linear light."""
+        """Call ``work_on`` for every strip of a scale, and return the next scale's linear light."""
         sizes = self._plan.sizes
         smaller = np.empty((3, *sizes[scale + 1]), np.float32) if scale + 1 < len(sizes) else None
         local = Local()

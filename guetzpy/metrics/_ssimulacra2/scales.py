@@ -1,4 +1,4 @@
-"""What SSIMULACRA 2 computes for a picture of a given size: scales, weights, and the final score."""
+"""Scales and weights of SSIMULACRA 2 for a picture of a given size, and the final score."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from guetzpy.picture.transform import Codes, Floats, Transform
 __all__ = ["SMALLEST", "Local", "Plan", "Rows", "norms_of", "remap", "slopes_of", "weighted"]
 
 _SCALES = 6
-_NOISE = 2e-6  # a 4-norm up to this is rounding (chroma of a gray picture), and has no direction
-SMALLEST = 8  # a side below this ends the pyramid
+_NOISE = 2e-6  # a 4-norm up to this is rounding, as in the chroma of a gray picture; its slope is taken as 0
+SMALLEST = 8  # the pyramid ends at a scale with a side below this
 
-#: Weights of the maps' norms (libjxl, Msssim::Score): index -> weight, the rest are zero. The index
-#: runs over channel, scale, norm (1, 4) and map (structure, came, went), the last the fastest. It
-#: runs over the scales that the picture has, so that the weights of a small picture are others.
+#: Weights of the maps' norms (libjxl, Msssim::Score). The index runs over channel, scale, norm (1, 4) and map
+#: (structure, added edges, lost edges); the map is the fastest. Weights that are not listed are zero. Only
+#: scales that the picture has are counted, so that the index of a map, and its weight, depend on the number
+#: of scales.
 _WEIGHTS = np.zeros(108)
 _WEIGHTS[
     (1, 4, 7, 9, 10, 11, 13, 15, 16, 18, 19, 21, 22, 24, 25, 27, 28, 29, 30, 33, 39, 41,
@@ -44,7 +45,7 @@ _WEIGHTS[
 
 
 class Rows:
-    """Linear light of one scale, given out by rows: whole planes, or codes turned as asked for."""
+    """Linear light of one scale, returned in rows. Codes are converted when their rows are requested."""
 
     def __init__(self, planes: Codes | Floats, transform: Transform | None = None) -> None:
         self.planes = planes
@@ -52,7 +53,7 @@ class Rows:
         self.height, self.width = planes.shape[1], planes.shape[2]
 
     def rows(self, start: int, stop: int, local: Local) -> tuple[Floats, int]:
-        """Return planes that hold the rows start to stop, and the row that they begin with."""
+        """Return planes that contain the rows ``start`` to ``stop``, and the row that they begin with."""
         if self.transform is None:
             return self.planes, 0  # type: ignore[return-value]
         out = local.array("linear", (3, stop - start, self.width))
@@ -60,7 +61,7 @@ class Rows:
 
 
 class Local(threading.local):
-    """Scratch arrays of a thread's own."""
+    """Scratch arrays that belong to one thread."""
 
     def array(self, name: str, shape: tuple[int, ...]) -> Floats:
         array: Floats | None = getattr(self, name, None)
@@ -79,13 +80,13 @@ class Plan:
     sizes : list of (int, int)
         Height and width of each scale.
     weights : ndarray of float64, shape (scales, 3, 6)
-        Of structure, came, went (1-norms), structure, came, went (4-norms).
+        Weights of the 1-norms of structure, added edges and lost edges, then of their 4-norms.
     slots : list of ndarray of int64, shape (3, 3)
-        For each scale and channel: where the reference's planes of the structure map (mean,
-        variance) begin, where that of the edge maps is, and where the transposed channel (for
-        the structure map) is; -1 for maps without weight.
+        For each scale and channel: index of the first of the reference's planes for the structure map (mean,
+        variance), of its plane for the edge maps, and of the transposed channel for the structure map;
+        -1 for maps without a weight.
     planes : list of (int, int)
-        Planes of the reference's maps and transposed channels at each scale.
+        Numbers of the reference's planes for maps, and of transposed channels, at each scale.
     """
 
     sizes: list[tuple[int, int]]
@@ -114,7 +115,7 @@ class Plan:
 
 
 def norms_of(sums: npt.NDArray[np.float64], pixels: int) -> npt.NDArray[np.float64]:
-    """Return 1-norms and 4-norms (means over pixels), shape (3, 6), of sums by block or strip."""
+    """Return 1-norms and 4-norms (of means over pixels), shape (3, 6), from sums by block or strip."""
     means = np.zeros((3, 6))
     for part in sums:
         means += part
@@ -124,7 +125,7 @@ def norms_of(sums: npt.NDArray[np.float64], pixels: int) -> npt.NDArray[np.float
 
 
 def weighted(weights: npt.NDArray[np.float64], norms: npt.NDArray[np.float64]) -> float:
-    """Return the weighted sum of norms, added in order."""
+    """Return the weighted sum of norms, added in a fixed order."""
     total = 0.0
     for weight, norm in zip(weights.flat, norms.flat, strict=True):
         total += float(weight) * float(norm)
@@ -132,12 +133,12 @@ def weighted(weights: npt.NDArray[np.float64], norms: npt.NDArray[np.float64]) -
 
 
 def remap(total: float) -> tuple[float, float]:
-    """Return the score of a weighted sum of norms, and its slope (libjxl, Msssim::Score).
+    """Return the score for a weighted sum of norms, and its slope (libjxl, Msssim::Score).
 
     Raises
     ------
     ValueError
-        The pictures were not finite.
+        The pictures are not finite.
     """
     if not math.isfinite(total):
         raise ValueError("linear planes hold NaN or infinity")
@@ -151,11 +152,11 @@ def remap(total: float) -> tuple[float, float]:
 
 
 def slopes_of(plan: Plan, scale: int, norms: npt.NDArray[np.float64], slope: float) -> Floats:
-    """Return derivatives of the score by maps d: ``slopes[:, :3] + slopes[:, 3:] d^3``."""
+    """Return a float32 array (3, 6): the derivative by a map's value d is ``[:, :3] + [:, 3:] d^3``."""
     height, width = plan.sizes[scale]
     slopes = slope * plan.weights[scale] / (height * width)
     for c, k in np.ndindex(3, 3):
-        norm = norms[c, 3 + k]  # (mean d^4)^(1/4), whose derivative by d is d^3 / (pixels norm^3)
+        norm = norms[c, 3 + k]  # (mean d^4)^(1/4); its derivative by d is d^3 / (pixels norm^3)
         slopes[c, 3 + k] = slopes[c, 3 + k] / (norm * norm * norm) if norm > _NOISE else 0.0
     result: Floats = slopes.astype(np.float32)
     return result

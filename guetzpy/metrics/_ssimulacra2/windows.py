@@ -1,9 +1,9 @@
-"""The gradient of SSIMULACRA 2 for large pictures: in bounded memory, at the price of more passes.
+"""The gradient of SSIMULACRA 2 for large pictures, in bounded memory and with more passes.
 
 :mod:`guetzpy.metrics._ssimulacra2.gradient` keeps fifteen planes of every scale between its two
-passes, and the reference's. Here a strip at a time is worked on, with what surrounds it: once for the norms,
-and once more, when these are known, for the derivatives. What is kept are the light of the halved
-pictures and the gradients by it, and these are a third of a picture together.
+passes, and the planes of the reference. This module processes strips with a margin, once for the norms,
+and again for the derivatives when the norms are known. It keeps the linear light of the halved
+pictures and the gradients by it, whose samples are together a third of the picture's.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from guetzpy.picture.transform import Floats
 
 __all__ = ["gradient_by_windows"]
 
-#: Rows whose maps are summed at a time: the reference's channels are needed HALO rows further.
+#: Rows whose maps are summed at a time. The reference's channels need HALO more rows on both sides.
 _SUMMED = STRIP - 2 * HALO
-#: Rows whose derivatives are taken at a time: maps are needed HALO rows further.
+#: Rows whose derivatives are computed at a time. The maps need HALO more rows on both sides.
 _PULLED = STRIP - 4 * HALO
 
 _NOTHING = np.empty((0, 1, 1), np.float32)
@@ -45,9 +45,9 @@ class _Scale:
         self._local = Local(), Local()
 
     def moments(self, first: int, last: int, sums: Any) -> tuple[int, Floats, Floats]:
-        """Return the row that planes begin with, the reference's planes, and those of the distorted picture.
+        """Return the first row of the planes, the reference's planes, and those of the distorted picture.
 
-        Those hold what is said of them in ``forward_strip``, for the rows ``first`` to ``last``.
+        The planes are those of ``forward_strip`` for the rows ``first`` to ``last``.
         """
         begin, end = max(first - HALO, 0), min(last + HALO, self.height)
         local, other = self._local
@@ -79,9 +79,9 @@ class _Scale:
     def pull_back(
         self, slopes: Floats, coarser: Floats, rows: tuple[int, int], threads: int | None
     ) -> Floats:
-        """Return rows of the derivatives of the score by light.
+        """Return rows of the derivatives of the score by linear light.
 
-        ``slopes``, ``coarser``: as for ``backward_strip``. The first row is even.
+        ``slopes``, ``coarser``: as for ``backward_strip``. The first of ``rows`` is even.
         """
         start, stop = rows
         out = np.empty((3, stop - start, self.width), np.float32)
@@ -127,9 +127,11 @@ def gradient_by_windows(
     Parameters
     ----------
     plan : Plan
-        Of the pictures' size.
+        Plan for the pictures' size.
     reference, distorted : Rows
+        Linear light of both pictures.
     threads : int or None
+        Number of threads; None: the processors available.
     """
     scales, norms, total = [], [], 0.0
     for number, weights in enumerate(plan.weights):
