@@ -1,4 +1,4 @@
-"""Adjoints of halving and doubling, and of the mix of channels, row by row; see ``pyramid``."""
+"""Adjoints, by rows, of halving, doubling and the conversion to opponent channels; see ``pyramid``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from guetzpy.metrics._cvvdp.pyramid import blend, mix
 
 __all__ = ["ADJOINT_PAD", "add_doubled_adjoint", "add_halved_adjoint", "to_light"]
 
-ADJOINT_PAD = 2  # samples before the first of a row of scratch
+ADJOINT_PAD = 2  # samples of padding before the first sample of a row of scratch
 
 _K0, _K1, _K2 = np.float32(0.4), np.float32(0.25), np.float32(0.05)
 _D0, _D1, _D2 = np.float32(0.8), np.float32(0.5), np.float32(0.1)
@@ -20,7 +20,7 @@ _ZERO, _FIVE = np.float32(0.0), np.float32(5.0)
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
 def _gather_row(row: Any, out: Any) -> int:
-    """Add the adjoint of a doubled row, whose first sample is ``row[ADJOINT_PAD]``."""
+    """Add the adjoint of a row's doubling to ``out``; the row's first sample is ``row[ADJOINT_PAD]``."""
     for x in range(out.shape[0]):
         out[x] += (
             _D0 * row[2 * x + 2]
@@ -34,18 +34,19 @@ def _gather_row(row: Any, out: Any) -> int:
 def add_doubled_adjoint(
     by_around: Any, first: int, start: int, stop: int, height: int, row: Any, out: Any
 ) -> int:
-    """Add derivatives by doubled planes to those by rows ``start`` to ``stop`` of the planes.
+    """Add derivatives through the doubled planes to those by rows ``start`` to ``stop`` of the planes.
 
     Parameters
     ----------
     by_around : float32 (3, any, W)
-        By rows of the doubled planes from ``first`` on: from ``2 start - 2`` to ``2 stop``, as far as
-        there are.
+        Derivatives by rows of the doubled planes, beginning with row ``first``. Rows ``2 start - 2`` to
+        ``2 stop`` are needed, as far as they exist.
     first, start, stop, height : int64
-        ``height`` of the doubled planes.
+        ``height`` is that of the doubled planes.
     row : float32 (W + 5,)
         Scratch.
     out : float32 (3, (height + 1) // 2, (W + 1) // 2)
+        Derivatives by the planes.
     """
     width = by_around.shape[2]
     inner = row[ADJOINT_PAD : ADJOINT_PAD + width]
@@ -53,7 +54,7 @@ def add_doubled_adjoint(
     for c in range(3):
         for y in range(start, stop):
             middle = 2 * y
-            # Doubling repeats the edge: what lies beyond counts for the edge.
+            # Doubling repeats the edge, so that derivatives by samples beyond it are added to the edge.
             far_above, above = _D2, _D1
             centre, below, far_below = _D0, _D1, _D2
             if y == 0:
@@ -80,7 +81,7 @@ def add_doubled_adjoint(
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
 def _scatter_row(row: Any, out: Any) -> int:
-    """Add the adjoint of a halved row, which stands between zeros, ``row[1]`` its first sample."""
+    """Add the adjoint of a row's halving; ``row[1]`` is its first sample, after a zero."""
     for x in range(out.shape[0] // 2):
         out[2 * x] += _K0 * row[x + 1] + _K2 * (row[x] + row[x + 2])
         out[2 * x + 1] += _K1 * (row[x + 1] + row[x + 2])
@@ -91,16 +92,18 @@ def _scatter_row(row: Any, out: Any) -> int:
 def add_halved_adjoint(
     by_halved: Any, start: int, stop: int, height: int, offset: int, row: Any, out: Any
 ) -> int:
-    """Add derivatives by halved planes to those by rows ``start`` to ``stop`` of the planes.
+    """Add derivatives through the halved planes to those by rows ``start`` to ``stop`` of the planes.
 
     Parameters
     ----------
     by_halved : float32 (3, (height + 1) // 2, (W + 1) // 2)
+        Derivatives by the halved planes.
     start, stop, height, offset : int64
-        ``height`` of the planes; their row ``offset`` is the first of ``out``.
+        ``height`` is that of the planes; ``offset`` is the row of the planes that ``out`` begins with.
     row : float32 ((W + 1) // 2 + 2,)
         Scratch.
     out : float32 (3, any, W)
+        Derivatives by the planes.
     """
     rows, columns = by_halved.shape[1], by_halved.shape[2]
     width = out.shape[2]
@@ -115,7 +118,7 @@ def add_halved_adjoint(
                 above = _ZERO
             if k == rows - 1:
                 below = _ZERO
-            # Mirror images at both ends, and the package's rule for the lower one; see ``pyramid``.
+            # Mirror images at both ends, with the package's rule for the lower end; see ``pyramid``.
             if y == 0:
                 centre += _K1
             elif y == 1:
@@ -148,9 +151,10 @@ def add_halved_adjoint(
 
 @kernel("int64(float32[:, :, ::1], int64, int64, float32[:, ::1], float32[:, ::1])")
 def to_light(planes: Any, start: int, stop: int, transposed: Any, work: Any) -> int:
-    """Turn derivatives by opponent channels into those by linear light, in rows ``start`` to ``stop``.
+    """Convert derivatives by opponent channels to derivatives by linear light, in rows ``start`` to ``stop``.
 
-    ``transposed`` is float32 (3, 4), the last column zero; ``work`` is scratch, (3, W).
+    ``transposed`` is the transposed matrix, float32 (3, 4), with zeros in the last column; ``work`` is
+    scratch, (3, W).
     """
     for y in range(start, stop):
         for c in range(3):

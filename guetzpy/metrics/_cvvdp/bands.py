@@ -1,9 +1,9 @@
-"""What is seen of the differences between two pictures in one band, through masking.
+"""Visible differences between two pictures in one band, after masking.
 
-What both pictures' contrasts share masks their difference: the lesser magnitude of the two, blurred, raised
-to a power, and mixed over the channels (cvvdp_metric.py: apply_masking_model, "mult-mutual").
+Contrast that both pictures share masks their difference. The mask is the smaller magnitude of both contrasts,
+blurred, raised to a power, and mixed over the channels (cvvdp_metric.py: apply_masking_model, "mult-mutual").
 
-Kernels work on blocks of columns, and in them from row to row; sums are taken by column, then by block.
+Kernels process blocks of columns, each from row to row. Sums are taken by column, then by block.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["WORK_ROWS", "difference_rows"]
 
 TAPS = 2 * REACH + 1
 
-# Rows of scratch, after those of contrasts: three of each unless said otherwise.
+# First rows of scratch after those of contrasts; three rows of each unless said otherwise.
 BLURRED, MASK, SUM, LOSS = 8, 11, 14, 17
-POWERS = 20  # REACH + 1 rows by channel
-MUTUAL = POWERS + 3 * (REACH + 1)  # 2 TAPS rows by channel: each row is held twice, TAPS rows apart
+POWERS = 20  # a ring of REACH + 1 rows of three channels
+MUTUAL = POWERS + 3 * (REACH + 1)  # for each channel 2 TAPS rows: each row is stored twice, TAPS rows apart
 WORK_ROWS = MUTUAL + 3 * 2 * TAPS
 
 _S1, _S2 = STRIDE, 2 * STRIDE
@@ -50,7 +50,7 @@ Q0_AT_0 = np.float32(exact_power(EPSILON, float(Q0)))
 Q1_AT_0 = np.float32(exact_power(EPSILON, float(Q1)))
 Q2_AT_0 = np.float32(exact_power(EPSILON, float(Q2)))
 
-# The blur of masks: a Gaussian of sigma 3, 13 taps, times 10^mask_c at its second pass.
+# Blur of the masks: a Gaussian of sigma 3, 13 taps; its second pass multiplies by 10^mask_c too.
 _RAW = [exp(-0.5 * (i / 3.0) * (i / 3.0)) for i in range(REACH + 1)]
 _TOTAL = _RAW[0] + 2.0 * sum(_RAW[1:])
 B0, B1, B2, B3, B4, B5, B6 = (np.float32(value / _TOTAL) for value in _RAW)
@@ -68,7 +68,7 @@ def fill(target: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True)
 def _share(layer: Any, reference: Any, sense: Any, mutual: Any, apart: Any) -> int:
-    """Write what two contrasts share, and by how much the one of ``layer`` is above the other."""
+    """Write the smaller magnitude of two contrasts, and the distorted contrast less the reference."""
     for x in range(layer.shape[0]):
         t = layer[x] * sense[x]
         r = reference[x]
@@ -84,7 +84,7 @@ def _share(layer: Any, reference: Any, sense: Any, mutual: Any, apart: Any) -> i
 def share_row(
     reference: Any, place: int, left: int, right: int, row: int, differences: int, work: Any, at: Any
 ) -> int:
-    """Put what both pictures share of a row to the rows before it, and how they differ to ``differences``."""
+    """Write a row of shared contrasts to the ring MUTUAL, and their differences to ``differences``."""
     end = at + right - left
     for c in range(3):
         slot = MUTUAL + 2 * TAPS * c + row % TAPS
@@ -107,7 +107,7 @@ def _raise(values: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
 def _blur_down(window: Any, out: Any) -> int:
-    """Blur TAPS rows of scratch, which lie one after the other, into one."""
+    """Blur TAPS consecutive rows of scratch vertically into one row."""
     for x in range(out.shape[0]):
         out[x] = (
             B0 * window[x + 6 * _S1]
@@ -130,7 +130,7 @@ def _add(source: Any, weight: Any, out: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
 def blur_across(row: Any, out: Any) -> int:
-    """Blur a row along itself, and scale it as masks are; it begins and ends REACH samples beyond ``out``."""
+    """Blur and scale a row of masks; ``row`` has REACH samples more than ``out`` at either end."""
     for x in range(out.shape[0]):
         out[x] = SCALE * (
             B0 * row[x + 6]
@@ -148,10 +148,10 @@ def blur_across(row: Any, out: Any) -> int:
 def blur_rows_down(
     work: Any, ring: int, y: int, height: int, begin: int, end: int, adjoint: Any, out: Any
 ) -> int:
-    """Blur what the rows about ``y`` hold, of which ``y + REACH``, or the last there is, came last.
+    """Blur the rows around row ``y`` of a ring vertically; the newest row is ``y + REACH``, or the last.
 
-    Beyond the top and the bottom lies a mirror image that does not repeat the edge; where ``adjoint`` is 1,
-    the adjoint is taken of just this.
+    Beyond the top and the bottom, rows are mirrored without repeating the edge. If ``adjoint`` is 1, the
+    adjoint of this blur is computed.
     """
     last = min(y + REACH, height - 1)
     top = max(y - REACH, 0)
@@ -161,7 +161,7 @@ def blur_rows_down(
         return _blur_down(window[begin:], out[begin:end])
     fill(out[begin:end])
     for row in range(top, last + 1):
-        # the row and its mirror images about the first and the last row of the picture
+        # Weight of the row, and of its mirror images about the first and the last row of the picture.
         source, target = (y, row) if adjoint else (row, y)
         weight = TAP_WEIGHTS[row - y + REACH]
         if 0 < source <= REACH - target:
@@ -175,9 +175,10 @@ def blur_rows_down(
 
 @kernel("int64(float32[::1], float32[::1], int64)", inner=True)
 def _see(work: Any, powers: Any, count: int) -> int:
-    """Add d^2 + 2 e d of a row's visible differences d to SUM, column by column.
+    """Add d^2 + 2 e d of the visible differences d of a row to SUM, column by column.
 
-    ``work`` and ``powers`` are all rows of scratch and those of powers, from the first counted column on.
+    ``work`` and ``powers`` are flat views of all rows of scratch, and of the rows of POWERS, from the block's
+    first column on.
     """
     for x in range(count):
         m0 = power(work[_MASK + x] + EPS, Q0) - Q0_AT_0
@@ -197,15 +198,15 @@ def _see(work: Any, powers: Any, count: int) -> int:
 
 @kernel("int64(float32[:, ::1], int64, int64, int64, int64, int64, int64)", inner=True)
 def mask_row(work: Any, y: int, height: int, left: int, right: int, at: Any, width: int) -> int:
-    """Write what masks row ``y`` to MASK, from the contrasts that both pictures share.
+    """Write the masks of row ``y`` to MASK, from the contrasts that both pictures share.
 
-    ``left``, ``right``: columns of these; ``at``: the index of the first. Masks are written for all
-    columns but REACH at either end that is no edge of the picture.
+    ``left``, ``right``: range of columns of these contrasts; ``at``: the index of the first in scratch. No
+    masks are written for REACH columns at an end that is not an edge of the picture.
     """
     end = at + right - left
     for c in range(3):
         ring = MUTUAL + 2 * TAPS * c
-        if min(height, width) <= REACH:  # the package does not blur these
+        if min(height, width) <= REACH:  # the package does not blur levels of this size
             row = work[ring + y % TAPS]
             mask = work[MASK + c]
             for x in range(at, end):
@@ -234,24 +235,24 @@ def difference_rows(
     planes: Any, first: int, start: int, stop: int, height: int, matrix: Any, mixed: int, coarse: Any,
     reference: Any, offset: int, work: Any, sums: Any,
 ) -> int:  # fmt: skip
-    """Sum the visible differences of rows ``start`` to ``stop`` of a band.
+    """Add the visible differences of rows ``start`` to ``stop`` of a band to sums.
 
     Parameters
     ----------
     planes : float32 (3, any, W)
-        Rows of the level from ``first`` on. REACH above and below the wanted ones are needed, of
-        ``reference`` too.
+        Rows of the level, beginning with row ``first``. REACH rows above and below the range are needed, also
+        of ``reference``.
     first, start, stop, height : int64
-        ``height`` of the level.
+        ``height`` is that of the level.
     matrix, mixed, coarse
         As for ``contrast_rows``.
     reference : float32 (6, any, W)
-        As ``contrast_rows`` makes it, from row ``offset`` on.
+        Data of the reference from ``contrast_rows``, beginning with row ``offset``.
     offset : int64
     work : float32 (WORK_ROWS, STRIDE)
         Scratch.
     sums : float64 (3,)
-        By channel: of d^2 + 2 e d, where d is the visible difference.
+        For each channel the sum of d^2 + 2 e d, where d is the visible difference and e is 1e-5.
     """
     width = planes.shape[2]
     reach = REACH if min(height, width) > REACH else 0

@@ -20,41 +20,41 @@ from guetzpy.picture.transform import Codes, Floats, Transform
 
 __all__ = ["CVVDPComparator"]
 
-#: The reference's side of larger pictures is not kept as maps but computed anew, strip by strip.
+#: Larger references are not kept as maps. Their data are computed again for each score, strip by strip.
 _CACHED_PIXELS = 12_500_000
-#: Gradients of larger pictures are computed as they are asked for, row by row.
+#: Gradients of larger pictures are computed when their rows are requested.
 _TRACED_PIXELS = 5 << 19
 
 
 class CVVDPComparator:
-    """ColorVideoVDP for still pictures against one reference, whose side is computed once.
+    """ColorVideoVDP for still pictures with one reference, which is processed once.
 
-    Scores are JOD (just-objectionable differences): 10 for equal pictures; of two pictures one JOD apart,
-    the better one is preferred by 75 % of viewers. Below about 9.7 differences are seen by most.
+    Scores are JOD (just-objectionable differences): 10 for identical pictures. If two pictures differ by one
+    JOD, 75 % of viewers prefer the one with the higher score. Below about 9.7 most people see differences.
 
     Parameters
     ----------
     reference : ndarray or PIL image
         (H, W) or (H, W, 3), uint8, uint16 or float 0..1, sRGB; or a PIL image with its profile.
     display : str, optional
-        Which display the pictures are seen on, and from where, by its name in the authors' package:
+        Display and viewing distance, by the name in the authors' package:
         ``"standard_fhd"`` (24 inches, 60 cm), ``"standard_4k"`` (30 inches, 75 cm),
-        ``"standard_phone"``, ``"iphone_12_pro"`` and further ones, which the error of an unknown name lists.
+        ``"standard_phone"``, ``"iphone_12_pro"`` and others. The error for an unknown name lists all names.
     threads : int, optional
-        Default: the processors available. The number changes no digit.
+        Number of threads; default: the processors available. Scores do not depend on it.
 
     Raises
     ------
     ValueError
-        There is no such display, or ``reference`` is no picture.
+        The display is not known, or ``reference`` is not a picture.
     UnsupportedError
-        Real transparency, CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        The picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
-    About 34 bytes a pixel are kept, up to 12.5 megapixels; above, 4 and the picture itself, and each
-    score works on both sides. Gradients take 25 bytes a pixel more for as long as they are used, above 2.6
-    megapixels 10.
+    For references of up to 12.5 megapixels about 34 bytes per pixel are kept. For larger ones 4 bytes per
+    pixel and the picture are kept, and each score processes both pictures. Gradients take 25 bytes per pixel
+    more while they are in use, or 10 above 2.6 megapixels.
     """
 
     def __init__(self, reference: Any, *, display: str = "standard_fhd", threads: int | None = None) -> None:
@@ -67,7 +67,7 @@ class CVVDPComparator:
     ) -> CVVDPComparator:
         """Return a comparator for linear light: float32 (3, H, W), sRGB primaries, 1.0 = white.
 
-        The planes are kept where the reference's side is not, and must not change then.
+        Above 12.5 megapixels the array is not copied: do not change it while the comparator is in use.
         """
         self = cls.__new__(cls)
         self._set_up(_linear(planes), display, threads)
@@ -83,18 +83,21 @@ class CVVDPComparator:
         threads: int | None = None,
         keep: bool | None = None,
     ) -> CVVDPComparator:
-        """Return a comparator for codes, which are turned to light strip by strip.
+        """Return a comparator for codes, which are converted to light strip by strip.
 
         Parameters
         ----------
         codes : ndarray, shape (1, H, W) or (3, H, W)
-            As :meth:`guetzpy.picture.transform.Transform.linear` takes them. Kept: do not change them.
+            Codes as for :meth:`guetzpy.picture.transform.Transform.linear`. The array is not copied: do not
+            change it while the comparator is in use.
         transform : Transform
-            What the codes mean.
+            Conversion of the codes to linear light.
         display : str, optional
+            Name of the display.
         threads : int, optional
+            Number of threads; default: the processors available.
         keep : bool, optional
-            Whether the reference's side is kept, rather than computed again for each score; default:
+            Whether the data of the reference are kept, instead of computed again for each score; default:
             up to 12.5 megapixels.
         """
         self = cls.__new__(cls)
@@ -115,7 +118,7 @@ class CVVDPComparator:
             self._levels = []
 
     def _strips(self) -> list[tuple[int, int, int]]:
-        """Return band, first row and last row of all strips but the base band's."""
+        """Return (band, first row, row after the last) of all strips of all bands but the base band."""
         return [
             (band, start, min(start + STRIP, height))
             for band, (height, _) in enumerate(self._plan.sizes[:-1])
@@ -127,7 +130,7 @@ class CVVDPComparator:
         self._contrasts(band, start, stop, self._kept[band], 0)
 
     def _contrasts(self, band: int, start: int, stop: int, out: Floats, offset: int) -> None:
-        """Write rows of the reference's side, row ``offset`` as the first."""
+        """Write the reference's contrasts and sensitivities to ``out``, which begins with row ``offset``."""
         local = self._scratch[0]
         planes, first = self._levels[band].rows(start, stop, local)
         contrast_rows(
@@ -136,7 +139,7 @@ class CVVDPComparator:
         )  # fmt: skip
 
     def _reference(self, band: int, start: int, stop: int) -> tuple[Floats, int]:
-        """Return rows of the reference's side, and the row that they begin with."""
+        """Return rows of the reference's contrasts and sensitivities, and the row that they begin with."""
         if self._kept:
             return self._kept[band], 0
         out = self._scratch[0].array("reference", (6, stop - start, self._plan.sizes[band][1]))
@@ -144,7 +147,7 @@ class CVVDPComparator:
         return out, start
 
     def score(self, distorted: Any) -> float:
-        """Return the score of a picture (array or PIL image, as the constructor takes them).
+        """Return the score of a picture, an array or PIL image as for the constructor.
 
         Raises
         ------
@@ -167,14 +170,14 @@ class CVVDPComparator:
         Parameters
         ----------
         distorted : ndarray or PIL image
-            As the constructor takes them.
+            Picture as for the constructor.
 
         Returns
         -------
         score : float
             As :meth:`score` returns it.
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
-            Change of the score per change of a code, codes on the 0..255 scale at any depth.
+            Derivatives of the score per code on the 0..255 scale, whatever the depth of the picture.
         """
         score, rows = self.gradient_codes(*planes_of(distorted))
         return score, rows(0, self.shape[0])
@@ -190,8 +193,9 @@ class CVVDPComparator:
         Returns
         -------
         score : float
+            Quality in JOD.
         gradient : ndarray of float32, shape (3, H, W)
-            Its derivatives by ``planes``; zero for identical pictures.
+            Derivatives by ``planes``; zero for identical pictures.
         """
         score, rows = self._score_and_gradient(_linear(planes))
         return score, np.ascontiguousarray(rows(0, self.shape[0]))
@@ -204,14 +208,15 @@ class CVVDPComparator:
         Parameters
         ----------
         codes, transform
-            As for :meth:`from_codes`. The codes are kept by the function.
+            Codes and conversion as for :meth:`from_codes`. The returned function keeps the codes.
 
         Returns
         -------
         score : float
+            Quality in JOD.
         rows : callable
-            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), by one
-            level of 255. Of pictures above 2.6 megapixels only what is asked for is computed, and 12 rows
+            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), per code on
+            the 0..255 scale. For pictures above 2.6 megapixels only these rows are computed, and 12 rows
             above and below.
         """
         score, by_light = self._score_and_gradient(Rows(codes, transform))
@@ -224,7 +229,7 @@ class CVVDPComparator:
         return score, rows
 
     def release(self) -> None:
-        """Give up the scratch memory that is kept for the next score or gradient."""
+        """Free the scratch memory that is kept for the next score or gradient."""
         self._scratch = Local(), Local()
 
     def _score_and_gradient(self, level: Rows) -> tuple[float, Callable[[int, int], Floats]]:
@@ -237,7 +242,7 @@ class CVVDPComparator:
         return self._score_and_slopes(level)[0]
 
     def _score_and_slopes(self, level: Rows) -> tuple[float, Doubles, list[Rows]]:
-        """Return the score, its slopes by the sums of each band and channel, and the picture's levels."""
+        """Return the score, its derivatives by the sums of bands and channels, and the picture's levels."""
         if self.shape != (level.height, level.width):
             raise ValueError(
                 f"pictures of different sizes: reference {self.shape[1]}x{self.shape[0]}, "

@@ -1,11 +1,11 @@
-"""A picture's contrast in one band, and the reference's side of a comparison.
+"""Contrast of a picture in one band, and the data of the reference for comparisons.
 
-A picture's contrast is what its next smaller level, doubled, leaves of a level, divided by the luminance
-of that doubled level (lpyr_dec.py: weber_contrast_pyr, "weber_g1"). The contrasts of both pictures are
-multiplied by the eye's sensitivity at the reference's luminance.
+The contrast is a level less its next smaller level, doubled, divided by the luminance of that doubled level
+(lpyr_dec.py: weber_contrast_pyr, "weber_g1"). The contrasts of both pictures are multiplied by the eye's
+sensitivity at the luminance of the reference.
 
-Kernels work on blocks of columns, and in them from row to row, so that what a row needs of its
-neighbours is still in the processor's first caches.
+Kernels process blocks of columns, each from row to row, so that the neighbours of a row are still in the
+processor's first-level cache.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ __all__ = [
     "copy",
 ]
 
-BLOCK = 512  # columns that are worked on at a time
-REACH = 6  # of the blur of masks
-HALO = 2 * REACH  # columns before a block's first in all rows of scratch
-STRIDE = BLOCK + 4 * HALO  # and room for what lies beyond an edge
+BLOCK = 512  # columns that are processed at a time
+REACH = 6  # radius of the blur of masks
+HALO = 2 * REACH  # columns before the first of a block, in all rows of scratch
+STRIDE = BLOCK + 4 * HALO  # with columns for samples beyond both edges
 
-# Rows of scratch: three of each, but one of GAIN and HALF.
+# First rows of scratch: three rows of each, but one of GAIN and of HALF.
 LAYER, AROUND, GAIN, HALF = 0, 3, 6, 7
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
-DARKEST = np.float32(0.01)  # cd/m2: no background counts as darker (lpyr_dec.py)
-_LAST_PLACE = np.float32(30.999998)  # of the table of 32 sensitivities
+DARKEST = np.float32(0.01)  # cd/m2; darker backgrounds are taken as this (lpyr_dec.py)
+_LAST_PLACE = np.float32(30.999998)  # the last position in the table of 32 sensitivities
 
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
@@ -77,9 +77,9 @@ def contrast_row(
     work: Any,
     at: Any,
 ) -> int:
-    """Write a row's contrasts, columns ``left`` to ``right``, to LAYER, from index ``at`` on.
+    """Write a row's contrasts in columns ``left`` to ``right`` to LAYER, from index ``at`` on.
 
-    AROUND[0] holds the background's luminance then, and GAIN what it divides by.
+    AROUND[0] gets the background's luminance, and GAIN its reciprocal.
     """
     end = at + right - left
     r, g, b = (
@@ -104,7 +104,7 @@ def contrast_row(
 
 @kernel("int64(float32[::1])", inner=True)
 def _places(gain: Any) -> int:
-    """Turn reciprocals of luminances into places in the table of sensitivities."""
+    """Replace reciprocals of luminances by positions in the table of sensitivities."""
     for x in range(gain.shape[0]):
         place = (-log2(gain[x]) - LOWEST_LIGHT) * LIGHT_STEPS
         gain[x] = min(max(place, _ZERO), _LAST_PLACE)
@@ -113,7 +113,7 @@ def _places(gain: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
 def _sense(places: Any, table: Any, out: Any) -> int:
-    """Write sensitivities."""
+    """Write the sensitivities at positions in a table, by linear interpolation of the logarithms."""
     for x in range(out.shape[0]):
         k = np.int32(places[x])
         out[x] = table[k] + (places[x] - np.float32(k)) * (table[k + 1] - table[k])
@@ -137,12 +137,12 @@ def contrast_rows(
     planes: Any, first: int, start: int, stop: int, matrix: Any, mixed: int, coarse: Any, table: Any,
     work: Any, reference: Any, offset: int,
 ) -> int:  # fmt: skip
-    """Write a reference's side of rows ``start`` to ``stop``.
+    """Write the reference's contrasts and sensitivities in rows ``start`` to ``stop``.
 
     Parameters
     ----------
     planes : float32 (3, any, W)
-        Rows of the level from ``first`` on.
+        Rows of the level, beginning with row ``first``.
     first, start, stop : int64
     matrix : float32 (3, 4)
     mixed : int64
@@ -151,10 +151,11 @@ def contrast_rows(
         The whole next smaller level.
     table : float32 (3, 32)
         Binary logarithms of sensitivities by luminance.
-    work : float32 (any from 8 on, STRIDE)
+    work : float32 (8 or more, STRIDE)
         Scratch.
     reference : float32 (6, any, W)
-        Row ``y`` goes to row ``y - offset``: contrasts times sensitivities, then sensitivities, by channel.
+        The result: contrasts times sensitivities, then sensitivities, by channel, beginning with row
+        ``offset``.
     offset : int64
     """
     width = planes.shape[2]

@@ -1,7 +1,7 @@
-"""Displays as ColorVideoVDP models them: how bright they are, and how large their pixels are to the eye.
+"""Displays as ColorVideoVDP models them: their luminance, and the visual angle of their pixels.
 
-Source: ``display_models.json`` and ``display_model.py`` of the package ``cvvdp`` 0.5.7; the model of
-light is the one of gain, gamma and offset (Mantiuk 2016, "Perceptual display calibration").
+Source: ``display_models.json`` and ``display_model.py`` of the package ``cvvdp`` 0.5.7. The luminance follows
+the gain-gamma-offset model (Mantiuk 2016, "Perceptual display calibration").
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["DISPLAYS", "Display", "display_named"]
 
 _PI = 3.141592653589793
 _INCH = 0.0254  # metres
-#: Share of the ambient light that a screen reflects, where nothing else is known of it.
+#: Share of the ambient light that a screen reflects, if the display's own share is not known.
 _REFLECTIVITY = 0.005
 
 #: CIE XYZ to cone responses of the CIE 2006 observer, scaled so that L + M is luminance (display_model.py).
@@ -43,7 +43,7 @@ _RGB_TO_XYZ = (
 
 @dataclass(frozen=True)
 class Display:
-    """A display and where it is seen from.
+    """A display and its viewing distance.
 
     Attributes
     ----------
@@ -64,16 +64,16 @@ class Display:
 
     @property
     def pixels_per_degree(self) -> float:
-        """Pixels to a degree of the visual field, at the middle of the screen."""
+        """Pixels per degree of the visual field, at the middle of the screen."""
         half = 0.5 * self.pixel_angle_tangent
         angle = 0.0
-        for n in range(15, 0, -2):  # the series of the arc tangent; half is below 0.1
+        for n in range(15, 0, -2):  # continued nesting of the arc tangent's series; half is below 0.1
             angle = 1.0 / n - half * half * angle
         return _PI / 180.0 / (2.0 * half * angle)
 
     @property
     def to_opponent(self) -> npt.NDArray[np.float64]:
-        """From linear sRGB (0..1) to the opponent axes in cd/m2: shape (3, 4), the last column is added."""
+        """Matrix from linear sRGB (0..1) to the opponent axes in cd/m2, (3, 4); the last column is added."""
         offset = self.black + self.ambient / _PI * _REFLECTIVITY
         result = np.zeros((3, 4))
         for i, j in np.ndindex(3, 3):
@@ -88,18 +88,18 @@ class Display:
 def _screen(
     width: int, height: int, inches: float, metres: float, peak: float, black: float, ambient: float
 ) -> Display:
-    """Return a display of so many pixels on so long a diagonal, seen from a distance."""
+    """Return a display from its pixels, its diagonal and its viewing distance."""
     pixel = inches * _INCH / math.sqrt(width * width + height * height)
     return Display(pixel / metres, peak, black, ambient)
 
 
 def _headset(peak: float, black: float) -> Display:
-    """Return a headset of 1440 x 1600 pixels an eye that fills 110 degrees from corner to corner."""
-    tangent = 1.4281480067421144  # of 55 degrees
+    """Return a headset of 1440 x 1600 pixels per eye, with 110 degrees along the diagonal."""
+    tangent = 1.4281480067421144  # tangent of 55 degrees
     return Display(2.0 * tangent / math.sqrt(1440.0 * 1440.0 + 1600.0 * 1600.0), peak, black)
 
 
-#: The displays of the package whose codes are those of sRGB, by their names there.
+#: The displays of the package whose codes are sRGB codes, with the package's names.
 DISPLAYS = {
     "standard_fhd": _screen(1920, 1080, 24, 0.6, 200, 200 / 1000, 250),
     "standard_4k": _screen(3840, 2160, 30, 0.7472, 200, 200 / 1000, 250),
@@ -126,7 +126,7 @@ def display_named(name: str) -> Display:
     Raises
     ------
     ValueError
-        There is none of this name; the message lists those that there are.
+        There is no display of this name; the message lists the names.
     """
     try:
         return DISPLAYS[name]

@@ -1,4 +1,4 @@
-"""The quality's gradient by linear light: through all bands, and back through the pyramid."""
+"""The gradient of the quality by linear light, through all bands and back through the pyramid."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ __all__ = ["Gradient"]
 
 
 class Gradient:
-    """Derivatives of the quality by one picture, whose levels are at hand.
+    """Derivatives of the quality by one picture, from its levels.
 
     Parameters
     ----------
     plan : Plan
+        Plan for the picture's size.
     levels : sequence of Rows
-        The picture's, linear light first.
+        Levels of the picture, linear light first.
     reference : callable
-        ``reference(band, start, stop)`` returns rows of the reference's side, and the row that they
-        begin with.
+        ``reference(band, start, stop)`` returns rows of the reference's contrasts and sensitivities, and the
+        row that they begin with.
     slopes : ndarray of float64, shape (bands, 3)
-        Of the quality by the sums of each band.
+        Derivatives of the quality by the sums of each band.
     base : ndarray of float64, shape (3, h, w)
         Derivatives through the base band.
     keep : bool
-        Whether the derivatives by the first level are kept, rather than computed twice.
+        Whether the derivatives by the first level are kept, instead of computed twice.
     threads : int or None
+        Number of threads; None: the processors available.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Gradient:
             self._finish(self._by_level[0], 0)
 
     def rows(self, first: int, last: int) -> Floats:
-        """Return float32 (3, last - first, W): derivatives by rows of linear light."""
+        """Return derivatives by rows of linear light, float32 (3, last - first, W)."""
         if self._whole:
             return self._by_level[0][:, first:last]
         out = np.empty((3, last - first, self._plan.sizes[0][1]), np.float32)
@@ -79,7 +81,7 @@ class Gradient:
         return out
 
     def _band(self, band: int, start: int, stop: int) -> tuple[Floats, Floats]:
-        """Return derivatives through a band by rows of its level, and of the doubled next smaller one."""
+        """Return derivatives by rows of a band's level, and by rows of the doubled smaller level."""
         plan, local = self._plan, self._local
         height, width = plan.sizes[band]
         above, below = max(start - 2 * REACH, 0), min(stop + 2 * REACH, height)
@@ -94,7 +96,7 @@ class Gradient:
         return layer[:, : stop - start], around
 
     def _through(self, band: int, start: int) -> None:
-        """Take a strip's derivatives through a band."""
+        """Add derivatives through a strip of a band to those by its level and the smaller level."""
         height, width = self._plan.sizes[band]
         stop = min(start + STRIP, height)
         above, below = max(start - 2, 0), min(stop + 1, height)
@@ -106,7 +108,7 @@ class Gradient:
             by_level[:, start:stop] += layer[:, start - above : stop - above]
 
     def _from_smaller(self, level: int) -> None:
-        """Add what comes of a level's next smaller one."""
+        """Add the derivatives through a level's next smaller level."""
         by_level = self._by_level[level]
         each(
             lambda start: self._halved(level, by_level, start, min(start + STRIP, by_level.shape[1]), 0),
@@ -120,7 +122,7 @@ class Gradient:
         add_halved_adjoint(smaller, start, stop, self._plan.sizes[level][0], offset, row, out)
 
     def _finish(self, out: Floats, first: int) -> None:
-        """Turn derivatives through the first band, rows ``first`` on, into those by light."""
+        """Convert derivatives by the first level to those by light; ``out`` begins with row ``first``."""
         transposed = np.zeros((3, 4), np.float32)
         transposed[:, :3] = self._plan.matrix[:, :3].T
         several = len(self._plan.sizes) > 1

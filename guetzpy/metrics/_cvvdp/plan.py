@@ -1,4 +1,4 @@
-"""What ColorVideoVDP computes for pictures of a given size on a given display, and the base band itself."""
+"""Bands and tables of ColorVideoVDP for pictures of a given size on a given display, and the base band."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["STRIP", "Base", "Plan", "pyramid"]
 
 Doubles = npt.NDArray[np.float64]
 
-#: Rows that a thread takes at a time; even.
+#: Rows that a thread processes at a time; even.
 STRIP = 128
-#: Sensitivities are multiplied by these, by channel, but in the base band (cvvdp_metric.py).
+#: Factors on the sensitivities of each channel in all bands but the base band (cvvdp_metric.py).
 _GAINS = (1.0, 1.45, 1.0)
 _LN2 = 0.6931471805599453
-#: No contrast of the base band counts as higher. (In other bands a sample's own part of its background
-#: keeps contrasts far lower.)
+#: Largest contrast in the base band. (In other bands a sample is a part of its own background, which keeps
+#: contrasts far smaller.)
 _HIGHEST = 1000.0
 _DARKEST = 0.01  # cd/m2
 
@@ -39,11 +39,11 @@ class Plan:
     Attributes
     ----------
     sizes : list of (int, int)
-        Height and width of the bands, one a level; the last is the base band's.
+        Height and width of the bands, one for each level; the last is the base band.
     matrix : ndarray of float32, shape (3, 4)
-        From linear sRGB to the opponent channels in cd/m2.
+        Matrix from linear sRGB to the opponent channels in cd/m2.
     tables : list of ndarray of float32, shape (3, 32)
-        Of all bands but the last: binary logarithms of sensitivities by luminance.
+        Binary logarithms of sensitivities by luminance, for all bands but the base band.
     base : ndarray of float64, shape (3, 32)
         The same for the base band.
     """
@@ -69,12 +69,12 @@ class Plan:
 
     @property
     def pixels(self) -> list[int]:
-        """Pixels of each band."""
+        """Number of pixels of each band."""
         return [height * width for height, width in self.sizes]
 
 
 def pyramid(plan: Plan, level: Rows, threads: int | None) -> list[Rows]:
-    """Return a picture's levels from its linear light on; all others hold opponent channels."""
+    """Return a picture's levels. The first is linear light; the others hold opponent channels."""
     levels, local = [level], Local()
     for height, width in plan.sizes[1:]:
         larger, out = levels[-1], np.empty((3, height, width), np.float32)
@@ -92,9 +92,9 @@ def pyramid(plan: Plan, level: Rows, threads: int | None) -> list[Rows]:
 
 
 class Base:
-    """A picture's base band: the smallest level, divided by its mean luminance; and differences in it.
+    """The base band of a picture: its smallest level divided by the mean luminance of that level.
 
-    Sums are rounded once, so that they do not depend on their order.
+    Sums are exact and rounded once, so that they do not depend on the order of their terms.
     """
 
     def __init__(self, plan: Plan, level: Rows, mixed: bool) -> None:
@@ -109,14 +109,14 @@ class Base:
     def sensitivities(self, plan: Plan) -> list[float]:
         """Return the sensitivity of each channel to contrast at this mean luminance."""
         if not math.isfinite(self.mean):
-            return [0.0, 0.0, 0.0]  # pooling tells what is wrong
+            return [0.0, 0.0, 0.0]  # pooling raises the error
         position = (log(self.mean) / _LN2 - float(LOWEST_LIGHT)) * float(LIGHT_STEPS)
         position = min(max(position, 0.0), 31.0)
         k = min(int(position), 30)
         return [exp2(float(t[k] + (position - k) * (t[k + 1] - t[k]))) for t in plan.base]
 
     def sums(self, other: Base, plan: Plan) -> list[float]:
-        """Return by channel the sums of d^2 + 2 e d over the differences d to another base band."""
+        """Return for each channel the sum of d^2 + 2 e d over the differences d from another base band."""
         sums = []
         for c, sensitivity in enumerate(self.sensitivities(plan)):
             d = np.abs(other.contrast[c] - self.contrast[c]) * sensitivity
@@ -124,7 +124,7 @@ class Base:
         return sums
 
     def slopes(self, other: Base, plan: Plan, by_sums: Doubles) -> Doubles:
-        """Return derivatives by another base band's light, (3, h, w), from those by the sums, (3,)."""
+        """Return derivatives by another base band's light, (3, h, w), from derivatives by the sums, (3,)."""
         by_light: Doubles = np.empty_like(other.contrast)
         by_mean = 0.0
         for c, sensitivity in enumerate(self.sensitivities(plan)):

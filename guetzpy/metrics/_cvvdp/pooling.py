@@ -1,7 +1,7 @@
-"""From sums over pixels to JOD, and its slopes.
+"""Quality in JOD from sums over pixels, and its derivatives.
 
-Constants: ``cvvdp_parameters.json`` of the package ``cvvdp`` 0.5.7. Norms are as its ``safe_pow`` has
-them: x^p is taken as (x + e)^p - e^p with e = 1e-5, which has a slope at 0.
+Constants: ``cvvdp_parameters.json`` of the package ``cvvdp`` 0.5.7. Powers follow its ``safe_pow``:
+x^p is replaced by (x + e)^p - e^p with e = 1e-5, which has a finite slope at 0.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ EPSILON = 1e-5
 #: Weights of the band of lowest frequencies, by channel.
 _BASEBAND = (0.0036334486212581396, 1.6627724170684814, 4.11874532699585)
 _JOD_SCALE, _JOD_EXPONENT = 0.0439569391310215, 0.9302042722702026
-#: Between pictures and videos (image_int).
+#: Factor on the difference for still pictures, relative to videos (image_int).
 _IMAGE = 0.577918291091919
-#: Below this JOD falls along a straight line (cvvdp_metric.py: met2jod).
+#: Below this difference, JOD is a linear function of it (cvvdp_metric.py: met2jod).
 _LINEAR = 0.1
 _POOLING = 4.0  # exponent over bands, and over channels (beta_sch, beta_tch)
 
 
 def _power(x: float, p: float) -> tuple[float, float]:
-    """Return the package's power of x >= 0, and its slope."""
+    """Return ``safe_pow`` of x >= 0, and its slope."""
     value = power(x + EPSILON, p)
     return value - power(EPSILON, p), p * value / (x + EPSILON)
 
 
 def jod_and_slopes(sums: Doubles, pixels: list[int]) -> tuple[float, Doubles]:
-    """Return the quality in JOD, 10 for equal pictures, and its slopes by the sums.
+    """Return the quality in JOD, 10 for identical pictures, and its derivatives by the sums.
 
     Parameters
     ----------
     sums : ndarray of float64, shape (bands, 3)
-        Over the pixels of each band and channel: d^2 + 2 e d, where d is the visible difference.
+        For each band and channel the sum over pixels of d^2 + 2 e d, where d is the visible difference.
     pixels : list of int
-        Of each band.
+        Number of pixels of each band.
 
     Raises
     ------
     ValueError
-        The pictures were not finite.
+        The pictures are not finite.
     """
     if not np.isfinite(sums).all():
         raise ValueError("linear planes hold NaN or infinity")
@@ -72,7 +72,7 @@ def jod_and_slopes(sums: Doubles, pixels: list[int]) -> tuple[float, Doubles]:
 
 
 def _jod(difference: float) -> tuple[float, float]:
-    """Return JOD of a pooled difference, and the slope."""
+    """Return the JOD for a pooled difference, and its slope."""
     if difference <= _LINEAR:
         slope = -_JOD_SCALE * power(_LINEAR, _JOD_EXPONENT - 1.0)
         return 10.0 + slope * difference, slope
@@ -81,13 +81,13 @@ def _jod(difference: float) -> tuple[float, float]:
 
 
 def bands_of(height: int, width: int, pixels_per_degree: float) -> list[float]:
-    """Return the frequencies, cycles per degree, of the bands that a picture of this size has.
+    """Return the frequencies, in cycles per degree, of the bands of a picture of this size.
 
-    The first is half the display's resolution, which has a band of its own; the last is the base band's,
-    whatever its size. (lpyr_dec.py: lpyr_dec)
+    The first is half the display's resolution, which is a band of its own. The last is the base band's, which
+    does not depend on the size. (lpyr_dec.py: lpyr_dec)
     """
     bands = [0.5 * pixels_per_degree]
-    while bands[-1] > 0.2:  # the lowest that is told from the base band
+    while bands[-1] > 0.2:  # bands of lower frequencies are part of the base band
         bands.append(math.ldexp(0.5 * pixels_per_degree * 0.3228, 1 - len(bands)))
     count = min(len(bands), max(0, min(height, width).bit_length() - 2))
     return [*bands[:count], 0.1]

@@ -12,20 +12,21 @@ from guetzpy.metrics._fused import fma
 __all__ = ["exp2", "log2", "power"]
 
 _ONE = np.float32(1.0)
-_SHIFT = np.int32(23)  # bits of a mantissa
+_SHIFT = np.int32(23)  # bits of the mantissa of float32
 _UNIT = np.int32(0x3F800000)  # bits of 1.0
 _SQRT_HALF = np.int32(0x3F3504F3)  # bits of the square root of a half
-# log2(1 + t) / t for t from sqrt(1/2) - 1 to sqrt(2) - 1: the polynomial of degree 7 with the least
-# largest relative error, 1.7e-7 (least squares at 2000 Chebyshev nodes, reweighted until even).
+# log2(1 + t) / t for t from sqrt(1/2) - 1 to sqrt(2) - 1: the polynomial of degree 7 with the smallest
+# maximum of the relative error, 1.7e-7 (least squares at 2000 Chebyshev nodes, reweighted until the error is
+# even).
 _L0, _L1 = np.float32(1.44269496), np.float32(-0.721352788)
 _L2, _L3 = np.float32(0.480923241), np.float32(-0.360239637)
 _L4, _L5 = np.float32(0.28709873), np.float32(-0.248876938)
 _L6, _L7 = np.float32(0.234042153), np.float32(-0.145811175)
-# 2^f for f from -1/2 to 1/2, found likewise, degree 5: 7.5e-8.
+# 2^f for f from -1/2 to 1/2: a polynomial of degree 5, found by the same method; error 7.5e-8.
 _E0, _E1 = np.float32(1.00000007), np.float32(0.693146967)
 _E2, _E3 = np.float32(0.240221197), np.float32(0.0555071328)
 _E4, _E5 = np.float32(0.00967554132), np.float32(0.00132764706)
-_MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: what is added to it loses its fraction
+_MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer
 
 
 @kernel("float32(float32)", inner=True)
@@ -54,5 +55,5 @@ def exp2(x: Any) -> Any:
 
 @kernel("float32(float32, float32)", inner=True)
 def power(x: Any, y: Any) -> Any:
-    """Return ``x`` to the power ``y``; ``x`` normal and positive, the result too."""
+    """Return ``x`` to the power ``y``; ``x`` and the result have to be normal and positive."""
     return exp2(y * log2(x))

@@ -1,7 +1,7 @@
-"""The Gaussian pyramid: planes halved again and again, and back to twice the size, a row at a time.
+"""The Gaussian pyramid: planes of half the size, and planes of twice the size, by rows.
 
-The filter is Burt and Adelson's with a = 0.4: taps 1/20, 1/4, 2/5, 1/4, 1/20 (lpyr_dec.py). Halving takes
-samples beyond an edge from its mirror image, in which the edge is repeated; doubling repeats the edge.
+The filter is Burt and Adelson's with a = 0.4: taps 1/20, 1/4, 2/5, 1/4, 1/20 (lpyr_dec.py). Halving mirrors
+the plane at an edge and repeats the edge sample. Doubling repeats the edge sample only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from guetzpy._runtime.kernel import kernel
 
 __all__ = ["PAD", "blend", "doubled_row", "mix", "reduce_rows"]
 
-PAD = 2  # samples that a row to be halved has before its first
+PAD = 2  # samples of padding before the first sample of a row that is halved
 
 _K0, _K1, _K2 = np.float32(0.4), np.float32(0.25), np.float32(0.05)
 _D0, _D1, _D2 = np.float32(0.8), np.float32(0.5), np.float32(0.1)
@@ -24,7 +24,7 @@ _ZERO = np.float32(0.0)
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True)
 def mix(red: Any, green: Any, blue: Any, weights: Any, out: Any) -> int:
-    """Write one opponent channel: a weighted sum of linear light, and the last weight."""
+    """Write one opponent channel: a weighted sum of the channels of linear light, plus the last weight."""
     r, g, b, offset = weights[0], weights[1], weights[2], weights[3]
     for x in range(out.shape[0]):
         out[x] = r * red[x] + g * green[x] + b * blue[x] + offset
@@ -45,7 +45,7 @@ def blend(a: Any, b: Any, c: Any, d: Any, e: Any, p: Any, q: Any, r: Any, s: Any
 
 @kernel("int64(float32[::1], int64, float32[::1])", inner=True)
 def _halve_row(row: Any, width: int, out: Any) -> int:
-    """Halve a row whose first sample is ``row[PAD]``, and which has two more at either end."""
+    """Halve a row whose first sample is ``row[PAD]``, with two samples of padding at either end."""
     for x in range((width + 1) // 2):
         out[x] = (
             _K0 * row[2 * x + 2]
@@ -67,22 +67,24 @@ def reduce_rows(
     Parameters
     ----------
     planes : float32 (3, any, W)
-        Rows of the larger level from ``first`` on: from ``2 start - 2`` to ``2 stop``, as far as there are.
+        Rows of the larger level, beginning with row ``first``. Rows ``2 start - 2`` to ``2 stop`` are needed,
+        as far as they exist.
     first, start, stop, height : int64
-        ``height`` of the larger level.
+        ``height`` is that of the larger level.
     matrix : float32 (3, 4)
-        From linear light to opponent channels.
+        Matrix from linear light to opponent channels.
     mixed : int64
         1: ``planes`` hold linear light; 0: opponent channels.
     work : float32 (4, W + 5)
         Scratch.
     out : float32 (3, (height + 1) // 2, (W + 1) // 2)
+        The next smaller level.
     """
     width = planes.shape[2]
     end = PAD + width
     for y in range(start, stop):
         middle = 2 * y
-        # A mirror image that repeats the edge: -1 is 0, -2 is 1, and likewise below.
+        # The mirror image repeats the edge sample: row -1 is row 0, row -2 is row 1; likewise below.
         above, far_above = max(middle - 1, 0), middle - 2 if middle > 0 else 1
         below = min(middle + 1, height - 1)
         far_below = min(middle + 2, 2 * height - 3 - middle)
@@ -105,10 +107,11 @@ def reduce_rows(
 
 @kernel("int64(float32[::1], int64, int64)", inner=True)
 def _mirror(row: Any, width: int, height: int) -> int:
-    """Write what lies beyond the ends of a row.
+    """Write the padding at both ends of a row.
 
-    The package asks the number of rows, not of columns, which of the two ways a row ends; the first and
-    the last case below are the mirror image, the others what comes of it.
+    The package chooses the padding of the right end by the parity of the number of rows instead of columns.
+    If both parities are equal, the padding is the mirror image. The other two cases reproduce the package's
+    result.
     """
     last = PAD + width - 1
     row[PAD - 1], row[PAD - 2] = row[PAD], row[PAD + 1]
@@ -139,7 +142,7 @@ def _between_rows(a: Any, b: Any, c: Any, odd: int, out: Any) -> int:
 def doubled_row(plane: Any, y: int, left: int, right: int, row: Any, out: Any) -> int:
     """Write samples ``left`` (even) to ``right`` of row ``y`` of a plane at twice its size.
 
-    ``row`` is scratch of half as many and three; ``out`` has room for one sample more.
+    ``row`` is scratch of (right - left + 1) // 2 + 2 samples. ``out`` needs one sample more than the range.
     """
     height, width = plane.shape
     k = y // 2

@@ -1,9 +1,9 @@
 """Contrast sensitivity by background luminance, for the frequencies of a display's bands.
 
-``sensitivity.csv`` holds the decadic logarithms of castleCSF (Ashraf, Mantiuk, Chapiro and Wuerger 2024,
-"castleCSF: A contrast sensitivity function of color, area, spatiotemporal frequency, luminance and
-eccentricity") as the package ``cvvdp`` 0.5.7 has them in ``csf_lut_weber_fixed_size.json``, to five
-digits: achromatic, red-green and yellow-violet contrast that does not move; for each 32 luminances
+``sensitivity.csv`` holds decadic logarithms of the sensitivities of castleCSF (Ashraf, Mantiuk, Chapiro and
+Wuerger 2024, "castleCSF: A contrast sensitivity function of color, area, spatiotemporal frequency, luminance
+and eccentricity"), from ``csf_lut_weber_fixed_size.json`` of the package ``cvvdp`` 0.5.7, to five
+digits. There are tables for achromatic, red-green and yellow-violet static contrast, each with 32 luminances
 in rows and 32 frequencies in columns.
 """
 
@@ -23,11 +23,11 @@ _LN10 = 2.302585092994046
 _LOG2_10 = 3.321928094887362
 _COUNT = 32
 _LOWEST_FREQUENCY, _HIGHEST_FREQUENCY = 0.1, 64.0  # cycles per degree
-#: Correction of all sensitivities, dB (cvvdp_parameters.json: sensitivity_correction).
+#: Correction of all sensitivities, in dB (cvvdp_parameters.json: sensitivity_correction).
 _CORRECTION = -0.2797423303127289
 _LN2 = 0.6931471805599453
 
-#: Binary logarithm of the lowest luminance (cd/m2) of the table, and entries a step of one of it.
+#: Binary logarithm of the table's lowest luminance in cd/m2, and table entries per doubling of the luminance.
 LOWEST_LIGHT = np.float32(log(0.005) / _LN2)
 LIGHT_STEPS = np.float32((_COUNT - 1) / ((log(10_000.0) - log(0.005)) / _LN2))
 
@@ -40,17 +40,17 @@ def _table() -> npt.NDArray[np.float64]:
 
 
 def sensitivity_table(frequency: float) -> npt.NDArray[np.float64]:
-    """Return the binary logarithms of sensitivities for one frequency, those between by straight lines.
+    """Return the binary logarithms of sensitivities for one frequency, by linear interpolation.
 
     Parameters
     ----------
     frequency : float
-        Cycles per degree. Beyond 0.1 to 64 the last line goes on.
+        Cycles per degree. Below 0.1 and above 64 the first or last interval is extrapolated.
 
     Returns
     -------
     ndarray of float64, shape (3, 32)
-        By channel and luminance; luminances go up by equal factors from 0.005 to 10,000 cd/m2.
+        Values by channel and luminance. Luminances increase by equal factors from 0.005 to 10,000 cd/m2.
     """
     low, high = log(_LOWEST_FREQUENCY), log(_HIGHEST_FREQUENCY)
     position = (log(frequency) - low) / (high - low) * (_COUNT - 1)

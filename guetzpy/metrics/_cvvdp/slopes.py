@@ -1,8 +1,8 @@
-"""Derivatives of the quality by the levels of a picture, through one band: the adjoint of ``bands``.
+"""Derivatives of the quality by the levels of a picture through one band: the adjoint of ``bands``.
 
-For a row of the result, masks and their derivatives are needed REACH rows above and below, and contrasts
-2 REACH rows; both follow each other row by row, as in ``bands``. Where both pictures' contrasts are equal in
-magnitude, the derivative of the lesser one is taken for the mean of both sides'.
+A row of the result needs masks and their derivatives in REACH rows above and below it, and contrasts in
+2 REACH rows. Both are computed row by row, as in ``bands``. Where the contrasts of both pictures have the
+same magnitude, the derivative of the smaller magnitude is the mean of the derivatives on both sides.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ from guetzpy.metrics._cvvdp.powers import power
 
 __all__ = ["SLOPE_ROWS", "slope_rows"]
 
-# Further rows of scratch.
-DIFFERENCES = WORK_ROWS  # TAPS rows by channel: contrasts above the reference's
-BY_DIFFERENCE = DIFFERENCES + 3 * TAPS  # REACH + 1 rows by channel
+# First rows of further scratch.
+DIFFERENCES = WORK_ROWS  # a ring of TAPS rows of three channels: contrasts less the reference's
+BY_DIFFERENCE = DIFFERENCES + 3 * TAPS  # a ring of REACH + 1 rows of three channels
 GAINS = BY_DIFFERENCE + 3 * (REACH + 1)  # TAPS rows
-BY_MASK = GAINS + TAPS  # 2 TAPS rows by channel, as of MUTUAL
+BY_MASK = GAINS + TAPS  # for each channel 2 TAPS rows, like MUTUAL
 SLOPE_ROWS = BY_MASK + 3 * 2 * TAPS
 
 _S1, _S2 = STRIDE, 2 * STRIDE
@@ -81,10 +81,10 @@ def _sign(x: Any) -> Any:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], int64)", inner=True)
 def _pull(work: Any, apart: Any, slopes: Any, by_apart: Any, count: int) -> int:
-    """Write derivatives of a row's sums by masks, before their last blur, to LOSS, and by differences.
+    """Write derivatives of the quality by a row's masks to LOSS, and by its differences to ``by_apart``.
 
-    ``slopes`` are those of the quality by the sums. All rows begin with the first column
-    of which there are masks.
+    ``slopes`` are the derivatives of the quality by the sums. All rows begin with the first column that has
+    masks.
     """
     s0, s1, s2 = slopes[0], slopes[1], slopes[2]
     for x in range(count):
@@ -99,7 +99,7 @@ def _pull(work: Any, apart: Any, slopes: Any, by_apart: Any, count: int) -> int:
         n2 = _ONE / (_ONE + (W02 * m0 + W12 * m1 + W22 * m2))
         u0, u1, u2 = (p0 - P_AT_0) * n0, (p1 - P_AT_0) * n1, (p2 - P_AT_0) * n2
         l0, l1, l2 = LARGEST / (LARGEST + u0), LARGEST / (LARGEST + u1), LARGEST / (LARGEST + u2)
-        # by what the masks divide, and by the masks
+        # Derivatives by the numerators; below, by the denominators, and by the masks.
         g0 = s0 * (_TWO * l0 * u0 + TWO_EPS) * (l0 * l0) * n0
         g1 = s1 * (_TWO * l1 * u1 + TWO_EPS) * (l1 * l1) * n1
         g2 = s2 * (_TWO * l2 * u2 + TWO_EPS) * (l2 * l2) * n2
@@ -117,10 +117,10 @@ def _pull(work: Any, apart: Any, slopes: Any, by_apart: Any, count: int) -> int:
 def _spread(
     work: Any, y: int, first: int, last: int, counted: int, at_left: int, at_right: int, blurred: int
 ) -> int:
-    """Put a row's derivatives by masks, from LOSS, to those before it: the adjoint of the blur across.
+    """Apply the adjoint of the horizontal blur to LOSS, and write the result to the ring BY_MASK.
 
-    ``first`` and ``last``: indices of the columns that there are; ``at_left``, ``at_right``: whether these
-    are the picture's first and last.
+    ``first`` and ``last``: range of indices of existing columns. ``at_left``, ``at_right``: whether the range
+    begins and ends at the picture's edges.
     """
     for c in range(3):
         row = work[LOSS + c]
@@ -170,7 +170,7 @@ def _by_layer(by_contrast: Any, sense: Any, gain: Any, out: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True)
 def _by_light(by_contrast: Any, apart: Any, reference: Any, gain: Any, out: Any) -> int:
-    """Subtract what a contrast times its derivative adds to that by the background's luminance."""
+    """Subtract the part through the contrast's denominator from derivatives by the luminance."""
     for x in range(out.shape[0]):
         out[x] -= by_contrast[x] * (apart[x] + reference[x]) * gain[x]
     return 0
@@ -192,7 +192,7 @@ def _write_row(
     work: Any, y: int, height: int, x0: int, counted: int, blurred: int, reference: Any, offset: int,
     by_layer: Any, by_around: Any, start: int,
 ) -> int:  # fmt: skip
-    """Write a row of derivatives by a level and by the doubled next smaller one."""
+    """Write a row of derivatives by a level, and by the doubled next smaller level."""
     left, right = x0, x0 + counted
     begin: Any = np.int64(HALO)
     end = begin + counted
@@ -215,7 +215,7 @@ def _write_row(
         )
         _by_light(by_contrast, apart, near, gain, light)
     for c in range(3):
-        if c == 1:  # colours have no part in the luminance
+        if c == 1:  # only the achromatic channel is the luminance
             fill(light)
         _by_around(by_layer[c, y - start, left:right], light, gain, by_around[c, y - start, left:right])
     return 0
@@ -234,14 +234,14 @@ def slope_rows(
     Parameters
     ----------
     planes, first, start, stop, height, matrix, mixed, coarse, reference, offset
-        As for ``difference_rows``, but that 2 REACH rows above and below are needed.
+        As for ``difference_rows``, but 2 REACH rows above and below are needed.
     slopes : float32 (3,)
-        Of the quality by the sums that ``difference_rows`` returns for this band.
+        Derivatives of the quality by the sums that ``difference_rows`` returns for this band.
     work : float32 (SLOPE_ROWS, STRIDE)
         Scratch.
     by_layer, by_around : float32 (3, any, W)
-        By the opponent channels of the level, and of the doubled next smaller one; row ``start`` goes to
-        their first.
+        Derivatives by the opponent channels of the level, and by the doubled next smaller level. They begin
+        with row ``start``.
     """
     width = planes.shape[2]
     blurred = int(min(height, width) > REACH)
