@@ -1,8 +1,8 @@
-"""IW-SSIM: structural similarity on a Laplacian pyramid, pooled by information content.
+"""IW-SSIM: structural similarity on a Laplacian pyramid, pooled with weights by information content.
 
 Wang and Li, "Information Content Weighting for Perceptual Image Quality Assessment", IEEE Transactions on
-Image Processing 20 (5), 2011 (doi 10.1109/TIP.2010.2092435). Numbers as those of the package piq.
+Image Processing 20 (5), 2011 (doi 10.1109/TIP.2010.2092435). The scores are those of the package piq.
 
-The public names are ``guetzpy.metrics.iwssim`` and ``guetzpy.metrics.IWSSIMComparator``. This package has an
-underscore because a module of the name ``iwssim`` would hide the function.
+The public names are ``guetzpy.metrics.iwssim`` and ``guetzpy.metrics.IWSSIMComparator``. The name of this
+package has an underscore because a module named ``iwssim`` would hide the function.
 """

@@ -1,4 +1,4 @@
-"""IW-SSIM against one reference, whose side is computed once."""
+"""IW-SSIM with one reference, which is processed once."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from guetzpy.picture.transform import Codes, Floats, Transform
 
 __all__ = ["IWSSIMComparator"]
 
-#: Exponents of the scales, finest first (Wang, Simoncelli and Bovik 2003), before their sum is made 1.
+#: Exponents of the scales, finest first (Wang, Simoncelli and Bovik 2003). They are divided by their sum.
 _EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _BANDS = len(_EXPONENTS) - 1
-_ROWS = 32  # rows of a halved plane that a thread takes at a time
+_ROWS = 32  # rows of a halved plane that a thread processes at a time
 
 
 class IWSSIMComparator:
-    """IW-SSIM against one reference, whose side is computed once.
+    """IW-SSIM with one reference, which is processed once.
 
-    Information content weighted structural similarity of luma: 1 identical; 0.998 about visually lossless,
-    0.99 medium quality for JPEG files. It does not see chroma.
+    Information content weighted structural similarity of luma. JPEG files: 1 identical, 0.998 about visually
+    lossless, 0.99 medium quality. Differences of chroma alone do not change the score.
 
     Parameters
     ----------
     reference : ndarray or PIL image
         (H, W) or (H, W, 3), uint8, uint16 or float 0..1, sRGB; or a PIL image with its profile.
     threads : int, optional
-        Default: the processors available. The number changes no digit.
+        Number of threads; default: the processors available. Scores do not depend on it.
 
     Notes
     -----
-    Wang and Li, IEEE Transactions on Image Processing 20 (5), 2011. Numbers as those of
-    ``piq.information_weighted_ssim``, which refuses sides below 161 samples. Here such a picture is continued
-    by its mirror images, below and to the right, to 161. About 11 bytes a pixel are kept.
+    Wang and Li, IEEE Transactions on Image Processing 20 (5), 2011. The scores are those of
+    ``piq.information_weighted_ssim``, which rejects sides below 161 samples. Here such a picture is extended
+    to 161 by its mirror images, below and to the right. About 11 bytes per pixel are kept.
     """
 
     def __init__(self, reference: Any, *, threads: int | None = None) -> None:
@@ -67,11 +67,12 @@ class IWSSIMComparator:
         Parameters
         ----------
         codes : ndarray, shape (1, H, W) or (3, H, W)
-            As :meth:`guetzpy.picture.transform.Transform.linear` takes them.
+            Codes as for :meth:`guetzpy.picture.transform.Transform.linear`.
         transform : Transform
-            What the codes mean. Luma is that of the codes if they are sRGB's or gray without a profile,
-            otherwise that of the sRGB codes that they stand for.
+            Conversion of the codes to linear light. Luma is computed from the codes if they are sRGB, or gray
+            without a profile. Otherwise the codes are converted to sRGB first.
         threads : int, optional
+            Number of threads; default: the processors available.
         """
         self = cls.__new__(cls)
         self._set_up(codes, transform, threads)
@@ -88,7 +89,7 @@ class IWSSIMComparator:
         ]
 
     def score(self, distorted: Any) -> float:
-        """Return the score of a picture (array or PIL image, as the constructor takes them).
+        """Return the score of a picture, an array or PIL image as for the constructor.
 
         Raises
         ------
@@ -107,19 +108,20 @@ class IWSSIMComparator:
         Parameters
         ----------
         distorted : ndarray or PIL image
-            As the constructor takes them.
+            Picture as for the constructor.
 
         Returns
         -------
         score : float
+            IW-SSIM.
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
-            Change of the score per change of a code, codes on the 0..255 scale at any depth.
+            Derivatives of the score per code on the 0..255 scale, whatever the depth of the picture.
 
         Notes
         -----
         Where the reference is nearly flat, with a variance over 3 x 3 samples of a band below 1e-3, the
-        weights follow the picture by differences far below one code. Their slope by the covariance is left
-        out there.
+        weights depend strongly on differences far below one code. There, their derivative by the covariance
+        is taken as 0.
         """
         score, rows = self.gradient_codes(*planes_of(distorted))
         return score, rows(0, self.shape[0])
@@ -132,14 +134,15 @@ class IWSSIMComparator:
         Parameters
         ----------
         codes, transform
-            As for :meth:`from_codes`. The codes are kept by the function.
+            Codes and conversion as for :meth:`from_codes`. The returned function keeps the codes.
 
         Returns
         -------
         score : float
+            IW-SSIM.
         rows : callable
-            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), by one
-            level of 255.
+            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), per code on
+            the 0..255 scale.
         """
         pyramid = self._planes(codes, transform)
         score, means, totals = self._score(pyramid)
@@ -154,7 +157,7 @@ class IWSSIMComparator:
         """Do nothing: no memory is kept for the next gradient."""
 
     def _planes(self, codes: Codes, transform: Transform) -> list[Floats]:
-        """Return luma and its halved planes."""
+        """Return the luma and its halved planes."""
         check_sizes(self.shape, (codes.shape[1], codes.shape[2]))
         planes = [continued(luma_of(codes, transform, self._threads))]
         for _ in range(_BANDS):
@@ -165,7 +168,7 @@ class IWSSIMComparator:
         return planes
 
     def _by_rows(self, function: Any, source: Floats, target: Floats, count: int) -> None:
-        """Call a kernel for pieces of its ``count`` rows."""
+        """Call a kernel for ranges of its ``count`` rows."""
         length = max(source.shape[1], target.shape[1]) + 6
 
         def strip(top: int) -> None:
@@ -175,7 +178,7 @@ class IWSSIMComparator:
         each(strip, range(0, count, _ROWS), self._threads)
 
     def _score(self, pyramid: list[Floats]) -> tuple[float, list[float], list[float]]:
-        """Return the score, the scores of the scales, and the sums of their weights (-1: no weights)."""
+        """Return the score, the scores of the scales, and the sums of their weights (-1 if all are zero)."""
         tops = [(k, top) for k in range(_BANDS) for top in range(0, len(pyramid[k]) - 2 * REACH, SCORE_ROWS)]
         sums = np.zeros((len(tops), 3))
 
@@ -203,7 +206,7 @@ class IWSSIMComparator:
         return self._local.array("planes", PLANES), self._local.array("lines", LINES)
 
     def _band(self, pyramid: list[Floats], k: int) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-        """Return what kernels need of a band."""
+        """Return the data of a band that the kernels need."""
         information = self._information[k]
         return (
             pyramid[k],
@@ -217,7 +220,7 @@ class IWSSIMComparator:
     def _by_luma(
         self, pyramid: list[Floats], score: float, means: list[float], totals: list[float]
     ) -> Floats:
-        """Return the gradient by luma: band by band, from the coarsest up."""
+        """Return the gradient by luma, computed from the coarsest band to the finest."""
         slopes = [
             score * exponent / sum(_EXPONENTS) / mean if mean != 0 else 0.0
             for mean, exponent in zip(means, _EXPONENTS, strict=True)
@@ -234,7 +237,7 @@ class IWSSIMComparator:
     def _by_band(
         self, pyramid: list[Floats], k: int, means: list[float], totals: list[float], slopes: list[float]
     ) -> Floats:
-        """Return the gradient by a band."""
+        """Return the gradient by a band of the score through this band alone."""
         out = np.empty_like(pyramid[k])
         plain = totals[k] < 0
         scale = slopes[k] / (_places(*out.shape) if plain else totals[k])
@@ -248,5 +251,5 @@ class IWSSIMComparator:
 
 
 def _places(height: int, width: int) -> int:
-    """Return the number of places at which the window lies within a plane."""
+    """Return the number of positions of the window inside a plane."""
     return (height - 2 * REACH) * (width - 2 * REACH)

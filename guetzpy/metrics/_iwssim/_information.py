@@ -1,8 +1,9 @@
-"""The reference's side of IW-SSIM's weights: what the model of natural pictures makes of each neighbourhood.
+"""Data of the reference for IW-SSIM's weights: the model of natural pictures for each neighbourhood.
 
 A neighbourhood is the vector of 3 x 3 samples of a band and, in the three finest bands, the coarser band's
-sample at the same place. Neighbourhoods are a Gaussian scale mixture: one covariance per band, and an energy
-per place, y' C^-1 y / N (equations 18 to 20 of the paper). Both depend on the reference alone.
+sample at the same place. Neighbourhoods are modelled as a Gaussian scale mixture, with one covariance C per
+band and an energy per place, y' C^-1 y / N for a neighbourhood y of N samples (equations 18 to 20 of the
+paper). Both depend on the reference alone.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from guetzpy.picture.transform import Floats
 
 __all__ = ["Information"]
 
-#: Samples of a neighbourhood.
+#: Largest number of samples in a neighbourhood.
 _SAMPLES = 10
-#: Rows and columns of a tile whose neighbourhoods lie within it.
+#: Rows and columns of a tile whose neighbourhoods lie inside the tile.
 _TALL, _WIDE = ROWS - 2, STRIDE - 2
-#: An eigenvalue below this part of the trace is rounding. Its direction has no energy.
+#: Eigenvalues below this share of the trace are rounding errors; their directions are left out of the energy.
 _RANK = 1e-10
 
 
@@ -36,9 +37,9 @@ class Information:
     Attributes
     ----------
     eigenvalues : ndarray of float32, shape (10,)
-        Of the covariance; the last is -1 if neighbourhoods have nine samples.
+        Eigenvalues of the covariance; the last is -1 if neighbourhoods have nine samples.
     energy : ndarray of float32, shape (H, W)
-        Of the neighbourhoods; zero on the picture's outermost samples.
+        Energies of the neighbourhoods; zero at the picture's outermost samples.
     """
 
     def __init__(self, band: Floats, parent: Floats | None, threads: int | None) -> None:
@@ -80,10 +81,10 @@ class Information:
 
 
 def _places(length: int, coarse: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return where samples of a band lie in the coarser one: the sample before, and the part of the next.
+    """Return the positions of a band's samples in the coarser band: sample before, and fraction.
 
-    As the authors' program has it: bilinear to 4 n - 3 samples, of which every second one counts, pixel
-    centres at half steps. Beyond its ends the coarser band goes on as it ends.
+    As in the authors' program, the coarser band is interpolated bilinearly to 4 n - 3 samples, of which every
+    second one is used. Pixel centres are at half steps. Positions beyond the ends are moved to the ends.
     """
     at = (2 * np.arange(length) - 0.5) * coarse / (4 * coarse - 3) - 0.5
     at = np.clip(at, 0, coarse - 1)
@@ -92,7 +93,7 @@ def _places(length: int, coarse: int) -> tuple[npt.NDArray[np.int64], Floats]:
 
 
 def _eigen(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return eigenvalues and, in columns, eigenvectors of a symmetric matrix."""
+    """Return the eigenvalues of a symmetric matrix, and its eigenvectors in columns."""
     work, axes = np.ascontiguousarray(matrix), np.eye(len(matrix))
     rotate(work, axes)
     return np.diagonal(work).copy(), axes
@@ -104,7 +105,7 @@ def _eigen(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], np
 def enlarge(
     parent: Any, rows: Any, row_parts: Any, columns: Any, column_parts: Any, top: int, left: int, tile: Any
 ) -> int:
-    """Fill a tile with the coarser band at the places of the finer one."""
+    """Fill a tile with the coarser band, interpolated at the places of the finer band's samples."""
     wide = min(STRIDE, columns.shape[0] - left)
     for y in range(min(ROWS, rows.shape[0] - top)):
         a, b = parent[rows[top + y]], parent[rows[top + y] + 1]
@@ -120,7 +121,7 @@ def enlarge(
 
 @kernel("int64(int64)", inner=True)
 def _offset(sample: int) -> int:
-    """Return where a sample of the first neighbourhood of a tile lies; the parent is the tile after it."""
+    """Return the index of a sample of a tile's first neighbourhood; the coarser band is in the next tile."""
     if sample == _SAMPLES - 1:
         return PLANE + STRIDE + 1
     return (sample // 3) * STRIDE + sample % 3
@@ -128,7 +129,7 @@ def _offset(sample: int) -> int:
 
 @kernel("int64(float32[::1], int64, int64, int64, float64[:, :, ::1], float64[:, ::1])")
 def add_products(tiles: Any, count: int, tall: int, wide: int, columns: Any, sums: Any) -> int:
-    """Add the products of each two samples of a tile's neighbourhoods to ``sums``."""
+    """Add the products of all pairs of samples of a tile's neighbourhoods to ``sums``."""
     for i in range(count):
         for j in range(i + 1):
             total = columns[i, j]
@@ -149,7 +150,7 @@ def add_products(tiles: Any, count: int, tall: int, wide: int, columns: Any, sum
 
 @kernel("int64(float32[::1], float32[:, ::1], int64, int64, int64, int64, float32[:, ::1])")
 def add_energies(tiles: Any, whitening: Any, count: int, tall: int, wide: int, left: int, energy: Any) -> int:
-    """Add squares of whitened neighbourhoods to rows of energies from column ``left`` on."""
+    """Add the squares of whitened neighbourhoods to rows of energies, beginning with column ``left``."""
     scratch = np.empty(STRIDE, np.float32)
     line = scratch[:wide]
     for y in range(tall):
@@ -168,9 +169,9 @@ def add_energies(tiles: Any, whitening: Any, count: int, tall: int, wide: int, l
 
 @kernel("int64(float64[:, ::1], float64[:, ::1])")
 def rotate(matrix: Any, axes: Any) -> int:
-    """Make a symmetric matrix diagonal by Jacobi's rotations; ``axes`` gets the product of all rotations."""
+    """Diagonalise a symmetric matrix by Jacobi rotations; ``axes`` is multiplied by all rotations."""
     n = matrix.shape[0]
-    for _ in range(12):  # sweeps; convergence is quadratic, seven are enough for ten rows
+    for _ in range(12):  # sweeps; convergence is quadratic, and seven sweeps are enough for ten rows
         for p in range(n - 1):
             for q in range(p + 1, n):
                 value = matrix[p, q]
@@ -196,7 +197,7 @@ def rotate(matrix: Any, axes: Any) -> int:
 
 @kernel("int64(float32[:, ::1], float32[:, ::1], int64, float32[::1], float32[:, ::1])")
 def band_rows(fine: Any, coarse: Any, top: int, work: Any, band: Any) -> int:
-    """Write ``ROWS`` rows of a band from ``top`` on; ``work``: a tile and a line."""
+    """Write ``ROWS`` rows of a band, from row ``top`` on; ``work`` is scratch for a tile and a line."""
     height, width = fine.shape
     tile = work[:PLANE]
     for left in range(0, width, STRIDE):
@@ -211,7 +212,7 @@ def band_rows(fine: Any, coarse: Any, top: int, work: Any, band: Any) -> int:
 
 
 def bands_of(pyramid: list[Floats], threads: int | None) -> list[Floats]:
-    """Return the bands of a pyramid, without what is left."""
+    """Return the bands of a pyramid without its coarsest plane."""
     local = Local()
     bands = []
     for fine, coarse in itertools.pairwise(pyramid):

@@ -1,7 +1,7 @@
-"""SSIM of what the pyramid leaves at its coarse end: 1/256 of the samples, in float64.
+"""SSIM of the coarsest plane of the pyramid, which has 1/256 of the samples, in float64.
 
-Values there reach 16 times 255, and SSIM's constants are those of codes, so that float32 would lose what
-small differences make.
+The values of this plane are up to 16 times 255, but the constants of SSIM are those for codes up to 255. So
+float32 would lose small differences.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Doubles = npt.NDArray[np.float64]
 
 @kernel("int64(float64[:, ::1], float64[:, ::1], float64[:, ::1])", inner=True)
 def _window(source: Any, between: Any, target: Any) -> int:
-    """Blur a plane; ``target`` has ten rows and columns less, ``between`` ten rows."""
+    """Blur a plane; ``target`` has ten rows and columns less than ``source``, ``between`` ten rows less."""
     between[:] = 0.0
     target[:] = 0.0
     for k in range(11):
@@ -44,10 +44,11 @@ def _window(source: Any, between: Any, target: Any) -> int:
 
 @kernel("int64(float64[:, :, ::1], float64[:, ::1], float64[:, :, ::1], float64[::1])")
 def _maps(fields: Any, between: Any, moments: Any, sums: Any) -> int:
-    """Add up SSIM; replace the first three moments by its derivatives.
+    """Sum SSIM, and replace the first three moments by its derivatives.
 
-    ``fields``: the distorted plane, the reference, their squares and their product. ``moments``: room for
-    these five, blurred. The derivatives are by the blurred plane, its square, and the product.
+    ``fields``: the distorted plane, the reference, their squares, and their product. ``moments``: memory for
+    these five, blurred. The derivatives are by the blurred distorted plane, its blurred square, and the
+    blurred product.
     """
     for k in range(5):
         _window(fields[k], between, moments[k])
@@ -85,12 +86,12 @@ def _compared(x: Floats, y: Floats) -> tuple[float, Doubles]:
 
 
 def mean(x: Floats, y: Floats) -> float:
-    """Return the mean SSIM of a plane and its reference."""
+    """Return the mean SSIM of a plane and its reference, float32 (h, w) each."""
     return _compared(x, y)[0]
 
 
 def gradient(x: Floats, y: Floats, scale: float) -> Floats:
-    """Return derivatives of the mean SSIM by a plane, times ``scale``."""
+    """Return the derivatives of the mean SSIM by the plane ``x``, times ``scale``."""
     _, moments = _compared(x, y)
     height, width = x.shape
     out = np.zeros((height, width))

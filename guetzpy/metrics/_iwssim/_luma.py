@@ -1,7 +1,7 @@
-"""Luma of pictures, and the gradient by luma made one by codes.
+"""Luma of pictures, and conversion of a gradient by luma to a gradient by codes.
 
-IW-SSIM is defined on luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), of gamma-encoded codes on the 0..255
-scale. Codes of other colour spaces than sRGB are turned to linear light and encoded by sRGB's curve first.
+IW-SSIM is defined for luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), of gamma-encoded codes on the 0..255
+scale. Codes of colour spaces other than sRGB are converted to linear light and then encoded by sRGB's curve.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from guetzpy.picture.transform import Codes, Floats, Transform
 __all__ = ["by_codes", "continued", "folded", "luma_of"]
 
 _R, _G, _B = np.float32(0.299), np.float32(0.587), np.float32(0.114)
-# Added and subtracted again, this rounds 0..255 to multiples of 1/4096: twenty bits. Then the filters of the
-# pyramid, whose taps are small integers, are exact where a picture is flat, and flat stays flat.
+# Adding and subtracting this rounds values of 0..255 to multiples of 1/4096, which have twenty bits. The taps
+# of the pyramid's filters are small integers. So filtering is exact where a picture is flat, and bands are
+# exactly zero there.
 _ROUNDING = np.float32(2048.0)
 
-_ROWS = 64  # rows that a thread takes at a time
-#: Sides are at least so long: the window of 11 taps fits into a plane that was halved four times.
+_ROWS = 64  # rows that a thread processes at a time
+#: Smallest side: the window of 11 taps then fits in a plane that was halved four times.
 _SMALLEST = 10 * 2**4 + 1
-#: Intervals of the curve's tables. They run over the square root of light up to 2, that is light up to 4.
+#: Intervals of the curve's tables. The argument is the square root of light, up to 2 (light up to 4).
 _STEPS = 8192
 
 
@@ -47,10 +48,10 @@ def _luma32(red: Any, green: Any, blue: Any, out: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], int64)")
 def _interpolate(light: Any, table: Any, out: Any, odd: int) -> int:
-    """Look up light of any sign; ``odd``: the function changes its sign with the light."""
+    """Interpolate a table at light of any sign. If ``odd`` is 1, negative light gives negative values."""
     last = table.shape[0] - 1
     for i in range(light.shape[0]):
-        # in this order NaN becomes 0, and no index
+        # The order of the arguments makes NaN 0, so that it cannot become an index.
         root = np.sqrt(min(max(np.float32(0.0), abs(light[i])), np.float32(4.0)))
         position = root * np.float32(0.5 * last)
         k = min(np.int64(position), last - 1)
@@ -61,7 +62,7 @@ def _interpolate(light: Any, table: Any, out: Any, odd: int) -> int:
 
 @functools.cache
 def _tables() -> tuple[Floats, Floats]:
-    """Return codes on the 0..255 scale and their slopes by light, at equal steps of the root of light."""
+    """Return codes (0..255) and their slopes by light, at equal steps of the square root of light."""
     code, slope = np.empty(_STEPS + 1), np.empty(_STEPS + 1)
     for i in range(_STEPS + 1):
         light = (2.0 * i / _STEPS) ** 2
@@ -80,13 +81,13 @@ def _is_srgb(codes: Codes, transform: Transform) -> bool:
 def _on_255(codes: Any) -> Any:
     if codes.dtype == np.uint16:
         return codes / np.float32(257.0)
-    if codes.dtype == np.float32:  # NaN becomes 0, as in linear light
+    if codes.dtype == np.float32:  # NaN becomes 0, as in ``Transform.linear``
         return np.fmin(np.fmax(codes, np.float32(0.0)), np.float32(255.0))
     return codes
 
 
 def luma_of(codes: Codes, transform: Transform, threads: int | None) -> Floats:
-    """Return luma, float32 (H, W), of codes as ``Transform.linear`` takes them."""
+    """Return the luma, float32 (H, W), of codes as for ``Transform.linear``."""
     height, width = codes.shape[1:]
     out = np.empty((height, width), np.float32)
 
@@ -107,9 +108,9 @@ def luma_of(codes: Codes, transform: Transform, threads: int | None) -> Floats:
 
 
 def by_codes(gradient: Floats, codes: Codes, transform: Transform, threads: int | None) -> Floats:
-    """Return the gradient by codes, float32 of their shape, of that by luma, (H, W).
+    """Return the gradient by codes, float32 of their shape, from the gradient by luma, (H, W).
 
-    By one level of 255, whatever the depth of the codes.
+    It is per code on the 0..255 scale, whatever the depth of the codes.
     """
     weights = np.array([_R, _G, _B])
     if _is_srgb(codes, transform):
@@ -127,13 +128,13 @@ def by_codes(gradient: Floats, codes: Codes, transform: Transform, threads: int 
 
 
 def continued(luma: Floats) -> Floats:
-    """Return a plane with its mirror images below and to the right until both sides have 161 samples."""
+    """Return a plane extended by its mirror images, below and right, to at least 161 samples."""
     pad = [(0, max(_SMALLEST - side, 0)) for side in luma.shape]
     return np.pad(luma, pad, mode="symmetric") if luma.shape[0] and np.any(pad) else luma
 
 
 def folded(gradient: Floats, shape: tuple[int, int]) -> Floats:
-    """Return the gradient by a plane of that by its continuation: the adjoint of :func:`continued`."""
+    """Return the gradient by a plane from the gradient by its extension: the adjoint of :func:`continued`."""
     for axis, side in enumerate(shape):
         length = gradient.shape[axis]
         if length == side:

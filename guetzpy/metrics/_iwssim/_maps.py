@@ -1,12 +1,13 @@
-"""Scores of bands: maps of structure and of information, tile by tile, and the gradient by a band.
+"""Scores of bands from maps of structure and of information, computed by tiles, and the gradient by a band.
 
-With x the distorted band, y the reference's, C its neighbourhoods' covariance with eigenvalues l, and e
-their energy (see ``_information``), a place counts with (equations 24 to 28 of the paper)
+x is the distorted band and y the reference's. C is the covariance of y's neighbourhoods, with eigenvalues l;
+e is their energy (see ``_information``). The weight w of a place is (equations 24 to 28 of the paper)
 
     g = cov(x, y) / var(y),  v = var(x) - g cov(x, y)          (over 3 x 3 samples)
-    w = sum over l of log2(1 + v / s + (v + (1 + g^2) s) e l / s^2),    s = 0.4,
+    w = sum over l of log2(1 + v / s + (v + (1 + g^2) s) e l / s^2),    s = 0.4.
 
-and the band scores sum(w c) / sum(w), c being SSIM's contrast and structure term in a Gaussian window.
+The score of the band is sum(w c) / sum(w), where c is SSIM's contrast and structure term in a Gaussian
+window.
 """
 
 from __future__ import annotations
@@ -21,21 +22,23 @@ from guetzpy.metrics._iwssim._tiles import PLANE, REACH, ROWS, STRIDE, blur, box
 
 __all__ = ["GRADIENT_ROWS", "LINES", "PLANES", "SCORE_ROWS", "gradient_row", "score_row"]
 
-#: Rows of a tile that count for the score: the window fits into the tile.
+#: Rows of a tile for which the score's window lies inside the tile.
 SCORE_ROWS = ROWS - 2 * REACH
 _SCORE_COLUMNS = STRIDE - 2 * REACH
-#: Rows of a tile whose gradient is known: all windows that hold them fit into the tile.
+#: Rows of a tile for which all windows that contain them lie inside the tile, so that their gradient is
+#: known.
 GRADIENT_ROWS = ROWS - 4 * REACH
 _GRADIENT_COLUMNS = STRIDE - 4 * REACH
 
-#: Shapes of the scratch memory of a thread: planes, and lines.
+#: Shapes of a thread's scratch memory for planes and for lines.
 PLANES, LINES = (14, PLANE), (3 * STRIDE,)
 
 _C2 = np.float32((0.03 * 255) ** 2)
 _NOISE = np.float32(0.4)  # variance of the noise of vision, sigma_n^2
-_FLAT = np.float32(1e-10)  # a variance below this counts as none
-# Where the reference's variance is less, a thirtieth of a code squared, the gradient takes g as constant: g
-# follows differences there that are much smaller than those of codes, and its slope tells nothing of them.
+_FLAT = np.float32(1e-10)  # smaller variances are taken as zero
+# Where the reference's variance is below a thirtieth of a code squared, the gradient takes g as constant.
+# There g depends on differences much smaller than a code, and its slope does not predict the effect of a
+# code.
 _STEEP = np.float32(1e-3)
 _LARGE = np.float32(1e25)
 _ZERO = np.float32(0.0)
@@ -44,13 +47,13 @@ _TWO = np.float32(2.0)
 _BY_NOISE = np.float32(1.0 / 0.4)
 _BY_NOISE_2 = np.float32(1.0 / 0.16)
 _BY_LN2 = np.float32(1.4426950408889634)
-# log2(m) = 2 / ln 2 (t + t^3 / 3 + ...), t = (m - 1) / (m + 1) <= 1/3: seven terms leave 1e-8
+# log2(m) = 2 / ln 2 (t + t^3 / 3 + ...), t = (m - 1) / (m + 1) <= 1/3: after seven terms the error is 1e-8.
 _L0, _L1, _L2, _L3, _L4, _L5, _L6 = (np.float32(2 * 1.4426950408889634 / n) for n in range(1, 15, 2))
 _MANTISSA = np.int32(0x7FFFFF)
 _EXPONENT = np.int32(0x3F800000)
 _BITS = np.int32(23)
 
-# Where things lie in the scratch memory of a tile, in planes.
+# Indices of the planes in the scratch memory of a tile.
 _X, _Y, _PRODUCT, _BETWEEN, _MX, _MY, _XX, _YY, _XY, _VX, _VY, _COV, _ENERGY, _WEIGHT = range(14)
 
 
@@ -63,7 +66,7 @@ def _moments(
     x_fine: Any, x_coarse: Any, y_fine: Any, y_coarse: Any, energy: Any, eigenvalues: Any,
     top: int, left: int, planes: Any, lines: Any,
 ) -> int:  # fmt: skip
-    """Fill a tile's scratch memory: bands, moments, structure (in XY) and information (in WEIGHT)."""
+    """Fill a tile's scratch memory: bands, moments, structure (in XY), and information (in WEIGHT)."""
     line = lines[:LINE]
     x, y = planes[_X], planes[_Y]
     product, between = planes[_PRODUCT], planes[_BETWEEN]
@@ -91,7 +94,7 @@ def _moments(
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True)
 def _structure(mx: Any, my: Any, xx: Any, yy: Any, xy: Any) -> int:
-    """Replace the blurred product by the structure term, the first square by 1 / its denominator."""
+    """Replace the blurred product by the structure term, and the first square by 1 / its denominator."""
     for i in range(PLANE):
         covariance = xy[i] - mx[i] * my[i]
         total = ((xx[i] - mx[i] * mx[i]) + (yy[i] - my[i] * my[i])) + _C2
@@ -104,7 +107,7 @@ def _structure(mx: Any, my: Any, xx: Any, yy: Any, xy: Any) -> int:
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True
 )
 def _information(vx: Any, vy: Any, cov: Any, energy: Any, eigenvalues: Any, weight: Any) -> int:
-    """Write what a viewer learns at each place, in bits."""
+    """Write the information at each place, in bits: the weight w of the module's text."""
     l0, l1, l2, l3, l4 = eigenvalues[0], eigenvalues[1], eigenvalues[2], eigenvalues[3], eigenvalues[4]
     l5, l6, l7, l8, l9 = eigenvalues[5], eigenvalues[6], eigenvalues[7], eigenvalues[8], eigenvalues[9]
     tenth = _ONE if l9 >= _ZERO else _ZERO
@@ -114,7 +117,7 @@ def _information(vx: Any, vy: Any, cov: Any, energy: Any, eigenvalues: Any, weig
         below = rest * _BY_NOISE
         base = _ONE + below
         part = min((rest + (_ONE + gain * gain) * _NOISE) * (energy[i] * _BY_NOISE_2), _LARGE)
-        # products of two are still within float32; their exponents add up as integers
+        # Products of two are still within float32. The exponents of the five products are added as integers.
         a = np.float32((base + part * l0) * (base + part * l1)).view(np.int32)
         b = np.float32((base + part * l2) * (base + part * l3)).view(np.int32)
         c = np.float32((base + part * l4) * (base + part * l5)).view(np.int32)
@@ -147,20 +150,20 @@ def score_row(
     x_fine: Any, x_coarse: Any, y_fine: Any, y_coarse: Any, energy: Any, eigenvalues: Any,
     top: int, planes: Any, lines: Any, sums: Any,
 ) -> int:  # fmt: skip
-    """Add up a row of tiles of a band.
+    """Add the tiles of one row of tiles of a band to sums.
 
     Parameters
     ----------
     x_fine, x_coarse, y_fine, y_coarse : ndarray of float32, shape (H, W)
-        The planes that make the distorted and the reference's band.
+        Planes of the pyramid from which the distorted and the reference's band are computed.
     energy, eigenvalues
-        Of the reference: see ``_information``.
+        Data of the reference: see ``_information``.
     top : int
-        The picture's row that the tiles begin with; the window needs ``REACH`` rows of them.
+        The picture's row that the tiles begin with. Their first ``REACH`` rows are used by the window only.
     planes, lines : ndarray of float32, shapes PLANES and LINES
         Scratch memory.
     sums : ndarray of float64, shape (3,)
-        Gets the sums of information times structure, of information, and of structure.
+        Sums of information times structure, of information, and of structure.
     """
     height, width = x_fine.shape
     columns = lines[STRIDE:]
@@ -188,9 +191,9 @@ def score_row(
 
 @kernel("int64(float32[:, ::1], float32[::1], float32)", inner=True)
 def _structure_adjoint(planes: Any, weight: Any, plain: Any) -> int:
-    """Replace the structure's moments by derivatives: by x blurred (MX), its square (XX), the product (YY).
+    """Replace the structure's moments by derivatives by x blurred (MX), its square (XX), the product (YY).
 
-    ``plain``: 1 where every place counts the same, else 0, and each counts with its weight.
+    ``plain``: 1 if all places have the same weight; 0 if each has its own.
     """
     mx, my, xx, yy, xy = (
         planes[_MX], planes[_MY], planes[_XX], planes[_YY], planes[_XY],
@@ -209,8 +212,8 @@ def _structure_adjoint(planes: Any, weight: Any, plain: Any) -> int:
 def _information_adjoint(planes: Any, eigenvalues: Any, mean: Any) -> int:
     """Replace the variances by derivatives of sum(w c) / sum(w) through w, times sum(w).
 
-    Those by the mean of x (ENERGY), of x squared (VX), and of the product (COV). PRODUCT and VY hold the
-    means of x and of y over 3 x 3 samples; ``mean`` is sum(w c) / sum(w).
+    These are derivatives by the local mean of x (ENERGY), of x squared (VX), and of the product (COV).
+    PRODUCT and WEIGHT hold the means of x and of y over 3 x 3 samples. ``mean`` is sum(w c) / sum(w).
     """
     vx, vy, cov, energy = planes[_VX], planes[_VY], planes[_COV], planes[_ENERGY]
     structure, mean_x, mean_y = planes[_XY], planes[_PRODUCT], planes[_WEIGHT]
@@ -245,7 +248,7 @@ def _information_adjoint(planes: Any, eigenvalues: Any, mean: Any) -> int:
 
 @kernel("int64(float32[::1], int64, int64, int64, int64)", inner=True)
 def _clear_outside(tile: Any, top: int, left: int, height: int, width: int) -> int:
-    """Set a tile to zero where the window does not lie within the picture, or not within the tile."""
+    """Set a tile to zero where the window is not inside the picture, or not inside the tile."""
     begin = min(max(REACH - left, REACH), STRIDE)
     end = max(min(width - REACH - left, STRIDE - REACH), begin)
     for y in range(ROWS):
@@ -266,7 +269,7 @@ def gradient_row(
     x_fine: Any, x_coarse: Any, y_fine: Any, y_coarse: Any, energy: Any, eigenvalues: Any,
     top: int, mean: Any, plain: Any, scale: Any, planes: Any, lines: Any, out: Any,
 ) -> int:  # fmt: skip
-    """Write ``GRADIENT_ROWS`` rows of the gradient by a band, from the picture's row ``top`` on.
+    """Write ``GRADIENT_ROWS`` rows of the gradient by a band, beginning with the picture's row ``top``.
 
     Parameters
     ----------
@@ -275,12 +278,13 @@ def gradient_row(
     mean : float
         The band's score, sum(w c) / sum(w).
     plain : float
-        1: sum(w) is zero, and the score is the mean of c. Else 0.
+        1 if sum(w) is zero, so that the score is the mean of c; else 0.
     scale : float
-        Of the derivative: by the band's score, divided by sum(w) or by the number of places.
+        Derivative of the picture's score by the band's score, divided by sum(w) or by the number of places.
     planes, lines : ndarray of float32, shapes PLANES and LINES
         Scratch memory.
     out : ndarray of float32, shape (H, W)
+        The gradient.
     """
     height, width = x_fine.shape
     first = top - 2 * REACH
@@ -292,7 +296,7 @@ def gradient_row(
         box(x, between, planes[_PRODUCT])
         box(y, between, planes[_WEIGHT])
         _information_adjoint(planes, eigenvalues, mean)
-        # six fields, each blurred into a plane that is free by then
+        # Each of the six fields is blurred into a plane that is no longer needed.
         target = planes[_PRODUCT]
         total = planes[_WEIGHT]
         for k in range(6):
@@ -315,7 +319,7 @@ def gradient_row(
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], int64, float32, float32[::1])", inner=True)
 def _accumulate(field: Any, x: Any, y: Any, k: int, counts: Any, total: Any) -> int:
-    """Add a blurred field times what its moment is of x: 1, 2 x, or y."""
+    """Add a blurred field times the derivative of its moment by x, which is 1, 2 x, or y."""
     if k == 0:
         for i in range(PLANE):
             total[i] = field[i]

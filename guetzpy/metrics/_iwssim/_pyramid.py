@@ -1,9 +1,9 @@
-"""The Laplacian pyramid of IW-SSIM: planes of half the size, bands between them, and the adjoints of both.
+"""The Laplacian pyramid of IW-SSIM: halved planes, the bands between them, and the adjoints of both.
 
-One axis at a time, the filter is [1, 4, 6, 4, 1] sqrt(2) / 16. Going down, every second sample is kept, and
-samples beyond the edge mirror those within (-1 is 1). Going up, zeros are put between the samples; then
-sample -1 of the coarser plane is its sample 1, and the one after its last is its last. A band is what going
-down and up again leaves of a plane. Both axes together scale by 2, so the constant is 2 / 256.
+The filter is [1, 4, 6, 4, 1] sqrt(2) / 16 along each axis. Halving keeps every second sample; samples beyond
+the edge are mirrored (-1 is 1). Enlarging puts zeros between the samples and filters them; there sample -1 of
+the coarser plane is its sample 1, and the sample after the last is the last. A band is a plane less its
+halved and enlarged version. Both axes together scale by 2, so that the constant is 2 / 256.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _SIX = np.float32(6.0)
 _SCALE = np.float32(1.0 / 128.0)
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
-#: Samples of a line that rows of a tile are made from.
+#: Samples of a line from which a row of a tile is computed.
 LINE = STRIDE // 2 + 4
 
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[:, ::1])")
 def down(fine: Any, top: int, bottom: int, line: Any, coarse: Any) -> int:
-    """Write the rows ``top`` to ``bottom`` of the plane of half the size.
+    """Write the rows ``top`` to ``bottom`` of the halved plane.
 
     ``line``: scratch of at least W + 5 samples.
     """
@@ -59,9 +59,9 @@ def _halve_line(line: Any, out: Any, scale: Any) -> int:
 
 @kernel("int64(float32[:, ::1], float32[:, ::1], int64, int64, float32[::1], float32[::1])", inner=True)
 def band_tile(fine: Any, coarse: Any, top: int, left: int, line: Any, tile: Any) -> int:
-    """Fill a tile whose first sample is (top, left) with a band: ``fine`` less ``coarse`` made larger.
+    """Fill a tile with a band: ``fine`` less the enlarged ``coarse``. The tile's first sample is (top, left).
 
-    ``left`` is even. ``line``: scratch of ``LINE`` samples. Zero beyond the picture.
+    ``left`` is even. ``line``: scratch of ``LINE`` samples. Samples beyond the picture are zero.
     """
     height, width = fine.shape
     rows, columns = coarse.shape
@@ -108,7 +108,7 @@ def band_tile(fine: Any, coarse: Any, top: int, left: int, line: Any, tile: Any)
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[:, ::1])")
 def subtract_up_adjoint(by_band: Any, top: int, bottom: int, line: Any, by_coarse: Any) -> int:
-    """Subtract the adjoint of going up from the rows ``top`` to ``bottom`` of the coarser plane's gradient.
+    """Subtract the adjoint of enlarging from the rows ``top`` to ``bottom`` of the coarser plane's gradient.
 
     ``by_band``: the gradient by the band. ``line``: scratch of at least W + 5 samples.
     """
@@ -125,7 +125,7 @@ def subtract_up_adjoint(by_band: Any, top: int, bottom: int, line: Any, by_coars
             weight = (_SIX, _FOUR, _ONE)[abs(t)]
             if y == 1 and t == -2:  # sample -1 is sample 1
                 weight += _ONE
-            if y == rows - 1 and t >= 0:  # the one after the last is the last
+            if y == rows - 1 and t >= 0:  # the sample after the last is the last
                 weight += _ONE if t == 0 else _FOUR
             values = by_band[source]
             for x in range(width):
@@ -145,7 +145,7 @@ def subtract_up_adjoint(by_band: Any, top: int, bottom: int, line: Any, by_coars
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[::1], float32[:, ::1])")
 def add_down_adjoint(by_coarse: Any, top: int, bottom: int, line: Any, by_fine: Any) -> int:
-    """Add the adjoint of going down to the rows ``top`` to ``bottom`` of the finer plane's gradient.
+    """Add the adjoint of halving to the rows ``top`` to ``bottom`` of the finer plane's gradient.
 
     ``line``: scratch of at least W / 2 + 3 samples.
     """
@@ -162,11 +162,11 @@ def add_down_adjoint(by_coarse: Any, top: int, bottom: int, line: Any, by_fine: 
             if source < 0 or source >= rows or (y % 2 == 1 and k < 0):
                 continue
             weight = _FOUR if y % 2 == 1 else (_SIX if k == 0 else _ONE)
-            # what mirrors at the edges: -1 is 1, -2 is 2, and likewise at the end
+            # Samples that are mirrored at the edges: -1 is 1, -2 is 2, and likewise at the end.
             if source == 0 and (y == 1 or y == 2):
                 weight += _FOUR if y == 1 else _ONE
             if source == rows - 1:
-                beyond = 2 * (height - 1) - y - 2 * source  # the mirror image's place in its window
+                beyond = 2 * (height - 1) - y - 2 * source  # position of the mirror image in the window
                 if y < height - 1 and beyond <= 2:
                     weight += _FOUR if beyond == 1 else _ONE
             values = by_coarse[source]

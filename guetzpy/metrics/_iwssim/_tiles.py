@@ -1,11 +1,11 @@
-"""Tiles: pieces of planes of a fixed size that fit into the processor's second-level cache.
+"""Tiles of IW-SSIM: parts of planes of a fixed size that fit the processor's second-level cache.
 
 A tile is a flat float32 array of ``PLANE`` values: ``ROWS`` rows of ``STRIDE`` values. The stride is a
-constant, so a stage is one long loop over the flat array, which vectorises. Windows that reach beyond a row
-run into its neighbour; what they leave there is finite and is not used.
+constant, so that a stage is one long loop over the flat array, which vectorises. Near the ends of a row a
+window contains samples of the next row; those results are finite and not used.
 
-The sizes are part of the score's digits, because sums are taken per tile. They do not depend on the number
-of threads.
+The score's last digits depend on these sizes, because sums are taken per tile. So the sizes do not depend on
+the number of threads.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["PLANE", "REACH", "ROWS", "STRIDE", "WINDOW", "blur", "box", "load", 
 ROWS = 64
 STRIDE = 192
 PLANE = ROWS * STRIDE
-#: Samples to each side that the Gaussian window of 11 taps needs.
+#: Radius in samples of the Gaussian window of 11 taps.
 REACH = 5
 
 # The window of SSIM: a Gaussian of standard deviation 1.5, 11 taps, sum 1.
 _TAPS = [exp(-i * i / 4.5) for i in range(REACH + 1)]
-WINDOW = tuple(tap / (_TAPS[0] + 2.0 * sum(_TAPS[1:])) for tap in _TAPS)  # from its middle outwards
+WINDOW = tuple(tap / (_TAPS[0] + 2.0 * sum(_TAPS[1:])) for tap in _TAPS)  # from the middle outwards
 _G0, _G1, _G2, _G3, _G4, _G5 = (np.float32(tap) for tap in WINDOW)
 _NINTH = np.float32(1.0 / 9.0)
 _ZERO = np.float32(0.0)
@@ -35,7 +35,7 @@ _ZERO = np.float32(0.0)
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[::1])")
 def load(plane: Any, top: int, left: int, tile: Any) -> int:
-    """Copy the part of a plane whose first sample is (top, left) to a tile; zero beyond the plane."""
+    """Copy a part of a plane, from sample (top, left) on, to a tile; beyond the plane it is zero."""
     height, width = plane.shape
     begin = max(-left, 0)
     end = max(min(width - left, STRIDE), begin)
@@ -63,9 +63,9 @@ def multiply(a: Any, b: Any, product: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
 def blur(source: Any, between: Any, target: Any) -> int:
-    """Blur a tile by the Gaussian window, down and across.
+    """Blur a tile by the Gaussian window, vertically and horizontally.
 
-    The samples that are ``REACH`` or more from the tile's edge are written; ``between`` is overwritten.
+    Samples at ``REACH`` or more from the tile's edge are written; ``between`` is scratch.
     """
     for i in range(5 * STRIDE, PLANE - 5 * STRIDE):
         between[i] = (
@@ -90,7 +90,7 @@ def blur(source: Any, between: Any, target: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
 def box(source: Any, between: Any, target: Any) -> int:
-    """Write means over 3 x 3 samples, but for the tile's outermost samples."""
+    """Write means over 3 x 3 samples, except for the tile's outermost samples."""
     for i in range(STRIDE, PLANE - STRIDE):
         between[i] = source[i - STRIDE] + source[i] + source[i + STRIDE]
     for i in range(STRIDE + 1, PLANE - STRIDE - 1):
@@ -100,10 +100,10 @@ def box(source: Any, between: Any, target: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inner=True)
 def variances(x: Any, y: Any, covariance: Any) -> int:
-    """Write the covariance of two tiles over 3 x 3 samples, but for the tile's outermost samples.
+    """Write the covariances of two tiles over 3 x 3 samples, except for the tile's outermost samples.
 
-    Samples count as differences from the middle one: where neighbours differ little, the squares of the
-    values themselves would leave rounding only.
+    They are computed from differences from the middle sample. In nearly flat parts, the squares of the values
+    themselves would leave rounding errors only.
     """
     for i in range(STRIDE + 1, PLANE - STRIDE - 1):
         p, q = x[i], y[i]
