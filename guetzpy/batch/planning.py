@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from guetzpy import api, output
+from guetzpy import output
 from guetzpy.batch import storage
 from guetzpy.batch.discover import discover, in_shard, pair
 from guetzpy.batch.manifest import Manifest, location, prune_state
@@ -16,6 +16,7 @@ from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
 from guetzpy.batch.tasks import Discovery, Filter, Task
 from guetzpy.batch.worker import Delivery
+from guetzpy.engine.transcode import NOT_REPACKED
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.progress import Cancel, OnProgress
@@ -142,7 +143,7 @@ def run(
         Filter(tuple(include), tuple(exclude)),
         skip=[place for place in (goal, keeper) if place is not None],
         jpeg_only=jpeg_only or in_place or isinstance(options, TranscodeOptions),
-        refuse_named=None if jpeg_only else output.NOT_IN_PLACE if in_place else api.NOT_REPACKED,
+        refuse_named=None if jpeg_only else output.NOT_IN_PLACE if in_place else NOT_REPACKED,
         follow_links=not in_place,
         storage_options=storage_options,
     )

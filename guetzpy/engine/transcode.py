@@ -1,0 +1,85 @@
+"""One JPEG packed without loss, from source to result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
+from guetzpy.result import Result
+
+if TYPE_CHECKING:
+    from guetzpy.engine.source import Readable
+    from guetzpy.jpeg.transcode import Transcoded
+    from guetzpy.options import TranscodeOptions
+    from guetzpy.progress import Reporter
+
+__all__ = ["NOT_REPACKED", "UNCHANGED", "transcode"]
+
+#: Message for a file that only ``optimize`` takes.
+NOT_REPACKED = "not a JPEG; transcode repacks JPEG files only (use optimize)"
+
+#: Scores of pixels that stay as they are.
+UNCHANGED: Any = {"distance": 0.0, "butteraugli_3norm": 0.0, "butteraugli_max": 0.0, "ssimulacra2": 100.0}
+
+
+def transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
+    """Pack the coefficients of a JPEG into fewer bytes; the arguments are those of ``run``."""
+    from guetzpy.engine.source import frame_of, is_jpeg
+    from guetzpy.picture.reading import contents
+    from guetzpy.search.plan import check_memory, packing_memory
+
+    data, own_name = contents(source, options.max_input, options.max_memory)
+    name = name or own_name
+    try:
+        if not data:
+            raise FormatError("empty file")
+        if not is_jpeg(data):
+            raise UnsupportedError(NOT_REPACKED)
+        _, width, height = frame_of(data)
+        check_memory(width * height, packing_memory(width * height), options.max_memory, name)
+        reporter.write()
+        done = _repacked(data, options)
+    except GuetzpyError as error:
+        error.name = error.name or name
+        raise
+    return Result(
+        data=done.data,
+        status=done.status,
+        reason=done.reason or None,
+        removed=tuple(done.removed),
+        warnings=tuple(done.warnings),
+        input=name,
+        bytes_before=len(data),
+        bytes_after=len(done.data),
+        width=(done.image.width if done.image else width) or None,
+        height=(done.image.height if done.image else height) or None,
+        **UNCHANGED,
+        subsampling=done.image.subsampling if done.image else None,
+        progressive=frame_of(done.data)[0] in (0xC2, 0xCA),
+    )
+
+
+def _repacked(data: bytes, options: TranscodeOptions) -> Transcoded:
+    """Return a JPEG packed losslessly; of a kind that is not handled, only its metadata can be stripped."""
+    from guetzpy.jpeg.metadata.policy import Policy
+    from guetzpy.jpeg.reader import Limits
+    from guetzpy.jpeg.transcode import strip_bytes, transcode_bytes
+
+    policy = Policy.of(options.keep, options.strip)
+    try:
+        return transcode_bytes(
+            data,
+            policy,
+            script="auto" if options.progressive else "sequential",
+            repair=options.repair,
+            limits=Limits(
+                options.max_pixels, options.max_scans, options.max_metadata, options.max_directories
+            ),
+            keep_components=options.keep_components,
+            threads=options.threads,
+        )
+    except UnsupportedError as error:
+        if not policy.stripped:
+            raise
+        return replace(strip_bytes(data, policy), reason=error.reason)
