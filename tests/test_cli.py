@@ -60,7 +60,7 @@ def search(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module = types.ModuleType("guetzpy.engine.optimize")
     module.optimize = quick  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "guetzpy.engine.optimize", module)
-    monkeypatch.setattr(guetzpy, "reencode", module, raising=False)
+    monkeypatch.setattr("guetzpy.engine.optimize", module, raising=False)
     return module
 
 

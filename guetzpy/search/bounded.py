@@ -58,17 +58,26 @@ def select(
     check: Callable[[], None],
 ) -> Selected:
     """Find a coarse quantisation that meets the limits; see :func:`guetzpy.search.selection.select`."""
-    start, judge = limits.starting_distance(), candidates.judge
+    judge = candidates.judge
     assert candidates.sample is not None, "a bounded search has sample tiles"
     tiles = candidates.sample
     if smooth.is_smooth(tiles.sources[0]):
         part = Candidate(lambda: tiles.sources[-1], candidates.entries[-1].family)
         reach = smooth.reachable(part, tiles.judge, smooth.Mean(tiles.judge.codes), check)
-        found, source = smooth.search(
+        found, coded = smooth.search(
             candidates.entries, judge, limits, smooth.Mean(candidates.codes), measure, check,
             reach=reach, sparing=True,
         )  # fmt: skip
-        return smooth.selected(found, source, limits, strict)
+        if found.excess <= 0.0:
+            return Selected(found, coded)
+        other = _select(candidates, limits, strict, check)
+        return smooth.nearer(found, coded, limits, other, smooth.Mean(candidates.codes), reach)
+    return _select(candidates, limits, strict, check)
+
+
+def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callable[[], None]) -> Selected:
+    """Search as :func:`select` says, whatever the mean colour."""
+    start, judge = limits.starting_distance(), candidates.judge
     base = EncodeSettings(start, dc_limit=tables.dc_limit(start))
     told = _told_by_tiles(candidates, limits, base, check)
     settings = base.of_family(candidates.entries[told.number].family).priced(told.rates)

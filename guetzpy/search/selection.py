@@ -58,14 +58,30 @@ def select(
     """
     if candidates.plan.bounded:
         return bounded.select(candidates, limits, strict=strict, measure=measure, check=check)
-    mean, start = smooth.Mean(candidates.codes), limits.starting_distance()
+    mean = smooth.Mean(candidates.codes)
     sample = candidates.sample
     if (sample is None or smooth.is_smooth(sample.sources[0])) and smooth.is_smooth(candidates.source(0)):
         reach = smooth.reachable(candidates.entries[0], candidates.judge, mean, check)
         found, source = smooth.search(
             candidates.entries, candidates.judge, limits, mean, measure, check, reach=reach
         )
-        return smooth.selected(found, source, limits, strict)
+        if found.excess <= 0.0:
+            return Selected(found, source)
+        other = _with_mean(candidates, limits, effort, strict, mean, check)
+        return smooth.nearer(found, source, limits, other, mean, reach)
+    return _with_mean(candidates, limits, effort, strict, mean, check)
+
+
+def _with_mean(
+    candidates: Candidates,
+    limits: Limits,
+    effort: str,
+    strict: bool,
+    mean: smooth.Mean,
+    check: Callable[[], None],
+) -> Selected:
+    """Search as :func:`select` says, a second time with dithered chroma if the mean colour is off."""
+    start = limits.starting_distance()
     settings = EncodeSettings(start, dc_limit=tables.dc_limit(start))
     selected = _select(candidates, limits, effort, strict, settings, check)
     error = mean.error(decode(selected.source, selected.found.trial))
@@ -75,7 +91,8 @@ def select(
     settings = replace(settings, chroma_dc_limit=settings.dc_limit, dither=(0.0, 1.0))
     again = _select(candidates, limits, effort, strict, settings, check)
     better = mean.error(decode(again.source, again.found.trial)) < error
-    return again if better else selected
+    as_near = again.found.scores.distance <= max(selected.found.scores.distance, start)
+    return again if better and as_near else selected
 
 
 def _select(

@@ -33,7 +33,7 @@ from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.sizing import Measure
 
-__all__ = ["MEAN_LIMIT", "Mean", "is_smooth", "mean_limit", "reachable", "search", "selected"]
+__all__ = ["MEAN_LIMIT", "Mean", "is_smooth", "mean_limit", "nearer", "reachable", "search"]
 
 #: Codes by which the mean of a channel may differ from the reference's, up to distance 2. Beyond distance 2
 #: the limit grows in proportion to the distance.
@@ -44,6 +44,10 @@ MEAN_LIMIT = 0.5
 #: (The luma of photographs has an average of at least 4.7, and 10 % of such blocks. A ramp of 256 codes over
 #: 128 pixels has an average of 2.)
 _AVERAGE, _MANY, _EXCEPTIONS = 3.0, 10, 0.01
+
+#: Difference of the DC of neighbouring blocks that makes an edge: 12 codes. A drawing whose edges lie between
+#: blocks has no AC coefficients.
+_EDGE = 96.0
 
 #: Smallest and largest distance of the tables that are tried, and the largest multiple of the distance asked
 #: for.
@@ -64,7 +68,11 @@ _DITHERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
 
 
 def is_smooth(source: PlaneSource) -> bool:
-    """Return whether each component of a picture is smooth: see ``_AVERAGE``."""
+    """Return whether each component of a picture is smooth: see ``_AVERAGE`` and ``_EDGE``."""
+    luma = source.coefficients[0][..., 0]
+    edges = sum(int(np.count_nonzero(np.abs(np.diff(luma, axis=axis)) > _EDGE)) for axis in (0, 1))
+    if edges > _EXCEPTIONS * luma.size:
+        return False
     for c, coefficients in enumerate(source.coefficients):
         half = (0.5 * tables.steps(1.0, c, source.sampling == (2, 2))).astype(np.float32)
         half[0] = np.inf
@@ -314,13 +322,16 @@ def _nearest(
     return _scored(trial, decode(recipe.source, trial), judge, limits), recipe.source
 
 
-def selected(found: Evaluation, source: CodingSource, limits: Limits, strict: bool) -> Selected:
-    """Return the encode as the result of the search.
+def nearer(
+    found: Evaluation, source: CodingSource, limits: Limits, other: Selected, mean: Mean, reach: float
+) -> Selected:
+    """Return another search's result if its mean colour is allowed and it misses the limits less.
 
-    Limits that it misses are relaxed to its scores. If ``strict``, TargetError is raised instead.
+    Otherwise return what was found, with the limits relaxed to it: on a gradient a shift of the mean colour
+    is what people see.
     """
-    if found.excess <= 0.0:
-        return Selected(found, source)
-    if strict:
-        raise limits.unmet(found.scores)
+    error = mean.error(decode(other.source, other.found.trial))
+    allowed = max(mean_limit(limits.starting_distance()), reach)
+    if error <= allowed and (other.relaxed is None or other.found.scores.distance < found.scores.distance):
+        return other
     return Selected(found, source, limits.relaxed(found.scores))
