@@ -1,11 +1,11 @@
-"""ICC profiles as float code: tone curves and a matrix, without clipping (ICC.1:2022).
+"""Parse ICC profiles into tone curves and a matrix in floating point, without clipping (ICC.1:2022).
 
-A profile gives, per code, light in its own primaries (the tone curves), and that light's place in
-the connection space, XYZ under D50 (the matrix columns). What is needed here is linear light with
-the primaries of sRGB, so the matrix is followed by the way back from XYZ. Colours outside sRGB
-come out below 0 or above 1, and stay there.
+The tone curves map codes to light in the profile's own primaries. The columns of the matrix map that light to
+the connection space, XYZ under D50. The transforms of this package need linear light with the primaries of
+sRGB, so the matrix is multiplied by the one from XYZ to linear sRGB. Colours outside sRGB's gamut are below
+0 or above 1.
 
-Values are computed by additions, multiplications and divisions alone, the same on every machine.
+Values are computed by additions, multiplications and divisions only, so that they are equal on every machine.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ __all__ = ["Curve", "Profile", "channels_of", "gray_of", "parse", "power", "slop
 Doubles = npt.NDArray[np.float64]
 Curve = Callable[[Doubles], Doubles]
 
-#: XYZ (D50, 0.9642 1 0.8249) to linear sRGB: the inverse of sRGB's primaries and white (0.3127,
-#: 0.3290), adapted by Bradford's matrix, computed in rationals.
+#: XYZ (D50, 0.9642 1 0.8249) to linear sRGB: the inverse of the matrix of sRGB's primaries and white (0.3127,
+#: 0.3290), adapted by Bradford's matrix, computed in rational numbers.
 _FROM_XYZ = np.array(
     [
         [3.134186364236819, -1.6172089589982748, -0.49069406400638393],
@@ -34,20 +34,20 @@ _FROM_XYZ = np.array(
     ]
 )
 
-# A profile this close to sRGB counts as sRGB: profiles of many makers differ by their rounding.
+# Largest differences at which a profile counts as sRGB: sRGB profiles of different makers differ by rounding.
 _MATRIX_TOLERANCE = 4e-3
 _CURVE_TOLERANCE = 1e-3
 
 _MAX_POINTS = 1 << 16
-#: Light, and mixtures of light, beyond this mean a broken profile: far above any display's or film's.
+#: Largest light, and matrix element, of a valid profile; far above those of any display or film.
 _LARGEST = 16.0
 
 
 def power(base: Doubles, exponent: float) -> Doubles:
-    """Return ``base ** exponent`` for base >= 0 (below counts as 0), the same on every machine.
+    """Return ``base ** exponent``, with equal bits on every machine.
 
-    Relative error below 2e-15 times ``max(1, |exponent * log(base)|)``; numpy and libm choose
-    their ``pow`` by processor.
+    A negative base counts as 0. The relative error is below 2e-15 times
+    ``max(1, |exponent * log(base)|)``. The ``pow`` of numpy and libm depends on the processor.
     """
     base = np.asarray(base, np.float64)
     mantissa, binary = np.frexp(np.where(base > 0, base, 1.0))  # mantissa in [0.5, 1)
@@ -80,9 +80,9 @@ def _fused(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], c: float) -> 
 def srgb_curve(codes: Doubles) -> Doubles:
     """Return the linear light of sRGB codes, both 0..1, as float32 values.
 
-    IEC 61966-2-1 by the rational polynomial of libjxl (lib/jxl/cms/transfer_functions-inl.h,
-    TF_SRGB), with its rounding: SSIMULACRA 2 near identity depends on the last bit. Relative error
-    below 1e-5, absolute below 3e-7.
+    It is IEC 61966-2-1 by the rational polynomial of libjxl (lib/jxl/cms/transfer_functions-inl.h, TF_SRGB)
+    with libjxl's rounding, because SSIMULACRA 2 of nearly identical pictures depends on the last bit. The
+    relative error is below 1e-5, the absolute error below 3e-7.
     """
     x = np.asarray(codes).astype(np.float32)
     upper, lower = np.full_like(x, 8.210152774e-01), np.full_like(x, 6.521209011e-03)
@@ -102,9 +102,9 @@ def _exact_srgb_curve(codes: Doubles) -> Doubles:
 
 
 def slope_of(curve: Curve, codes: Doubles) -> Doubles:
-    """Return the derivative of a curve by codes, all 0..1, by differences over 1/65535."""
+    """Return the derivative of a curve by codes, both 0..1, from differences over +-1/65535."""
     if curve is srgb_curve:
-        curve = _exact_srgb_curve  # the differences of float32 values would be noise
+        curve = _exact_srgb_curve  # differences of float32 values would be dominated by rounding
     below, above = np.maximum(codes - 1 / 65535, 0.0), np.minimum(codes + 1 / 65535, 1.0)
     slope: Doubles = (curve(above) - curve(below)) / (above - below)
     return slope
@@ -112,7 +112,7 @@ def slope_of(curve: Curve, codes: Doubles) -> Doubles:
 
 @dataclass(frozen=True)
 class _Sampled:
-    """A curve of equally spaced values, linear between (curveType with several entries)."""
+    """A curve of equally spaced values with linear interpolation (curveType with several entries)."""
 
     values: tuple[float, ...]
 
@@ -126,7 +126,7 @@ class _Sampled:
 
 @dataclass(frozen=True)
 class _Parametric:
-    """Y = (a X + b)^g + e for X >= d, else c X + f (parametricCurveType, all its kinds)."""
+    """Y = (a X + b)^g + e for X >= d, else c X + f (all function types of parametricCurveType)."""
 
     g: float
     a: float = 1.0
@@ -145,20 +145,20 @@ class _Parametric:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What a profile says.
+    """A parsed profile.
 
     Attributes
     ----------
     channels : int
         1 (gray) or 3.
     curves : tuple of Curve
-        One per channel; empty if the profile holds tables instead (``tables``).
+        One per channel; empty if ``tables``.
     matrix : ndarray of float64, shape (3, 3), optional
-        To linear sRGB, for three channels.
+        From the profile's linear RGB to linear sRGB, for three channels.
     tables : bool
-        The profile's way is a table in several dimensions: for a colour management system.
+        Whether the profile has tables of several dimensions, which need a colour management system.
     is_srgb : bool
-        Whether it is sRGB (or gray with sRGB's curve) but for rounding.
+        Whether it is sRGB, or gray with sRGB's curve, except for rounding.
     """
 
     channels: int
@@ -170,7 +170,7 @@ class Profile:
 
 @functools.lru_cache(maxsize=32)
 def parse(icc: bytes) -> Profile | None:
-    """Return what a profile says, or None if it is broken or of another kind of picture."""
+    """Parse a profile; return None if it is broken or neither gray nor RGB."""
     try:
         return _parse(icc)
     except (ValueError, IndexError, OverflowError):
@@ -178,16 +178,16 @@ def parse(icc: bytes) -> Profile | None:
 
 
 def channels_of(icc: bytes) -> int | None:
-    """Return the channels of a profile's colour space, 0 for rare ones; None if it is no profile."""
+    """Return the number of channels of a profile: 3, 1 or 4, 0 for others; None if it is no profile."""
     if len(icc) < 132 or icc[36:40] != b"acsp":
         return None
     return {b"RGB ": 3, b"GRAY": 1, b"CMYK": 4}.get(icc[16:20], 0)
 
 
 def gray_of(icc: bytes) -> bytes | None:
-    """Return the profile of the grays of an RGB profile: its tone curve alone.
+    """Return a gray profile with the tone curve of an RGB profile.
 
-    None if its three curves differ, its white is not that of equal codes, or it holds tables.
+    None if its three curves differ, if equal codes are not neutral, or if it has tables.
     """
     profile = parse(icc)
     if profile is None or profile.channels != 3 or profile.tables or profile.matrix is None:
@@ -223,10 +223,10 @@ def _parse(icc: bytes) -> Profile | None:
         return None
     columns = np.array([_xyz(tags[name]) for name in names[:3]]).T
     curves = tuple(_curve(tags[name]) for name in names[3:])
-    # element by element: BLAS may round differently from one processor to the next
+    # No matrix product: the rounding of BLAS may depend on the processor.
     matrix = sum(_FROM_XYZ[:, k : k + 1] * columns[k : k + 1] for k in range(3))
     if abs(columns.sum(axis=1) - [0.9642, 1.0, 0.8249]).max() > 0.1:
-        return None  # white is not white: nothing to rely on
+        return None  # the colorants do not add up to white, so the profile is broken
     if abs(matrix).max() > _LARGEST:
         return None
     near = abs(matrix - np.eye(3)).max() < _MATRIX_TOLERANCE
@@ -234,7 +234,7 @@ def _parse(icc: bytes) -> Profile | None:
 
 
 def _tags(icc: bytes) -> dict[bytes, bytes]:
-    """Return the contents of the tags that lie within the profile."""
+    """Return the contents of the tags by signature, without tags that exceed the profile."""
     count = int.from_bytes(icc[128:132], "big")
     tags: dict[bytes, bytes] = {}
     for i in range(min(count, 200)):
@@ -246,7 +246,7 @@ def _tags(icc: bytes) -> dict[bytes, bytes]:
 
 
 def _fixed(data: bytes) -> list[float]:
-    """Return s15Fixed16Numbers."""
+    """Return s15Fixed16Numbers as floats."""
     return [int(v) / 65536.0 for v in np.frombuffer(data[: len(data) // 4 * 4], ">i4")]
 
 

@@ -49,9 +49,8 @@ class _Node:
     start: int
     tag_end: int
     empty: bool
-    attributes: list[
-        tuple[Name, str, Span, Span]
-    ]  # name, value, range of the whole attribute, range between the quotes
+    # name, value, range of the whole attribute, range between the quotes
+    attributes: list[tuple[Name, str, Span, Span]]
     parent: _Node | None
     end: int = 0
     text: str = ""
