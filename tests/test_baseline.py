@@ -1,4 +1,4 @@
-"""A baseline file is a baseline file: larger than a progressive source if need be, or an error."""
+"""--baseline gives a baseline file, larger than a progressive source if necessary, or an error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def codes() -> np.ndarray:
 
 @pytest.mark.parametrize("work", [guetzpy.optimize, guetzpy.transcode])
 def test_baseline_is_baseline_even_if_larger(codes: np.ndarray, work: Any) -> None:
-    """A progressive file was kept as it is."""
+    """Regression: a progressive file was kept."""
     large = np.asarray(Image.fromarray(codes).resize((512, 384), Image.Resampling.BICUBIC))
     source = guetzpy.transcode(_jpeg(large, quality=75, progressive=True)).data
     assert frame_of(source)[0] == 0xC2
@@ -44,7 +44,7 @@ def test_baseline_is_baseline_even_if_larger(codes: np.ndarray, work: Any) -> No
 
 @pytest.mark.parametrize("work", [guetzpy.optimize, guetzpy.transcode])
 def test_a_baseline_file_that_cannot_be_made_is_an_error(codes: np.ndarray, work: Any) -> None:
-    """An arithmetic-coded frame, which is kept otherwise."""
+    """The source has an arithmetic-coded frame, which is kept without --baseline."""
     source = bytearray(_jpeg(codes, quality=75))
     place = source.index(b"\xff\xc0")
     source[place + 1] = 0xC9

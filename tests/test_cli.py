@@ -254,7 +254,7 @@ def bad_inputs(folder: Path) -> dict[str, str]:
         "missing.jpg": "No such file",
         "empty.jpg": "empty file",
         "text.jpg": "not an image",
-        "script.eps": "EPS files are not handled",
+        "script.eps": "EPS files are not supported",
         "cut.png": "PNG cannot be decoded",
         "cut.jpg": "truncated",
         "head.jpg": "",

@@ -1,18 +1,18 @@
-"""YCbCr and RGB."""
+"""Conversion between YCbCr and RGB."""
 
 import numpy as np
 from reference import dct as twin
 
 from guetzpy.jpeg import color
 
-# Rows: R, G, B from Y, Cb - 128, Cr - 128 (T.871, clause 7, exact).
+# Rows R, G, B as functions of Y, Cb - 128, Cr - 128 (T.871 clause 7, exact).
 MATRIX = np.array(
     [[1.0, 0.0, 1.402], [1.0, -0.114 * 1.772 / 0.587, -0.299 * 1.402 / 0.587], [1.0, 1.772, 0.0]]
 )
 
 
 def test_to_rgb_every_chroma():
-    # The sums with Y are exact, so all pairs of chroma and Y at both clamps and between cover everything.
+    # The sums with Y are exact. So all pairs of chroma, with Y at both clamps and between, cover every case.
     cb, cr = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     expected = {}
     for y in (0, 1, 100, 128, 200, 254, 255):
@@ -22,7 +22,7 @@ def test_to_rgb_every_chroma():
             for r in range(0, 256, 3):
                 expected[y, b, r] = twin.ycc_to_rgb(y, b, r)
                 assert tuple(int(s) for s in rgb[:, r, b]) == expected[y, b, r]
-        # All of them against the exact matrix: rounding once per product of the chroma.
+        # Compare all of them with the exact matrix; each product with chroma is rounded once.
         values = np.stack([np.full((256, 256), float(y)), cb - 128.0, cr - 128.0])
         exact = np.clip(np.einsum("ij,jyx->iyx", MATRIX, values), 0, 255)
         assert np.abs(rgb - exact).max() <= 0.51
@@ -31,7 +31,7 @@ def test_to_rgb_every_chroma():
 def test_rows_land_where_they_belong():
     rng = np.random.default_rng(3)
     luma, cb, cr = rng.integers(0, 256, (3, 9, 24)).astype(np.uint8)
-    whole = np.zeros((3, 9, 21), np.uint8)  # narrower than the padded rows
+    whole = np.zeros((3, 9, 21), np.uint8)  # narrower than the rows of the planes
     color.ycc_to_rgb(luma, cb, cr, whole, 0)
     parts = np.zeros((3, 9, 21), np.uint8)
     for first, last in ((0, 4), (4, 9)):
@@ -48,7 +48,7 @@ def test_from_rgb_inverts_the_matrix():
     luma, cb, cr = planes[:, :130, :19].astype(np.float64)
     back = np.einsum("ij,jyx->iyx", MATRIX, np.stack([luma + 128, cb, cr]))
     np.testing.assert_allclose(back, rgb, atol=2e-4)
-    assert np.isnan(planes[:, 130:]).all()  # padding is the caller's
+    assert np.isnan(planes[:, 130:]).all()  # padding is not written
     assert np.isnan(planes[:, :, 19:]).all()
 
 

@@ -1,4 +1,4 @@
-"""Transcoding measured over real files, which lie beside the repository and not in it."""
+"""Transcoding of real files, which are not part of the repository."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.foreign,
     pytest.mark.skipif(not IMAGES.is_dir(), reason="the collection of real files is not there"),
-    # what the files have in their metadata is not for us to judge
+    # Warnings about the metadata of these files are not tested.
     pytest.mark.filterwarnings("ignore"),
 ]
 
-#: Motion photos whose picture was cut short by those who published them.
+#: Motion photos that were published with truncated pictures.
 TRUNCATED = {
     "androidx-media__pixel-motion-photo-shortened.jpg",
     "androidx-media__ss-motion-photo-shortened.jpg",
 }
 
-#: Pillow takes the profile before the frame header alone, where libjpeg reads the whole header.
+#: Pillow reads ICC profiles before the frame header only; libjpeg reads the whole header.
 PROFILE_BEHIND_FRAME = {"pillow__icc-after-SOF.jpg"}
 
 
@@ -45,7 +45,7 @@ def files() -> list[Path]:
 
 
 def is_huffman_8_bit(data: bytes) -> bool:
-    """Whether the frame header says sequential or progressive Huffman DCT with 8 bits."""
+    """Return whether the frame header declares sequential or progressive Huffman coding with 8 bits."""
     position = 2
     while (found := find_marker(data, position)) is not None:
         marker, _, position = found
@@ -58,7 +58,7 @@ def is_huffman_8_bit(data: bytes) -> bool:
 
 
 def decodes(data: bytes) -> bool:
-    """Whether Pillow or imagecodecs decodes a file."""
+    """Return whether Pillow or imagecodecs decodes a file."""
     imagecodecs = pytest.importorskip("imagecodecs")
     try:
         with Image.open(io.BytesIO(data)) as picture:
@@ -82,11 +82,11 @@ def transcoded(path: Path) -> Transcoded | GuetzpyError:
 
 
 def coefficients(path: Path, tmp_path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return libjpeg's coefficients and table of each component."""
+    """Return libjpeg's coefficients and quantisation table of each component."""
     jpeglib = pytest.importorskip("jpeglib")
     try:
         image = jpeglib.read_dct(str(path))
-    except OSError:  # more segments than it takes
+    except OSError:  # libjpeg's limit on the number of segments
         data = path.read_bytes()
         plain = read(data)
         bare = splice(data, plain, carry(data, plain, Policy.of(strip=["all", "icc"])))
@@ -165,7 +165,7 @@ def test_metadata_of_file(path: Path) -> None:
 
 
 def test_total_size() -> None:
-    """At most the bytes of mozjpeg's jpegtran with all metadata, and of what it drops after EOI."""
+    """The sum is at most that of mozjpeg's jpegtran with all metadata, plus the data after EOI it drops."""
     mozjpeg = pytest.importorskip("mozjpeg_lossless_optimization")
     rows, kept = [], []
     for folder in FOLDERS:
@@ -193,7 +193,7 @@ def test_total_size() -> None:
 
 @pytest.mark.parametrize("strip", [[], ["gps", "thumbnail", "mpf"], ["all"]], ids=["none", "parts", "all"])
 def test_corrupt_files_end_well(strip: list[str]) -> None:
-    """Whatever a file holds: a verified file that is not larger, or an error that says why."""
+    """Any file gives a verified file that is not larger, or an error with its reason."""
     policy = Policy.of(strip=strip)
     for path in sorted((IMAGES / "jpeg-corrupt").glob("*.bin")):
         data = path.read_bytes()

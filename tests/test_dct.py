@@ -1,4 +1,4 @@
-"""The transforms against their slow twins."""
+"""The transforms against simple reference transforms."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def _blocks(seed: int, shape: tuple[int, int], amplitude: int, density: float) -
     rng = np.random.default_rng(seed)
     coefficients = rng.integers(-amplitude, amplitude + 1, (*shape, 64))
     coefficients[rng.random(coefficients.shape) > density] = 0
-    coefficients[rng.random(shape) < 0.3, 8:] = 0  # blocks with nothing below their first row
+    coefficients[rng.random(shape) < 0.3, 8:] = 0  # blocks with coefficients in their first row only
     return coefficients.astype(np.int16)
 
 
@@ -52,7 +52,7 @@ def test_inverse_wraps_and_saturates(value):
 
 
 def test_inverse_is_near_the_formula():
-    # The demands of IEEE 1180-1990 on mean errors, loosely: islow is known to meet the standard.
+    # The limits of IEEE 1180-1990 on mean errors, relaxed; islow is known to meet the standard.
     rng = np.random.default_rng(11)
     samples = rng.integers(-256, 256, (16, 16, 64)).astype(np.float64)
     coefficients = np.empty((16, 16, 64), np.int16)

@@ -1,4 +1,4 @@
-"""What pictures that are no JPEG declare of their colours: a profile, or a warning."""
+"""The colours that pictures other than JPEG declare: they become a profile or a warning."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def iccp(profile):
     return chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile))
 
 
-#: Exif whose ColorSpace is 2: Adobe RGB.
+#: Exif with ColorSpace 2, Adobe RGB.
 ADOBE_EXIF = (
     b"II*\0\x08\0\0\0" + struct.pack("<HHHII4x", 1, 0x8769, 4, 1, 26)
     + struct.pack("<HHHIHH4x", 1, 0xA001, 3, 1, 2, 0)
@@ -72,7 +72,7 @@ def light(data):
 
 
 def through(icc, array=RGB):
-    """Linear light of an array by a profile, in doubles."""
+    """Return the linear light of an array by a profile, in float64."""
     profile = parse(icc)
     codes = array.astype(np.float64) / 255
     curves = profile.curves * (1 if array.ndim == 2 else 3 // len(profile.curves))
@@ -84,7 +84,7 @@ def through(icc, array=RGB):
 
 
 def test_made_profiles_agree_with_their_definitions():
-    # ICC.1 and the profiles of Adobe and Apple: colorants to their last digit but one
+    # Profiles of the ICC, of Adobe and of Apple; colorants may differ in their last digit.
     np.testing.assert_allclose(
         colorants_of((0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)),
         [(0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)],
@@ -92,7 +92,7 @@ def test_made_profiles_agree_with_their_definitions():
     )
     assert parse(rgb_profile("x", colorants_of([v / 1e5 for v in SRGB_POINTS]), gamma_curve(2.2))) is not None
     for icc in (adobe_rgb(), adobe_rgb(1), P3, gray_profile("x", gamma_curve(1.8))):
-        ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc)))  # lcms takes them
+        ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc)))  # lcms accepts the profiles
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_chrm_is_honoured():
     )
     np.testing.assert_allclose(light(png(gama(45455), chrm(P3_POINTS))), expected, atol=1e-4)
     np.testing.assert_allclose(light(png(chrm(P3_POINTS))), through(P3), atol=1e-3)
-    gray = load(png(gama(45455), chrm(P3_POINTS), array=GRAY))  # primaries say nothing of gray
+    gray = load(png(gama(45455), chrm(P3_POINTS), array=GRAY))  # primaries have no meaning for gray
     assert gray.metadata.icc is None
 
 
@@ -197,11 +197,11 @@ def test_what_is_not_honoured_is_a_warning(chunks, word):
 
 def test_code_points_of_heic_and_avif():
     assert colour_of_points(P3, (12, 13), 3, None).icc == P3
-    assert colour_of_points(P3, (12, 13), 1, None) == Colour()  # primaries say nothing of gray
+    assert colour_of_points(P3, (12, 13), 1, None) == Colour()  # primaries have no meaning for gray
     assert colour_of_points(profile_of(12, 8), (12, 8), 1, None).icc[16:20] == b"GRAY"
-    assert colour_of_points(BT2020, (12, 13), 3, None).icc == BT2020  # a profile of the file's own
+    assert colour_of_points(BT2020, (12, 13), 3, None).icc == BT2020  # the file's own profile
     assert "primaries 99" in colour_of_points(None, (99, 13), 3, None).warnings[0]
-    assert colour_of_points(None, (1, 13), 3, ADOBE_EXIF).icc is None  # code points go before Exif
+    assert colour_of_points(None, (1, 13), 3, ADOBE_EXIF).icc is None  # code points take precedence over Exif
     assert colour_of_points(None, None, 3, ADOBE_EXIF).icc == adobe_rgb()
 
 
@@ -221,7 +221,7 @@ def test_to_srgb_converts(declared, array):
     assert after.metadata.icc is None
     wanted = np.clip(before.transform.linear(before.codes), 0, 1)
     found = after.transform.linear(after.codes)
-    # gamma 1 in 8 bits is coarse; colours outside sRGB are clipped by lcms as here
+    # Linear codes of 8 bits are coarse. Both lcms and guetzpy clip colours outside sRGB.
     assert abs(wanted - found).max() < 0.02
 
 
@@ -237,7 +237,7 @@ def test_metrics_use_the_declared_colours():
     np.testing.assert_array_equal(codes, np.moveaxis(RGB, -1, 0))
     assert not transform.is_srgb
     with Image.open(io.BytesIO(png(gama(100_000)))) as image:
-        image.load()  # what Pillow tells is used where the file is closed already
+        image.load()  # Pillow's own values are used if the file is closed already
         assert not planes_of(image)[1].is_srgb
 
 
@@ -276,7 +276,7 @@ def test_profiles_of_gif():
 
 
 def bmp(kind, endpoints=bytes(48), profile=b""):
-    """A BMP with a header of version 5 (BITMAPV5HEADER)."""
+    """Return a BMP with a header of version 5 (BITMAPV5HEADER)."""
     plain = saved("BMP")
     pixels = plain[54:]
     header = struct.pack("<I", 124) + plain[18:54] + bytes(16) + kind + endpoints
@@ -297,7 +297,7 @@ def test_profiles_of_bmp():
 
 
 def jp2(colour):
-    """A JPEG 2000 file whose colour specification box holds ``colour``."""
+    """Return a JPEG 2000 file whose colour specification box contains ``colour``."""
     data = saved("JPEG2000")
     place = data.index(b"colr") - 4
     size = int.from_bytes(data[place : place + 4], "big")

@@ -1,4 +1,4 @@
-"""Entropy decoding kernels against a slow twin: any bytes, any tables, any scan."""
+"""The entropy decoding kernels against a simple reference decoder, for any bytes, tables and scans."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ MODES = {
 
 @st.composite
 def huffman_tables(draw: st.DrawFn, dc: bool) -> HuffmanTable:
-    """Any valid table: lengths drawn one by one while a code of that length is free."""
+    """Return any valid table: draw lengths one by one while a code of that length is free."""
     symbols = draw(
         st.lists(st.integers(0, 15 if dc else 255), min_size=1, max_size=16 if dc else 60, unique=True)
     )
     lengths: list[int] = []
-    free = (1 << 16) - 1  # 16-bit codes left, the one of all ones excepted
+    free = (1 << 16) - 1  # free codes of 16 bits, except for the code of ones only
     for _ in symbols:
         length = draw(st.integers(1, 16))
         while length < 16 and 1 << (16 - length) > free:
@@ -153,7 +153,7 @@ def test_stuffing_fill_bytes_and_markers():
 
 
 def bounds_of(codes: list[int], intervals: int) -> tuple[list[list[int]], bool]:
-    """Segments of ten bytes between the given markers."""
+    """Return the bounds of intervals of ten bytes that the given markers separate."""
     cuts = np.array([[code, 10 * i + 10] for i, code in enumerate(codes)], np.int64).reshape(-1, 2)
     scan = ScanData(np.zeros(10 * len(codes) + 10, np.uint8), cuts, len(codes), 0)
     bounds, regular = restart_bounds(scan, intervals)
@@ -165,27 +165,27 @@ def test_restart_markers_in_order():
     assert bounds_of([], 1) == ([[0, 10, 0]], True)
     codes = [0xD0 + i % 8 for i in range(20)]
     assert bounds_of(codes, 21) == ([[10 * i, 10 * i + 10, 0] for i in range(21)], True)
-    # more than are due: libjpeg skips them after the scan
+    # More markers than intervals: libjpeg ignores the rest after the scan.
     assert bounds_of([0xD0, 0xD1], 2) == ([[0, 10, 0], [10, 20, 0]], True)
-    # data ends early
+    # The data ends early.
     assert bounds_of([0xD0], 4) == ([[0, 10, 0], [10, 20, 0], [20, 20, 1], [20, 20, 1]], True)
 
 
 def test_restart_markers_out_of_order_are_resynchronised_as_in_libjpeg():
-    # one lost: its interval is empty, the next begins at its own marker
+    # A marker is missing: its interval is empty, and the next interval begins at its own marker.
     assert bounds_of([0xD1, 0xD2], 4) == ([[0, 10, 0], [30, 30, 1], [10, 20, 0], [20, 30, 0]], False)
-    # one repeated: skipped with its data
+    # A marker is repeated: it is skipped with its data.
     assert bounds_of([0xD0, 0xD0, 0xD1], 3) == ([[0, 10, 0], [10, 20, 0], [30, 40, 0]], False)
-    # no restart marker at all: skipped likewise
+    # A marker that is no restart marker is skipped with its data.
     assert bounds_of([0xD0, 0x05, 0xD1], 3) == ([[0, 10, 0], [10, 20, 0], [30, 40, 0]], False)
-    # far off: taken for the one expected
+    # A marker far from the expected number counts as the expected one.
     assert bounds_of([0xD4, 0xD1], 3) == ([[0, 10, 0], [10, 20, 0], [20, 30, 0]], False)
 
 
 @pytest.mark.parametrize(
     ("counts", "values", "dc"),
     [
-        ((2,) + (0,) * 15, b"ab", False),  # uses the code of all ones
+        ((2,) + (0,) * 15, b"ab", False),  # contains the code of ones only
         ((1, 2) + (0,) * 14, b"abc", False),
         ((0, 5) + (0,) * 14, b"abcde", False),
         ((3,) + (0,) * 15, b"abc", False),

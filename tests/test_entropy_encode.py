@@ -1,4 +1,4 @@
-"""Statistics and data of single scans against the flow charts of the standard."""
+"""Statistics and coded data of single scans against the flow charts of T.81."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_scans_equal_the_flow_charts(seed, width, height, sampling, density, sca
         slow = slow_scan(image, statistics, scan)
         for index, table_class, histogram in statistics.symbols(scan):
             assert histogram.tolist() == twin.counts(slow, table_class, scan.components.index(index))
-        # Bits that are no codes.
+        # Bits besides Huffman codes.
         assert statistics.raw_bits(scan) == sum(item[2] for out in slow for item in out if item[0] == "bits")
         assert statistics.restarts(scan) == len(slow) - 1
 
@@ -129,8 +129,8 @@ def test_one_pass_counts_every_band(seed, starts, point_transform, density, inte
 
 def test_significance():
     blocks = np.zeros((2, 64), np.int16)
-    blocks[0, 0] = 99  # DC does not count
-    blocks[0, 8] = -4  # zigzag position 2
+    blocks[0, 0] = 99  # DC is not part of the statistics
+    blocks[0, 8] = -4  # position 2 in zigzag order
     blocks[1, 63] = 1
     found = significance(blocks, 4)
     assert found.masks.tolist() == [[1 << 2, 1 << 63], [1 << 2, 0], [1 << 2, 0], [0, 0]]
@@ -143,13 +143,13 @@ def test_significance():
 @pytest.mark.parametrize("blocks", [MAX_EOB_RUN - 1, MAX_EOB_RUN, MAX_EOB_RUN + 1, 2 * MAX_EOB_RUN + 5])
 @pytest.mark.parametrize("point_transform", [(0, 0), (1, 0)])
 def test_longest_eob_runs(blocks, point_transform):
-    """Runs end at 32767 blocks, correction bits of all of them behind the symbol."""
+    """EOB runs end at 32767 blocks. The correction bits of all blocks of a run follow its symbol."""
     ah, al = point_transform
     image = random_image(3, 8 * blocks, 8, [(1, 1)], 0.0)
     coefficients = image.components[0].coefficients
-    coefficients[0, ::3, 1] = 2 if ah else 0  # known before a refinement
+    coefficients[0, ::3, 1] = 2 if ah else 0  # non-zero before the refinement
     coefficients[0, -1, 1] = 1
-    image.width = 8  # no file could be that wide; only the blocks matter here
+    image.width = 8  # not the width of the blocks, which alone are used here
     statistics = ScanStatistics(image, 2)
     scan = ScanHeader((0,), 1, 5, ah, al)
     slow = slow_scan(image, statistics, scan)
@@ -175,7 +175,7 @@ def test_strips_and_threads_do_not_change_the_bits(monkeypatch):
 
 
 def test_blocks_stay_within_the_stated_bound():
-    """All coefficients as large and as dear as symbols get: the words suffice, the data is right."""
+    """With the largest coefficients and the longest codes, the words suffice and the data is correct."""
     image = random_image(6, 64, 64, [(1, 1)])
     coefficients = image.components[0].coefficients
     coefficients[:] = 32767
@@ -190,7 +190,7 @@ def test_blocks_stay_within_the_stated_bound():
     }
     data = encode_scan(statistics, scan, planned.tables)
     assert data == twin.to_bytes(slow_scan(image, statistics, scan), codes)
-    assert data.count(b"\xff\x00") > len(data) // 4  # stuffing at its worst
+    assert data.count(b"\xff\x00") > len(data) // 4  # most bytes are stuffed
 
 
 def test_values_without_a_symbol():
@@ -215,7 +215,7 @@ def test_a_symbol_without_a_code_is_noticed():
 
 
 def test_extra_bits_of_symbols():
-    assert AC_EXTRA_BITS[0x00] == 0  # EOB0: a run of one
+    assert AC_EXTRA_BITS[0x00] == 0  # EOB0, a run of one block
     assert AC_EXTRA_BITS[0xE0] == 14
     assert AC_EXTRA_BITS[0xF0] == 0
     assert AC_EXTRA_BITS[0x3A] == 10

@@ -1,4 +1,4 @@
-"""EXIF: orientation, and parts that go while the rest stays where it is."""
+"""EXIF: read the orientation; remove parts without moving the rest."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_part_sizes() -> None:
 
 
 def test_values_shared_with_the_main_directory_stay() -> None:
-    """Cameras point both directories at one resolution."""
+    """Some cameras let both directories refer to one resolution value."""
     shared = struct.pack("<II", 72, 1)
     main_at = 8
     main_size = 2 + 12 + 4
@@ -122,7 +122,7 @@ def test_values_shared_with_the_main_directory_stay() -> None:
 def test_overlapping_parts_are_refused() -> None:
     tiff = bytearray(jpeg_files.exif())
     position = tiff.index(struct.pack("<HHI", 0x8825, 4, 1)) + 8
-    tiff[position : position + 4] = struct.pack("<I", 10)  # into the main directory
+    tiff[position : position + 4] = struct.pack("<I", 10)  # an offset into the main directory
     with pytest.raises(exif.UnsafeEditError):
         exif.without_gps(bytes(tiff))
     with pytest.raises(exif.UnsafeEditError):

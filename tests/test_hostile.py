@@ -1,4 +1,4 @@
-"""Files from strangers: every one ends in a result or in one error of ours, within its limits."""
+"""Untrusted files: each gives a result or an error of guetzpy, within limits of time and memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shown(data: bytes) -> np.ndarray:
 
 
 def ended(data: bytes) -> bytes:
-    """Return a file that Pillow shows: with an EOI marker where that is all that is missing."""
+    """Return the file with an EOI marker if that is all that is missing, so that Pillow opens it."""
     image = read(data)
     return data if image.eoi else data[: len(data) - len(image.trailing)] + b"\xff\xd9"
 
@@ -83,7 +83,7 @@ def test_mutants_optimised(seed: bytes, number: int) -> None:
 
 
 def test_mutation_reaches_every_outcome() -> None:
-    """The mutants would test little if all of them were refused, or none."""
+    """Some mutants are read and some refused; otherwise the other tests would check little."""
     outcomes = set()
     dice = random.Random(1)
     for _ in range(200):
@@ -95,12 +95,12 @@ def test_mutation_reaches_every_outcome() -> None:
     assert outcomes >= {"lossless", "kept", "FormatError", "UnsupportedError", "LimitError"}
 
 
-# Options x pictures
+# Options and pictures
 
 
 @st.composite
 def pictures(draw: st.DrawFn) -> tuple[Any, int | None]:
-    """Return a tiny picture of any kind, and its size as a JPEG if it is one."""
+    """Return a tiny picture of any kind, and the size of the file if it is a JPEG."""
     width, height = draw(st.integers(1, 21)), draw(st.integers(1, 21))
     flat = draw(st.booleans())
     random_ = np.random.default_rng(draw(st.integers(0, 99)))
@@ -194,7 +194,7 @@ def test_scans() -> None:
 
 
 def test_thousands_of_scans_cost_no_time() -> None:
-    """A few bytes a scan, each over the whole picture."""
+    """Each scan has a few bytes and covers the whole picture."""
     data = picture(1000, 1000, progressive=True)
     last = data.rindex(b"\xff\xda")
     scan = data[last : last + 10] + b"\0"
@@ -234,20 +234,20 @@ def test_hardly_any_data_for_many_pixels(side: int, status: str) -> None:
     Image.new("L", (side, side), 77).save(buffer, "JPEG", progressive=True)
     result = guetzpy.optimize(buffer.getvalue(), distance=5.0, effort="max")
     assert result.status == status
-    assert status == "lossless" or "not worth packing" in str(result.reason)
+    assert status == "lossless" or "too large a picture to repack" in str(result.reason)
 
 
-# Numbers that are none, or far too large
+# Numbers that are not finite or far too large
 
 
 def parametric(*values: float) -> bytes:
-    """Return a curve of the kind (a X + b)^g + e, c X + f below d."""
+    """Return a parametric curve: (a X + b)^g + e from d on, c X + f below."""
     fixed = [int(np.clip(v * 65536, -(2**31), 2**31 - 1)).to_bytes(4, "big", signed=True) for v in values]
     return b"para" + bytes(4) + b"\0\4" + bytes(2) + b"".join(fixed)
 
 
 def profile(curve: bytes, red: tuple[float, float, float] = (0.436, 0.2225, 0.0139)) -> bytes:
-    """Return a profile of sRGB's primaries; what another red has too much is taken from green."""
+    """Return a profile of sRGB's primaries; if red differs, green is changed so that the sum stays."""
     green = np.array([0.9642 - 0.1431, 1 - 0.0606, 0.8249 - 0.7141]) - red
     tags = {}
     for name, xyz in (("r", red), ("g", green), ("b", (0.1431, 0.0606, 0.7141))):
@@ -292,7 +292,7 @@ def test_pictures_that_are_no_numbers(value: float) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
 def test_light_that_is_not_finite(value: float) -> None:
-    """No index is made of it, and no loop waits for it to become small."""
+    """It must not become an index, nor cause a loop that waits for it to become small."""
     good = np.full((3, 24, 24), 0.5, np.float32)
     bad = good.copy()
     bad[1, 9, 9] = value
@@ -303,7 +303,7 @@ def test_light_that_is_not_finite(value: float) -> None:
             with pytest.raises(ValueError, match="not finite"):
                 butteraugli.score_linear(distorted, norm)
         for score in (ssimulacra2.score_linear, ssimulacra2.gradient_linear):
-            # in float64 sums the large ones may still have a score
+            # In float64, sums of large values may still give a score.
             with (
                 pytest.raises(ValueError, match="NaN or infinity") if value != 1e38 else suppress(ValueError)
             ):
@@ -312,7 +312,7 @@ def test_light_that_is_not_finite(value: float) -> None:
     assert np.isfinite(guetzpy.picture.transform.Transform().linear(codes)).all()
 
 
-# Structures that point at themselves
+# Structures that refer to themselves
 
 
 def ifd(next_at: int, *entries: tuple[int, int]) -> bytes:
@@ -345,7 +345,7 @@ def test_directories_that_loop(name: str, strip: str) -> None:
 
 
 def chain(length: int) -> bytes:
-    """Return EXIF whose directories point each at the next, alternately as EXIF, GPS and sub-directory."""
+    """Return EXIF whose directories form a chain by EXIF, GPS and sub-directory pointers in turn."""
     tags = (0x8769, 0x8825, 0x014A)
     size = len(ifd(0, (0, 0)))
     body = b"".join(ifd(0, (tags[i % 3], 8 + size * (i + 1))) for i in range(length - 1)) + ifd(
@@ -355,7 +355,7 @@ def chain(length: int) -> bytes:
 
 
 def index(pictures: int) -> bytes:
-    """Return an MPF index of so many pictures."""
+    """Return an MPF index of the given number of pictures."""
     body = (1).to_bytes(2, "little") + b"\x02\xb0\7\0" + (16 * pictures).to_bytes(4, "little")
     body += (26).to_bytes(4, "little") + bytes(4)
     return markers.segment(0xE2, b"MPF\0II*\0\x08\0\0\0" + body + bytes(16 * pictures))
@@ -377,7 +377,7 @@ def test_depth(structure: Any) -> None:
 
 
 def test_directories_that_overlap() -> None:
-    """Thousands of entries, each of which names eight directories among themselves."""
+    """There are thousands of entries, each with pointers to eight of the directories."""
     count = 4600
     body = count.to_bytes(2, "little")
     for i in range(count):
@@ -405,7 +405,7 @@ def test_limits_name_their_options() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "PPM"])
 def test_the_limit_of_pillow_is_not_ours(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the program's own, for what the program opens."""
+    """Pillow's limit applies only to what a program opens with Pillow itself."""
     buffer = io.BytesIO()
     Image.new("L", (64, 64), 99).save(buffer, kind)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
@@ -416,7 +416,7 @@ def test_the_limit_of_pillow_is_not_ours(kind: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_decoders_that_ask_for_the_limit_of_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They cannot be told otherwise without changing it for the whole process; the error says what to set."""
+    """These decoders check Pillow's limit, which is global to the process; the error names it."""
     words: list[str] = []
     for kind in ("WEBP", "TIFF"):
         buffer = io.BytesIO()
@@ -425,32 +425,32 @@ def test_decoders_that_ask_for_the_limit_of_pillow(monkeypatch: pytest.MonkeyPat
             patch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
             try:
                 guetzpy.optimize(buffer.getvalue(), effort="fast")
-            except LimitError as error:  # not every version of Pillow asks
+            except LimitError as error:  # some versions of Pillow do not check it
                 words.append(str(error))
     assert all("PIL.Image.MAX_IMAGE_PIXELS" in message for message in words)
 
 
 def test_a_multi_picture_file_of_itself() -> None:
-    """Second picture: the whole file, trailing data again and again."""
+    """The second picture of the MPF index is the whole file, trailing data included."""
     data = SEEDS[-1]
     for nested in itertools.accumulate([data] * 6, lambda a, b: a + b):
         assert guetzpy.transcode(nested).bytes_after <= len(nested)
 
 
-# Few bytes, much work: hand-made files below half a megabyte
+# Files below half a megabyte whose decoding takes much time or memory
 
 
 def bits(count: int) -> bytes:
-    """Return entropy-coded data of zeros."""
+    """Return entropy-coded data of zero bits."""
     return bytes(-(-count // 8))
 
 
-ONE_CODE = b"\1" + bytes(15)  # counts of a Huffman table with a single code, a zero bit
+ONE_CODE = b"\1" + bytes(15)  # counts of a Huffman table whose only code is a zero bit
 STEPS = markers.segment(0xDB, b"\0" + bytes([8] * 64))
 
 
 def blank(side: int, *, ac_scans: int = 1, scan: bool = True) -> bytes:
-    """Return a progressive gray picture: a bit for each DC, 15 bits for 32767 blocks of AC."""
+    """Return a progressive gray picture with one bit per DC, and 15 bits per 32767 blocks of AC."""
     blocks = (-(-side // 8)) ** 2
     frame = markers.segment(0xC2, b"\x08" + side.to_bytes(2, "big") * 2 + b"\1\1\x11\0")
     data = b"\xff\xd8" + STEPS + frame + markers.segment(0xC4, b"\0" + ONE_CODE + b"\0")
@@ -465,7 +465,7 @@ def blank(side: int, *, ac_scans: int = 1, scan: bool = True) -> bytes:
 
 
 def beside(*segments: bytes) -> bytes:
-    """Return a small picture with these segments before it."""
+    """Return a small picture with the given segments before it."""
     data = picture(40, 30)
     return data[:2] + b"".join(segments) + data[2:]
 
@@ -514,7 +514,7 @@ BOMBS: dict[str, Any] = {
         markers.segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0" + ifd(8, *[(0x8769, 8), (0x014A, 8)] * 2500))
     ),
 }
-#: These take a second each, or more.
+#: Each of these takes at least a second.
 HEAVY: dict[str, Any] = {
     "253 megapixels": lambda: blank(15_900),
     "225 megapixels": lambda: blank(15_000),
@@ -524,10 +524,10 @@ HEAVY: dict[str, Any] = {
 
 
 def within_bounds(do: Any, data: bytes) -> None:
-    """Check an outcome, its time (10 s) and its memory (500 MB)."""
+    """Check a call's outcome, time (at most 10 s) and memory (at most 500 MB)."""
     assert len(data) < 500_000
     began, before = time.process_time(), memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts anew
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak of memory
     with suppress(GuetzpyError):
         result = do(data)
         if isinstance(result, guetzpy.Result):
@@ -561,7 +561,7 @@ def test_heavy_bombs(name: str) -> None:
 
 
 def test_nothing_keeps_what_was_read() -> None:
-    """Coefficients go with the last reference: a folder of pictures does not wait for the collector."""
+    """Coefficients are freed with their last reference, without waiting for the garbage collector."""
     gc.collect()
     gc.disable()
     try:
@@ -574,7 +574,7 @@ def test_nothing_keeps_what_was_read() -> None:
         gc.enable()
 
 
-# The collection of corrupt files
+# A collection of corrupt files
 
 
 @pytest.mark.slow
@@ -582,7 +582,7 @@ def test_nothing_keeps_what_was_read() -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("what", ["optimize", "transcode", "inspect", "repair"])
 def test_corpus(what: str) -> None:
-    """Every file within 10 s (20 times what they take) and 500 MB; the good ones are never refused."""
+    """Every file takes at most 10 s and 500 MB; valid files are not refused."""
     with open(CORPUS / "TABLE.tsv", newline="", errors="replace") as table:
         good = {row["file"] for row in csv.DictReader(table, delimiter="\t") if row["pillow"] == "ok"}
     do: Any = {
@@ -596,7 +596,7 @@ def test_corpus(what: str) -> None:
     for path in sorted(CORPUS.glob("*.bin")):
         data = path.read_bytes()
         began, before = time.process_time(), memory("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak counts anew
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak of memory
         try:
             result = do(data)
         except GuetzpyError as error:
@@ -607,7 +607,7 @@ def test_corpus(what: str) -> None:
                 assert np.array_equal(shown(result.data), shown(data)), path.name
         assert time.process_time() - began < 10, path.name
         assert memory("VmHWM") - before < 500e6, path.name
-    # They end without EOI, in the first of two rows of MCUs: truncated, though Pillow shows them.
+    # These end without EOI in the first of two MCU rows. Pillow opens them, but they are truncated.
     expected = {"afl-jpeg-full__0059.bin", "afl-jpeg-full__0175.bin", "zune-fuzz__0295.bin"}
     assert set(refused) == (set() if what == "repair" else expected)
     assert all(message.startswith("truncated: 0 of 2") for message in refused.values())
@@ -621,7 +621,7 @@ def memory(name: str) -> int:
 
 
 def test_truncated_like_the_table_says() -> None:
-    """Data that ends early: an error without EOI; with it, what everyone shows is kept."""
+    """Data that ends early is an error without EOI; with EOI the file is kept."""
     data = picture(64, 64)
     cut = data[: len(data) * 2 // 3]
     for function in (guetzpy.optimize, guetzpy.transcode):

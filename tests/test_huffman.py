@@ -1,4 +1,4 @@
-"""Huffman codes: optimal, at most 16 bits, the code of ones free."""
+"""Huffman codes: they are optimal, have at most 16 bits, and do not use the code of ones only."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_lengths_form_a_code_no_longer_than_that_of_the_standard(frequencies):
     lengths = code_lengths(counts).astype(int)
     assert np.array_equal(lengths > 0, counts > 0)
     assert lengths.max() <= 16
-    # A complete code with one word to spare: the word of ones at the largest length.
+    # The Kraft sum leaves exactly one code of the greatest length free: the one of ones only.
     assert sum(2 ** (16 - n) for n in lengths if n) == 2**16 - 2 ** (16 - lengths.max())
     slow = twin.lengths(counts.tolist())
     assert int(counts @ lengths) <= sum(int(counts[s]) * n for s, n in slow.items())
 
 
 def test_lengths_are_optimal_among_all_codes():
-    """Against every assignment of lengths that leaves a code point free, for small alphabets."""
+    """No other set of lengths with a free code takes fewer bits; all sets are tried for small alphabets."""
     rng = np.random.default_rng(1)
     for size in (1, 2, 3, 4, 5):
         for _ in range(20):
@@ -53,7 +53,7 @@ def test_lengths_are_optimal_among_all_codes():
 
 
 def test_limit_of_16_bits_costs_less_than_in_the_standard():
-    """Powers of two want codes of 1, 2, 3 ... bits; K.2 makes room for the last ones less well."""
+    """Frequencies of powers of two give codes of 1, 2, 3, ... bits; K.2's limit of 16 takes more bits."""
     counts = np.zeros(256, np.int64)
     counts[:25] = 2 ** np.arange(25)
     lengths = code_lengths(counts).astype(int)
@@ -97,7 +97,7 @@ def test_table_describes_a_prefix_code_without_the_word_of_ones(frequencies):
 
 
 def test_codes_of_the_example_in_the_standard():
-    """T.81 table K.3: DC luminance."""
+    """The codes equal those of T.81 table K.3 (DC luminance)."""
     table = HuffmanTable((0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0), bytes(range(12)))
     words = [format(int(c) >> 5, f"0{int(c) & 31}b") for c in table.codes()[:12]]
     assert words[:7] == ["00", "010", "011", "100", "101", "110", "1110"]

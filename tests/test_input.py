@@ -1,4 +1,4 @@
-"""Reading of input: how many bytes, how long, and from what."""
+"""Reading of input: limits of bytes and time, and kinds of sources."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sparse(path: Path, size: int) -> Path:
 
 
 class Endless(io.RawIOBase):
-    """A stream that never ends, and counts what was taken of it."""
+    """A stream that never ends and counts the bytes read from it."""
 
     taken = 0
 
@@ -44,7 +44,7 @@ class Endless(io.RawIOBase):
         return bytes(size)
 
 
-# How many bytes
+# Limits of bytes
 
 
 @pytest.mark.parametrize("function", [guetzpy.optimize, guetzpy.transcode])
@@ -77,7 +77,7 @@ def test_streams_end_at_the_limit() -> None:
     with pytest.raises(LimitError, match="more than the limit of 10000000"):
         guetzpy.optimize(stream, max_input=10_000_000)
     assert stream.taken < 20_000_000
-    with pytest.raises(LimitError, match="30000000 bytes of memory that are allowed by --max-memory"):
+    with pytest.raises(LimitError, match="30000000 bytes of memory allowed by --max-memory"):
         guetzpy.optimize(Endless(), max_memory=30_000_000)
 
 
@@ -99,11 +99,11 @@ def test_what_is_read_is_all_there_is(tmp_path: Path) -> None:
         assert contents(raw) == (data, str(path))
     with pytest.raises(IsADirectoryError):
         contents(tmp_path)
-    if os.path.exists("/proc/self/status"):  # a regular file that says it has no bytes
+    if os.path.exists("/proc/self/status"):  # a regular file whose size is 0 by its metadata
         assert contents("/proc/self/status")[0].startswith(b"Name:")
 
 
-# How long
+# Limits of time
 
 
 @pipes
@@ -182,7 +182,7 @@ def test_stdin_that_never_ends(option: list[str]) -> None:
     assert ("not done within 0.5 s" if option[0] == "--timeout" else "more than the limit") in errors
 
 
-# Folder runs take regular files only
+# Folder runs read regular files only
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def strange(tmp_path: Path) -> Iterator[Path]:
     (folder / "a.jpg").write_bytes(PHOTO)
     os.mkfifo(folder / "b.jpg")
     here = os.getcwd()
-    os.chdir(folder)  # names of sockets are short
+    os.chdir(folder)  # socket names must be short
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind("c.jpg")
         os.chdir(here)

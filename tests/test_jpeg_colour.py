@@ -1,4 +1,4 @@
-"""What JPEG files declare of their colours: profiles, Exif and Adobe's marker."""
+"""The colours that JPEG files declare: by ICC profiles, Exif and Adobe segments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RGB = np.random.default_rng(7).integers(60, 200, (6, 8, 3)).astype(np.uint8).rep
 
 
 def tiff(space=65535, index="R03", orientation=None, order="<", more=()):
-    """A TIFF structure with ColorSpace and an interoperability index, either left out for None."""
+    """Return a TIFF structure with ColorSpace and an interoperability index; None omits either."""
     exif = Image.Exif()
     exif.endian = order
     own = exif.get_ifd(0x8769)
@@ -54,7 +54,7 @@ def profile_in(data):
 
 
 def linear(codes):
-    """Linear sRGB of Adobe RGB codes (C, H, W): gamma 563/256 and the matrix of its specification."""
+    """Return linear sRGB of Adobe RGB codes (C, H, W): gamma 563/256 and the matrix of its specification."""
     light = (codes / 255.0) ** (563 / 256)
     if len(light) == 1:
         return np.repeat(light, 3, 0)
@@ -78,7 +78,7 @@ def test_what_exif_says(space, index, adobe, order):
     said = as_srgb(structure)
     assert len(said) == len(structure)
     assert exif_colour(said).space is None
-    for end in range(len(structure)):  # cut anywhere it is no error
+    for end in range(len(structure)):  # a structure cut at any byte raises no error
         exif_colour(structure[:end])
         assert len(as_srgb(structure[:end])) == end
 
@@ -94,7 +94,7 @@ def test_exif_alone_tells_of_adobe_rgb(space, array):
         shown, transform = planes_of(image)
     np.testing.assert_allclose(transform.linear(shown), linear(codes), atol=2e-3)
     kept = guetzpy.optimize(data, distance=2.0, min_saving=0)
-    assert profile_in(kept.data) is None  # Exif says it
+    assert profile_in(kept.data) is None  # Exif declares it
     assert exif_colour(exif_of(read(kept.data).segments)).space == ADOBE_RGB
 
 
@@ -121,7 +121,7 @@ def test_a_profile_takes_the_place_of_exif(function, strip, orientation, array):
 
 
 def test_spliced_files_get_the_profile_too():
-    """Where the picture's data stays as it is, the profile stands where the Exif stood."""
+    """If the picture's data is copied, the profile is at the position of the removed Exif."""
     data = guetzpy.transcode(jpeg(tiff())).data
     result = guetzpy.transcode(data, strip="all")
     assert profile_in(result.data) == adobe_rgb()
@@ -131,7 +131,7 @@ def test_spliced_files_get_the_profile_too():
 
 @pytest.mark.parametrize("array", [RGB, RGB[..., 1]], ids=["rgb", "gray"])
 def test_files_of_other_processes_get_the_profile_too(array):
-    """Only their segments are edited: here the frame header says arithmetic coding (SOF9)."""
+    """In files of other processes, only segments are edited; this one declares arithmetic coding (SOF9)."""
     data = jpeg(tiff(), array=array).replace(b"\xff\xc0\0", b"\xff\xc9\0", 1)
     result = guetzpy.transcode(data, strip="all")
     assert adobe_rgb(1 if array.ndim == 2 else 3) in result.data
@@ -176,7 +176,7 @@ def files_with(space, index):
 
 
 def with_directories(data, space, index):
-    """Add the Exif and interoperability directories to a TIFF (Pillow writes the second one not)."""
+    """Add Exif and interoperability directories to a TIFF; Pillow does not write the second."""
     start = len(data)
     own = struct.pack("<HHHIHH", 2, 0xA001, 3, 1, space, 0) + struct.pack("<HHII", 0xA005, 4, 1, start + 30)
     interop = struct.pack("<HHHI4s", 1, 1, 2, 4, index.encode() + b"\0") + bytes(4)
@@ -200,7 +200,7 @@ def test_other_formats_with_such_exif(index, space, interop):
     assert profile_in(result.data) is None
     assert load(result.data).transform.is_srgb
     with Image.open(io.BytesIO(data)) as image:
-        assert butteraugli(image, RGB) > 0.5  # the same codes mean other colours
+        assert butteraugli(image, RGB) > 0.5  # the same codes mean other colours in the two spaces
 
 
 def test_adobe_rgb_in_deep_tiff_of_planes():

@@ -1,4 +1,4 @@
-"""Marker segments: what is written parses back, what is broken is refused."""
+"""Marker segments: parsing inverts serialising, and invalid segments are refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_find_marker_skips_stuffing_and_counts_fill_bytes():
 
 
 def test_find_marker_takes_linear_time_over_fill_bytes():
-    fill = b"\xff" * 4_000_000  # minutes if the run were tried again from each of its bytes
+    fill = b"\xff" * 4_000_000  # takes minutes if the search tries again from each byte of a run
     assert markers.find_marker(fill + b"\x00", 0) is None
     assert markers.find_marker(fill + b"\xd9", 0) == (0xD9, 0, len(fill) + 1)
 
@@ -111,10 +111,10 @@ def test_frame_header_round_trip():
     [
         b"\x08\x00\x01",
         b"\x08\x00\x01\x00\x00\x01\x01\x11\x00",  # width 0
-        b"\x08\x00\x01\x00\x01\x00",  # no component
-        b"\x08\x00\x01\x00\x01\x02\x01\x11\x00",  # one of two components
-        b"\x08\x00\x01\x00\x01\x01\x01\x51\x00",  # sampling 5
-        b"\x08\x00\x01\x00\x01\x01\x01\x10\x00",  # sampling 0
+        b"\x08\x00\x01\x00\x01\x00",  # no components
+        b"\x08\x00\x01\x00\x01\x02\x01\x11\x00",  # two components declared, one present
+        b"\x08\x00\x01\x00\x01\x01\x01\x51\x00",  # sampling factor 5
+        b"\x08\x00\x01\x00\x01\x01\x01\x10\x00",  # sampling factor 0
     ],
 )
 def test_bad_frame_headers(payload):

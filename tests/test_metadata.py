@@ -1,4 +1,4 @@
-"""Kinds of metadata, policies, ICC profiles, the mark, and segments made anew."""
+"""Kinds of metadata, policies, ICC profiles, the mark, and new segments."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_marks_that_are_none(payload: bytes) -> None:
     assert read_mark([Segment(0xE1, b"guetzpy d=1.00")]) is None
 
 
-# Segments for pictures that were no JPEG
+# Segments for pictures that are not JPEG files
 
 
 def test_segments_for_are_read_by_pillow() -> None:

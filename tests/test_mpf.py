@@ -1,4 +1,4 @@
-"""The MPF index and Photoshop's resources: read, rewritten, hostile."""
+"""The MPF index and Photoshop resources: read, edit, and refuse hostile data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gray that is stored as RGB: written with one component, its meaning kept."""
+"""Gray that is stored as RGB is written with one component and the same colours."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def png(array=RGB, **options):
 
 
 def jpeg(array=RGB, quality=97, **options):
-    """A JPEG of three components; Pillow's encoder makes the chroma of gray zero."""
+    """Return a JPEG of three components; Pillow's encoder makes the chroma of gray zero."""
     file = io.BytesIO()
     Image.fromarray(array).save(file, "JPEG", quality=quality, **options)
     return file.getvalue()
@@ -127,7 +127,7 @@ def test_jpeg_sources_become_gray(distance):
 
 
 def with_faint_chroma():
-    """Chroma that is coded and vanishes in the decode: one eighth of a level."""
+    """Return a file whose chroma is an eighth of a level, so that the decoded picture is gray."""
     image = read(jpeg(quality=100, subsampling=0))
     image.components[1].coefficients[:, :, 0] = 1
     assert image.components[1].qtable[0] == 1
@@ -172,7 +172,7 @@ def test_grays_of_a_profile_keep_their_light(icc):
     codes = np.arange(256) / 255
     wanted = parse(icc).curves[0](codes)
     np.testing.assert_allclose(parse(gray).curves[0](codes), wanted, atol=1e-4)
-    # lcms agrees: gray by the one and by the other becomes the same sRGB
+    # lcms converts gray by either profile to the same sRGB.
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     both = [
         ImageCms.profileToProfile(
@@ -198,7 +198,7 @@ def test_a_profile_of_colours_becomes_one_of_gray(icc, make):
         after = load(result.data)
         assert after.warnings == ()
         light, wanted = after.transform.linear(after.planes()), before.transform.linear(before.planes())
-        # sRGB's transform in floats, and the profile's rounded numbers
+        # The rounding of sRGB's transform in floats and of the profile's numbers.
         assert abs(light - wanted).mean() < 0.02
         assert result.warnings == ()
 

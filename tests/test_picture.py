@@ -1,4 +1,4 @@
-"""Codes, their meaning, and what is refused."""
+"""Codes of pictures, the colours that they mean, and pictures that are refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SRGB_PARA = para(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 
 def profile(tags, space=b"RGB ", kind=b"mntr", pcs=b"XYZ "):
-    """Return an ICC v4 profile with these tags (signature -> contents)."""
+    """Return an ICC v4 profile with these tags, a map of signatures to contents."""
     tags = {
         b"desc": b"mluc" + bytes(4) + struct.pack(">II", 0, 12),
         b"wtpt": b"XYZ " + bytes(4) + s15(0.9642, 1, 0.8249),
@@ -168,7 +168,7 @@ def test_matrix_profiles_agree_with_lcms(columns, curve):
     icc = rgb_profile(columns, curve)
     array = RNG.integers(0, 256, (40, 40, 3), dtype=np.uint8)
     ours = encoded(Transform.from_icc(icc).linear(planes(array)))
-    # lcms rounds to 8 bits, and works on 16 in between, which shows where sRGB is steep
+    # lcms rounds to 8 bits and computes with 16, which matters where sRGB's curve is steep.
     assert np.abs(ours - through_lcms(icc, array)).max() < 1.6
 
 
@@ -242,7 +242,7 @@ def test_profiles_of_the_other_kind_count_as_srgb():
 
 
 def table_profile():
-    """Return a profile whose A2B0 (lut8Type, to Lab) turns everything into shades of gray."""
+    """Return a profile whose A2B0 (lut8Type, to Lab) maps all colours to shades of gray."""
     grid = np.mgrid[0:2, 0:2, 0:2].reshape(3, -1).T
     lab = np.stack([grid.mean(axis=1) * 255, np.full(8, 128), np.full(8, 128)], axis=1)
     ramp = bytes(range(256)) * 3

@@ -1,4 +1,4 @@
-"""Decoding against libjpeg-turbo, as Pillow brings it, and the way back up."""
+"""Decoding against libjpeg-turbo in Pillow, and the transform from pixels to coefficients."""
 
 import io
 import itertools
@@ -43,7 +43,7 @@ def _pillow(data: bytes) -> np.ndarray:
 
 
 def _picture(rng: np.random.Generator, height: int, width: int, channels: int) -> np.ndarray:
-    """Noise, saturated noise or a smooth picture."""
+    """Return noise, saturated noise or a smooth picture."""
     kind = rng.integers(3)
     if kind < 2:
         picture = rng.integers(0, 256, (height, width, channels))
@@ -99,7 +99,7 @@ def test_pillows_files_every_small_size(sampling):
 def test_every_sampling_and_wild_coefficients(name, colorspace):
     rng = np.random.default_rng(sum(name.encode()))
     sizes = [(1, 1), (5, 2), (2, 5), (3, 3), (9, 16), (17, 33), (47, 70)]
-    # Usual values, clamped ones, and products that overflow 16 bits.
+    # Usual values, values that are clamped, and products that overflow 16 bits.
     for (height, width), (amplitude, step) in itertools.product(
         sizes, [(6, 20), (100, 99), (1000, 255), (1000, 65535)]
     ):
@@ -182,7 +182,7 @@ def test_pull_back_is_the_adjoint(seed, ratio, height, width):
     left = float((forward * gradient).sum())
     right = sum(float((a * b).sum()) for a, b in zip(x, pulled, strict=True))
     scale = float(np.linalg.norm(forward) * np.linalg.norm(gradient))
-    # The bound of float32 sums: what cancels in a small product is not in its size.
+    # The bound for float32 sums, by the size of the terms: they may cancel in the product.
     scale += sum(float(np.linalg.norm(a) * np.linalg.norm(b)) for a, b in zip(x, pulled, strict=True))
     assert left == pytest.approx(right, abs=2e-6 * scale + 1e-9)
 
@@ -190,8 +190,9 @@ def test_pull_back_is_the_adjoint(seed, ratio, height, width):
 @pytest.mark.parametrize("ratio", [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2)])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (10, 41), (23, 41), (64, 80)])
 def test_forward_is_near_libjpegs_encoder(ratio, size):
-    # libjpeg rounds samples before its transform; ours does not. Steps are 1 at quality 100. (Of
-    # even widths it pads chroma with the picture's edge, not the small plane's: none are here.)
+    # libjpeg rounds samples before its transform, guetzpy does not. The steps are 1 at quality 100. (libjpeg
+    # pads chroma by the edge of the picture and not of the small plane, which differs at even widths that
+    # need padding; none of these sizes does.)
     rng = np.random.default_rng(7)
     picture = _picture(rng, *size, 3)
     coefficients = pixels.forward(picture.transpose(2, 0, 1).astype(np.float32), ratio)
@@ -212,7 +213,7 @@ def test_forward_is_near_libjpegs_encoder(ratio, size):
     Image.fromarray(picture).save(file, "JPEG", quality=100, subsampling=name)
     for ours, theirs in zip(components, read(file.getvalue()).components, strict=True):
         difference = ours.coefficients.astype(int) - theirs.coefficients
-        assert np.abs(difference).max() <= 8  # a plane of samples each off by one
+        assert np.abs(difference).max() <= 8  # every sample may differ by one
         if min(size) > 8:
             assert (difference**2).mean() < 0.5
 

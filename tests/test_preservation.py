@@ -1,4 +1,4 @@
-"""Gain maps, further pictures, videos and previews are found after the picture changed size."""
+"""Gain maps, further pictures, videos and previews can be found after the picture changed size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def parsed(data: bytes) -> JpegImage:
 def frames(data: bytes) -> list[bytes]:
     """Return the pixels of all frames that Pillow finds by MPF."""
     found = []
-    try:  # not Image.open, which takes Ultra HDR files for single pictures
+    try:  # Image.open would open an Ultra HDR file as a single picture
         picture: JpegImageFile = MpoImageFile(io.BytesIO(data))
     except (AttributeError, TypeError, ValueError, KeyError, SyntaxError):
         picture = JpegImageFile(io.BytesIO(data))
@@ -49,7 +49,7 @@ def frames(data: bytes) -> list[bytes]:
 
 
 def gain_map_by_container(data: bytes) -> bytes:
-    """Find the gain map as Android does: by the lengths in the container, from the end of the file."""
+    """Return the gain map as Android finds it: by the container's lengths, from the end of the file."""
     image = parsed(data)
     payload = next(s.payload for s in image.segments if s.payload.startswith(xmp.HEADER))
     packet = xmp.read_packet(payload[len(xmp.HEADER) :])
@@ -131,7 +131,7 @@ def test_stripping_xmp_warns_of_the_gain_map() -> None:
 
 
 def mpo(count: int = 3) -> bytes:
-    """Return what Pillow writes for several pictures, with GPS data in each."""
+    """Return a file of several pictures as Pillow writes it, with GPS data in each picture."""
     pictures = [Image.open(io.BytesIO(jpeg_files.picture(40 + n, 30, seed=n))) for n in range(count)]
     buffer = io.BytesIO()
     pictures[0].save(
@@ -162,7 +162,7 @@ def test_gps_goes_from_further_pictures_in_place() -> None:
 
 
 def test_gain_map_goes_from_among_further_pictures() -> None:
-    """One of three goes: the others are renumbered."""
+    """One of three pictures is removed, and the others are renumbered."""
     gain_map = jpeg_files.with_segments(
         jpeg_files.picture(20, 16), jpeg_files.segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(20))
     )
@@ -200,7 +200,7 @@ def test_micro_video_by_its_offset() -> None:
 @pytest.mark.parametrize("relative_to_note", [False, True])
 def test_previews_that_maker_notes_point_at(relative_to_note: bool) -> None:
     preview = jpeg_files.picture(30, 20, seed=3)
-    for _ in range(2):  # once for the sizes
+    for _ in range(2):  # the first pass finds the sizes
         note = b"PREVIEW AT" + struct.pack("<I", locals().get("offset", 0)) + b"END OF NOTE"
         tiff = jpeg_files.exif(note=note, gps=None, thumbnail=None)
         first = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + tiff))

@@ -1,4 +1,4 @@
-"""Tables, the quality scale and rounding."""
+"""Quantisation tables, libjpeg's quality scale, and rounding."""
 
 import io
 from fractions import Fraction
@@ -57,7 +57,7 @@ def test_wrong_quality():
 
 def _twin(value: np.float32, step: int, low: int, high: int) -> int:
     quotient = Fraction(float(np.float32(value) / np.float32(step)))
-    whole = int(abs(quotient) + Fraction(1, 2))  # floor: halves away from zero
+    whole = int(abs(quotient) + Fraction(1, 2))  # rounds down: halves away from zero
     return max(low, min(high, whole if quotient >= 0 else -whole))
 
 

@@ -1,4 +1,4 @@
-"""Reading whole files: every kind of Huffman-coded 8-bit JPEG, broken ones, hostile ones."""
+"""Reading of files: every kind of Huffman-coded 8-bit JPEG, damaged files, hostile files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ JFIF = markers.segment(markers.APP0, b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0")
 
 
 def photo(height: int, width: int, mode: str = "RGB") -> Image.Image:
-    """Return a picture with edges, noise and colour."""
+    """Return a picture with edges, noise and colours."""
     random = np.random.default_rng(height * 1000 + width)
     y, x = np.mgrid[:height, :width]
     planes = [np.sin(x / 7 + i) * np.cos(y / (5 + i)) * 90 + 120 for i in range(len(mode))]
@@ -104,7 +104,7 @@ def test_quantisation_tables_and_scans_of_pillow():
     ]
 
 
-# Files made by hand: what Pillow cannot write
+# Files that Pillow cannot write
 
 
 def standard(table_class: int, slot: int) -> dict[tuple[int, int], int]:
@@ -139,7 +139,7 @@ def handmade(
     lines: int | None = None,
     between: bytes = b"",
 ) -> bytes:
-    """Write a sequential file with the standard Huffman tables, scan by scan."""
+    """Return a sequential file with the standard Huffman tables and the given scans."""
     v_max, h_max = max(v for v, _ in sampling), max(h for _, h in sampling)
     components = tuple(markers.FrameComponent(identifiers[i], h, v, 0) for i, (v, h) in enumerate(sampling))
     frame = markers.FrameHeader(markers.SOF1, 8, height if lines is None else lines, width, components)
@@ -177,11 +177,11 @@ def handmade(
         [(2, 2), (1, 1), (1, 1)],
         [(2, 1), (1, 2), (1, 1)],
         [(2, 3), (1, 1), (1, 3)],
-        [(1, 3), (1, 2), (1, 1)],  # ratios of 3:2
+        [(1, 3), (1, 2), (1, 1)],  # horizontal and vertical ratios of 3:2
         [(3, 1), (2, 1), (1, 1)],
         [(1, 4), (1, 1), (1, 1)],
         [(4, 1), (1, 1), (1, 1)],
-        [(1, 1), (2, 2), (1, 1)],  # luma is the smaller
+        [(1, 1), (2, 2), (1, 1)],  # luma has fewer samples than chroma
         [(2, 2), (1, 1), (1, 1), (2, 2)],
     ],
 )
@@ -268,7 +268,7 @@ ADOBE = [markers.segment(markers.APP14, b"Adobe\0\x64\0\0\0\0" + bytes((t,))) fo
         (ADOBE[1], b"\1\2\3\4", 4, "ycck"),
         (ADOBE[2], b"\1\2\3\4", 4, "ycck"),
         (ADOBE[0], b"R", 1, "gray"),
-        (markers.segment(markers.APP0, b"JFIF\0"), b"RGB", 3, "rgb"),  # too short to count
+        (markers.segment(markers.APP0, b"JFIF\0"), b"RGB", 3, "rgb"),  # too short for a JFIF segment
         (markers.segment(markers.APP14, b"Adobe\0\x64\0\0\0\0"), b"RGB", 3, "rgb"),
     ],
 )
@@ -287,7 +287,7 @@ def test_a_colour_marker_after_the_first_scan_cannot_be_moved_before_it():
     assert "colour space" in image.warnings[0]
 
 
-# Around the picture
+# Segments and data around the picture
 
 
 def test_metadata_and_trailing_bytes_are_kept():
@@ -324,7 +324,7 @@ def test_bytes_between_scan_and_eoi_are_only_a_warning():
     image = read(data[:-2] + b"\0\0\0\0" + EOI)
     assert_coefficients(image, twin.read_coefficients(data))
     assert image.complete
-    assert image.warnings == ["data left over in scan 1"]
+    assert image.warnings == ["unused data in scan 1"]
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -350,7 +350,7 @@ def test_a_broken_segment_after_the_picture_is_trailing_data():
         assert not image.eoi
 
 
-# What is not handled
+# Unsupported features
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ def test_truncated_progressive():
     with pytest.raises(FormatError, match=r"truncated: .* further scans and EOI are missing"):
         read(data[: starts[6]])
     image = read(data[:inside], repair=True)
-    assert image.complete  # may be written: that is what repair is for
+    assert image.complete  # a repaired image can be written
     assert image.mcu_rows_read < 4
     whole = read(data)
     assert np.array_equal(
@@ -484,10 +484,10 @@ def test_scans_left_out_on_purpose():
     starts = [i for i in range(len(data)) if data[i : i + 2] == b"\xff\xda"]
     image = read(data[: starts[6]] + EOI)
     assert not image.complete
-    assert image.warnings == ["some coefficients are never sent in full"]
+    assert image.warnings == ["some coefficients are not sent in full"]
     repeated = read(data[: starts[1]] + data[starts[0] : starts[1]] + data[starts[1] :])
     assert not repeated.complete
-    assert "does not follow" in repeated.warnings[0]
+    assert "does not continue" in repeated.warnings[0]
 
 
 @pytest.mark.parametrize("band", [(0, 5, 0, 0), (3, 2, 0, 0), (1, 64, 0, 0), (1, 5, 3, 1), (1, 5, 0, 14)])
@@ -529,7 +529,7 @@ def test_a_lost_restart_marker_costs_its_interval_only():
 
 
 def test_codes_that_are_in_no_table():
-    spec = HuffmanTable((1, *[0] * 15), b"\0")  # one code, "0", for category 0 and for end of block
+    spec = HuffmanTable((1, *[0] * 15), b"\0")  # the single code "0": DC category 0, and end of block
     frame = markers.FrameHeader(markers.SOF0, 8, 8, 32, (markers.FrameComponent(1, 1, 1, 0),))
     head = (
         SOI
@@ -561,7 +561,8 @@ def test_coefficients_out_of_range_are_kept_but_never_written():
         + EOI
     )
     image = read(data)
-    assert image.components[0].coefficients[0, :, 0].tolist() == [32767, -2, 32765, -4]  # as libjpeg's short
+    # Values wrap to 16 bits, as in libjpeg.
+    assert image.components[0].coefficients[0, :, 0].tolist() == [32767, -2, 32765, -4]
     assert not image.complete
     assert "range" in image.warnings[0]
     assert not read(data, repair=True).complete
@@ -615,7 +616,7 @@ SEEDS = [
 
 
 def pieces(data: bytes) -> list[bytes]:
-    """Split a file into segments, entropy-coded data with its scan header."""
+    """Split a file into segments; a scan header and its entropy-coded data are one piece."""
     parts, position, begin = [], 2, 0
     while (found := markers.find_marker(data, position)) is not None:
         marker, start, after = found
@@ -628,7 +629,7 @@ def pieces(data: bytes) -> list[bytes]:
 
 @st.composite
 def mutants(draw: st.DrawFn) -> bytes:
-    """Change lengths, tables and data, cut, swap and repeat segments of a good file."""
+    """Change a valid file: lengths, tables and data; cut, swap and repeat segments."""
     parts = pieces(draw(st.sampled_from(SEEDS)))
     for _ in range(draw(st.integers(1, 4))):
         kind = draw(
@@ -660,7 +661,7 @@ def mutants(draw: st.DrawFn) -> bytes:
 
 
 def read_or_none(data: bytes, repair: bool) -> JpegImage | None:
-    """Read; any error but ours fails the test."""
+    """Read a file; return None for an error of guetzpy. Any other exception fails the test."""
     try:
         return read(data, repair=repair, limits=Limits(max_pixels=4_000_000))
     except GuetzpyError:
@@ -691,7 +692,7 @@ def test_random_bytes_after_a_header(data):
         read_or_none(head + data, repair)
 
 
-# Scans by libjpeg
+# Scans written by libjpeg
 
 
 @pytest.mark.foreign
@@ -722,11 +723,11 @@ def test_scan_scripts_of_jpegtran(script, tmp_path):
         assert_coefficients(image, twin.read_coefficients(source))
 
 
-# The shared corpora, against libjpeg-turbo's own coefficients
+# Files of other projects, compared with libjpeg-turbo's own coefficients
 
 
 def libjpeg_coefficients(path: Path, scratch: Path) -> list[np.ndarray] | None:
-    """Coefficients by jpeglib, in a child process: libjpeg ends it at a fatal error."""
+    """Return the coefficients of jpeglib, run in a child process, which libjpeg ends at a fatal error."""
     import jpeglib
 
     child = os.fork()

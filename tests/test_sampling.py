@@ -1,4 +1,4 @@
-"""Up-sampling, its adjoint, and the two down-samplers."""
+"""Up-sampling, its adjoint, and the two methods of down-sampling."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scan scripts: which are legal, and whether the search finds the smallest."""
+"""Scan scripts: which are legal, and whether the search finds the one with the fewest bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def simple(photo: JpegImage) -> list[ScanHeader]:
 
 @pytest.mark.parametrize("size", [(128, 96), (400, 300)])
 def test_the_same_tables_every_time(photo_array, size):
-    """What sharing a table gains was once remembered by the ids of objects that were gone."""
+    """Shared tables must not depend on ``id()``, which Python reuses for new objects."""
     buffer = io.BytesIO()
     Image.fromarray(photo_array).resize(size).save(buffer, "JPEG", quality=30, subsampling=0)
     image = read(buffer.getvalue())
@@ -109,7 +109,7 @@ def test_size_is_exact_but_for_stuffing(photo):
 
 
 def test_prices_of_symbols(photo):
-    """Code lengths and extra bits of all symbols add up to the bits of the scan."""
+    """Code lengths and extra bits of all symbols add up to the bits of a scan."""
     for script in (scans.sequential_script(photo), simple(photo)):
         for scan in scans.plan(photo, script):
             bits = 0
@@ -135,7 +135,7 @@ def test_small_pictures_are_sequential(photo):
 
 
 def test_dynamic_programming_finds_the_best_bands(photo):
-    """Against all partitions of the spectrum."""
+    """The bands are those with the fewest bits among all partitions of the spectrum."""
     starts = (1, 3, 6, 13, 64)
     blocks = np.ascontiguousarray(photo.components[0].coefficients).reshape(-1, 64)
     histograms = band_histograms(blocks, significance(blocks, 2), starts, 0, 0)
@@ -154,7 +154,7 @@ def test_dynamic_programming_finds_the_best_bands(photo):
 
 
 def test_predicted_bits_of_a_component_are_those_of_its_script(photo):
-    """The sum over bands that the search minimises is what the statistics of its scans say."""
+    """The sum over bands that the search minimises equals the bits by the statistics of its scans."""
     statistics = ScanStatistics(photo, 7)
     search = script_search._ComponentSearch(statistics, 0)
     for ah, al in ((0, 0), (0, 1), (1, 0)):
@@ -167,7 +167,7 @@ def test_predicted_bits_of_a_component_are_those_of_its_script(photo):
         data = int(table_bits(histogram[None])[0]) + statistics.raw_bits(scan)
         sizes += data * (1 + STUFFING) + script_search._SCAN_OVERHEAD
     assert search.bits == pytest.approx(sizes)
-    # No change of the level of any range of segments is better.
+    # No other level of any range of segments takes fewer bits.
     for level in (0, 1):
         for i, j in itertools.combinations(range(len(search.levels) + 1), 2):
             trial = search.levels[:i] + (level,) * (j - i) + search.levels[j:]

@@ -1,4 +1,4 @@
-"""What Pillow may meet: formats by a list, no other program, no file within a file, errors that are ours."""
+"""Opening files with Pillow: allowed formats only, no other programs, no nested files, errors of guetzpy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage
 
 
 def iptc(inner: bytes, width: int = 16, height: int = 16) -> bytes:
-    """Return an IPTC/NAA file of one gray band, in which another file lies as its picture."""
+    """Return an IPTC/NAA file of one gray band whose picture data is another file."""
 
     def record(number: tuple[int, int], content: bytes) -> bytes:
         return bytes((0x1C, *number)) + struct.pack(">H", len(content)) + content
@@ -49,7 +49,7 @@ def iptc(inner: bytes, width: int = 16, height: int = 16) -> bytes:
 
 
 def others() -> dict[str, bytes]:
-    """Return files of formats that Pillow knows and guetzpy does not take, by their name."""
+    """Return files of formats that Pillow reads and guetzpy does not, by name of the format."""
     found = {"IPTC": iptc(EPS), "EPS": EPS, "FITS": b"SIMPLE  =                    T" + bytes(2880)}
     for kind, mode in (("ICO", "RGBA"), ("ICNS", "RGBA"), ("PCX", "RGB"), ("SGI", "RGB"), ("DDS", "RGBA")):
         found[kind] = encoded(kind, (32, 32), mode)
@@ -83,7 +83,7 @@ def test_targa_has_no_signature(mode: str, rle: bool) -> None:
 @pytest.mark.parametrize("name", sorted(others()))
 def test_other_formats_are_refused_unopened(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "__init__", lambda *_: pytest.fail("Pillow saw it"))
-    with pytest.raises(UnsupportedError, match=f"{name} files are not handled"):
+    with pytest.raises(UnsupportedError, match=f"{name} files are not supported"):
         guetzpy.optimize(others()[name])
 
 
@@ -128,11 +128,11 @@ def test_no_program_is_started(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("started-*"))
 
 
-# Limits come before the first decode
+# Limits are checked before decoding
 
 
 def oversized(kind: str) -> bytes:
-    """Return a small file whose header tells of 20,000 x 20,000 pixels."""
+    """Return a small file whose header declares 20,000 x 20,000 pixels."""
     data = bytearray(encoded(kind, **({"lossless": True} if kind == "WEBP" else {})))
     big = 20_000
     if kind == "PNG":
@@ -161,7 +161,7 @@ def test_limits_before_anything_is_decoded(
     data = oversized(kind)
     for decoder in ("PIL.ImageFile.ImageFile.load", "PIL.WebPImagePlugin.WebPImageFile.load"):
         monkeypatch.setattr(decoder, lambda self: pytest.fail("decoded"))
-    if kind == "WEBP":  # whose canvas is taken when a decoder is made
+    if kind == "WEBP":  # its canvas is allocated when the decoder is created
         monkeypatch.setattr("PIL._webp.WebPAnimDecoder", lambda *_: pytest.fail("decoder made"))
     for sources, do in (([data], guetzpy.optimize), ([data, data], guetzpy.compare)):
         with pytest.raises(LimitError, match="pixels are more than the limit of 1000000"):
@@ -181,7 +181,7 @@ def test_areas_by_headers(tmp_path: Path) -> None:
         task = Task(str(path), kind, "picture", path.stat().st_size, "")
         assert memory.pixels(task) == 1200, kind
     path.write_bytes(others()["ICO"])
-    assert memory.pixels(task) == 20 * task.size  # a guess: nothing is opened
+    assert memory.pixels(task) == 20 * task.size  # an estimate, because the file is not opened
 
 
 def test_tiles_of_a_tiff_are_held_to_the_limits() -> None:
@@ -210,7 +210,7 @@ def jxl_box(kind: bytes, content: bytes) -> bytes:
 
 
 def test_the_size_of_jpeg_xl_is_that_of_its_codestream() -> None:
-    """A box before it may hold anything, the name of another box too."""
+    """A box before the codestream may contain any bytes, including the name of another box."""
     from guetzpy.picture.formats import _jxl_size
 
     huge = b"\xff\x0a" + (0b1 << 32 | (19999 << 5 | 0b11 << 3 | 0) << 0).to_bytes(12, "little")
@@ -274,7 +274,7 @@ def test_whatever_pillow_raises(
     elif where == "n_frames":
         monkeypatch.setattr(f"{plugin}.n_frames", property(fail))
         if wanted is FormatError:
-            assert load(data).width == 40  # a second frame that is broken is none
+            assert load(data).width == 40  # a broken second frame does not count
             return
     else:
         monkeypatch.setattr(f"{plugin}.{where}", fail)
@@ -311,13 +311,13 @@ def test_a_tiff_whose_second_page_is_broken() -> None:
     start = struct.unpack_from("<I", data, 4)[0]
     count = struct.unpack_from("<H", data, start)[0]
     struct.pack_into("<I", data, start + 2 + 12 * count, len(data))
-    data += struct.pack("<HHHII", 1, 259, 3, 1, 1) + bytes(4)  # a directory without sides
+    data += struct.pack("<HHHII", 1, 259, 3, 1, 1) + bytes(4)  # a directory without width and height
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert load(bytes(data)).width == 40
 
 
-# JPEG: what libjpeg passes over
+# JPEG segments that libjpeg ignores
 
 
 @pytest.mark.parametrize(

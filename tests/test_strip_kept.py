@@ -1,4 +1,4 @@
-"""--strip of files that are otherwise kept as they are, and of files that some readers refuse."""
+"""--strip of files whose picture data is kept, and of files that some programs refuse."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = ("gps", "place", "copyright", "thumbnail", "exif", "xmp", "iptc", "unkno
 
 
 def of_process(sof: int, precision: int = 8) -> bytes:
-    """Return a file whose frame header says that it is of another process; its data is not decoded."""
+    """Return a file whose frame header declares another process; its data is not decoded."""
     plain = bytearray(jpeg_files.picture())
     at = plain.index(b"\xff\xc0\0\x11\x08")
     plain[at + 1], plain[at + 4] = sof, precision
@@ -57,7 +57,7 @@ def test_other_processes_are_stripped(command: object, sof: int, precision: int)
 
 
 def test_what_cannot_be_stripped_is_refused(tmp_path: Path) -> None:
-    """JPEG-LS stuffs bits: what looks like a marker may be data of the picture."""
+    """JPEG-LS stuffs bits, so its picture data may contain bytes that look like markers."""
     source = of_process(0xF7)
     with pytest.raises(UnsupportedError, match="nothing is stripped"):
         guetzpy.optimize(source, strip="gps")
@@ -75,7 +75,7 @@ def test_what_cannot_be_stripped_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strip", ["gps", "all"])
 def test_folders_strip_what_they_keep(tmp_path: Path, strip: str) -> None:
-    """An arithmetic-coded JPEG, and a PNG that is smaller than its JPEG."""
+    """One file is an arithmetic-coded JPEG, the other a PNG that is smaller than its JPEG."""
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(of_process(0xC9))
@@ -95,7 +95,7 @@ def test_folders_strip_what_they_keep(tmp_path: Path, strip: str) -> None:
 
 
 def variations() -> dict[str, bytes]:
-    """Return files that are read although they deviate, each with metadata."""
+    """Return files with metadata that deviate from the standard but can be read."""
     whole = metadata_files.everything()
     own = metadata_files.segments()
     plain = jpeg_files.picture()
@@ -129,7 +129,7 @@ def variations() -> dict[str, bytes]:
 
 
 def readers(data: bytes, folder: Path) -> set[str]:
-    """Return the readers that take a file."""
+    """Return the names of the programs that open a file."""
     taken = set()
     try:
         with Image.open(io.BytesIO(data)) as picture:
@@ -205,7 +205,7 @@ def test_no_jfif_cut_short_is_written(payload: bytes, command: object) -> None:
     result = command(source)  # type: ignore[operator]
     assert result.status != "kept"
     assert [kind_of(s) for s in read(result.data).segments if kind_of(s) != "mark"] == []
-    assert "a JFIF or Adobe segment that is cut short is left out" in result.warnings
+    assert "a JFIF or Adobe segment that is too short is removed" in result.warnings
     with Image.open(io.BytesIO(result.data)) as picture:
         picture.load()
 

@@ -1,4 +1,4 @@
-"""Which properties belong to a kind of metadata, and what its editors make of broken data."""
+"""Which properties belong to a kind of metadata, and how the editors treat broken data."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_coordinates_in_text(text: str, found: bool) -> None:
     st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=6), st.sampled_from([0, 1, 2, 3])
 )
 def test_broken_parts_are_edited_or_refused(changes: list[tuple[int, int]], which: int) -> None:
-    """Only ValueError, and never more bytes than before."""
+    """Editing raises ValueError only, and never returns more bytes than it was given."""
     whole = (
         metadata_files.tiff(),
         metadata_files.resources(),

@@ -1,4 +1,4 @@
-"""TIFF files: every layout that Pillow opens is read rightly, or refused."""
+"""TIFF files: every layout that Pillow opens is decoded correctly or refused."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from guetzpy.picture.planes import planes_of
 
 HEIGHT, WIDTH = 21, 37
 Y, X = np.mgrid[0:HEIGHT, 0:WIDTH]
-#: Fractions: four ramps in different directions; the last one is alpha.
+#: Fractions: four ramps in different directions; the last one serves as alpha.
 RAMPS = np.stack([X / (WIDTH - 1), 1 - X / (WIDTH - 1), Y / (HEIGHT - 1), (X + Y + 9) / (HEIGHT + WIDTH + 9)])
 
 EXTRA = {"unspecified": 0, "assocalpha": 1, "unassalpha": 2}
 
 
 def samples(count, dtype):
-    """The first ramps as (H, W, count); of RGBA the last one is alpha."""
+    """Return the first ramps, shape (H, W, count); the last one of RGBA is alpha."""
     chosen = RAMPS[:count] if count != 2 else RAMPS[[0, 3]]
     top = np.iinfo(dtype).max
     return np.rint(np.moveaxis(chosen, 0, -1) * top).astype(dtype)
@@ -52,7 +52,7 @@ def written(array, photometric, *, order="<", planar="contig", tile=None, compre
 
 
 def shown(array, photometric, extra):
-    """What a file means, laid on black, as fractions (C, H, W)."""
+    """Return the fractions that a file means, blended with black, shape (C, H, W)."""
     values = np.moveaxis(array.astype(np.float64) / np.iinfo(array.dtype).max, -1, 0)
     colours = values[:3] if photometric == "rgb" else values[:1]
     if extra == "unassalpha":
@@ -74,7 +74,7 @@ LAYOUTS = list(itertools.product("<>", ("contig", "separate"), (None, (16, 16)),
 )  # fmt: skip
 def test_layouts_are_as_tifffile_means_them(photometric, count, extra, dtype):
     array = samples(count, dtype)
-    if extra == "assocalpha":  # colours are at most their alpha
+    if extra == "assocalpha":  # colours must not exceed their alpha
         array[..., :-1] = np.minimum(array[..., :-1], array[..., -1:])
     read = 0
     for order, planar, tile, compression in LAYOUTS:
@@ -90,7 +90,7 @@ def test_layouts_are_as_tifffile_means_them(photometric, count, extra, dtype):
             try:
                 source = load(data, background="black")
             except (FormatError, UnsupportedError):
-                with pytest.raises(OSError):  # Pillow opens it no more than we do
+                with pytest.raises(OSError):  # Pillow cannot open it either
                     Image.open(io.BytesIO(data))
                 continue
             read += 1
@@ -100,11 +100,11 @@ def test_layouts_are_as_tifffile_means_them(photometric, count, extra, dtype):
             if codes.shape[0] != expected.shape[0]:
                 assert (codes == codes[:1]).all()
                 codes = codes[:1]
-            # alpha divided out of 8 bits and multiplied in again: one code
+            # Dividing by alpha in 8 bits and multiplying again may change a code by one.
             tolerance = 1.01 if extra == "assocalpha" else 0.51
             assert abs(codes - expected).max() * top <= tolerance, (order, planar, tile, compression)
             assert source.codes.dtype == dtype
-    # Pillow opens no 16-bit gray with alpha, and no big-endian 16-bit gray with white as zero.
+    # Pillow cannot open 16-bit gray with alpha, nor big-endian 16-bit gray where white is zero.
     expected_reads = {("minisblack", 2, "uint16"): 12 if extra == "unspecified" else 0,
                       ("miniswhite", 1, "uint16"): 12}  # fmt: skip
     assert read >= expected_reads.get((photometric, count, np.dtype(dtype).name), 18)
@@ -145,7 +145,7 @@ def test_palettes():
 
 
 def small(order, fields, data):
-    """A TIFF of one strip from its fields, tag to (type, values), StripOffsets left out."""
+    """Return a TIFF of one strip from its fields, tag to (type, values) without StripOffsets."""
     size = {1: "B", 3: "H", 4: "I"}
     fields = dict(fields) | {273: (4, [8]), 279: (4, [len(data)])}
     start = 8 + len(data) + len(data) % 2
@@ -197,7 +197,7 @@ def test_packed_depths(bits, photometric, order):
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 1), (2, 2), None])
 def test_uncompressed_ycbcr_has_its_sampling(sampling, order):
-    """Rows of blocks: the luma of a block, then its Cb and Cr (TIFF 6.0 section 21); None means (2, 2)."""
+    """Blocks hold their luma, then Cb and Cr (TIFF 6.0 section 21); None means the default of (2, 2)."""
     across, down = sampling or (2, 2)
     pixels = (200, 90, 150)  # Y, Cb, Cr
     blocks = (8 // down) * (16 // across)

@@ -1,4 +1,4 @@
-"""The lossless path as a whole: pixels, metadata, gain maps and other data after the picture."""
+"""Lossless transcoding as a whole: pixels, metadata, gain maps and other data after the picture."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_missing_eoi_is_made_good() -> None:
 
 def test_unsent_coefficients_are_kept_and_still_stripped() -> None:
     progressive = jpeg_files.picture(64, 64, progressive=True, comment=b"to go")
-    cut = progressive.rindex(b"\xff\xda")  # without its last scan
+    cut = progressive.rindex(b"\xff\xda")  # removes the last scan
     source = progressive[:cut] + b"\xff\xd9"
     kept = transcode_bytes(source)
     assert (kept.status, kept.data) == ("kept", source)
@@ -118,7 +118,7 @@ def test_errors_pass_through() -> None:
 
 
 def full() -> bytes:
-    """Return a picture with metadata of every kind in it."""
+    """Return a file with metadata of every kind."""
     packet = jpeg_files.xmp('xmlns:e="http://ns.adobe.com/exif/1.0/" e:GPSLatitude="GPS-SECRET" e:Flash="1"')
     resources = b"8BIM\x04\x0c\0\0\0\0\0\x06THUMB!" + b"8BIM\x04\x04\0\0\0\0\0\x04IPTC"
     return (
@@ -196,7 +196,7 @@ def test_strip_all() -> None:
 def test_unreadable_exif_goes_rather_than_gps_stays() -> None:
     broken = bytearray(jpeg_files.exif())
     at = broken.index(struct.pack("<HHI", 0x8825, 4, 1)) + 8
-    broken[at : at + 4] = struct.pack("<I", 10)  # into the main directory
+    broken[at : at + 4] = struct.pack("<I", 10)  # an offset into the main directory
     source = jpeg_files.with_segments(
         jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + bytes(broken))
     )

@@ -1,4 +1,4 @@
-"""Files written: read again by our reader, by Pillow, and by libjpeg's coefficient interface."""
+"""Written files, read by guetzpy, by Pillow, and by libjpeg's coefficient interface."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def same(written: bytes, image: JpegImage) -> bool:
 
 
 def segments_of(data: bytes) -> list[tuple[int, bytes]]:
-    """Return (marker, payload) of everything with a length, up to EOI."""
+    """Return (marker, payload) of all segments with a length, up to EOI."""
     found = []
     position = 2
     while (hit := markers.find_marker(data, position)) is not None:
@@ -101,7 +101,7 @@ def test_round_trip(seed, width, height, sampling, density, scale, script, inter
 
 
 def deep_script(components: int) -> list[ScanHeader]:
-    """Every component by itself, down from Al = 4, refinements in other bands than first scans."""
+    """Return a script with Al from 4 down and separate components; refinements have other bands."""
     script = [ScanHeader((c,), 0, 0, 0, 4) for c in range(components)]
     for c in range(components):
         script += [ScanHeader((c,), ss, se, 0, 4) for ss, se in ((1, 1), (2, 30), (31, 63))]
@@ -180,7 +180,7 @@ def test_bytes_do_not_depend_on_threads(photo_array):
 
 
 def test_frame_and_tables(photo_array):
-    """SOF0 with at most two tables of a class, SOF2 with four; each is defined before its use, and once."""
+    """SOF0 has at most two tables of a class, SOF2 four. Each table is defined once, before its first use."""
     image = read(pillow_file(photo_array, quality=95, subsampling=0))
     for script, sof, slots in (("sequential", markers.SOF0, 2), ("auto", markers.SOF2, 4)):
         found = segments_of(write(image, script=script))
@@ -198,7 +198,8 @@ def test_frame_and_tables(photo_array):
                     assert scan.ss > 0 or scan.ah > 0 or (0, component.td) in tables
                     assert scan.se == 0 or (1, component.ta) in tables
         assert sum(marker == markers.DQT for marker, _ in found) == 1
-    assert len(markers.parse_dqt(next(p for m, p in found if m == markers.DQT))) == 2  # chroma shares a table
+    # The two chroma components share a table.
+    assert len(markers.parse_dqt(next(p for m, p in found if m == markers.DQT))) == 2
 
 
 def test_four_components_with_four_statistics_stay_baseline():
@@ -243,7 +244,8 @@ def test_one_coefficient_at_the_edge_of_the_range():
     coefficients[0, 0, 9] = -32767
     coefficients[0, :, 0] = 16383, -16384
     for script in ("auto", "sequential"):
-        other = read(write(image, script=script))  # with a warning: beyond what 8-bit samples give
+        # The reader warns, because the values exceed the range of 8-bit samples.
+        other = read(write(image, script=script))
         assert np.array_equal(other.components[0].coefficients, coefficients)
     coefficients[0, 0, 9] = -32768
     with pytest.raises(UnsupportedError, match="AC coefficient"):

@@ -1,4 +1,4 @@
-"""XMP packets: found, blanked in place, split and put together."""
+"""XMP packets: find properties, blank them in place, split and join packets."""
 
 from __future__ import annotations
 

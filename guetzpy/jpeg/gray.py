@@ -113,7 +113,7 @@ def carried_as_gray(source: bytes, image: JpegImage, carried: Carried) -> Carrie
         equivalent, or the file has a gain map.
     """
     if "gainmap" in describe(source, image):
-        return kept_for("a gain map goes with them")
+        return kept_for("the file has a gain map")
     segments = [segment for segment in carried.segments if kind_of(segment) != "adobe"]
     if any(kind_of(segment) == "icc" for segment in segments):
         bare = replace(image, segments=segments)

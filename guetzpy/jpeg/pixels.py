@@ -71,10 +71,10 @@ def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArra
         either), and for an image that is not ``complete``.
     """
     if image.colorspace not in ("gray", "ycbcr", "rgb"):
-        raise UnsupportedError(f"pixels of a JPEG with colour space {image.colorspace}")
+        raise UnsupportedError(f"decoding the colour space {image.colorspace} is not supported")
     if not image.complete:
         # libjpeg smooths between blocks while coefficients of low frequency are not sent in full.
-        raise UnsupportedError("pixels of a JPEG whose coefficients are incomplete")
+        raise UnsupportedError("decoding a JPEG whose coefficients are incomplete is not supported")
     ratios = [_ratio(image, component) for component in image.components]
     sizes = [image.component_size(index) for index in range(len(image.components))]
     planes = [dct.inverse(part.coefficients, part.qtable, threads=threads) for part in image.components]
@@ -264,7 +264,7 @@ def _ratio(image: JpegImage, component: Component) -> tuple[int, int]:
     v, v_rest = divmod(image.v_max, component.v)
     if h_rest or v_rest:
         factors = ", ".join(f"{part.h}x{part.v}" for part in image.components)
-        raise UnsupportedError(f"pixels of a JPEG with fractional sampling ({factors})")
+        raise UnsupportedError(f"decoding fractional sampling ratios ({factors}) is not supported")
     return h, v
 
 

@@ -162,11 +162,11 @@ class _Reader:
                     raise
                 if self.picture.whole():
                     self.warnings.append(
-                        f"EOI is missing; what follows the picture is no part of it: {error}"
+                        f"EOI is missing; the data after the last scan counts as trailing data: {error}"
                     )
                 elif self.repair:
                     self.picture.damaged = True
-                    self.warnings.append(f"nothing is read after: {error}")
+                    self.warnings.append(f"the rest of the file is ignored: {error}")
                 else:
                     raise
                 self.position = begin
@@ -312,7 +312,7 @@ class _Picture:
         """Decode the scan whose data begins at ``position``; return where the data ends."""
         reader = self.reader
         if not self.progressive and self.scans and len(self.scans[0].components) == len(self.sent):
-            raise FormatError("another scan after the only one of a sequential picture")
+            raise FormatError("a second scan of the components of a sequential picture")
         self.within_scan = True
         header = self._header(parameters)
         mode = self._mode(header)
@@ -320,7 +320,8 @@ class _Picture:
             raise LimitError(f"more than {reader.limits.max_scans} scans: --max-scans (max_scans)")
         self.visits += sum(self.blocks[c][0] * self.blocks[c][1] for c in header.components)
         if self.visits > reader.limits.max_block_visits:
-            raise LimitError(f"{len(self.scans) + 1} scans over so large a picture are too much work")
+            most = reader.limits.max_block_visits
+            raise LimitError(f"{len(self.scans) + 1} scans have more than {most} blocks in total")
         self._latch_quantisers(header)
         tables = self._tables(parameters, mode)
         components, rows, columns = self._layout(header)
@@ -368,7 +369,7 @@ class _Picture:
         if report.overruns:
             self._warn(f"{report.overruns} coefficients beyond their band in {name}")
         if report.left_over or scan.markers >= intervals:
-            self._warn(f"data left over in {name}")
+            self._warn(f"unused data in {name}")
         self.within_scan = False
         return scan.end
 
@@ -430,7 +431,7 @@ class _Picture:
             )
         without_dc = header.ss > 0 and self.sent[header.components[0], 0] < 0
         if without_dc or not (np.maximum(sent, 0) == header.ah).all():
-            self._hold(f"scan {len(self.scans) + 1} does not follow from those before it")
+            self._hold(f"scan {len(self.scans) + 1} does not continue the scans before it")
         self.sent[list(header.components), header.ss : header.se + 1] = header.al
         if header.ss == 0:
             return entropy_decode.DC_REFINE if header.ah else entropy_decode.DC_FIRST
@@ -516,7 +517,7 @@ class _Picture:
                 " further scans and EOI are missing"
             )
         if not self.all_sent():
-            self._hold("some coefficients are never sent in full")
+            self._hold("some coefficients are not sent in full")
         if markers.colorspace(self.frame, self.reader.segments) != self.colorspace:
             self._hold("a JFIF or Adobe segment after the first scan contradicts the colour space")
         components = []

@@ -24,7 +24,7 @@ __all__ = ["Transcoded", "bare", "same_coefficients", "same_pixels", "strip_byte
 
 _EOI = b"\xff\xd9"
 
-_INSEPARABLE = "metadata cannot be told from the picture's data, so that nothing is stripped"
+_INSEPARABLE = "metadata cannot be separated from the picture's data, so nothing is stripped"
 
 #: Pixels per byte of the file above which a picture is sparse (0.25 bits per pixel; a uniform baseline 4:2:0
 #: file has 64 pixels per byte).
@@ -222,7 +222,7 @@ def _repacked(
     """
     pixels = image.width * image.height
     if pixels > max(_PACKED_PIXELS, SPARSE * len(source)) and not repaired:
-        return None, f"{len(source)} bytes for {pixels / 1e6:.0f} megapixels are not worth packing"
+        return None, f"{len(source)} bytes for {pixels / 1e6:.0f} megapixels: too large a picture to repack"
     if not image.complete:
         return None, image.warnings[0] if image.warnings else "not all coefficients are sent in full"
     carrier = replace(image, segments=carried.segments, trailing=carried.trailing)
@@ -236,7 +236,7 @@ def _repacked(
     whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
     profile_changes = "icc" in carried.removed or carried.profile_added
     objection = _objection(whole, image, data, repaired, profile_changes, threads)
-    larger = "baseline, as asked, and larger than the progressive source"
+    larger = "the baseline file, as asked for, is larger than its progressive source"
     return (None, objection) if objection else (data, "" if repaired or len(data) <= len(source) else larger)
 
 
@@ -256,17 +256,17 @@ def _objection(
 
     each(look, [data, None, source], threads)
     if not same:
-        return "the file written anew does not have the same coefficients"
+        return "the new file does not have the same coefficients"
     before, after = shown[source], shown[data]
     if repaired and before is None:
         return ""
     if before is None:
-        return "libjpeg-turbo does not decode it"
+        return "libjpeg-turbo cannot decode it"
     if after is None or not _same_shown(before, after):
-        return "libjpeg-turbo would show other pixels"
+        return "libjpeg-turbo would decode other pixels"
     # Pillow reads ICC profiles from segments before the frame header only. The writer puts all there.
     if before.profile != after.profile and not profile_changes:
-        return "its ICC profile would be read differently"
+        return "Pillow would read another ICC profile"
     return ""
 
 

@@ -74,7 +74,7 @@ def objection(icc: bytes, channels: int) -> str | None:
         return None
     profile = parse(icc)
     if profile is None:
-        return "broken, or of a kind that is not known"
+        return "broken, or of an unknown kind"
     if profile.tables and Transform.from_icc(icc).is_srgb:
         return "broken"
     return None
@@ -191,7 +191,7 @@ def _cicp_objection(chunk: bytes) -> str | None:
     if len(chunk) != 4:
         return f"it has {len(chunk)} bytes, not 4"
     if chunk[2]:
-        return f"its matrix coefficients are {chunk[2]}, where PNG has 0 only"
+        return f"its matrix coefficients are {chunk[2]}, but PNG allows only 0"
     if chunk[0] == chunk[1] == 2:
         return "it says that nothing is specified"
     unknown = _cicp.unknown(chunk[0], chunk[1])
@@ -213,7 +213,7 @@ def _of_gamma(
     if gamma and 1_000 <= gamma[0] <= 1_000_000:  # exponents 100 to 0.1
         exponent = 100_000 / gamma[0]
     elif gamma or b"gAMA" in chunks:
-        warnings.append("its gAMA chunk holds no sensible value: it is not used")
+        warnings.append("its gAMA chunk has an invalid value: it is not used")
     primaries = [v / 100_000 for v in points]
     colorants = None
     if channels == 3 and (points or b"cHRM" in chunks):

@@ -67,7 +67,7 @@ def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
     if 2 in formats:
         raise UnsupportedError("TIFF with signed samples has no fixed black; convert it to unsigned ones")
     if max(bits) == 32 and 3 not in formats:
-        raise UnsupportedError("TIFF with samples of 32 bits is not handled; convert it to 16 bits")
+        raise UnsupportedError("TIFF with samples of 32 bits is not supported; convert it to 16 bits")
     if (
         planar == 2
         and tags.get(_SAMPLES, len(bits)) > 1
@@ -116,7 +116,7 @@ def _of_ycbcr(image: Image.Image) -> Samples:
     from PIL.TiffImagePlugin import TiffImageFile
 
     if not features.check("libtiff"):
-        raise UnsupportedError("TIFF of YCbCr needs a Pillow with libtiff")
+        raise UnsupportedError("decoding a TIFF of YCbCr needs a Pillow with libtiff")
     with TiffImageFile(io.BytesIO(_needed(image))) as again:
         again._mode = "RGB"
         again.use_load_libtiff = True
@@ -135,9 +135,9 @@ def _of_planes(image: Image.Image, tags: Any, photometric: int, depth: int) -> S
     if photometric == _SEPARATED:
         if depth == 8:
             return None
-        raise UnsupportedError("TIFF of CMYK in separate planes of more than 8 bits is not handled")
+        raise UnsupportedError("TIFF of CMYK in separate planes of more than 8 bits is not supported")
     if depth not in (8, 16):
-        raise UnsupportedError(f"TIFF in separate planes of {depth} bits is not handled")
+        raise UnsupportedError(f"TIFF in separate planes of {depth} bits is not supported")
     extra = _tuple(tags.get(_EXTRA, ())) if tags.get(_EXTRA) is not None else ()
     colours = 3 if photometric == _RGB else 1
     samples = tags.get(_SAMPLES, colours + len(extra))

@@ -299,7 +299,7 @@ def _raw(data: bytes, check_size: CheckSize) -> tuple[npt.NDArray[Any], Metadata
             )
             preview = _preview(raw, rawpy)
     except rawpy.LibRawFileUnsupportedError:
-        raise UnsupportedError("RAW of a camera or kind that LibRaw does not know") from None
+        raise UnsupportedError("LibRaw does not support this camera or kind of RAW file") from None
     return pixels, _raw_metadata(data, preview)
 
 

@@ -108,8 +108,8 @@ def _refused(data: bytes) -> GuetzpyError:
     if data[_PHOTO_CD] == b"PCD":
         name = "PCD"
     if name is not None:
-        return UnsupportedError(f"{name} files are not handled")
-    return FormatError("not an image, or of a kind that is not known here")
+        return UnsupportedError(f"{name} files are not supported")
+    return FormatError("not an image of a known format")
 
 
 @contextlib.contextmanager

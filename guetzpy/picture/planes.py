@@ -116,7 +116,7 @@ def _fix_for(dtype: np.dtype[Any]) -> str:
             "a.astype(numpy.uint16) for 0..65535, skimage.util.img_as_ubyte(a) for the type's whole range"
         )
     if np.issubdtype(dtype, np.complexfloating):
-        return "a picture is real: take numpy.abs(a) or a.real, scaled to 0..1"
+        return "a picture has real values: take numpy.abs(a) or a.real, scaled to 0..1"
     return "expected uint8, uint16, bool or float (0..1); stack pictures held as objects with numpy.stack"
 
 
@@ -220,7 +220,7 @@ def codes_of(image: Image.Image, background: Any) -> Codes:
     elif mode in _CONVERTED:
         image = image.convert(_CONVERTED[mode])
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise UnsupportedError(f'mode "{mode}" is not handled; convert to RGB first (im.convert("RGB"))')
+        raise UnsupportedError(f'mode "{mode}" is not supported; convert to RGB first (im.convert("RGB"))')
     codes = np.asarray(image)
     if image.mode == "LA":
         codes = _without_alpha(codes, background)

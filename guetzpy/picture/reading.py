@@ -71,7 +71,7 @@ def contents(
         return read_limited(stream, max_input, max_memory), name if isinstance(name, str) else None
     raise TypeError(
         f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}; "
-        "make other arrays and lists NumPy's (numpy.asarray)"
+        "convert other arrays and lists by numpy.asarray"
     )
 
 
@@ -100,8 +100,8 @@ def check_input(size: int, max_input: int, max_memory: int | None) -> None:
         raise LimitError(f"{_count(size)} are more than the limit of {max_input}: --max-input (max_input)")
     allowed = physical() if max_memory is None else max_memory
     if allowed is not None and size * (1 if max_memory is None else _COPIES) > allowed:
-        words = "that are there" if max_memory is None else "that are allowed by --max-memory (max_memory)"
-        raise LimitError(f"{_count(size)} do not go into the {allowed} bytes of memory {words}")
+        words = "of this machine" if max_memory is None else "allowed by --max-memory (max_memory)"
+        raise LimitError(f"{_count(size)} do not fit in the {allowed} bytes of memory {words}")
 
 
 def _count(size: int) -> str:

@@ -342,7 +342,7 @@ def encode_scan(
         else _mcu_scan(statistics, scan, codes, bits, threads)
     )
     if pieces.lengths.sum() != bits:
-        raise RuntimeError(f"a scan of {pieces.lengths.sum()} bits where statistics say {bits}")
+        raise RuntimeError(f"a scan has {pieces.lengths.sum()} bits, but its statistics say {bits}")
     return join(pieces)
 
 

@@ -163,7 +163,7 @@ def _with_meaning(carried: Carried, image: JpegImage, policy: Policy) -> Carried
     return replace(
         carried,
         segments=[*carried.segments[:start], *profile, *carried.segments[start:]],
-        notes=[*carried.notes, "the Exif said Adobe RGB: an ICC profile says it in its place"],
+        notes=[*carried.notes, "the removed Exif declared Adobe RGB: an ICC profile declares it now"],
         profile_added=True,
     )
 

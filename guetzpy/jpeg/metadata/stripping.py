@@ -86,7 +86,7 @@ class Edit:
         for number in self.of_kind("unknown"):
             if is_cut_short(self.segment(number)):
                 self.payloads[number] = None
-                self.changes.append("a JFIF or Adobe segment that is cut short is left out")
+                self.changes.append("a JFIF or Adobe segment that is too short is removed")
 
     # Whole segments
 
@@ -136,11 +136,11 @@ class Edit:
             for number, payload in zip(numbers, rest, strict=False):
                 self.payloads[number] = payload
         elif rest:
-            self.notes.append("XMP to be kept does not fit in the segments that there were: dropped")
+            self.notes.append("the XMP to keep is removed: it does not fit in the XMP segments of the file")
         needs_it = any(part.kind == "gainmap" or part.video for part in self.parts)
         if needs_it and not {"gainmap", "trailing"} & self.kept:
             self.notes.append(
-                "XMP is stripped: readers that look there for the gain map or motion photo miss it"
+                "XMP is stripped: programs that find the gain map or motion photo by it no longer do"
             )
 
     def _strip_iptc(self) -> None:
@@ -230,7 +230,7 @@ class Edit:
                 if kind != "thumbnail":
                     edited = coordinates.scrub_embedded(edited, kind)
             except exif.UnsafeEditError as error:
-                self.notes.append(f"{error}: dropped except for the orientation, because {kind} must go")
+                self.notes.append(f"{error}: all but the orientation is removed, because {kind} is stripped")
                 self.removed.add(kind)
                 self.replace_exif("exif")
                 return
@@ -286,7 +286,7 @@ class Edit:
         edited = xmp_segments.without_properties(payloads, wanted, text=text, strict=strict)
         for number, before, after in zip(numbers, payloads, edited, strict=True):
             if after is None:
-                self.notes.append(f"XMP could not be read: dropped, because {kind} must go")
+                self.notes.append(f"XMP that cannot be read is removed, because {kind} is stripped")
             if after != before:
                 self.payloads[number] = after
                 self.removed.add(kind)
@@ -296,8 +296,8 @@ class Edit:
         manifests = [i for i in self.of_kind("unknown") if coordinates.is_manifest(self.segment(i))]
         if any(coordinates.is_credentials(self.segment(i)) for i in manifests):
             self.notes.append(
-                f"content credentials (C2PA) are removed, because {kind} must go: they may repeat it, and "
-                "would no longer match the file"
+                f"content credentials (C2PA) are removed, because {kind} is stripped: they may contain it, "
+                "and would no longer match the file"
             )
         self.drop(manifests, "unknown")
 
@@ -311,7 +311,7 @@ class Edit:
                     self.payloads[number] = payload
                     self.removed.add("gps")
         except ValueError:
-            self.notes.append("FLIR data could not be read: dropped, because gps must go")
+            self.notes.append("FLIR data that cannot be read is removed, because gps is stripped")
             self.drop(thermal, "gps")
         for number in [*self.of_kind("unknown"), *self.of_kind("comment")]:
             segment, kind = self.segment(number), self.kinds[number]
@@ -319,7 +319,7 @@ class Edit:
                 continue  # the user keeps this kind by name, so its segments are not changed
             if coordinates_in_bytes(segment.payload):
                 name = coordinates.name_of(segment)
-                self.notes.append(f"{name} segment is dropped: it speaks of coordinates")
+                self.notes.append(f"{name} segment is removed: it contains coordinates or names of them")
                 self.drop([number], "gps")
             elif coordinates.unsearched(segment):
                 self.not_searched("gps", [coordinates.name_of(segment)])
@@ -352,7 +352,7 @@ class Edit:
             # "self#" refers to a manifest in this file, which is searched above.
             if any(not value.startswith("self#") for _, value, _ in links):
                 self.changes.append(
-                    "content credentials (C2PA) that XMP points at no longer match the changed file"
+                    "content credentials (C2PA) to which XMP refers no longer match the changed file"
                 )
 
     # After EOI
