@@ -1,1 +1,1 @@
-"""One picture from source to verified result."""
+"""Reading one picture, and optimising, comparing or describing it."""

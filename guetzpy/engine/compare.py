@@ -1,4 +1,4 @@
-"""Two pictures from anywhere, compared as an eye would."""
+"""Scores of one picture against another, by the perceptual metrics and PSNR."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["compare", "compare_sources", "diffmap_of", "load_pair"]
 
 Scores = dict[str, float | None]
 
-#: Rows that Butteraugli works on at a time: scores do not depend on them, memory does.
+#: Rows of a strip of Butteraugli. The height changes the memory in use, not the scores.
 _ROWS = 128
 
 
@@ -53,36 +53,38 @@ def compare(
     Parameters
     ----------
     reference, distorted : bytes, path, binary file, PIL image or ndarray
-        Pictures of one size. JPEG files are decoded as libjpeg-turbo does by default.
+        Two pictures of the same size. A JPEG file is decoded to the samples that libjpeg-turbo gives by
+        default.
     metrics : sequence of str, optional
-        Names of metrics: ``"butteraugli"``, ``"ssimulacra2"``, ``"psnr"``, ``"cvvdp"``,
-        ``"iwssim"``. Default: all.
+        The metrics to compute: ``"butteraugli"``, ``"ssimulacra2"``, ``"psnr"``, ``"cvvdp"``,
+        ``"iwssim"``. Default: all of them.
     display : str, optional
-        For CVVDP; see :class:`guetzpy.metrics.CVVDPComparator`.
+        Name of the display that CVVDP assumes; see :class:`guetzpy.metrics.CVVDPComparator`.
     background : str or tuple, optional
-        Colour under transparent parts of both.
+        Colour that both pictures are composited on where they are transparent.
     max_pixels, max_scans, max_metadata, max_directories, max_input : int
-        Limits for each of the files, as in :class:`guetzpy.OptimizeOptions`.
+        Limits that apply to each of the two files, as in :class:`guetzpy.OptimizeOptions`.
     max_memory : int, optional
-        Bytes; pictures that would take more are refused. Default: what the machine has, and 500 MB where both
-        files have less than 500 kB.
+        Bytes of memory; LimitError is raised for pictures that are estimated to need more. Default: the
+        memory of the machine, but at most 500 MB if both files have less than 500 kB.
     threads : int, optional
-        Default: the processors available.
+        Number of threads. Default: the number of processors available.
     timeout : float, optional
-        Seconds after which the work is given up with LimitError.
+        Seconds after which LimitError is raised.
 
     Returns
     -------
     dict
-        ``butteraugli_3norm``, ``butteraugli_max``; ``ssimulacra2``; ``psnr`` of the codes in dB, None
-        if they are equal; ``cvvdp`` in JOD; ``iwssim`` of 0 to 1. Of the wanted metrics only.
+        The scores of the chosen metrics: ``butteraugli_3norm`` and ``butteraugli_max`` (0 if the pictures are
+        equal); ``ssimulacra2`` (at most 100); ``psnr`` of the codes in dB (None if they are equal);
+        ``cvvdp`` in JOD (at most 10); ``iwssim`` (at most 1).
 
     Raises
     ------
     ValueError
-        The pictures are of different sizes; there is no such metric or display.
+        The pictures have different sizes, or the metric or the display is not known.
     GuetzpyError, OSError, TypeError
-        As :func:`guetzpy.optimize`.
+        For the same reasons as in :func:`guetzpy.optimize`.
     """
     with time_limit(timeout):
         first, second = load_pair(
@@ -107,9 +109,9 @@ def load_pair(
     max_memory: int | None = None,
     **options: Any,
 ) -> tuple[Source, Source]:
-    """Read two pictures of one size within limits; see :func:`compare`.
+    """Read two pictures of the same size within the limits of :func:`compare`, which lists the errors.
 
-    ``options`` are those of :func:`guetzpy.engine.source.load`.
+    ``options`` are passed to :func:`guetzpy.engine.source.load`.
     """
     read = [_contents(source, max_input, max_memory) for source in (reference, distorted)]
     sizes = [None if size is None else size for _, size, _ in read]
@@ -140,7 +142,7 @@ def load_pair(
 
 
 def _contents(source: Any, max_input: int, max_memory: int | None) -> tuple[Any, int | None, str | None]:
-    """Return a file's bytes with their number and its name, or a picture in Python as it is."""
+    """Return the contents, size in bytes and name of a file; an array or PIL image itself, None and None."""
     if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
         return source, None, None
     data, name = contents(source, max_input, max_memory)
@@ -151,15 +153,16 @@ def _check_jpeg(data: bytes, check: Callable[[int, int], None]) -> None:
     try:
         _, width, height = frame_of(data)
     except FormatError:
-        return  # the reader says what is wrong
+        return  # load() raises the error with its reason
     check(width, height)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Codes of two pictures with what they mean, and how they are looked at.
+    """The codes of two pictures, their transforms to linear light, and the display that CVVDP assumes.
 
-    Metrics turn them to light piece by piece and keep nothing of the reference: it is needed once.
+    The comparators are made with ``keep=False``: each reference is scored against once, so storing its
+    intermediate planes would only cost memory.
     """
 
     before: Codes
@@ -204,7 +207,7 @@ def _codes(pair: _Pair) -> Scores:
     return {"psnr": _psnr(pair.before, pair.after)}
 
 
-#: What measures each metric.
+#: The function that computes each metric's scores.
 _MEASURES: dict[str, Callable[[_Pair], Scores]] = {
     "butteraugli": _butteraugli,
     "ssimulacra2": _ssimulacra2,
@@ -222,7 +225,7 @@ def compare_sources(
     display: str = "standard_fhd",
     threads: int | None = None,
 ) -> Scores:
-    """Compare two sources of one size; see :func:`compare`."""
+    """Return the scores of the second source against the first, of the same size; see :func:`compare`."""
     wanted = DEFAULT_METRICS if metrics is None else metrics
     for name in wanted:
         if name not in _MEASURES:
@@ -236,14 +239,14 @@ def compare_sources(
 
 
 def diffmap_of(first: Source, second: Source, *, threads: int | None = None) -> npt.NDArray[np.float32]:
-    """Return Butteraugli's map of errors between two sources of one size, float32 (H, W)."""
+    """Return Butteraugli's difference map of two sources of the same size, float32 of shape (H, W)."""
     before, after = first.planes(threads=threads), second.planes(threads=threads)
     pair = _Pair(before, after, first.transform, second.transform, "", threads)
     return _butteraugli_of(pair).diffmap_codes(after, second.transform)
 
 
 def _psnr(before: Codes, after: Codes) -> float | None:
-    """Return the peak signal-to-noise ratio in dB; None if the codes are equal."""
+    """Return the peak signal-to-noise ratio of the codes in dB, for a peak of 255; None if they are equal."""
     total, rows = 0.0, max(1, (1 << 20) // before.shape[2])
     for top in range(0, before.shape[1], rows):
         difference = _on_255(before[:, top : top + rows]) - _on_255(after[:, top : top + rows])

@@ -1,4 +1,4 @@
-"""What a JPEG file is made of, and where its bytes are."""
+"""A description of a JPEG file: its coding parameters, and the bytes of each of its parts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CHANNELS = {
     "cmyk": ("C", "M", "Y", "K"),
     "ycck": ("Y", "Cb", "Cr", "K"),
 }
-# Parts of EXIF (or IPTC) and of what follows the picture: named too, but counted there.
+# Kinds that lie within other parts (EXIF, IPTC, data after EOI), where the sum over all parts counts them.
 _WITHIN = frozenset({"gps", "thumbnail", "motion_photo"})
 
 
@@ -49,29 +49,38 @@ def inspect(source: Readable, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]
     source : bytes, path or binary file
         A JPEG file.
     max_pixels : int
-        Refused above.
+        LimitError is raised for a picture with more pixels.
 
     Returns
     -------
     dict
-        For JSON. ``input``, ``bytes``, ``width``, ``height``, ``mode`` (of coding), ``colorspace``,
-        ``subsampling``, ``restart_interval``, ``orientation``; ``components`` (``name``, ``id``,
-        ``sampling``, ``qtable`` in rows); ``quality`` (libjpeg's of the nearest tables) and
-        ``quality_exact``; ``distance`` (the estimated one of the encode); ``scans`` (``components`` by
-        name, ``band``, ``bits``, ``bytes``, and ``bytes_by_component``); ``bytes_by_part`` (metadata by
-        kind, tables, headers, scans; they add up to the file); ``bytes_within`` (parts of those parts:
-        GPS, thumbnails, the video of a motion photo); ``bytes_by_component``; ``icc``, ``gain_map``,
-        ``motion_photo``, ``mark``; ``reencodable`` and ``reason`` (why not); ``lossless_saving`` (bytes
-        that a repack saves, 0 if none) and ``lossless_reason``; ``warnings``.
+        A record that JSON can hold, with these keys:
 
-        A JPEG of a kind that is not handled has only what its headers tell.
+        - ``input`` (name or None), ``bytes`` (file size), ``width``, ``height`` (pixels, as stored),
+          ``mode`` (such as "progressive"), ``colorspace``, ``subsampling``, ``restart_interval`` (in MCUs),
+          ``orientation`` (EXIF's value, 1 to 8);
+        - ``components``: for each its ``name``, ``id``, ``sampling`` factors and ``qtable`` (8 rows of 8);
+        - ``quality``: the libjpeg quality of the nearest tables; ``quality_exact``: whether they are equal;
+          ``distance``: the distance at which the file was probably encoded, None for RGB and CMYK;
+        - ``scans``: for each its ``components`` (names), ``band`` (Ss, Se), ``bits`` (Ah, Al), ``bytes`` and
+          ``bytes_by_component``;
+        - ``bytes_by_part``: bytes of each kind of metadata, of tables, headers and scans; their sum is
+          ``bytes``. ``bytes_within``: bytes of GPS data, thumbnails and the video of a motion photo, which
+          ``bytes_by_part`` counts in the part that holds them. ``bytes_by_component``: bytes of the scans;
+        - ``icc``, ``gain_map``, ``motion_photo``: whether the file has one; ``mark``: the distance that
+          guetzpy's mark names, or None;
+        - ``reencodable``, and ``reason`` if it is False; ``lossless_saving`` (bytes that a repack saves) and
+          ``lossless_reason`` (a note about that repack, or None); ``warnings``.
+
+        If guetzpy cannot read the coefficients, the record has only those of these keys that the headers
+        determine, and ``precision`` (bits per sample).
 
     Raises
     ------
     UnsupportedError
-        No JPEG.
+        The file is not a JPEG.
     FormatError, LimitError, OSError
-        As :func:`guetzpy.optimize`.
+        For the same reasons as in :func:`guetzpy.optimize`.
     """
     content, name = contents(source)
     if content and not is_jpeg(content):
@@ -90,12 +99,12 @@ def inspect(source: Readable, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]
         return record | _headers(picture)
     data, warnings = picture.data, picture.image.warnings
     record |= _describe(data, picture.image)
-    del picture  # the repack reads the coefficients again: once in memory is enough
+    del picture  # the repack decodes the coefficients again; release the first copy before
     return record | _repack(data, max_pixels) | {"warnings": warnings}
 
 
 def _headers(picture: Source) -> dict[str, Any]:
-    """Describe a file whose coefficients cannot be read."""
+    """Describe a file from its headers, where the coefficients cannot be read."""
     assert picture.data is not None
     record: dict[str, Any] = {"reencodable": False, "reason": picture.obstacle}
     try:
@@ -116,7 +125,7 @@ def _headers(picture: Source) -> dict[str, Any]:
 
 
 def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
-    # Where the reader stopped, what follows is no part of the picture: the same bytes are walked here.
+    # The reader decides where the picture ends; survey the bytes before its trailing data only.
     parts = survey(data[: len(data) - len(image.trailing)])
     kinds = preservation.describe(data, image, parts.segments)
     quality = estimate_quality([component.qtable for component in image.components])
@@ -161,7 +170,7 @@ def _names(image: JpegImage) -> list[str]:
 
 
 def _scans(image: JpegImage, parts: Anatomy, names: list[str]) -> list[dict[str, Any]]:
-    known = len(parts.scans) == len(image.scans)  # not in damaged files, where the reader may give up earlier
+    known = len(parts.scans) == len(image.scans)  # a damaged file may have fewer decoded scans
     scans = []
     for number, (header, size) in enumerate(zip(image.scans, image.scan_bytes, strict=True)):
         if known:
@@ -183,9 +192,9 @@ def _scans(image: JpegImage, parts: Anatomy, names: list[str]) -> list[dict[str,
 
 
 def _by_part(parts: Anatomy, kinds: dict[str, int], whole: int) -> dict[str, int]:
-    """Return the bytes of every part; they add up to the whole, and none is negative.
+    """Return the bytes of each part of a file of ``whole`` bytes; none is negative, their sum is ``whole``.
 
-    Stray and fill bytes between segments count as headers.
+    Headers take the remainder, which includes stray and fill bytes between segments.
     """
     sizes = {kind: size for kind, size in kinds.items() if kind not in _WITHIN}
     named = {
@@ -206,7 +215,7 @@ def _repack(data: bytes, max_pixels: int) -> dict[str, Any]:
 
 
 def table_text(record: dict[str, Any]) -> str:
-    """Lay a record of :func:`inspect` out for reading."""
+    """Return a record of :func:`inspect` as lines of text for a terminal."""
     whole = record["bytes"]
     name = printable(record["input"] or "JPEG")
     lines = [f"{name}: {_thousands(whole)} bytes, {record['width']} x {record['height']}"]

@@ -1,4 +1,4 @@
-"""Pictures whose red, green and blue are equal everywhere, as gray with one component."""
+"""Reduction of pictures whose R, G and B are equal at every pixel to one gray component."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ __all__ = ["Decoded", "decoded_single", "single"]
 
 
 def single(source: Source) -> tuple[Source, str | None]:
-    """Return pixels with one component where all three are equal, and what the result says of it.
+    """Return a source of pixels with one component if its three are equal, and a note for the result.
 
-    The profile becomes that of gray with the same tone curve. Where there is none, three components stay.
+    The ICC profile is replaced by a gray profile with the same tone curve. A source whose profile has no gray
+    equivalent is returned unchanged, with a note that says so. Other sources are returned unchanged, with
+    None.
     """
     codes = source.codes
     if source.kind != "pixels" or codes is None or len(codes) != 3 or not is_neutral(codes):
@@ -43,20 +45,20 @@ def single(source: Source) -> tuple[Source, str | None]:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A JPEG as it is searched: the source, or its luma where that shows the same.
+    """The JPEG that the search starts from: the source, or its luma component if the picture is gray.
 
     Attributes
     ----------
     image : JpegImage
         Coefficients.
     reference : ndarray of uint8, shape (1, H, W) or (3, H, W)
-        What they show.
+        The codes that ``image`` decodes to.
     carried : Carried
-        Metadata.
+        The metadata of the output.
     transform : Transform
         From the codes of ``reference`` to linear light.
     note : str, optional
-        What the result says of it.
+        Why the number of components was changed or kept, for ``Result.reason``.
     """
 
     image: JpegImage
@@ -69,18 +71,18 @@ class Decoded:
 def decoded_single(
     source: Source, reference: npt.NDArray[np.uint8], carried: Carried, keep_components: bool
 ) -> Decoded:
-    """Return a JPEG with one component where its decoded picture is gray.
+    """Return a JPEG with one component if its decoded picture is gray, otherwise the JPEG unchanged.
 
     Parameters
     ----------
     source : Source
-        Of kind "jpeg".
+        A source of kind "jpeg".
     reference : ndarray of uint8, shape (1, H, W) or (3, H, W)
-        Its decoded picture.
+        The codes that the source decodes to.
     carried : Carried
-        Its metadata.
+        The source's metadata under the policy.
     keep_components : bool
-        Whether three components stay three.
+        If True, the number of components is not reduced.
     """
     assert source.image is not None
     assert source.data is not None

@@ -1,4 +1,4 @@
-"""One picture from source to verified result: candidates, search, verification, choice."""
+"""Optimisation of one picture: search, verification of the file, and the choice against a lossless repack."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ __all__ = ["optimize"]
 
 Codes = npt.NDArray[np.uint8]
 
-#: A lossy encode must be wanted at a clearly coarser distance than the source already has.
+#: A JPEG is searched only if its own estimated distance is below this share of the distance asked for.
 _HEADROOM = 0.9
 
-#: A mark of this distance is as long as any.
+#: A distance whose mark has the largest number of bytes, so that a measured size is an upper bound.
 _LONGEST_MARK = 20.0001
 
-#: What is said where the effort asked for did not do.
+#: The reason given where effort fast was replaced by balanced.
 _FELL_BACK = "fast missed the limits twice: searched as balanced does"
 
-#: What is said where memory was spared.
+#: The reason given where the plan bounds the memory of the search.
 _BOUNDED = "few bytes for so many pixels, or little memory allowed: searched without weights (max_memory)"
 
-#: Passes of a search, about: for those who watch.
+#: Typical number of passes of a search, from which the progress is estimated.
 _PASSES = {"fast": 3, "balanced": 8, "max": 24}
 
 
 @dataclass
 class _Clock:
-    """Gives up when the time is over, and tells the caller of every pass."""
+    """Raises LimitError once the timeout has passed, and reports every pass of the search."""
 
     timeout: float | None
     started: float
@@ -77,31 +77,35 @@ def optimize(
     plan: Plan | LimitError,
     reporter: Reporter | None = None,
 ) -> Result:
-    """Make the smallest JPEG of a picture that meets the target, and verify it.
+    """Return the smallest JPEG that the search finds for a target, verified by libjpeg-turbo's decoder.
 
     Parameters
     ----------
     source : Source
         The picture.
     options : OptimizeOptions
-        What is asked for.
+        The target and the other settings.
     plan : Plan or LimitError
-        How the picture is searched; or why a JPEG must not be searched. It is repacked losslessly then,
-        unless a size is asked for that this misses.
+        How the picture is searched; for a JPEG that must not be searched, the error that says why. Such a
+        JPEG is repacked without loss. The error is raised if the target is a size and the repack is larger.
     reporter : Reporter, optional
-        Told how far the work is.
+        Receives the progress and checks for a cancellation.
 
     Returns
     -------
     Result
-        Without ``input`` and ``seconds``.
+        ``input`` and ``seconds`` are not set.
 
     Raises
     ------
     TargetError
-        A raw score, a size or a strict distance cannot be met.
+        A score, a size or, with ``strict``, a distance cannot be met.
     LimitError
-        Out of time.
+        The timeout has passed, or ``plan`` is a LimitError (see there).
+    CancelledError
+        The reporter's ``cancel`` was set.
+    GuetzpyError
+        The written file decodes to other pixels than were scored.
     """
     clock = _Clock(options.timeout, time.perf_counter(), reporter or Reporter(), _PASSES[options.effort])
     if source.kind == "jpeg":
@@ -153,7 +157,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
         threads=options.threads,
     )
     if repack.image is not None and len(repack.image.components) == 1:
-        image = repack.image  # gray, now or before
+        image = repack.image  # a gray source, or one that the repack reduced to gray
     clock.check()
     name, value = options.target
     wanted, picture = target(name), Picture(source.width * source.height)
@@ -206,12 +210,14 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
 def _reason_to_repack(
     image: JpegImage, options: OptimizeOptions, goal: Goal | None, repacked: int
 ) -> str | None:
-    """Return why a JPEG is repacked without a search, if so; "" where the repack is what was asked for.
+    """Return why a JPEG is only repacked, or None if it has to be searched.
+
+    The reason is "" if the target is a size and the repack, of ``repacked`` bytes, meets it.
 
     Raises
     ------
     TargetError
-        It cannot be searched, and its repack is larger than the size asked for.
+        The JPEG cannot be searched, and its repack is larger than the size asked for.
     """
     reason = source_quality.obstacle(image)
     size = None if goal is None else goal.size
@@ -236,7 +242,7 @@ def _reason_to_repack(
 def _search(
     candidates: Candidates, goal: Goal, options: OptimizeOptions, carried: Carried, clock: _Clock
 ) -> Selected:
-    """Return the best that meets the goal; a size is that of the whole file, with its metadata."""
+    """Return the smallest trial that meets the goal. Sizes are of whole files, including metadata."""
 
     def measure(trial: Trial, coded: CodingSource) -> int:
         return len(_file(trial, coded, carried, options, _LONGEST_MARK))
@@ -251,7 +257,7 @@ def _search(
 def _file(
     trial: Trial, coded: CodingSource, carried: Carried, options: OptimizeOptions, distance: float
 ) -> bytes:
-    """Return the file of a trial, marked with a distance."""
+    """Return the complete file of a trial, with a mark of ``distance`` if ``options.mark``."""
     segments: list[Segment] = list(carried.segments)
     if options.mark:
         segments.append(mark(distance))
@@ -262,11 +268,20 @@ def _file(
 
 
 def _finish(selected: Selected, carried: Carried, options: OptimizeOptions) -> bytes:
-    """Return the file, verified: libjpeg-turbo shows the very pixels that were scored."""
+    """Return the file of the selected trial.
+
+    Raises
+    ------
+    GuetzpyError
+        libjpeg-turbo decodes the file to other codes than were scored.
+    """
     trial, coded = selected.found.trial, selected.source
     data = _file(trial, coded, carried, options, _marked_distance(selected.found.scores, options))
     if not np.array_equal(_decode(data), decode(coded, trial)):
-        raise GuetzpyError("libjpeg-turbo shows other pixels than were measured; nothing was written")
+        raise GuetzpyError(
+            "libjpeg-turbo decodes the new file to other pixels than were scored; nothing was written; "
+            "please report this"
+        )
     return data
 
 
@@ -277,7 +292,7 @@ def _marked_distance(scores: Scores, options: OptimizeOptions) -> float:
 
 
 def _decode(data: bytes) -> Codes:
-    """Return what libjpeg-turbo shows, uint8 (1|3, H, W)."""
+    """Return the codes that libjpeg-turbo decodes a file to, uint8 of shape (1, H, W) or (3, H, W)."""
     with guarded("libjpeg-turbo"), opened_jpeg(bare(data)) as picture:
         samples = np.asarray(picture)
     return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
@@ -340,7 +355,7 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
 
 
 def _joined(*reasons: str | None) -> str | None:
-    """Return reasons as one, each once."""
+    """Return the reasons joined by semicolons, without repetitions; None if there is none."""
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
 
 

@@ -1,7 +1,7 @@
-"""One picture to work on, from bytes, a path, an open file, a PIL image or an array.
+"""Reading a picture from bytes, a path, an open file, a PIL image or an array.
 
-A JPEG file stays what it is, coefficients; anything else becomes planes of codes. The contents
-decide, never the name.
+A JPEG file is read as coefficients. Any other picture is read as planes of codes. The first bytes of a file
+determine its format; its name does not matter.
 """
 
 from __future__ import annotations
@@ -55,39 +55,41 @@ Readable: TypeAlias = (
     "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | npt.NDArray[Any] | Image.Image"
 )
 
-#: Largest side that libjpeg and its family read (JPEG_MAX_DIMENSION of jmorecfg.h).
+#: Largest width and height that libjpeg and libjpeg-turbo read (JPEG_MAX_DIMENSION of jmorecfg.h).
 MAX_SIDE = 65500
 
-# Photoshop resources a segment: 65533 bytes less the header.
+# Bytes of Photoshop resources per segment: 65533 bytes of payload less 14 of the header.
 _PIECE = 65519
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A picture as it came.
+    """A picture as it was read, before any search.
 
     Attributes
     ----------
     kind : {"jpeg", "pixels"}
-        What it was.
+        Whether the search starts from the coefficients of a JPEG file or from pixels.
     width, height : int
-        Size as stored; the Orientation tag is not applied. 0 if an ``obstacle`` hides it.
+        Size in pixels as stored; the Orientation tag is not applied. 0 if the file has an ``obstacle`` and no
+        frame header.
     data : bytes, optional
-        The file; None for arrays and PIL images.
+        The contents of the file; None for arrays and PIL images.
     name : str, optional
         The file's name, for messages.
     image : JpegImage, optional
-        A JPEG's coefficients; None for pixels and where there is an ``obstacle``.
+        A JPEG's coefficients. None for other pictures and for a JPEG with an ``obstacle``. A JPEG that was
+        converted to sRGB has both ``image`` and ``codes``.
     obstacle : str, optional
-        Why a valid JPEG cannot be read: a feature that is not handled. It can only be kept.
+        The feature of a valid JPEG that guetzpy does not handle. Such a file can only be kept.
     codes : ndarray, shape (1, H, W) or (3, H, W), optional
-        Pixels: uint8, uint16, or float32 on the 0..255 scale; None for a JPEG.
+        Pixels: uint8, uint16, or float32 from 0 to 255. None if ``kind`` is "jpeg".
     transform : Transform
-        From codes (for a JPEG: those that it decodes to) to linear light.
+        The conversion from ``codes``, or from the codes that the JPEG decodes to, to linear light.
     metadata : Metadata
-        Of pixels; a JPEG's is in its segments.
+        Metadata of a picture that was not a JPEG; a JPEG's is in the segments of ``image``.
     warnings : tuple of str
-        What the file declares of its colours and is not used.
+        Colour declarations of the file that are not used.
     """
 
     kind: Literal["jpeg", "pixels"]
@@ -104,16 +106,16 @@ class Source:
 
     @property
     def bytes_before(self) -> int | None:
-        """Size of the file; None where there was none."""
+        """Size of the file in bytes; None for arrays and PIL images."""
         return None if self.data is None else len(self.data)
 
     def planes(self, *, threads: int | None = None) -> Codes:
-        """Return the codes that the picture shows, (1, H, W) or (3, H, W); a JPEG's are decoded each time.
+        """Return the picture's codes, of shape (1, H, W) or (3, H, W). Each call decodes a JPEG again.
 
         Raises
         ------
         UnsupportedError
-            A JPEG that cannot be decoded here: CMYK, or with an ``obstacle``.
+            The picture is a JPEG in CMYK, or a JPEG with an ``obstacle``.
         """
         if self.codes is not None:
             return self.codes
@@ -128,23 +130,23 @@ class Source:
         raise error
 
     def carried(self, policy: Policy) -> Carried:
-        """Return the metadata for a JPEG made from these pixels, JFIF first.
+        """Return the metadata segments of a JPEG made from these pixels; the JFIF segment is first.
 
-        Of a JPEG that was converted to sRGB it is that of the file, all but the profile.
+        For a JPEG that was converted to sRGB, they are the source's segments without its ICC profile.
 
         Parameters
         ----------
         policy : Policy
-            Which metadata stays.
+            Which kinds of metadata are kept.
 
         Raises
         ------
         LimitError
-            Metadata is too large for JPEG's segments.
+            The metadata is too large for JPEG's segments.
         """
         if self.image is not None and self.data is not None:
             carried = carry(self.data, self.image, policy)
-            # A profile and Adobe's word on the colour transform would be false; a file has one JFIF header.
+            # The source's profile, Adobe transform flag and mark do not describe the converted pixels.
             segments = [s for s in carried.segments if kind_of_segment(s) not in ("icc", "adobe", "mark")]
             if not any(kind_of_segment(s) == "jfif" for s in segments):
                 segments = segments_for() + segments
@@ -164,7 +166,7 @@ class Source:
 
 
 def is_jpeg(head: bytes) -> bool:
-    """Return whether a file that begins with ``head`` is a JPEG: SOI, then another marker."""
+    """Return whether a file that begins with ``head`` is a JPEG: SOI, followed by another marker."""
     return head[:3] == b"\xff\xd8\xff"
 
 
@@ -187,26 +189,28 @@ def load(
     Parameters
     ----------
     source : bytes, path, binary file, PIL image or ndarray
-        Arrays are (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, or float 0..1, taken as sRGB.
-        A PIL image counts as its pixels, even if it was opened from a JPEG. Pixels stay as stored,
-        the Orientation beside them (but Pillow itself turns TIFF upright and drops the tag).
+        An array has the shape (H, W), (H, W, 3) or (H, W, 4) and holds uint8, uint16, or float from 0 to 1;
+        its values are interpreted as sRGB. Of a PIL image the pixels are used, even if it was opened from a
+        JPEG. Pixels are not rotated; the Orientation tag is kept. (Pillow rotates TIFF files itself and drops
+        the tag.)
     max_pixels : int
-        Refused above, before memory is taken.
+        LimitError is raised for a picture with more pixels, before its memory is allocated.
     max_scans, max_metadata, max_directories : int
-        Of a JPEG: scans, bytes of metadata, and directories of EXIF or pictures of MPF.
+        Limits for a JPEG: its scans, its bytes of metadata, and its EXIF directories or MPF pictures.
     max_input : int
-        Bytes of the file.
+        Largest size of the file in bytes.
     repair : bool
-        Take what decodes of a JPEG whose data ends early.
+        Whether a JPEG whose data ends early is read as far as it decodes, instead of raising FormatError.
     background : str or tuple, optional
-        Colour under transparent parts.
+        Colour that transparent pixels are composited on.
     convert_to_srgb : bool
-        Give pixels of another profile in sRGB, without a profile; those of a JPEG too, which then
-        is no source of coefficients any more.
+        Whether pixels with another profile are converted to sRGB and the profile is dropped. A JPEG that is
+        converted is returned as pixels.
     check : callable, optional
-        Called with width and height of what is no JPEG, before memory is taken; raises to refuse it.
+        Called with the width and height of a picture that is not a JPEG, before its memory is allocated. It
+        raises an error to refuse the picture.
     name : str, optional
-        Name for messages; by default the path or the file's own.
+        Name for messages. Default: the path, or the name of the open file.
 
     Returns
     -------
@@ -215,15 +219,16 @@ def load(
     Raises
     ------
     FormatError
-        Empty, corrupt or truncated, or no picture.
+        The file is empty, corrupt or truncated, or it is not a picture.
     UnsupportedError
-        A picture of a kind that is not handled: animated, transparent without ``background`` ...
+        The picture is of a kind that guetzpy does not handle, for example animated, or transparent without
+        ``background``.
     LimitError
-        More than ``max_pixels``, or a side that JPEG cannot hold.
+        A limit is exceeded, or a side is longer than a JPEG can have.
     OSError
         The path or file cannot be read.
     TypeError, ValueError
-        ``source`` is no picture in Python either.
+        ``source`` has another type, or an array has another shape or dtype.
     """
 
     def check_size(width: int, height: int) -> None:
@@ -232,7 +237,7 @@ def load(
             check(width, height)
 
     if background is not None:
-        background_codes(background)  # what is wrong with it is no fault of the picture
+        background_codes(background)  # raises ValueError here, where no file name is added to it
     try:
         if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
             return _from_python(source, check_size, background, convert_to_srgb, name)
@@ -264,7 +269,7 @@ def _from_jpeg(data: bytes, limits: Limits, repair: bool, name: str | None) -> S
 
 
 def _converted(source: Source) -> Source:
-    """Return a JPEG's pixels in sRGB; the JPEG itself where nothing is to be converted."""
+    """Return a JPEG's pixels converted to sRGB; the unchanged source if it needs no conversion."""
     image = source.image
     if image is None:
         return source
@@ -284,7 +289,7 @@ def _converted(source: Source) -> Source:
 
 
 def frame_of(data: bytes) -> tuple[int, int, int]:
-    """Return marker, width and height of a JPEG's first frame header, of any kind; zeros without one."""
+    """Return the marker, width and height of a JPEG's first frame header (any SOF), or zeros."""
     position = 2
     while (found := markers.find_marker(data, position)) is not None:
         marker, _, position = found
@@ -297,10 +302,10 @@ def frame_of(data: bytes) -> tuple[int, int, int]:
 
 
 def sparseness(data: bytes) -> str | None:
-    """Return why a JPEG is not worth a search, if so: hardly any data for its many pixels.
+    """Return why a JPEG has too few bytes for its pixels to be searched; None if it is to be searched.
 
-    Blank pages and hostile files are like that. A search takes time and memory by pixels; there is little to
-    save.
+    The time and memory of a search grow with the number of pixels, and a file of few bytes has little to
+    save. Blank pages and files made to exhaust memory are of this kind.
     """
     if not is_jpeg(data):
         return None
@@ -319,7 +324,8 @@ def _from_python(
         check_size(codes.shape[2], codes.shape[1])
         return _of_pixels(None, codes, Colour(), Metadata(), convert, name)
     check_size(source.width, source.height)
-    with guarded(f"{source.format or 'the picture'} cannot be decoded"):  # of an open file that is done now
+    # Pillow decodes an image that was opened from a file only when its pixels are read.
+    with guarded(f"{source.format or 'the picture'} cannot be decoded"):
         pixels = _pixels(source, background, convert)
     return _of_pixels(None, pixels.codes, pixels.colour, pixels.metadata, convert, name)
 
@@ -368,14 +374,14 @@ def _from_file(
     with opened_single(data, check_size) as image, guarded(f"{image.format} cannot be decoded"):
         declared = image.size
         read = _pixels(image, background, convert)
-        # Pillow turns TIFF upright.
+        # Pillow rotates TIFF files by their Orientation, which may exchange width and height.
         check_decoded_size(declared, read.codes.shape[:0:-1], turned=image.format == "TIFF")
     return _of_pixels(data, read.codes, read.colour, read.metadata, convert, name)
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
-        raise FormatError(f"{width} x {height} pixels")
+        raise FormatError(f"a size of {width} x {height} pixels; both must be at least 1")
     if max(width, height) > MAX_SIDE:
         raise LimitError(f"{width} x {height} pixels; a side of a JPEG has at most {MAX_SIDE}")
     if width * height > max_pixels:
