@@ -179,7 +179,7 @@ def check_below(name: str, root: str) -> None:
     if stat.S_ISLNK(mode):
         raise OSError(errno.EEXIST, "is a link; nothing is written through it", name)
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EEXIST, "is no regular file; nothing is written there", name)
+        raise OSError(errno.EEXIST, "is not a regular file; nothing is written there", name)
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> int:

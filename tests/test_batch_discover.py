@@ -89,7 +89,7 @@ def test_unreadable_folder_is_told(tmp_path: Path) -> None:
 def test_pipes_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
     found = discover([str(tmp_path)])
-    assert [other.reason for other in found.others] == ["no regular file"]
+    assert [other.reason for other in found.others] == ["not a regular file"]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_what_is_no_regular_file_is_not_written_to(place: Path, kind: str) -> No
     os.mkfifo("out/a.jpg") if kind == "pipe" else os.mkdir("out/a.jpg")
     result = run("optimize", "-r", "in", "-o", "out")
     assert result.exit_code == 1
-    assert "out/a.jpg: is no regular file" in result.stderr
+    assert "out/a.jpg: is not a regular file" in result.stderr
 
 
 def test_a_backup_does_not_lead_out_either(place: Path) -> None:
@@ -214,7 +214,7 @@ def test_odd_inputs_of_a_mirror(place: Path) -> None:
         "pong": "a link that leads in a circle",
         "dead.jpg": "a link to nothing",
         "dead.txt": "a link to nothing",
-        "pipe.txt": "no regular file",
+        "pipe.txt": "not a regular file",
     }
 
 

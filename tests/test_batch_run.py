@@ -428,7 +428,7 @@ def test_output_within_the_input(
         ({"destination": "out", "shard": (5, 4)}, "1 to n"),
         ({"destination": "out", "total_bytes": 5, "total_bpp": 1.0}, "contradict"),
         ({"destination": "out", "total_bytes": 0}, "more than 0"),
-        ({"destination": "out", "equal_slope": True}, "goes with"),
+        ({"destination": "out", "equal_slope": True}, "needs total_bytes"),
         ({"destination": "out", "total_bpp": 1.0, "shard": (1, 2)}, "whole set"),
         ({"destination": "out", "total_bpp": 1.0, "options": OptimizeOptions(quality=80)}, "contradict"),
         ({"destination": "out", "total_bpp": 1.0, "options": TranscodeOptions()}, "transcode"),

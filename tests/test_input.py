@@ -209,7 +209,7 @@ def test_folder_runs_pass_over_what_is_no_file(strange: Path, named: bool, tmp_p
     assert [Path(result.input or "").name for result in results] == ["a.jpg"]
     assert not [result for result in results if result.status == "failed"]
     reasons = {Path(other.input).name: other.reason for other in run.others}
-    assert {reasons[name] for name in ("b.jpg", "c.jpg")} == {"no regular file"}
+    assert {reasons[name] for name in ("b.jpg", "c.jpg")} == {"not a regular file"}
     assert "d.jpg" in reasons
 
 
@@ -217,7 +217,7 @@ def test_folder_runs_pass_over_what_is_no_file(strange: Path, named: bool, tmp_p
 def test_a_file_that_became_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
     for do in (storage.read, storage.open_binary):
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             do(str(tmp_path / "a.jpg"))
 
 

@@ -1,4 +1,4 @@
-"""Runs over many files, on one machine or several; start with :func:`run`."""
+"""Processing of many files on one machine or several. The entry point is :func:`run`."""
 
 from __future__ import annotations
 

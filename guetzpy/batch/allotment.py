@@ -1,7 +1,8 @@
-"""A size for each file, where a set has to be smaller than the coarsest distance makes it.
+"""Sizes for the files of a set that exceeds its total even at the coarsest distance.
 
-Each encode is limited to its size, so every pass meets the limit. Passes improve the distances that result
-from the sizes: they approach one distance for all files, or equal slopes.
+The target of each encode is a size, and the sizes add up to the total, so that every pass in which no encode
+fails meets the total. Each pass adds points to the files' curves of size over distance. From these, the next
+sizes are chosen such that the resulting distances are equal, or have equal slopes.
 """
 
 from __future__ import annotations
@@ -14,26 +15,27 @@ from guetzpy.batch.rates import FINEST, Curve, bytes_of, equal_slope, solve
 
 __all__ = ["Aim", "Allotment", "Encoded"]
 
-# A search from another start reaches about the smallest size that was reached before, within 1 %.
+# The smallest size that a search reaches depends on its starting point; it varies by up to 1 %.
 _MARGIN = 1.01
 
-# Logarithm of the largest distance that curves are solved for.
+# Logarithm of the largest distance at which curves are evaluated.
 _FARTHEST = math.log(1000.0)
 
-# Smallest share of the given sizes that a pass is assumed to use; a lower share is not due to single encodes.
+# Lower bound for the share of the given sizes that a pass used, when the sizes of the next pass are scaled by
+# it.
 _LEAST_YIELD = 0.98
 
 
 @dataclass(frozen=True)
 class Aim:
-    """What a file is encoded to.
+    """The target of one encode: a distance, or a size.
 
     Attributes
     ----------
     distance : float
-        Where ``size`` is given: the distance that is expected of it.
+        The distance to encode at; if ``size`` is given, the distance that the file is expected to reach.
     size : int, optional
-        Bytes that the file may have.
+        Largest size of the file in bytes.
     """
 
     distance: float
@@ -41,7 +43,7 @@ class Aim:
 
     @property
     def target(self) -> tuple[str, float]:
-        """The same as a target of OptimizeOptions: its name and value."""
+        """The name and value of the corresponding target of OptimizeOptions."""
         return ("distance", self.distance) if self.size is None else ("max_bytes", self.size)
 
 
@@ -52,11 +54,11 @@ class Encoded:
     Attributes
     ----------
     size : int, optional
-        Bytes of the file; None: it failed.
+        Size of the file in bytes; None if the encode failed.
     distance : float
-        As reached; 0 for a file that was packed without loss.
+        Distance of the file from its source; 0 for a lossless repack.
     least : int, optional
-        Of one that failed because it does not get as small as it should: the bytes that it got down to.
+        For an encode that failed because no file was small enough: the smallest size reached, in bytes.
     """
 
     size: int | None
@@ -66,18 +68,19 @@ class Encoded:
 
 @dataclass
 class _File:
-    """What is known of one file.
+    """The bounds for the size of one file, from the encodes so far.
 
     Attributes
     ----------
     smallest : int
-        Bytes of the smallest encode.
+        Size of the smallest encode in bytes.
     aim : Aim
-        What that was encoded to.
+        The target of that encode.
     least : int
-        Bytes below which it does not get; 0: not known.
+        Size in bytes below which no encode succeeds; 0 if it is not known.
     most : float
-        Bytes beyond which it takes no more, since it is packed without loss.
+        Size in bytes of the lossless repack, which a larger target does not increase; infinite if it is not
+        known.
     """
 
     smallest: int
@@ -87,20 +90,23 @@ class _File:
 
 
 class Allotment:
-    """Sizes of all files: call :meth:`propose`, encode, pass the outcomes to :meth:`record`, repeat.
+    """The search for the sizes of all files.
+
+    Call :meth:`propose`, encode each file to its target, pass the outcomes to :meth:`record`, and repeat.
 
     Parameters
     ----------
     limit : int
-        Bytes that all files may make together.
+        Bytes that all files together may have.
     pixels : sequence of int
-        Pixels of each file.
+        Number of pixels of each file.
     free : bool
-        Spread quality: equal slopes instead of equal distances.
+        Whether the distances have equal slopes instead of being equal (see
+        :func:`guetzpy.batch.rates.equal_slope`).
     coarsest : Aim
-        What all files were encoded to before, without getting small enough.
+        The common target of the last pass, the coarsest distance, at which the set exceeded ``limit``.
     outcomes : sequence of Encoded
-        The outcomes of that; a file that failed is left out from then on.
+        The outcomes of that pass. A file that failed in it keeps ``coarsest`` as its target.
     """
 
     def __init__(
@@ -111,7 +117,7 @@ class Allotment:
         self._free = free
         self._coarsest = coarsest
         self._files = [None if e.size is None else _File(e.size, coarsest) for e in outcomes]
-        self._curves = [Curve() for _ in outcomes]  # over the distances that were reached
+        self._curves = [Curve() for _ in outcomes]  # bytes over the distance that was reached
         for curve, one in zip(self._curves, outcomes, strict=True):
             if one.size is not None:
                 curve.add(one.distance or coarsest.distance, one.size)
@@ -119,22 +125,22 @@ class Allotment:
 
     @property
     def smallest(self) -> int:
-        """Bytes of all files at their smallest, as far as that was tried."""
+        """The sum of the smallest sizes, in bytes, that the files are known to reach."""
         return sum(min(file.smallest, file.least or file.smallest) for file in self._files if file)
 
     def propose(self) -> tuple[Aim, ...] | None:
-        """Return what to encode each file to; None where the limit is under what files get down to.
+        """Return the target of each file; None if the smallest sizes of the files exceed the limit.
 
-        A file that did not get as small as it should stays as small as it gets, and the others pay for it.
+        A file that cannot be as small as its size keeps its smallest encode. The other files get the rest.
         """
         lows = [0 if file is None else file.least for file in self._files]
         if sum(lows) > self.limit:
             return None
-        # The first pass cannot exceed the limit; later ones know how near files come to their sizes.
+        # Encodes are a little smaller than their targets. After the first pass it is known by how much.
         wanted = self.limit if self._yield is None else 0.9975 * self.limit / max(_LEAST_YIELD, self._yield)
         places, sizes = self._solved(wanted, lows)
         total = sum(sizes)
-        if total > wanted:  # curves say that it cannot be, which they cannot know
+        if total > wanted:  # the curves do not reach so few bytes, but they are extrapolated there
             fixed = sum(lows)
             share = max(0.0, (wanted - fixed) / max(1.0, total - fixed))
             sizes = [low + (size - low) * share for size, low in zip(sizes, lows, strict=True)]
@@ -154,8 +160,8 @@ class Allotment:
         Returns
         -------
         float or None
-            By how much distances missed what was meant, as a mean of logarithms; None if some file did not
-            get as small as it should.
+            The mean of |log(distance reached / distance expected)|; None if some file could not be as small
+            as its target.
         """
         misses, asked, made, failed = [], 0, 0, False
         for file, curve, aim, one in zip(self._files, self._curves, aims, outcomes, strict=True):
@@ -183,7 +189,7 @@ class Allotment:
         return sum(misses) / len(misses) if misses else 0.0
 
     def _solved(self, wanted: float, least: Sequence[float]) -> tuple[list[float], list[float]]:
-        """Return log distances and bytes of all files, ``wanted`` bytes in all if they can be."""
+        """Return the log distances and sizes of all files; the sizes add up to ``wanted`` if bounds allow."""
         most = [math.inf if file is None else file.most for file in self._files]
 
         def sizes(places: Sequence[float]) -> list[float]:

@@ -1,10 +1,12 @@
-"""One distance for a whole set, so that all files together make a given number of bytes.
+"""The search for the distances at which the files of a set have a given total size.
 
-The CLIC challenge's idea: a data set, a number of bits. A few encodes of each file tell the rest: after
-one at a first distance, the files' curves are summed and solved. With ``equal_slope`` quality is spread
-freely: the sum of distances, weighted by pixels, is least where a byte more buys the same everywhere.
+The CLIC challenge ranks encoders by the quality of a whole set at a total number of bits. Each pass encodes
+all files at one common distance. A curve of size over distance is fitted to the encodes of each file, and the
+sum of the curves is solved for the next distance. With ``equal_slope`` the distances differ: the sum of the
+distances, weighted by pixels, is least where one more byte reduces each weighted distance by the same amount.
 
-Distances end at 25. Where all files at 25 are still too large, each gets a size of its own instead.
+The coarsest distance is 25. If the set exceeds its total there, each file gets a size as its target instead
+(:mod:`guetzpy.batch.allotment`).
 """
 
 from __future__ import annotations
@@ -24,31 +26,31 @@ __all__ = ["Aim", "Attempt", "Budget", "Encoded", "Fit", "encoded"]
 COARSEST = 25.0
 
 _MOST_PASSES = 10
-# After so many of which none fits the coarsest distance is tried: curves creep where sizes hardly follow
-# distances, as of files that are headers mostly.
+# After this number of passes of which none met the limit, the coarsest distance is tried. Solving the curves
+# converges slowly where the size hardly depends on the distance, as for files that consist mostly of headers.
 _MOST_CREEPING = 6
-# Passes by sizes, at most.
+# Most passes in which files are given sizes.
 _MOST_SIZED = 4
-# How far distances may be from what was meant, as a mean of logarithms, where files are given sizes.
+# Passes with sizes end when the mean of |log(distance reached / distance expected)| is at most this.
 _EVEN = 0.04
-# Bracket at which further passes only meet steps of single files.
+# Ratio of the bracket's ends below which the search ends: the total then changes in steps of single files.
 _NARROW = 1.0005
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One pass over the set.
+    """The result of one pass over the set.
 
     Attributes
     ----------
     aims : tuple of Aim
-        What each file was encoded to.
+        The target of each file.
     total : int
-        Bytes of all files.
+        Bytes of all files together.
     distances : tuple of float
-        Of each file: as asked for or, of one that was given a size, as reached.
+        The distance of each file: its target or, if its target was a size, the distance that it reached.
     uneven : float
-        How far distances are from what was meant, as a mean of logarithms.
+        The mean of |log(distance reached / distance expected)| over the files with a size as target.
     """
 
     aims: tuple[Aim, ...]
@@ -59,21 +61,21 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Fit:
-    """What was found.
+    """The result of a search for a total.
 
     Attributes
     ----------
     distance : float
-        Of all files; their median if they differ: if quality was spread freely, or files had to be smaller
-        than distance 25 makes them.
+        The distance of all files. Where distances differ (with ``equal_slope``, or if the targets are sizes),
+        their median.
     nearest, farthest : float
-        The finest and the coarsest distance.
+        The smallest and the largest distance of a file.
     total : int
-        Bytes of all files.
+        Bytes of all files together.
     limit : int
         Bytes that were allowed.
     encodes : float
-        Encodes made of each file, on average.
+        Mean number of encodes made of a file.
     """
 
     distance: float
@@ -85,18 +87,21 @@ class Fit:
 
 
 class Budget:
-    """The search: ask :meth:`propose` what to encode to, encode, tell :meth:`record`, again.
+    """The search for the targets of all files.
+
+    Call :meth:`propose`, encode each file to its target, pass the outcomes to :meth:`record`, and repeat
+    until :meth:`propose` returns None.
 
     Parameters
     ----------
     limit : int
-        Bytes that all files may make together.
+        Bytes that all files together may have.
     pixels : sequence of int
-        Pixels of each file.
+        Number of pixels of each file.
     equal_slope : bool
-        Spread quality freely.
+        Whether distances have equal slopes (:func:`guetzpy.batch.rates.equal_slope`) instead of being equal.
     tolerance : float
-        How much of the limit may stay unused.
+        Share of the limit that may stay unused.
     """
 
     def __init__(
@@ -118,16 +123,16 @@ class Budget:
 
     @property
     def is_hit(self) -> bool:
-        """Whether the best attempt uses the limit up to the tolerance."""
+        """Whether the best attempt uses the limit except for at most the tolerance."""
         return self.best is not None and self._is_hit(self.best)
 
     def propose(self) -> tuple[Aim, ...] | None:
-        """Return what to encode each file to next; None when the search is over.
+        """Return the next target of each file; None when the search is finished.
 
         Raises
         ------
         TargetError
-            The set does not get as small as the limit.
+            No targets were found at which the set meets the limit.
         """
         count = len(self._pixels)
         if self.passes == 0:
@@ -156,7 +161,7 @@ class Budget:
         return aims
 
     def record(self, aims: Sequence[Aim], outcomes: Sequence[Encoded]) -> None:
-        """Take what a pass came to."""
+        """Record the outcomes of a pass, in the order of the files."""
         self.passes += 1
         total = sum(one.size or 0 for one in outcomes)
         if self._allotment is not None:
@@ -177,7 +182,7 @@ class Budget:
                 self._allotment = Allotment(self.limit, self._pixels, self._free, aims[0], outcomes)
         else:
             self._correction *= self._aim / attempt.total
-        # Once quality is spread, common distances are no more than a way there.
+        # With equal_slope an attempt of differing distances replaces one of a common distance of any size.
         if fits and (
             self.best is None or attempt.total > self.best.total or (not common and _is_common(self.best))
         ):
@@ -209,15 +214,15 @@ class Budget:
         return self.limit * (1 - self._tolerance / 2)
 
     def _solved(self) -> float:
-        """Return the common log distance at which curves say that the set makes what is aimed at."""
+        """Return the common log distance at which, by the curves, the set has the size aimed at."""
         ends = math.log(FINEST), math.log(COARSEST)
         count = len(self._curves)
         return solve(lambda place: bytes_of(self._curves, [place] * count), self._aim, *ends)
 
     def _common(self) -> float | None:
-        """Return the common distance to try next; None if none is left."""
+        """Return the common distance of the next pass; None if no other distance has to be tried."""
         if self._fits is not None and self._fits <= FINEST:
-            return None  # room is left at the finest
+            return None  # the set meets the limit at the finest distance
         low, high = self._misses or FINEST, self._fits or COARSEST
         between = self._misses is not None and self._fits is not None
         if between and high < low * _NARROW:
@@ -226,7 +231,7 @@ class Budget:
         if between and not low < wanted < high:
             wanted = _rounded(math.sqrt(low * high))
             return None if wanted in (low, high) else wanted
-        # One end only, and curves point behind it: each pass steps twice as far.
+        # The bracket has one end, and the curves' solution lies on its wrong side: double the log step.
         step = 1.05**2 ** (self.passes - 1)
         if self._misses is not None and wanted <= self._misses:
             return _rounded(step * self._misses)
@@ -247,12 +252,17 @@ class Budget:
         return tuple(Aim(_rounded(math.exp(place))) for place in places)
 
     def fit(self, encodes: int) -> Fit:
-        """Return what was found; ``encodes`` is their number in all.
+        """Return the best attempt.
+
+        Parameters
+        ----------
+        encodes : int
+            Number of encodes made of all files together.
 
         Raises
         ------
         TargetError
-            Nothing fits.
+            No attempt met the limit.
         """
         if self.best is None:
             raise self._impossible()
@@ -268,7 +278,7 @@ class Budget:
 
 
 def encoded(result: Result) -> Encoded:
-    """Return what a budget needs to know of a result."""
+    """Return the size and distance of a result, as :class:`Budget` takes them."""
     if result.status == "failed":
         return Encoded(None, least=result.smallest_bytes)
     return Encoded(result.bytes_after, result.distance or 0.0)
@@ -279,5 +289,5 @@ def _is_common(attempt: Attempt | None) -> bool:
 
 
 def _rounded(distance: float) -> float:
-    """Return a distance with the digits that are told: whoever types it again gets the same files."""
+    """Return a distance rounded to the four digits that users see, so that they can repeat the encodes."""
     return float(f"{min(COARSEST, max(FINEST, distance)):.4g}")

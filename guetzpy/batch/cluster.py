@@ -1,4 +1,4 @@
-"""A Dask cluster as an executor: the extra ``guetzpy[dask]``."""
+"""A Dask cluster as a ``concurrent.futures.Executor``; needs the extra ``guetzpy[dask]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from guetzpy.errors import GuetzpyError
 
 __all__ = ["dask_executor"]
 
-# For the scheduler to answer, in seconds.
+# Seconds to wait for an answer of the scheduler.
 _PATIENCE = 30
 
 
@@ -24,20 +24,19 @@ def _version() -> str:
 def dask_executor(address: str) -> Iterator[Executor]:
     """Connect to a scheduler and yield an executor for :func:`guetzpy.batch.run`.
 
-    Dask itself gives the task of a worker that dies to another one. Paths must mean the same on
-    all workers.
+    If a worker dies, Dask runs its task on another worker. A path must name the same file on all workers.
 
     Parameters
     ----------
     address : str
-        Of the scheduler, e.g. ``tcp://host:8786``.
+        Address of the scheduler, such as ``tcp://host:8786``.
 
     Raises
     ------
     ModuleNotFoundError
         Dask is not installed.
     GuetzpyError
-        No scheduler answers there, or a worker has another version of guetzpy, or none.
+        No scheduler answers at the address, or a worker has another version of guetzpy or none.
     """
     try:
         distributed = importlib.import_module("distributed")
@@ -54,8 +53,8 @@ def dask_executor(address: str) -> Iterator[Executor]:
                 raise GuetzpyError(
                     f"{worker}: guetzpy {__version__} is needed on every worker, found {found}"
                 )
-        # pure=False: the same call again must run again, since it writes a file.
+        # pure=False: Dask must not reuse the result of an equal call, since each call writes a file.
         executor = client.get_executor(pure=False)
         threads = sum(client.nthreads().values())
-        executor._max_workers = max(1, threads)  # the attribute of the standard library's executors
+        executor._max_workers = max(1, threads)  # guetzpy.batch.runner reads this attribute of executors
         yield executor

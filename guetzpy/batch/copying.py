@@ -1,4 +1,4 @@
-"""Copies of files that are no pictures, in the parent process."""
+"""Copying of files that are not pictures, in the parent process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from guetzpy.result import Result
 
 __all__ = ["copy"]
 
-# Bytes of two files that are compared at a time.
+# Bytes that are read at a time when two files are compared.
 _PIECE = 1 << 20
 
 
 def copy(other: Skipped, place: str, delivery: Delivery) -> Result:
-    """Copy a file that is no picture, unless a copy is there."""
+    """Copy a file that is not a picture, unless ``place`` already has the same contents."""
     try:
         size = _copied(other.input, place, delivery)
     except Exception as error:
@@ -36,7 +36,7 @@ def copy(other: Skipped, place: str, delivery: Delivery) -> Result:
 
 
 def _copied(name: str, place: str, delivery: Delivery) -> int:
-    """Copy a file and return its size; local ones of any size, since they are never in memory as a whole."""
+    """Copy a file and return its size in bytes. Local files are copied in pieces, so any size is possible."""
     if storage.is_url(name) or storage.is_url(place):
         data, _, _ = storage.read(name, delivery.storage_options, max_input=sys.maxsize)
         if storage.is_url(place) or not _is_copy(io.BytesIO(data), len(data), place):

@@ -1,7 +1,7 @@
-"""Which pictures a run is about, and where each goes.
+"""Discovery of the pictures of a run, and the names of their outputs.
 
-A file's first bytes decide what it is, never its name. Hidden files and guetzpy's own temporaries are
-ignored. A folder is searched once, whatever number of links lead to it, so that links in circles end.
+The first bytes of a file determine its kind, not its name. Hidden files and guetzpy's temporary files are
+ignored. Each folder is searched once, however many links lead to it; this ends circles of links.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ def discover(
     Parameters
     ----------
     sources : collection of str
-        Files are taken as they are. Folders are searched with all below them; one folder's files are
-        placed below it without its name, those of several keep it.
+        Names of files, folders and URLs. Folders are searched recursively. If a folder is the only source,
+        the relative names of its files begin below it; otherwise they begin with the folder's own name.
     chosen : Filter
         Globs for files and folders within the sources.
     skip : collection of str
-        Folders to leave out: the destination, if it lies within.
+        Folders that are not searched, such as a destination that lies within a source.
     jpeg_only : bool
-        Whether other pictures count as ``others``.
+        Whether pictures that are not JPEG files are listed in ``others`` instead of ``pictures``.
     refuse_named : str, optional
-        With ``jpeg_only``: the error of files that are no JPEG although a source or a suffix of JPEG files
-        names them. Without it they count as ``others``.
+        With ``jpeg_only``: the error message for a file that is not a JPEG, but is a source itself or has a
+        suffix of JPEG files. Such a file is listed in ``unreadable``. Default: it is listed in ``others``.
     follow_links : bool
-        Whether links within folders are taken for what they lead to. If not, only files and folders
-        themselves count; a link to anything else is one of ``others``. A source itself may be a link.
+        Whether links within folders are followed. If not, a link to something that is not found by another
+        name is listed in ``others``. A source itself may be a link in both cases.
     storage_options : mapping, optional
-        For fsspec.
+        Options for fsspec.
 
     Raises
     ------
     FileNotFoundError
         A source does not exist.
     ValueError
-        A URL that cannot be opened.
+        A URL cannot be opened.
     """
     found = Discovery()
     folders = [name for name in sources if _is_folder(name, storage_options)]
@@ -104,23 +104,23 @@ def _own_name(name: str) -> str:
 def pair(
     found: Discovery, destination: str | None, *, in_place: bool = False, copy_others: bool = False
 ) -> list[Task]:
-    """Return the pictures with their outputs.
+    """Return the pictures as tasks with the names of their outputs.
 
     Parameters
     ----------
     found : Discovery
-        What there is.
+        The result of :func:`discover`.
     destination : str, optional
-        Folder or URL; None writes nothing, unless ``in_place``.
+        Folder or URL for the outputs. None: nothing is written, unless ``in_place``.
     in_place : bool
-        Each file is its own output; one that is found by several names is taken once.
+        Whether each file is replaced. A file that was found by several names becomes one task.
     copy_others : bool
-        Whether those of ``found.others`` that can be copied are going to be.
+        Whether the files of ``found.others`` that can be copied will be copied to the destination.
 
     Raises
     ------
     ValueError
-        Two files would be written to one place, or one over an input.
+        Two outputs would have the same name, or an output would replace an input.
     """
     if in_place:
         return list(_once(found.pictures))
@@ -171,7 +171,7 @@ def _refuse_clashes(claims: list[tuple[str, str]], destination: str) -> None:
 
 
 def _in_real_folder(name: str, known: dict[str, str]) -> str:
-    """Return a name with the real path of its folder, which the system is asked for once."""
+    """Return a name with the real path of its folder, from the cache ``known`` if it is there."""
     if storage.is_url(name):
         return name
     folder, leaf = os.path.split(name)
@@ -181,7 +181,7 @@ def _in_real_folder(name: str, known: dict[str, str]) -> str:
 
 
 def _ignores_case(folder: str) -> bool:
-    """Return whether a folder, or the first one above it that exists, takes A and a for one name."""
+    """Return whether the file system of a folder (or its first existing parent) ignores case."""
     if storage.is_url(folder):
         return False
     place = os.path.abspath(folder)
@@ -198,7 +198,7 @@ def _ignores_case(folder: str) -> bool:
 
 
 def in_shard(relative: str, shard: tuple[int, int]) -> bool:
-    """Return whether a file belongs to part k of n (from 1), by a hash of its place that never changes."""
+    """Return whether a file belongs to part k of n (k from 1), by a hash of its relative name."""
     part, count = shard
     digest = hashlib.sha256(relative.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") % count == part - 1

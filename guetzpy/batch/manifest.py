@@ -1,7 +1,8 @@
-"""The record of a run, an SQLite file from which a killed run can be resumed.
+"""The record of a run: an SQLite file from which a killed run can be resumed.
 
-One process writes it, the parent. Archives lie on network file systems: no write-ahead log (it needs shared
-memory), commits in batches. Files whose rows a kill loses are processed again.
+Only the parent process writes it. It may lie on a network file system, where SQLite's write-ahead log does
+not work since it needs shared memory; the rollback journal is used, and rows are committed in batches to save
+time. If the process is killed, uncommitted rows are lost, and their files are processed again.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS files (
     input TEXT PRIMARY KEY,   -- absolute path or URL
     identity TEXT NOT NULL,   -- of the input as the run left it: size:mtime_ns, or size:etag
-    options TEXT NOT NULL,    -- hash of what was asked for
+    options TEXT NOT NULL,    -- hash of the options
     version TEXT NOT NULL,    -- of guetzpy
     output TEXT,
     output_size INTEGER,
@@ -80,7 +81,7 @@ CREATE TABLE IF NOT EXISTS budgets (
 _TABLE_NAMES = {"files", "budgets"}
 _COLUMNS = {"input", "identity", "options", "version", "output", "output_size", "status", "result"}
 
-# A commit waits twice for the disk; these bound the rows that a kill loses.
+# A commit waits for the disk twice, so rows are committed in batches. These bound the rows that a kill loses.
 _ROWS_A_COMMIT = 64
 _SECONDS_A_COMMIT = 1.0
 
@@ -88,7 +89,8 @@ _SECONDS_A_COMMIT = 1.0
 _SECONDS_UNUSED = 180 * 24 * 3600
 _STATE_NAME = re.compile(r"[0-9a-f]{16}(-\d+-of-\d+)?\.sqlite")
 
-# Options that change no byte of a result. (max_memory does: a search that spares memory finds other files.)
+# Options that do not change the bytes of a result. max_memory is not among them: a search whose memory is
+# bounded finds other files.
 _NOT_HASHED = frozenset(
     {"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_directories", "max_input"}
 )
@@ -96,31 +98,31 @@ _NOT_HASHED = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A file that an earlier run has done."""
+    """The row of a file that an earlier run processed."""
 
     identity: str
     options: str
     version: str
-    output: str | None  # as key() makes it
+    output: str | None  # as key() returns it
     output_size: int | None
     result: Result
 
 
 @functools.lru_cache(maxsize=65536)
 def options_hash(options: OptimizeOptions | TranscodeOptions) -> str:
-    """Return a hash of all options that the outcome depends on."""
+    """Return a hash of all options that the bytes of the result depend on, 16 hexadecimal digits."""
     fields = {k: v for k, v in dataclasses.asdict(options).items() if k not in _NOT_HASHED}
     text = json.dumps([type(options).__name__, fields], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def state_folder() -> Path:
-    """Return the folder of the user's state, which need not exist.
+    """Return guetzpy's folder for the user's state. It may not exist.
 
     Raises
     ------
     OSError
-        There is no home.
+        The user has no home folder.
     """
     home = os.path.expanduser("~")
     if sys.platform == "win32":
@@ -135,10 +137,10 @@ def state_folder() -> Path:
 
 
 def location(sources: Collection[str], destination: str | None, shard: tuple[int, int] | None = None) -> Path:
-    """Return where a run's manifest lies.
+    """Return the path of a run's manifest.
 
-    In the destination; but in the user's state folder for runs in place, for destinations that are URLs,
-    and where the destination lies within the inputs. Parts of a set have one each.
+    It lies in the destination. It lies in the user's state folder if the run is in place, if the destination
+    is a URL, or if the destination lies within a source. Each shard has its own manifest.
     """
     part = f"-{shard[0]}-of-{shard[1]}" if shard else ""
     if destination is not None and not storage.is_url(destination):
@@ -155,7 +157,7 @@ def location(sources: Collection[str], destination: str | None, shard: tuple[int
 
 
 def prune_state(now: float | None = None) -> None:
-    """Remove records of the user's state folder that no run has used for half a year.
+    """Remove manifests in the user's state folder that no run has used for 180 days.
 
     Parameters
     ----------
@@ -175,19 +177,20 @@ def prune_state(now: float | None = None) -> None:
 
 
 class Manifest:
-    """The record of a run; open it in one process at a time.
+    """The record of a run. One process can open it at a time.
 
     Parameters
     ----------
     path : path
-        The SQLite file, made with its folder if it is missing.
+        The SQLite file. It is created, with its folder, if it does not exist.
 
     Raises
     ------
     GuetzpyError
-        Another run uses it, it is damaged, or it is a file of another program, which is not changed.
+        Another run has the file open, it is damaged, or it belongs to another program (it is not changed
+        then).
     OSError
-        It cannot be made or written.
+        The file cannot be created or written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -199,7 +202,7 @@ class Manifest:
         self._committed = time.monotonic()
         self._open = False
         with self._errors():
-            # Iteration may go on in another thread than the one that began it, never in two at once.
+            # A caller may begin to iterate over a run in one thread and continue in another.
             self._connection = sqlite3.connect(
                 self.path, timeout=0, isolation_level=None, check_same_thread=False
             )
@@ -214,13 +217,13 @@ class Manifest:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn SQLite's errors into errors that name the manifest; none is written to after one."""
+        """Turn SQLite's errors into errors that name the manifest. After one, nothing is committed."""
         try:
             yield
         except sqlite3.OperationalError as error:
             self._pending = 0
             if "locked" in str(error):
-                raise GuetzpyError(f"{self.path}: another run is at work here") from None
+                raise GuetzpyError(f"{self.path}: another run uses this manifest; wait for its end") from None
             if "decode" not in str(error):
                 raise OSError(f"{self.path}: the manifest cannot be written: {error}") from None
             raise GuetzpyError(f"{self.path}: damaged manifest; remove it to begin anew") from None
@@ -246,7 +249,7 @@ class Manifest:
         execute("BEGIN")
 
     def find(self, name: str) -> Row | None:
-        """Return the row of an input, if there is one."""
+        """Return the row of an input; None if there is none."""
         with self._errors():
             found = self._connection.execute(
                 "SELECT identity, options, version, output, output_size, result FROM files WHERE input = ?",
@@ -266,7 +269,7 @@ class Manifest:
     def put(
         self, name: str, identity: str, options: str, output: str | None, size: int | None, result: Result
     ) -> None:
-        """Record an outcome."""
+        """Record the result of a file."""
         self._write(
             "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
@@ -279,7 +282,7 @@ class Manifest:
         )  # fmt: skip
 
     def budget(self, wish: str) -> dict[str, Any] | None:
-        """Return the targets and the fit that an earlier search for a total found."""
+        """Return the targets and the fit of the search for a total with the hash ``wish``, or None."""
         with self._errors():
             row = self._connection.execute("SELECT distances FROM budgets WHERE wish = ?", (wish,)).fetchone()
         if row is None:
@@ -292,7 +295,7 @@ class Manifest:
         return {"targets": targets, "fit": fit}
 
     def put_budget(self, wish: str, found: dict[str, Any]) -> None:
-        """Record the targets and the fit of a search for a total."""
+        """Record the targets and the fit of the search for a total with the hash ``wish``."""
         self._write("INSERT OR REPLACE INTO budgets VALUES (?,?)", (wish, json.dumps(found)))
         self.commit()
 
@@ -304,7 +307,7 @@ class Manifest:
             self.commit()
 
     def commit(self) -> None:
-        """Make the rows so far permanent."""
+        """Commit the rows written so far."""
         if self._pending:
             with self._errors():
                 self._connection.execute("COMMIT")
@@ -313,7 +316,7 @@ class Manifest:
         self._committed = time.monotonic()
 
     def close(self) -> None:
-        """Commit and close the file. May be called again."""
+        """Commit and close the file. Further calls do nothing."""
         if not self._open:
             return
         self._open = False
@@ -325,19 +328,19 @@ class Manifest:
 
 
 def refuse_others(path: Path) -> None:
-    """Raise GuetzpyError if a file is no manifest of guetzpy. The file is read only.
+    """Raise GuetzpyError if a file is not a manifest of guetzpy. The file is not changed.
 
     Parameters
     ----------
     path : Path
-        The file. One that does not exist is accepted.
+        The file. A path that does not exist is accepted.
 
     Raises
     ------
     GuetzpyError
-        It is a file of another program, an empty file, a folder, a device or a pipe.
+        The file belongs to another program or is empty, or the path is a folder, a device or a pipe.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     try:
         state = path.stat()
@@ -348,7 +351,7 @@ def refuse_others(path: Path) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise GuetzpyError(f"{path}: no manifest of guetzpy, since it is no regular file; {advice}")
     if not state.st_size and re.fullmatch(r"\.guetzpy(-\d+-of-\d+)?\.sqlite", path.name):
-        return  # a run that was killed before its first row
+        return  # left by a run that was killed before its first row was committed
     with path.open("rb") as stream:
         header = stream.read(_HEADER)
     if header.startswith(_MAGIC) and len(header) == _HEADER:
@@ -359,7 +362,7 @@ def refuse_others(path: Path) -> None:
 
 
 def _has_tables_of_ours(path: Path) -> bool:
-    # "immutable": SQLite takes no lock, replays no journal and writes nothing, whatever lies beside the file.
+    # With "immutable", SQLite takes no lock, replays no journal and writes nothing.
     name = urllib.parse.quote(os.fsencode(os.path.abspath(path)))
     try:
         connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True)
@@ -381,12 +384,12 @@ def _remove_if_empty(path: Path) -> None:
 
 
 def key(name: str) -> str:
-    """Return the name of a file in the manifest: an absolute path, or a URL."""
+    """Return the name by which the manifest lists a file: its absolute path, or its URL."""
     return str(_text(name if storage.is_url(name) else os.path.abspath(name)))
 
 
 def _text(text: str | None) -> str | None:
-    # Names of files need not be UTF-8; SQLite's text must be.
+    # SQLite's text must be UTF-8; names of files may be other bytes.
     return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -397,6 +400,6 @@ def _result(text: str) -> Result:
         raise ValueError("a result without a status or a name")
     if any(not isinstance(values.get(name), int | None) for name in ("bytes_before", "bytes_after")):
         raise ValueError("a size that is no number")
-    # JSON has lists only.
+    # JSON turns tuples into lists.
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return Result(**values)

@@ -1,4 +1,4 @@
-"""Estimates of the memory that pictures take, and the memory that is available."""
+"""Estimates of the memory that a picture needs, and the memory that is available."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from guetzpy.search.plan import packing_memory, search_memory
 
 __all__ = ["PER_WORKER", "available", "pixels", "wanted"]
 
-#: Interpreter, libraries and compiled kernels (measured: 200 MB).
+#: Bytes that a worker process needs besides its picture: interpreter, libraries and compiled kernels
+#: (measured).
 PER_WORKER = 200_000_000
 
-# For a file whose header gives no size: pixels a byte of a strongly compressed JPEG.
+# Pixels per byte of a strongly compressed JPEG, for files whose header is not or cannot be read.
 _PIXELS_A_BYTE = 20
 
 
 def wanted(options: OptimizeOptions | TranscodeOptions, area: int) -> int:
-    """Return the bytes that work on a picture of so many pixels takes at its peak."""
+    """Return the peak memory, in bytes, of processing a picture of ``area`` pixels."""
     if isinstance(options, OptimizeOptions):
         return search_memory(area, options.effort)
     return packing_memory(area)
 
 
 def available() -> int | None:
-    """Return the available bytes by the system and the container; None if unknown."""
+    """Return the bytes of memory that the system and the container have available; None if unknown."""
     limits = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -40,7 +41,7 @@ def available() -> int | None:
         if limit != "max":
             limits.append(int(limit) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
     except (OSError, ValueError):
-        pass  # no container, or no Linux
+        pass  # not in a container, or not on Linux
     if not limits and hasattr(os, "sysconf"):
         try:
             limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
@@ -50,16 +51,16 @@ def available() -> int | None:
 
 
 def pixels(task: Task, storage_options: Mapping[str, Any] | None = None, *, exact: bool = False) -> int:
-    """Return a picture's number of pixels by its header, or a guess by its size.
+    """Return a picture's number of pixels from its header, or an estimate from its size in bytes.
 
     Parameters
     ----------
     task : Task
         The picture.
     storage_options : mapping, optional
-        For fsspec.
+        Options for fsspec.
     exact : bool
-        Also read the header of a file that is not on this machine.
+        Whether the header of a URL is read too. Otherwise the number is estimated, without network access.
     """
     guess = task.size * _PIXELS_A_BYTE
     remote = storage.is_url(task.input)
@@ -68,6 +69,6 @@ def pixels(task: Task, storage_options: Mapping[str, Any] | None = None, *, exac
     try:
         with storage.open_binary(task.input, storage_options) as stream:
             width, height = size_of(stream)
-    except Exception:  # the worker will say what is wrong with it
+    except Exception:  # the worker reports the error when it reads the file
         return guess
     return width * height

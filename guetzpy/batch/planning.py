@@ -1,4 +1,4 @@
-"""Planning of a run: everything that can be checked before work starts."""
+"""Planning of a run: checking its arguments and finding its files before any of them is processed."""
 
 from __future__ import annotations
 
@@ -52,81 +52,87 @@ def run(
 ) -> Run:
     """Optimise or transcode many files.
 
-    Everything that can be known to go wrong is raised here, before work starts. Work starts with the
-    first result that is asked for; results come as they are done, the largest files first.
+    Arguments, sources and destination are checked in this call. Processing starts when the first result is
+    requested from the returned iterator. The largest files are started first; results are returned in the
+    order in which files are finished.
 
     Parameters
     ----------
     sources : path, URL, or iterable of them
-        Files, and folders with all below them. Hidden files are passed over.
+        Files, and folders that are searched recursively. Hidden files are ignored.
     destination : path or URL, optional
-        Folder that mirrors the sources, made as needed. Nothing is written through links in it that lead
-        out of it. Without it (and without ``in_place``) nothing is
-        written, and results carry ``data``.
+        Folder for the outputs, with the same tree of folders as the sources. It is created if it does not
+        exist. Nothing is written through a link that leads out of it; such a file fails. Without a
+        destination and without ``in_place`` nothing is written, and each result has its ``data``.
     options : OptimizeOptions or TranscodeOptions, optional
-        Default: ``OptimizeOptions()``. If several files are worked on at once, each gets one thread
-        unless ``options.threads`` says otherwise.
+        Default: ``OptimizeOptions()``. If several files are processed at once, each is processed by one
+        thread unless ``options.threads`` is set.
     in_place : bool
-        Replace the sources; JPEG files only. Those that get no smaller are not touched. Links within
-        folders are not followed.
+        Whether the sources are replaced. Only JPEG files are processed then. A file that would not become
+        smaller is not changed. Links within folders are not followed.
     write : bool
-        False: do everything but write.
+        Whether outputs are written. If False, files are processed, but nothing is written.
     backup : path or URL, optional
-        With ``in_place``: folder for the originals of what is replaced.
+        With ``in_place``: folder for the originals of the replaced files.
     preserve : bool
-        Outputs take permissions and times of their inputs.
+        Whether outputs take the permissions and times of their inputs.
     include, exclude : iterable of str
         Globs, see :class:`guetzpy.batch.Filter`.
     jpeg_only : bool
-        Take JPEG files only. Without it a file that is no JPEG, where only JPEG files can be taken, is an
-        error if a source or a suffix such as .jpg names it; with it, such files are in :attr:`Run.others`.
+        Whether only JPEG files are processed, and all others are listed in :attr:`Run.others`. If False, and
+        the run can process only JPEG files (``in_place``, TranscodeOptions), another file is a failed result
+        if it is a source itself or has a suffix such as .jpg.
     copy_others : bool
-        Copy files that are no pictures, too.
+        Whether files that are not pictures are copied to the destination.
     resume : bool
-        Leave out what an earlier run has done with the same options and version, whose input and output
-        are as it left them. Its results are in :attr:`Run.earlier`.
+        Whether files that an earlier run processed are skipped. The options and guetzpy's version must be the
+        same, and input and output must be unchanged since. Their results are in :attr:`Run.earlier`.
     manifest : path, optional
         The record for ``resume``: a new file, or one that guetzpy made. Default: see
-        :func:`guetzpy.batch.manifest.location`. Where that is the user's state folder and it cannot be
+        :func:`guetzpy.batch.manifest.location`. If the default is in the user's state folder and cannot be
         written, a run without ``resume`` keeps no record.
     shard : (int, int), optional
-        (k, n): only part k of n, for runs that share the work; k from 1.
+        (k, n): process only part k of n, k from 1. Runs on several machines share the files this way.
     total_bytes, total_bpp : int or float, optional
-        Bytes that all pictures may make together, or bits per pixel of the set: the one distance at which
-        they do is found first, see :attr:`Run.fit`; at most one of the two, and no other target. Where the
-        coarsest distance makes too many, each picture gets a size of its own, so that the distances reached
-        are even. ``next`` raises TargetError if the set does not get as small.
+        Bytes that all outputs together may have, or bits per pixel of the whole set. At most one of the two
+        can be given, and no other target. The distance at which the set has this size is searched first; see
+        :attr:`Run.fit`. If the set is larger even at the coarsest distance, each picture gets a size as its
+        target, such that the distances reached are about equal. ``next`` raises TargetError if the set cannot
+        be as small.
     equal_slope : bool
-        With these, spread quality freely, for the least distortion in total.
+        With a total: distances differ between pictures such that their sum, weighted by pixels, is least.
     jobs : int, optional
-        Worker processes; default: the processors available, fewer while large pictures need the memory.
+        Number of worker processes. Default: the number of processors available. Fewer pictures are processed
+        at once while their memory would exceed what is available.
     executor : concurrent.futures.Executor, optional
-        Runs the tasks instead of processes of this machine, e.g. a Dask client's ``get_executor()``.
-        Paths must mean the same there. It stays open.
+        Executes the tasks instead of worker processes of this machine, for example a Dask client's
+        ``get_executor()``. A path must name the same file for it. The executor is not shut down.
     in_flight : int, optional
-        Tasks handed to ``executor`` at a time; default: twice its workers, or 64.
+        Tasks that are submitted to ``executor`` at a time. Default: twice its workers, or 64 if their number
+        is not known.
     storage_options : mapping, optional
-        For fsspec, if there are URLs.
+        Options for fsspec, which opens URLs.
     progress : callable, optional
-        Called with a :class:`guetzpy.Progress` for each file that is done, in the thread that asks for
-        results. An exception that it raises ends the run; ``next`` raises it.
-    cancel : threading.Event or alike, optional
-        Once it is set the run ends within moments, with CancelledError from ``next``. Files that are done
-        stay done, and recorded for ``resume``; no other is touched.
+        Called with a :class:`guetzpy.Progress` for each finished file, in the thread that requests results.
+        An exception that it raises ends the run and is raised by ``next``.
+    cancel : threading.Event or similar, optional
+        When it is set, the workers are ended and ``next`` raises CancelledError. Files that were finished
+        stay written and recorded for ``resume``; no other file is changed.
 
     Returns
     -------
     Run
-        An iterator of :class:`guetzpy.Result`; a file that fails is a result with status "failed".
+        An iterator of :class:`guetzpy.Result`. A file that cannot be processed gives a result with the status
+        "failed".
 
     Raises
     ------
     ValueError
-        Arguments that contradict each other; two files that would go to one place.
+        Arguments contradict each other, or two outputs would have the same name.
     OSError
-        A source that is not there, a destination that cannot be written.
+        A source does not exist, or the destination cannot be written.
     GuetzpyError
-        Another run works on the same destination; a damaged manifest.
+        Another run uses the same manifest, or the manifest is damaged.
     """
     names = _names(sources)
     goal = None if destination is None else _name(destination)
@@ -189,7 +195,7 @@ def _record(
     shard: tuple[int, int] | None,
     resume: bool,
 ) -> Manifest | None:
-    """Open the manifest; None where it would lie in a home that cannot be written, unless ``resume``."""
+    """Open the manifest. Without ``resume``, return None if the user's state folder cannot be written."""
     if named is not None:
         return Manifest(_name(named))
     in_destination = False
@@ -197,7 +203,7 @@ def _record(
         place = location(sources, destination, shard)
         in_destination = destination is not None and place.parent == Path(destination)
         if in_destination and place.is_symlink():
-            raise GuetzpyError(f"{place}: is a link; --manifest takes the path of its target")
+            raise GuetzpyError(f"{place}: is a symbolic link; give the path of its target with --manifest")
         record = Manifest(place)
     except OSError:
         if resume or in_destination:
@@ -209,7 +215,7 @@ def _record(
 
 
 def _clear(names: list[str], tasks: list[Task], found: Discovery, delivery: Delivery) -> None:
-    """Remove the temporaries of killed runs from the local folders that this run writes to."""
+    """Remove the temporary files of killed runs from the local folders that this run writes to."""
     folders: set[str] = set()
     relatives = [task.relative for task in tasks]
     if delivery.in_place:
@@ -239,7 +245,7 @@ def _name(place: str | os.PathLike[str]) -> str:
     name = os.fspath(place)
     if not isinstance(name, str):
         raise TypeError(f"expected a path or URL as text, not {type(name).__name__}")
-    for scheme in ("file://", "local://"):  # this machine's files: links, attributes and locks count
+    for scheme in ("file://", "local://"):  # local files, with links, attributes and locks
         if name.startswith(f"{scheme}/"):
             return name.removeprefix(scheme)
     return name
@@ -258,7 +264,7 @@ def _check(
     if in_place and destination is not None:
         raise ValueError("a destination and in_place contradict each other: give one")
     if backup is not None and not in_place:
-        raise ValueError("backup goes with in_place: otherwise the originals stay anyway")
+        raise ValueError("backup needs in_place; without it the originals are not changed")
     if copy_others and destination is None:
         raise ValueError("copying other files needs a destination")
     if shard is not None and not 1 <= shard[0] <= shard[1]:
@@ -281,15 +287,15 @@ def _check_budget(
 ) -> None:
     if total_bytes is None and total_bpp is None:
         if equal_slope:
-            raise ValueError("equal_slope goes with total_bytes or total_bpp")
+            raise ValueError("equal_slope needs total_bytes or total_bpp")
         return
     if total_bytes is not None and total_bpp is not None:
         raise ValueError("total_bytes and total_bpp contradict each other: give one")
     if (total_bytes or total_bpp or 0) <= 0:
         raise ValueError("a total must be more than 0")
     if not isinstance(options, OptimizeOptions):
-        raise ValueError("a total is reached by encoding; transcode changes no pixel")
+        raise ValueError("a total needs lossy encodes, which transcode does not make; use optimize")
     if options.target != ("distance", 1.0):
         raise ValueError(f"a total and {options.target[0]} contradict each other: give one")
     if shard is not None:
-        raise ValueError("a total needs the whole set, a shard is a part of it")
+        raise ValueError("a total needs the whole set; it cannot be combined with a shard")

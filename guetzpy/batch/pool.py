@@ -1,7 +1,7 @@
-"""Execution of tasks by processes of this machine, or by any executor.
+"""Execution of tasks by worker processes of this machine or by any ``concurrent.futures.Executor``.
 
-Each local worker process has one task at a time: the file that killed a worker is known, its time is known,
-and no other task is lost.
+Each local worker process has one task at a time. If it dies, the file that it was processing and the time are
+known, and no other task fails.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ __all__ = ["Crash", "Executed", "Outcome", "Overtime", "Pool", "Processes"]
 
 Options = OptimizeOptions | TranscodeOptions
 
-# Seconds after the timeout, which the search checks itself, before its process is killed.
+# Seconds after the timeout until the process is killed. The search checks the timeout itself, but may hang.
 _GRACE = 2.0
-# Seconds for a write that has begun, before a process that was asked to end is killed.
+# Seconds that a process gets to finish a write after it was asked to end, until it is killed.
 _PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
 class Crash:
-    """The worker of a file died, or cannot be reached."""
+    """The worker that processed a file died, or the executor failed."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Overtime:
-    """A file took longer than it may; its process was killed."""
+    """Processing a file took longer than its timeout of ``seconds``; its process was killed."""
 
     seconds: float
 
@@ -64,41 +64,41 @@ class Pool(Protocol):
         """Begin a task."""
 
     def finished(self, patience: float | None = None) -> list[tuple[Task, Outcome]]:
-        """Wait until something is done, and return it; nothing if that takes longer than ``patience``."""
+        """Wait for the next tasks to end and return them; an empty list after ``patience`` seconds."""
 
     def busy(self) -> int:
-        """Return the number of tasks that were begun and not returned."""
+        """Return the number of tasks that were submitted and not returned by :meth:`finished`."""
 
     def close(self) -> None:
-        """End all work at once and release the workers."""
+        """End all tasks and release the workers."""
 
 
 @contextlib.contextmanager
 def _explaining() -> Iterator[None]:
-    """Raise OSError that says what worker processes need, where the system refuses one."""
+    """Turn the errors of starting a worker process into an OSError that says what the system lacks."""
     try:
         yield
     except OSError as error:
         words = error.strerror or str(error) or type(error).__name__
         raise OSError(
-            f"worker processes cannot be started: {words} (files named without -r and -j need none)"
+            f"worker processes cannot be started: {words} (files given without -r and -j need none)"
         ) from None
 
 
 class _Slot:
-    """One worker process, made when it is needed and again after it died."""
+    """One worker process. It is started with the first task, and again after it died."""
 
     def __init__(self) -> None:
         self.task: Task | None = None
         self.future: Future[Done] | None = None
         self.memory = 0
         self._worker: Worker | None = None
-        self._thread: ThreadPoolExecutor | None = None  # waits for the worker's answers
+        self._thread: ThreadPoolExecutor | None = None  # waits for the worker's results
         self._limit: float | None = None
         self._begun: float | None = None
 
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
-        if self._worker is not None and not self._worker.is_alive():  # killed while it had no task
+        if self._worker is not None and not self._worker.is_alive():  # it died while it had no task
             self.stop()
         self.task, self._limit, self._begun = task, options.timeout, None
         if self._worker is None or self._thread is None:
@@ -106,7 +106,7 @@ class _Slot:
                 self._worker = Worker()
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="guetzpy-worker")
             self._thread.submit(self._worker.call, start)
-        # Its time begins when the worker has come to life.
+        # The timeout counts from the return of ready(): the process has started and its kernels are loaded.
         self._thread.submit(self._worker.call, ready, options).add_done_callback(self._begin)
         self.future = self._thread.submit(self._worker.call, process, task, options, delivery)
 
@@ -115,7 +115,7 @@ class _Slot:
 
     @property
     def left(self) -> float | None:
-        """Seconds until the task is out of time; None if it has no limit, or has not begun."""
+        """Seconds until the process is killed; None if the task has no timeout, or has not begun."""
         if self._limit is None or self._begun is None:
             return None
         return self._begun + self._limit + _GRACE - time.monotonic()
@@ -126,7 +126,7 @@ class _Slot:
             self._worker.let_go()
 
     def stop(self, patience: float = 0.0) -> None:
-        """End the process: asked to between two writes, killed if it does not listen."""
+        """Ask the process to end, which waits for a write in progress; kill it after ``patience`` seconds."""
         worker, self._worker = self._worker, None
         thread, self._thread = self._thread, None
         self.task = self.future = None
@@ -137,12 +137,12 @@ class _Slot:
         worker.close()
 
     def settle(self) -> Outcome:
-        """Return what came of the task, which is done."""
+        """Return the outcome of the task, which has ended, and free the slot."""
         assert self.future is not None
         future, self.future, self.task = self.future, None, None
         try:
             return future.result()
-        except Exception as error:  # process() raises nothing: the worker is gone
+        except Exception as error:  # process() catches its errors, so this one is of the worker
             self.stop()
             return Crash(
                 "its worker process died (killed, or out of memory)" if _is_death(error) else repr(error)
@@ -159,13 +159,14 @@ class Processes:
     Parameters
     ----------
     jobs : int
-        How many at most.
+        Largest number of processes.
     budget : int, optional
-        Bytes that all pictures being processed may take together. A single picture may exceed it.
+        Bytes of memory that the pictures being processed may need together. A picture that needs more is
+        processed alone. Default: no limit.
     wanted : callable
-        Returns the bytes that a picture of so many pixels takes.
+        Takes a number of pixels and returns the bytes of memory that such a picture needs.
     storage_options : mapping, optional
-        For fsspec.
+        Options for fsspec.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class Processes:
         self._asked: tuple[Task | None, int] = (None, 0)
 
     def takes(self, task: Task, alone: bool) -> bool:
-        """Return whether a process is idle and there is memory for one more picture."""
+        """Return whether a process is idle and the picture fits into the memory budget."""
         working = [slot for slot in self._slots if slot.task is not None]
         if not working:
             return True
@@ -205,13 +206,13 @@ class Processes:
         slot.submit(task, options, delivery)
 
     def finished(self, patience: float | None = None) -> list[tuple[Task, Outcome]]:
-        """Wait for a task that ends, by itself or by the clock."""
+        """Wait for tasks that end, and kill those whose time has passed. See :meth:`Pool.finished`."""
         until = None if patience is None else time.monotonic() + patience
         working = {slot.future: slot for slot in self._slots if slot.future is not None}
         done: list[tuple[Task, Outcome]] = []
         while working and not done:
             times = [slot.left for slot in working.values()]
-            # A worker that is still starting has no time limit yet: check again.
+            # The time of a task whose worker is still starting has not begun; look again after 0.5 s.
             limited = [0.5 if left is None else max(0.0, left) for left in times]
             if all(slot._limit is None for slot in working.values()):
                 limited = []
@@ -247,14 +248,14 @@ class Processes:
 
 
 class Executed:
-    """Any executor: threads, a pool of one's own, a cluster.
+    """Execution by any executor: threads, a process pool of the caller, a cluster.
 
     Parameters
     ----------
     executor : Executor
-        Stays open.
+        Executes the tasks. It is not shut down.
     in_flight : int
-        Tasks that are handed over and not finished, at most.
+        Largest number of tasks that are submitted and not finished.
     """
 
     def __init__(self, executor: Executor, in_flight: int) -> None:
@@ -264,18 +265,18 @@ class Executed:
         self._refused: list[tuple[Task, Outcome]] = []
 
     def takes(self, task: Task, alone: bool) -> bool:
-        """Return whether another task may be handed over."""
+        """Return whether another task may be submitted."""
         return len(self._working) < (1 if alone else self._in_flight) and not self._refused
 
     def submit(self, task: Task, options: Options, delivery: Delivery) -> None:
-        """Hand a task over."""
+        """Submit a task to the executor."""
         try:
             self._working[self._executor.submit(process, task, options, delivery)] = task
-        except RuntimeError as error:  # it is broken, or was shut down
+        except RuntimeError as error:  # the executor is broken, or was shut down
             self._refused.append((task, Crash(f"the executor takes no more work: {error}")))
 
     def finished(self, patience: float | None = None) -> list[tuple[Task, Outcome]]:
-        """Wait for the first to finish."""
+        """Wait for the next tasks to end. See :meth:`Pool.finished`."""
         done, self._refused = self._refused, []
         if done:
             return done
@@ -286,12 +287,12 @@ class Executed:
                 done.append((task, future.result()))
             except CancelledError:
                 done.append((task, Crash("the executor cancelled it")))
-            except Exception as error:  # process() raises nothing: the executor's own trouble
+            except Exception as error:  # process() catches its errors, so this one is of the executor
                 done.append((task, Crash(f"{type(error).__name__}: {' '.join(str(error).split())}")))
         return done
 
     def busy(self) -> int:
-        """Return the number of tasks handed over and not returned."""
+        """Return the number of tasks that were submitted and not returned."""
         return len(self._working) + len(self._refused)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A run: files done in any order, each ending in a result."""
+"""A run over many files: an iterator that processes them and yields one result for each."""
 
 from __future__ import annotations
 
@@ -36,26 +36,28 @@ __all__ = ["Run", "drive"]
 # Seconds between two checks for a cancellation.
 _PATIENCE = 0.1
 
-# Of the memory that is free when a run begins.
+# Share of the memory available at the start of a run that pictures being processed may need together.
 _SHARE_OF_MEMORY = 0.8
 
 
 class Run(Iterator[Result]):
-    """The results of :func:`run`, as they come; also a context manager.
+    """An iterator over the results of :func:`run`, in the order in which files are finished.
+
+    It is also a context manager that ends the run.
 
     Attributes
     ----------
     tasks : list of Task
         Files to process, the largest first.
     earlier : list of Result
-        Results of an earlier run with ``resume``.
+        With ``resume``: the results of an earlier run, whose files are not processed again.
     others : list of Skipped
-        Files that are no pictures.
+        Files that are not pictures, or not of a kind that this run processes.
     fit : Fit, optional
-        For a run with a total: what was found, once results come.
+        For a run with a total: the result of the search, available from the first result on.
     on_trial : callable, optional
-        Called for each encode of the search for a total, with the number of the pass, the
-        distance (where files are given sizes: the one that is expected) and the result.
+        Called for each encode of the search for a total, with the number of the pass (from 1), the distance
+        and the result. If the target of the encode is a size, the distance is the expected one.
     """
 
     def __init__(
@@ -91,11 +93,11 @@ class Run(Iterator[Result]):
 
     @property
     def manifest(self) -> Path | None:
-        """The file that records what is done."""
+        """The path of the manifest; None if the run keeps none."""
         return None if self._manifest is None else self._manifest.path
 
     def __len__(self) -> int:
-        """Return the number of results that a whole run yields."""
+        """Return the number of results that the run yields if it is not ended early."""
         return len(self.tasks) + len(self._unreadable) + len(self._to_copy())
 
     def _to_copy(self) -> list[Skipped]:
@@ -112,7 +114,7 @@ class Run(Iterator[Result]):
             self._finished += 1
             self._tell("done", result.input)
         except BaseException:
-            with contextlib.suppress(Exception):  # of the manifest: the first error is the one to report
+            with contextlib.suppress(Exception):  # closing may fail too; the first error is raised
                 self.close()
             raise
         return result
@@ -135,7 +137,7 @@ class Run(Iterator[Result]):
             self.close()
 
     def close(self) -> None:
-        """End the run. Results so far stay written and recorded; no file is left half-written."""
+        """End the run. Finished files stay written and recorded; no file is left incomplete."""
         if self._closed:
             return
         self._closed = True
@@ -165,7 +167,7 @@ class Run(Iterator[Result]):
             return
 
         def processes() -> Pool:
-            _warm(self.options)  # once, here, rather than once a worker
+            _warm(self.options)  # compiles the kernels once, instead of in every worker
             free = memory.available()
             budget = None if free is None or count == 1 else int(free * _SHARE_OF_MEMORY)
             wanted = partial(memory.wanted, self.options)
@@ -176,11 +178,11 @@ class Run(Iterator[Result]):
     def _wish_for(
         self, total_bytes: int | None, total_bpp: float | None, equal_slope: bool, in_place: bool
     ) -> None:
-        """Plan to search for a distance first, unless the manifest knows it."""
+        """Prepare the search for a total. It is skipped later if the manifest has its result."""
         areas = [memory.pixels(task, self._delivery.storage_options, exact=True) for task in self.tasks]
         limit = total_bytes if total_bytes is not None else int((total_bpp or 0.0) * sum(areas) / 8)
         self._budget = Budget(limit, areas, equal_slope=equal_slope)
-        # In place, files that are done are no longer what they were when the set was measured.
+        # In place, finished files have another identity than when the search began, so it is not hashed.
         names = sorted((task.relative, "" if in_place else task.identity) for task in self.tasks)
         wish = json.dumps(["targets", limit, equal_slope, options_hash(self.options), __version__, names])
         self._wish = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()
@@ -198,7 +200,7 @@ class Run(Iterator[Result]):
         if self._budget is not None:
             known = self._manifest.budget(self._wish)
             if known is None:
-                return  # the search goes on from the encodes that were kept
+                return  # the search is repeated from the kept encodes, and continued
             self._targets = {place: (name, value) for place, (name, value) in known["targets"].items()}
             self.fit = Fit(**known["fit"])
         remote = None
@@ -254,14 +256,14 @@ class Run(Iterator[Result]):
             pool.close()
 
     def _check_destination(self) -> None:
-        """Raise FileNotFoundError if the folder of the results is gone, and end the run by that."""
+        """Raise FileNotFoundError if the destination no longer exists, which ends the run."""
         folder = self._delivery.destination
         if folder is None or not self._delivery.write or storage.is_url(folder) or os.path.isdir(folder):
             return
         raise FileNotFoundError(errno.ENOENT, "the folder of the results is gone", folder)
 
     def _search(self, budget: Budget, pool: Pool) -> None:
-        """Search for the targets at which the set has the wanted size."""
+        """Search for the targets at which the set meets its total."""
         measuring = replace(self._delivery, measure=True)
         check = None if self._cancel is None else self._check
         encodes = 0
@@ -278,7 +280,7 @@ class Run(Iterator[Result]):
                 if self.on_trial is not None:
                     self.on_trial(budget.passes + 1, plan[task].distance, result)
             budget.record(aims, [made[task] for task in self.tasks])
-            # Data of encodes that cannot be the answer any more is removed from the disk.
+            # Remove the files of encodes that are not of the best attempt, to save space on the disk.
             if budget.best is before:
                 self._forget(aims, before)
             elif before is not None:
@@ -293,7 +295,7 @@ class Run(Iterator[Result]):
             self._manifest.put_budget(self._wish, found)
 
     def _trials_folder(self) -> str | None:
-        """Return the folder that keeps encodes; None if other machines could not open it."""
+        """Return the folder for kept encodes; None if workers on other machines could not open it."""
         shared = not self._delivery.in_place and not any(storage.is_url(t.output or "") for t in self.tasks)
         if self._elsewhere and not (self._manifest is not None and shared):
             return None
@@ -302,7 +304,7 @@ class Run(Iterator[Result]):
         return f"{self._manifest.path}.trials"
 
     def _forget(self, aims: Iterable[Aim], best: Attempt | None) -> None:
-        """Drop the data of encodes that the best attempt does not need."""
+        """Remove the data of the encodes of ``aims`` that are not part of the attempt ``best``."""
         if self._trials is None:
             return
         needed = (None,) * len(self.tasks) if best is None else best.aims
@@ -319,17 +321,17 @@ class Run(Iterator[Result]):
 
 
 def _warm(options: Options) -> None:
-    """Compile the kernels that the work needs, if the cache has none."""
+    """Compile the kernels that the run needs, unless the cache has them."""
     if not isinstance(options, OptimizeOptions):
         load_kernels(options)
     elif _jit.is_cold():
-        # Where processes cannot be started or die, the workers compile as they need it.
+        # If the processes that compile cannot be started or die, the workers compile what they need.
         with contextlib.suppress(OSError, ImportError, RuntimeError):
             api.warmup(processes=min(4, default_threads()))
 
 
 class _Threads(Executed):
-    """Threads of this process, where no other process sees the files (``memory://``)."""
+    """Threads of this process, for ``memory://`` URLs, whose files other processes cannot open."""
 
     def __init__(self, count: int) -> None:
         self._own = ThreadPoolExecutor(count, thread_name_prefix="guetzpy-batch")
@@ -347,10 +349,11 @@ def drive(
     pool: Pool,
     check: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Task, Outcome]]:
-    """Yield every task with its outcome; one whose worker died gets a second try, alone.
+    """Execute all tasks and yield each with its outcome.
 
-    Alone, because other pictures may have used the memory that it needed. ``check`` is called several
-    times a second; it raises to end the work.
+    A task whose worker died is tried once more after all others, with no other task beside it: the other
+    pictures may have used the memory that it needed. ``check`` is called several times per second; it ends
+    the execution by raising an error.
     """
     queue, again = deque(tasks), deque[Task]()
     tried: set[Task] = set()
@@ -372,7 +375,7 @@ def drive(
 
 
 def settle(task: Task, outcome: Outcome, options: Options) -> Done:
-    """Return any outcome as a result."""
+    """Return an outcome as the result of its file, with what the manifest records of it."""
     if isinstance(outcome, Done):
         return outcome
     if isinstance(outcome, Overtime):
@@ -391,7 +394,7 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
     if row.output is None or task.output is None:
         return row.output == task.output
     if task.output == task.input:
-        return row.output == key(task.input)  # in place: the identity says the rest
+        return row.output == key(task.input)  # in place, the identity above is that of the output
     place = next((place for place in (task.output, task.copy) if place and key(place) == row.output), None)
     if place is None:
         return False
@@ -404,6 +407,6 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
 
 
 def _in_flight(executor: Executor) -> int:
-    """Twice the workers, so that none waits for the next task; 64 if their number is unknown."""
+    """Return twice the number of workers, so that no worker waits for a task; 64 if it is not known."""
     workers = getattr(executor, "_max_workers", None)
     return 2 * workers if isinstance(workers, int) and workers > 0 else 64

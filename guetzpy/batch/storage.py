@@ -1,7 +1,7 @@
-"""Access to files of this machine, and of whatever an fsspec URL names.
+"""Access to local files, and to files that fsspec URLs name.
 
-Local files are handled by the standard library alone. Names with a scheme (``s3://``, ``gs://``,
-``memory://``) go through fsspec, the extra ``guetzpy[cloud]``.
+Local files are opened with the standard library. Names with a scheme (``s3://``, ``gs://``, ``memory://``)
+are opened with fsspec, which the extra ``guetzpy[cloud]`` installs.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ __all__ = [
     "write",
 ]
 
-#: Why pipes, devices and sockets are left alone.
-NOT_REGULAR = "no regular file"
+#: The reason for which pipes, devices and sockets are not read.
+NOT_REGULAR = "not a regular file"
 
-# Two letters at least: C:\ is a drive.
+# At least two letters, since one letter is a drive of Windows.
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
 
-# "zip://a.jpg::s3://bucket/a.zip": one file system within another.
+# fsspec's chained URL: "zip://a.jpg::s3://bucket/a.zip" is a file within an archive on S3.
 _CHAIN = re.compile(r"::[a-zA-Z][a-zA-Z0-9+.-]*(://|::)")
 
-_COLONS = "\ue000\ue000"  # of Unicode's private use area, in place of the colons of a name
+_COLONS = "\ue000\ue000"  # from Unicode's private use area; stands for "::" within a name
 
-# Stores where an object appears whole or not at all; elsewhere a rename makes it so.
+# Schemes of stores that write objects atomically. Elsewhere a temporary file is written and renamed.
 _WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "memory"})
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file as it was found: its size, and what changes when its contents do."""
+    """A file with its size in bytes, and an identity that changes when its contents change."""
 
     name: str
     size: int
@@ -59,19 +59,19 @@ class Entry:
 
 
 def is_url(name: str) -> bool:
-    """Return whether a name is an fsspec URL rather than a path; ``file://`` counts as a URL."""
+    """Return whether a name is an fsspec URL rather than a path. ``file://`` is a URL."""
     return _SCHEME.match(name) is not None
 
 
 def join(base: str, relative: str) -> str:
-    """Return the name of a file below a folder or URL; ``relative`` has forward slashes."""
+    """Return the name of a file below a folder or URL. ``relative`` has forward slashes."""
     if is_url(base):
         return f"{base.rstrip('/')}/{relative}"
     return os.path.join(base, *relative.split("/"))
 
 
 def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
-    """Return the fsspec file system of a URL, and the path in it.
+    """Return the fsspec file system of a URL, and the path within it.
 
     Raises
     ------
@@ -83,14 +83,14 @@ def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any,
     except ImportError:
         raise ValueError(f"{url}: URLs need fsspec: pip install 'guetzpy[cloud]'") from None
     try:
-        if "::" in url and not _CHAIN.search(url):  # fsspec would take the name for a chain of file systems
+        if "::" in url and not _CHAIN.search(url):  # not a chained URL, but fsspec would split it
             system, path = core.url_to_fs(url.replace("::", _COLONS), **(options or {}))
             path = path.replace(_COLONS, "::")
         else:
             system, path = core.url_to_fs(url, **(options or {}))
     except ImportError as error:
         raise ValueError(f"{url}: {error}") from None
-    # Listings kept from before a change would show a finished run as unfinished.
+    # fsspec caches listings; an old one would not have the outputs of a finished run.
     system.invalidate_cache()
     return system, path
 
@@ -101,7 +101,7 @@ def state(name: str, options: Mapping[str, Any] | None = None) -> Entry:
     Raises
     ------
     OSError
-        There is no such file, or it cannot be reached.
+        The file does not exist or cannot be accessed.
     """
     if not is_url(name):
         return of_stat(name, os.stat(name))
@@ -110,22 +110,22 @@ def state(name: str, options: Mapping[str, Any] | None = None) -> Entry:
 
 
 def of_stat(name: str, found: os.stat_result) -> Entry:
-    """Return the entry of a local file."""
+    """Return the entry of a local file from its status."""
     return Entry(name, found.st_size, f"{found.st_size}:{found.st_mtime_ns}")
 
 
 def of_info(name: str, info: Mapping[str, Any]) -> Entry:
-    """Return the entry of what an fsspec listing says of a file."""
+    """Return the entry of a file from its record in an fsspec listing."""
     size = int(info.get("size") or 0)
     for key in ("ETag", "etag", "md5Hash", "md5", "LastModified", "last_modified", "mtime", "created"):
         sign = info.get(key)
-        if sign:  # a time comes as a date from one call and as a number from another
+        if sign:  # some file systems give a time as datetime in one call and as a number in another
             return Entry(name, size, f"{size}:{sign.timestamp() if hasattr(sign, 'timestamp') else sign}")
     return Entry(name, size, f"{size}:")
 
 
 def exists(name: str, options: Mapping[str, Any] | None = None) -> bool:
-    """Return whether there is anything of that name."""
+    """Return whether a file, folder or link of this name exists."""
     if not is_url(name):
         return os.path.lexists(name)
     system, path = filesystem(name, options)
@@ -139,14 +139,14 @@ def read(
     max_input: int = MAX_INPUT,
     max_memory: int | None = None,
 ) -> tuple[bytes, Entry, os.stat_result | None]:
-    """Return a file's contents, its identity as read, and its state if it is a local file.
+    """Return a file's contents, its entry when it was read, and the status of a local file or None.
 
     Raises
     ------
     LimitError
-        It has more bytes than one of the limits allows.
+        The file has more bytes than ``max_input``, or needs more memory than ``max_memory``.
     OSError
-        It cannot be read, or is no regular file.
+        The file cannot be read, or is not a regular file.
     """
     if not is_url(name):
         with open_regular(name) as stream:
@@ -159,7 +159,7 @@ def read(
 
 
 def open_regular(name: str) -> BinaryIO:
-    """Open a local file for reading; a pipe, device or socket is an OSError, and none waits for a writer."""
+    """Open a local file for reading. A pipe, device or socket raises OSError without blocking."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     stream = open(name, "rb", buffering=0, opener=lambda path, _: os.open(path, flags))
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
@@ -169,7 +169,7 @@ def open_regular(name: str) -> BinaryIO:
 
 
 def open_binary(name: str, options: Mapping[str, Any] | None = None) -> Any:
-    """Open a file for reading; a local one must be a regular file."""
+    """Open a file or URL for reading. A local file must be a regular file."""
     if not is_url(name):
         return open_regular(name)
     system, path = filesystem(name, options)
@@ -186,18 +186,20 @@ def write(
     keep_times: bool = False,
     below: str | None = None,
 ) -> None:
-    """Make or replace a file atomically; missing folders above it are made.
+    """Create or replace a file atomically. Missing parent folders are created.
 
     Parameters
     ----------
     name : str
         Path or URL.
     data : bytes or binary file
-        Contents; for a URL, bytes.
+        Contents. For a URL they must be bytes.
+    options : mapping, optional
+        Options for fsspec.
     like, expected, keep_times
-        As in :func:`guetzpy.output.write`; local files only.
+        As in :func:`guetzpy.output.write`; for local files only.
     below : str, optional
-        Folder that the file must lie in once links are resolved (:func:`guetzpy.output.check_below`);
+        Folder in which the file must lie after links are resolved (:func:`guetzpy.output.check_below`); for
         local files only.
     """
     if not is_url(name):
@@ -227,7 +229,7 @@ def write(
 
 
 def sizes_below(url: str, options: Mapping[str, Any] | None = None) -> dict[str, int]:
-    """Return URL and size of every file below a URL, in one listing; empty if there is nothing."""
+    """Return the URL and size in bytes of every file below a URL, from one listing."""
     system, path = filesystem(url, options)
     base = path.rstrip("/")
     try:

@@ -1,4 +1,4 @@
-"""What a run works on: files with their kinds, their places and their results' names."""
+"""The files of a run: their kinds, their relative names, and the names of their outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from guetzpy.picture import formats
 
 __all__ = ["Discovery", "Filter", "Skipped", "Task", "jpeg_name", "kind_of"]
 
-#: Suffixes of pictures that become ``.jpg``; any other stays before it.
+#: Suffixes of pictures that are replaced by ``.jpg``. To any other suffix ``.jpg`` is appended.
 PICTURE_SUFFIXES = frozenset(
     {
         ".png",
@@ -43,24 +43,25 @@ PICTURE_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Task:
-    """One picture and where its result goes.
+    """One picture to process, and the name of its output.
 
     Attributes
     ----------
     input : str
         Path or URL.
     relative : str
-        Its place in the set, with forward slashes.
+        Name relative to the sources, with forward slashes.
     kind : {"jpeg", "picture", "unknown"}
-        What its first bytes are; "unknown" for what only its name calls a picture.
+        The kind that the first bytes determine. "unknown": the first bytes are of no known picture, but the
+        file was given by name or has a suffix of JPEG files.
     size : int
-        Bytes.
+        Size in bytes.
     identity : str
-        Changes when the file does.
+        A text that changes when the file changes, such as its size and modification time.
     output : str, optional
-        Where a JPEG goes; None if nothing is written.
+        Path or URL of the output if it is a JPEG; None if nothing is written.
     copy : str, optional
-        Where the source itself goes if it is no JPEG and stays what it is.
+        Path or URL of the output if the source is not a JPEG and is kept.
     """
 
     input: str
@@ -74,16 +75,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is not worked on, and why.
+    """A file that is not processed, and the reason.
 
     Attributes
     ----------
     input, relative : str
-        As of a :class:`Task`.
+        As in :class:`Task`.
     reason : str
-        Why it is not worked on.
+        Why it is not processed.
     can_copy : bool
-        Whether there is a regular file behind the name.
+        Whether it is a regular file, or a link to one that may be followed.
     """
 
     input: str
@@ -94,7 +95,7 @@ class Skipped:
 
 @dataclass
 class Discovery:
-    """What was found: pictures, files that are none, what cannot be read, and the local folders searched."""
+    """The files found: pictures, other files, files with an error, and the local folders searched."""
 
     pictures: list[Task] = field(default_factory=list)
     others: list[Skipped] = field(default_factory=list)
@@ -104,20 +105,22 @@ class Discovery:
 
 @dataclass(frozen=True)
 class Filter:
-    """Globs, case ignored: without a slash they name files, or folders to leave out, at any depth.
+    """Globs that select files. Case is ignored.
 
-    With a slash they are held against the whole place below the folder that was given.
+    A glob without a slash is matched against the name of each file; in ``exclude`` also against the names of
+    folders, which are left out with all files below. A glob with a slash is matched against the whole path
+    relative to the source.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     def takes(self, relative: str) -> bool:
-        """Return whether a file is to be looked at."""
+        """Return whether a file is selected."""
         return (not self.include or _matches(relative, self.include)) and not self.drops(relative)
 
     def drops(self, relative: str) -> bool:
-        """Return whether a file, or a folder with all below it, is left out."""
+        """Return whether a file, or a folder with all files below it, is excluded."""
         return _matches(relative, self.exclude)
 
 
@@ -143,13 +146,13 @@ def kind_of(head: bytes) -> str | None:
         return "picture"
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in (b"\n", b" ", b"\t", b"\r", b"#"):
         return "picture"
-    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":  # two reserved words of zero
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":  # BITMAPFILEHEADER has two reserved words of zero
         return "picture"
     return None if formats.kind_of(head) is None else "picture"
 
 
 def jpeg_name(relative: str) -> str:
-    """Return the name of the JPEG made from a file: ``.JPG`` stays, ``.png`` becomes ``.jpg``."""
+    """Return the name of the JPEG made from a file: ``.JPG`` is kept, ``.png`` becomes ``.jpg``."""
     path = PurePosixPath(relative)
     suffix = path.suffix.lower()
     if suffix in output.JPEG_SUFFIXES:

@@ -1,7 +1,8 @@
-"""Encodes made in the search for a total, kept until the set fits, so that none is made twice.
+"""Storage of the encodes made in the search for a total, so that no encode is made twice.
 
-A file each: one line of JSON, the result's fields, then the JPEG. Of encodes that missed the
-total only the line stays, from which a resumed run repeats the search without encoding.
+Each encode is one file: a line of JSON with the result's fields, followed by the JPEG. The JPEG is removed if
+the pass is not the best one. The line stays until the run ends, so that a resumed run repeats the search
+without encoding.
 """
 
 from __future__ import annotations
@@ -23,34 +24,34 @@ from guetzpy.result import Result
 
 __all__ = ["forget_all", "forget_data", "load", "path_of", "save"]
 
-# What path_of and save make below the folder.
+# Names of the folders and files that path_of and save make.
 _PART = re.compile(r"[0-9a-f]{2}")
 _FILE = re.compile(r"[0-9a-f]{30}(\.[0-9a-f]{16}\.tmp)?")
 
 
 def path_of(folder: str, task: Task, options: OptimizeOptions | TranscodeOptions) -> str:
-    """Return where the encode of a file with these options is kept."""
+    """Return the path at which the encode of a file with these options is stored."""
     text = "\0".join((key(task.input), task.identity, options_hash(options), __version__))
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
     return os.path.join(folder, name[:2], name[2:])
 
 
 def save(path: str, result: Result) -> None:
-    """Keep an encode."""
+    """Store an encode. The file appears complete or not at all."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.{secrets.token_hex(8)}.tmp"
     try:
-        with open(temporary, "wb") as stream:  # in a power cut it may be lost: no wait for the disk
+        with open(temporary, "wb") as stream:  # no fsync: an encode that a power cut loses is made again
             stream.write(json.dumps(result.to_dict()).encode() + b"\n" + result.data)
         os.replace(temporary, path)
-    except BaseException:  # on a full disk half a file takes space that results need
+    except BaseException:  # do not leave an incomplete file on a full disk
         with suppress(OSError):
             os.unlink(temporary)
         raise
 
 
 def load(path: str, *, with_data: bool) -> Result | None:
-    """Return an encode that was kept; None if there is none, or its data is wanted and gone."""
+    """Return a stored encode; None if there is none, or if ``with_data`` and its JPEG was removed."""
     try:
         with open(path, "rb") as stream:
             line = stream.readline()
@@ -69,7 +70,7 @@ def load(path: str, *, with_data: bool) -> Result | None:
 
 
 def forget_data(path: str) -> None:
-    """Keep the line only."""
+    """Remove the JPEG of a stored encode; the line of JSON stays."""
     try:
         with open(path, "r+b") as stream:
             stream.truncate(len(stream.readline()))
@@ -78,7 +79,7 @@ def forget_data(path: str) -> None:
 
 
 def forget_all(folder: str) -> None:
-    """Remove the encodes of a folder, and the folder if nothing else is in it."""
+    """Remove the stored encodes in a folder, and the folder if nothing else is in it."""
     if os.path.islink(folder):
         return
     with suppress(OSError):

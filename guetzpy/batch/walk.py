@@ -16,7 +16,7 @@ __all__ = ["Take", "Walk", "head_of", "search_url", "sort_in"]
 
 _HEAD = 16
 
-#: Takes a regular file: its entry, its place below the source, its first bytes.
+#: Called for each regular file with its entry, its relative name, and its first bytes.
 Take = Callable[[storage.Entry, str, bytes], None]
 
 
@@ -30,7 +30,7 @@ def head_of(name: str, options: Mapping[str, Any] | None = None) -> bytes:
 
 
 class Walk:
-    """The search through local folders: names in order, every real folder once."""
+    """A recursive search of local folders in the order of names, each real path once."""
 
     def __init__(
         self, chosen: Filter, follow_links: bool, skip: set[str], found: Discovery, take: Take
@@ -43,7 +43,7 @@ class Walk:
         self._links: list[tuple[str, str]] = []
 
     def search(self, root: str, prefix: str) -> None:
-        """Add what lies below a folder."""
+        """Search the folder ``root``; the relative names of its files begin with ``prefix``."""
         pending = [(root, "")]
         while pending:
             folder, below = pending.pop()
@@ -76,11 +76,11 @@ class Walk:
     def _is_folder(self, entry: os.DirEntry[str]) -> bool:
         try:
             return entry.is_dir(follow_symlinks=self._follow_links)
-        except OSError:  # a link in a circle, or to a place that cannot be read
+        except OSError:  # a circular link, or one to a place that cannot be accessed
             return False
 
     def _tell_met(self, folder: str, real: str, relative: str) -> None:
-        """Report a second name of a folder, unless it is that of one above, where circles end."""
+        """List a second link to a folder in ``others``, unless it leads to a parent folder of its own."""
         above = os.path.realpath(os.path.dirname(folder.rstrip(os.sep)))
         if not output.is_within(above, real):
             reason = "a link to a folder that was taken by another name"
@@ -112,7 +112,7 @@ class Walk:
         self._found.others.append(Skipped(name, relative, reason, can_copy=False))
 
     def tell_links(self, roots: list[str]) -> None:
-        """Report the links that were not followed, but for those to what was found by its own name."""
+        """List the links that were not followed in ``others``, except for links to what was found."""
         if not self._links:
             return
         known = self._found.folders | {os.path.realpath(task.input) for task in self._found.pictures}
@@ -133,7 +133,7 @@ def search_url(
     found: Discovery,
     take: Take,
 ) -> None:
-    """Add what lies below a URL, names in order."""
+    """Search below a URL, in the order of names; relative names begin with ``prefix``."""
     system, base = storage.filesystem(root, options)
     left_out = [name.rstrip("/") + "/" for name in skip if storage.is_url(name)]
     for path, info in sorted(system.find(base, detail=True).items()):
@@ -146,8 +146,8 @@ def search_url(
         if info.get("type") == "file" and chosen.takes(relative) and not any(map(chosen.drops, above)):
             entry = storage.of_info(name, info)
             try:
-                head = head_of(name, options) if entry.size else b""  # stores refuse ranges of empty objects
-            except Exception as error:  # whatever the file system of that scheme raises
+                head = head_of(name, options) if entry.size else b""  # S3 refuses a range of an empty object
+            except Exception as error:  # each fsspec file system raises errors of its own
                 words = " ".join(str(error).split()) or type(error).__name__
                 found.unreadable.append(Skipped(name, prefix + relative, words))
             else:
@@ -163,10 +163,10 @@ def sort_in(
     refuse_named: str | None,
     named: bool = False,
 ) -> None:
-    """Add a file to the pictures, the others or the errors, by its first bytes and its name."""
+    """Add a file to the pictures, others or unreadable files of ``found``, by first bytes and name."""
     kind = kind_of(head)
     if kind is None and (named or PurePosixPath(relative).suffix.lower() in output.JPEG_SUFFIXES):
-        kind = "unknown"  # called a picture: if it is none, that is an error
+        kind = "unknown"  # expected to be a picture by its name; the worker fails if it is not
     if kind is None:
         found.others.append(Skipped(entry.name, relative, "not a picture"))
     elif kind == "jpeg" or not jpeg_only:

@@ -1,6 +1,6 @@
-"""The work on one file of a run, in a worker process: read, encode, write.
+"""Processing of one file of a run in a worker process: reading, encoding, writing.
 
-A bad picture raises nothing: it gives a result with status "failed".
+A file that cannot be processed gives a result with the status "failed"; no exception leaves :func:`process`.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from guetzpy.result import Result
 
 __all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "put", "ready", "start"]
 
-#: Held during a write, so that a worker whose parent ended does not end within one.
+#: Held while a file is written, so that a worker whose parent ended does not end during a write.
 _writing = threading.Lock()
 
-# Seconds that a worker whose parent ended waits for a write; no worker may outlive its parent by 2 s.
+# Seconds that a worker waits for a write after its parent ended. It must end within 2 s of its parent.
 _LAST_WRITE = 1.5
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How results are delivered.
+    """Where and how outputs are written.
 
     Attributes
     ----------
     write : bool
-        Whether anything is written.
+        Whether outputs are written.
     in_place : bool
-        Whether inputs are replaced; those that stay as they are are not touched.
+        Whether outputs replace their inputs. A file whose bytes would not change is not written.
     destination : str, optional
-        Folder or URL below which results go, unless ``in_place``.
+        Folder or URL below which outputs are written, unless ``in_place``.
     backup : str, optional
-        Folder to which originals go before they are replaced, each to its own place.
+        With ``in_place``: folder or URL below which originals are kept under their relative names.
     preserve : bool
-        Whether outputs take mode and times of their inputs.
+        Whether outputs take the mode and times of their inputs.
     keep_data : bool
-        Whether results carry the file.
+        Whether results contain ``data``.
     storage_options : mapping, optional
-        For fsspec.
+        Options for fsspec.
     trials : str, optional
-        Folder of encodes made on the way to a budget: one that is there is taken instead of a new one.
+        Folder of stored encodes from the search for a total; a stored encode is used instead of a new one.
     measure : bool
-        Only encode, keep the encode in ``trials``, and return its size.
+        Whether to encode only: the encode is stored in ``trials`` and its result is returned without data.
     """
 
     write: bool = True
@@ -72,7 +72,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a file, and the values that the manifest records with it."""
+    """The result of a file, and the identity, output and size that the manifest records with it."""
 
     result: Result
     identity: str
@@ -81,25 +81,22 @@ class Done:
 
 
 def start() -> None:
-    """Prepare a worker process, which ends between two writes of files when its parent ends."""
+    """Prepare a worker process. When its parent ends, it finishes a write in progress before it ends."""
     from PIL import Image
 
-    Image.MAX_IMAGE_PIXELS = None  # nothing else runs in this process, and max_pixels is checked first
+    Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked before Pillow decodes
     keep_freed()
     before_end.append(partial(_writing.acquire, timeout=_LAST_WRITE))
 
 
 def ready(options: OptimizeOptions | TranscodeOptions) -> None:
-    """Return when the worker is ready for a file.
-
-    With a timeout, its kernels are loaded first, so that this time is not counted for a file.
-    """
+    """Load the kernels if files have a timeout, so that the timeout does not include loading."""
     if options.timeout is not None:
         load_kernels(options)
 
 
 def load_kernels(options: OptimizeOptions | TranscodeOptions) -> None:
-    """Load the compiled kernels that the work needs, or compile them."""
+    """Load the kernels that these options need from the cache, or compile them."""
     names = None
     if isinstance(options, OptimizeOptions):
         _jit.import_kernels()
@@ -111,7 +108,7 @@ def load_kernels(options: OptimizeOptions | TranscodeOptions) -> None:
 
 
 def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: Delivery) -> Done:
-    """Process one file; errors become failed results."""
+    """Process one file. An error gives a result with the status "failed"."""
     identity = task.identity
     kept = trials.path_of(delivery.trials, task, options) if delivery.trials is not None else None
     try:
@@ -124,7 +121,7 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
         place = _place(task, result, delivery)
         if place is not None:
             identity = _deliver(task, result, place, data, state, identity, delivery)
-    except Exception as error:  # one bad file must not end the run of many
+    except Exception as error:  # one bad file must not end the run
         text = explain(error, task.input)
         return Done(Result.of_failure(error, text, task.input, _target(options)), identity)
     size = len(result.data)
@@ -156,25 +153,27 @@ def _measure(
         with (
             contextlib.suppress(OSError),
             _writing,
-        ):  # a full disk, or a folder of another machine: it is encoded again
+        ):  # if it cannot be stored (full disk, folder of another machine), it is encoded again later
             trials.save(path, result)
     return replace(result, data=b"")
 
 
 def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:
-    """Return the result; a picture that is no JPEG and has no smaller JPEG is kept as it is.
+    """Return the result for a file's data. A picture that is not a JPEG is kept if its JPEG would be larger.
 
-    A kind of file whose package is not installed is an error: with the package it may become a JPEG.
+    A picture of a kind that guetzpy does not handle is kept too, except in three cases, which raise its
+    error: the first bytes are of no picture, an extra that is not installed would handle it, or metadata has
+    to be removed.
     """
     try:
         result = api.run(data, options, name=task.input)
     except UnsupportedError as error:
         if task.kind == "unknown" or error.extra is not None or _strips(options):
-            raise  # kept as it is, it would hold metadata that is to go
+            raise  # if it was kept, the metadata would be kept too
         return _kept(task, data, error.reason, options)
     if task.kind != "jpeg" and result.larger_than_source and result.removed:
         what = ", ".join(result.removed)
-        note = f"the JPEG is larger than the source, which would hold metadata that is to go ({what})"
+        note = f"the JPEG is larger than the source, which was not kept as it has metadata to remove: {what}"
         return replace(result, warnings=(*result.warnings, note))
     if task.kind != "jpeg" and result.larger_than_source:
         return replace(_kept(task, data, "a JPEG of it would be larger", options), seconds=result.seconds)
@@ -182,7 +181,7 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
 
 
 def _strips(options: OptimizeOptions | TranscodeOptions) -> bool:
-    """Return whether metadata of some kind is to go."""
+    """Return whether the options remove any kind of metadata."""
     return bool(options.strip) or bool(set(options.keep) - {"all"})
 
 
@@ -220,7 +219,7 @@ def _deliver(
     identity: str,
     delivery: Delivery,
 ) -> str:
-    """Write a result and return the identity that the input has from now on."""
+    """Write an output and return the identity that the input has afterwards."""
     if delivery.in_place:
         if result.data == data:
             return identity
@@ -231,7 +230,7 @@ def _deliver(
                     place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
                 )
             except BaseException:
-                if kept is not None:  # a link: whatever changes the original would change it too
+                if kept is not None:  # the backup may be a hard link to the original, which stays
                     with contextlib.suppress(OSError):
                         os.unlink(kept)
                 raise
@@ -242,7 +241,7 @@ def _deliver(
 
 
 def put(source: str, data: bytes | BinaryIO, place: str, delivery: Delivery) -> None:
-    """Write what was made of a source to its place below the destination."""
+    """Write the output of a source to ``place`` below the destination."""
     remote = storage.is_url(place) or storage.is_url(source)
     storage.write(
         place,
@@ -255,7 +254,7 @@ def put(source: str, data: bytes | BinaryIO, place: str, delivery: Delivery) -> 
 
 
 def _back_up(task: Task, data: bytes, delivery: Delivery) -> str | None:
-    """Keep the original; an older one of the same name stays too. Return its path if that is a new file."""
+    """Keep the original under a name that is free. Return its path, or None if no local file was made."""
     assert delivery.backup is not None
     wanted = storage.join(delivery.backup, task.relative)
     place = _free(wanted, delivery.storage_options)
@@ -263,14 +262,14 @@ def _back_up(task: Task, data: bytes, delivery: Delivery) -> str | None:
         storage.write(place, data, delivery.storage_options)
         return None
     if place != wanted and _is_same(task.input, wanted):
-        return None  # a run that was killed here got as far as this
+        return None  # a run that was killed after this step has made the backup
     os.makedirs(delivery.backup, exist_ok=True)
     output.check_below(place, delivery.backup)
     os.makedirs(os.path.dirname(place), exist_ok=True)
     original = os.path.realpath(task.input)
     try:
-        os.link(original, place)  # the original file with all attributes; the result replaces its name
-    except OSError:  # another file system, or one without links
+        os.link(original, place)  # a hard link keeps all attributes; the output gets a new inode
+    except OSError:  # another file system, or one without hard links
         output.write(place, data, like=original, keep_times=True)
     return place
 
@@ -278,7 +277,7 @@ def _back_up(task: Task, data: bytes, delivery: Delivery) -> str | None:
 def _is_same(name: str, other: str) -> bool:
     try:
         return os.path.samefile(name, other)
-    except OSError:  # other is a link to nothing
+    except OSError:  # other is a broken link
         return False
 
 
@@ -291,13 +290,13 @@ def _free(place: str, options: Mapping[str, Any] | None) -> str:
 
 
 def explain(error: BaseException, name: str | None = None) -> str:
-    """Return an error in one line of words, without the name of the file if it is ``name``."""
+    """Return the message of an error in one line, without the file's name if it is ``name``."""
     if isinstance(error, GuetzpyError):
         return error.reason
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename and error.filename != name else ""
         return where + error.strerror
-    if isinstance(error, FileNotFoundError):  # of fsspec: the name alone
+    if isinstance(error, FileNotFoundError):  # fsspec's has no strerror; its text is the name
         return f"no such file: {error}"
     if isinstance(error, MemoryError):
         return "out of memory"
