@@ -1,13 +1,13 @@
-"""Exceptions; each knows the exit code that the command line gives for it.
+"""Exceptions. The attribute ``exit_code`` is the exit code of the command line.
 
 ::
 
     GuetzpyError
-    ├── FormatError        the input is broken
-    ├── UnsupportedError   the input is valid, guetzpy does not handle it
-    ├── LimitError         too large, too slow, too many
-    ├── TargetError        what was asked for cannot be met
-    └── CancelledError     the caller wanted it to end
+    ├── FormatError        the input is damaged or not a picture
+    ├── UnsupportedError   the input is valid, but guetzpy does not handle it
+    ├── LimitError         a limit of size, number, memory or time is exceeded
+    ├── TargetError        the target cannot be met
+    └── CancelledError     the caller cancelled the work
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["CancelledError", "FormatError", "GuetzpyError", "LimitError", "Targe
 
 
 class GuetzpyError(Exception):
-    """Base of all errors that guetzpy raises on purpose.
+    """Base class of the errors that guetzpy raises for its input and options.
 
     Attributes
     ----------
     name : str, optional
-        The file concerned, where there is one; part of the message.
+        Name of the file concerned, if there is one. It is part of the message.
     reason : str
-        The message without it.
+        The message without the name.
     """
 
     exit_code: int = 1
@@ -39,41 +39,41 @@ class GuetzpyError(Exception):
 
 
 class FormatError(GuetzpyError):
-    """The input is not what it claims to be: corrupt, truncated, no image."""
+    """The input is corrupt, truncated or not a picture."""
 
 
 class UnsupportedError(GuetzpyError):
-    """The input is valid but uses a feature that guetzpy does not handle; the message names it.
+    """The input is valid but uses a feature that guetzpy does not handle. The message names the feature.
 
     Attributes
     ----------
     extra : str, optional
-        The extra of guetzpy that handles such files, where it is not installed.
+        The extra of guetzpy that reads such files, if it is not installed.
     """
 
     extra: str | None = None
 
 
 class LimitError(GuetzpyError):
-    """A limit (pixels, scans, metadata, time, memory) would be exceeded."""
+    """A limit (of pixels, scans, metadata, input size, memory or time) is exceeded. The message names it."""
 
 
 class TargetError(GuetzpyError):
-    """No file meets what was asked for; the message names the best that was reached.
+    """No file meets the target. The message names the best size or score that was reached.
 
     Parameters
     ----------
     message : str
-        What was asked for and what was reached.
+        The target and the best that was reached.
     smallest_bytes : int, optional
-        Bytes of the smallest file that was reached, where a size was asked for.
+        If the target is a size: the size in bytes of the smallest file reached.
     best : dict of str to float, optional
-        Scores of the best file that was reached, by metric, where a quality was asked for.
+        If the target is a quality: the scores of the best file reached, by metric.
 
     Attributes
     ----------
     smallest_bytes, best
-        As given.
+        The parameters of these names.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TargetError(GuetzpyError):
 
     @classmethod
     def of_size(cls, smallest: int, wanted: int, why: str = "") -> TargetError:
-        """Return the error for a size in bytes that the smallest file does not meet."""
+        """Return the error for a target of ``wanted`` bytes if the smallest file has ``smallest``."""
         reason = f"{why}; " if why else ""
         return cls(
             f"{reason}the smallest file reached has {smallest} bytes, {wanted} were asked for",
@@ -94,6 +94,6 @@ class TargetError(GuetzpyError):
 
 
 class CancelledError(GuetzpyError):
-    """The ``cancel`` that the caller gave was set before the work was done."""
+    """The caller's ``cancel`` was set before the work was finished."""
 
     exit_code = 130

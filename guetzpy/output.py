@@ -1,4 +1,4 @@
-"""Atomic writes: at any time the file is the old or the new one, whole."""
+"""Atomic writes: at any time the path has the complete old or the complete new contents."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ __all__ = [
     "write",
 ]
 
-#: Suffixes of names that results keep. MPO and JPS are JPEG files with a second view.
+#: Suffixes of JPEG files, which outputs keep. MPO and JPS are JPEG files with a second view.
 JPEG_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".jps"}
 )
 
-#: Message for a file that is never replaced: its name would no longer say what it is.
+#: Message for a file that --in-place does not replace, because its suffix would be wrong for a JPEG.
 NOT_IN_PLACE = "not a JPEG; --in-place replaces JPEG files only (use -o)"
 
-# A temporary may be removed by a run that takes it for a killed one's, where locks do not reach.
+# Without file locks, another run may take the temporary file for one of a killed run and remove it.
 _ATTEMPTS = 3
 
 # Bytes of an open file that are copied at a time.
@@ -46,7 +46,7 @@ _TEMPORARY = re.compile(r"\.guetzpy-[0-9a-f]{16}\.tmp")
 
 
 def is_temporary(path: str | os.PathLike[str]) -> bool:
-    """Return whether a name is one of :func:`write`'s temporaries, left by a killed run."""
+    """Return whether a name has the form of the temporary files that :func:`write` makes."""
     return _TEMPORARY.fullmatch(os.path.basename(path)) is not None
 
 
@@ -60,28 +60,28 @@ def write(
 ) -> None:
     """Replace a file atomically.
 
-    The data is written to a temporary file beside it and to the disk, and renamed. A symbolic link
-    keeps pointing where it did; a device or pipe is written to.
+    The data is written to a temporary file in the same folder, synchronised to the disk, and renamed. If
+    ``path`` is a symbolic link, its target is replaced. If it is a device or pipe, the data is written to it.
 
     Parameters
     ----------
     path : path
-        File to make or replace. Its folder must exist.
+        File to create or replace. Its folder must exist.
     data : bytes or binary file
-        New contents; a file is copied from its start, piece by piece.
+        New contents. A file is copied from its start, in pieces.
     like : path, optional
-        File whose mode and other attributes the new one takes; default: the one replaced.
+        File whose mode, owner and extended attributes the new file takes. Default: the replaced file.
     keep_times : bool
-        Also take its access and modification times.
+        Whether the new file also takes the access and modification times.
     expected : os.stat_result, optional
-        State of ``path`` when it was read; if it changed since, nothing is written.
+        Status of ``path`` when it was read. If the file was changed since, OSError is raised.
 
     Raises
     ------
     OSError
-        Nothing was written, and ``path`` is as it was.
+        The file cannot be written, or was changed since ``expected``. ``path`` is unchanged.
     """
-    target = Path(os.path.realpath(path))  # a link keeps its place
+    target = Path(os.path.realpath(path))  # replace the target of a link, not the link
     state = _stat(target)
     if state is not None and stat.S_ISDIR(state.st_mode):
         raise IsADirectoryError(errno.EISDIR, "Is a directory", os.fspath(path))
@@ -104,11 +104,11 @@ def _replace(
     expected: os.stat_result | None,
     last: bool,
 ) -> bool:
-    """Write the temporary and rename it; return False if another program removed it meanwhile."""
+    """Write the temporary file and rename it. Return False if another program removed it meanwhile."""
     temporary = target.parent / f".guetzpy-{secrets.token_hex(8)}.tmp"
     in_use = None
     try:
-        # 0o666: the user's umask decides, as for any new file (mkstemp would give 0600)
+        # 0o666: the user's umask determines the mode, as for any new file (mkstemp uses 0o600)
         descriptor = os.open(
             temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
         )
@@ -124,14 +124,14 @@ def _replace(
         if like is not None or state is not None:
             _copy_attributes(Path(like) if like is not None else target, temporary, keep_times)
         if expected is not None and not _same(expected, _stat(target)):
-            raise OSError(errno.EBUSY, "changed while it was being read; left alone", os.fspath(path))
+            raise OSError(errno.EBUSY, "changed while it was being read; not replaced", os.fspath(path))
         os.replace(temporary, target)
     except BaseException as error:
         if isinstance(error, FileNotFoundError) and not last and _is_gone(temporary):
             return False
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, os.fspath(temporary)):
-            error.filename = os.fspath(path)  # the name that the caller gave
+            error.filename = os.fspath(path)  # the caller does not know the temporary file
         raise
     finally:
         if in_use is not None:
@@ -144,25 +144,25 @@ def _is_gone(temporary: Path) -> bool:
 
 
 def is_within(place: str, root: str) -> bool:
-    """Return whether a real path is that of a folder, or lies below it."""
+    """Return whether the real path ``place`` is the folder ``root`` or lies below it."""
     return place == root or place.startswith(root.rstrip(os.sep) + os.sep)
 
 
 def check_below(name: str, root: str) -> None:
-    """Raise OSError unless a local file can be made or replaced below a folder without leaving it.
+    """Raise OSError unless a local file can be created or replaced without leaving a folder through links.
 
     Parameters
     ----------
     name : str
-        The file; its own folder need not exist.
+        The file. Its folder may not exist yet.
     root : str
-        The folder, which may be a link itself.
+        The folder. It may be a link itself.
 
     Raises
     ------
     OSError
-        ``root`` is gone; a folder on the way is a link that leads out of ``root``; ``name`` exists and is
-        a link, a folder, a device or a pipe.
+        ``root`` does not exist; or a folder of ``name`` is a link that leads out of ``root``; or ``name``
+        exists and is a link, a folder, a device or a pipe.
     """
     real = os.path.realpath(root)
     if not os.path.isdir(real):
@@ -183,10 +183,10 @@ def check_below(name: str, root: str) -> None:
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> int:
-    """Remove the temporaries that killed runs left in a folder.
+    """Remove the temporary files that killed runs left in a folder.
 
-    Those of a run that is still alive, here or on another machine, are locked and stay, and so do all
-    where the file system or the platform has no locks. Folders below are not searched.
+    Temporary files of running processes, on this or another machine, are locked and are not removed. If the
+    file system or the platform has no locks, none is removed. Subfolders are not searched.
 
     Returns
     -------
@@ -212,7 +212,7 @@ def _remove_unused(path: str) -> bool:
         return False
     flags = os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, os.O_RDWR | flags)  # NFS locks exclusively what is open for writing only
+        descriptor = os.open(path, os.O_RDWR | flags)  # an exclusive lock on NFS needs write access
     except PermissionError:
         descriptor = os.open(path, os.O_RDONLY | flags)
     try:
@@ -224,14 +224,14 @@ def _remove_unused(path: str) -> bool:
 
 
 def _mark_in_use(temporary: Path) -> int | None:
-    """Return a descriptor that holds a lock on a temporary until it is closed; None without locks."""
+    """Lock a temporary file. Return the descriptor that holds the lock; None on platforms without locks."""
     if fcntl is None:
         return None
-    # A descriptor of its own for reading: the one for writing is closed before the times are set.
+    # Not the descriptor for writing, which is closed before the times are set.
     descriptor = os.open(temporary, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # no locks here; or it is being removed, which the rename will show
+    except OSError:  # no locks; or another run is removing the file, in which case the rename fails
         pass
     return descriptor
 
@@ -252,28 +252,28 @@ def _copy_attributes(model: Path, target: Path, keep_times: bool) -> None:
     fresh = target.stat()
     if hasattr(os, "chown"):
         _copy_owner(state, fresh, target)
-    shutil.copystat(model, target)  # mode, times, extended attributes where both sides have them
+    shutil.copystat(model, target)  # mode, times, and extended attributes if both file systems have them
     if not keep_times:
         os.utime(target)
 
 
 def _copy_owner(wanted: os.stat_result, found: os.stat_result, target: Path) -> None:
-    """Give a file to the owner and group of another as far as the system lets: only root gives files away."""
+    """Set the owner and group of a file as far as the system permits: only root can change the owner."""
     for user, group in ((wanted.st_uid, wanted.st_gid), (found.st_uid, wanted.st_gid)):
         if (user, group) == (found.st_uid, found.st_gid):
             return
         try:
             os.chown(target, user, group)
-        except OSError:  # also of file systems that know no owners
+        except OSError:  # not permitted, or a file system without owners
             continue
         return
 
 
 def _sync_directory(folder: Path) -> None:
-    """Write the folder to the disk, so that the new name survives a power cut, where the system can."""
+    """Synchronise a folder to the disk if the system can, so that the rename survives a power failure."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
+    except OSError:  # Windows cannot open folders
         return
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""How far the work is, told while it goes on, and how it is stopped."""
+"""Reports of progress, and cancellation."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["Cancel", "OnProgress", "Progress", "Reporter", "Stage"]
 Stage: TypeAlias = Literal["read", "search", "write", "done"]
 
 logger: logging.Logger = logging.getLogger("guetzpy")
-logger.addHandler(logging.NullHandler())  # silent unless the program sets logging up
+logger.addHandler(logging.NullHandler())  # no output unless the program configures logging
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a ``progress`` callback is called with, always in the thread that called guetzpy.
+    """The argument of a ``progress`` callback, which is called in the thread that called guetzpy.
 
-    An exception that the callback raises ends the work and comes out of the call; nothing is written then.
+    An exception that the callback raises ends the work and is raised to the caller. No file is written then.
 
     Attributes
     ----------
     stage : {"read", "search", "write", "done"}
-        What begins now: reading the source, the search (told anew at each of its passes), writing and
-        verifying the file, nothing more. In a run over many files, "done" is told once a file, and "search"
-        for each encode on the way to a total.
+        The stage that begins. "read": the source is read. "search": a pass of the search begins. "write": the
+        file is written and verified. "done": all work is finished. A run over many files reports "done" for
+        each finished file, and "search" for each encode of the search for a total.
     fraction : float
-        Share of the work that is done, 0 to 1; never less than before. For one picture it is an estimate,
-        since nobody knows how many passes a search will take; for many files it counts files.
+        Share of the work that is finished, 0 to 1; it does not decrease. For one picture it is an estimate,
+        since the number of passes is not known in advance. For many files it is the share of finished files.
     name : str, optional
-        The file, where it has a name.
+        Name of the file, if it has one.
     """
 
     stage: Stage
@@ -45,27 +45,27 @@ OnProgress: TypeAlias = Callable[[Progress], object]
 
 
 class Cancel(Protocol):
-    """Something that says whether to stop: a ``threading.Event``, for instance."""
+    """An object that tells whether to cancel the work, such as a ``threading.Event``."""
 
     def is_set(self) -> bool:
-        """Return whether the work is to end."""
+        """Return whether the work has to end."""
         ...
 
 
 class Reporter:
-    """Tells one caller about one piece of work.
+    """Reports the progress of the work on one picture to a callback.
 
     Parameters
     ----------
     progress : callable, optional
-        Called with a :class:`Progress`.
+        Called with a :class:`Progress` for each report.
     cancel : Cancel, optional
-        Looked at whenever something is told, and between.
+        Checked at each report and by :meth:`check`.
     name : str, optional
-        Of the file.
+        Name of the file.
     """
 
-    #: Of a whole encode, about: reading and preparing; the search; the rest is writing and verifying.
+    #: Typical fractions of the time at which the search and the writing of the file begin.
     _SEARCH, _WRITE = 0.1, 0.9
 
     def __init__(
@@ -77,28 +77,28 @@ class Reporter:
         self._passes = 0
 
     def check(self) -> None:
-        """Raise CancelledError if the work is to end."""
+        """Raise CancelledError if the caller's ``cancel`` is set."""
         if self._cancel is not None and self._cancel.is_set():
             error = CancelledError("cancelled")
             error.name = self.name
             raise error
 
     def read(self) -> None:
-        """Tell that the source is being read."""
+        """Report that reading the source begins."""
         self._tell("read", 0.0)
 
     def searched(self, expected: int) -> None:
-        """Tell that the search begins, or has made one more of about ``expected`` passes."""
+        """Report the next pass of a search that has about ``expected`` passes."""
         share = self._passes / (self._passes + 0.5 * expected)
         self._tell("search", self._SEARCH + (self._WRITE - self._SEARCH) * share)
         self._passes += 1
 
     def write(self) -> None:
-        """Tell that the file is being written and verified."""
+        """Report that writing and verifying the file begins."""
         self._tell("write", self._WRITE)
 
     def done(self) -> None:
-        """Tell that all is done."""
+        """Report that all work is finished."""
         self._tell("done", 1.0)
 
     def _tell(self, stage: Stage, fraction: float) -> None:

@@ -1,4 +1,4 @@
-"""What came of it."""
+"""The result of optimising or transcoding one picture."""
 
 from __future__ import annotations
 
@@ -15,53 +15,55 @@ Status: TypeAlias = Literal["optimized", "lossless", "kept", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The outcome for one picture.
+    """The result of optimising or transcoding one picture.
 
     Attributes
     ----------
     data : bytes
-        The JPEG file; empty only for a failed file of a batch.
+        The contents of the JPEG file. Empty for a failed file, and for the files of a batch that has a
+        destination or replaces its sources.
     status : {"optimized", "lossless", "kept", "failed"}
-        Encoded anew; the same coefficients in fewer bytes; the input's bytes; nothing.
+        "optimized": the picture was quantised anew. "lossless": the file has the source's coefficients in
+        other bytes. "kept": ``data`` is the source's. "failed": there is no file; ``error`` says why.
     reason : str, optional
-        Why, where it is not plain: why a file was kept, for instance, or searched otherwise than asked for.
+        An explanation of the status where it needs one, such as why a file was kept or which setting was not
+        followed.
     input, output : str, optional
-        Files read and written, as named.
+        Names of the files read and written.
     bytes_before : int, optional
-        Size of the input file; None for arrays and PIL images.
+        Size of the input file in bytes; None for arrays and PIL images.
     bytes_after : int, optional
-        Size of ``data``.
+        Size of the output file in bytes.
     width, height : int, optional
-        Size in pixels as stored, Orientation not applied.
+        Size in pixels as stored; the Orientation tag is not applied.
     target : dict, optional
-        What was asked for, e.g. ``{"distance": 1.0}``.
+        The target that was asked for, for example ``{"distance": 1.0}``.
     distance : float, optional
-        The distance achieved: the smallest whose two limits both hold; 0 for unchanged pixels.
+        The smallest distance of which the file meets both limits; 0 if no pixel was changed.
     butteraugli_3norm, butteraugli_max, ssimulacra2 : float, optional
-        Scores of the file as libjpeg-turbo decodes it; 0, 0 and 100 for unchanged pixels.
+        Scores of the file as libjpeg-turbo decodes it; 0, 0 and 100 if no pixel was changed.
     limited_by_format : bool
-        Whether no 8-bit JPEG of this picture reaches the limits that the target stands for, so that
-        they were relaxed to the best that one reaches.
+        Whether the limits of the target were relaxed because no 8-bit JPEG of this picture meets them.
     butteraugli_wanted, ssimulacra2_wanted : float, optional
-        The limits that the target stands for, before any relaxing.
+        The limits of the target for Butteraugli's 3-norm and SSIMULACRA 2, before they were relaxed.
     larger_than_source : bool
-        Whether the JPEG is larger than the file, not a JPEG, that it was made from.
+        Whether the JPEG is larger than its source, which was not a JPEG.
     subsampling : str, optional
-        "444", "420", "422", ..., or "gray".
+        Chroma subsampling such as "444", "420" or "422", or "gray".
     progressive : bool, optional
         Whether the file is progressive.
     effort : str, optional
-        As asked.
+        The effort that was asked for.
     seconds : float, optional
-        Wall time.
+        Wall time in seconds.
     error : str, optional
-        What went wrong, for a failed file of a batch.
+        The error message of a failed file of a batch.
     smallest_bytes : int, optional
-        Of a failed file of a batch for which a size was asked: bytes of the smallest file that was reached.
+        For a failed file of a batch whose target was a size: the size in bytes of the smallest file reached.
     removed : tuple of str
-        Kinds of metadata that were there and that the policy took out.
+        Kinds of metadata of the source that the policy removed.
     warnings : tuple of str
-        What was tolerated in the source, and what its metadata could not keep.
+        Faults of the source that were tolerated, and metadata or colour declarations that could not be kept.
     """
 
     data: bytes = field(default=b"", repr=False)
@@ -95,31 +97,31 @@ class Result:
     def of_failure(
         cls, error: BaseException, message: str, name: str, target: dict[str, float] | None
     ) -> Result:
-        """Return the result of a file of a batch that failed with an error, told by a message."""
+        """Return the result of a file of a batch that failed with ``error``, described by ``message``."""
         smallest = getattr(error, "smallest_bytes", None)
         return cls(status="failed", input=name, error=message, target=target, smallest_bytes=smallest)
 
     @property
     def saving(self) -> float | None:
-        """Share of the input's bytes that was saved; negative if the file grew, None if unknown."""
+        """Share of the input's bytes that was saved; negative if the file grew, None if a size is unknown."""
         if not self.bytes_before or self.bytes_after is None:
             return None
         return 1.0 - self.bytes_after / self.bytes_before
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file; whatever ``path`` held is replaced whole or not at all.
+        """Write ``data`` to a file. An existing file is replaced atomically.
 
         Raises
         ------
         OSError
-            It cannot be written; what was there is untouched.
+            The file cannot be written. An existing file is unchanged.
         """
         from guetzpy.output import write
 
         write(path, self.data)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but ``data``, for JSON: numbers that JSON cannot hold become None."""
+        """Return all fields except ``data`` as JSON can hold them: infinities and NaN become None."""
         return {
             item.name: _plain(getattr(self, item.name))
             for item in dataclasses.fields(self)

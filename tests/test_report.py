@@ -197,7 +197,7 @@ def test_page_says_how_large_it_is(tmp_path: Path) -> None:
     run_of(tmp_path, 2, collection)
     size = collection.write(tmp_path / "report.html")
     text = html.unescape((tmp_path / "report.html").read_text("utf-8"))
-    assert f"This page: {bytes_text(size)}" in text
+    assert f"This page has {bytes_text(size)}" in text
     assert bytes_text(NO_MAPS.embedded) in text
 
 

@@ -203,7 +203,7 @@ def _record(
         place = location(sources, destination, shard)
         in_destination = destination is not None and place.parent == Path(destination)
         if in_destination and place.is_symlink():
-            raise GuetzpyError(f"{place}: is a symbolic link; give the path of its target with --manifest")
+            raise GuetzpyError(f"{place}: is a link; give the path of its target with --manifest")
         record = Manifest(place)
     except OSError:
         if resume or in_destination:

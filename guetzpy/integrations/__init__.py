@@ -1,5 +1,5 @@
-"""guetzpy inside other programs' pipelines: one module a package, imported by name, none by itself.
+"""Integrations of guetzpy into other packages, one module for each. None is imported by guetzpy itself.
 
-``pillow``, ``imageio`` and ``skimage`` for arrays and images; ``willow`` (Wagtail), ``thumbor``, ``django``,
-``nikola`` and ``pelican`` for the web.
+``pillow``, ``imageio`` and ``skimage`` encode images and arrays. ``willow`` (Wagtail), ``thumbor``,
+``django``, ``nikola`` and ``pelican`` optimise the JPEG files of web sites.
 """

@@ -1,4 +1,4 @@
-"""The work that all hooks of web programs share: make a JPEG smaller if that works, else leave it."""
+"""Functions shared by the integrations for the web: optimise a JPEG, or leave it unchanged after an error."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def is_jpeg(head: bytes) -> bool:
 
 
 def smaller(data: bytes, name: str | None = None, **options: Any) -> bytes:
-    """Return a JPEG in fewer bytes; the same bytes if it cannot be made smaller, is broken, or is no JPEG.
+    """Return a JPEG in fewer bytes.
 
-    A page or an upload must not fail because a picture could not be made smaller: that is logged, as a
-    warning of the logger ``guetzpy``. Wrong options raise all the same.
+    The data is returned unchanged if it is not a JPEG, cannot be made smaller or is damaged. An error of the
+    picture is logged as a warning of the logger ``guetzpy`` and not raised, so that it does not fail an
+    upload or the build of a page. Invalid options raise TypeError or ValueError.
     """
     if not is_jpeg(data):
         return data
@@ -35,7 +36,7 @@ def smaller(data: bytes, name: str | None = None, **options: Any) -> bytes:
 
 
 def shrink_file(path: str | os.PathLike[str], **options: Any) -> None:
-    """Replace a JPEG by a smaller one, whole or not at all; anything else stays untouched."""
+    """Replace a JPEG file atomically by a smaller one. Files that are not JPEG are not changed."""
     with open(path, "rb") as stream:
         state = os.fstat(stream.fileno())
         data = stream.read()

@@ -1,6 +1,6 @@
-"""A mixin for storages of Django that optimises uploaded JPEG files.
+"""A mixin for Django's storage classes that optimises uploaded JPEG files.
 
-In the project::
+In a Django project::
 
     from django.core.files.storage import FileSystemStorage
     from guetzpy.integrations.django import OptimizeMixin
@@ -22,21 +22,24 @@ from guetzpy.integrations import _uploads
 
 __all__ = ["OptimizeMixin"]
 
-# Bytes of a stream that cannot seek: read at a time, and kept in memory rather than in a file.
+# Bytes that are read at a time from a stream that cannot seek, and bytes kept in memory before a file is
+# used.
 _CHUNK = 1 << 16
 _IN_MEMORY = 1 << 22
 
 
 class OptimizeMixin:
-    """Put before a class of storage: what is saved there is optimised first if it is a JPEG.
+    """A mixin that optimises JPEG files before a storage saves them. Name it before the storage class.
 
-    Its contents decide, not its name. A broken JPEG is stored as it came, with a warning in the log. The
-    content type and charset of the upload stay. A stream that cannot seek is read to its end first.
+    The first bytes of a file determine whether it is a JPEG, not its name. A damaged JPEG is stored
+    unchanged, with a warning in the log. The content type and charset of the upload are kept. A stream that
+    cannot seek is read to its end first.
 
     Attributes
     ----------
     guetzpy_options : dict
-        Of :func:`guetzpy.optimize`. A visitor is waiting, so the effort is the least by default.
+        Options of :func:`guetzpy.optimize`. The default effort is the lowest, since the visitor waits for the
+        upload.
     """
 
     guetzpy_options: ClassVar[dict[str, Any]] = {"effort": "fast"}
@@ -57,7 +60,7 @@ class OptimizeMixin:
 
 
 def _rewound(content: Any) -> Any:
-    """Return contents at their start; those of a stream that cannot seek are copied to a temporary file."""
+    """Return a file at its start. A stream that cannot seek is copied to a temporary file."""
     from django.core.files.base import ContentFile, File
 
     try:
@@ -69,7 +72,7 @@ def _rewound(content: Any) -> Any:
     chunk = content.read(_CHUNK)
     if isinstance(chunk, str):
         return _like(content, ContentFile(chunk + content.read(), name=content.name))
-    # Closed, and with that removed, when nothing refers to it any more.
+    # The temporary file is removed when it is closed, at the latest when its object is deleted.
     spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
     while chunk:
         spool.write(chunk)
@@ -79,7 +82,7 @@ def _rewound(content: Any) -> Any:
 
 
 def _like(content: Any, replacement: Any) -> Any:
-    """Copy the attributes of an upload, which storages may send on, to a file that replaces it."""
+    """Copy the attributes of an upload, which storages may use, to the file that replaces it."""
     for name in ("content_type", "content_type_extra", "charset", "field_name"):
         if hasattr(content, name):
             setattr(replacement, name, getattr(content, name))

@@ -1,7 +1,7 @@
-"""``iio.imwrite("a.jpg", array, plugin=GuetzpyPlugin, distance=1.0)``: guetzpy as a plugin of imageio (v3).
+"""A plugin for imageio (v3): ``iio.imwrite("a.jpg", array, plugin=GuetzpyPlugin, distance=1.0)``.
 
-After :func:`register`, ``plugin="guetzpy"`` does the same; without ``plugin`` imageio writes with
-its own plugins.
+After :func:`register`, the plugin can be named: ``plugin="guetzpy"``. Without ``plugin``, imageio uses its
+own plugins.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GuetzpyPlugin", "register"]
 
-#: The name to write with, once registered.
+#: The name of the plugin after :func:`register`.
 NAME = "guetzpy"
 
 
 def register() -> None:
-    """Make ``plugin="guetzpy"`` known to imageio. May be called again."""
+    """Register the plugin with imageio as "guetzpy". Further calls change nothing."""
     from imageio.config import known_plugins
     from imageio.config.plugins import PluginConfig
 
@@ -35,12 +35,12 @@ def register() -> None:
 
 
 class GuetzpyPlugin(PluginV3):
-    """Writes one picture as a JPEG; reads nothing, which imageio's own plugins do.
+    """Writes one picture as a JPEG. It cannot read; imageio's own plugins can.
 
     Parameters
     ----------
     request : imageio.core.Request
-        Where to.
+        The file to write.
     """
 
     def __init__(self, request: Request) -> None:
@@ -54,14 +54,16 @@ class GuetzpyPlugin(PluginV3):
         Parameters
         ----------
         ndimage : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
-            uint8, uint16 (all bits count), bool, or float 0..1.
+            uint8, uint16 (encoded from all 16 bits), bool, or float from 0 to 1; interpreted as sRGB.
         **options
-            As for :func:`guetzpy.optimize`: ``distance=1.0``, ``quality=85``, ``effort="fast"`` ...
+            Options of :func:`guetzpy.optimize`, for example ``distance=1.0``, ``quality=85`` or
+            ``effort="fast"``.
 
         Returns
         -------
         bytes or None
-            The file, if it goes to ``"<bytes>"``. The file is opened after the encode has succeeded.
+            The contents of the file if the URI is ``"<bytes>"``, otherwise None. The file is opened after the
+            encode has succeeded.
         """
         data = api.optimize(np.asarray(ndimage), **options).data
         self.request.get_file().write(data)

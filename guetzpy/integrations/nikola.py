@@ -1,4 +1,4 @@
-"""A filter for Nikola.
+"""A filter for Nikola that optimises the JPEG files of a site.
 
 In ``conf.py``::
 
@@ -19,7 +19,7 @@ __all__ = ["smaller_jpegs"]
 
 
 class _Filter:
-    """A callable whose repr is the same in each build, so that Nikola does not repeat all tasks."""
+    """A callable with the same repr in each build. Nikola repeats all tasks if the repr changes."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
@@ -33,11 +33,11 @@ class _Filter:
 
 
 def smaller_jpegs(**options: Any) -> Callable[[str], None]:
-    """Return a filter that makes a JPEG of the built site smaller, in place.
+    """Return a filter that optimises a JPEG file of the built site in place.
 
     Parameters
     ----------
     **options
-        As for :func:`guetzpy.optimize`.
+        Options of :func:`guetzpy.optimize`.
     """
     return _Filter(options)

@@ -1,9 +1,9 @@
-"""A plugin for Pelican.
+"""A plugin for Pelican that optimises the JPEG files of a site.
 
 In ``pelicanconf.py``::
 
     PLUGINS = ["guetzpy.integrations.pelican"]
-    GUETZPY_OPTIONS = {"distance": 1.4}  # optional: as for guetzpy.OptimizeOptions
+    GUETZPY_OPTIONS = {"distance": 1.4}  # optional; options of guetzpy.OptimizeOptions
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Have the JPEG files of the site made smaller, in place and on all processors, once it is built."""
+    """Optimise all JPEG files of the site in place after it was built, on all processors."""
     from pelican import signals
 
     signals.finalized.connect(_optimize)

@@ -1,6 +1,6 @@
-"""``im.save("a.jpg", format="GUETZPY", distance=1.0)``: guetzpy as a format of Pillow's.
+"""A format for Pillow: ``im.save("a.jpg", format="GUETZPY", distance=1.0)``.
 
-Only the name "GUETZPY" is new to Pillow; "JPEG" and the suffix ".jpg" stay Pillow's own.
+The format has to be named. Pillow's format "JPEG" and its suffix ".jpg" do not change.
 """
 
 from __future__ import annotations
@@ -16,56 +16,57 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "register"]
 
-#: The name to save with.
+#: The name of the format.
 FORMAT = "GUETZPY"
 
-#: Pillow's names and numbers of samplings (of its JPEG plugin), and guetzpy's own.
+#: Names and numbers of chroma samplings in Pillow's JPEG plugin and in guetzpy, and guetzpy's names for them.
 _SUBSAMPLINGS: dict[Any, str] = {
     -1: "auto", 0: "444", "4:4:4": "444", 2: "420", "4:2:0": "420", "4:1:1": "420",
     "auto": "auto", "444": "444", "420": "420",
 }  # fmt: skip
 
-#: Keys of Pillow's JPEG plugin that change nothing here: tables are always made to measure, files whole.
+#: Keys of Pillow's JPEG plugin that are ignored: guetzpy always optimises Huffman tables, and writes whole
+#: files.
 _NEEDLESS = {"optimize", "append", "streamtype", "restart_marker_blocks", "restart_marker_rows"}
 
-#: Keys of Pillow's JPEG plugin that ask for what guetzpy decides itself, and what to do instead.
+#: Keys of Pillow's JPEG plugin that guetzpy cannot follow, with the text of their error.
 _REFUSED = {
-    "qtables": "guetzpy makes its own tables; give distance= or quality=",
-    "keep_rgb": "guetzpy writes YCbCr; leave it out",
-    "smooth": "guetzpy changes no pixel; filter the picture first",
-    "extra": "guetzpy writes no segments of others; use exif=, xmp=, icc_profile=, comment=",
+    "qtables": "guetzpy chooses the quantisation tables; give distance= or quality= instead",
+    "keep_rgb": "guetzpy writes YCbCr only; leave this key out",
+    "smooth": "guetzpy does not filter pictures; filter the picture before",
+    "extra": "guetzpy writes no arbitrary segments; use exif=, xmp=, icc_profile= or comment=",
 }
 
 _METADATA = {"icc_profile", "exif", "xmp", "comment", "dpi"}
 
 
 def register() -> None:
-    """Make ``format="GUETZPY"`` known to :meth:`PIL.Image.Image.save`. May be called again.
+    """Register the format "GUETZPY" for :meth:`PIL.Image.Image.save`. Further calls change nothing.
 
-    The picture's pixels are encoded, whatever file they come from: for a JPEG, ``guetzpy.optimize(path)``
-    does better, from its own coefficients.
+    The format encodes the pixels of the picture, even if it was opened from a JPEG file. For a JPEG file,
+    ``guetzpy.optimize(path)`` gives better results, because it starts from the file's own coefficients.
 
-    Keys of ``save`` are those of :func:`guetzpy.optimize` (``distance``, ``effort``, ``max_bytes``,
-    ``background``, ``to_srgb`` ...), and of Pillow's JPEG:
+    The keys of ``save`` are the options of :func:`guetzpy.optimize` (``distance``, ``effort``, ``max_bytes``,
+    ``background``, ``to_srgb`` and others), and these of Pillow's JPEG format:
 
     quality : int
-        1 to 100: at least as good as Pillow's own JPEG of that quality, in fewer bytes. Without any target:
-        ``distance=1.0``.
+        1 to 100. The file scores at least as well as Pillow's JPEG of this quality. Without any target,
+        ``distance=1.0`` is used.
     subsampling : str or int
-        "4:4:4" (0), "4:2:0" (2) or "auto" (-1, the default: the smaller one).
+        "4:4:4" (0), "4:2:0" (2) or "auto" (-1). Default: "auto", the one that gives the smaller file.
     progressive : bool
-        Default: True, which is smaller.
+        Whether the file is progressive. Default: True, which gives smaller files.
     icc_profile, exif, xmp, comment, dpi
-        As for Pillow's JPEG, metadata is written only if it is given; but for the comment, which is that
-        of ``im.info``, and the ICC profile: without one, colours would change, so that of ``im.info`` is
-        written unless ``icc_profile=None`` is given. ``exif`` is bytes or :class:`PIL.Image.Exif`.
+        Metadata to write. As in Pillow's JPEG format, the default is to write none, with two exceptions: the
+        comment of ``im.info`` is written, and so is its ICC profile, because colours would change without it.
+        ``icc_profile=None`` omits the profile. ``exif`` is bytes or :class:`PIL.Image.Exif`.
     optimize
-        Taken and ignored: this is what guetzpy does.
+        Ignored; Huffman tables are always optimised.
 
-    ``qtables``, ``keep_rgb``, ``smooth`` and ``extra`` raise ValueError, and so does ``quality="keep"``; keys
-    that are unknown raise TypeError. Pictures in CMYK, LAB or "F", and transparent ones without
-    ``background``, raise UnsupportedError, which names what to do. As with all of Pillow's formats, ``save``
-    opens the file before it is known whether that works.
+    ``qtables``, ``keep_rgb``, ``smooth``, ``extra`` and ``quality="keep"`` raise ValueError. Unknown keys
+    raise TypeError. Pictures of the modes CMYK, LAB and F, and transparent pictures without ``background``,
+    raise UnsupportedError, whose message says what to do. Like all of Pillow's formats, ``save`` opens the
+    file before it encodes, so that an existing file is lost if the encode fails.
 
     Examples
     --------
@@ -88,20 +89,20 @@ def _save(im: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
 
 
 def _options(asked: dict[str, Any]) -> dict[str, Any]:
-    """Return keys of ``save`` as keywords of :func:`guetzpy.optimize`."""
+    """Return the keys of ``save`` as options of :func:`guetzpy.optimize`."""
     for key in _NEEDLESS:
         asked.pop(key, None)
     for key, advice in _REFUSED.items():
         if asked.pop(key, None):
             raise ValueError(f"{key}: {advice}")
-    if "progression" in asked:  # the older name
+    if "progression" in asked:  # Pillow's older name of the key
         asked["progressive"] = asked.pop("progression") or asked.get("progressive", False)
     if "progressive" in asked:
         asked["progressive"] = bool(asked["progressive"])
     if "subsampling" in asked:
         asked["subsampling"] = _subsampling(asked["subsampling"])
     quality = asked.get("quality")
-    if quality == -1:  # Pillow's word for none given
+    if quality == -1:  # Pillow's default value: no quality was given
         del asked["quality"]
     elif quality == "keep":
         raise ValueError('quality="keep": pass the file to guetzpy.transcode, which keeps every coefficient')
@@ -112,7 +113,7 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(asked) - set(inspect.signature(api.optimize).parameters) | ({"source"} & set(asked)))
     if unknown:
         raise TypeError(
-            f"format {FORMAT!r} knows no {', '.join(unknown)}; see guetzpy.optimize for what it knows"
+            f"format {FORMAT!r} does not take {', '.join(unknown)}; it takes the options of guetzpy.optimize"
         )
     return asked
 
@@ -127,7 +128,7 @@ def _subsampling(value: Any) -> str:
 
 
 def _profile_of(im: Image.Image) -> bytes | None:
-    """Return a picture's profile, or one of the colours that it declares otherwise."""
+    """Return a picture's ICC profile, or a profile made from its other colour declarations, or None."""
     from guetzpy.picture.declarations import declarations
     from guetzpy.picture.declared import colour_of_image
     from guetzpy.picture.metadata import metadata_of
@@ -140,7 +141,7 @@ def _profile_of(im: Image.Image) -> bytes | None:
 
 
 def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
-    """Return a picture that carries what is to be written, and nothing else."""
+    """Return a copy of a picture that has only the metadata that is to be written."""
     from PIL import Image
 
     exif = given.get("exif")
@@ -154,8 +155,8 @@ def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
         "dpi": given.get("dpi"),
         "transparency": im.info.get("transparency"),
     }
-    picture = im.copy()  # of the base class: no file's tags, segments or Exif come along
+    picture = im.copy()  # a plain Image, without the tags, segments and Exif of the file it was read from
     picture.info = {key: value for key, value in carried.items() if value}
-    if "transparency" in im.info:  # colour 0, or bytes
+    if "transparency" in im.info:  # may be 0, which the filter above drops
         picture.info["transparency"] = im.info["transparency"]
     return picture

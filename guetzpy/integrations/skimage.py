@@ -1,6 +1,6 @@
-"""Arrays in, arrays out, by the rules of scikit-image: uint8, uint16, bool, or float from 0 to 1.
+"""Functions for arrays in scikit-image's conventions: uint8, uint16, bool, or float from 0 to 1.
 
-Floats and uint16 are encoded from their full precision, not from the 8 bits of ``img_as_ubyte``.
+Values of float and uint16 are encoded with their full precision; they are not rounded to 8 bits first.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def imsave(fname: str | os.PathLike[str], arr: npt.ArrayLike, **options: Any) ->
     Parameters
     ----------
     fname : path
-        Replaced whole, or not at all.
+        The file to write or replace. It is replaced atomically.
     arr : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
-        uint8, uint16, bool, or float 0..1, taken as sRGB.
+        uint8, uint16, bool, or float from 0 to 1; interpreted as sRGB.
     **options
-        As for :func:`guetzpy.optimize`.
+        Options of :func:`guetzpy.optimize`.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def imsave(fname: str | os.PathLike[str], arr: npt.ArrayLike, **options: Any) ->
     Raises
     ------
     TypeError, ValueError
-        Another kind of array; the message names the fix.
+        The array has another dtype, shape or range; the message says what to do.
     """
     result = api.optimize(np.asarray(arr), **options)
     result.save(fname)
@@ -46,19 +46,19 @@ def imsave(fname: str | os.PathLike[str], arr: npt.ArrayLike, **options: Any) ->
 
 
 def compressed(image: npt.ArrayLike, **options: Any) -> npt.NDArray[np.uint8]:
-    """Return the decoded JPEG of an array, for augmentation and for measuring.
+    """Encode an array as a JPEG and return the decoded pixels, for augmentation or measurements.
 
     Parameters
     ----------
     image : array_like, shape (H, W), (H, W, 3) or (H, W, 4)
-        As for :func:`imsave`.
+        As in :func:`imsave`.
     **options
-        As for :func:`guetzpy.optimize`.
+        Options of :func:`guetzpy.optimize`.
 
     Returns
     -------
     ndarray of uint8, shape (H, W) or (H, W, 3)
-        For floats again: ``skimage.util.img_as_float``.
+        The decoded pixels. ``skimage.util.img_as_float`` converts them to float.
     """
     from PIL import Image
 

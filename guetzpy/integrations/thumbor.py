@@ -1,11 +1,12 @@
-"""An optimizer for Thumbor.
+"""An optimizer for Thumbor that makes its JPEG files smaller.
 
 In ``thumbor.conf``::
 
     OPTIMIZERS = ["guetzpy.integrations.thumbor"]
-    GUETZPY_OPTIONS = {"distance": 2.0, "effort": "fast"}  # optional: as for guetzpy.optimize
+    GUETZPY_OPTIONS = {"distance": 2.0, "effort": "fast"}  # optional; options of guetzpy.optimize
 
-Thumbor encodes with ``QUALITY`` first: give it a high one, 95 say, so that there is something to choose.
+Thumbor encodes the picture with its ``QUALITY`` first. Set this to a high value such as 95, so that the loss
+of that encode is small.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ __all__ = ["Optimizer"]
 
 
 class Optimizer:
-    """The optimizer, one for each request (the protocol of ``thumbor.optimizers.BaseOptimizer``).
+    """An optimizer with the interface of ``thumbor.optimizers.BaseOptimizer``. Thumbor makes one per request.
 
     Parameters
     ----------
     context : thumbor.context.Context
-        Of the request; its ``config`` may hold ``GUETZPY_OPTIONS``.
+        Context of the request. ``GUETZPY_OPTIONS`` of its ``config`` is used if it is set.
     """
 
     def __init__(self, context: Any) -> None:
@@ -32,9 +33,9 @@ class Optimizer:
         self.options: dict[str, Any] = {"effort": "fast", **(wanted or {})}
 
     def should_run(self, image_extension: str, image_buffer: bytes) -> bool:
-        """Return whether this is a JPEG."""
+        """Return whether the data is a JPEG."""
         return _uploads.is_jpeg(image_buffer[:3])
 
     def run_optimizer(self, image_extension: str, buffer: bytes) -> bytes:
-        """Return a JPEG in fewer bytes; anything else, and one that is broken, as it is."""
+        """Return a JPEG in fewer bytes. Damaged JPEG files and other data are returned unchanged."""
         return _uploads.smaller(bytes(buffer), image_extension, **self.options)

@@ -1,8 +1,8 @@
-"""An optimizer for Willow, and so for Wagtail: renditions that are JPEG become smaller.
+"""An optimizer for Willow, which Wagtail uses; it makes JPEG renditions smaller.
 
-In a Django project, once apps are ready (and in a script, before images are saved)::
+In a Django project it is registered when the apps are ready; in a script, before images are saved::
 
-    WILLOW_OPTIMIZERS = ["guetzpy"]         # settings.py; or the environment's WILLOW_OPTIMIZERS=guetzpy
+    WILLOW_OPTIMIZERS = ["guetzpy"]         # settings.py; or set the environment variable to guetzpy
 
 
     class MediaConfig(AppConfig):           # apps.py
@@ -22,35 +22,36 @@ __all__ = ["Guetzpy", "register"]
 
 
 def register() -> None:
-    """Register :class:`Guetzpy`; Willow takes it if ``WILLOW_OPTIMIZERS`` names guetzpy, or is True."""
+    """Register :class:`Guetzpy`. Willow uses it if ``WILLOW_OPTIMIZERS`` contains "guetzpy" or is True."""
     from willow.registry import registry
 
     registry.register_optimizer(Guetzpy)
 
 
 class Guetzpy:
-    """An optimizer as Willow expects it (``willow.optimizers.base.OptimizerBase``), within the process.
+    """An optimizer with the interface of ``willow.optimizers.base.OptimizerBase``; it runs in this process.
 
-    For other options, make a subclass with others, and register that instead.
+    To change the options, register a subclass with another ``options``.
     """
 
     library_name: ClassVar[str] = "guetzpy"
     image_format: ClassVar[str] = "jpeg"
 
-    #: Of :func:`guetzpy.optimize`. The default effort is the least, since a page waits for the rendition.
+    #: Options of :func:`guetzpy.optimize`. The default effort is the lowest, since a page waits for the
+    #: rendition.
     options: ClassVar[dict[str, Any]] = {"effort": "fast"}
 
     @classmethod
     def applies_to(cls, image_format: str) -> bool:
-        """Return whether this is for files of a format: JPEG only."""
+        """Return whether the optimizer applies to a format; True only for JPEG."""
         return image_format.lower() == cls.image_format
 
     @classmethod
     def check_library(cls) -> bool:
-        """Return True: the library is this one."""
+        """Return True, since the library is guetzpy itself."""
         return True
 
     @classmethod
     def process(cls, file_path: str) -> None:
-        """Make a JPEG smaller, in place; one that is broken stays, with a warning in the log."""
+        """Optimise a JPEG file in place. A damaged file is not changed; a warning is logged."""
         _uploads.shrink_file(file_path, **cls.options)

@@ -1,6 +1,7 @@
-"""The report of a run: one page that opens from disk and asks nobody for anything, or the same as JSON.
+"""The report of a run, as an HTML page or as JSON.
 
-:class:`Collection` takes the results as they come and writes either.
+The page is a single file that loads nothing from the network. :class:`Collection` takes the results of the
+run and writes the report.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a JPEG file was coded with, from its headers alone: tables, subsampling, scans."""
+"""The coding parameters of a JPEG file (tables, subsampling, scans), read from its headers only."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ _NO_BLOCKS = np.empty((0, 0, 64), np.int16)
 
 
 def choices(data: bytes) -> dict[str, Any] | None:
-    """Describe how a JPEG is coded, for JSON.
+    """Describe how a JPEG is coded.
 
     Returns
     -------
     dict or None
-        ``mode``, ``subsampling``, ``quality`` (libjpeg's of the nearest tables), ``quality_exact``,
-        ``tables`` (``components`` by name, ``steps`` in rows), ``scans`` (``components``, ``band``,
-        ``bits``, ``bytes``), ``table_bytes``, ``metadata_bytes``. None for what is no JPEG, or a broken one.
+        A record that JSON can hold: ``mode``, ``subsampling``, ``quality`` (the libjpeg quality of the
+        nearest tables), ``quality_exact`` (whether the tables are equal), ``tables`` (for each the names of
+        its ``components``, and ``steps``, 8 rows of 8), ``scans`` (for each the names of its ``components``,
+        ``band`` (Ss, Se), ``bits`` (Ah, Al) and ``bytes``), ``table_bytes``, ``metadata_bytes``. None if the
+        data is not a JPEG or is damaged.
     """
     if not is_jpeg(data):
         return None
     try:
         parts = survey(data)
         return _choices(parts)
-    except (GuetzpyError, KeyError):  # KeyError: a component without its table
+    except (GuetzpyError, KeyError):  # KeyError: a component refers to a table that the file does not define
         return None
 
 

@@ -1,4 +1,4 @@
-"""The results of a run on their way into a report."""
+"""Collection of the results of a run, and their report."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["Collection"]
 
 Progress = Callable[[str, int, int], object]
 
-# Pictures that did not fit into the page, after which no smaller ones are looked for.
+# After this number of pictures that did not fit into the page, no further picture is tried.
 _MISSES = 8
 
-# Files whose heat maps may be large.
+# Largest number of files for which heat maps have the larger of the two sizes.
 _FEW = 24
 
 
 @dataclass
 class _Entry:
-    """A result with the bytes that were at hand when it came."""
+    """A result, with the contents of its input and output if they are held in memory."""
 
     result: Result
     before: bytes | None = None
@@ -40,16 +40,16 @@ class _Entry:
 
 
 class Collection:
-    """Takes results as they come; writes the report when all are there.
+    """Collects results, and writes a report of them.
 
     Parameters
     ----------
     bounds : Bounds
-        How large a page may grow.
+        Limits for the size of the page and the time to make it.
     background : str or tuple, optional
-        Colour under transparent parts, as the run had it.
+        Colour that the run composited transparent pictures on.
     threads : int, optional
-        Default: the processors available.
+        Number of threads. Default: the number of processors available.
     """
 
     def __init__(
@@ -70,11 +70,17 @@ class Collection:
         return len(self._entries)
 
     def add(self, result: Result, before: bytes | None = None, after: bytes | None = None) -> None:
-        """Take a result, and its files where they are at hand.
+        """Add a result.
 
-        Files are remembered as long as the page might hold them; of others the report looks at
-        ``result.input`` and ``result.output`` when it is written. Give those that will not be there
-        by then: input of a run in place (or :meth:`hold` it), output of one that writes nothing.
+        Parameters
+        ----------
+        result : Result
+            The result.
+        before, after : bytes, optional
+            Contents of its input and output. They are held in memory up to the bytes that a page embeds.
+            Otherwise the files ``result.input`` and ``result.output`` are read when the report is written.
+            Pass the contents of files that will not exist then: the input of a run in place (or call
+            :meth:`hold` before the run), the output of a run that writes nothing.
         """
         if before is None and result.input is not None:
             before = self._originals.pop(result.input, None)
@@ -87,30 +93,31 @@ class Collection:
         self._entries.append(entry)
 
     def hold(self, names: Iterable[str]) -> None:
-        """Remember files that a run is about to replace, as many as the page might hold."""
+        """Read files that a run is about to replace, up to the bytes that a page embeds."""
         for name in names:
             with contextlib.suppress(OSError, ValueError):
                 size = os.path.getsize(name)
-                # What becomes of it needs room as well, about as much.
+                # Reserve as many bytes for the output, which the page shows beside the input.
                 if self._held + 2 * size <= self._bounds.embedded:
                     with open(name, "rb") as stream:
                         self._originals[name] = stream.read()
                     self._held += size
 
     def write(self, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
-        """Write the report, a page or, if the name ends in ``.json``, JSON; return its bytes.
+        """Write the report, and return its size in bytes.
 
         Parameters
         ----------
         path : path
-            What it held is replaced.
+            The file to write or replace: JSON if its name ends in ``.json``, otherwise an HTML page.
         progress : callable, optional
-            Called with what is being made, how many of it are done, and how many there are at most.
+            Called with the kind of item ("files" or "heat maps"), the number of items done, and the largest
+            possible number of items.
 
         Raises
         ------
         OSError
-            It cannot be written.
+            The file cannot be written.
         """
         from guetzpy.output import write
 
@@ -121,9 +128,11 @@ class Collection:
         return len(data)
 
     def json(self, progress: Progress | None = None) -> str:
-        """Return the report as JSON: ``totals``, ``histogram`` and ``files``, each as ``Result.to_dict``
-        tells it, with ``saving`` and ``coding`` (see :func:`guetzpy.report.choices.choices`).
-        """  # noqa: D205
+        """Return the report as JSON with the keys ``totals``, ``histogram`` and ``files``.
+
+        Each file has the fields of ``Result.to_dict``, ``saving`` and ``coding``
+        (:func:`guetzpy.report.choices.choices`).
+        """
         files = []
         for number, entry in enumerate(self._entries, 1):
             files.append(_numbers(entry.result) | {"coding": choices(self._after(entry) or b"")})
@@ -133,7 +142,7 @@ class Collection:
         return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
     def html(self, path: str, progress: Progress | None = None) -> str:
-        """Return the page for a place in which it will lie, which its links start from."""
+        """Return the HTML page. Its links are relative to ``path``, the name that the page will have."""
         from guetzpy.report.page import render
 
         files, thumbnails = self._files(path, progress)
@@ -179,7 +188,7 @@ class Collection:
         return files, thumbnails
 
     def _embed(self, files: list[dict[str, Any]], progress: Progress | None) -> None:
-        """Put heat maps and pictures into the page while they fit: first where most is to be seen."""
+        """Embed heat maps and pictures while they fit, in the order of decreasing ``butteraugli_max``."""
         ranked = sorted(range(len(files)), key=lambda i: -(self._entries[i].result.butteraugli_max or 0.0))
         room = self._bounds.embedded - self._embed_heat(ranked, files, progress)
         misses = 0
@@ -192,7 +201,7 @@ class Collection:
             size = sum(len(data) for data in shown.values())
             if not shown or size > room:
                 misses += 1
-                if misses == _MISSES:  # each may cost a decode and an encode
+                if misses == _MISSES:  # each attempt may need a decode and an encode
                     break
                 continue
             files[i]["view"] |= {side: pictures.data_url(data) for side, data in shown.items()}
@@ -200,7 +209,7 @@ class Collection:
             room -= size
 
     def _embed_heat(self, ranked: list[int], files: list[dict[str, Any]], progress: Progress | None) -> int:
-        """Put heat maps into the page, and return their bytes: at most half of all that it holds."""
+        """Embed heat maps, and return their bytes: at most half of ``bounds.embedded``."""
         entries = [(i, self._entries[i]) for i in ranked if self._entries[i].result.status == "optimized"]
         side = pictures.HEATMAP_SIDES[len(entries) > _FEW]
         entries = entries[: self._bounds.heatmaps]
@@ -221,19 +230,19 @@ class Collection:
         return self._bounds.embedded // 2 - room
 
     def _shown(self, entry: _Entry) -> dict[str, bytes]:
-        """Return the files of an entry as a browser shows them, those that there are."""
+        """Return those of an entry's two files that exist, in formats that browsers show."""
         files = {"before": self._before(entry), "after": self._after(entry)}
         shown = {side: pictures.showable(data, self._background) for side, data in files.items() if data}
         return {side: data for side, data in shown.items() if data is not None}
 
     def _heat(self, entry: _Entry, side: int) -> tuple[bytes, float] | None:
-        """Return the heat map of an entry and its JOD."""
+        """Return the heat map of an entry as a PNG, and its score by CVVDP in JOD; None if either fails."""
         before, after = self._before(entry), self._after(entry)
         if before is None or after is None:
             return None
         try:
             return pictures.heat_overlay(before, after, side, self._background, self._threads)
-        except Exception:  # whatever is wrong with one picture, the others have their report
+        except Exception:  # an error of one picture must not prevent the report
             return None
 
     @staticmethod
@@ -246,10 +255,10 @@ class Collection:
 
 
 def _is_there(path: str | None, size: int | None) -> bool:
-    """Whether a file still has the size that it had; of any other it is not known what it is."""
+    """Return whether a file has the size of the result; otherwise it was changed since the run."""
     try:
         return path is not None and os.path.isfile(path) and os.path.getsize(path) == size
-    except (OSError, ValueError):  # a URL, a name with a NUL
+    except (OSError, ValueError):  # a URL, or a name with a NUL character
         return False
 
 
@@ -272,7 +281,7 @@ def _numbers(result: Result) -> dict[str, Any]:
 
 
 def _links(result: Result, before: bytes | None, after: bytes | None, page: str) -> dict[str, Any]:
-    """Return where the page finds the files; ``before`` and ``after`` only what a browser shows."""
+    """Return the URLs of an entry's files; ``before`` and ``after`` only for formats that browsers show."""
     view: dict[str, Any] = {"before": None, "after": None, "heat": None, "embedded": False}
     for side, data, path, size in (
         ("before", before, result.input, result.bytes_before),

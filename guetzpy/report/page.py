@@ -1,4 +1,4 @@
-"""The page itself: a template, its style and its script in one file that asks nobody for anything."""
+"""Rendering of the report as one HTML file with its style and script, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from guetzpy.report.pictures import Bounds
 
 __all__ = ["bytes_text", "duration_text", "render"]
 
-_SIZE = "@@PAGE-SIZE@@"  # known when the page is there
+_SIZE = "@@PAGE-SIZE@@"  # placeholder for the size of the page, which is known after rendering
 
 
 def render(
@@ -24,18 +24,18 @@ def render(
     thumbnails: Sequence[str | None],
     bounds: Bounds,
 ) -> str:
-    """Return the page of a run.
+    """Return the HTML page of a run's report.
 
     Parameters
     ----------
     summary : dict
-        ``guetzpy`` (version), ``totals``, ``histogram``.
+        A record with the keys ``guetzpy`` (version), ``totals`` and ``histogram``.
     files : sequence of dict
-        As :class:`guetzpy.report.Collection` describes them.
+        The records of the files that :class:`guetzpy.report.Collection` makes.
     thumbnails : sequence of str or None
-        Their URLs, in the same order.
+        URL of each file's thumbnail, in the order of ``files``.
     bounds : Bounds
-        For the words about the page's size.
+        The limits, which the page mentions.
     """
     import jinja2
 
@@ -81,7 +81,7 @@ def render(
 
 
 def _viewed(file: dict[str, Any]) -> dict[str, Any]:
-    """Return what the viewer needs of a file; the table has the rest."""
+    """Return the keys of a file's record that the page's script uses."""
     keys = (
         "input", "output", "status", "reason", "error", "warnings", "bytes_before", "bytes_after",
         "saving", "width", "height", "target", "distance", "butteraugli_3norm", "butteraugli_max",
@@ -93,26 +93,26 @@ def _viewed(file: dict[str, Any]) -> dict[str, Any]:
 
 
 def _script_json(value: Any) -> str:
-    """Return JSON that no HTML parser takes for anything else within a script element."""
+    """Return JSON in which no character can end a script element: <, > and & are escaped."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _hash(text: str) -> str:
-    """Return the source expression that allows this very style or script (CSP level 3)."""
+    """Return the hash source by which the content security policy allows a style or script (CSP level 3)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _common_folder(names: Sequence[str]) -> str:
-    """Return the folder that all names lie in, with the separator at its end; empty if there is none."""
+    """Return the common folder of all names with a separator at its end; empty if there is none."""
     if len(names) < 2:
         return ""
-    common = os.path.commonprefix(names)  # noqa: RUF071 (cut back to a separator below)
+    common = os.path.commonprefix(names)  # noqa: RUF071 (cut to a separator below)
     return common[: max(common.rfind(os.sep), common.rfind("/")) + 1]
 
 
 def _ramp() -> list[tuple[str, str, float]]:
-    """Return the stops of the scale: place, colour, opacity as over a picture."""
+    """Return the stops of the colour scale: position, colour, and opacity of the heat map there."""
     stops = []
     for i in range(33):
         red, green, blue = PALETTE[i * 255 // 32].tolist()
@@ -125,11 +125,11 @@ def _chroma(name: str) -> str:
 
 
 def _bars(bins: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Lay out the histogram on a plane of 480 by 200, whose lowest 40 are for words."""
+    """Return the coordinates of the histogram in an SVG of 480 x 200 units, the lowest 40 for text."""
     if not bins:
         return {"bars": [], "label": ""}
     highest = max(one["files"] for one in bins)
-    step = 445.0 / len(bins)  # up to 450: the last number needs half its own width beyond
+    step = 445.0 / len(bins)  # the bars end at x = 450, to leave space for the last label
     bars = []
     for i, one in enumerate(bins):
         height = 130.0 * one["files"] / highest
@@ -152,7 +152,7 @@ def _bars(bins: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def bytes_text(count: int | None) -> str:
-    r"""Return a size in bytes as people say it, three digits or so.
+    r"""Return a size in bytes with a decimal unit and about three digits.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def bytes_text(count: int | None) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a time as people say it, in at most two units."""
+    """Return a time in seconds as text with at most two units."""
     if seconds < 100.0:
         return f"{seconds:.1f}\u00a0s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""Pictures for the page: thumbnails, what a browser can show of a file, where it lies, heat maps."""
+"""Pictures for the page: thumbnails, files in formats that browsers show, links to files, heat maps."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = ["Bounds", "data_url", "heat_overlay", "link", "mime_type", "showable"
 
 @dataclass(frozen=True)
 class Bounds:
-    """How large a page may grow, and how long it may take.
+    """Limits for the size of a page and the time to make it.
 
     Attributes
     ----------
     embedded : int
-        Bytes of pictures and heat maps that the page holds itself; others are shown from where they
-        lie. Base64 makes a third more of them.
+        Bytes of pictures and heat maps that are embedded in the page, before base64 adds a third. Other
+        pictures are linked.
     picture_pixels : int
-        Pixels of a picture that the page holds itself; a browser takes 4 bytes for each. Larger ones are
-        shown from where they lie.
+        Largest number of pixels of an embedded picture, for which a browser needs 4 bytes each. Larger
+        pictures are linked.
     thumbnails, thumbnail_bytes : int
-        Files that get a thumbnail (some 4 kB each), and bytes of them all.
+        Number of files that get a thumbnail (about 4 kB each), and bytes of all thumbnails together.
     heatmaps : int
-        Heat maps that are computed, of the files with the highest scores.
+        Number of heat maps, for the files with the highest ``butteraugli_max``.
     heatmap_pixels : int
-        Pixels that heat maps are computed of, in all.
+        Pixels of all pictures together for which heat maps are computed.
     """
 
     embedded: int = 24_000_000
@@ -51,12 +51,12 @@ class Bounds:
     heatmap_pixels: int = 500_000_000
 
 
-#: Longest side of heat maps that lie over pictures, of few files and of many (some 150 and 40 kB).
+#: Longer side of a heat map in pixels, in reports of few files and of many (about 150 and 40 kB each).
 HEATMAP_SIDES = (768, 384)
 
 
 def mime_type(data: bytes) -> str | None:
-    """Return the type of a picture that all browsers show; None for others."""
+    """Return the MIME type of a picture that all browsers show; None for other data."""
     if is_jpeg(data):
         return "image/jpeg"
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -69,15 +69,15 @@ def mime_type(data: bytes) -> str | None:
 
 
 def data_url(data: bytes) -> str:
-    """Return a URL that holds a picture."""
+    """Return a data URL with the contents of a picture."""
     return f"data:{mime_type(data)};base64,{base64.b64encode(data).decode()}"
 
 
 def link(path: str, page: str) -> str:
-    """Return the URL of a local file, relative to the page's own folder where there is a way.
+    """Return the URL of a local file, relative to the folder of the page if both are on the same drive.
 
-    Any name is possible in a path: all but plain letters is quoted, and the URL never begins with a
-    scheme of the name's choice.
+    A file name may contain any character: all special characters are quoted. The URL begins with "./", "../"
+    or "file:", so that no name is taken for a URL scheme.
     """
     folder = os.path.dirname(os.path.realpath(page))
     try:
@@ -89,7 +89,10 @@ def link(path: str, page: str) -> str:
 
 
 def thumbnail(data: bytes, side: int = 128) -> bytes | None:
-    """Return a small JPEG, upright, without metadata; None if the picture cannot be decoded."""
+    """Return a JPEG of at most ``side`` pixels in each direction, rotated upright, without metadata, or None.
+
+    None is returned if the picture cannot be decoded.
+    """
     from PIL import ImageOps
 
     try:
@@ -99,16 +102,16 @@ def thumbnail(data: bytes, side: int = 128) -> bytes | None:
             small = ImageOps.exif_transpose(picture)
             small.thumbnail((side, side))
             small = small.convert("RGB")
-            small.info.clear()  # Pillow would write the comment again
+            small.info.clear()  # Pillow would copy the comment to the new file
             stream = io.BytesIO()
             small.save(stream, "JPEG", quality=72, optimize=True)
-    except Exception:  # decoders raise whatever broken files make them meet
+    except Exception:  # Pillow's decoders raise many kinds of errors for damaged files
         return None
     return stream.getvalue()
 
 
 def _bounds(data: bytes) -> CheckSize:
-    """Return what refuses a picture that would take much memory: files that failed come here too."""
+    """Return a check that refuses pictures that need much memory, since failed files are read here too."""
 
     def check(width: int, height: int) -> None:
         check_decoding(width * height, len(data))
@@ -117,11 +120,11 @@ def _bounds(data: bytes) -> CheckSize:
 
 
 def showable(data: bytes, background: Any = None) -> bytes | None:
-    """Return a file that a browser shows as guetzpy sees it; None if there is none.
+    """Return a picture in a format that browsers show; None if it cannot be decoded.
 
-    It has the colour profile and the orientation, and no other metadata: a page is passed on more easily than
-    the pictures, and must not hold what was stripped from them. JPEG files keep their coded data; all else
-    becomes a PNG.
+    A JPEG keeps its coded data. Any other picture is converted to PNG. The result has the colour profile and
+    the orientation, but no other metadata: a report may be shared, and must not contain what was stripped
+    from the pictures.
     """
     from guetzpy.jpeg.metadata.policy import Policy
     from guetzpy.jpeg.transcode import strip_bytes
@@ -143,7 +146,7 @@ def showable(data: bytes, background: Any = None) -> bytes | None:
 
 
 def _turn(picture: Image.Image) -> int:
-    # Pillow itself turns TIFF upright when it is loaded.
+    # Pillow rotates TIFF files by their Orientation when it decodes them.
     return 1 if picture.format == "TIFF" else int(picture.getexif().get(0x0112, 1))
 
 
@@ -163,12 +166,14 @@ def _picture_of(source: Source) -> Image.Image:
 def heat_overlay(
     before: bytes, after: bytes, side: int, background: Any = None, threads: int | None = None
 ) -> tuple[bytes, float]:
-    """Return the heat map between two files as a PNG to lay over them as browsers show them, and CVVDP's JOD.
+    """Return the heat map of two files as a PNG with transparency, and their score by CVVDP in JOD.
+
+    The heat map is rotated like the pictures in a browser; its longer side has at most ``side`` pixels.
 
     Raises
     ------
     GuetzpyError, ValueError
-        They cannot be compared.
+        The pictures cannot be read or compared.
     """
     from guetzpy.engine.compare import compare_sources, diffmap_of, load_pair
     from guetzpy.jpeg.metadata.policy import orientation

@@ -1,4 +1,4 @@
-"""A run in numbers: totals, and how its savings are distributed."""
+"""Totals of a run, and the histogram of its savings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ _STATUSES = ("optimized", "lossless", "kept", "failed")
 
 
 def totals(results: Sequence[Result]) -> dict[str, Any]:
-    """Return the totals of a run, for JSON.
+    """Return the totals of a run.
 
     Returns
     -------
     dict
-        ``files``; ``optimized``, ``lossless``, ``kept``, ``failed`` (counts); ``bytes_before``,
-        ``bytes_after`` and ``saving`` (a share) over the files that have both sizes, ``measured`` of them;
-        ``median_saving``; ``limited_by_format``, ``larger_than_source`` (counts); ``seconds``.
+        A record that JSON can hold: ``files`` (number of files); ``optimized``, ``lossless``, ``kept``,
+        ``failed`` (numbers of files with this status); ``measured`` (number of files whose sizes before and
+        after are known), and of these ``bytes_before``, ``bytes_after`` and ``saving`` (share of the bytes, 0
+        to 1); ``median_saving`` of the files; ``limited_by_format``, ``larger_than_source`` (numbers of
+        files); ``seconds`` (sum over the files).
     """
     measured = [r for r in results if r.bytes_before and r.bytes_after is not None]
     before, after = sum(r.bytes_before or 0 for r in measured), sum(r.bytes_after or 0 for r in measured)
@@ -47,14 +49,17 @@ def histogram(results: Sequence[Result], width: int | None = None) -> list[dict[
     Parameters
     ----------
     results : sequence of Result
+        The results; those without a saving are not counted.
     width : int, optional
-        Percents a bin; divides 100. Default: the widest of 10, 5, 2 and 1 that makes at least five bins.
+        Width of a bin in percent; a divisor of 100. Default: the largest of 10, 5, 2 and 1 that gives at
+        least five bins.
 
     Returns
     -------
     list of dict
-        ``low`` and ``high`` (percent) and ``files`` of each bin from the first to the last that is not
-        empty. The bin of files that grew has ``low`` None; a saving of 100 % counts in the last.
+        ``low``, ``high`` (in percent) and ``files`` (a number) of each bin, from the first to the last that
+        is not empty. Files that grew are counted in a bin of their own, whose ``low`` is None. A saving of
+        100 % is counted in the last bin.
     """
     if width is None:
         sets = [histogram(results, each) for each in (10, 5, 2, 1)]

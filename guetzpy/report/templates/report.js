@@ -5,7 +5,7 @@
   const thumbnails = JSON.parse(find("thumbnails").textContent);
   const dash = "–";
 
-  // Text only ever goes through textContent: names come from strangers.
+  // Text is set by textContent only: file names may contain HTML.
   const make = (tag, text, attributes = {}) => {
     const element = document.createElement(tag);
     if (text !== undefined && text !== null) element.textContent = text;
@@ -28,18 +28,18 @@
   const dialog = find("dialog");
   let current = -1;
   let timer = 0;
-  let showsBefore = true; // by flicker
+  let showsBefore = true; // which picture the flicker mode shows
   let natural = [0, 0];
 
   const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
 
-  // Where the part of the picture that is seen begins within the stage, and how wide it is.
+  // Left edge, within the stage, and width of the visible part of the picture, in CSS pixels.
   const visible = () => {
     const width = Math.min(scroller.clientWidth, layers.clientWidth);
     return [(scroller.clientWidth - width) / 2, width];
   };
 
-  // Divider and pictures move against each other, so the cut is in the picture's own coordinates.
+  // The divider stays while the picture scrolls, so the clip is computed in the picture's coordinates.
   const cut = () => {
     const both = before.dataset.ready === "yes" && after.dataset.ready === "yes";
     const sliding = chosen("mode") === "slider" && both;
@@ -67,7 +67,7 @@
     const [width, height] = natural;
     if (!width) return;
     const zoom = chosen("zoom");
-    const pixel = 1 / (window.devicePixelRatio || 1); // 100 %: a pixel of the picture on one of the screen
+    const pixel = 1 / (window.devicePixelRatio || 1); // in CSS pixels, so that 100 % shows one pixel of the picture on one of the screen
     const room = parseFloat(getComputedStyle(scroller).maxHeight) || window.innerHeight;
     const scale = zoom === "fit" ? Math.min(1, stage.clientWidth / width, room / height) : pixel * zoom;
     const middle = [
@@ -126,10 +126,10 @@
     const missing = [before, after].filter((image) => image.dataset.ready !== "yes").map((image) => image.id);
     const words = [];
     if (file.error) words.push(file.error);
-    else if (missing.length === 2) words.push("Neither picture can be shown: the files are not where they were, or browsers do not show their format.");
-    else if (missing.length) words.push(`Only one picture can be shown; the one ${missing[0]} is not there any more, or browsers do not show its format.`);
-    if (file.status === "kept" || file.status === "lossless") words.push("The pixels are the same, so there is nothing to tell apart.");
-    if (file.status === "optimized" && !file.view.heat) words.push("This page has no heat map of it.");
+    else if (missing.length === 2) words.push("Neither picture can be shown: the files were moved or changed, or browsers do not show their format.");
+    else if (missing.length) words.push(`Only one picture can be shown: the file ${missing[0]} was moved or changed, or browsers do not show its format.`);
+    if (file.status === "kept" || file.status === "lossless") words.push("The pixels of both files are the same.");
+    if (file.status === "optimized" && !file.view.heat) words.push("This page has no heat map of this file.");
     note(words.join(" "));
   };
 
@@ -167,8 +167,8 @@
     }
     if (file.ssimulacra2 !== null) fact(list, "SSIMULACRA 2", fixed(file.ssimulacra2, 2));
     if (file.cvvdp !== null) fact(list, "CVVDP", `${fixed(file.cvvdp, 2)} JOD: ${file.cvvdp_words}`);
-    if (file.target) fact(list, "Asked for", Object.entries(file.target).map(([name, value]) => `${name} ${value}`).join(", "));
-    if (file.limited_by_format) fact(list, "Limited by the format", "no 8-bit JPEG reaches what was asked for");
+    if (file.target) fact(list, "Target", Object.entries(file.target).map(([name, value]) => `${name} ${value}`).join(", "));
+    if (file.limited_by_format) fact(list, "Limited by the format", "no 8-bit JPEG meets the target");
     if (file.larger_than_source) fact(list, "Size", "larger than the source");
     if (file.width) fact(list, "Pixels", `${file.width} × ${file.height}`);
     if (file.subsampling) fact(list, "Chroma", chroma(file.subsampling));
@@ -276,7 +276,7 @@
   find("swap").addEventListener("click", swap);
   find("automatic").addEventListener("change", () => {
     clearInterval(timer);
-    // A change every half second is one flash a second, well below what may cause a seizure (WCAG 2.3.1).
+    // A swap every 0.5 s is one flash per second; WCAG 2.3.1 allows three.
     timer = find("automatic").checked ? setInterval(swap, 500) : 0;
   });
 
@@ -362,7 +362,7 @@
     const order = (a, b) => (numeric ? Number(a) - Number(b) : collator.compare(a, b));
     const sorted = [...rows].sort((a, b) => {
       const [x, y] = [key(a), key(b)];
-      if (x === "" || y === "") return (x === "") - (y === "") || a.dataset.i - b.dataset.i; // unknown last
+      if (x === "" || y === "") return (x === "") - (y === "") || a.dataset.i - b.dataset.i; // unknown values are last
       return (descending ? order(y, x) : order(x, y)) || a.dataset.i - b.dataset.i;
     });
     body.append(...sorted);
@@ -401,6 +401,6 @@
   };
   find("search").addEventListener("input", filter);
   find("status").addEventListener("change", filter);
-  filter(); // a browser may have kept what was typed before
+  filter(); // browsers may restore the text of the search field
   sort(4, true);
 })();
