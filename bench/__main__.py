@@ -1,4 +1,4 @@
-"""Run a part of the bench: ``python -m bench PART [OPTIONS]``; without one, list them."""
+"""Run a part of the bench: ``python -m bench PART [OPTIONS]``; without PART, list the parts."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import importlib
 import sys
 
 PARTS = {
-    "corpus": "list the pictures that the other parts run on, and tell where known sets are to be had",
-    "peers": "list other encoders, and which of them are missing here",
+    "corpus": "list the pictures that the other parts use, and where to get known sets",
+    "peers": "list other encoders, and which of them are not installed here",
     "rate_distortion": "bytes at equal quality, by several metrics, picture by picture",
-    "human": "what metrics are worth: against what people said of JPEG files",
+    "human": "compare metrics with what people said of JPEG files",
     "speed": "time and memory against other encoders; growth with size, threads, stages",
-    "start": "from the prompt to help, to an import, to the first small file, cold and warm",
-    "compile_time": "what the first start costs: seconds to compile each kernel",
+    "start": "seconds to help, to an import, and to the first small file, cold and warm",
+    "compile_time": "seconds to compile each kernel",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
-    "jpeg_inputs": "JPEG files made smaller, by quality of the source",
+    "jpeg_inputs": "bytes saved on JPEG files, by quality of the source",
     "fit_search": "fit the open loop's tables, Lagrange multipliers and compensation on training pictures",
-    "source_quality": "how well the tables of a JPEG tell how coarse it is",
-    "foreign_decoders": "whether other decoders show the same before and after",
-    "batch_speedup": "folders on several processes",
+    "source_quality": "error of the distance that is estimated from the tables of a JPEG",
+    "foreign_decoders": "whether other decoders show the same picture before and after",
+    "batch_speedup": "speed of folders on several processes",
     "readme_tables": "write the README's figures from bench/results",
 }
 

@@ -1,11 +1,11 @@
-"""Folders on several processes: the speed-up, and how near a total in bytes comes to its limit.
+"""Folders on several processes: the speed-up, and the difference of a total in bytes from its limit.
 
     python -m bench batch_speedup [--images DIR] [--files 20] [--megapixels 1] [--jobs 2] [--rounds 3]
     python -m bench batch_speedup --total-bpp 0.5,1.0 --files 40 --megapixels 0.25
 
-Photos are cut from the corpus to one size (with --megapixels 0: as they are). The speed-up is the wall time
-of ``-j 1 -t 1`` over that of ``-j N``, start-up of the workers included, kernels compiled before; rounds
-take turns and the median of their ratios counts.
+Photos are cut from the corpus to one size (with --megapixels 0 they keep their size). The speed-up is the
+wall time of ``-j 1 -t 1`` over that of ``-j N``, with the start-up of the workers; kernels are compiled
+before. The two commands take turns, and the median of the ratios of all rounds is reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from guetzpy import OptimizeOptions, batch
 
 
 def photos(folder: Path, named: list[corpus.Named], files: int, megapixels: float) -> None:
-    """Write so many PNG files, each from another part of the corpus."""
+    """Write ``files`` PNG files, each from another part of the corpus."""
     for i in range(files):
         turned = named[i % len(named) :] + named[: i % len(named)]
         picture = corpus.of_size(turned, megapixels) if megapixels else named[i % len(named)].read()
@@ -35,7 +35,7 @@ def photos(folder: Path, named: list[corpus.Named], files: int, megapixels: floa
 
 
 def seconds(source: Path, options: OptimizeOptions, jobs: int) -> float:
-    """Return the wall time of one run, all outputs written."""
+    """Return the wall time of one run, in seconds, until all outputs are written."""
     out = Path(tempfile.mkdtemp())
     try:
         started = time.perf_counter()
@@ -49,7 +49,7 @@ def seconds(source: Path, options: OptimizeOptions, jobs: int) -> float:
 
 
 def speed_up(source: Path, effort: Any, jobs: int, rounds: int) -> dict[str, Any]:
-    """Time one process against several, in turns."""
+    """Time one process and several processes, in turns."""
     options = OptimizeOptions(effort=effort, threads=1)
     times = []
     for number in range(rounds):
@@ -65,7 +65,7 @@ def speed_up(source: Path, effort: Any, jobs: int, rounds: int) -> dict[str, Any
 
 
 def totals(source: Path, effort: Any, jobs: int, budgets: list[float]) -> list[dict[str, Any]]:
-    """Fit the set into each budget, by one distance and by equal slope."""
+    """Fit the set into each budget, once with one distance for all files, once with equal slopes."""
     rows = []
     for bits in budgets:
         for free in (False, True):
@@ -106,12 +106,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     corpus.add_arguments(parser)
     parser.add_argument("--files", type=int, default=20)
-    parser.add_argument("--megapixels", type=float, default=1.0, help="of each file; 0: as they are")
+    parser.add_argument("--megapixels", type=float, default=1.0, help="size of each file; 0: unchanged")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--effort", default="balanced", choices=("fast", "balanced", "max"))
     parser.add_argument("--total-bpp", metavar="A,B", help="instead of time: fit into so many bits per pixel")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the JSON goes; default: bench/results")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the result; default: bench/results"
+    )
     asked = parser.parse_args(arguments)
     guetzpy.warmup()
     with tempfile.TemporaryDirectory() as folder:

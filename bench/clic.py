@@ -1,16 +1,16 @@
-"""The CLIC challenge's protocol on any folder: a total budget of bits per pixel, quality over the set.
+"""The CLIC challenge's protocol on any folder: quality of a set at a total budget of bits per pixel.
 
     python -m bench clic --images DIR [--bpp 0.15,0.3,0.5,1.0]
 
-Each encoder gets one setting for the whole set, the best at which the sum of its files fits into the
-budget; where settings are whole numbers, pictures are moved up by one, in order of their names, while it
-still fits. guetzpy finds what to encode to as its folder runs do: one distance for all files, or spread for
-the least distortion in total ("equal slope"); below distance 25 a size for each file. PSNR is taken from the
-squared error of all samples, MS-SSIM (RGB) is weighted by pixels, as the challenge's own script does;
+Each encoder gets one setting for the whole set, the best at which the sum of its files fits the budget. If
+settings are whole numbers, pictures then get the next better setting, in order of their names, as long as the
+sum fits. guetzpy's settings are found as for its folders: one distance for all files, or distances of least
+total distortion ("equal slope"); if distance 25 is not coarse enough, a size for each file. PSNR is computed
+from the squared error of all samples. MS-SSIM (RGB) is weighted by pixels, as in the challenge's own script.
 SSIMULACRA 2 and Butteraugli's 3-norm are means over pictures.
 
-"Half size" rows are the baseline of the challenge's super-resolution entries: the picture is made half
-as large by Lanczos, coded as JPEG, and made large again by Lanczos at the decoder.
+Rows "half size" are the baseline of the challenge's super-resolution entries: the picture is scaled to half
+its size by Lanczos, coded as JPEG, and scaled up again by Lanczos after decoding.
 
 The challenge's sets: https://clic2025.compression.cc/
 """
@@ -40,29 +40,30 @@ from guetzpy.batch.rates import FINEST
 BUDGETS = (0.15, 0.3, 0.5, 1.0)
 COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
-#: What a picture is encoded to: a peer's setting, or what guetzpy's budget wants.
+#: Setting of an encode: a peer's setting, or the aim that guetzpy's budget finds.
 Setting = float | Aim
 Encode = Callable[[corpus.Picture, Any], "bytes | Result"]
 
 
 @dataclass
 class Contestant:
-    """An encoder under a budget.
+    """An encoder that takes part with a budget.
 
     Attributes
     ----------
     title : str
-        In tables.
+        Name in tables.
     encode, decode : callable
         Picture and setting to file; bytes and the original's size to picture.
     scale : tuple of float
-        The setting's worst and best end.
+        Worst and best setting.
     way : {"whole", "real", "common", "spread"}
-        How its setting is found: by halving whole or real numbers, or by guetzpy's budget.
+        Search for the setting: bisection over whole or real numbers, or guetzpy's budget with one
+        distance or with equal slopes.
     version : str
-        What runs here.
+        Version that runs here.
     code : str
-        What its files depend on, if more than the version.
+        Further data that the files depend on, such as a hash of sources.
     """
 
     title: str
@@ -75,18 +76,18 @@ class Contestant:
 
 
 class Files:
-    """The files that a contestant makes of a set, each made once.
+    """The files of a contestant for a set, each encoded once.
 
     Parameters
     ----------
     contestant : Contestant
-        Who encodes.
+        The encoder.
     named : list of Named
         The set.
     jobs : int
-        Pictures at once.
+        Number of pictures at the same time.
     journal : Journal, optional
-        Knows sizes and scores of an earlier run.
+        Journal with sizes and scores of an earlier run.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class Files:
         return found
 
     def encoded(self, settings: Sequence[Setting]) -> list[Encoded]:
-        """Return what comes of a setting for every picture."""
+        """Return the file of every picture at its setting."""
 
         def one(pair: tuple[int, Setting]) -> Encoded:
             known = self._journal.get(*self._key(*pair))
@@ -157,7 +158,7 @@ class Files:
                 found = {"bytes": len(data), "squared_error": squared_error(picture, shown)}
                 if min(picture.shape[:2]) >= MS_SSIM_SMALLEST:
                     found["ms_ssim"] = ms_ssim(picture, shown)
-                # Made for each file anew: those of a whole set would fill the memory.
+                # The reference is computed anew for each file; those of a whole set would fill the memory.
                 found |= Reference(picture, COLUMNS, threads).scores(shown)
                 self._journal.put(found, *key)
             return found
@@ -166,12 +167,12 @@ class Files:
             return list(pool.map(one, enumerate(settings)))
 
     def forget(self) -> None:
-        """Drop the files, to save memory; what is asked for again is made anew."""
+        """Free the files; a file that is needed again is encoded again."""
         self._data.clear()
 
 
 def jpeg(picture: corpus.Picture, quality: float) -> bytes:
-    """Encode by Pillow at its best: 4:2:0, progressive, optimised."""
+    """Encode by Pillow with its best options: 4:2:0, progressive, optimised."""
     return peers.by_pillow(picture, "JPEG", quality=int(quality), optimize=True, progressive=True)
 
 
@@ -195,7 +196,7 @@ def doubled(picture: corpus.Picture, shape: tuple[int, int]) -> corpus.Picture:
 
 
 def contestants(effort: str = "balanced", jobs: int = 1) -> tuple[list[Contestant], list[str]]:
-    """Return the encoders that are here, and the titles of those that are missing."""
+    """Return the encoders that are installed, and the titles of those that are missing."""
 
     def plain(
         decode: Callable[[bytes], corpus.Picture],
@@ -242,9 +243,9 @@ def fit(sizes: Callable[[float], int], budget: int, scale: tuple[float, float], 
     sizes : callable
         Setting to bytes of the whole set.
     budget : int
-        Bytes.
+        Budget in bytes.
     scale : tuple of float
-        Worst and best end; whole numbers are searched evenly, others (distances) on a log scale.
+        Worst and best setting. Whole numbers are bisected evenly, others (distances) on a log scale.
     whole : bool
         Whether settings are whole numbers.
     """
@@ -274,7 +275,7 @@ def fit(sizes: Callable[[float], int], budget: int, scale: tuple[float, float], 
 
 
 def settings_of(files: Files, budget: int) -> list[Setting] | None:
-    """Return the setting of every picture, or None where nothing fits."""
+    """Return the setting of every picture, or None if the set does not fit the budget."""
     contestant = files.contestant
     if contestant.way in ("common", "spread"):
         return _budgeted(files, budget, contestant.way == "spread")
@@ -294,7 +295,7 @@ def settings_of(files: Files, budget: int) -> list[Setting] | None:
 
 
 def _budgeted(files: Files, limit: int, spread: bool) -> list[Setting] | None:
-    """Return what guetzpy's own budget finds."""
+    """Return the settings that guetzpy's own budget finds."""
     search = Budget(limit, files.areas, equal_slope=spread)
     try:
         while (aims := search.propose()) is not None:
@@ -333,7 +334,7 @@ def compete(
     jobs: int = 1,
     journal: Journal | None = None,
 ) -> list[dict[str, Any]]:
-    """Return a row for every budget and encoder."""
+    """Return a row for each budget and encoder."""
     rows = []
     for contestant in encoders:
         files = Files(contestant, named, jobs, journal)
@@ -352,7 +353,7 @@ def compete(
 
 
 def least(files: Files) -> int:
-    """Return the bytes of the smallest set that an encoder makes."""
+    """Return the bytes of the smallest set that an encoder can make."""
     if files.contestant.way not in ("common", "spread"):
         return files.total(files.contestant.scale[0])
     found = files.encoded([Aim(COARSEST, 1)] * len(files.pictures))
@@ -383,9 +384,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--only", default="", metavar="WORDS", help="encoders with one of WORDS in their titles"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at once")
-    parser.add_argument("--name", default="clic", help="of the file that is written")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at the same time")
+    parser.add_argument("--name", default="clic", help="name of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of that file")
     add_argument(parser)
     options = parser.parse_args(arguments)
     encoders, missing = contestants(options.effort, options.jobs)

@@ -1,13 +1,13 @@
-"""What the first start costs: processor seconds to compile each kernel, and each room, with an empty cache.
+"""Processor seconds to compile each kernel, and all kernels of each package, with an empty cache.
 
-    python -m bench compile_time                    all rooms
-    python -m bench compile_time --rooms metrics    some of them
-    python -m bench compile_time --passes           where a kernel's seconds go: typing, LLVM, the rest
+    python -m bench compile_time                       all packages
+    python -m bench compile_time --packages metrics    some of them
+    python -m bench compile_time --passes              also a kernel's seconds by compiler pass
 
-Every room is compiled in a process of its own. A kernel's seconds are its own: what it calls is compiled
-once, and counted there. What numba spends on its first compilation whatever it is (its own set-up) is
-measured with a small function and shown apart. Seconds are the processor's: a busy machine stretches them,
-but less than those of a clock.
+Every package is compiled in a process of its own. A kernel's seconds do not contain those of the kernels that
+it calls, which are compiled once and reported by themselves. The set-up that numba does at its first
+compilation is measured with a small function and reported apart. Seconds are processor time, which depends
+less on other processes than wall time.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-ROOMS = ("jpeg", "metrics", "search")
+PACKAGES = ("jpeg", "metrics", "search")
 
 
-def compile_room(room: str, passes: bool) -> dict[str, Any]:
-    """Compile the kernels of a room in this process, whose cache is empty; return seconds."""
+def compile_package(package: str, passes: bool) -> dict[str, Any]:
+    """Compile the kernels of a package in this process, whose cache is empty; return seconds."""
     started = time.process_time()
     import numba
     from numba.core import event
@@ -48,7 +48,7 @@ def compile_room(room: str, passes: bool) -> dict[str, Any]:
     names = {id(dispatcher): name for name, (dispatcher, _) in _jit.kernels().items()}
 
     class Clock(event.Listener):  # type: ignore[misc]
-        """Seconds of nested compilations, each without those within it."""
+        """Seconds of each compilation without those nested in it."""
 
         def __init__(self) -> None:
             self.open: list[list[float]] = []
@@ -65,7 +65,7 @@ def compile_room(room: str, passes: bool) -> dict[str, Any]:
 
     def belongs(name: str) -> bool:
         parts = name.split(".")
-        return (parts[1] if parts[1] in ROOMS else "metrics") == room
+        return (parts[1] if parts[1] in PACKAGES else "metrics") == package
 
     event.register("numba:compile", Clock())
     started = time.process_time()
@@ -89,7 +89,7 @@ def _nothing(plane: Any) -> int:
 
 
 def _shares(metadata: dict[str, Any]) -> str:
-    """Return wall seconds of numba's longest passes, and of LLVM's, as words."""
+    """Return wall seconds of numba's longest passes, and of LLVM's, as text."""
     timers = metadata.get("pipeline_times", {}).get("nopython", {})
     longest = sorted(timers.items(), key=lambda item: -item[1].run)[:3]
     words = [f"{name.split('_', 1)[-1]} {times.run:.2f}" for name, times in longest]
@@ -99,36 +99,38 @@ def _shares(metadata: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def measure(room: str, passes: bool) -> dict[str, Any]:
-    """Compile a room in a fresh process with an empty cache."""
+def measure(package: str, passes: bool) -> dict[str, Any]:
+    """Compile a package in a fresh process with an empty cache."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
-        command = [sys.executable, "-m", "bench.compile_time", "--worker", room, *["--passes"] * passes]
+        command = [sys.executable, "-m", "bench.compile_time", "--worker", package, *["--passes"] * passes]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
 
 def main() -> None:
-    """Print a table of kernels, longest first, and the sums of the rooms."""
+    """Print a table of kernels, longest first, and the sums of the packages."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rooms", default=",".join(ROOMS), help="of %(default)s; metrics has picture.py")
+    parser.add_argument(
+        "--packages", default=",".join(PACKAGES), help="of %(default)s; metrics has picture.py"
+    )
     parser.add_argument("--passes", action="store_true", help="wall seconds of the longest passes too")
     parser.add_argument("--json", help="write the figures to a file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        json.dump(compile_room(options.worker, options.passes), sys.stdout)
+        json.dump(compile_package(options.worker, options.passes), sys.stdout)
         return
-    results = {room: measure(room, options.passes) for room in options.rooms.split(",")}
-    for room, result in results.items():
+    results = {package: measure(package, options.passes) for package in options.packages.split(",")}
+    for package, result in results.items():
         for name, seconds in sorted(result["kernels"].items(), key=lambda item: -item[1]):
             print(f"{seconds:7.3f} s  {name}  {result['shares'].get(name, '')}")
         count = len(result["kernels"])
         print(
-            f"{result['total']:7.3f} s  guetzpy.{room}: {count} kernels"
+            f"{result['total']:7.3f} s  guetzpy.{package}: {count} kernels"
             f" (numba's first compilation {result['fixed']:.2f} s, imports {result['import']:.2f} s apart)\n"
         )
     if options.json:

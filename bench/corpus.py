@@ -1,7 +1,8 @@
 """The pictures that the bench runs on.
 
-By default the photos that scikit-image carries, so that everything runs anywhere, without a network;
-``--images DIR`` takes a folder of your own. They are small and few: figures that count come from
+The default is scikit-image's photos, so that the bench runs anywhere without a network.
+``--images DIR`` uses the pictures of a folder. scikit-image's photos are small and few. Published figures
+come from
 
 * Kodak, 24 pictures of 768x512: https://r0k.us/graphics/kodak/
 * CID22, 250 references of 512x512: https://cloudinary.com/labs/cid22
@@ -9,7 +10,7 @@ By default the photos that scikit-image carries, so that everything runs anywher
   https://www.tensorflow.org/datasets/catalog/clic)
 * gb82, photos of 576x576, CC0: https://github.com/gianni-rosato/gb82-image-set
 
-Colour profiles and gamma chunks are dropped, on both sides of every comparison: samples count as sRGB.
+Colour profiles and gamma chunks are removed before a comparison; all samples are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from PIL import Image
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3)
 
-#: scikit-image's photos: function, and by how much it is made smaller because it was a JPEG once.
+#: scikit-image's photos: function, and the factor by which a photo that was a JPEG is made smaller.
 SAMPLES = {
     "astronaut": 1,
     "chelsea": 1,
@@ -41,7 +42,7 @@ SUFFIXES = {".png", ".ppm", ".tif", ".tiff", ".webp", ".bmp", ".jpg", ".jpeg"}
 
 @dataclass(frozen=True)
 class Named:
-    """A picture by its name in tables; ``path`` is None for scikit-image's."""
+    """A picture and its name in tables; ``path`` is None for scikit-image's pictures."""
 
     name: str
     path: Path | None = None
@@ -57,16 +58,16 @@ def read(path: Path) -> Picture:
 
 
 def pictures(folder: Path | None = None, limit: int | None = None, match: str = "") -> list[Named]:
-    """Return the pictures of a folder and its subfolders by relative name, or scikit-image's.
+    """Return the pictures of a folder and its subfolders by relative name, or scikit-image's pictures.
 
     Parameters
     ----------
     folder : Path, optional
-        None: scikit-image's.
+        Folder of pictures; None: scikit-image's.
     limit : int, optional
-        At most so many, spread evenly.
+        Largest number of pictures, which are taken at equal intervals.
     match : str
-        Only names that hold one of these words, comma-separated.
+        Comma-separated words; only names that contain one of them are used.
     """
     if folder is None:
         found = [Named(name) for name in SAMPLES]
@@ -95,9 +96,9 @@ def _sample(name: str) -> Picture:
 
 
 def of_size(sources: list[Named], megapixels: float) -> Picture:
-    """Return a picture of 3:2 and so many megapixels, paved with pictures and their mirror images.
+    """Return a picture of 3:2 with ``megapixels``, tiled with pictures and their mirror images.
 
-    Content stays as sharp as it was, which scaling up would change.
+    The pictures are not scaled up, because that would make them less sharp.
     """
     height = max(8, round((megapixels * 1e6 / 1.5) ** 0.5))
     width = max(8, round(1.5 * height))
@@ -114,15 +115,15 @@ def of_size(sources: list[Named], megapixels: float) -> Picture:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose pictures."""
+    """Add the options that select pictures."""
     group = parser.add_argument_group("pictures (default: scikit-image's)")
     group.add_argument("--images", type=Path, metavar="DIR", help="pictures of a folder and its subfolders")
-    group.add_argument("--limit", type=int, metavar="N", help="at most N pictures, spread evenly")
+    group.add_argument("--limit", type=int, metavar="N", help="at most N pictures, at equal intervals")
     group.add_argument("--match", default="", metavar="WORDS", help="only names with one of WORDS (a,b)")
 
 
 def chosen(options: argparse.Namespace) -> list[Named]:
-    """Return the pictures that options of :func:`add_arguments` name."""
+    """Return the pictures that the options of :func:`add_arguments` select."""
     return pictures(options.images, options.limit, options.match)
 
 

@@ -1,9 +1,9 @@
-"""Rate-distortion curves and how encoders are compared at equal quality.
+"""Rate-distortion curves, and the comparison of encoders at equal quality.
 
-Per picture and metric, quality against log bytes is sorted, made monotone (running maximum of
-log bytes) and joined by PCHIP; the base line is the pointwise minimum over the peers' curves.
-The difference of logs is averaged over 48 equidistant metric values of the range that both sides
-cover, then over pictures.
+For each picture and metric, points of quality and log bytes are sorted, made monotone (running maximum of
+log bytes) and joined by PCHIP. The base line is the pointwise minimum of the peers' curves. The
+difference of log bytes is averaged over 48 equidistant scores in the range that both sides cover, then
+over pictures.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Do other decoders show the same? Each decodes files before and after, and is compared with itself.
+"""Comparison of other decoders' pictures before and after: each decodes both files.
 
     python -m bench.foreign_decoders PATH...               lossless: transcoded files, bit for bit
     python -m bench.foreign_decoders --searched PATH...    searched 4:4:4 files: mean difference to Pillow
 
 Decoders: Pillow (libjpeg-turbo), ffmpeg, ImageMagick, Java ImageIO, Chromium, jpeg-js (Node), Go's
 image/jpeg. All but jpeg-js are Debian packages (ffmpeg, imagemagick, default-jdk-headless, chromium,
-nodejs, golang-go); for jpeg-js run ``npm install jpeg-js`` and point NODE_PATH at its node_modules. Those
-that are missing are named.
+nodejs, golang-go). For jpeg-js run ``npm install jpeg-js`` and set NODE_PATH to its node_modules. The output
+names decoders that are missing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def by_pillow(paths: list[Path]) -> dict[Path, Picture]:
 
 
 def by_ffmpeg(paths: list[Path]) -> dict[Path, Picture]:
-    """Decode with ffmpeg's own decoder; its scaler makes RGB as exactly as it can."""
+    """Decode with ffmpeg's own decoder; its scaler converts to RGB with its most accurate options."""
     found = {}
     for path in paths:
         command = [
@@ -76,7 +76,7 @@ def by_ffmpeg(paths: list[Path]) -> dict[Path, Picture]:
 
 
 def by_imagemagick(paths: list[Path]) -> dict[Path, Picture]:
-    """Decode with ImageMagick (Debian's is linked to libjpeg-turbo, with its own reading of the file)."""
+    """Decode with ImageMagick (Debian's is linked to libjpeg-turbo, but reads the file by its own code)."""
     program = "magick" if shutil.which("magick") else "/usr/bin/convert"
     found = {}
     for path in paths:
@@ -207,7 +207,7 @@ def _by_program(command: list[str], paths: list[Path]) -> dict[Path, Picture]:
 
 @dataclass
 class Row:
-    """What one decoder said."""
+    """Results of one decoder."""
 
     decoder: str
     same: int = 0
@@ -218,7 +218,7 @@ class Row:
 
 
 def compare_lossless(pairs: list[tuple[str, Path, Path]], batch: int = 24) -> Iterator[Row]:
-    """Let each decoder decode both files of each pair."""
+    """Let each decoder decode both files of each pair, and compare its pictures."""
     for name, (decode, present) in DECODERS.items():
         if not present():
             print(f"missing: {name}", file=sys.stderr)
@@ -243,7 +243,7 @@ def compare_lossless(pairs: list[tuple[str, Path, Path]], batch: int = 24) -> It
 
 
 def transcoded(paths: list[Path], folder: Path) -> list[tuple[str, Path, Path]]:
-    """Write pairs of files, under plain names: before and after transcoding."""
+    """Write pairs of files with plain names: before and after transcoding."""
     pairs = []
     for number, path in enumerate(paths):
         data = path.read_bytes()
@@ -272,7 +272,7 @@ def searched(paths: list[Path], folder: Path, distance: float) -> list[Path]:
 
 
 def files(arguments: list[Path], limit: int) -> list[Path]:
-    """Return the files named, and those in the folders named, evenly thinned out to the limit."""
+    """Return the given files and those in the given folders, thinned out evenly to the limit."""
     found = [p for a in arguments for p in (sorted(a.rglob("*")) if a.is_dir() else [a]) if p.is_file()]
     return found if len(found) <= limit else [found[i * len(found) // limit] for i in range(limit)]
 
@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.add_argument("--searched", action="store_true", help="compare searched files with Pillow's decode")
     parser.add_argument("--distance", type=float, default=1.0)
-    parser.add_argument("--limit", type=int, default=60, help="files at most")
+    parser.add_argument("--limit", type=int, default=60, help="largest number of files")
     options = parser.parse_args()
     if "NODE_PATH" not in os.environ:
         os.environ["NODE_PATH"] = str(HERE / "node_modules")
@@ -303,7 +303,7 @@ def _is_jpeg(path: Path) -> bool:
 
 
 def report_lossless(pairs: list[tuple[str, Path, Path]]) -> None:
-    """Print how many files each decoder shows as before."""
+    """Print how many files each decoder decodes to the same picture as before."""
     print(f"{len(pairs)} transcoded files\n")
     print("| decoder | bit-identical | different | fails on both | on the new one | on the old one |")
     print("|---|---|---|---|---|---|")
@@ -318,7 +318,7 @@ def report_lossless(pairs: list[tuple[str, Path, Path]]) -> None:
 
 
 def report_searched(paths: list[Path]) -> None:
-    """Print how far each decoder's pictures are from Pillow's."""
+    """Print the difference of each decoder's pictures from Pillow's."""
     expected = by_pillow(paths)
     print(f"{len(paths)} searched files, 4:4:4\n")
     print("| decoder | decoded | mean difference to Pillow | of the worst file | largest difference |")

@@ -1,4 +1,4 @@
-"""What metrics are worth: against what people said of JPEG files, in two published studies.
+"""Comparison of metrics with what people said of JPEG files in two published studies.
 
     python -m bench human --folder DIR
 
@@ -41,21 +41,21 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Work:
-    """One original, and the settings that it is to be encoded at."""
+    """An original, and the settings at which it is encoded."""
 
     picture: corpus.Named
     settings: tuple[mucped.Setting, ...]
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What the scores depend on."""
+        """Everything that the scores depend on."""
         names = [s.name for s in self.settings]
         versions = [peers.PEERS[kind].version() for kind in ("jpegli444", "moz444", "turbo444")]
         return (self.picture.name, names, versions, source_hash("metrics"), COLUMNS)
 
 
 def measure(work: Work) -> list[dict[str, Any]]:
-    """Encode one original at every setting, decode and score."""
+    """Encode one original at every setting, decode the files, and score them."""
     picture = work.picture.read()
     reference = Reference(picture, COLUMNS, threads=1)
     rows = []
@@ -70,7 +70,7 @@ def measure(work: Work) -> list[dict[str, Any]]:
 
 
 def run(works: list[Work], jobs: int, kept: Journal) -> list[dict[str, Any]]:
-    """Measure on several processes, of one thread each; what an earlier run measured is taken from it."""
+    """Measure on several processes of one thread each; results of an earlier run are reused."""
     left = [work for work in works if kept.get(*work.key) is None]
     for number, (work, rows) in enumerate(over_processes(measure, left, jobs), start=1):
         kept.put(rows, *work.key)
@@ -79,7 +79,7 @@ def run(works: list[Work], jobs: int, kept: Journal) -> list[dict[str, Any]]:
 
 
 def write_means(path: Path, rated: list[mucped.Setting], scores: mucped.Scores) -> None:
-    """Write the means of every setting beside its Elo and its published bits per pixel."""
+    """Write the means of every setting with its Elo score and its published bits per pixel."""
     means = scores.means()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
@@ -93,7 +93,7 @@ def write_means(path: Path, rated: list[mucped.Setting], scores: mucped.Scores) 
 
 
 def bits_check(rated: list[mucped.Setting], scores: mucped.Scores) -> dict[str, float]:
-    """Return the bits per pixel measured here over those published, by setting."""
+    """Return the ratio of measured to published bits per pixel, by setting."""
     means = scores.means()
     return {
         s.name: round(means[s.name]["bpp"] / s.bpp, 4) for s in rated if s.name in means and s.bpp is not None
@@ -156,10 +156,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--folder", type=Path, required=True, metavar="DIR", help="the studies' tables and originals"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="at most N originals, spread evenly")
-    parser.add_argument("--draws", type=int, default=1000, metavar="N", help="of the bootstrap")
-    parser.add_argument("--name", default="human", help="of the files that are written")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="originals at once")
+    parser.add_argument("--draws", type=int, default=1000, metavar="N", help="draws of the bootstrap")
+    parser.add_argument("--name", default="human", help="name of the files that are written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of these files")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="originals at the same time")
     add_argument(parser)
     options = parser.parse_args(arguments)
     here, missing = peers.available(["jpegli444", "jpegli420", "moz444", "moz420", "turbo444"])

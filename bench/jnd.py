@@ -1,8 +1,8 @@
-"""JPEG AIC-4's sample: how metrics rank what people saw, and which scores stand for how many JND.
+"""JPEG AIC-4's sample: how metrics rank what people saw, and the scores that correspond to a number of JND.
 
-300 pictures: 5 originals, 6 codecs, 10 levels; distortions in just noticeable differences (JND), from
-comparisons of boosted triplets (jpeg-aic/JPEG-AIC-4-datasets). The scores are those that come with the study,
-none is computed here.
+The sample has 300 pictures: 5 originals, 6 codecs, 10 levels. Distortions are in just noticeable differences
+(JND), from comparisons of boosted triplets (jpeg-aic/JPEG-AIC-4-datasets). The scores are those of the study;
+this module computes none.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from scipy.stats import pearsonr, spearmanr
 Rows = list[dict[str, Any]]
 Doubles = npt.NDArray[np.float64]
 
-#: Columns of the study's table: larger is better for all.
+#: Columns of the study's table; larger values are better in all of them.
 METRICS = (
     "CVVDP", "IW-SSIM", "MS-SSIM", "HDR-VDP-3 Q", "HDR-VDP-2 Q", "VMAF-neg", "SSIMULACRA2", "SSIM", "PSNR-Y",
 )  # fmt: skip
-_JPEG_1 = 2  # the study's number of the codec
+_JPEG_1 = 2  # number of the JPEG codec in the study
 JNDS = (0.25, 0.5, 1.0)
 
 
@@ -54,10 +54,11 @@ def correlations(rows: Rows, metric: str) -> dict[str, float]:
     """Return rank correlation, and linear correlation and error after a monotone fit to JND."""
     jnd = np.array([r["jnd"] for r in rows])
     score = np.array([r[metric] for r in rows])
-    # SSIM and its like crowd near their largest value, where a logistic has too little freedom
-    room = score.max() - score + 0.01 * np.ptp(score)
+    # SSIM and similar metrics are dense near their largest value, where a logistic does not fit. So the fit
+    # is tried on the logarithm of the difference from the largest value too.
+    below = score.max() - score + 0.01 * np.ptp(score)
     best = None
-    for x in (score, -np.log(room)):
+    for x in (score, -np.log(below)):
         x = (x - x.mean()) / x.std()
         try:
             start = (jnd.min(), jnd.max(), 0.0, 1.0)
@@ -77,7 +78,7 @@ def correlations(rows: Rows, metric: str) -> dict[str, float]:
 
 
 def summary(rows: Rows) -> dict[str, Any]:
-    """Return correlations of each metric with JND, and the scale of JND for JPEG-1."""
+    """Return correlations of each metric with JND, and the scores for some JND of JPEG files."""
     jpeg = [r for r in rows if r["codec"] == _JPEG_1]
     groups = {"all": rows, "jpeg_1": jpeg}
     return {
@@ -88,10 +89,10 @@ def summary(rows: Rows) -> dict[str, Any]:
 
 
 def scale(rows: Rows) -> list[dict[str, Any]]:
-    """Return the scores that stand for some JND: the mean over originals, and how much they differ.
+    """Return the scores that correspond to some JND: mean and standard deviation over originals.
 
-    The study has neither guetzpy's distance, which is that of the mean SSIMULACRA 2, nor Butteraugli, which
-    is the limit at that distance.
+    The study has neither guetzpy's distance nor Butteraugli. The distance is that of the mean SSIMULACRA 2,
+    and Butteraugli's 3-norm is the limit at that distance.
     """
     from guetzpy.metrics.distance import BUTTERAUGLI, SSIMULACRA2
 
@@ -104,7 +105,7 @@ def scale(rows: Rows) -> list[dict[str, Any]]:
         for metric in ("SSIMULACRA2", "CVVDP", "IW-SSIM"):
             values = [at_jnd(group, metric, jnd) for group in by_source.values()]
             known = [v for v in values if v is not None]
-            if known:  # an original whose best file is worse has no score there
+            if known:  # no score is known if the best file of an original has more JND
                 spread = float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
                 entry[metric] = {
                     "mean": round(float(np.mean(known)), 4),
@@ -119,7 +120,7 @@ def scale(rows: Rows) -> list[dict[str, Any]]:
 
 
 def at_jnd(rows: Rows, metric: str, jnd: float) -> float | None:
-    """Return the score of one original at a JND, between its levels; None where they do not reach it."""
+    """Return the score of one original at a JND, interpolated; None if its levels do not reach the JND."""
     pairs = sorted((r["jnd"], r[metric]) for r in rows)
     if not pairs[0][0] <= jnd <= pairs[-1][0]:
         return None
@@ -139,7 +140,7 @@ def correlation_table(found: dict[str, Any]) -> Iterator[str]:
 
 
 def scale_table(found: dict[str, Any]) -> Iterator[str]:
-    """Yield the table of what some JND are on other scales."""
+    """Yield the table of scores at some JND."""
     yield "| JND | SSIMULACRA 2 | CVVDP | IW-SSIM | guetzpy's distance | Butteraugli 3-norm | originals |"
     yield "|---|---|---|---|---|---|---|"
     for entry in found["scale"]:

@@ -1,8 +1,9 @@
-"""What long parts share: several processes, and a record from which ``--resume`` goes on.
+"""Functions for long parts: several processes, and a journal from which ``--resume`` continues.
 
-Units of work (an encode, a picture, a process that was timed) are appended to NAME.partial.jsonl beside
-the result as they are done, a line each: a key and what came of it. The result replaces the file. Keys
-hold what a value depends on: the version of an encoder, a hash of guetzpy's sources.
+A unit of work is an encode, a picture or a timed process. When a unit is done, a line with its key and its
+result is appended to NAME.partial.jsonl, in the folder of the part's result. The part's result replaces the
+file. A key contains everything that the value depends on: the version of an encoder, a hash of guetzpy's
+sources.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ Value = TypeVar("Value")
 
 
 class Journal:
-    """Values by key, kept on disk; both of what JSON can hold.
+    """Values by key, kept on disk. Keys and values are what JSON can hold.
 
     Parameters
     ----------
     path : Path, optional
-        None: nothing is kept.
+        File of the journal; None: nothing is kept.
     resume : bool
-        Take what is there; else it is begun anew.
+        Whether the values of an existing file are used; otherwise it is replaced.
     """
 
     def __init__(self, path: Path | None = None, *, resume: bool = False) -> None:
@@ -47,17 +48,17 @@ class Journal:
             for line in path.read_text().splitlines():
                 try:
                     key, value = json.loads(line)
-                except ValueError:  # a run was stopped while it wrote
+                except ValueError:  # a run was stopped while it wrote this line
                     continue
                 self._found[json.dumps(key)] = value
             print(f"{path.name}: {len(self._found)} steps of an earlier run", file=sys.stderr, flush=True)
 
     def get(self, *key: Any) -> Any | None:
-        """Return what came of a unit; None if it is not done."""
+        """Return the result of a unit, or None if it is not done."""
         return self._found.get(json.dumps(key))
 
     def put(self, value: Any, *key: Any) -> None:
-        """Keep what came of a unit."""
+        """Keep the result of a unit."""
         with self._lock:
             self._found[json.dumps(key)] = value
             if self.path is not None:
@@ -65,13 +66,13 @@ class Journal:
                     file.write(json.dumps([key, value]) + "\n")
 
     def finish(self) -> None:
-        """Drop the file: the result holds it all."""
+        """Delete the file, because the part's result holds all values."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
 
 def add_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option to go on."""
+    """Add the option ``--resume``."""
     parser.add_argument(
         "--resume", action="store_true", help="go on where a run with the same --name and --output stopped"
     )
@@ -85,7 +86,7 @@ def journal(options: argparse.Namespace) -> Journal:
 def over_processes(
     work: Callable[[Unit], Value], units: Sequence[Unit], jobs: int
 ) -> Iterator[tuple[Unit, Value]]:
-    """Yield units with what came of them, as they are done: here, or on several processes."""
+    """Yield units with their results in the order of completion, in this process or in several."""
     if jobs <= 1 or len(units) <= 1:
         for unit in units:
             yield unit, work(unit)

@@ -1,17 +1,17 @@
-"""JPEG files made smaller, what users do most: bytes saved by quality of the source, and against other ways.
+"""JPEG files as sources: bytes saved by quality of the source, compared with other programs.
 
     python -m bench jpeg_inputs                    JPEGs made by Pillow from scikit-image's photos
     python -m bench jpeg_inputs --images DIR       from a folder's pictures
     python -m bench jpeg_inputs --jpegs DIR        JPEG files, without their metadata
 
-Every source goes three ways: packed without loss (guetzpy transcode, mozjpeg, jpegoptim); by guetzpy at a
-distance, in its own coefficients; decoded to pixels and encoded anew by jpegli and mozjpeg, in 4:4:4 and
-4:2:0, to the same measured quality. The reference is always the source as libjpeg-turbo decodes it. "Same
-quality": on the curve of each peer's settings (bench/curves.py) the bytes at guetzpy's score, once by
-SSIMULACRA 2 and once by Butteraugli's 3-norm; the best of the four counts, file by file.
+Every source is processed in three ways: repacked without loss (guetzpy transcode, mozjpeg, jpegoptim); by
+guetzpy at a distance, from its own coefficients; decoded to pixels and encoded by jpegli and mozjpeg, in
+4:4:4 and 4:2:0, to the same measured quality. The reference is always the source as decoded by libjpeg-turbo.
+"Same quality" means: the bytes at guetzpy's score on the curve of each peer's settings (bench/curves.py),
+once by SSIMULACRA 2 and once by Butteraugli's 3-norm. The best of the four peers is taken for each file.
 
-Where guetzpy stays lossless because the source is coarse already, "lossy" says what encoding the decoded
-pixels at that distance would have given.
+If guetzpy repacks a source without loss because it is coarse already, "lossy" is the result of encoding the
+decoded pixels at that distance.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
 @dataclass(frozen=True)
 class Task:
-    """One source and what is done with it."""
+    """A source and its processing."""
 
     picture: corpus.Named
     quality: int | None
@@ -65,9 +65,9 @@ class Task:
 
 
 def bare(data: bytes) -> bytes:
-    """Return a JPEG without metadata and what follows it, so that all ways start from the same bytes.
+    """Return a JPEG without metadata and trailing data, so that all programs start from the same bytes.
 
-    What is shown stays as it is: JFIF and Adobe segments remain.
+    JFIF and Adobe segments remain, because the decoded picture depends on them.
     """
     from guetzpy.jpeg.reader import read
 
@@ -86,15 +86,15 @@ def bare(data: bytes) -> bytes:
 
 
 def attempt(task: Task) -> tuple[list[dict[str, Any]], str | None]:
-    """Return rows, or none and what went wrong."""
+    """Return rows, or no rows and a description of the error."""
     try:
         return measure(task), None
-    except Exception as error:  # files of any kind are given
+    except Exception as error:  # users pass files of any kind
         return [], f"{task.picture.name}: {type(error).__name__}: {error}"
 
 
 def measure(task: Task) -> list[dict[str, Any]]:
-    """Return a row for every distance."""
+    """Return a row for each distance."""
     import guetzpy
 
     data = task.source()
@@ -139,7 +139,7 @@ def _points(kind: str, shown: corpus.Picture, reference: Reference) -> curves.Po
 
 
 def _best_at(points: dict[str, curves.Points], column: str, score: float | None) -> float | None:
-    """Return the fewest bytes of the peers at a score; None where no curve reaches there."""
+    """Return the fewest bytes of the peers at a score, or None if no curve reaches it."""
     if score is None:
         return None
     found = []
@@ -178,7 +178,7 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "second_run_changed": sum(m.get("second_run_same") is False for m in members),
         }
         for column in COLUMNS:
-            # Only files that were encoded anew, and only where a peer reaches the same score.
+            # Only files that guetzpy encoded anew, and only where a peer reaches the same score.
             pairs = [
                 (m["bytes"], m[f"peers_{column}"])
                 for m in members
@@ -217,7 +217,7 @@ def report(entries: list[dict[str, Any]]) -> Iterator[str]:
 def run(
     tasks: list[Task], jobs: int, kept: Journal, versions: dict[str, str]
 ) -> Iterator[tuple[Task, list[dict[str, Any]], str | None]]:
-    """Measure sources on several processes; what was kept of an earlier run comes first."""
+    """Measure sources on several processes; results of an earlier run come first."""
     code = [source_hash(), versions]
     left = []
     for task in tasks:
@@ -241,9 +241,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--samplings", default=",".join(SAMPLINGS), metavar="A,B", help="444, 420")
     parser.add_argument("--distances", default=",".join(f"{d:g}" for d in DISTANCES), metavar="A,B")
     parser.add_argument("--effort", default="balanced", choices=["fast", "balanced", "max"])
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="sources at once")
-    parser.add_argument("--name", default="jpeg_inputs", help="of the file that is written")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="sources at the same time")
+    parser.add_argument("--name", default="jpeg_inputs", help="name of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of that file")
     add_argument(parser)
     options = parser.parse_args(arguments)
     here, missing = peers.available(list(curves.BEST_OF_FOUR))

@@ -1,4 +1,4 @@
-"""The encoders in tables of results: guetzpy's own kinds and other encoders, in order and in words."""
+"""Kinds of encoders in tables of results: guetzpy's and others, their order and their titles."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ OURS = {"guetzpy": "balanced", "guetzpy-fast": "fast", "guetzpy-max": "max"}
 
 
 def rank(kind: str) -> tuple[int, str]:
-    """Return what kinds are sorted by: guetzpy's first, then as ``peers`` lists them, then by name."""
+    """Return a sort key for kinds: guetzpy's first, then those of ``peers`` in its order, then by name."""
     order = [*OURS, *peers.PEERS]
     return (order.index(kind) if kind in order else len(order), kind)
 
 
 def title(kind: str) -> str:
-    """Return a kind in words."""
+    """Return the title of a kind."""
     if kind in OURS:
         return "guetzpy" if kind == "guetzpy" else f"guetzpy, effort {OURS[kind]}"
     return peers.PEERS[kind].title if kind in peers.PEERS else kind

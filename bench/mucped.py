@@ -1,9 +1,9 @@
-"""MUCPED23 made again: files of its settings, and what metrics say of the byte ratios that people gave.
+"""MUCPED23 repeated: files at its settings, and the byte ratios at equal quality by metrics and by people.
 
-MUCPED23 (google-research/google-research, folder mucped23) asked 18 raters which of two JPEG files looks more
-like the original: 49 pictures of CID22, 31 settings of libjpeg-turbo, mozjpeg and jpegli, an Elo score each.
-The files are not kept, but 41 of the originals are in CID22's validation set, and the encoders are here:
-jpegli's distance is 0.1 + 0.09 (100 - q); the others go by quality and sampling.
+MUCPED23 (google-research/google-research, folder mucped23) asked 18 raters which of two JPEG files is more
+like the original, for 49 pictures of CID22 and 31 settings of libjpeg-turbo, mozjpeg and jpegli. It publishes
+an Elo score for each setting, but not the files. 41 of the originals are in CID22's validation set, and the
+encoders are available: jpegli's distance is 0.1 + 0.09 (100 - q); the others are set by quality and sampling.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from bench import curves, peers
 
 Doubles = npt.NDArray[np.float64]
 
-#: Qualities of jpegli that nobody rated; they carry its curves on where a metric needs it.
+#: Qualities of jpegli that were not rated; they extend its curves as far as a metric needs.
 BEYOND = (35, 45, 50, 97, 99)
 _SUBSAMPLING = {"444": 0, "422": 1, "420": 2}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """An encoder, its quality, its sampling, and what people said of it (None: nothing)."""
+    """An encoder, its quality, its sampling, and its Elo score (None if it was not rated)."""
 
     encoder: str
     quality: int
@@ -51,12 +51,12 @@ class Setting:
         return self.encoder, self.sampling
 
     def encode(self, picture: peers.Picture) -> bytes | None:
-        """Return a file, or None: no package here makes it."""
+        """Return a file, or None if no installed package can make it."""
         kind = {"jpegli": "jpegli", "mozjpeg": "moz"}.get(self.encoder)
         if kind is None:
             options = {"quality": self.quality, "subsampling": _SUBSAMPLING[self.sampling], "optimize": True}
             return peers.by_pillow(picture, "JPEG", **options)
-        if f"{kind}{self.sampling}" not in peers.PEERS:  # mozjpeg in pyvips knows 4:4:4 and 4:2:0
+        if f"{kind}{self.sampling}" not in peers.PEERS:  # mozjpeg in pyvips supports 4:4:4 and 4:2:0 only
             return None
         setting = 0.1 + 0.09 * (100 - self.quality) if self.encoder == "jpegli" else self.quality
         return peers.PEERS[f"{kind}{self.sampling}"].encode(picture, setting)
@@ -76,13 +76,13 @@ def read_settings(path: Path) -> list[Setting]:
 
 
 def all_settings(rated: list[Setting]) -> list[Setting]:
-    """Return the rated settings and those that carry jpegli's curves on."""
+    """Return the rated settings and those that extend jpegli's curves."""
     more = [Setting("jpegli", q, s) for s in ("444", "420") for q in BEYOND]
     return [*rated, *(m for m in more if m.name not in {r.name for r in rated})]
 
 
 class Scores:
-    """Bits per pixel and scores of every setting, source by source."""
+    """Bits per pixel and scores of every setting for each source."""
 
     def __init__(self, rows: Iterable[dict[str, Any]], columns: tuple[str, ...]) -> None:
         table: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
@@ -96,7 +96,7 @@ class Scores:
         }
 
     def means(self, picked: npt.NDArray[np.int64] | None = None) -> dict[str, dict[str, float]]:
-        """Return the mean of each column over sources, all or those picked."""
+        """Return the mean of each column over sources, all or those with the indices ``picked``."""
         every = np.arange(len(self.images)) if picked is None else picked
         return {s: {c: float(v[every].mean()) for c, v in by.items()} for s, by in self.values.items()}
 
@@ -104,7 +104,7 @@ class Scores:
 def rate_at(points: list[tuple[float, float]]) -> Callable[[float], float]:
     """Return log bits per pixel as a function of quality (larger is better), of (log bpp, quality) pairs.
 
-    Quality is made monotone by a running maximum; beyond the ends it goes on straight.
+    Quality is made monotone by a running maximum. Beyond the ends the function is a straight line.
     """
     pairs = sorted(points)
     rate = np.array([r for r, _ in pairs])
@@ -124,9 +124,10 @@ def rate_at(points: list[tuple[float, float]]) -> Callable[[float], float]:
 
 
 def elo_rate_at(points: list[tuple[float, float]]) -> tuple[Callable[[float], float], float, float]:
-    """Return log bits per pixel as a function of Elo, and the Elo scores between which it is known.
+    """Return log bits per pixel as a function of Elo, and the smallest and largest known Elo score.
 
-    Elo is a parabola of log bits per pixel: raters' noise is as large as what a finer curve would follow.
+    Elo is modelled as a parabola of log bits per pixel: details of a finer curve would be smaller than the
+    raters' noise.
     """
     rate = np.array([r for r, _ in points])
     fitted = np.polynomial.Polynomial.fit(rate, [e for _, e in points], 2)
@@ -136,7 +137,7 @@ def elo_rate_at(points: list[tuple[float, float]]) -> tuple[Callable[[float], fl
 
 
 def pairs_of(rated: list[Setting], means: dict[str, dict[str, float]]) -> list[Setting]:
-    """Return the settings that jpegli's of the same class (4:4:4, or fewer chroma samples) reach in Elo."""
+    """Return the settings whose Elo score jpegli reaches in the same class (4:4:4, or subsampled chroma)."""
     found = []
     for setting in rated:
         if setting.encoder == "jpegli" or setting.name not in means:
@@ -159,9 +160,9 @@ def ratios(
     elo: dict[str, float],
     columns: tuple[str, ...],
 ) -> dict[str, list[float]]:
-    """Return bytes of a partner's curve at equal quality over those of each target, less 1, in per cent.
+    """Return the bytes of a partner's curve over those of each target at equal quality, less 1, in per cent.
 
-    By people under "people", else by column.
+    The key "people" has the ratios by Elo; the other keys are columns.
     """
     found: dict[str, list[float]] = {name: [] for name in ("people", *columns)}
     for target in targets:
@@ -183,11 +184,14 @@ def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: in
     Parameters
     ----------
     rated : list of Setting
+        Elo scores of the study.
     scores : Scores
+        Scores of the files made here.
     draws : int
-        Of the bootstrap: sources drawn again, with replacement, and every Elo disturbed by its interval,
-        which is taken for one of 95 %.
+        Number of draws of the bootstrap. A draw takes sources with replacement, and adds normal noise to
+        every Elo score; its published interval is taken as one of 95 %.
     seed : int
+        Seed of the draws.
 
     Returns
     -------
@@ -233,7 +237,7 @@ def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: in
 
 
 def _halved(rated: list[Setting]) -> list[Setting]:
-    """Return jpegli's settings of 4:2:0 whose Elo those of 4:4:4 reach."""
+    """Return jpegli's 4:2:0 settings whose Elo score its 4:4:4 settings reach."""
     full = [s.elo or 0 for s in rated if s.curve == ("jpegli", "444")]
     return [s for s in rated if s.curve == ("jpegli", "420") and min(full) <= (s.elo or 0) <= max(full)]
 

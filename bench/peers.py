@@ -1,8 +1,8 @@
 """Other encoders, run live: those that install from PyPI or Debian, and those found on PATH.
 
-A peer that is missing is named as missing, never replaced by another one's figures. The same encoder
-may be there in two forms: ``cjpegli`` on PATH or the ajpegli package, mozjpeg's ``cjpeg`` or the one in
-pyvips' wheels (their files are the same to a few bytes); which one ran is part of every result.
+A peer that is not installed is reported as missing; no figures of another one replace it. An encoder
+can be available in two forms: ``cjpegli`` on PATH or the ajpegli package; mozjpeg's ``cjpeg`` or the one in
+pyvips' wheels. Their files differ by a few bytes only. Every result says which one ran.
 
     pip install ajpegli pyvips-binary pyvips imagecodecs pillow-heif mozjpeg-lossless-optimization
     apt install guetzli jpegoptim
@@ -38,17 +38,17 @@ class Peer:
     Attributes
     ----------
     kind, title : str
-        In tables; in words.
+        Name in tables; title.
     settings : tuple of float
-        Values of its one setting that cover the useful range, best quality first or last.
+        Values of the setting that cover the useful range, in order of quality.
     encode, decode : callable
         Picture and setting to bytes; bytes to picture.
     version : callable
-        What runs here, in words, or None: missing.
+        Returns the version that runs here as text, or None if it is missing.
     jpeg : bool
         Whether it writes JPEG files.
     slow : bool
-        Runs only where it is asked for by name.
+        Whether it runs only if it is requested by name.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Peer:
 
 
 def decode(data: bytes) -> Picture:
-    """Decode what Pillow reads; JPEG through libjpeg-turbo's default decode."""
+    """Decode a file by Pillow; JPEG files by libjpeg-turbo with default settings."""
     with Image.open(io.BytesIO(data)) as image:
         return np.array(image.convert("RGB"))
 
@@ -154,7 +154,7 @@ def _mozjpeg_version() -> str | None:
         import pyvips
     except (ImportError, OSError):
         return None
-    # libvips ignores trellis_quant where it was built without mozjpeg: the bytes tell.
+    # libvips without mozjpeg ignores trellis_quant, which shows in the bytes.
     noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
     image = pyvips.Image.new_from_array(noise)
     sizes = {len(image.jpegsave_buffer(Q=75, optimize_coding=True, trellis_quant=t)) for t in (False, True)}
@@ -255,7 +255,7 @@ def _hevc_version() -> str | None:
 
 
 def _by_program(picture: Picture, command: list[str], suffix: str = ".ppm", timeout: float = 600) -> bytes:
-    """Run an encoder on a file; ``{in}`` and ``{out}`` of the command are replaced by paths."""
+    """Run an encoder on a file; ``{in}`` and ``{out}`` in the command are replaced by paths."""
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / f"in{suffix}", Path(name) / "out.jpg"
         Image.fromarray(picture).save(source)
@@ -349,14 +349,14 @@ PEERS = {
 
 
 def repack_mozjpeg(data: bytes) -> bytes:
-    """Pack a JPEG without loss, by mozjpeg's transcoder as a package; metadata is dropped."""
+    """Repack a JPEG without loss by mozjpeg's transcoder from PyPI; metadata is removed."""
     import mozjpeg_lossless_optimization
 
     return bytes(mozjpeg_lossless_optimization.optimize(data))
 
 
 def repack_jpegoptim(data: bytes) -> bytes:
-    """Pack a JPEG without loss, by jpegoptim; metadata is dropped."""
+    """Repack a JPEG without loss by jpegoptim; metadata is removed."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "file.jpg"
         path.write_bytes(data)
@@ -386,12 +386,12 @@ REPACKERS: dict[str, tuple[Callable[[bytes], bytes], Callable[[], str | None]]] 
 
 
 def available(kinds: list[str] | None = None) -> tuple[dict[str, Peer], list[str]]:
-    """Return the peers that are here and the titles of those that are missing.
+    """Return the peers that are installed, and the titles of those that are missing.
 
     Parameters
     ----------
     kinds : list of str, optional
-        Default: all but the slow ones.
+        Peers to consider; default: all but the slow ones.
     """
     unknown = sorted(set(kinds or ()) - set(PEERS))
     if unknown:
@@ -406,7 +406,7 @@ def versions(peers: dict[str, Peer]) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """List the peers and what they run with here."""
+    """List the peers and the versions that run here."""
     parser = argparse.ArgumentParser(prog="python -m bench peers", description=main.__doc__)
     parser.parse_args(arguments)
     for peer in PEERS.values():

@@ -1,4 +1,4 @@
-"""Plots of results, as SVG and PNG, the same bytes for the same figures."""
+"""Plots of results as SVG and PNG. The same figures give the same bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from bench import curves
 from bench.kinds import OURS, title
 
-#: Colours by kind (those of others: grey), guetzpy's own the strongest.
+#: Colours by kind; others are grey. guetzpy's colours are the strongest.
 COLOURS = {
     "guetzpy": "#b3261e",
     "guetzpy-fast": "#e08a83",
@@ -68,7 +68,7 @@ def plot_rate_distortion(
     baseline: Iterable[str],
     path: Path,
 ) -> list[Path]:
-    """Draw bytes against the base line by quality, and each picture's figure; return the files."""
+    """Draw bytes relative to the base line by quality, and by picture; return the files."""
     shown = [name for name in _PANELS if any(name in f for f in summary.values())]
     if not shown:
         return []
@@ -105,9 +105,9 @@ def relative_curve(
     name: str,
     samples: int = 40,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return metric values, and there the mean over pictures of one kind's bytes against the base line, %.
+    """Return scores, and at each the mean over pictures of one kind's bytes relative to the base line, in %.
 
-    Values that under half of the pictures cover are left out.
+    Scores that less than half of the pictures cover are left out.
     """
     metric, low, high = curves.RANGES[name]
     sign = 1.0 if curves.METRICS[metric] else -1.0
@@ -141,7 +141,7 @@ def _sampled(curve: curves.Curve, quality: np.ndarray) -> np.ndarray:
 
 
 def _plot_pictures(summary: dict[str, dict[str, Any]], path: Path) -> list[Path]:
-    """Draw guetzpy's figure of every picture, by both metrics of the search."""
+    """Draw guetzpy's bytes of every picture by the two metrics that define distance."""
     ours = summary.get("guetzpy", {})
     shown = [n for n in ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0") if n in ours]
     if not shown:
@@ -160,7 +160,7 @@ def _plot_pictures(summary: dict[str, dict[str, Any]], path: Path) -> list[Path]
 
 
 def plot_time_against_size(speed: dict[str, Any], summary: dict[str, Any], name: str, path: Path) -> Path:
-    """Draw seconds a megapixel against bytes at equal quality, a point an encoder.
+    """Draw seconds per megapixel and bytes at equal quality, one point for each encoder.
 
     Parameters
     ----------
@@ -169,9 +169,9 @@ def plot_time_against_size(speed: dict[str, Any], summary: dict[str, Any], name:
     summary : dict
         Summary of the rate-distortion results: kind -> range -> mean, per cent.
     name : str
-        The range that is drawn.
+        Range that is drawn.
     path : Path
-        Without suffix.
+        Path of the files without suffix.
     """
     figure, axes = _figure(1, 1, (7.0, 4.6))
     panel = axes[0][0]

@@ -1,4 +1,4 @@
-"""What a result was made with: date, machine, versions."""
+"""Conditions under which a result was made: date, machine, versions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("guetzpy", "numpy", "numba", "scipy", "pillow", "scikit-image")
 
 
 def provenance(**more: Any) -> dict[str, Any]:
-    """Return date, machine, versions and what else was given."""
+    """Return date, machine and versions, together with the given entries."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": {
@@ -43,11 +43,11 @@ def package(name: str) -> str | None:
 
 
 @cache
-def source_hash(room: str = "") -> str:
-    """Return a hash of guetzpy's sources, or those of one of its rooms, as they are here."""
+def source_hash(folder_name: str = "") -> str:
+    """Return a hash of guetzpy's sources, or of those of one of its packages."""
     import guetzpy
 
-    folder = Path(guetzpy.__file__).parent / room
+    folder = Path(guetzpy.__file__).parent / folder_name
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())

@@ -1,8 +1,8 @@
-"""How alike two pictures are, by metrics that the search looks at and by others that it does not.
+"""Scores of pictures by the metrics that define distance, and by metrics that are independent of the search.
 
 The search has limits of SSIMULACRA 2 and of Butteraugli's 3-norm, and follows the gradient of CVVDP. The
-others are only measured: Butteraugli's maximum and IW-SSIM as guetzpy has them; MS-SSIM, HaarPSI, PSNR-HVS-M
-and PSNR by small, plain implementations here, slow and easy to check.
+others are only measured: Butteraugli's maximum and IW-SSIM by guetzpy's code; MS-SSIM, HaarPSI, PSNR-HVS-M
+and PSNR by plain implementations in this module, which are slow and easy to check.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Picture = npt.NDArray[np.uint8]  # (height, width, 3)
 Plane = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
-#: What :class:`Reference` measures by default, in the order of tables.
+#: Metrics that :class:`Reference` computes by default, in the order of tables.
 COLUMNS = (
     "ssimulacra2",
     "butteraugli_3norm",
@@ -39,16 +39,16 @@ COLUMNS = (
 
 
 class Reference:
-    """An original, and how alike others are to it.
+    """An original, against which pictures are scored.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (H, W, 3)
-        Samples count as sRGB.
+        The original, sRGB.
     columns : sequence of str
-        Of :data:`COLUMNS`.
+        Metrics to compute, from :data:`COLUMNS`.
     threads : int, optional
-        Threads for guetzpy's metrics.
+        Number of threads for guetzpy's metrics.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Reference:
         }
 
     def scores(self, other: Picture) -> dict[str, float]:
-        """Return the scores of a picture by column; infinite ones (identical pictures) are left out."""
+        """Return the scores of a picture by column; infinite scores (identical pictures) are left out."""
         if other.shape != self.picture.shape:
             raise ValueError(f"{other.shape} against {self.picture.shape}")
         found: dict[str, float] = {}
@@ -111,8 +111,8 @@ def psnr(mean_squared_error: float) -> float:
 
 
 def decibels(similarity: float) -> float:
-    """Return a similarity of 0 to 1 on a scale that spreads out near 1."""
-    # 1e-12: rounding of sums over identical pictures
+    """Return a similarity of 0 to 1 in decibels, 10 log10 of 1 / (1 - similarity)."""
+    # 1e-12 is the rounding error of sums over identical pictures.
     return float(-10 * np.log10(1 - similarity)) if similarity < 1 - 1e-12 else float("inf")
 
 
@@ -124,16 +124,17 @@ def luma(picture: Picture) -> Plane:
 
 #: Weights of the five scales (Wang, Simoncelli and Bovik 2003).
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-#: Below, the 11-tap window does not fit into the coarsest scale.
+#: With smaller sides, the 11-tap window does not fit in the coarsest scale.
 MS_SSIM_SMALLEST = 11 * 2**4
 
 
 def ms_ssim(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Return multi-scale SSIM over all channels, (H, W, C); over RGB as the CLIC challenge measures it.
+    """Return multi-scale SSIM over all channels, (H, W, C). The CLIC challenge computes it over RGB.
 
     Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment", 2003:
-    Gaussian window of 11 taps, sigma 1.5, inside the picture only; halved by means of 2x2, an odd edge
-    repeated. The challenge's script (tensorflow/models, msssim.py) gives the same to six digits.
+    Gaussian window of 11 taps, sigma 1.5, only positions inside the picture. Pictures are halved by means of
+    2x2 samples; an odd edge is repeated. The challenge's script (tensorflow/models, msssim.py) gives the same
+    to six digits.
     """
     offsets = np.arange(-5, 6)
     window = np.exp(-(offsets**2) / (2 * 1.5**2))
@@ -144,7 +145,7 @@ def ms_ssim(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
         out: Floats = correlate1d(rows, window, axis=1, output=np.float32)[:, 5:-5]
         return out
 
-    # Centred values keep the variances exact in float32.
+    # Centred values keep variances accurate in float32.
     x, y = a.astype(np.float32) - np.float32(128), b.astype(np.float32) - np.float32(128)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     result = 1.0
@@ -176,12 +177,12 @@ def haarpsi(a: Picture, b: Picture) -> float:
     """Return HaarPSI: 1 for identical pictures.
 
     Reisenhofer, Bosse, Kutyniok and Wiegand, "A Haar wavelet-based perceptual similarity index for image
-    quality assessment", Signal Processing: Image Communication 61, 2018. On pictures halved by means of
-    2x2, in YIQ; constants C = 30 and alpha = 4.2.
+    quality assessment", Signal Processing: Image Communication 61, 2018. Pictures are halved by means of
+    2x2 samples and converted to YIQ; the constants are C = 30 and alpha = 4.2.
     """
     constant, alpha = 30.0, 4.2
     yiq = [np.moveaxis(p @ _YIQ.T, 2, 0) for p in (a, b)]
-    side = max(n % 2 for n in a.shape[:2])  # as the authors' convolution has it: zeros beyond an odd edge
+    side = max(n % 2 for n in a.shape[:2])  # as in the authors' convolution: zeros beyond an odd edge
     x, y = (_means_of_four(np.pad(p, ((0, 0), (0, side), (0, side))))[:, ::2, ::2] for p in yiq)
 
     def similar(p: Plane, q: Plane) -> Plane:
@@ -211,19 +212,19 @@ def _means_of_four(planes: Plane) -> Plane:
 
 
 def _haar(plane: Plane, size: int, axis: int) -> Plane:
-    """Return a Haar wavelet's response: half a window less the other half; zero outside."""
+    """Return the response of a Haar wavelet: the sum of half a window less the other half; zero outside."""
     ends = size // 2 - 1, size // 2
     sums = np.pad(plane, (ends, ends)).cumsum(axis=0).cumsum(axis=1)
     sums = np.pad(sums, ((1, 0), (1, 0)))
     half = size // 2
     if axis == 1:
         sums = sums.T
-    stripes = sums[:, size:] - sums[:, :-size]  # sums over the window's width, down to each row
+    stripes = sums[:, size:] - sums[:, :-size]  # sums over the width of the window, cumulative over rows
     out: Plane = (2 * stripes[half:-half] - stripes[:-size] - stripes[size:]) / size
     return out if axis == 0 else out.T
 
 
-#: ITU-T T.81, Annex K, table K.1: PSNR-HVS-M takes its contrast sensitivities from it.
+#: ITU-T T.81, Annex K, table K.1, from which PSNR-HVS-M takes its contrast sensitivities.
 LUMINANCE_TABLE = np.array(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -244,8 +245,8 @@ def psnr_hvs_m(a: Plane, b: Plane, step: int = 7) -> float:
 
     Ponomarenko et al., "On between-coefficient contrast masking of DCT basis functions", 2007, and its
     authors' published table: sensitivities 25.735 / Q and masking weights (10 / Q)^2, Q of Annex K.
-    Blocks lie 7 samples apart, as in Xiph's tools, so that JPEG's own grid is not the one that counts; 8
-    apart this equals the package psnr-hvsm.
+    Blocks are 7 samples apart, as in Xiph's tools, so that they do not coincide with JPEG's blocks. With 8
+    samples the result equals that of the package psnr-hvsm.
     """
     sensitivity = 25.735088 / LUMINANCE_TABLE
     masking = (10 / LUMINANCE_TABLE) ** 2
@@ -279,7 +280,7 @@ def psnr_hvs_m(a: Plane, b: Plane, step: int = 7) -> float:
 
 
 def libjxl_scores(reference: Picture, other: Picture) -> dict[str, float]:
-    """Return the scores by libjxl's own tools, as far as they are on PATH."""
+    """Return the scores by those of libjxl's own tools that are on PATH."""
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         paths = [str(Path(name) / n) for n in ("reference.png", "other.png")]

@@ -5,9 +5,9 @@
     ... --peers-table CSV                                      peers' points from a table, none run
     ... --ours CSV                                             only report: guetzpy's points from a table, too
 
-The base line is the lower envelope of jpegli and mozjpeg, each in 4:4:4 and 4:2:0: the best of these
-four at each quality of each picture (of those that are here; without any of them libjpeg-turbo's 4:4:4 and
-4:2:0, which are easier to beat: the output says which it was). bench/curves.py says how curves are
+The base line is the lower envelope of jpegli and mozjpeg, each in 4:4:4 and 4:2:0: at each quality of each
+picture, the best of these four, as far as they are installed. Without any of them it is libjpeg-turbo's 4:4:4
+and 4:2:0, which are easier to beat; the output names the base line. bench/curves.py describes how curves are
 compared. The search has limits of SSIMULACRA 2 and Butteraugli's 3-norm and follows CVVDP's gradient; the
 other metrics are independent of it.
 
@@ -43,7 +43,7 @@ Table = dict[str, dict[str, curves.Points]]  # image -> kind -> points
 
 @dataclass(frozen=True)
 class Work:
-    """One picture, and the encoder that is to be run on it."""
+    """One picture, and the encoder that runs on it."""
 
     picture: corpus.Named
     kind: str
@@ -57,14 +57,14 @@ class Work:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """What the points depend on."""
+        """Everything that the points depend on."""
         code = source_hash() if self.kind in OURS else peers.PEERS[self.kind].version()
         return (self.picture.name, self.kind, code, source_hash("metrics"), self.settings, self.columns)
 
 
 @dataclass
 class Done:
-    """What came of it: points, and by how much guetzpy's metrics differ from libjxl's tools."""
+    """Results: points, and the difference of guetzpy's metrics from libjxl's tools."""
 
     rows: list[Row] = field(default_factory=list)
     differences: dict[str, float] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Done:
 
 
 def measure(work: Work) -> Done:
-    """Encode one picture at every setting, decode and score."""
+    """Encode one picture at every setting, decode the files, and score them."""
     picture = work.picture.read()
     height, width = picture.shape[:2]
     reference = Reference(picture, work.columns, threads=1)
@@ -95,7 +95,7 @@ def measure(work: Work) -> Done:
 
 
 def encoded(kind: str, picture: corpus.Picture, setting: float) -> tuple[bytes, corpus.Picture]:
-    """Return a file and what a decoder shows."""
+    """Return a file and its decoded picture."""
     if kind in OURS:
         import guetzpy
 
@@ -108,7 +108,7 @@ def encoded(kind: str, picture: corpus.Picture, setting: float) -> tuple[bytes, 
 
 
 def run(works: list[Work], jobs: int, kept: Journal) -> Iterator[tuple[Work, Done]]:
-    """Measure on several processes, of one thread each; what was kept of an earlier run comes first."""
+    """Measure on several processes of one thread each; results of an earlier run come first."""
     left = []
     for work in works:
         known = kept.get(*work.key)
@@ -123,7 +123,7 @@ def run(works: list[Work], jobs: int, kept: Journal) -> Iterator[tuple[Work, Don
 
 
 def tabled(rows: Iterable[Row]) -> Table:
-    """Sort points by picture and kind."""
+    """Group points by picture and kind."""
     table: Table = defaultdict(lambda: defaultdict(list))
     for row in rows:
         keys = ("setting", "bytes", *curves.METRICS)
@@ -134,7 +134,7 @@ def tabled(rows: Iterable[Row]) -> Table:
 
 
 def merged(*tables: Table) -> Table:
-    """Join tables; of two that hold the same picture and kind the first wins."""
+    """Join tables; if two hold the same picture and kind, the first is used."""
     result: Table = defaultdict(dict)
     for table in tables:
         for image, kinds in table.items():
@@ -154,24 +154,24 @@ def write_points(path: Path, rows: list[Row]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read points as they were written."""
+    """Read points that :func:`write_points` wrote."""
     with path.open() as file:
         return list(csv.DictReader(file))
 
 
 def compare(table: Table, kind: str, baseline: tuple[str, ...], of: str) -> dict[str, Any] | None:
-    """Return how many per cent more bytes one kind takes than the base line at equal quality.
+    """Return by how many per cent the bytes of one kind differ from the base line at equal quality.
 
     Parameters
     ----------
     table : dict
         Points.
     kind : str
-        What is compared.
+        Kind to compare.
     baseline : tuple of str
-        Kinds whose lower envelope it is compared with.
+        Kinds whose lower envelope is the base line.
     of : str
-        One of curves.RANGES.
+        Name of a range of curves.RANGES.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def summarise(table: Table, baseline: tuple[str, ...]) -> dict[str, dict[str, An
 
 
 def base_line(table: Table) -> tuple[str, ...]:
-    """Return the kinds that make the base line: the strongest that were measured."""
+    """Return the kinds of the base line, the strongest that were measured."""
     measured = {kind for kinds in table.values() for kind in kinds}
     for kinds in (curves.BEST_OF_FOUR, ("turbo444", "turbo420")):
         found = tuple(kind for kind in kinds if kind in measured)
@@ -226,7 +226,7 @@ def base_line(table: Table) -> tuple[str, ...]:
 
 
 def report(summary: dict[str, dict[str, Any]], baseline: tuple[str, ...]) -> Iterator[str]:
-    """Yield lines of Markdown: the mean of each kind and range, then guetzpy's worst pictures."""
+    """Yield lines of Markdown: the mean of each kind and range, and guetzpy's worst pictures."""
     if not baseline:
         yield "nothing to compare with: no JPEG encoder for the base line was measured"
         return
@@ -252,9 +252,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Compare bytes at equal quality."""
     parser = argparse.ArgumentParser(prog="python -m bench rate_distortion", description=main.__doc__)
     corpus.add_arguments(parser)
-    parser.add_argument("--name", default="rate_distortion", help="of the files that are written")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
-    parser.add_argument("--peers-table", type=Path, metavar="CSV", help="points that need not be measured")
+    parser.add_argument("--name", default="rate_distortion", help="name of the files that are written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of these files")
+    parser.add_argument("--peers-table", type=Path, metavar="CSV", help="points of peers, which are not run")
     parser.add_argument(
         "--ours", type=Path, metavar="CSV", help="report guetzpy's points of a table, run nothing"
     )
@@ -265,7 +265,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--baseline", metavar="A,B", help="kinds (default: jpegli and mozjpeg, as are here)")
     parser.add_argument("--distances", default=",".join(f"{d:g}" for d in DISTANCES), metavar="A,B")
     parser.add_argument("--columns", default=",".join(COLUMNS), metavar="A,B", help="metrics")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at once")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at the same time")
     parser.add_argument("--no-plots", action="store_true")
     add_argument(parser)
     options = parser.parse_args(arguments)

@@ -1,10 +1,10 @@
-"""Write the README's figures from bench/results, between its markers, and those of docs/results.md.
+"""Write the README's figures, and those of docs/results.md, from bench/results between their markers.
 
     python -m bench readme_tables            write them
-    python -m bench readme_tables --check    exit 1 if they are out of step
+    python -m bench readme_tables --check    exit 1 if they are not current
 
-Nothing in there is written by hand: every number is one of the committed JSON files. The first file of each
-list that exists is shown; without any the markers stay empty.
+All text between the markers is generated; every number is from one of the committed JSON files. Of each list
+of files the first that exists is shown. Without any, nothing is between the markers.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
 
 
 def _lost(summary: dict[str, Any], names: list[str]) -> str:
-    """Return a sentence that names the metrics by which guetzpy is not the best."""
+    """Return a sentence that names the metrics by which guetzpy is not the best, or an empty text."""
     means = {n: summary["guetzpy"][n]["mean"] for n in names if n in summary.get("guetzpy", {})}
     lost = [f"{_RANGES[n]} ({mean:+.1f} %)" for n, mean in means.items() if mean > 0]
     words = " and ".join(filter(None, [", ".join(lost[:-1]), *lost[-1:]]))
@@ -90,12 +90,12 @@ def _lost(summary: dict[str, Any], names: list[str]) -> str:
 
 
 def independent_table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the table of bytes by metrics that the large comparison does not have, newer formats with it."""
+    """Yield the table of bytes by metrics that the large comparison does not have, with newer formats."""
     summary = result["summary"]
     names = [n for n in _RANGES if n in summary.get("guetzpy", {})]
     yield (
-        f"The same, measured again on {result['images']} of the photos, by more metrics that no search here"
-        " looks at, and beside newer formats:"
+        f"The same, measured again on {result['images']} of the photos, by further metrics,"
+        " and with newer formats:"
     )
     yield ""
     yield "| at equal | " + " | ".join(_RANGES[n] for n in names) + " |"
@@ -162,7 +162,8 @@ def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
     yield from list(jpeg_inputs.report(rows))[:-1]
 
 
-#: Files of results, the first that exists of each, and the table of each.
+#: For each table, the files of results, of which the first that exists is used, and the function that writes
+#: it.
 TABLES: tuple[tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterator[str]]], ...] = (
     (("rate_distortion-photos", "rate_distortion"), rate_distortion_table),
     (("rate_distortion-independent",), independent_table),
@@ -173,7 +174,7 @@ TABLES: tuple[tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterator[str]]],
 
 
 def headline(results: Path = RESULTS) -> str:
-    """Return the sentence that says it all; empty without a result."""
+    """Return the sentence with the main result, or an empty text without a result."""
     path = results / "rate_distortion-photos.json"
     if not path.exists():
         return ""
@@ -195,14 +196,14 @@ def headline(results: Path = RESULTS) -> str:
 
 
 def _saved(result: dict[str, Any]) -> list[str]:
-    """Return what guetzpy saves at equal SSIMULACRA 2, and at equal Butteraugli 3-norm."""
+    """Return what guetzpy saves at equal SSIMULACRA 2 and at equal Butteraugli 3-norm, as text."""
     figures = result["summary"]["guetzpy"]
     names = "SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0"
     return [f"{-figures[name]['mean']:.0f} %" for name in names]
 
 
 def rendered(results: Path = RESULTS) -> str:
-    """Return the text that belongs between the markers."""
+    """Return the text between the markers."""
     parts = []
     for names, table in TABLES:
         found = next((n for n in names if (results / f"{n}.json").exists()), None)
@@ -232,7 +233,7 @@ def inserted(readme: str, text: str, begin: str = BEGIN, end: str = END) -> str:
     Raises
     ------
     ValueError
-        The markers are not there, or not in order.
+        The markers are missing or in the wrong order.
     """
     head, found, rest = readme.partition(begin)
     _, closed, tail = rest.partition(end)
@@ -242,12 +243,12 @@ def inserted(readme: str, text: str, begin: str = BEGIN, end: str = END) -> str:
 
 
 def updated(readme: str) -> str:
-    """Return the README with its sentence and tables as the results say."""
+    """Return the README with the sentence and the tables of the current results."""
     return inserted(inserted(readme, headline(), *HEADLINE), rendered())
 
 
 def updated_page(page: str, results: Path = RESULTS) -> str:
-    """Return the page of what metrics are worth with its tables as the result says."""
+    """Return the page on metrics with the tables of the current results."""
     result = json.loads((results / "human.json").read_text())
     machine = result["machine"]
     origin = (
@@ -260,7 +261,7 @@ def updated_page(page: str, results: Path = RESULTS) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Write the README's figures."""
     parser = argparse.ArgumentParser(prog="python -m bench readme_tables", description=main.__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they are not current")
     options = parser.parse_args(arguments)
     pages = {README: updated, PAGE: updated_page}
     before = {path: path.read_text() for path in pages}

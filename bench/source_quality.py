@@ -1,12 +1,12 @@
-"""How well a JPEG's tables tell the distance that it was encoded at.
+"""Error of the distance that is estimated from a JPEG's tables.
 
     python -m bench source_quality [--images DIR]
 
-guetzpy must know how coarse a JPEG source already is, whose original nobody has. It estimates a distance
-from the quantisation tables (guetzpy/search/source_quality.py). Here the originals are at hand: files of
-libjpeg-turbo, jpegli and mozjpeg are scored against them, which gives the distance that they really reach,
-the smallest whose two limits both hold. The spread says how far one picture may be off the estimate,
-which cannot know the content.
+guetzpy needs the distance of a JPEG source, whose original is not available. It estimates the distance
+from the quantisation tables (guetzpy/search/source_quality.py). Here the originals are available: files by
+libjpeg-turbo, jpegli and mozjpeg are scored against them. Their distance is the smallest whose two limits
+both hold. The spread shows the error for a single picture, since the tables do not tell
+the content.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Found = tuple[str, float, float, float]
 
 
 def measure(unit: tuple[corpus.Named, str]) -> list[Found]:
-    """Return kind, setting, the distance estimated and the one reached, of one picture's files."""
+    """Return kind, setting, estimated distance and measured distance of one picture's files."""
     from guetzpy.jpeg.reader import read
     from guetzpy.metrics.distance import BUTTERAUGLI, SSIMULACRA2
     from guetzpy.search.source_quality import estimate
@@ -91,13 +91,13 @@ def report(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Compare the distance that a source's tables suggest with the one that it has."""
+    """Compare the distance that a source's tables suggest with the measured one."""
     parser = argparse.ArgumentParser(prog="python -m bench source_quality", description=main.__doc__)
     corpus.add_arguments(parser)
     parser.add_argument("--kinds", default=",".join(KINDS), metavar="A,B", help="encoders of the sources")
-    parser.add_argument("--name", default="source_quality", help="of the file that is written")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="files at once")
+    parser.add_argument("--name", default="source_quality", help="name of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of that file")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="files at the same time")
     add_argument(parser)
     options = parser.parse_args(arguments)
     here, missing = peers.available(options.kinds.split(","))

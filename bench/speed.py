@@ -1,14 +1,14 @@
-"""Time and memory: guetzpy against other encoders, and where its own time goes.
+"""Time and memory: guetzpy compared with other encoders, and guetzpy's time by module.
 
     python -m bench speed                          everything but guetzli, on scikit-image's photos
     python -m bench speed --parts encode,growth    some parts of it
     python -m bench speed --peers guetzpy,moz444,guetzli --megapixels 0.4
 
-Every figure comes from a process of its own, warm unless said otherwise (kernels loaded, a small picture
-done before; the median of three calls). Encoders take turns, round by round, and the median counts; read
-ratios of one run, not bare figures. Memory is the peak of the process while it encodes, with what was
-loaded before in brackets.
-Pictures of any size are paved from the corpus, mirrored, never scaled.
+Every figure is from a process of its own. The process is warm unless said otherwise: kernels are loaded, a
+small picture has been encoded, and the median of three calls is taken. Encoders take turns over several
+rounds, and the median of the rounds is reported. Ratios within one run are more reliable than the figures.
+Memory is the peak of the process while it encodes; the memory before encoding is given in brackets.
+Pictures of any size are tiled from the corpus and its mirror images, without scaling.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from bench.journal import Journal, add_argument, journal
 from bench.kinds import OURS, title
 from bench.provenance import RESULTS, package, provenance, source_hash, write
 
-#: Settings of about equal quality: what distance 1 is to each.
+#: Settings of about equal quality: for each encoder, the one that corresponds to distance 1.
 SETTINGS = {
     **dict.fromkeys(OURS, 1.0),
     "jpegli444": 1.0,
@@ -59,11 +59,11 @@ PARTS = ("encode", "threads", "growth", "stages", "metrics")
 GROWTH = (0.25, 1.0, 2.0, 4.0, 12.0, 24.0, 50.0)
 
 
-# --- the worker: one encoder, one picture, in a process of its own
+# --- the worker: one encoder and one picture in a process of its own
 
 
 def work(order: dict[str, Any]) -> dict[str, Any]:
-    """Encode a picture a few times; return seconds and peak memory.
+    """Encode a picture several times; return seconds and peak memory.
 
     ``order``: kind, setting, megapixels, images, match, threads, repeats.
     """
@@ -74,7 +74,7 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
     loaded = _memory("VmRSS")
     _reset_peak()
     seconds = []
-    # Guetzpy starts no programs, and to look for them so often took an eighth of a fast call.
+    # guetzpy starts no programs. Watching for them as often as this does slowed a fast call by an eighth.
     with _ChildrenPeak(watching=order["kind"] not in OURS) as children:
         for _ in range(order.get("repeats", 1)):
             started = time.perf_counter()
@@ -90,7 +90,7 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def encoder(kind: str, setting: float, threads: int | None = None) -> Callable[[corpus.Picture], bytes]:
-    """Return a picture-to-bytes function."""
+    """Return a function from picture to bytes."""
     if kind in OURS:
         import guetzpy
 
@@ -103,7 +103,7 @@ def encoder(kind: str, setting: float, threads: int | None = None) -> Callable[[
 
 
 def profile(order: dict[str, Any]) -> dict[str, Any]:
-    """Return seconds by module of guetzpy, on one thread; library time counts for its caller."""
+    """Return seconds by module of guetzpy, on one thread; the time of libraries is added to their callers."""
     import cProfile
     import pstats
 
@@ -121,7 +121,7 @@ def profile(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _owners(function: Any, callers: Any, stats: Any, depth: int = 12) -> dict[str, float]:
-    """Return the modules of guetzpy that a function works for, with shares that sum to 1."""
+    """Return the modules of guetzpy that called a function, with shares that sum to 1."""
     path = Path(function[0])
     if "guetzpy" in path.parts:
         inside = path.parts[len(path.parts) - path.parts[::-1].index("guetzpy") :]
@@ -137,7 +137,7 @@ def _owners(function: Any, callers: Any, stats: Any, depth: int = 12) -> dict[st
 
 
 def score(order: dict[str, Any]) -> dict[str, Any]:
-    """Return seconds of guetzpy's metrics and of other tools on one picture, milliseconds a megapixel."""
+    """Return milliseconds per megapixel of guetzpy's metrics and of other tools on one picture."""
     from guetzpy import metrics
 
     picture = _picture(order)
@@ -192,7 +192,7 @@ def _picture(order: dict[str, Any]) -> corpus.Picture:
 
 
 def _memory(field: str, pid: str = "self") -> int:
-    """Return VmRSS (now) or VmHWM (peak) of a process in MB; 0 where the system does not tell."""
+    """Return VmRSS (now) or VmHWM (peak) of a process in MB; 0 if the system does not report it."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -208,7 +208,7 @@ def _reset_peak() -> None:
 
 
 class _ChildrenPeak:
-    """Watches the memory of programs that this process starts, if any are to be expected."""
+    """Watches the memory of programs that this process starts, for encoders that are programs."""
 
     def __init__(self, *, watching: bool) -> None:
         self.peak = 0
@@ -232,7 +232,7 @@ class _ChildrenPeak:
             for task in Path("/proc/self/task").glob("*/children"):
                 try:
                     pids = task.read_text().split()
-                    # Between fork and exec a child still is this process.
+                    # Between fork and exec a child is a copy of this process.
                     pids = [p for p in pids if os.readlink(f"/proc/{p}/exe") != self._own]
                 except OSError:
                     continue
@@ -242,12 +242,12 @@ class _ChildrenPeak:
 _WORKERS = {"work": work, "profile": profile, "score": score}
 
 
-#: What an earlier run measured, for --resume.
+#: Results of an earlier run, for --resume.
 _kept = Journal()
 
 
 def _ask(worker: str, order: dict[str, Any], turn: int = 0) -> dict[str, Any]:
-    """Run a worker in a process of its own, or return what an earlier run's said."""
+    """Run a worker in a process of its own, or return the result of an earlier run."""
     kind = order.get("kind", "guetzpy")
     code = source_hash() if kind in OURS else peers.PEERS[kind].version() if kind in peers.PEERS else None
     key = (worker, order, turn, code)
@@ -273,7 +273,7 @@ def _run(worker: str, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def encode_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str, Any]:
-    """Time all encoders in turns; seconds and memory by kind."""
+    """Time all encoders in turns; return seconds and memory by kind."""
     asked = (
         options.peers.split(",")
         if options.peers
@@ -325,7 +325,7 @@ def threads_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str
 
 
 def growth_part(options: argparse.Namespace, where: dict[str, Any]) -> list[dict[str, Any]]:
-    """Time guetzpy from small pictures to large ones."""
+    """Time guetzpy on pictures of increasing size."""
     result = []
     for megapixels in (m for m in GROWTH if m <= options.largest):
         for kind in OURS:
@@ -344,7 +344,7 @@ def growth_part(options: argparse.Namespace, where: dict[str, Any]) -> list[dict
 
 
 def stages_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str, Any]:
-    """Split guetzpy's time by its own modules, on one thread."""
+    """Measure guetzpy's time by module, on one thread."""
     result = {}
     for kind in OURS:
         _say(f"stages: {title(kind)}")
@@ -355,7 +355,7 @@ def stages_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str,
 
 
 def metrics_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str, Any]:
-    """Time the metrics beside other implementations."""
+    """Time the metrics and other implementations of them."""
     _say("metrics")
     return _ask("score", {"megapixels": options.megapixels, "repeats": 5, **where})
 
@@ -389,10 +389,10 @@ def report(result: dict[str, Any]) -> Iterator[str]:
     for kind, found in result.get("stages", {}).items():
         yield f"\n{title(kind)}, one thread, by module:"
         total = sum(found.get("seconds", {}).values()) or 1.0
-        rooms: dict[str, float] = defaultdict(float)
+        packages: dict[str, float] = defaultdict(float)
         for module, seconds in found.get("seconds", {}).items():
-            rooms[module.split(".")[0]] += seconds / total
-        yield "  " + ", ".join(f"{room} {share:.0%}" for room, share in rooms.items() if share >= 0.01)
+            packages[module.split(".")[0]] += seconds / total
+        yield "  " + ", ".join(f"{name} {share:.0%}" for name, share in packages.items() if share >= 0.01)
         for module, seconds in list(found.get("seconds", {}).items())[:14]:
             yield f"  {module:36} {seconds:7.3f} s {seconds / total:6.1%}"
     if "metrics" in result:
@@ -426,11 +426,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--peers", metavar="A,B", help="encoders of the encode part (guetzli only by name)")
     parser.add_argument("--megapixels", type=float, default=2.0, metavar="N", help="size of the picture")
     parser.add_argument(
-        "--largest", type=float, default=GROWTH[-1], metavar="N", help="of the growth part, MP"
+        "--largest",
+        type=float,
+        default=GROWTH[-1],
+        metavar="N",
+        help="largest picture of the growth part, MP",
     )
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="turns of the encode part")
-    parser.add_argument("--name", default="speed", help="of the file that is written")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of the encode part")
+    parser.add_argument("--name", default="speed", help="name of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of that file")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     add_argument(parser)
     options = parser.parse_args(arguments)
@@ -461,7 +465,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draw time against size, where matplotlib and the committed rate-distortion figures are there."""
+    """Draw time by size, if matplotlib is installed and rate-distortion figures are committed."""
     figures = RESULTS / "rate_distortion-photos.json"
     if importlib.util.find_spec("matplotlib") is None or not figures.exists():
         return

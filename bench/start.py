@@ -1,13 +1,13 @@
-"""What it costs to start: from the shell's prompt to help, to an import, to the first small file.
+"""Start-up times: from the shell's prompt to help, to an import, and to the first small file.
 
     python -m bench start                                everything; some minutes, most of them compiling
-    python -m bench start --measures help,import,warm    what does not compile
-    python -m bench start --phases                       also where the seconds of a warm start go
+    python -m bench start --measures help,import,warm    measures that do not compile
+    python -m bench start --phases                       also the steps of a warm start
 
-Every figure is the wall time of a process of its own, several rounds in turns, the least and the median of
-them. "cold" has an empty kernel cache, "warm" a filled one; Python's own bytecode is there in both, as pip
-leaves it. The photo is tests/data/coffee.jpg, 0.24 megapixels. Measures that are not run keep their figures
-of an earlier run in the result, with their date and commit.
+Every figure is the wall time of a process of its own. The measures take turns over several rounds; the least
+and the median are reported. "cold" has an empty kernel cache, "warm" a filled one. Python's own bytecode
+exists in both, as after pip install. The photo is tests/data/coffee.jpg, 0.24 megapixels. Measures that are
+not run keep their figures from an earlier result, with their date and commit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BEGIN, END = "<!-- start: begin (written by bench) -->", "<!-- start: end -->"
 _CLI = [sys.executable, "-m", "guetzpy"]
 _OPTIMIZE = [*_CLI, "optimize", str(PHOTO), "-o", os.devnull, "--quiet"]
 
-#: Name -> words, command, whether the kernel cache is emptied before, seconds that it may take.
+#: Name -> description, command, whether the kernel cache is emptied before, largest allowed seconds.
 MEASURES: dict[str, tuple[str, list[str], bool, float | None]] = {
     "python": ("python -c pass", [sys.executable, "-c", "pass"], False, None),
     "help": ("guetzpy --help", [*_CLI, "--help"], False, 0.3),
@@ -47,7 +47,7 @@ MEASURES: dict[str, tuple[str, list[str], bool, float | None]] = {
     "warmup": ("guetzpy warmup, empty cache", [*_CLI, "warmup"], True, None),
 }
 
-#: Run in a process: seconds from the start of each step of a warm ``optimize`` to the next.
+#: Code of a measured process: prints the seconds of each step of a warm ``optimize``.
 _PHASES = """
 import gc, json, sys, time
 marks = [("", time.perf_counter())]
@@ -90,7 +90,7 @@ json.dump(seconds, sys.stdout)
 
 
 def environment(cache: str) -> dict[str, str]:
-    """Return the variables of a measured process: our code, that cache, bytecode as pip leaves it."""
+    """Return the environment of a measured process: this code, the given cache, and cached bytecode."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(Path(guetzpy.__file__).parents[1])}
 
@@ -103,7 +103,7 @@ def seconds(command: list[str], cache: str) -> float:
 
 
 def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str) -> dict[str, Any]:
-    """Run measures in turns; return words, limit, least and median seconds of each."""
+    """Run measures in turns; return description, limit, least and median seconds of each."""
     times: dict[str, list[float]] = {name: [] for name in names}
     for number in range(max(rounds, cold_rounds)):
         for name in names:
@@ -139,7 +139,7 @@ def phases(rounds: int, warm_cache: str) -> dict[str, float]:
 
 
 def report(result: dict[str, Any]) -> Iterator[str]:
-    """Yield tables of what was found."""
+    """Yield the tables of a result."""
     yield "| start | least, s | median, s | limit, s |"
     yield "|---|---|---|---|"
     for found in result["measures"].values():
@@ -154,7 +154,7 @@ def report(result: dict[str, Any]) -> Iterator[str]:
 
 
 def with_table(page: str, result: dict[str, Any]) -> str:
-    """Return a page with the table of starts anew, between its markers."""
+    """Return a page with the table of start-up times replaced between its markers."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -177,12 +177,12 @@ def main(arguments: list[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--measures", default=",".join(MEASURES), metavar="A,B", help=", ".join(MEASURES))
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="of what does not compile")
-    parser.add_argument("--cold-rounds", type=int, default=2, metavar="N", help="of what does")
-    parser.add_argument("--phases", action="store_true", help="where the seconds of a warm start go")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="rounds of warm measures")
+    parser.add_argument("--cold-rounds", type=int, default=2, metavar="N", help="rounds of cold measures")
+    parser.add_argument("--phases", action="store_true", help="measure the steps of a warm start too")
     parser.add_argument("--cache", metavar="DIR", help="a filled kernel cache; default: one is filled first")
-    parser.add_argument("--name", default="start", help="of the file that is written")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="where to")
+    parser.add_argument("--name", default="start", help="name of the file that is written")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of that file")
     options = parser.parse_args(arguments)
     names = [name for name in options.measures.split(",") if name]
     for name in names:
@@ -195,7 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = options.cache or folder
         if options.phases or any(not MEASURES[name][2] for name in names):
-            seconds(_OPTIMIZE, cache)  # kernels are there, and files in the system's memory
+            seconds(_OPTIMIZE, cache)  # fills the kernel cache and the system's file cache
         stamp = {"date": result["date"], "commit": result["commit"]}
         found = measure(names, options.rounds, options.cold_rounds, cache)
         found = before.get("measures", {}) | {name: row | stamp for name, row in found.items()}

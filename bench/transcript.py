@@ -1,9 +1,9 @@
-"""Write the shell transcripts of the pages anew from what the commands print now.
+"""Replace the shell transcripts of the pages by what the commands print now.
 
     python -m bench.transcript
 
-In README.md and docs/tutorial.md: whatever stands in a block ``console``. The commands of a page build on
-each other.
+Every ``console`` block of README.md and docs/tutorial.md is replaced. The commands of a page depend on the
+commands before them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTAL
 
 
 def transcript(command: str, folder: str) -> str:
-    """Run a command in a folder; return it with what it prints."""
+    """Run a command in a folder; return the command with its output."""
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(command)],
         cwd=folder,
@@ -39,7 +39,7 @@ def transcript(command: str, folder: str) -> str:
 
 
 def rewritten(text: str) -> str:
-    """Return a page with its transcripts anew; they begin with the README's photo in an empty folder."""
+    """Return a page with new transcripts. The first command runs in a folder with the README's photo only."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(ROOT / "tests" / "data" / "coffee.jpg", folder)
 
