@@ -190,7 +190,7 @@ def test_blocks_stay_within_the_stated_bound():
     }
     data = encode_scan(statistics, scan, planned.tables)
     assert data == twin.to_bytes(slow_scan(image, statistics, scan), codes)
-    assert data.count(b"\xff\x00") > len(data) // 4  # most bytes are stuffed
+    assert data.count(b"\xff\x00") > len(data) // 4  # stuffing is more than a quarter of the data
 
 
 def test_values_without_a_symbol():

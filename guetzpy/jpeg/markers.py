@@ -183,6 +183,13 @@ STANDARD_HUFFMAN_TABLES: dict[tuple[int, int], HuffmanTable] = {
 def segment(marker: int, payload: bytes) -> bytes:
     """Return a marker segment: marker, length field and payload.
 
+    Parameters
+    ----------
+    marker : int
+        Second byte of the marker, 0x01..0xFE.
+    payload : bytes
+        Contents of the segment.
+
     Raises
     ------
     ValueError
@@ -195,6 +202,13 @@ def segment(marker: int, payload: bytes) -> bytes:
 
 def find_marker(data: bytes, position: int) -> tuple[int, int, int] | None:
     """Find the next marker at or after ``position``.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    position : int
+        Where the search begins.
 
     Returns
     -------
@@ -215,6 +229,20 @@ def read_payload(data: bytes, position: int) -> tuple[bytes, int]:
     """Read the payload of the segment whose length field is at ``position``; also return its end.
 
     A length below 2 counts as an empty payload, as in libjpeg for APPn and COM.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    position : int
+        Position of the length field, which follows the marker.
+
+    Returns
+    -------
+    payload : bytes
+        The payload.
+    end : int
+        Position after the segment.
 
     Raises
     ------

@@ -87,6 +87,17 @@ def colour_of(
 
     A profile for another number of channels is dropped. A broken profile is kept in the file, but its
     colours count as sRGB.
+
+    Parameters
+    ----------
+    icc : bytes, optional
+        The file's ICC profile.
+    channels : {1, 3, 4}
+        Number of channels of the codes.
+    exif : bytes, optional
+        TIFF structure of the file's Exif.
+    warnings : tuple of str
+        Earlier warnings, which the result repeats.
     """
     if icc:
         wrong = objection(icc, channels)
@@ -107,7 +118,16 @@ def colour_of_points(
 ) -> Colour:
     """Return the colour of a HEIC or AVIF file, from its profile, its code points or its Exif.
 
-    ``icc`` may be the profile that was made from the code points.
+    Parameters
+    ----------
+    icc : bytes, optional
+        The file's ICC profile, or the one that was made from its code points.
+    points : (int, int), optional
+        ColourPrimaries and TransferCharacteristics of H.273.
+    channels : {1, 3}
+        Number of channels of the codes.
+    exif : bytes, optional
+        TIFF structure of the file's Exif.
     """
     if points is None or (icc and icc != _cicp.profile_of(*points)):
         return colour_of(icc, channels, exif)
@@ -210,7 +230,7 @@ def _of_gamma(
     gamma: list[int], points: list[int], channels: int, warnings: list[str], chunks: dict[bytes, bytes]
 ) -> Colour:
     exponent: float | None = None  # None means the curve of sRGB, or no declaration
-    if gamma and 1_000 <= gamma[0] <= 1_000_000:  # exponents 100 to 0.1
+    if gamma and 1_000 <= gamma[0] <= 1_000_000:  # gAMA is 100000 / exponent; exponents 100 to 0.1
         exponent = 100_000 / gamma[0]
     elif gamma or b"gAMA" in chunks:
         warnings.append("its gAMA chunk has an invalid value: it is not used")

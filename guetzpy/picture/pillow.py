@@ -164,8 +164,10 @@ def opened(data: bytes, check_size: CheckSize) -> ImageFile:
     ------
     UnsupportedError
         If the format is not allowed.
-    FormatError, LimitError
-        If the file is broken. If ``check_size`` raises it.
+    FormatError
+        If the file is broken.
+    LimitError
+        If ``check_size`` raises it, or memory is out.
     """
     name = format_of(data)
     if name is None:

@@ -115,7 +115,17 @@ def _solved(matrix: Sequence[Sequence[float]], vector: Sequence[float]) -> Vecto
 
 
 def rgb_profile(name: str, colorants: Sequence[Sequence[float]], curve: bytes) -> bytes:
-    """Return the profile of three colorants under D50 and one tone curve, given as a tag."""
+    """Return an RGB profile.
+
+    Parameters
+    ----------
+    name : str
+        Description of the profile.
+    colorants : sequence of 3 sequences of 3 floats
+        XYZ of red, green and blue under D50.
+    curve : bytes
+        Tag of the tone curve of all three channels.
+    """
     tags = _described(name)
     tags += [(key, b"XYZ \0\0\0\0" + _fixed(*xyz)) for key, xyz in zip(_XYZ_KEYS, colorants, strict=True)]
     tags += [(key, curve) for key in (b"rTRC", b"gTRC", b"bTRC")]
@@ -123,7 +133,15 @@ def rgb_profile(name: str, colorants: Sequence[Sequence[float]], curve: bytes) -
 
 
 def gray_profile(name: str, curve: bytes) -> bytes:
-    """Return the profile of gray with a tone curve, given as a tag."""
+    """Return a gray profile.
+
+    Parameters
+    ----------
+    name : str
+        Description of the profile.
+    curve : bytes
+        Tag of the tone curve.
+    """
     return assembled([*_described(name), (b"kTRC", curve)], space=b"GRAY")
 
 

@@ -95,7 +95,17 @@ def _rewind(stream: Any) -> None:
 
 
 def check_input(size: int, max_input: int, max_memory: int | None) -> None:
-    """Raise LimitError if a file of ``size`` bytes exceeds a limit."""
+    """Raise LimitError if a file of ``size`` bytes exceeds a limit.
+
+    Parameters
+    ----------
+    size : int
+        Bytes of the file.
+    max_input : int
+        Most bytes of a file.
+    max_memory : int, optional
+        Most bytes of memory for the work; by default the file must only fit in the memory of the machine.
+    """
     if size > max_input:
         raise LimitError(f"{_count(size)} are more than the limit of {max_input}: --max-input (max_input)")
     allowed = physical() if max_memory is None else max_memory

@@ -1,8 +1,8 @@
-"""Slow twins of the way between coefficients and pixels.
+"""Simple reference functions for the transforms between coefficients and pixels.
 
-`fdct`, `idct` and `linear_*` are the formulas in float64. `islow`, `upsample` and `ycc_to_rgb` are
-libjpeg-turbo's integers one value at a time, with the special cases that its sources spell out
-(jidctint and its x86-64 SIMD version, jdsample, jdcolor).
+`fdct`, `idct` and `linear_*` compute the formulas of the standards in float64. `islow`, `upsample` and
+`ycc_to_rgb` compute libjpeg-turbo's integer arithmetic for one value at a time, with the special cases of its
+source files (jidctint and its x86-64 SIMD version, jdsample, jdcolor).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def _c(u: int) -> float:
 
 
 def fdct(block):
-    """T.81 A.3.3, forward: (8, 8) samples minus 128 -> (8, 8) coefficients."""
+    """Return the (8, 8) coefficients of (8, 8) samples minus 128 (T.81 A.3.3)."""
     out = np.zeros((8, 8))
     for v in range(8):
         for u in range(8):
@@ -34,7 +34,7 @@ def fdct(block):
 
 
 def idct(block):
-    """T.81 A.3.3, inverse: (8, 8) coefficients -> (8, 8) samples minus 128."""
+    """Return the (8, 8) samples minus 128 of (8, 8) coefficients (T.81 A.3.3)."""
     out = np.zeros((8, 8))
     for y in range(8):
         for x in range(8):
@@ -65,7 +65,7 @@ def _fix(value: float) -> int:
 
 
 def _islow_1d(x: list[int]) -> list[int]:
-    """Eight 16-bit inputs -> eight outputs scaled by 2^13 sqrt(8), not rounded."""
+    """Return the inverse transform of eight 16-bit numbers, times 2^13 sqrt(8), not rounded."""
     z1 = (x[2] + x[6]) * _fix(0.541196100)
     t2 = z1 - x[6] * _fix(1.847759065)
     t3 = z1 + x[2] * _fix(0.765366865)
@@ -90,7 +90,7 @@ def _islow_1d(x: list[int]) -> list[int]:
 
 
 def islow(coefficients, steps):
-    """64 quantised coefficients and steps -> (8, 8) samples 0..255."""
+    """Return the (8, 8) samples, 0..255, of 64 quantised coefficients and their steps."""
     values = [_wrap16(int(c) * int(q)) for c, q in zip(coefficients, steps, strict=True)]
     work = [[0] * 8 for _ in range(8)]
     if all(int(c) == 0 for c in coefficients[8:]):
@@ -128,7 +128,7 @@ def _h2v2_row(near: list[int], far: list[int]) -> list[int]:
 
 
 def upsample(plane, h: int, v: int, height: int, width: int):
-    """A component (rows, columns) of the picture's ratio h x v -> (height, width) samples."""
+    """Return a component up-sampled by h x v, shape (height, width)."""
     rows = [[int(s) for s in row] for row in plane]
     out = []
     if (h, v) == (2, 1) and len(rows[0]) > 2:
@@ -148,7 +148,7 @@ def upsample(plane, h: int, v: int, height: int, width: int):
 
 
 def ycc_to_rgb(y: int, cb: int, cr: int) -> tuple[int, int, int]:
-    """Codes 0..255 -> codes 0..255."""
+    """Return the RGB codes, 0..255, of YCbCr codes, 0..255."""
 
     def fix(value: float) -> int:
         return int(value * 65536 + 0.5)
@@ -161,7 +161,7 @@ def ycc_to_rgb(y: int, cb: int, cr: int) -> tuple[int, int, int]:
 
 
 def triangle_matrix(size: int, out_size: int):
-    """One axis of the triangle filter as a matrix, (out_size, size)."""
+    """Return the matrix of the triangle filter along one axis, shape (out_size, size)."""
     matrix = np.zeros((2 * size, size))
     for i in range(size):
         for row, neighbour in ((2 * i, max(i - 1, 0)), (2 * i + 1, min(i + 1, size - 1))):
@@ -171,7 +171,7 @@ def triangle_matrix(size: int, out_size: int):
 
 
 def axis_matrices(h: int, v: int, height: int, width: int):
-    """Up-sampling without rounding as (matrix of rows, matrix of columns)."""
+    """Return the matrices of up-sampling without rounding along rows and along columns."""
     rows, columns = -(-height // v), -(-width // h)
     fancy = (h, v) == (1, 2) or ((h, v) in ((2, 1), (2, 2)) and columns > 2)
 
@@ -184,7 +184,7 @@ def axis_matrices(h: int, v: int, height: int, width: int):
 
 
 def linear_samples(coefficients):
-    """(blocks_y, blocks_x, 64) dequantised coefficients -> samples minus 128, no rounding."""
+    """Return the samples minus 128 of dequantised coefficients (blocks_y, blocks_x, 64), not rounded."""
     blocks_y, blocks_x, _ = coefficients.shape
     out = np.zeros((8 * blocks_y, 8 * blocks_x))
     basis = np.array(
@@ -198,7 +198,7 @@ def linear_samples(coefficients):
 
 
 def linear_decode(coefficients, h: int, v: int, height: int, width: int):
-    """Dequantised coefficients of one or three components -> (1|3, height, width), no rounding or offset."""
+    """Return the planes (1 or 3, height, width) of dequantised coefficients, without rounding or offset."""
     luma = linear_samples(coefficients[0])[:height, :width]
     if len(coefficients) == 1:
         return luma[None]

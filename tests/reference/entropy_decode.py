@@ -1,8 +1,8 @@
-"""A slow, obvious JPEG entropy decoder and encoder in plain Python, straight from ITU-T T.81.
+"""A simple, slow JPEG entropy decoder and encoder in Python, after the flow charts of ITU-T T.81.
 
-The twin of ``guetzpy.jpeg.entropy.decode`` and the maker of test files that Pillow cannot write.
-Corrupt data is treated as libjpeg does: zero bits beyond the end of a segment until the MCU is
-complete, then nothing; an unknown code is symbol 0.
+It is the reference for ``guetzpy.jpeg.entropy.decode``, and writes test files that Pillow cannot write.
+Corrupt data is decoded as libjpeg decodes it. Beyond the end of a segment, zero bits are read until the MCU
+is complete; later MCUs are not decoded. An unknown code is symbol 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Bits:
 
 
 def codes(counts: Sequence[int], values: bytes) -> dict[tuple[int, int], int]:
-    """Return {(length, code): symbol} (annex C)."""
+    """Return the symbols of a table by (length, code) (T.81 annex C)."""
     table = {}
     code = 0
     symbols = iter(values)
@@ -42,7 +42,7 @@ def codes(counts: Sequence[int], values: bytes) -> dict[tuple[int, int], int]:
 
 
 def extend(value: int, size: int) -> int:
-    """Figure F.12."""
+    """Return the value of ``size`` magnitude bits (T.81 figure F.12)."""
     return value if size == 0 or value >= 1 << size - 1 else value - (1 << size) + 1
 
 
@@ -52,7 +52,7 @@ def int16(value: int) -> int:
 
 @dataclass
 class ScanComponent:
-    """Blocks in the MCU, coefficients (blocks_y, blocks_x, 64) int16, Huffman tables as of :func:`codes`."""
+    """A component: blocks in the MCU, coefficients (blocks_y, blocks_x, 64) int16, tables of :func:`codes`."""
 
     v: int
     h: int
@@ -62,7 +62,7 @@ class ScanComponent:
 
 
 class Decoder:
-    """Decodes one scan; ``segments`` are the data of its restart intervals without stuffing."""
+    """Decoder of one scan; ``segments`` are the data of its restart intervals without stuffing."""
 
     def __init__(
         self, mode: str, components: list[ScanComponent], ss: int = 0, se: int = 63, al: int = 0
@@ -149,7 +149,7 @@ class Decoder:
             k += 1
 
     def _ac_refine(self, block: list[int], slot: int, component: ScanComponent) -> None:
-        """Figure G.7, one coefficient at a time."""
+        """Refine the AC coefficients of a block, one at a time (T.81 figure G.7)."""
         one = 1 << self.al
         k = self.ss
         while k <= self.se:
@@ -253,7 +253,7 @@ def segments_of(stream: bytes) -> list[bytes]:
 
 
 def read_coefficients(data: bytes) -> list[np.ndarray]:
-    """Read a flawless JPEG file: coefficients (blocks_y, blocks_x, 64) of each component."""
+    """Return the coefficients (blocks_y, blocks_x, 64) of each component of a valid JPEG file."""
     tables: dict[int, dict[tuple[int, int], int]] = {}
     interval = 0
     position = 2

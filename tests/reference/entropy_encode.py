@@ -1,4 +1,4 @@
-"""Entropy coding of scans as the flow charts of T.81 annexes F and G draw it, on Python lists.
+"""Entropy coding of scans after the flow charts of T.81 annexes F and G, with Python lists.
 
 Coefficients of a block are a list of 64 in zigzag order. A coded interval is a list of
 ``("code", table class, component, symbol)`` and ``("bits", value, count)``.
@@ -12,12 +12,12 @@ Item = tuple  # ("code", class, component, symbol) or ("bits", value, count)
 
 
 def shift(value: int, al: int) -> int:
-    """Point transform of AC coefficients: division by 2**al, truncated towards zero (G.1.2.1)."""
+    """Return the point transform of an AC coefficient: divided by 2**al, truncated towards zero (G.1.2.1)."""
     return -(-value >> al) if value < 0 else value >> al
 
 
 def magnitude_bits(value: int) -> Item:
-    """Bits that follow a size category (F.1.2.1): the value, or value - 1 in its low order bits."""
+    """Return the bits after a size category (F.1.2.1): low bits of the value, or of value - 1 if negative."""
     size = abs(value).bit_length()
     return ("bits", value if value > 0 else value - 1 + (1 << size), size)
 
@@ -39,7 +39,7 @@ def mcu_order(rows: int, columns: int, sampling: list[tuple[int, int]]) -> list[
 def mcu_scan(
     components, sampling, rows, columns, *, ac: bool, ah: int, al: int, interval: int
 ) -> list[list[Item]]:
-    """Sequential scan (F.1.2), or DC scan of a progressive one (G.1.2.1).
+    """Code a sequential scan (F.1.2), or a DC scan of a progressive file (G.1.2.1).
 
     ``components[c][y][x]`` is a block; blocks outside are padding with the DC before them and no AC.
     """
@@ -85,7 +85,7 @@ def mcu_scan(
 
 
 def ac_scan(blocks, ss: int, se: int, ah: int, al: int, interval: int) -> list[list[Item]]:
-    """AC scan of a progressive file: first (figure G.3) or refinement (figure G.7)."""
+    """Code an AC scan of a progressive file: first (figure G.3) or refinement (figure G.7)."""
     intervals: list[list[Item]] = []
     eobrun = 0
     pending: list[Item] = []  # correction bits of the blocks in the EOB run
@@ -157,7 +157,7 @@ def counts(intervals: list[list[Item]], table_class: int, component: int) -> lis
 
 
 def huffman_codes(counts_by_length: tuple[int, ...], values: bytes) -> dict[int, str]:
-    """Figures C.1 to C.3: symbol -> code as a string of bits."""
+    """Return each symbol's code as a string of bits (figures C.1 to C.3)."""
     codes, code, position = {}, 0, 0
     for length, count in enumerate(counts_by_length, 1):
         for _ in range(count):

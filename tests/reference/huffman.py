@@ -1,16 +1,16 @@
-"""T.81 K.2 as the standard draws it: figures K.1 to K.4, one function a figure."""
+"""The Huffman table generation of T.81 K.2: one function for each of the figures K.1 to K.4."""
 
 from __future__ import annotations
 
 
 def code_sizes(frequencies: list[int]) -> list[int]:
-    """Figure K.1. ``frequencies`` has 256 entries; entry 256 is the reserved code point."""
+    """Return the code sizes (figure K.1) of 256 frequencies, and of a reserved code point as entry 256."""
     freq = [*frequencies, 1]
     codesize = [0] * 257
     others = [-1] * 257
     while True:
         present = [v for v in range(257) if freq[v] > 0]
-        # Least value of FREQ; among equals the largest V.
+        # Find the least value of FREQ; of several, the one with the largest V.
         present.sort(key=lambda v: (freq[v], -v))
         if len(present) < 2:
             return codesize
@@ -31,7 +31,7 @@ def code_sizes(frequencies: list[int]) -> list[int]:
 
 
 def count_bits(codesize: list[int]) -> list[int]:
-    """Figure K.2: number of codes of each size (as many sizes as needed)."""
+    """Return the number of codes of each size, for all sizes that occur (figure K.2)."""
     bits = [0] * 300
     for size in codesize:
         if size:
@@ -40,7 +40,7 @@ def count_bits(codesize: list[int]) -> list[int]:
 
 
 def adjust_bits(bits: list[int]) -> list[int]:
-    """Figure K.3: no code longer than 16 bits, and the reserved code point taken away."""
+    """Limit code sizes to 16 bits and remove the reserved code point (figure K.3)."""
     i = len(bits) - 1
     while True:
         if bits[i] > 0:
@@ -64,12 +64,12 @@ def adjust_bits(bits: list[int]) -> list[int]:
 
 
 def sort_input(codesize: list[int]) -> list[int]:
-    """Figure K.4: symbols in the order of their code sizes."""
+    """Return the symbols in the order of their code sizes (figure K.4)."""
     return [j for i in range(1, 300) for j in range(256) if codesize[j] == i]
 
 
 def lengths(frequencies: list[int]) -> dict[int, int]:
-    """Code length of each symbol that occurs."""
+    """Return the code length of each symbol that occurs."""
     codesize = code_sizes(frequencies)
     bits = adjust_bits(count_bits(codesize))
     values = sort_input(codesize)

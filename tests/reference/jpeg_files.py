@@ -1,4 +1,4 @@
-"""JPEG files for tests, put together plainly from their parts."""
+"""JPEG files for tests, built from segments."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def segment(marker: int, payload: bytes) -> bytes:
 
 
 def with_segments(jpeg: bytes, *segments: bytes) -> bytes:
-    """Put segments behind SOI."""
+    """Insert segments after SOI."""
     return jpeg[:2] + b"".join(segments) + jpeg[2:]
 
 
 def only_with(*segments: tuple[int, bytes]) -> bytes:
-    """Return a picture with these segments (marker, payload) and no JFIF segment of its own."""
+    """Return a picture whose only segments are these (marker, payload), without a JFIF segment."""
     plain = picture()
     rest = plain[:2] + plain[4 + int.from_bytes(plain[4:6], "big") :]
     return with_segments(rest, *(segment(marker, payload) for marker, payload in segments))
 
 
 def directory(order: str, position: int, entries: list[Entry], following: int = 0) -> bytes:
-    """Return a TIFF directory at a position with its long values behind it."""
+    """Return the bytes of a TIFF directory for a position, followed by its values above 4 bytes."""
     values_at = position + 2 + 12 * len(entries) + 4
     table, values = struct.pack(order + "H", len(entries)), b""
     for tag, kind, count, value in entries:
@@ -86,7 +86,7 @@ def exif(
     thumbnail_at = gps_at + len(block)
     small = b""
     if thumbnail is not None:
-        for start in (0, thumbnail_at + 2 + 12 * 2 + 4):  # the length is known after the first round
+        for start in (0, thumbnail_at + 2 + 12 * 2 + 4):  # the first pass finds the length
             entries = [
                 (0x0201, 4, 1, struct.pack(long, start)),
                 (0x0202, 4, 1, struct.pack(long, len(thumbnail))),
@@ -146,7 +146,7 @@ def ultra_hdr(
     extra: bytes = b"",
     primary_length: bool = False,
 ) -> bytes:
-    """Return an Ultra HDR file: picture, gain map by MPF and container, perhaps a motion photo's video."""
+    """Return an Ultra HDR file: picture, gain map in MPF index and container, and optionally a video."""
     gain_map = with_segments(
         picture(24, 20, seed=1), segment(0xE1, XMP + xmp(f'{HDRGM} hdrgm:Version="1.0" hdrgm:GainMapMax="3"'))
     )
@@ -164,6 +164,6 @@ def ultra_hdr(
         return with_segments(base, before, segment(0xE2, index)), 2 + len(before) + 4 + 4
 
     primary, at = build(99999, 0)
-    for _ in range(3):  # until the digits of its own length fit
+    for _ in range(3):  # repeat, because the length includes its own digits
         primary, at = build(len(primary), len(primary) + padding - at)
     return primary + bytes(padding) + gain_map + video

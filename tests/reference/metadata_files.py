@@ -1,4 +1,4 @@
-"""JPEG files with coordinates, names of places and rights in all places that hold them."""
+"""JPEG files with coordinates, names of places and rights in every kind of metadata."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def box(kind: bytes, *contents: bytes) -> bytes:
 
 
 def credentials() -> bytes:
-    """Return the payload of an APP11 segment with a manifest store that repeats the coordinates."""
+    """Return the payload of an APP11 segment with a manifest store that contains the coordinates."""
     label = box(b"jumd", b"c2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71", b"\x03c2pa\0")
     inner = box(b"jumd", b"json\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71", b"\x03stds.exif\0")
     claims = box(b"jumb", inner, box(b"json", b'{"exif:GPSLatitude": "48,51.4933N"}'))
@@ -145,7 +145,7 @@ def thermal() -> bytes:
 
 
 def video() -> bytes:
-    """Return an MP4 file of boxes alone, with coordinates in its user data and metadata."""
+    """Return an MP4 file without tracks, with coordinates in its user data and metadata."""
     place = b"+48.858222+002.2945/"
     user = box(b"udta", box(b"\xa9xyz", struct.pack(">HH", len(place), 0x15C7), place))
     keys = box(b"keys", bytes(4), struct.pack(">I", 1), box(b"mdta", b"com.apple.quicktime.location.ISO6709"))
@@ -171,7 +171,7 @@ def segments() -> list[bytes]:
 
 
 def everything(jpeg: bytes | None = None) -> bytes:
-    """Return a picture with all of it, a second picture by MPF that has the same, and a video."""
+    """Return a picture with all this metadata, a second picture (MPF) with the same, and a video."""
     second = with_segments(jpeg_files.picture(24, 20, seed=2), *segments())
     first = jpeg or jpeg_files.picture()
     own = segments()

@@ -45,7 +45,7 @@ _NATURAL = np.concatenate([NATURAL_ORDER, np.full(16, 63)]).astype(np.int64)
 # Columns of the MCU geometry, which has one row per block of the MCU.
 _SLOT, _DY, _DX, _V, _H, _BLOCKS_Y, _BLOCKS_X, _OFFSET, _DC, _AC = range(10)
 
-# Columns of the report.
+# Indices into the kernels' report, in the order of ScanReport.
 _SHORT, _BAD_CODES, _OVERRUNS, _OUT_OF_RANGE, _LEFT_OVER = range(5)
 
 SEQUENTIAL, DC_FIRST, DC_REFINE, AC_FIRST, AC_REFINE = range(5)
@@ -292,9 +292,9 @@ def _refine_bands(
 ) -> Any:
     """Decode a refinement scan of a band of AC coefficients (T.81 G.1.2.3, figure G.7).
 
-    ``words`` is the same memory as ``coefficients``, four of them in one number, ``without_dc`` masks
-    the first one: blocks of zeros within an end-of-band run, most of all blocks, are told by a
-    few loads. (Many scans over a large flat picture would else cost minutes.)
+    ``words`` is a view of ``coefficients`` with four coefficients per number, and ``without_dc`` masks out DC
+    in the first of them. So a few loads find that a block in an end-of-band run has no non-zero coefficient,
+    as most blocks do. Without this, many scans of a large uniform picture would take minutes.
     """
     interval = shape[0]
     total = shape[1]
@@ -353,7 +353,7 @@ def _refine_bands(
                     else:
                         skip = symbol >> 4
                         if size > 0:
-                            if size > 1:  # new coefficients are 1 or -1; libjpeg warns and goes on
+                            if size > 1:  # new coefficients can only be 1 or -1; libjpeg warns and continues
                                 report[_BAD_CODES] += 1
                             bits -= 1
                             new = plus if (buffer >> bits) & 1 else -plus
@@ -371,7 +371,7 @@ def _refine_bands(
                         if skip < 0:
                             break
                     k += 1
-                if new != 0:  # beyond the band if the data is corrupt: as libjpeg, k is at most se + 1
+                if new != 0:  # corrupt data can make k = se + 1, as in libjpeg
                     if k > se:
                         report[_OVERRUNS] += 1
                     coefficients[row, _NATURAL[k]] = new
@@ -390,20 +390,20 @@ def _refine_bands(
 
 @dataclass(frozen=True)
 class ScanReport:
-    """How the decoding of a scan went.
+    """The number of faults that were found while decoding a scan.
 
     Attributes
     ----------
     short : int
-        First MCU whose data was missing or incomplete, -1 if none.
+        Number of the first MCU whose data is missing or incomplete; -1 if there is none.
     bad_codes : int
-        Bit patterns that are no code of the table.
+        Bit patterns that are no code of the table, and symbols that the scan does not allow.
     overruns : int
-        Coefficients beyond the band of the scan.
+        Coefficients beyond the end of the scan's band.
     out_of_range : int
         Coefficients of more than the 11 (DC) or 10 (AC) bits of T.81 tables F.1 and F.2.
     left_over : int
-        Bytes left unread in the segments.
+        Bytes at the ends of the restart intervals that were not used.
     """
 
     short: int
@@ -414,13 +414,19 @@ class ScanReport:
 
 
 def mcu_blocks(components: Sequence[tuple[int, int, int, int, int, int, int]]) -> npt.NDArray[np.int64]:
-    """Return the geometry of an MCU (T.81 A.2.3), one row a block.
+    """Return the geometry of an MCU (T.81 A.2.3).
 
     Parameters
     ----------
     components : sequence of tuple of int
-        Vertical and horizontal blocks in the MCU, block rows and columns of the component, its first
-        row in the coefficient array, DC and AC table rows.
+        For each component of the scan: its blocks in the MCU vertically and horizontally, its rows and
+        columns of blocks, its first row in the coefficient array, the rows of its DC and AC tables.
+
+    Returns
+    -------
+    ndarray of int64, shape (blocks in the MCU, 10)
+        For each block: number of its component in the scan, its row and column in the component's part of the
+        MCU, and the seven numbers of the component.
     """
     rows = [
         (slot, dy, dx, *component)
@@ -451,19 +457,25 @@ def decode_scan(
     mode : int
         SEQUENTIAL, DC_FIRST, DC_REFINE, AC_FIRST or AC_REFINE.
     clean : ndarray of uint8
-        Data without stuffing.
+        Entropy-coded data of the scan without stuffing.
     bounds : ndarray of int64, shape (intervals, 3)
-        As of :func:`restart_bounds`.
+        Restart intervals, from :func:`restart_bounds`.
     geometry : ndarray of int64
-        As of :func:`mcu_blocks`; one block of one component for the AC modes.
+        Blocks of an MCU, from :func:`mcu_blocks`; a single block for the AC modes.
     tables : tuple of ndarray
-        As of :func:`build_tables`.
+        Huffman tables, from :func:`build_tables`.
     coefficients : ndarray of int16, shape (blocks + 1, 64)
-        Blocks of all components; the last is spare and takes the padding of interleaved scans.
+        Blocks of all components, changed in place. The last row is spare; the padding blocks of interleaved
+        scans are written to it.
     interval, mcus, mcus_per_row : int
-        Restart interval (``mcus`` if there is none) and size of the scan, in MCUs.
+        Restart interval (``mcus`` if there is none), number of MCUs in the scan, and MCUs per row.
     band : tuple of int
-        Ss, Se, Al.
+        Ss, Se and Al of the scan.
+
+    Raises
+    ------
+    ValueError
+        If an array has a wrong dtype or shape, or an argument exceeds the arrays.
     """
     if clean.dtype != np.uint8 or coefficients.dtype != np.int16 or not coefficients.flags.c_contiguous:
         raise ValueError("wrong type of data or coefficients")

@@ -71,7 +71,7 @@ class HuffmanTable:
 
 @kernel("int64(int64[:, ::1], uint8[:, ::1], int64[::1], int64[::1], uint8[:, ::1])")
 def _package_merge(histograms: Any, lengths: Any, keys: Any, weights: Any, is_leaf: Any) -> Any:
-    # keys: (257,); weights: (2 * 514,), the two lists of alternate levels; is_leaf: (16, 514).
+    # keys: (257,); weights: (2 * 514,), the lists of the current and the previous level; is_leaf: (16, 514).
     # With n leaves, a list has at most the n leaves and one package per two items of the list below. That is
     # less than 2n, so at most 514.
     for row in range(histograms.shape[0]):

@@ -98,6 +98,13 @@ def split_scan(data: npt.NDArray[np.uint8], position: int, *, capacity: int) -> 
 def restart_bounds(scan: ScanData, intervals: int) -> tuple[npt.NDArray[np.int64], bool]:
     """Return the position of each restart interval's data.
 
+    Parameters
+    ----------
+    scan : ScanData
+        The scan, from :func:`split_scan`.
+    intervals : int
+        Number of restart intervals that the scan must have.
+
     Returns
     -------
     bounds : ndarray of int64, shape (intervals, 3)
@@ -125,11 +132,11 @@ def restart_bounds(scan: ScanData, intervals: int) -> tuple[npt.NDArray[np.int64
         while cut < len(codes):
             if codes[cut] >= 0xD0:
                 ahead = (int(codes[cut]) - i + 1) & 7
-                if ahead in (1, 2):  # the marker was lost: leave this one for its own interval
+                if ahead in (1, 2):  # the expected marker is missing; this one begins a later interval
                     break
-                if ahead < 6:  # the one expected, or too far off to mean anything
+                if ahead < 6:  # the expected marker, or one too far from it to decide
                     bounds[i] = (edges[cut], edges[cut + 1], 0)
                     cut += 1
                     break
-            cut += 1  # an earlier marker again, or no marker of a scan: look for the next
+            cut += 1  # skip a marker of an earlier interval, or one that is no RSTn
     return bounds, False

@@ -111,7 +111,15 @@ def end_of_stream(data: bytes) -> int:
 
 
 def stray_ranges(data: bytes, end: int) -> list[tuple[int, int]]:
-    """Return the ranges of bytes before the first scan that are not part of any segment."""
+    """Return the ranges (start, end) of bytes before the first scan that are not part of any segment.
+
+    Parameters
+    ----------
+    data : bytes
+        A JPEG file.
+    end : int
+        Position at which the search ends, such as that of EOI.
+    """
     found: list[tuple[int, int]] = []
     position = 2
     while (marker := find_marker(data, position)) is not None:

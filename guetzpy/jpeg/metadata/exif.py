@@ -387,8 +387,16 @@ def demand_apart(
 ) -> None:
     """Raise UnsafeEditError if ranges overlap data that stays.
 
-    Data that stays is the header and the directories in ``stays`` with the values outside them. The entries
-    at the positions ``gone`` are excepted.
+    Parameters
+    ----------
+    structure : Tiff
+        The structure to be edited.
+    spans : list of (int, int)
+        Ranges that are to be blanked.
+    stays : list of Directory
+        Directories that stay, with their values.
+    gone : collection of int
+        Positions of entries in these directories that are removed.
     """
     # Maker notes are excepted: some declare more bytes than they have.
     kept = [(0, 8)] + [
@@ -403,7 +411,19 @@ def demand_apart(
 def drop_entries(
     edited: bytearray, structure: Tiff, directory: Directory, goes: Callable[[Entry], bool]
 ) -> None:
-    """Remove entries from a directory in place, in ``edited``; the values of the others do not move."""
+    """Remove entries from a directory; the values of other entries do not move.
+
+    Parameters
+    ----------
+    edited : bytearray
+        Bytes of the structure, changed in place.
+    structure : Tiff
+        The structure before the change.
+    directory : Directory
+        The directory.
+    goes : callable
+        Called with an entry; true if it must be removed.
+    """
     start, end = structure.table(directory)
     kept = [entry for entry in directory.entries if not goes(entry)]
     if len(kept) == len(directory.entries):

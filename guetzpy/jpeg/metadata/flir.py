@@ -12,7 +12,7 @@ import struct
 
 __all__ = ["HEADER", "without_gps"]
 
-#: First bytes of a segment.
+#: First bytes of the payload of a FLIR segment.
 HEADER = b"FLIR\0"
 
 _HEAD = 8  # bytes of a payload before its piece

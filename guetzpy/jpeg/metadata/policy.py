@@ -175,7 +175,7 @@ def icc_profile(image: JpegImage) -> bytes | None:
     Returns
     -------
     bytes or None
-        None if there is no profile or, as in Pillow, if pieces are missing.
+        None if there is no profile. Also None, as in Pillow, if the number of pieces is not the declared one.
     """
     pieces = sorted(s.payload for s in image.segments if kind_of(s) == "icc" and len(s.payload) >= 14)
     if not pieces or pieces[0][13] != len(pieces):

@@ -33,8 +33,8 @@ def without_gps(video: bytes) -> tuple[bytes, bool]:
     bytes
         The edited video, of the same length.
     bool
-        Whether all of it was searched. False if a box is invalid, or if there are tracks other than video
-        and sound.
+        Whether all of it was searched. False if a box is invalid, if there is no ``moov`` box, or if there
+        are tracks other than video and sound.
     """
     edited = bytearray(video)
     searched, seen, boxes = True, False, 0
