@@ -36,7 +36,7 @@ def compile_package(package: str, passes: bool) -> dict[str, Any]:
 
     from guetzpy._runtime import kernel as _jit
 
-    gc.disable()  # as in the processes of the warm-up
+    gc.disable()  # the processes of the warm-up run without garbage collection too
     _jit.import_kernels()
     numba.config.LLVM_PASS_TIMINGS = int(passes)
     imported = time.process_time() - started

@@ -94,7 +94,7 @@ def attempt(task: Task) -> tuple[list[dict[str, Any]], str | None]:
 
 
 def measure(task: Task) -> list[dict[str, Any]]:
-    """Return a row for each distance."""
+    """Return the results of one source, a row for each distance."""
     import guetzpy
 
     data = task.source()

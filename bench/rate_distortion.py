@@ -3,7 +3,7 @@
     python -m bench rate_distortion                            scikit-image's photos, all peers that are here
     python -m bench rate_distortion --images DIR --name NAME   any folder
     ... --peers-table CSV                                      peers' points from a table, none run
-    ... --ours CSV                                             only report: guetzpy's points from a table, too
+    ... --ours CSV                                             run nothing: guetzpy's points from a table too
 
 The base line is the lower envelope of jpegli and mozjpeg, each in 4:4:4 and 4:2:0: at each quality of each
 picture, the best of these four, as far as they are installed. Without any of them it is libjpeg-turbo's 4:4:4

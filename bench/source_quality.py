@@ -56,7 +56,7 @@ def measure(unit: tuple[corpus.Named, str]) -> list[Found]:
 
 
 def summarise(found: list[Found]) -> list[dict[str, Any]]:
-    """Return medians and spread by kind and setting."""
+    """Return medians and spread of the estimated and the measured distance, by kind and setting."""
     groups: dict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
     for kind, setting, estimated, reached in found:
         groups[kind, setting].append((estimated, reached))

@@ -117,7 +117,7 @@ def test_what_the_format_cannot_reach(large: np.ndarray) -> None:
 
 
 def test_the_whole_is_scored_once_where_only_the_finest_will_do() -> None:
-    """Sample tiles of lines that no quality reaches say so; evaluations of the whole would say it again."""
+    """If sample tiles show that no quality meets the limits, the whole picture is not evaluated for it."""
     picture = planes(np.asarray(screen((1920, 1080))))
     scored: list[Any] = []
 
@@ -175,7 +175,7 @@ def test_a_judge_that_keeps_nothing_has_the_same_gradients(photo_array: np.ndarr
 
 
 def test_no_coefficients_of_the_whole_are_kept(large: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are most of the memory of a search."""
+    """The coefficients of the whole picture would be most of the memory of a search."""
     rows = []
 
     def make(part: np.ndarray, *arguments: Any) -> PlaneSource:
@@ -207,7 +207,7 @@ def blank(kind: str, side: int) -> bytes:
 
 
 def jpeg(size: tuple[int, int]) -> bytes:
-    """Return a mostly blank JPEG, fine enough to be worth a search."""
+    """Return a mostly blank JPEG whose tables are so fine that it is searched."""
     picture = Image.new("RGB", size, "white")
     noise = np.random.default_rng(2).integers(0, 256, (60, 80, 3)).astype(np.uint8)
     picture.paste(Image.fromarray(noise).resize((480, 360), Image.Resampling.BICUBIC), (300, 300))
@@ -233,7 +233,7 @@ def test_a_jpeg_of_many_pixels_is_packed() -> None:
     assert guetzpy.optimize(data, max_bytes=len(data)).status == "lossless"
     with pytest.raises(LimitError, match="allows more"):
         guetzpy.optimize(data, max_bytes=len(data) // 20)
-    # What speaks against a search anyway comes first.
+    # Other reasons against a search are reported first.
     assert "at about distance" in str(guetzpy.optimize(data, distance=0.1).reason)
 
 
@@ -247,7 +247,7 @@ def test_pixels_of_few_bytes_are_searched_to_the_same_end() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF"])
 def test_many_pixels_in_few_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused before anything is decoded, with the way out; or worked on within the bounds."""
+    """A picture is rejected before it is decoded, with advice, or encoded within the limit of memory."""
     data = blank(kind, 4000)
     assert len(data) < 500_000
     with monkeypatch.context() as patch:

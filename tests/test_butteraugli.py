@@ -48,7 +48,7 @@ def test_agrees_with_libjxl(pair):
     comparator = ButteraugliComparator(image(pair["reference"]))
     distorted = image(pair["distorted"])
     norm, largest = comparator.scores(distorted)
-    # Ten times closer than what users are promised (0.2 %, the map 1 %).
+    # A tenth of the tolerances in the documentation (0.2 %, the map 1 %).
     assert norm == pytest.approx(pair["butteraugli_3norm"], rel=2e-4)
     assert largest == pytest.approx(pair["butteraugli_max"], rel=2e-4)
     assert comparator.score(distorted, 6) == pytest.approx(pair["butteraugli_6norm"], rel=2e-4)
@@ -354,7 +354,7 @@ print(c.gradient_linear(b)[1].tobytes().hex()[:4000])
 
 @pytest.mark.slow
 def test_digits_do_not_depend_on_the_processor(tmp_path):
-    """Compiled for the plainest x86-64 the digits are those of this machine's processor."""
+    """Compiled for the baseline of x86-64, scores have the same digits as for this processor."""
     outputs = []
     for extra in ({}, {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}):
         environment = {**os.environ, **extra, "NUMBA_CACHE_DIR": str(tmp_path / str(len(outputs)))}

@@ -104,7 +104,7 @@ def test_agrees_with_the_twin_where_strips_and_blocks_meet(shape):
 
 
 def test_a_column_of_pixels():
-    # the package has no band for them; here they are a base band
+    # The package has no band for these sizes; here they have a base band only.
     a, b = np.full((1, 9), 100, np.uint8), np.full((1, 9), 150, np.uint8)
     b[0, :4] = 90
     assert cvvdp(a, a) == 10
@@ -170,7 +170,7 @@ def test_neither_threads_nor_what_is_kept_change_a_digit(keep, threads):
 
 @pytest.mark.parametrize(
     "shape",
-    # one band; masks without a blur; both edges within its reach; blocks and strips that meet
+    # One band; no blur of masks; both edges in the radius of the blur; several blocks and strips.
     [
         (3, 5),
         (5, 7),

@@ -1,4 +1,4 @@
-"""Heat maps: a scale that means the same everywhere, a legend, overlays that fit the picture."""
+"""Heat maps: the scale, the legend, and overlays of the size of the picture."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_legend_is_below_the_map(height: int, width: int) -> None:
     picture = np.asarray(with_title.convert("RGB")).astype(int)
     assert np.abs(picture[:height, :width] - heatmap.colours(errors)).max() <= 4  # 240 of the 256 colours
     legend = picture[height:]
-    ramp = legend[:, legend.shape[1] // 2]  # a column through the bar meets the colour of about 1
+    ramp = legend[:, legend.shape[1] // 2]  # the middle column of the bar has the colour of about 1
     assert np.abs(ramp - heatmap.PALETTE[128]).sum(axis=1).min() < 20
     assert (legend.max(axis=2) < 80).any()  # words
     assert with_title.height > heatmap.with_legend(errors).height

@@ -154,7 +154,7 @@ def test_gradient_against_central_differences(name, cut):
 
 
 def test_gradient_tells_of_steps_where_the_reference_is_nearly_flat():
-    """Its slope there holds for a thousandth of a code only, and would be a fifth of the whole."""
+    """The slope by g is valid for a thousandth of a code only, and would be a fifth of the gradient."""
     a, b = pair("astronaut_256.blur.png")
     _, gradient = IWSSIMComparator(a).gradient(b)
     direction = gradient / np.sqrt(np.square(gradient).mean())
@@ -164,7 +164,7 @@ def test_gradient_tells_of_steps_where_the_reference_is_nearly_flat():
 
 
 def test_gradient_where_nothing_has_weight():
-    """Flat bands have no weight: the mean of the structure terms counts."""
+    """If all weights of a band are zero, its score is the mean of the structure terms."""
     a = np.full((170, 175), 100, np.uint8)
     b = a + np.uint8(30)
     score, gradient = IWSSIMComparator(a).gradient(b)

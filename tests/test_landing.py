@@ -59,7 +59,7 @@ def test_a_multiplier_without_effect_is_given_up_for_other_tables() -> None:
 
 
 def test_evaluations_end_where_the_format_is_at_its_end() -> None:
-    """A drawing that no quality reaches costs two evaluations, not all of them."""
+    """A drawing for which no quality meets the limits takes two evaluations."""
 
     def evaluations(slope: float) -> int:
         return len(walk(ByDistance.from_start(0.0, 0.01), 6, lambda x, y: 1.0 + slope * x)[0])
@@ -70,7 +70,7 @@ def test_evaluations_end_where_the_format_is_at_its_end() -> None:
 
 
 class Asked(Judge):
-    """A judge whose scores are given, and who notes which were asked for."""
+    """A judge with given scores, which records the requested metrics."""
 
     def __init__(self, given: Sequence[float]) -> None:
         super().__init__(CODES, None, metrics=DEFINING)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_the_binding_metric_is_evaluated_first(
         assert scores.values == given
         assert excesses == known
         return
-    # Never taken for one that passes; the other excess is estimated.
+    # It is never accepted; the excess by the other metric is estimated.
     assert len(asked) == 1
     assert max(excesses) > 0.0
     assert excesses[asked[0]] == known[asked[0]]

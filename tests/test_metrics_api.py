@@ -1,4 +1,4 @@
-"""The metrics as users meet them."""
+"""The public functions and classes of the metrics."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_is_kept_changes_no_score(name, pair):
     kept, anew = (comparator.from_codes(reference, transform, keep=keep) for keep in (True, False))
     expected = comparator(pair[0]).score(pair[1])
     assert kept.score(pair[1]) == anew.score(pair[1]) == expected
-    # Where nothing is kept, gradients are made strip by strip, with other roundings.
+    # If nothing is kept, gradients are computed strip by strip, with other rounding errors.
     first, second = (c.gradient(pair[1])[1] for c in (kept, anew))
     assert np.abs(first - second).max() < 1e-5 * np.abs(first).max()
 
@@ -117,7 +117,7 @@ def test_what_is_kept_changes_no_score(name, pair):
 @pytest.mark.parametrize("shape", [(33, 41, 3), (33, 41)])
 @pytest.mark.parametrize("profile", [None, "gamma"])
 def test_one_picture_in_any_depth_is_identical(shape, profile):
-    """k of 8 bits, 257 k of 16 bits and k/255 in floats are the same light, so that scores are 100 and 0."""
+    """Codes k of 8 bits, 257 k of 16 bits and k/255 in floats have the same light and the best scores."""
     codes = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
     codes.flat[:256] = np.arange(256)
     forms = [codes, codes.astype(np.uint16) * np.uint16(257)]

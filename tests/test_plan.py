@@ -1,4 +1,4 @@
-"""How pictures of a size are searched."""
+"""Plans of searches, by the size of the picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bounded(width: int, height: int, **options: Any) -> bool:
 def test_pixels_of_few_bytes_get_little_memory() -> None:
     assert not spares(1280, 720, file_size=SMALL)
     assert spares(1366, 768, file_size=SMALL)
-    assert not bounded(1366, 768, file_size=SMALL)  # enough that the metrics keep nothing
+    assert not bounded(1366, 768, file_size=SMALL)  # so large that the metrics keep no data of the reference
     assert bounded(1600, 1200, file_size=SMALL)
     assert bounded(*SCREEN, file_size=SMALL)
     with pytest.raises(LimitError, match=r"12.0 megapixels .* more than the 9 .* --max-memory"):
@@ -61,7 +61,7 @@ def test_coefficients_are_never_bounded() -> None:
 
 
 def kind(plan: Plan) -> tuple[Any, ...]:
-    """Return all of a plan but what grows with the number of pixels."""
+    """Return a plan without the entries that grow with the number of pixels."""
     return (
         plan.resources, plan.side_by_side, plan.choice_tiles, plan.weight_tiles, plan.scouted, plan.bounded,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The search as a whole, on skimage's pictures and on drawn ones."""
+"""The whole search, on scikit-image's pictures and on drawn ones."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_gray_stays_gray(photo: np.ndarray) -> None:
 
 @pytest.mark.parametrize("flat", [(255, 0, 0), (0, 0, 255), (255, 0, 255), (0, 255, 0), (255, 255, 255)])
 def test_corners_of_the_gamut(flat: tuple[int, int, int]) -> None:
-    """No YCbCr code shows (255, 0, 0); its nearest by codes scores 1.56, the right side of rounding 0.2."""
+    """No YCbCr code decodes to (255, 0, 0). The nearest code has a 3-norm of 1.56, another rounding 0.2."""
     result = guetzpy.optimize(np.full((32, 40, 3), flat, np.uint8), distance=1.0)
     assert not result.limited_by_format
     assert result.butteraugli_3norm is not None
@@ -124,7 +124,7 @@ def test_red_is_rounded_to_the_side_that_looks_better() -> None:
 
 @pytest.mark.parametrize("distance", [1.0, 2.0])
 def test_slow_gradients_keep_their_steps(distance: float) -> None:
-    """A ramp of one level in 24 pixels: no banding beyond what 8 bits make."""
+    """A ramp of one code in 24 pixels has no steps larger than those of 8-bit codes."""
     ramp = np.linspace(60.0, 60.0 + 512 / 24, 512)
     picture = np.broadcast_to(np.round(ramp * 257), (128, 512)).astype(np.uint16)
     colours = np.repeat(picture[..., None], 3, axis=2)
@@ -156,7 +156,7 @@ def drawn_text(ground: tuple[int, int, int], ink: tuple[int, int, int]) -> np.nd
 def test_ground_beside_text_is_as_clean_as_jpeglis(
     ground: tuple[int, int, int], ink: tuple[int, int, int], distance: float
 ) -> None:
-    """Error on flat ground within 8 pixels of an edge, at the same number of bytes."""
+    """The error in flat parts within 8 pixels of an edge is at most jpegli's at equal bytes."""
     ajpegli = pytest.importorskip("ajpegli")
     picture = drawn_text(ground, ink)
     flat = (picture == np.array(ground)).all(axis=2)
@@ -177,7 +177,7 @@ def test_ground_beside_text_is_as_clean_as_jpeglis(
 
 
 def test_small_and_large_pictures_are_judged_alike() -> None:
-    """Side by side or one after the other: the same scores and the same choice, on any number of threads."""
+    """Metrics computed in parallel or in turn give the same scores and the same choice."""
     codes = np.ascontiguousarray(data.astronaut()[:240, :320].transpose(2, 0, 1))
     transform = Transform()
     outcomes = []

@@ -1,4 +1,4 @@
-"""Gradients: the mean colour stays, and a larger distance gives no larger file."""
+"""Gradients keep their mean colour, and a larger distance gives no larger file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _ramp(start: list[float], end: list[float], size: tuple[int, int], angle: fl
 
 
 def _off(codes: Codes, data: bytes) -> float:
-    """Return by how many levels the mean of the worst channel is off, as Pillow decodes it."""
+    """Return the largest error of the mean of a channel, in codes, as Pillow decodes the file."""
     with Image.open(io.BytesIO(data)) as picture:
         shown = np.asarray(picture.convert("RGB"))
     depth = 257.0 if codes.dtype == np.uint16 else 1.0
@@ -71,7 +71,7 @@ def test_ramps_of_all_hues_keep_their_mean_and_never_grow_with_the_distance(
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_dark_gradients_whose_blocks_share_a_remainder(deep: bool) -> None:
-    """Blue was 1.96 levels off at distance 1, 5.2 at distance 2, and the file larger there."""
+    """The mean of blue was wrong by 1.96 codes at distance 1 and by 5.2 at 2, where the file was larger."""
     codes = _ramp([20, 23, 30], [40, 43, 50], (96, 160), 0.4, deep)
     fine, coarse = (guetzpy.optimize(codes, distance=d) for d in (1.0, 2.0))
     assert max(_off(codes, fine.data), _off(codes, coarse.data)) <= 0.5
@@ -79,7 +79,7 @@ def test_dark_gradients_whose_blocks_share_a_remainder(deep: bool) -> None:
 
 
 def test_a_large_gradient_of_few_bytes_keeps_its_mean() -> None:
-    """That is searched in little memory; blue was 2 levels off at distance 0.7, the file 24 % larger at 1."""
+    """In little memory, blue was wrong by 2 codes at distance 0.7, and the file at 1 was 24 % larger."""
     codes = _ramp([20, 23, 30], [40, 43, 50], (1000, 1400), 0.4, False)
     file = io.BytesIO()
     Image.fromarray(codes).save(file, "PNG")
@@ -91,7 +91,7 @@ def test_a_large_gradient_of_few_bytes_keeps_its_mean() -> None:
 
 @pytest.mark.parametrize("effort", ["fast", "balanced"])
 def test_toned_pictures_keep_their_mean(effort: Effort) -> None:
-    """The same chroma everywhere, but no gradient: red, green or blue was up to 1.7 levels off."""
+    """With equal chroma in all blocks the mean of a channel was wrong by up to 1.7 codes."""
     rng = np.random.default_rng(3)
     noise = np.repeat(np.repeat(rng.integers(60, 190, (32, 48)), 4, axis=0), 4, axis=1)
     codes = (noise[..., None] + np.array([-3, 0, 5])).astype(np.uint8)
@@ -106,7 +106,7 @@ def test_dithering_keeps_the_mean_of_what_all_blocks_share() -> None:
     shown = dithered(targets, 1.0)[..., 0] / 8.0
     assert set(np.unique(shown)) == {4.0, 5.0}
     assert shown.mean() == pytest.approx(4.3, abs=0.01)
-    # No row or column is far from it: the thresholds are spread.
+    # The mean of each row and column is near the target too, because the thresholds vary along both.
     assert np.abs(shown.mean(axis=0) - 4.3).max() < 0.1
     assert np.abs(shown.mean(axis=1) - 4.3).max() < 0.1
 

@@ -1,4 +1,4 @@
-"""Tiles of large pictures: what is cut lies where it should, and what is chosen on it holds for the whole."""
+"""Sample tiles of large pictures: their places, and the use of their results for the whole picture."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_is_cut_is_what_lies_there(sampling):
         assert np.array_equal(again[touched], full[touched])
         blocks = [(8, 8), (8 * sampling[1], 8 * sampling[0])][c > 0]
         assert touched.sum() == 4 * (96 // blocks[0]) * (96 // blocks[1])
-    if sampling == (1, 1):  # else the picture's colour noise is lost
+    if sampling == (1, 1):  # otherwise subsampling removes the noise of the chroma
         shown = decode(part, encode(part, EncodeSettings(1.0).at_finest())).astype(int)
         assert np.abs(shown - small).max() < 5
 
@@ -82,7 +82,7 @@ def test_spread_weights_are_kept_in_the_tiles_and_told_by_activity_elsewhere():
     part = tiles.cut_source(source, tiles.cut_picture(codes))
     blocks = []
     for c, unit in enumerate(tiles.units(source)):
-        # Smooth blocks, those of the left half, matter twice as much as rough ones.
+        # Smooth blocks, those of the left half, have twice the weight of rough ones.
         columns = tiles.cut(
             np.arange(source.coefficients[c].shape[1])[None].repeat(source.coefficients[c].shape[0], axis=0),
             unit,
@@ -108,7 +108,7 @@ def test_spread_weights_are_kept_in_the_tiles_and_told_by_activity_elsewhere():
 
 @pytest.mark.parametrize("scouted", [False, True])
 def test_landing_meets_the_limits_closely(scouted):
-    """The whole is scored in the end either way; tiles only say where to evaluate it."""
+    """Tiles only choose where to evaluate the whole picture, which is scored in any case."""
     codes = photo(640, 960)
     source = PlaneSource.from_codes(codes, (1, 1))
     judge = Judge(codes, Transform())

@@ -1,4 +1,4 @@
-"""ColorVideoVDP as a guide: its gradient steers the search, and no file is accepted or refused by it."""
+"""ColorVideoVDP in the search: its gradient changes the weights, but it sets no limit for files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from guetzpy.picture.transform import Transform
 
 __all__ = ["CVVDP"]
 
-#: Smallest error, in JOD, that has a logarithm here.
+#: Smallest error in JOD; smaller errors count as this one, so that the logarithm is finite.
 _LEAST_ERROR = 1e-6
 
 
@@ -39,7 +39,7 @@ class _Comparator:
 
 @dataclass(frozen=True)
 class _Cvvdp:
-    """ColorVideoVDP of still pictures on its authors' display ``standard_fhd``: 10 JOD for identical ones."""
+    """ColorVideoVDP of still pictures on the display ``standard_fhd``: 10 JOD for identical pictures."""
 
     name: str = "cvvdp"
 
@@ -47,7 +47,7 @@ class _Cvvdp:
         return None
 
     def log_distance(self, score: float) -> float:
-        """Return the logarithm of the error, which orders scores; no distance stands for it."""
+        """Return the logarithm of the error. It orders scores, but is not a distance."""
         return log(max(10.0 - score, _LEAST_ERROR))
 
     def close_to(self, limit: float) -> float:

@@ -88,12 +88,12 @@ def colours(diffmap: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     Parameters
     ----------
     diffmap : array_like of float, shape (H, W)
-        As :meth:`guetzpy.metrics.ButteraugliComparator.diffmap` returns it.
+        Map of errors, from :meth:`guetzpy.metrics.ButteraugliComparator.diffmap`.
 
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
-        sRGB.
+        Colours of the scale, as sRGB codes.
     """
     return PALETTE[_codes(diffmap)]
 

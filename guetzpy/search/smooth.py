@@ -45,8 +45,8 @@ MEAN_LIMIT = 0.5
 #: 128 pixels has an average of 2.)
 _AVERAGE, _MANY, _EXCEPTIONS = 3.0, 10, 0.01
 
-#: Difference of the DC of neighbouring blocks that makes an edge: 12 codes. A drawing whose edges lie between
-#: blocks has no AC coefficients.
+#: Smallest difference of the DC of neighbouring blocks that counts as an edge: 12 codes. These are
+#: counted because a drawing whose edges lie between blocks has no AC coefficients.
 _EDGE = 96.0
 
 #: Smallest and largest distance of the tables that are tried, and the largest multiple of the distance asked
@@ -107,7 +107,7 @@ class Mean:
         self._wanted = _means(codes)
 
     def error(self, codes: npt.NDArray[np.uint8]) -> float:
-        """Return the largest error of a channel's mean, in codes, of a picture of uint8 (1|3, H, W)."""
+        """Return the largest error of the mean of a channel, in codes; ``codes`` is uint8 (1|3, H, W)."""
         return float(np.abs(_means(codes) - self._wanted).max())
 
 
@@ -327,8 +327,8 @@ def nearer(
 ) -> Selected:
     """Return another search's result if its mean colour is allowed and it misses the limits less.
 
-    Otherwise return what was found, with the limits relaxed to it: on a gradient a shift of the mean colour
-    is what people see.
+    Otherwise return ``found``, with the limits relaxed to its scores. The mean colour comes first, because
+    people see its change on a gradient.
     """
     error = mean.error(decode(other.source, other.found.trial))
     allowed = max(mean_limit(limits.starting_distance()), reach)

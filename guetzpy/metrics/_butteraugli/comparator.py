@@ -475,7 +475,6 @@ class ButteraugliComparator:
         Returns
         -------
         score : float
-        score : float
             Norm of the map of errors.
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
             Derivatives per code on the 0..255 scale, whatever the depth of the picture.

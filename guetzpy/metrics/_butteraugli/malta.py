@@ -80,7 +80,6 @@ def difference_rows(
         Rows that are filled.
     fields : float32 (fields, n + 2 margin, at least block + 2 margin)
         Row ``i`` is row ``start - margin + i`` of the bands; zero beyond the edges.
-        Row ``i`` is row ``start - margin + i`` of the bands; zero beyond the edges.
     """
     height, width = a.shape
     for i in range(fields.shape[1]):

@@ -32,6 +32,7 @@ def norm_of_map(field: Floats, norm: Norm, threads: int | None) -> float:
 
     Parameters
     ----------
+    field : ndarray of float32, shape (H, W)
         Map of errors.
     norm : float or "max"
         A number from 1 to 100 (see the module), or "max" for the largest value.

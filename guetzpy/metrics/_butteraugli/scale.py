@@ -345,6 +345,7 @@ def compare(
 
     Parameters
     ----------
+    reference : Reference
         Bands and mask of the reference.
     linear : ndarray of float32, shape (3, H, W)
         Linear light of the distorted picture.

@@ -275,6 +275,8 @@ def gradient_row(
     ----------
     x_fine, x_coarse, y_fine, y_coarse, energy, eigenvalues
         As for :func:`score_row`.
+    top : int
+        First row of the range.
     mean : float
         The band's score, sum(w c) / sum(w).
     plain : float

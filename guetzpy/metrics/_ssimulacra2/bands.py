@@ -95,7 +95,7 @@ def _across_group(
     prepare : int
         1: the picture is the reference; 0: the distorted picture.
     slots : ndarray of int64, shape (3, 3)
-        See :class:`Plan`.
+        See :class:`guetzpy.metrics._ssimulacra2.scales.Plan`.
     xyb : ndarray of float32, shape (3, 16, any)
         Scratch.
     work : ndarray of float32
@@ -218,7 +218,7 @@ def _down_block(
     prepare : int
         1: the picture is the reference; 0: the distorted picture.
     slots : ndarray of int64, shape (3, 3)
-        See :class:`Plan`.
+        See :class:`guetzpy.metrics._ssimulacra2.scales.Plan`.
     channels, blurred, states : ndarray of float32
         The band's planes from ``_across_group``, and the states of the recursions.
     work : ndarray of float32

@@ -171,6 +171,8 @@ def forward_strip(
     ----------
     linear, first : ndarray of float32, shape (3, any, W), and int
         Linear light, beginning with the picture's row ``first``.
+    top, bottom : int
+        The range of rows.
     slots : ndarray of int64, shape (3, 3)
         For channel c: the first of its planes of ``reference``, or -1 if it has none; whether it has
         a structure map; whether it has edge maps.
