@@ -43,12 +43,12 @@ class Colour:
 
     Attributes
     ----------
+    icc : bytes, optional
         The file's profile, or one made from other declarations; None means sRGB.
-        The profile, the file's own or one made here; None: sRGB.
+    warnings : tuple of str
         Declarations of the file that are not used.
-        What the file declares and is not used.
+    made : bool
         Whether the profile was made from other declarations.
-        Whether the profile was made here.
     """
 
     icc: bytes | None = None

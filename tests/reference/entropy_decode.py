@@ -52,7 +52,7 @@ def int16(value: int) -> int:
 
 @dataclass
 class ScanComponent:
-    """A component: blocks in the MCU, coefficients (blocks_y, blocks_x, 64) int16, tables of :func:`codes`."""
+    """A component: blocks in the MCU, int16 coefficients (blocks_y, blocks_x, 64), :func:`codes` tables."""
 
     v: int
     h: int

@@ -25,8 +25,8 @@ class Pieces:
         Bits of the codes, most significant first; the array has one word more than the bits need.
     starts, lengths : ndarray of int64, shape (n,)
         First bit and number of bits of each piece, in the order of the scan.
+    group : int
         Number of pieces between two restart markers; 0 for no markers.
-        Pieces between two restart markers; 0 for no markers.
     """
 
     words: npt.NDArray[np.uint64]

@@ -380,8 +380,8 @@ def dc_histogram(
         Rows and columns of MCUs in the scan.
     al : int
         Point transform.
+    restart_interval : int
         MCUs in a restart interval; 0 for no restart markers.
-        MCUs in a restart interval; 0 for none.
 
     Returns
     -------

@@ -90,6 +90,7 @@ def table_bits(histograms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
     Parameters
     ----------
+    histograms : ndarray of int64, shape (n, 256)
         Number of occurrences of each symbol.
 
     Returns

@@ -65,10 +65,10 @@ def places(data: bytes, start: int = 0, end: int | None = None, *, header_only: 
     ----------
     data : bytes
         The file.
-        Where the stream begins, and a position where it has ended; by default the end of the file.
-        Where the stream begins, and where it is known to end.
+    start, end : int
+        Where the stream begins, and a position at which the search ends; by default the end of the file.
+    header_only : bool
         Stop at the first scan instead of EOI.
-        Stop at the first scan.
 
     Returns
     -------

@@ -114,7 +114,7 @@ def read_index(payload: bytes) -> Index | None:
     Returns
     -------
     Index or None
-        None if it is no MPF segment, is invalid, or has no index, as the segments of further pictures.
+        None if it is no MPF segment, is invalid, or has no index (only the first picture has one).
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(payload[4:8])
     if not payload.startswith(HEADER) or order is None or len(payload) < 14:
