@@ -2,8 +2,8 @@
 
 The usual family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table for each component, which
 was fitted to Butteraugli there, times a scale. Beyond distance 1.5 the scale grows more slowly for low
-frequencies. Under 4:2:0 the steps of chroma are about a third. Four factors were fitted to this encoder,
-whose luma compensates errors of chroma: larger steps of Cr, smaller steps of DC and of luma's low
+frequencies. Under 4:2:0 the steps of chroma are about a third. Some factors were fitted to this encoder,
+whose luma compensates errors of chroma: larger steps of Cr, smaller steps of Cb, of DC and of luma's low
 frequencies.
 """
 
@@ -98,7 +98,15 @@ _RESCALE_420 = np.array(
     ]
 )  # fmt: skip
 
+#: Factors that were fitted without the closed loop: luma's DC, all luma by frequency, chroma's DC, Cr.
 _LUMA_DC, _LUMA_SLOPE, _CHROMA_DC, _CR = 0.85, 1.1, 0.8, 1.25
+#: Logarithms of factors that were fitted on top of them with the closed loop and CVVDP in it (10 training
+#: pictures): luma's DC, the slopes of luma and of chroma over the other frequencies, Cr against Cb.
+_CLOSED_LUMA_DC, _CLOSED_LUMA_SLOPE, _CLOSED_CHROMA_SLOPE, _CLOSED_RED = 0.15, 0.15, -0.2, 0.15
+#: Frequency, as (u + v) / 14, about which the latter slopes turn.
+_CENTRE = 0.25
+#: Factor on the Lagrange multiplier of chroma, fitted along with them.
+_CHROMA_LAMBDA = 0.78
 
 
 def _fitted() -> npt.NDArray[np.float64]:
@@ -107,9 +115,14 @@ def _fitted() -> npt.NDArray[np.float64]:
         u, v = n % 8, n // 8
         radius = float(np.sqrt(u * u + v * v)) / 9.9
         factors[0, n] = power(_LUMA_SLOPE, radius - 0.3)
-    factors[0, 0] *= _LUMA_DC
+        if n:
+            turned = (u + v) / 14 - _CENTRE
+            factors[0, n] *= exp(_CLOSED_LUMA_SLOPE * turned)
+            factors[1:, n] *= exp(_CLOSED_CHROMA_SLOPE * turned)
+    factors[0, 0] *= _LUMA_DC * exp(_CLOSED_LUMA_DC)
     factors[1:, 0] *= _CHROMA_DC
-    factors[2] *= _CR
+    factors[1] *= exp(-_CLOSED_RED)
+    factors[2] *= _CR * exp(_CLOSED_RED)
     return factors
 
 
@@ -279,6 +292,9 @@ class _Jpegli(TableFamily):
 
     def finest(self, components: int) -> tuple[Table, ...]:
         return tuple(np.ones(64, np.uint16) for _ in range(components))
+
+    def multiplier(self, distance: float, component: int) -> float:
+        return _CHROMA_LAMBDA if component else 1.0
 
 
 JPEGLI = _Jpegli()

@@ -95,7 +95,8 @@ class OpenLoopModel(TableFamily):
 
     def multiplier(self, distance: float, component: int) -> float:
         """Return the Lagrange multiplier of a component over the usual one."""
-        return exp(self.parameter("chroma.lambda" if component else "luma.lambda", distance))
+        fitted = exp(self.parameter("chroma.lambda" if component else "luma.lambda", distance))
+        return JPEGLI.multiplier(distance, component) * fitted
 
     def compensation(self, distance: float) -> float:
         """Return the share of the chroma's error in luminance that the luma makes up for."""
