@@ -2,65 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, get_type_hints
 
+from guetzpy._option import options_of, with_keywords
 from guetzpy.engine.run import run
-from guetzpy.options import (
-    MAX_DIRECTORIES,
-    MAX_INPUT,
-    MAX_METADATA,
-    MAX_PIXELS,
-    MAX_SCANS,
-    Effort,
-    OptimizeOptions,
-    Subsampling,
-    TranscodeOptions,
-    kinds,
-)
+from guetzpy.options import OptimizeKeywords, OptimizeOptions, TranscodeKeywords, TranscodeOptions
 from guetzpy.progress import Cancel, OnProgress
 from guetzpy.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from guetzpy.engine.source import Readable
 
 __all__ = ["optimize", "run", "transcode", "warmup"]
 
 
+_Options = TypeVar("_Options", OptimizeOptions, TranscodeOptions)
+
+
+def _parameters(kind: type[Any], keywords: type[Any]) -> Iterator[inspect.Parameter]:
+    """Yield a parameter for each field of the options, with its default."""
+    hints = get_type_hints(keywords)
+    for name, (field, _) in options_of(kind).items():
+        yield inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[name]
+        )
+
+
+def _made(kind: type[_Options], options: _Options | None, keywords: Mapping[str, object]) -> _Options:
+    """Return the options that a caller gave, either whole or as keywords."""
+    if options is None:
+        return kind(**dict[str, Any](keywords))
+    if keywords:
+        raise ValueError(f"options and {', '.join(keywords)}: give either options or keywords, not both")
+    if not isinstance(options, kind):
+        raise TypeError(f"options: expected {kind.__name__}, not {type(options).__name__}")
+    return options
+
+
+@with_keywords(_parameters(OptimizeOptions, OptimizeKeywords))
 def optimize(
     source: Readable,
     *,
-    distance: float | None = None,
-    quality: int | None = None,
-    butteraugli: float | None = None,
-    ssimulacra2: float | None = None,
-    max_bytes: int | None = None,
-    bpp: float | None = None,
-    effort: Effort = "balanced",
-    subsampling: Subsampling = "auto",
-    progressive: bool = True,
-    keep: str | Iterable[str] = (),
-    strip: str | Iterable[str] = (),
-    background: str | tuple[int, int, int] | None = None,
-    strict: bool = False,
-    repair: bool = False,
-    min_saving: float = 0.05,
-    mark: bool = True,
-    to_srgb: bool = False,
-    keep_components: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    max_scans: int = MAX_SCANS,
-    max_metadata: int = MAX_METADATA,
-    max_directories: int = MAX_DIRECTORIES,
-    max_input: int = MAX_INPUT,
-    max_memory: int | None = None,
-    threads: int | None = None,
-    timeout: float | None = None,
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
+    options: OptimizeOptions | None = None,
+    **keywords: Unpack[OptimizeKeywords],
 ) -> Result:
     """Make the smallest JPEG that looks as asked, and measure it.
 
@@ -72,13 +61,24 @@ def optimize(
         (H, W, 4) of uint8, uint16, bool or float 0..1, taken as sRGB. A PIL image counts as its pixels; pass
         a JPEG by path or bytes, so that its own coefficients are used. An open file is read whole, from its
         start even if it stands elsewhere; one that cannot seek, from where it stands.
-    distance, quality, butteraugli, ssimulacra2, max_bytes, bpp
-        The target, at most one; default ``distance=1.0``. See :class:`guetzpy.OptimizeOptions`,
-        which describes all other keywords too.
     progress : callable, optional
         Called with a :class:`guetzpy.Progress` now and then, in this thread. What it raises ends the work.
     cancel : threading.Event or alike, optional
         Once it is set (by another thread, or by ``progress``) the work ends soon, with CancelledError.
+    options : OptimizeOptions, optional
+        All options in one object, in place of the keywords below.
+    **keywords
+        The fields of :class:`guetzpy.OptimizeOptions`, which describes them:
+
+        - the target, at most one of ``distance`` (default 1.0), ``quality``, ``ssimulacra2``,
+          ``butteraugli``, ``max_bytes`` and ``bpp``; with ``distance`` also ``strict``;
+        - the encoding: ``effort``, ``subsampling``, ``progressive``, ``to_srgb``, ``background``,
+          ``min_saving``, ``mark``, ``keep_components``, ``repair``;
+        - the metadata: ``keep``, ``strip``;
+        - the limits: ``threads``, ``max_pixels``, ``max_scans``, ``max_metadata``, ``max_directories``,
+          ``max_input``, ``max_memory``, ``timeout``.
+
+        Their types are those of ``guetzpy.options.OptimizeKeywords``, for functions that pass them on.
 
     Returns
     -------
@@ -100,7 +100,8 @@ def optimize(
     OSError
         The source cannot be read.
     TypeError, ValueError
-        Not a picture in Python, or options that make no sense.
+        Not a picture in Python, or options that make no sense; ValueError also for ``options`` together with
+        keywords.
 
     Examples
     --------
@@ -108,55 +109,17 @@ def optimize(
     >>> result = guetzpy.optimize("photo.jpg", distance=1.0)  # doctest: +SKIP
     >>> result.save("smaller.jpg")  # doctest: +SKIP
     """
-    options = OptimizeOptions(
-        distance=distance,
-        quality=quality,
-        butteraugli=butteraugli,
-        ssimulacra2=ssimulacra2,
-        max_bytes=max_bytes,
-        bpp=bpp,
-        effort=effort,
-        subsampling=subsampling,
-        progressive=progressive,
-        keep=kinds("keep", keep),
-        strip=kinds("strip", strip),
-        background=background,
-        strict=strict,
-        repair=repair,
-        min_saving=min_saving,
-        mark=mark,
-        to_srgb=to_srgb,
-        keep_components=keep_components,
-        max_pixels=max_pixels,
-        max_scans=max_scans,
-        max_metadata=max_metadata,
-        max_directories=max_directories,
-        max_input=max_input,
-        max_memory=max_memory,
-        threads=threads,
-        timeout=timeout,
-    )
-    return run(source, options, progress=progress, cancel=cancel)
+    return run(source, _made(OptimizeOptions, options, keywords), progress=progress, cancel=cancel)
 
 
+@with_keywords(_parameters(TranscodeOptions, TranscodeKeywords))
 def transcode(
     source: Readable,
     *,
-    progressive: bool = True,
-    keep: str | Iterable[str] = (),
-    strip: str | Iterable[str] = (),
-    keep_components: bool = False,
-    repair: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    max_scans: int = MAX_SCANS,
-    max_metadata: int = MAX_METADATA,
-    max_directories: int = MAX_DIRECTORIES,
-    max_input: int = MAX_INPUT,
-    max_memory: int | None = None,
-    threads: int | None = None,
-    timeout: float | None = None,
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
+    options: TranscodeOptions | None = None,
+    **keywords: Unpack[TranscodeKeywords],
 ) -> Result:
     """Pack the coefficients of a JPEG into fewer bytes: every pixel stays as it is.
 
@@ -164,14 +127,15 @@ def transcode(
     ----------
     source : bytes, path or binary file
         A JPEG.
-    progressive : bool
-        Progressive scans where they are smaller, or one baseline scan.
-    keep, strip, keep_components, repair, threads, timeout
-        As in :class:`guetzpy.TranscodeOptions`.
-    max_pixels, max_scans, max_metadata, max_directories, max_input, max_memory
-        As in :class:`guetzpy.TranscodeOptions`.
     progress, cancel
         As for :func:`optimize`.
+    options : TranscodeOptions, optional
+        All options in one object, in place of the keywords below.
+    **keywords
+        The fields of :class:`guetzpy.TranscodeOptions`, which describes them: ``progressive``,
+        ``keep_components``, ``repair``, ``keep``, ``strip``, ``threads``, ``max_pixels``, ``max_scans``,
+        ``max_metadata``, ``max_directories``, ``max_input``, ``max_memory``, ``timeout``. Their types are
+        those of ``guetzpy.options.TranscodeKeywords``.
 
     Returns
     -------
@@ -183,22 +147,7 @@ def transcode(
     FormatError, UnsupportedError, LimitError, CancelledError, OSError
         As :func:`optimize`; also UnsupportedError for sources that are no JPEG.
     """
-    options = TranscodeOptions(
-        progressive=progressive,
-        keep=kinds("keep", keep),
-        strip=kinds("strip", strip),
-        keep_components=keep_components,
-        repair=repair,
-        max_pixels=max_pixels,
-        max_scans=max_scans,
-        max_metadata=max_metadata,
-        max_directories=max_directories,
-        max_input=max_input,
-        max_memory=max_memory,
-        threads=threads,
-        timeout=timeout,
-    )
-    return run(source, options, progress=progress, cancel=cancel)
+    return run(source, _made(TranscodeOptions, options, keywords), progress=progress, cancel=cancel)
 
 
 def warmup(progress: Callable[[str, float], object] | None = None, *, processes: int = 1) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypedDict, get_args
+
+from guetzpy._option import check, option, options_of
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -19,14 +20,22 @@ __all__ = [
     "METRICS",
     "TARGETS",
     "Effort",
+    "OptimizeKeywords",
     "OptimizeOptions",
     "Subsampling",
+    "TranscodeKeywords",
     "TranscodeOptions",
     "kinds",
 ]
 
 Effort: TypeAlias = Literal["fast", "balanced", "max"]
 Subsampling: TypeAlias = Literal["auto", "444", "420", "keep"]
+
+# Sections of ``--help``.
+_TARGET = "How good, or how large"
+_ENCODING = "How it is encoded"
+_METADATA = "Metadata"
+_LIMITS = "Limits"
 
 #: The ways to say how good, or how large; one at a time.
 TARGETS = ("distance", "quality", "butteraugli", "ssimulacra2", "max_bytes", "bpp")
@@ -51,10 +60,6 @@ METADATA_KINDS = (
 #: Metrics that two pictures can be compared by, and those that are where none are named.
 METRICS = ("butteraugli", "ssimulacra2", "psnr", "cvvdp", "iwssim")
 DEFAULT_METRICS = METRICS
-
-# The scale's ends: below 0.1 samples of 8 bits leave no room; above 25 (cjxl's end) nothing is left.
-_DISTANCES = (0.1, 25.0)
-
 
 #: Defaults of the limits for files from strangers: pixels of 16 384 x 16 384, bytes of metadata, JPEG scans,
 #: EXIF directories or MPF pictures, bytes of a file.
@@ -107,18 +112,64 @@ class _CommonOptions:
         Seconds after which the work is given up with LimitError.
     """
 
-    keep: tuple[str, ...] = ()
-    strip: tuple[str, ...] = ()
-    keep_components: bool = False
-    repair: bool = False
-    max_pixels: int = MAX_PIXELS
-    max_scans: int = MAX_SCANS
-    max_metadata: int = MAX_METADATA
-    max_directories: int = MAX_DIRECTORIES
-    max_input: int = MAX_INPUT
-    max_memory: int | None = None
-    threads: int | None = None
-    timeout: float | None = None
+    keep: tuple[str, ...] = option(
+        (),
+        "Keep these only; with --strip, keep them although the rest goes. Kinds, comma-separated: all, "
+        + ", ".join(METADATA_KINDS)
+        + ".",
+        _METADATA,
+        metavar="LIST",
+        choices=("all", *METADATA_KINDS),
+    )
+    strip: tuple[str, ...] = option(
+        (),
+        "Remove these. Orientation always stays; all leaves the ICC profile. gps is coordinates; it leaves "
+        "names of places, which place removes.",
+        _METADATA,
+        metavar="LIST",
+        choices=("all", *METADATA_KINDS),
+    )
+    keep_components: bool = option(
+        False,
+        "Keep three components where red, green and blue are equal. Default: written as gray.",
+        _ENCODING,
+    )
+    repair: bool = option(False, "Take what decodes of a damaged JPEG.", _ENCODING)
+    threads: int | None = option(
+        None,
+        "Threads for one picture. Default: all processors.",
+        _LIMITS,
+        short="-t",
+        metavar="N",
+        low=1,
+        high=1024,
+    )
+    max_pixels: int = option(MAX_PIXELS, "Refuse larger pictures.", _LIMITS, metavar="N", low=1)
+    max_scans: int = option(MAX_SCANS, "Refuse JPEG files of more scans.", _LIMITS, metavar="N", low=1)
+    max_metadata: int = option(
+        MAX_METADATA, "Refuse JPEG files with more metadata.", _LIMITS, metavar="BYTES", low=0
+    )
+    max_directories: int = option(
+        MAX_DIRECTORIES,
+        "Refuse JPEG files with more EXIF directories, or MPF pictures.",
+        _LIMITS,
+        metavar="N",
+        low=1,
+    )
+    max_input: int = option(
+        MAX_INPUT, "Refuse files, and streams, of more bytes.", _LIMITS, metavar="BYTES", low=1
+    )
+    max_memory: int | None = option(
+        None,
+        "Spare memory, or refuse pictures that would take more. Default: what the machine has, and 500 MB "
+        "for files under 500 kB.",
+        _LIMITS,
+        metavar="BYTES",
+        low=1,
+    )
+    timeout: float | None = option(
+        None, "Give up on a file after this.", _LIMITS, metavar="SECONDS", low=0, above=True
+    )
 
     def __post_init__(self) -> None:
         keep, strip = kinds("keep", self.keep), kinds("strip", self.strip)
@@ -127,26 +178,15 @@ class _CommonOptions:
             raise ValueError(f"{', '.join(both)}: both kept and stripped")
         object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "strip", strip)
-        for limit in (
-            "max_pixels",
-            "max_scans",
-            "max_metadata",
-            "max_directories",
-            "max_input",
-            "max_memory",
-        ):
-            _check_range(limit, getattr(self, limit), int(limit != "max_metadata"), math.inf)
-        if self.threads is not None:
-            _check_range("threads", self.threads, 1, 1024)
-        if self.timeout is not None:
-            _check_range("timeout", self.timeout, 0, math.inf, open_below=True)
+        for name, (_, wanted) in options_of(type(self)).items():
+            check(name, getattr(self, name), wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranscodeOptions(_CommonOptions):
     """Options of a lossless repack: see :class:`OptimizeOptions` for those that both share."""
 
-    progressive: bool = True
+    progressive: bool = option(True, "Progressive scans where they are smaller.", _ENCODING, off="--baseline")
     """Progressive scans where they are smaller, or one baseline scan."""
 
 
@@ -191,20 +231,70 @@ class OptimizeOptions(_CommonOptions):
         Colour under transparent parts, as Pillow's ImageColor reads it.
     """
 
-    distance: float | None = None
-    quality: int | None = None
-    butteraugli: float | None = None
-    ssimulacra2: float | None = None
-    max_bytes: int | None = None
-    bpp: float | None = None
-    effort: Effort = "balanced"
-    subsampling: Subsampling = "auto"
-    progressive: bool = True
-    strict: bool = False
-    min_saving: float = 0.05
-    mark: bool = True
-    to_srgb: bool = False
-    background: str | tuple[int, int, int] | None = None
+    distance: float | None = option(
+        None,
+        "Perceptual distance: 0.5 very high quality, 1.0 visually lossless for most eyes, 2.0 and more for "
+        "the web. Default 1.0.",
+        _TARGET,
+        short="-d",
+        metavar="D",
+        low=0.1,  # below, the rounding of 8-bit samples alone is larger
+        high=25,  # as in cjxl
+    )
+    quality: int | None = option(
+        None,
+        "1 to 100: at least as good as Pillow's JPEG of that quality.",
+        _TARGET,
+        short="-q",
+        metavar="Q",
+        low=1,
+        high=100,
+        whole=True,
+    )
+    ssimulacra2: float | None = option(
+        None, "Reach this SSIMULACRA 2 score.", _TARGET, metavar="S", low=-100, high=100
+    )
+    butteraugli: float | None = option(
+        None, "Stay within this Butteraugli 3-norm.", _TARGET, metavar="B", low=0, high=100, above=True
+    )
+    max_bytes: int | None = option(
+        None, "The best file of at most N bytes.", _TARGET, metavar="N", low=1, whole=True
+    )
+    bpp: float | None = option(
+        None, "The best file of at most B bits per pixel.", _TARGET, metavar="B", low=0, above=True
+    )
+    strict: bool = option(False, "Fail where no 8-bit JPEG reaches the distance.", _TARGET)
+    effort: Effort = option(
+        "balanced",
+        "How long to search. Where fast misses, it goes on as balanced and says so.",
+        _ENCODING,
+        short="-e",
+        choices=get_args(Effort),
+    )
+    subsampling: Subsampling = option("auto", "Of chroma.", _ENCODING, choices=get_args(Subsampling))
+    progressive: bool = option(
+        True, "Scans of the file; progressive ones are smaller.", _ENCODING, off="--baseline"
+    )
+    to_srgb: bool = option(
+        False, "Convert pictures of another colour profile to sRGB. Default: they keep it.", _ENCODING
+    )
+    background: str | tuple[int, int, int] | None = option(
+        None, "Colour under transparent parts, e.g. white or #fff.", _ENCODING, metavar="COLOR"
+    )
+    min_saving: float = option(
+        0.05,
+        "Re-encode a JPEG only if that saves this share over its lossless repack.",
+        _ENCODING,
+        metavar="SHARE",
+        low=0,
+        high=1,
+    )
+    mark: bool = option(
+        True,
+        "Leave a comment of at most 20 bytes, so that a second run changes nothing.",
+        _ENCODING,
+        off="--no-mark",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -213,15 +303,6 @@ class OptimizeOptions(_CommonOptions):
             raise ValueError(f"{' and '.join(asked)} contradict each other: give one")
         if not asked:
             object.__setattr__(self, "distance", 1.0)
-        _check_range("distance", self.distance, *_DISTANCES)
-        _check_range("quality", self.quality, 1, 100, whole=True)
-        _check_range("butteraugli", self.butteraugli, 0, 100, open_below=True)
-        _check_range("ssimulacra2", self.ssimulacra2, -100, 100)
-        _check_range("max_bytes", self.max_bytes, 1, math.inf, whole=True)
-        _check_range("bpp", self.bpp, 0, math.inf, open_below=True)
-        _check_choice("effort", self.effort, get_args(Effort))
-        _check_choice("subsampling", self.subsampling, get_args(Subsampling))
-        _check_range("min_saving", self.min_saving, 0, 1)
 
     @property
     def target(self) -> tuple[str, float]:
@@ -249,27 +330,43 @@ def kinds(option: str, names: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _check_range(
-    name: str,
-    value: float | None,
-    low: float,
-    high: float,
-    *,
-    whole: bool = False,
-    open_below: bool = False,
-) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{name} {value!r}: expected a number")
-    if whole and value != int(value):
-        raise ValueError(f"{name} {value!r}: expected a whole number")
-    if not low <= value <= high or (open_below and value == low):
-        below = f"more than {low:g}" if open_below else f"{low:g}"
-        expected = f"{below} to {high:g}" if high < math.inf else f"{below}{'' if open_below else ' or more'}"
-        raise ValueError(f"{name} {value:g}: expected {expected}")
+class _CommonKeywords(TypedDict, total=False):
+    """Keywords that both functions take."""
+
+    keep: str | Iterable[str]
+    strip: str | Iterable[str]
+    keep_components: bool
+    repair: bool
+    threads: int | None
+    max_pixels: int
+    max_scans: int
+    max_metadata: int
+    max_directories: int
+    max_input: int
+    max_memory: int | None
+    timeout: float | None
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} {value!r}: expected one of {', '.join(choices)}")
+class TranscodeKeywords(_CommonKeywords, total=False):
+    """Types of the keywords of :func:`guetzpy.transcode`: the fields of :class:`TranscodeOptions`."""
+
+    progressive: bool
+
+
+class OptimizeKeywords(_CommonKeywords, total=False):
+    """Types of the keywords of :func:`guetzpy.optimize`: the fields of :class:`OptimizeOptions`."""
+
+    distance: float | None
+    quality: int | None
+    ssimulacra2: float | None
+    butteraugli: float | None
+    max_bytes: int | None
+    bpp: float | None
+    strict: bool
+    effort: Effort
+    subsampling: Subsampling
+    progressive: bool
+    to_srgb: bool
+    background: str | tuple[int, int, int] | None
+    min_saving: float
+    mark: bool

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from typer.main import get_command
 
+from guetzpy._option import options_of
 from guetzpy.cli import app
 from guetzpy.cli.sections import SECTIONS, complete_display, complete_kinds, complete_metrics
+from guetzpy.options import OptimizeOptions, TranscodeOptions
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 
@@ -38,6 +41,22 @@ def test_every_option_has_a_section() -> None:
         options = {p.name for p in COMMANDS[command].params if p.param_type_name == "option"} - {"help"}
         assert options <= set(placed), command
     assert set(placed) <= {p.name for p in COMMANDS["optimize"].params}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("optimize", OptimizeOptions), ("transcode", TranscodeOptions)])
+def test_parameters_are_made_of_the_fields(name: str, kind: type[Any]) -> None:
+    """Each field is a parameter with its default; choices complete, and stand in place of the value."""
+    parameters = {p.name: p for p in COMMANDS[name].params}
+    for field, option in options_of(kind).values():
+        parameter = parameters[field.name]
+        assert parameter.default == ("" if field.default == () else field.default), field.name
+        assert parameter.opts[0] == "--" + field.name.replace("_", "-")
+        assert (option.short in parameter.opts) or option.short is None
+        assert [option.off or ""] == (parameter.secondary_opts or [""])
+        assert parameter.help.startswith(option.help)
+    assert {p.metavar for p in parameters.values()} >= (
+        {"fast|balanced|max", "auto|444|420|keep", "LIST"} if kind is OptimizeOptions else {"LIST"}
+    )
 
 
 def test_help_is_in_sections() -> None:

@@ -26,6 +26,7 @@ from PIL import Image
 
 import guetzpy
 from guetzpy.integrations import pillow
+from guetzpy.options import OptimizeKeywords
 
 
 def watch(event: guetzpy.Progress) -> None:
@@ -40,6 +41,9 @@ def use(array: npt.NDArray[np.uint16], image: Image.Image) -> bytes:
     saving: float | None = guetzpy.transcode("a.jpg", threads=1).saving
     score: float = guetzpy.metrics.butteraugli(array, image)
     options = guetzpy.OptimizeOptions(ssimulacra2=80.0)
+    guetzpy.optimize(image, options=options)
+    keywords: OptimizeKeywords = {"effort": "max", "keep": ("exif", "icc")}
+    guetzpy.optimize(image, cancel=threading.Event(), **keywords)
     with guetzpy.batch.run(["a", Path("b")], "out", options, executor=ThreadPoolExecutor(1)) as run:
         for each in run:
             print(each.status, each.input, saving, score)
@@ -58,6 +62,9 @@ MISTAKES = {
     'guetzpy.optimize("a").dta': "attr-defined",
     'guetzpy.optimize("a", progress=3)': "arg-type",
     'guetzpy.nonsense("a")': "attr-defined",
+    'guetzpy.optimize("a", keep=3)': "arg-type",
+    'guetzpy.transcode("a", distance=1.0)': "call-arg",
+    'guetzpy.transcode("a", options=guetzpy.OptimizeOptions())': "arg-type",
 }
 
 

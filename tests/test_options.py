@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 import guetzpy
+from guetzpy._option import options_of
+from guetzpy.batch.manifest import options_hash
+from guetzpy.cli.sections import SECTIONS
 from guetzpy.options import METADATA_KINDS, OptimizeOptions, TranscodeOptions
 
 
@@ -28,6 +34,7 @@ def test_default_is_distance_one() -> None:
         ({"butteraugli": 0}, "more than 0"),
         ({"ssimulacra2": 101}, "-100 to 100"),
         ({"max_bytes": 0}, "1 or more"),
+        ({"max_bytes": float("inf")}, "whole number"),
         ({"bpp": -1}, "more than 0"),
         ({"effort": "slow"}, "fast, balanced, max"),
         ({"subsampling": "422"}, "auto, 444, 420, keep"),
@@ -59,6 +66,42 @@ def test_replace_swaps_the_target() -> None:
 
 def test_hash_and_equality() -> None:
     assert len({OptimizeOptions(), OptimizeOptions(distance=1.0), OptimizeOptions(distance=2.0)}) == 2
+
+
+@pytest.mark.parametrize("kind", [OptimizeOptions, TranscodeOptions])
+def test_every_field_has_help_section_and_range(kind: type[Any]) -> None:
+    """The command line is made of them; a number without a range would not be checked."""
+    fields = options_of(kind)
+    assert set(fields) == {field.name for field in dataclasses.fields(kind)}
+    hints = get_type_hints(kind)
+    for name, (_, option) in fields.items():
+        assert option.help.endswith("."), name
+        assert option.section in SECTIONS, name
+        if {int, float} & {hints[name], *get_args(hints[name])}:
+            assert option.low is not None, name
+            for value in (option.low - 1, option.high + 1):
+                if value < math.inf:
+                    with pytest.raises(ValueError, match=f"{name} "):
+                        kind(**{name: value})
+
+
+#: Hashes that manifests of earlier runs hold.
+HASHES = {
+    "87dc1729d484b77d": OptimizeOptions(),
+    "85ecdfa7919659ca": OptimizeOptions(quality=80, keep=("exif",)),
+    "1e3f7c116c36f65a": OptimizeOptions(
+        strip=("exif", "gps"), background=(1, 2, 3), max_memory=10**9, threads=1
+    ),
+    "6916229d4c196015": TranscodeOptions(),
+    "7d771b0b93c1bb7f": TranscodeOptions(progressive=False, keep=("all",), repair=True),
+    "77b542710cc77d34": OptimizeOptions(max_bytes=1000, effort="fast", to_srgb=True, min_saving=0.1),
+}
+
+
+@pytest.mark.parametrize("known", HASHES)
+def test_hash_of_options_stays(known: str) -> None:
+    """Otherwise --resume would do all files of an earlier run again."""
+    assert options_hash(HASHES[known]) == known
 
 
 def test_limits_stand_once() -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterable
+from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 
 import guetzpy
 from guetzpy.jpeg.metadata import policy as metadata
-from guetzpy.options import METADATA_KINDS, OptimizeOptions
+from guetzpy.options import (
+    METADATA_KINDS,
+    OptimizeKeywords,
+    OptimizeOptions,
+    TranscodeKeywords,
+    TranscodeOptions,
+)
 
 FUNCTIONS = ["optimize", "transcode", "warmup"]
 
@@ -32,14 +41,38 @@ def test_names_are_documented(name: str) -> None:
     assert inspect.getdoc(getattr(guetzpy, name))
 
 
-def test_every_keyword_is_an_option() -> None:
-    """optimize() takes what OptimizeOptions holds, with the same defaults."""
-    keywords = inspect.signature(guetzpy.optimize).parameters
-    options = inspect.signature(OptimizeOptions).parameters
-    assert set(keywords) - {"source", "progress", "cancel"} == set(options)
-    for name, parameter in options.items():
-        assert keywords[name].default == parameter.default
-        assert keywords[name].kind is inspect.Parameter.KEYWORD_ONLY
+@pytest.mark.parametrize(
+    ("function", "options", "keywords"),
+    [
+        (guetzpy.optimize, OptimizeOptions, OptimizeKeywords),
+        (guetzpy.transcode, TranscodeOptions, TranscodeKeywords),
+    ],
+)
+def test_every_keyword_is_an_option(function: Any, options: type[Any], keywords: type[Any]) -> None:
+    """Signature, docstring and types of the keywords agree with the dataclass, which holds the defaults."""
+    shown = inspect.signature(function).parameters
+    fields = inspect.signature(options).parameters
+    assert set(shown) - {"source", "progress", "cancel", "options"} == set(fields)
+    for name, field in fields.items():
+        assert shown[name].default == field.default
+        assert shown[name].kind is inspect.Parameter.KEYWORD_ONLY
+        assert f"``{name}``" in function.__doc__, name
+    types = get_type_hints(options) | dict.fromkeys(("keep", "strip"), str | Iterable[str])
+    assert get_type_hints(keywords) == types
+    assert "Unpack" in str(function.__annotations__["keywords"])  # what type checkers read
+
+
+def test_options_come_whole_or_as_keywords(photo_array: np.ndarray) -> None:
+    data = guetzpy.optimize(photo_array, options=OptimizeOptions(quality=60, effort="fast")).data
+    assert data == guetzpy.optimize(photo_array, quality=60, effort="fast").data
+    options = TranscodeOptions(progressive=False)
+    assert guetzpy.transcode(data, options=options).data == guetzpy.transcode(data, progressive=False).data
+    with pytest.raises(ValueError, match="options and effort: give either options or keywords"):
+        guetzpy.optimize(data, options=OptimizeOptions(), effort="fast")
+    with pytest.raises(TypeError, match="expected OptimizeOptions, not TranscodeOptions"):
+        guetzpy.optimize(data, options=options)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="distance"):
+        guetzpy.transcode(data, distance=1.0)  # type: ignore[call-arg]
 
 
 def test_kinds_of_metadata_are_those_of_the_codec() -> None:

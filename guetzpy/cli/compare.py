@@ -8,14 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata, MaxPixels, MaxScans
+from guetzpy.cli.parameters import LIMITS, takes
 from guetzpy.cli.reporting import notices, print_json, report_errors, show, usage_error
 from guetzpy.cli.sections import complete_display, complete_metrics
-from guetzpy.options import MAX_DIRECTORIES, MAX_INPUT, MAX_METADATA, MAX_PIXELS, MAX_SCANS, METRICS
+from guetzpy.options import METRICS, OptimizeOptions
 
 __all__ = ["compare"]
 
 
+@takes(
+    OptimizeOptions,
+    "background",
+    "threads",
+    *LIMITS,
+    "timeout",
+    background="Colour under transparent parts of both, e.g. white or #fff.",
+    timeout="Give up after this.",
+)
 def compare(
     reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The picture as it should look.")],
     distorted: Annotated[str, typer.Argument(metavar="DISTORTED", help="The picture to judge.")],
@@ -47,22 +56,7 @@ def compare(
         ),
     ] = "standard_fhd",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    background: Annotated[
-        str | None,
-        typer.Option("--background", metavar="COLOR", help="Colour under transparent parts of both."),
-    ] = None,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    max_scans: MaxScans = MAX_SCANS,
-    max_metadata: MaxMetadata = MAX_METADATA,
-    max_directories: MaxDirectories = MAX_DIRECTORIES,
-    max_input: MaxInput = MAX_INPUT,
-    max_memory: MaxMemory = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", "-t", metavar="N", help="Default: all processors.")
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up after this.")
-    ] = None,
+    **asked: Any,
 ) -> None:
     """Measure how visible the difference between two pictures is.
 
@@ -81,12 +75,9 @@ def compare(
         wanted = _wanted(metrics, display)
         keep_freed()
         prepare_for(None)
+        threads, timeout = asked.pop("threads"), asked.pop("timeout")
         with time_limit(timeout):
-            pair = comparison.load_pair(
-                reference, distorted, background=background, max_pixels=max_pixels, max_scans=max_scans,
-                max_metadata=max_metadata, max_directories=max_directories, max_input=max_input,
-                max_memory=max_memory,
-            )  # fmt: skip
+            pair = comparison.load_pair(reference, distorted, **asked)
             scores = comparison.compare_sources(*pair, metrics=wanted, display=display, threads=threads)
             if heatmap is not None:
                 _draw(heatmap, comparison.diffmap_of(*pair, threads=threads), scores)

@@ -4,53 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, get_args
+from typing import Any
 
-import typer
 from typer.core import TyperCommand, TyperGroup
 
+from guetzpy._option import options_of
 from guetzpy._runtime.text import printable
-from guetzpy.options import METADATA_KINDS, METRICS, Effort, Subsampling
+from guetzpy.options import METADATA_KINDS, METRICS, OptimizeOptions
 
 __all__ = [
-    "KEEP_HELP",
     "REST",
     "SECTIONS",
-    "STRIP_HELP",
     "CommandGroup",
-    "KeepComponents",
     "SectionedCommand",
     "complete_display",
-    "complete_effort",
     "complete_kinds",
     "complete_metrics",
-    "complete_subsampling",
+    "one_of",
+    "some_of",
 ]
+
+
+def _of_options(*titles: str) -> dict[str, tuple[str, ...]]:
+    """Return sections of the options' fields, in their order."""
+    options = options_of(OptimizeOptions).items()
+    return {
+        title: tuple(name for name, (_, option) in options if option.section == title) for title in titles
+    }
+
 
 #: Section -> names of the parameters in it, in the order of the help. A test holds that none is left out.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Where from, where to": ("output", "in_place", "jpeg_only", "dry_run"),
-    "How good, or how large": (
-        "distance",
-        "quality",
-        "ssimulacra2",
-        "butteraugli",
-        "max_bytes",
-        "bpp",
-        "strict",
-    ),
-    "How it is encoded": (
-        "effort",
-        "subsampling",
-        "progressive",
-        "to_srgb",
-        "keep_components",
-        "background",
-        "min_saving",
-        "mark",
-        "repair",
-    ),
-    "Metadata": ("keep", "strip"),
+    **_of_options("How good, or how large", "How it is encoded", "Metadata"),
     "Folders": (
         "recursive",
         "jobs",
@@ -65,37 +51,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "dask",
     ),
     "A budget for many files": ("total_bytes", "total_bpp", "equal_slope"),
-    "Limits": (
-        "threads",
-        "max_pixels",
-        "max_scans",
-        "max_metadata",
-        "max_directories",
-        "max_input",
-        "max_memory",
-        "timeout",
-    ),
+    **_of_options("Limits"),
     "What is told": ("check", "threshold", "report", "as_json", "quiet"),
 }
-
-#: Words of --keep and --strip, which several commands have.
-KEEP_HELP = (
-    "Keep these only; with --strip, keep them although the rest goes. Kinds, comma-separated: all, "
-    + ", ".join(METADATA_KINDS)
-    + "."
-)
-STRIP_HELP = (
-    "Remove these. Orientation always stays; all leaves the ICC profile. gps is coordinates; it leaves names "
-    "of places, which place removes."
-)
-
-KeepComponents = Annotated[
-    bool,
-    typer.Option(
-        "--keep-components",
-        help="Keep three components where red, green and blue are equal. Default: written as gray.",
-    ),
-]
 
 #: Title of the section with what no other takes.
 REST = "Options"
@@ -160,7 +118,8 @@ def _write(formatter: Any, title: str, records: list[tuple[str, str]]) -> None:
             formatter.write_dl(records)
 
 
-def _one_of(words: Iterable[str]) -> Callable[[str], list[str]]:
+def one_of(words: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a function that completes the start of one of some words."""
     known = list(words)
 
     def complete(incomplete: str) -> list[str]:
@@ -169,11 +128,8 @@ def _one_of(words: Iterable[str]) -> Callable[[str], list[str]]:
     return complete
 
 
-complete_effort = _one_of(get_args(Effort))
-complete_subsampling = _one_of(get_args(Subsampling))
-
-
-def _some_of(words: Iterable[str]) -> Callable[[str], list[str]]:
+def some_of(words: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a function that completes the last of some words with commas between them."""
     known = list(words)
 
     def complete(incomplete: str) -> list[str]:
@@ -185,8 +141,8 @@ def _some_of(words: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 #: These return lists that go on from a comma-separated list.
-complete_kinds = _some_of(("all", *METADATA_KINDS))
-complete_metrics = _some_of(METRICS)
+complete_kinds = some_of(("all", *METADATA_KINDS))
+complete_metrics = some_of(METRICS)
 
 
 def complete_display(incomplete: str) -> list[str]:

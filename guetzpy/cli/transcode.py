@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,16 +22,16 @@ from guetzpy.cli.folder import (
     Shard,
     run_folders,
 )
-from guetzpy.cli.limits import MaxDirectories, MaxInput, MaxMemory, MaxMetadata, MaxPixels, MaxScans
+from guetzpy.cli.parameters import made, takes
 from guetzpy.cli.places import STANDARD, expand, plan
 from guetzpy.cli.report import ReportPath, begin
 from guetzpy.cli.reporting import usage_error
-from guetzpy.cli.sections import KEEP_HELP, STRIP_HELP, KeepComponents, complete_kinds
-from guetzpy.options import MAX_DIRECTORIES, MAX_INPUT, MAX_METADATA, MAX_PIXELS, MAX_SCANS, TranscodeOptions
+from guetzpy.options import TranscodeOptions
 
 __all__ = ["transcode"]
 
 
+@takes(TranscodeOptions)
 def transcode(
     inputs: Annotated[
         list[str], typer.Argument(metavar="IN...", help="JPEG files; - for stdin.", show_default=False)
@@ -46,39 +46,6 @@ def transcode(
         ),
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
-    progressive: Annotated[
-        bool, typer.Option("--progressive/--baseline", help="Progressive scans where they are smaller.")
-    ] = True,
-    keep: Annotated[
-        str,
-        typer.Option("--keep", metavar="LIST", help=KEEP_HELP, autocompletion=complete_kinds),
-    ] = "",
-    strip: Annotated[
-        str,
-        typer.Option(
-            "--strip",
-            metavar="LIST",
-            help=STRIP_HELP,
-            autocompletion=complete_kinds,
-        ),
-    ] = "",
-    keep_components: KeepComponents = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Take what decodes of a damaged JPEG.")] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads", "-t", metavar="N", help="Threads for one picture. Default: all processors."
-        ),
-    ] = None,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    max_scans: MaxScans = MAX_SCANS,
-    max_metadata: MaxMetadata = MAX_METADATA,
-    max_directories: MaxDirectories = MAX_DIRECTORIES,
-    max_input: MaxInput = MAX_INPUT,
-    max_memory: MaxMemory = None,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Give up on a file after this.")
-    ] = None,
     recursive: Recursive = False,
     jobs: Jobs = None,
     resume: Resume = False,
@@ -95,26 +62,10 @@ def transcode(
     report: ReportPath = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    **asked: Any,
 ) -> None:
     """Repack JPEG files without loss: the same coefficients, so the same pixels, in fewer bytes."""
-    try:
-        options = TranscodeOptions(
-            progressive=progressive,
-            keep=keep,  # type: ignore[arg-type]
-            strip=strip,  # type: ignore[arg-type]
-            keep_components=keep_components,
-            repair=repair,
-            threads=threads,
-            max_pixels=max_pixels,
-            max_scans=max_scans,
-            max_metadata=max_metadata,
-            max_directories=max_directories,
-            max_input=max_input,
-            max_memory=max_memory,
-            timeout=timeout,
-        )
-    except ValueError as error:
-        usage_error(str(error))
+    options = made(TranscodeOptions, asked)
     inputs = expand(inputs)
     wishes = FolderOptions(
         recursive=recursive, jobs=jobs, resume=resume, manifest=manifest, include=tuple(include or ()),

@@ -5,11 +5,10 @@ The format has to be named. Pillow's format "JPEG" and its suffix ".jpg" do not 
 
 from __future__ import annotations
 
-import inspect
 from typing import IO, TYPE_CHECKING, Any
 
 from guetzpy import api
-from guetzpy.options import TARGETS
+from guetzpy.options import TARGETS, OptimizeKeywords
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,7 +109,7 @@ def _options(asked: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"quality={quality!r}: expected a number from 1 to 100, or one of {', '.join(TARGETS)}"
         )
-    unknown = sorted(set(asked) - set(inspect.signature(api.optimize).parameters) | ({"source"} & set(asked)))
+    unknown = sorted(set(asked) - OptimizeKeywords.__optional_keys__ - {"progress", "cancel"})
     if unknown:
         raise TypeError(
             f"format {FORMAT!r} does not take {', '.join(unknown)}; it takes the options of guetzpy.optimize"

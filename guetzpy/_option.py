@@ -1,0 +1,140 @@
+"""What the field of a dataclass says of an option: its help, its range and its name on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+__all__ = ["Option", "check", "option", "option_of", "options_of", "with_keywords"]
+
+_T = TypeVar("_T")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# Key of the metadata of a dataclass field.
+_KEY = "guetzpy.option"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """Facts about an option that its type and its default do not tell.
+
+    Attributes
+    ----------
+    help : str
+        Text of ``--help``.
+    section : str
+        Title of the section of ``--help`` that shows the option.
+    short : str, optional
+        A second name on the command line, such as ``-d``. The first one is ``--`` and the name of the field.
+    off : str, optional
+        Name that turns a Boolean option off, such as ``--baseline``.
+    metavar : str, optional
+        Name of the value in ``--help``.
+    low, high : float, optional
+        Bounds of a number. A number without ``low`` is not checked.
+    above : bool
+        Whether ``low`` itself is out of range.
+    whole : bool
+        Whether the number must be whole.
+    choices : tuple of str
+        Allowed values of a str, or allowed members of a tuple of str.
+    """
+
+    help: str
+    section: str
+    short: str | None = None
+    off: str | None = None
+    metavar: str | None = None
+    low: float | None = None
+    high: float = math.inf
+    above: bool = False
+    whole: bool = False
+    choices: tuple[str, ...] = ()
+
+    def flags(self, name: str) -> tuple[str, ...]:
+        """Return the names on the command line of the option whose field is called ``name``."""
+        flag = "--" + name.replace("_", "-")
+        return (f"{flag}/{self.off}" if self.off else flag, *([self.short] if self.short else []))
+
+
+def option(default: _T, text: str, section: str, **facts: Any) -> _T:
+    """Return a dataclass field with this default that carries an :class:`Option`.
+
+    Parameters
+    ----------
+    default : object
+        The default. The field's type is the declared one.
+    text, section : str
+        ``help`` and ``section`` of the Option.
+    **facts
+        The other attributes of the Option.
+    """
+    made: Any = dataclasses.field(
+        default=default, metadata={_KEY: Option(help=text, section=section, **facts)}
+    )
+    return made  # type: ignore[no-any-return]
+
+
+def option_of(field: dataclasses.Field[Any]) -> Option | None:
+    """Return the Option that a field carries; None for a field made without one."""
+    return field.metadata.get(_KEY)
+
+
+def options_of(kind: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Option]]:
+    """Return the fields of a dataclass that carry an Option, by name: its own ones, then inherited ones."""
+    own = inspect.get_annotations(kind)
+    found = {f.name: (f, made) for f in dataclasses.fields(kind) if (made := option_of(f)) is not None}
+    return dict(sorted(found.items(), key=lambda item: item[0] not in own))
+
+
+def check(name: str, value: Any, wanted: Option) -> None:
+    """Raise ValueError if a value is out of the range or the choices of its option; None always passes."""
+    if value is None:
+        return
+    if wanted.low is not None:
+        _check_range(name, value, wanted.low, wanted)
+    elif wanted.choices:
+        for each in value if isinstance(value, tuple) else (value,):
+            if each not in wanted.choices:
+                raise ValueError(f"{name} {each!r}: expected one of {', '.join(wanted.choices)}")
+
+
+def _check_range(name: str, value: Any, low: float, wanted: Option) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} {value!r}: expected a number")
+    if wanted.whole and not (math.isfinite(value) and value == int(value)):
+        raise ValueError(f"{name} {value!r}: expected a whole number")
+    high, above = wanted.high, wanted.above
+    if not low <= value <= high or (above and value == low):
+        below = f"more than {low:g}" if above else f"{low:g}"
+        expected = f"{below} to {high:g}" if high < math.inf else f"{below}{'' if above else ' or more'}"
+        raise ValueError(f"{name} {value:g}: expected {expected}")
+
+
+def with_keywords(parameters: Iterable[inspect.Parameter], *, evaluate: bool = False) -> Callable[[_F], _F]:
+    """Return a decorator: the signature of a function shows ``parameters`` instead of its ``**keywords``.
+
+    ``help()`` and the command line's library read the signature. Calls are not affected.
+
+    Parameters
+    ----------
+    parameters : iterable of inspect.Parameter
+        Parameters of the kind KEYWORD_ONLY.
+    evaluate : bool
+        Whether the annotations of the function itself are evaluated, so that the signature holds types.
+    """
+    added = list(parameters)
+
+    def decorate(function: _F) -> _F:
+        signature = inspect.signature(function, eval_str=evaluate)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        first = [p for p in own if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        shown = signature.replace(parameters=[*first, *added, *own[len(first) :]])
+        function.__signature__ = shown  # type: ignore[attr-defined]
+        return function
+
+    return decorate

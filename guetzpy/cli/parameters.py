@@ -1,0 +1,78 @@
+"""Parameters of commands, made from the fields of the options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import typer
+
+from guetzpy._option import options_of, with_keywords
+from guetzpy.cli.reporting import usage_error
+from guetzpy.cli.sections import one_of, some_of
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+
+__all__ = ["LIMITS", "made", "takes"]
+
+_Options = TypeVar("_Options", OptimizeOptions, TranscodeOptions)
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+#: Options that bound what one file may ask for.
+LIMITS = ("max_pixels", "max_scans", "max_metadata", "max_directories", "max_input", "max_memory")
+
+
+def takes(
+    kind: type[OptimizeOptions] | type[TranscodeOptions], *names: str, **texts: str
+) -> Callable[[_F], _F]:
+    """Return a decorator that gives a command with ``**asked`` one option for each field of ``kind``.
+
+    Parameters
+    ----------
+    kind : type
+        The options.
+    *names : str
+        The fields that the command takes. Default: all.
+    **texts : str
+        Help texts, by field, that replace those of the fields in this command.
+    """
+    hints = get_type_hints(kind)
+    fields = options_of(kind)
+    parameters = []
+    for name in names or fields:
+        field, option = fields[name]
+        is_list = get_origin(hints[name]) is tuple
+        typed: Any = Annotated[
+            _type_of(hints[name]),
+            typer.Option(
+                *option.flags(name),
+                metavar="|".join(option.choices) if option.choices and not is_list else option.metavar,
+                help=texts.get(name, option.help),
+                autocompletion=(some_of if is_list else one_of)(option.choices) if option.choices else None,
+            ),
+        ]
+        parameters.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default="" if is_list else field.default,
+                annotation=typed,
+            )
+        )
+    return with_keywords(parameters, evaluate=True)
+
+
+def _type_of(hint: Any) -> Any:
+    """Return the type in which the command line takes a field of this type: text for choices and tuples."""
+    if get_origin(hint) in (Literal, tuple):
+        return str
+    members = get_args(hint)
+    return Union[tuple(_type_of(member) for member in members)] if members else hint  # noqa: UP007
+
+
+def made(kind: type[_Options], asked: Mapping[str, Any]) -> _Options:
+    """Return the options that a command line asked for; the command ends here if they make no sense."""
+    try:
+        return kind(**asked)
+    except ValueError as error:
+        usage_error(str(error))
