@@ -65,9 +65,8 @@ def decoded_as_gray(image: JpegImage, planes: npt.NDArray[np.uint8]) -> JpegImag
     planes : ndarray of uint8, shape (3, height, width)
         The decoded picture.
     """
-    from guetzpy.jpeg.pixels import (
-        decode_planes,
-    )  # imported here, because a transcode does not need these kernels
+    # Imported here, because a transcode does not need these kernels.
+    from guetzpy.jpeg.pixels import decode_planes
 
     if len(planes) != 3 or not is_neutral(planes):
         return None

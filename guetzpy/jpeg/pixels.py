@@ -1,6 +1,6 @@
 """Conversion between coefficients and pictures.
 
-Decoding equals libjpeg-turbo's default decoding bit by bit, so that a search scores the pixels that users of
+Decoding equals libjpeg-turbo's default decoding exactly, so that a search scores the pixels that users of
 libjpeg-turbo see. The transform from a picture to coefficients does not round.
 """
 
@@ -50,7 +50,7 @@ def samples(
 
 
 def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.uint8]:
-    """Decode an image to planes of codes, bit by bit as libjpeg-turbo does by default.
+    """Decode an image to planes of codes, exactly as libjpeg-turbo does by default.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArra
 
 
 def decode(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.uint8]:
-    """Decode an image to a picture, bit by bit as libjpeg-turbo does by default.
+    """Decode an image to a picture, exactly as libjpeg-turbo does by default.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Open untrusted files with Pillow; every other module opens files through this one.
+"""Open untrusted files with Pillow, by the plugin of their format only.
 
 The first bytes determine the format, which must be on a list of allowed ones. Only Pillow's plugin of that
 format then reads the file. ``PIL.Image.open`` would try all plugins, some of which start other programs, open

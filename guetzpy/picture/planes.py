@@ -143,7 +143,7 @@ def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]
 
 
 def background_codes(background: Any) -> tuple[float, float, float]:
-    """Return the codes, 0..255, of a background as :func:`planes_of` takes it; raise ValueError."""
+    """Return the codes, 0..255, of a background as :func:`planes_of` takes it; else raise ValueError."""
     from PIL import ImageColor
 
     if isinstance(background, str):

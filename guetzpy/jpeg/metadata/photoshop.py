@@ -27,16 +27,16 @@ __all__ = [
 #: First bytes of a segment; the resources follow.
 HEADER = b"Photoshop 3.0\0"
 
-#: Thumbnail resources: of Photoshop 4, and of Photoshop 5 and later.
+#: Identifiers of thumbnail resources: of Photoshop 4, and of Photoshop 5 and later.
 THUMBNAILS = frozenset({0x0409, 0x040C})
-#: Copies of EXIF data (1 and 3).
+#: Identifiers of copies of EXIF data (1 and 3).
 EXIF_COPIES = frozenset({0x0422, 0x0423})
-#: Copy of the XMP packet.
+#: Identifier of a copy of the XMP packet.
 XMP_COPY = frozenset({0x0424})
 
-#: The IPTC datasets.
+#: Identifier of the resource that contains the IPTC datasets.
 IPTC = 0x0404
-#: Copyright flag, and URL of the copyright information.
+#: Identifiers of the copyright flag and of the URL of the copyright information.
 RIGHTS = frozenset({0x040A, 0x040B})
 
 _IPTC_DIGEST = 0x0425

@@ -140,7 +140,7 @@ class Edit:
         needs_it = any(part.kind == "gainmap" or part.video for part in self.parts)
         if needs_it and not {"gainmap", "trailing"} & self.kept:
             self.notes.append(
-                "XMP is stripped: programs that find the gain map or motion photo by it no longer do"
+                "XMP is stripped: programs that find the gain map or motion photo by XMP no longer do"
             )
 
     def _strip_iptc(self) -> None:
