@@ -241,7 +241,7 @@ def test_hardly_any_data_for_many_pixels(side: int, status: str) -> None:
 
 
 def parametric(*values: float) -> bytes:
-    """Return a parametric curve: (a X + b)^g + e from d on, c X + f below."""
+    """Return a parametricCurveType tag: (a X + b)^g + e for X >= d, else c X + f."""
     fixed = [int(np.clip(v * 65536, -(2**31), 2**31 - 1)).to_bytes(4, "big", signed=True) for v in values]
     return b"para" + bytes(4) + b"\0\4" + bytes(2) + b"".join(fixed)
 

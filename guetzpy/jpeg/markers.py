@@ -220,7 +220,7 @@ def find_marker(data: bytes, position: int) -> tuple[int, int, int] | None:
     if match is None:
         return None
     begin = match.start()
-    while begin > position and data[begin - 1] == 0xFF:  # the search matched its last byte
+    while begin > position and data[begin - 1] == 0xFF:  # include the fill bytes
         begin -= 1
     return match[1][0], begin, match.end()
 
