@@ -68,7 +68,8 @@ def optimize(
     options : OptimizeOptions, optional
         All options in one object, in place of the keywords below.
     **keywords
-        The fields of :class:`guetzpy.OptimizeOptions`, which describes them:
+        The fields of :class:`guetzpy.OptimizeOptions` and :class:`guetzpy.options.CommonOptions`, which
+        describe them:
 
         - the target, at most one of ``distance`` (default 1.0), ``quality``, ``ssimulacra2``,
           ``butteraugli``, ``max_bytes`` and ``bpp``; with ``distance`` also ``strict``;
@@ -132,10 +133,10 @@ def transcode(
     options : TranscodeOptions, optional
         All options in one object, in place of the keywords below.
     **keywords
-        The fields of :class:`guetzpy.TranscodeOptions`, which describes them: ``progressive``,
-        ``keep_components``, ``repair``, ``keep``, ``strip``, ``threads``, ``max_pixels``, ``max_scans``,
-        ``max_metadata``, ``max_directories``, ``max_input``, ``max_memory``, ``timeout``. Their types are
-        those of ``guetzpy.options.TranscodeKeywords``.
+        The fields of :class:`guetzpy.TranscodeOptions` and :class:`guetzpy.options.CommonOptions`, which
+        describe them: ``progressive``, ``keep_components``, ``repair``, ``keep``, ``strip``, ``threads``,
+        ``max_pixels``, ``max_scans``, ``max_metadata``, ``max_directories``, ``max_input``, ``max_memory``,
+        ``timeout``. Their types are those of ``guetzpy.options.TranscodeKeywords``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What may be asked."""
+"""The options: default, help text, range and section of each stand on its dataclass field."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ __all__ = [
     "METADATA_KINDS",
     "METRICS",
     "TARGETS",
+    "CommonOptions",
     "Effort",
     "OptimizeKeywords",
     "OptimizeOptions",
@@ -71,8 +72,8 @@ MAX_INPUT = 2_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class _CommonOptions:
-    """Options of everything that reads a picture and writes a JPEG.
+class CommonOptions:
+    """Options that :class:`guetzpy.OptimizeOptions` and :class:`guetzpy.TranscodeOptions` share.
 
     Attributes
     ----------
@@ -183,16 +184,18 @@ class _CommonOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranscodeOptions(_CommonOptions):
-    """Options of a lossless repack: see :class:`OptimizeOptions` for those that both share."""
+class TranscodeOptions(CommonOptions):
+    """Options of a lossless repack, in addition to those of :class:`guetzpy.options.CommonOptions`."""
 
     progressive: bool = option(True, "Progressive scans where they are smaller.", _ENCODING, off="--baseline")
     """Progressive scans where they are smaller, or one baseline scan."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizeOptions(_CommonOptions):
-    """Options of a perceptual encode. At most one of the six targets; none means distance 1.0.
+class OptimizeOptions(CommonOptions):
+    """Options of a perceptual encode, in addition to those of :class:`guetzpy.options.CommonOptions`.
+
+    At most one of the six targets may be given; without one, the distance is 1.0.
 
     Attributes
     ----------

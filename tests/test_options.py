@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -11,7 +12,7 @@ import guetzpy
 from guetzpy._option import options_of
 from guetzpy.batch.manifest import options_hash
 from guetzpy.cli.sections import SECTIONS
-from guetzpy.options import METADATA_KINDS, OptimizeOptions, TranscodeOptions
+from guetzpy.options import METADATA_KINDS, CommonOptions, OptimizeOptions, TranscodeOptions
 
 
 def test_default_is_distance_one() -> None:
@@ -74,9 +75,11 @@ def test_every_field_has_help_section_and_range(kind: type[Any]) -> None:
     fields = options_of(kind)
     assert set(fields) == {field.name for field in dataclasses.fields(kind)}
     hints = get_type_hints(kind)
+    documented = f"{OptimizeOptions.__doc__}{CommonOptions.__doc__}"
     for name, (_, option) in fields.items():
         assert option.help.endswith("."), name
         assert option.section in SECTIONS, name
+        assert re.search(rf"^    ([\w, ]+, )?{name}(, [\w, ]+)? : ", documented, re.MULTILINE), name
         if {int, float} & {hints[name], *get_args(hints[name])}:
             assert option.low is not None, name
             for value in (option.low - 1, option.high + 1):
