@@ -39,7 +39,7 @@ def finest(
     limits : Limits
         Limits by which the excess is computed.
     settings : EncodeSettings
-        Settings whose table family and limits of DC steps are used.
+        Settings whose table family and dither are used.
     biases : tuple of float
         Additions to the luma to try, in codes.
     check : callable

@@ -242,9 +242,10 @@ def split_high(rx: Any, ry: Any, hx: Any, hy: Any, ux: Any, uy: Any, activity: A
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[:, ::1], float32[:, ::1])")
 def erode_rows(plane: Any, start: int, stop: int, scratch: Any, out: Any) -> int:
-    """Write a weighted mean of the three smallest of a sample's neighbours at distance 3 and itself.
+    """Write a weighted mean of three values of each sample's surroundings.
 
-    In the second and third place, twice the sample's own value is a candidate too.
+    They are the three smallest of: the sample, its eight neighbours at a distance of 3, and twice the
+    sample, which is counted two times. The smallest value has the largest weight.
 
     Parameters
     ----------

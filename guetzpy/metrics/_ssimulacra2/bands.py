@@ -243,7 +243,7 @@ def _down_block(
         columns_sums[:] = _ZERO
         if last:
             for k in range(count):
-                blurred[3 * c + k, b, HISTORY + rows :] = _ZERO  # beyond the picture
+                blurred[3 * c + k, b, HISTORY + rows :] = _ZERO  # rows below the picture
         for n in range(top - REACH, stop, 4):
             row = n - top + HISTORY
             for k in range(count):
