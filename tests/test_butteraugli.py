@@ -18,6 +18,7 @@ from reference import butteraugli as twin
 
 from guetzpy.metrics._butteraugli import comparator as _butteraugli
 from guetzpy.metrics._butteraugli import norm as _butteraugli_norm
+from guetzpy.metrics._butteraugli import windows as _butteraugli_windows
 from guetzpy.metrics._butteraugli.bands import erode_rows, log_in_place
 from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
 from guetzpy.metrics._butteraugli.errors import power
@@ -115,9 +116,9 @@ def test_digits_do_not_depend_on_windows(monkeypatch, cached):
     whole = ButteraugliComparator.from_linear(a)
     expected = whole.diffmap_linear(b)
     score, gradient = whole.gradient_linear(b)
-    monkeypatch.setattr(_butteraugli, "_WINDOW_ROWS", 50)
+    monkeypatch.setattr(_butteraugli_windows, "_WINDOW_ROWS", 50)
     monkeypatch.setattr(_butteraugli, "_CACHED_SAMPLES", cached)
-    monkeypatch.setattr(_butteraugli, "_TRACED_SAMPLES", 10)
+    monkeypatch.setattr(_butteraugli_windows, "TRACED_SAMPLES", 10)
     parts = ButteraugliComparator.from_linear(a)
     assert np.array_equal(parts.diffmap_linear(b), expected)
     other_score, other = parts.gradient_linear(b)
@@ -132,7 +133,7 @@ def test_rows_of_the_gradient_can_be_asked_for(monkeypatch):
     height = codes[0][0].shape[1]
     expected = rows(0, height)
     assert (score, True) == (comparator.scores_codes(*codes[1])[0], bool(expected.any()))
-    monkeypatch.setattr(_butteraugli, "_TRACED_SAMPLES", 10)
+    monkeypatch.setattr(_butteraugli_windows, "TRACED_SAMPLES", 10)
     score_of_windows, rows = comparator.gradient_codes(*codes[1])
     assert score_of_windows == score
     for first, last in [(height - 33, height), (0, 10), (7, 150), (150, 151)]:
