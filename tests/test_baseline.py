@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import guetzpy
+from guetzpy.cli import app
 from guetzpy.engine.source import frame_of
 
 
@@ -50,3 +54,42 @@ def test_a_baseline_file_that_cannot_be_made_is_an_error(codes: np.ndarray, work
     source[place + 1] = 0xC9
     with pytest.raises(guetzpy.UnsupportedError):
         work(bytes(source), progressive=False)
+
+
+@pytest.mark.parametrize("work", [guetzpy.optimize, guetzpy.transcode])
+@pytest.mark.parametrize(("frame", "precision"), [(0xC1, 12), (0xC0, 12)])
+def test_a_file_of_12_bits_is_no_baseline_file(
+    codes: np.ndarray, work: Any, frame: int, precision: int
+) -> None:
+    """It is kept otherwise, or stripped of metadata (T.81 B.2.2: baseline means SOF0 and 8 bits)."""
+    source = bytearray(_jpeg(codes, quality=75, comment=b"gone"))
+    place = source.index(b"\xff\xc0")
+    source[place + 1], source[place + 4] = frame, precision
+    with pytest.raises(guetzpy.UnsupportedError):
+        work(bytes(source), progressive=False, strip="comment")
+
+
+def test_steps_of_16_bits_make_no_baseline_file(codes: np.ndarray) -> None:
+    """Such tables need SOF1 (T.81 B.2.4.1); a lossy encode has others."""
+    table = [16] * 63 + [300]
+    source = _jpeg(codes, qtables=[table, table], subsampling=0)
+    assert frame_of(source)[0] == 0xC1
+    with pytest.raises(guetzpy.UnsupportedError, match="baseline"):
+        guetzpy.transcode(source, progressive=False)
+
+
+@pytest.mark.foreign
+@pytest.mark.parametrize("command", ["optimize", "transcode"])
+def test_arithmetic_coded_files_fail(codes: np.ndarray, command: str, tmp_path: Path) -> None:
+    (tmp_path / "plain.jpg").write_bytes(_jpeg(codes, quality=75))
+    coded = subprocess.run(
+        ["jpegtran", "-arithmetic", tmp_path / "plain.jpg"], check=True, capture_output=True
+    ).stdout
+    assert frame_of(coded)[0] == 0xC9
+    (tmp_path / "a.jpg").write_bytes(coded)
+    for strip in ([], ["--strip", "all"]):
+        arguments = [command, str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out.jpg"), "--baseline", *strip]
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 1, done.output
+        assert "baseline" in done.stderr or "arithmetic" in done.stderr
+        assert not (tmp_path / "out.jpg").exists()

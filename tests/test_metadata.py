@@ -133,18 +133,27 @@ def test_icc_profile_as_pillow(segments: list[Segment]) -> None:
 @given(st.floats(0.01, 99))
 def test_mark_is_not_finer_than_the_distance(distance: float) -> None:
     segment = mark(distance)
-    assert len(segment.payload) <= 20
+    assert len(segment.payload) == 14
     read = read_mark([Segment(0xE0, b"JFIF"), segment])
     assert read is not None
-    assert distance <= read <= distance + 1.0001e-4
+    assert distance <= read < distance + (0.01 if read < 10 else 0.1)
+    assert distance < 0.1 or read <= 1.1 * distance
     assert without_marks([segment, Segment(0xFE, b"x")]) == [Segment(0xFE, b"x")]
+
+
+@pytest.mark.parametrize(("text", "distance"), [(b"1.2346", 1.2346), (b"10.00", 10.0), (b"20.0001", 20.0001)])
+def test_marks_of_earlier_versions_are_read(text: bytes, distance: float) -> None:
+    assert read_mark([Segment(0xFE, b"guetzpy d=" + text)]) == distance
 
 
 def test_mark_text() -> None:
     assert mark(1).payload == b"guetzpy d=1.00"
     assert mark(1.1).payload == b"guetzpy d=1.10"
     assert mark(0.35).payload == b"guetzpy d=0.35"
-    assert mark(1.23456).payload == b"guetzpy d=1.2346"
+    assert mark(1.23456).payload == b"guetzpy d=1.24"
+    assert mark(9.991).payload == b"guetzpy d=10.0"
+    assert mark(10).payload == b"guetzpy d=10.0"
+    assert mark(20.01).payload == b"guetzpy d=20.1"
     for bad in (0.0, -1.0, 100.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="distance"):
             mark(bad)
@@ -154,7 +163,7 @@ def test_mark_text() -> None:
     "payload",
     [
         b"guetzpy d=1", b"guetzpy d=1.00\n", b"guetzpy d=nan", b"guetzpy d=1e9", b"guetzpy d=0.00",
-        b"guetzpy d=99.5", b" guetzpy d=1.00", b"guetzpy d=-1.00", b"guetzpy d=\xd9\xa1.00",
+        b"guetzpy d=99.5", b"guetzpy d=1.5", b" guetzpy d=1.00", b"guetzpy d=-1.00", b"guetzpy d=\xd9\xa1.00",
         b"guetzpy d=100.00", b"",
     ],
 )  # fmt: skip

@@ -43,8 +43,8 @@ Codes = npt.NDArray[np.uint8]
 #: A JPEG is searched only if its own estimated distance is below this share of the distance asked for.
 _HEADROOM = 0.9
 
-#: A distance whose mark has the largest number of bytes, so that a measured size is an upper bound.
-_LONGEST_MARK = 20.0001
+#: A mark of this distance is as long as any: their length is fixed.
+_ANY_MARK = 1.0
 
 #: The reason given where effort fast was replaced by balanced.
 _FELL_BACK = "fast missed the limits twice: searched as balanced does"
@@ -245,7 +245,7 @@ def _search(
     """Return the smallest trial that meets the goal. Sizes are of whole files, including metadata."""
 
     def measure(trial: Trial, coded: CodingSource) -> int:
-        return len(_file(trial, coded, carried, options, _LONGEST_MARK))
+        return len(_file(trial, coded, carried, options, _ANY_MARK))
 
     if goal.size is not None:
         return select_size(candidates, goal.size, measure, options.effort, check=clock.check)

@@ -66,10 +66,9 @@ def run(
 
 def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions) -> None:
     """Raise UnsupportedError if a baseline file was asked for and cannot be made."""
-    from guetzpy.engine.source import frame_of
+    from guetzpy.engine.source import is_baseline
 
-    # Sequential Huffman coding; 16-bit tables of a source make it SOF1 (T.81 B.2.2).
-    if options.progressive or frame_of(result.data)[0] in (0xC0, 0xC1):
+    if options.progressive or is_baseline(result.data):
         return
     why = f": {result.reason}" if result.reason else ""
     raise UnsupportedError(f"no baseline file can be made of it{why}; leave out --baseline")

@@ -45,6 +45,7 @@ __all__ = [
     "Readable",
     "Source",
     "frame_of",
+    "is_baseline",
     "is_jpeg",
     "load",
     "sparseness",
@@ -289,7 +290,19 @@ def _converted(source: Source) -> Source:
 
 
 def frame_of(data: bytes) -> tuple[int, int, int]:
-    """Return the marker, width and height of a JPEG's first frame header (any SOF), or zeros."""
+    """Return marker, width and height of a JPEG's first frame header, of any kind; zeros without one."""
+    marker, payload = _frame(data)
+    return marker, int.from_bytes(payload[3:5], "big"), int.from_bytes(payload[1:3], "big")
+
+
+def is_baseline(data: bytes) -> bool:
+    """Return whether a JPEG is a baseline file: SOF0, with samples of 8 bits (T.81 B.2.2)."""
+    marker, payload = _frame(data)
+    return marker == markers.SOF0 and payload[0] == 8
+
+
+def _frame(data: bytes) -> tuple[int, bytes]:
+    """Return marker and payload of the first frame header; zeros without one."""
     position = 2
     while (found := markers.find_marker(data, position)) is not None:
         marker, _, position = found
@@ -297,8 +310,8 @@ def frame_of(data: bytes) -> tuple[int, int, int]:
             break
         payload, position = markers.read_payload(data, position)
         if 0xC0 <= marker <= 0xCF and marker not in (markers.DHT, 0xC8, markers.DAC) and len(payload) >= 5:
-            return marker, int.from_bytes(payload[3:5], "big"), int.from_bytes(payload[1:3], "big")
-    return 0, 0, 0
+            return marker, payload
+    return 0, bytes(5)
 
 
 def sparseness(data: bytes) -> str | None:

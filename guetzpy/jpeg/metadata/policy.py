@@ -44,8 +44,9 @@ PARTS = ("gps", "place", "copyright", "thumbnail")
 _APP1, _APP2, _APP13 = 0xE1, 0xE2, 0xED
 _ICC = b"ICC_PROFILE\0"
 _MAX_PAYLOAD = 65533
-_MAX_ICC_PIECE = 65519  # 65533 less 12 bytes of header and 2 of numbers
-_MARK = re.compile(rb"guetzpy d=([0-9]{1,2}\.[0-9]{2,4})")
+_MAX_ICC_PIECE = 65519  # 65533 less the header, the number of the piece and their count
+# Four characters since 0.2; before, two to four decimals.
+_MARK = re.compile(rb"guetzpy d=([0-9]{1,2}\.[0-9]{2,4}|[0-9]{2}\.[0-9])")
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,11 @@ def icc_profile(image: JpegImage) -> bytes | None:
 
 
 def mark(distance: float) -> Segment:
-    """Return the COM segment that records the distance of a file's encoding, with at most 20 bytes.
+    """Return the COM segment that tells at which distance a file was encoded; its payload has 14 bytes.
 
-    The distance is rounded up to four decimals. A later run at the same distance then recognises that it
-    does not ask for a finer one.
+    The length is the same for all distances, so that a larger distance gives no larger file by its mark. The
+    distance is rounded up to four characters, so that the same distance asked for again is not finer than
+    the mark. The mark is at most a tenth larger: so much coarser a distance does not re-encode a JPEG either.
 
     Raises
     ------
@@ -196,11 +198,11 @@ def mark(distance: float) -> Segment:
     """
     if not 0.01 <= distance <= 99:
         raise ValueError(f"distance {distance} is not between 0.01 and 99")
-    rounded = Decimal(repr(float(distance))).quantize(Decimal("0.0001"), ROUND_CEILING)
-    text = str(rounded)
-    while text.endswith("0") and len(text) - text.index(".") > 3:
-        text = text[:-1]
-    return Segment(COM, b"guetzpy d=" + text.encode())
+    exact = Decimal(repr(float(distance)))
+    rounded = exact.quantize(Decimal("0.01"), ROUND_CEILING)
+    if rounded >= 10:
+        rounded = exact.quantize(Decimal("0.1"), ROUND_CEILING)
+    return Segment(COM, b"guetzpy d=" + str(rounded).encode())
 
 
 def read_mark(segments: Iterable[Segment]) -> float | None:
