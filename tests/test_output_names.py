@@ -1,7 +1,8 @@
-"""-o names a file or a folder, and the suffix is true; --check counts what --in-place would touch."""
+"""-o names a file or a folder, and the suffix is true."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,89 @@ def test_a_jpeg_name_is_a_file(photo: Path, options: list[str]) -> None:
     assert output.is_file()
 
 
-@pytest.mark.parametrize("options", [["-p"], ["--resume"], ["--manifest", "x.sqlite"]])
-def test_a_jpeg_name_is_never_a_folder(photo: Path, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-p"], ["--resume"], ["--manifest", "x.sqlite"], ["--shard", "1/1"], ["-p", "--resume"],
+        ["--copy-others"], ["-r", "-j", "2", "--resume", "--include", "*.jpg"],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_jpeg_name_is_never_a_folder(
+    photo: Path, name: str, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    command = "transcode" if name == "a.jpg" else "optimize"
+    done = CliRunner().invoke(app, [command, name, "-o", "out.jpg", *options])
+    assert done.exit_code == 0, done.output
+    with Image.open("out.jpg") as written:
+        assert (written.format, written.size) == ("JPEG", (24, 16))
+
+
+@pytest.mark.parametrize("options", [[], ["--resume"]])
+def test_permissions_and_times_go_to_the_file(photo: Path, options: list[str]) -> None:
+    photo.chmod(0o640)
+    os.utime(photo, (1_000_000_000, 1_000_000_000))
     output = photo.with_name("out.jpg")
+    done = CliRunner().invoke(app, ["transcode", str(photo), "-o", str(output), "-p", *options])
+    assert done.exit_code == 0, done.output
+    assert output.stat().st_mtime == 1_000_000_000
+    assert output.stat().st_mode & 0o777 == 0o640
+    assert not (output.parent / ".guetzpy.sqlite").exists() or options
+
+
+def test_resume_leaves_out_a_file_that_is_done(photo: Path) -> None:
+    output = photo.with_name("out.jpg")
+    arguments = ["transcode", str(photo), "-o", str(output), "--resume"]
+    first, second = (CliRunner().invoke(app, arguments) for _ in range(2))
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "nothing left to do" in second.stderr
+    output.unlink()
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert output.is_file()
+
+
+def test_no_picture_is_kept_under_the_name_of_a_jpeg(photo: Path) -> None:
+    """A small PNG, of which a folder gets a copy."""
+    Image.new("RGB", (8, 8)).save(photo.with_suffix(".png"))
+    output = photo.with_name("out.jpg")
+    done = CliRunner().invoke(
+        app, ["optimize", str(photo.with_suffix(".png")), "-o", str(output), "--resume"]
+    )
+    assert done.exit_code == 0, done.output
+    assert output.read_bytes().startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize("options", [[], ["-p"], ["--resume"]])
+def test_a_file_in_a_missing_folder_is_an_error(photo: Path, options: list[str]) -> None:
+    output = photo.parent / "nowhere" / "out.jpg"
     done = CliRunner().invoke(app, ["transcode", str(photo), "-o", str(output), *options])
-    assert done.exit_code == 2
-    assert "names a file" in done.stderr
-    assert not output.exists()
+    assert done.exit_code == 1
+    assert "no such folder" in done.stderr
+    assert not output.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.jpg", "-o", "out.png", "-p"], "another format"),
+        (["a.jpg", "a.jpg", "-o", "out.jpg", "--resume"], "one input"),
+        ([".", "-r", "-o", "out.jpg", "-p"], "one input"),
+        (["-", "-o", "out.jpg", "-p"], "stdin"),
+        (["-", "-o", "out.jpg", "--resume"], "stdin"),
+        (["a.jpg", "-o", "-", "-p"], "stdout"),
+        (["a.jpg", "-o", "a.jpg", "--resume"], "--in-place"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(
+    photo: Path, arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    before = sorted(photo.parent.iterdir())
+    done = CliRunner().invoke(app, ["transcode", *arguments])
+    assert done.exit_code == 2, done.output
+    assert words in done.stderr
+    assert sorted(photo.parent.iterdir()) == before
 
 
 def test_several_inputs_do_not_go_into_one_file(photo: Path) -> None:
@@ -56,12 +133,6 @@ def test_several_inputs_do_not_go_into_one_file(photo: Path) -> None:
     done = CliRunner().invoke(app, ["transcode", str(photo), str(other), "-o", str(output)])
     assert done.exit_code == 2
     assert not output.exists()
-
-
-def test_check_passes_what_in_place_would_not_touch(photo: Path) -> None:
-    png = photo.with_suffix(".png")
-    done = CliRunner().invoke(app, ["optimize", str(png), "--check"])
-    assert done.exit_code == 0, done.output
 
 
 def test_kernels_that_cannot_be_kept_are_not_called_a_matter_of_the_first_run(monkeypatch: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from guetzpy.batch.discover import discover, in_shard, pair
 from guetzpy.batch.manifest import Manifest, location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
-from guetzpy.batch.tasks import Discovery, Filter, Task
+from guetzpy.batch.tasks import NAMED, Discovery, Filter, Task
 from guetzpy.batch.worker import Delivery
 from guetzpy.engine.transcode import NOT_REPACKED
 from guetzpy.errors import GuetzpyError
@@ -49,6 +50,7 @@ def run(
     storage_options: Mapping[str, Any] | None = None,
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
+    file_name: str | None = None,
 ) -> Run:
     """Optimise or transcode many files.
 
@@ -118,6 +120,9 @@ def run(
     cancel : threading.Event or similar, optional
         When it is set, the workers are ended and ``next`` raises CancelledError. Files that were finished
         stay written and recorded for ``resume``; no other file is changed.
+    file_name : str, optional
+        Name of the output below ``destination``. There must be one source, which is a file. The output is
+        always a JPEG: a picture that cannot become one is a failed result and is not copied.
 
     Returns
     -------
@@ -142,7 +147,9 @@ def run(
     if manifest is not None and storage.is_url(_name(manifest)):
         raise ValueError(f"{manifest}: a manifest is a local file")
     _check_budget(options, total_bytes, total_bpp, equal_slope, shard)
-    nowhere = goal is None and not in_place
+    if file_name is not None and (goal is None or len(names) != 1):
+        raise ValueError("file_name goes with a destination and one source")
+    nowhere = goal is None and not (in_place and write)
     write = write and not nowhere
     found = discover(
         names,
@@ -162,6 +169,8 @@ def run(
         keep_data=nowhere,
         storage_options=storage_options,
     )
+    if file_name is not None:
+        found.pictures = [replace(task, relative=file_name, kind=NAMED) for task in found.pictures]
     tasks = pair(found, goal, in_place=in_place, copy_others=copy_others)
     if shard is not None:
         tasks = [task for task in tasks if in_shard(task.relative, shard)]

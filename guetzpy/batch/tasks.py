@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from guetzpy import output
 from guetzpy.picture import formats
 
-__all__ = ["Discovery", "Filter", "Skipped", "Task", "jpeg_name", "kind_of"]
+__all__ = ["NAMED", "Discovery", "Filter", "Skipped", "Task", "jpeg_name", "kind_of"]
 
 #: Suffixes of pictures that are replaced by ``.jpg``. To any other suffix ``.jpg`` is appended.
 PICTURE_SUFFIXES = frozenset(
@@ -41,6 +41,10 @@ PICTURE_SUFFIXES = frozenset(
 )
 
 
+#: Kind of a task whose output is named, so that it must be a JPEG.
+NAMED = "named"
+
+
 @dataclass(frozen=True)
 class Task:
     """One picture to process, and the name of its output.
@@ -51,9 +55,9 @@ class Task:
         Path or URL.
     relative : str
         Name relative to the sources, with forward slashes.
-    kind : {"jpeg", "picture", "unknown"}
+    kind : {"jpeg", "picture", "unknown", "named"}
         The kind that the first bytes determine. "unknown": the first bytes are of no known picture, but the
-        file was given by name or has a suffix of JPEG files.
+        file was given by name or has a suffix of JPEG files. :data:`NAMED`, whatever the first bytes are.
     size : int
         Size in bytes.
     identity : str

@@ -19,7 +19,7 @@ from guetzpy._runtime import kernel as _jit
 from guetzpy._runtime.memory import keep_freed
 from guetzpy._runtime.processes import before_end
 from guetzpy.batch import storage, trials
-from guetzpy.batch.tasks import Task
+from guetzpy.batch.tasks import NAMED, Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
@@ -168,14 +168,16 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
     try:
         result = api.run(data, options, name=task.input)
     except UnsupportedError as error:
-        if task.kind == "unknown" or error.extra is not None or _strips(options):
+        if task.kind in ("unknown", NAMED) or error.extra is not None or _strips(options):
             raise  # if it was kept, the metadata would be kept too
         return _kept(task, data, error.reason, options)
-    if task.kind != "jpeg" and result.larger_than_source and result.removed:
+    if task.kind in ("jpeg", NAMED):
+        return result
+    if result.larger_than_source and result.removed:
         what = ", ".join(result.removed)
         note = f"the JPEG is larger than the source, which was not kept as it has metadata to remove: {what}"
         return replace(result, warnings=(*result.warnings, note))
-    if task.kind != "jpeg" and result.larger_than_source:
+    if result.larger_than_source:
         return replace(_kept(task, data, "a JPEG of it would be larger", options), seconds=result.seconds)
     return result
 
@@ -206,7 +208,7 @@ def _kept(task: Task, data: bytes, reason: str, options: OptimizeOptions | Trans
 def _place(task: Task, result: Result, delivery: Delivery) -> str | None:
     if not delivery.write:
         return None
-    own_kind = task.kind != "jpeg" and result.status == "kept"
+    own_kind = task.kind not in ("jpeg", NAMED) and result.status == "kept"
     return task.copy if own_kind else task.output
 
 

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guetzpy._runtime.text import counted
-from guetzpy.cli.places import STANDARD, is_jpeg_file, names_a_jpeg
+from guetzpy.cli.places import (
+    STANDARD,
+    Place,
+    is_folder,
+    names_a_jpeg,
+    names_one_file,
+    prepare,
+    refuse_other_suffix,
+)
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -26,6 +34,7 @@ from guetzpy.cli.reporting import (
     say,
     thousands,
     usage_error,
+    would_change,
 )
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
@@ -142,9 +151,11 @@ class FolderOptions:
     def concern(self, inputs: list[str], output: str | None) -> bool:
         """Return whether the batch room does this, rather than one file after the other here."""
         wanted = self
-        if len(inputs) == 1 and output and names_a_jpeg(output) and not os.path.isdir(inputs[0]):
-            # These say nothing of one file that is named, nor of its output.
-            wanted = replace(self, recursive=False, jobs=None, include=(), exclude=(), copy_others=False)
+        if names_one_file(inputs, output):
+            # These say nothing of one file that is named, or are done for one file as well.
+            wanted = replace(
+                self, recursive=False, jobs=None, include=(), exclude=(), copy_others=False, preserve=False
+            )
         return wanted != FolderOptions() or any("://" in name for name in [*inputs, output or ""])
 
 
@@ -156,18 +167,17 @@ class _Tally:
     failed: int = 0
     before: int = 0
     after: int = 0
-    largest_saving: float = 0.0
+    would_change: bool = False
     warnings: list[tuple[str, str]] = field(default_factory=list)  # name of the file, words
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, threshold: float | None = None) -> None:
         self.files += 1
+        self.would_change |= threshold is not None and would_change(result, threshold)
         self.failed += result.status == "failed"
         self.warnings += [(result.input or "", warning) for warning in result.warnings]
         if result.bytes_before and result.bytes_after is not None:
             self.before += result.bytes_before
             self.after += result.bytes_after
-            if is_jpeg_file(result.input or ""):  # --in-place does not touch others
-                self.largest_saving = max(self.largest_saving, result.saving or 0.0)
 
     def words(self) -> str:
         text = f"{self.files} file{'' if self.files == 1 else 's'}"
@@ -205,6 +215,8 @@ def run_folders(
         Takes the results, those of an earlier run that is resumed too.
     """
     _check(inputs, output, in_place, wishes, write)
+    if threshold is not None:  # what --in-place would do; other files make no difference
+        output, in_place, jpeg_only, wishes = None, True, True, replace(wishes, copy_others=False)
     tally = _Tally()
     with report_errors(), notices(quiet):
         with _cluster(wishes.dask) as executor:
@@ -214,7 +226,7 @@ def run_folders(
             if report is not None:
                 for result in run.earlier:
                     report.add(result)
-                if in_place:
+                if in_place and write:
                     report.hold(task.input for task in reversed(run.tasks))  # most pictures: the smallest
             try:
                 with (
@@ -226,7 +238,7 @@ def run_folders(
                     if not quiet:
                         run.on_trial = bar.trial
                     for result in run:
-                        tally.add(result)
+                        tally.add(result, threshold)
                         if report is not None:
                             report.add(result)
                         if as_json:
@@ -243,21 +255,24 @@ def run_folders(
                 report.write()
     if tally.failed:
         raise typer.Exit(1)
-    if threshold is not None and tally.largest_saving * 100 > threshold:
+    if tally.would_change:
         raise typer.Exit(3)
 
 
 def _check(inputs: list[str], output: str | None, in_place: bool, wishes: FolderOptions, write: bool) -> None:
     if STANDARD in inputs or output == STANDARD:
-        usage_error("- (stdin, stdout) is for one file, not for folders")
+        usage_error("- (stdin, stdout) is for one file, without options for folders and sets")
     if output is not None and in_place:
         usage_error("-o and --in-place contradict each other: give one")
     if write and output is None and not in_place:
         usage_error("say where the results go: -o FOLDER, or --in-place to replace the inputs")
-    if output is not None and os.path.exists(output) and not os.path.isdir(output):
-        usage_error(f"{output}: is no folder, which -o must be here")
-    if output is not None and names_a_jpeg(output):
-        usage_error(f"{output}: names a file, and these options write to a folder; give -o FOLDER/")
+    if output is not None and not names_one_file(inputs, output):
+        if os.path.exists(output) and not os.path.isdir(output):
+            usage_error(f"{output}: is no folder, which -o must be here")
+        if names_a_jpeg(output):
+            usage_error(f"{output}: names a file, which takes one input file; give -o FOLDER/")
+        if len(inputs) == 1 and not os.path.isdir(inputs[0]) and not is_folder(output):
+            refuse_other_suffix(output)
     if not wishes.recursive:
         for name in inputs:
             if os.path.isdir(name):
@@ -278,6 +293,13 @@ def _plan(
 ) -> Run:
     from guetzpy import batch
 
+    file_name = None
+    if names_one_file(inputs, output):
+        assert output is not None
+        if write and "://" not in output:
+            prepare([Place(inputs[0], output)])
+        folder, file_name = os.path.split(output)
+        output, wishes = folder or ".", replace(wishes, copy_others=False)
     try:
         return batch.run(
             inputs,
@@ -299,6 +321,7 @@ def _plan(
             equal_slope=wishes.equal_slope,
             jobs=wishes.jobs,
             executor=executor,
+            file_name=file_name,
         )
     except ValueError as error:
         usage_error(str(error))

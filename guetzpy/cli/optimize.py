@@ -77,7 +77,8 @@ def optimize(
         bool,
         typer.Option(
             "--check",
-            help="Write nothing; exit with 3 if a file would shrink by more than --threshold.",
+            help="Write nothing; exit with 3 if --in-place would make a JPEG smaller by more than "
+            "--threshold, or larger.",
         ),
     ] = False,
     threshold: Annotated[float, typer.Option("--threshold", metavar="PERCENT", help="For --check.")] = 5.0,
@@ -108,7 +109,9 @@ def optimize(
             report=begin(report, options, inputs, quiet=quiet),
         )  # fmt: skip
         return
-    places = plan(inputs, output, in_place, write=not (dry_run or check), jpeg_only=jpeg_only)
+    places = plan(
+        inputs, output, in_place, write=not (dry_run or check), jpeg_only=jpeg_only, preserve=preserve
+    )
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")
     from guetzpy.cli.running import run_all

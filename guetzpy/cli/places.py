@@ -17,12 +17,14 @@ __all__ = [
     "STANDARD",
     "Place",
     "expand",
-    "is_jpeg_file",
+    "is_folder",
     "is_there",
     "names_a_jpeg",
+    "names_one_file",
     "plan",
     "prepare",
     "read_bytes",
+    "refuse_other_suffix",
     "standard_input",
     "write_bytes",
 ]
@@ -45,6 +47,9 @@ class Place:
     output: str | None
     in_folder: bool = False
     """Whether -o named a folder, which is made if it is missing."""
+
+    preserve: bool = False
+    """Whether the output takes permissions and times of the input."""
 
 
 def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
@@ -71,7 +76,12 @@ def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
 
 
 def plan(
-    inputs: list[str], output: str | None, in_place: bool, write: bool = True, jpeg_only: bool = False
+    inputs: list[str],
+    output: str | None,
+    in_place: bool,
+    write: bool = True,
+    jpeg_only: bool = False,
+    preserve: bool = False,
 ) -> list[Place]:
     """Pair inputs with outputs; anything that makes no sense ends with exit code 2 before work starts.
 
@@ -79,6 +89,8 @@ def plan(
     """
     if STANDARD in inputs and len(inputs) > 1:
         usage_error("- (stdin) must be the only input")
+    if STANDARD in inputs and preserve:
+        usage_error("--preserve keeps permissions and times of a file, and stdin has none")
     if output is not None and in_place:
         usage_error("-o and --in-place contradict each other: give one")
     for name in inputs:
@@ -98,12 +110,18 @@ def plan(
         if sys.stdout.isatty():
             usage_error("stdout is a terminal; redirect it, or give -o FILE")
         return [Place(inputs[0], STANDARD)]
-    places = _without_clashes(_into(inputs, output))
-    suffix = Path(output).suffix
-    if suffix.lower() in _OTHER_SUFFIXES and not places[0].in_folder:
-        hint = Path(output).with_suffix(".jpg")
-        usage_error(f"{output}: {suffix} says another format; JPEG files are written, give -o {hint}")
+    places = _without_clashes(_into(inputs, output, preserve))
+    if not places[0].in_folder:
+        refuse_other_suffix(output)
     return places
+
+
+def refuse_other_suffix(output: str) -> None:
+    """End with exit code 2 if the name of a file says another format than JPEG."""
+    suffix = Path(output).suffix
+    if suffix.lower() in _OTHER_SUFFIXES:
+        hint = output.removesuffix(suffix) + ".jpg"
+        usage_error(f"{output}: {suffix} says another format; JPEG files are written, give -o {hint}")
 
 
 def _in_place(name: str, jpeg_only: bool) -> Place:
@@ -122,13 +140,11 @@ def _in_place(name: str, jpeg_only: bool) -> Place:
     return Place(name, name)
 
 
-def _into(inputs: list[str], output: str) -> list[Place]:
-    separators = tuple(filter(None, (os.sep, os.altsep)))
-    is_folder = len(inputs) > 1 or output.endswith(separators) or os.path.isdir(output)
+def _into(inputs: list[str], output: str, preserve: bool) -> list[Place]:
     if len(inputs) > 1 and names_a_jpeg(output):
         usage_error(f"{output}: names a file, which takes one input; give -o FOLDER/ for several")
-    if not is_folder:
-        return [Place(inputs[0], output)]
+    if len(inputs) == 1 and not is_folder(output):
+        return [Place(inputs[0], output, preserve=preserve)]
     if inputs == [STANDARD]:
         usage_error(f"{output}: is a folder; stdin has no name to use there, give -o FILE")
     if os.path.exists(output) and not os.path.isdir(output):
@@ -138,20 +154,17 @@ def _into(inputs: list[str], output: str) -> list[Place]:
 
 def names_a_jpeg(output: str) -> bool:
     """Return whether -o names a JPEG file rather than a folder."""
-    separators = tuple(filter(None, (os.sep, os.altsep)))
-    looks_so = not output.endswith(separators) and Path(output).suffix.lower() in JPEG_SUFFIXES
-    return looks_so and not os.path.isdir(output)
+    return Path(output).suffix.lower() in JPEG_SUFFIXES and not is_folder(output)
 
 
-def is_jpeg_file(name: str) -> bool:
-    """Return whether --in-place would work on a file: one that holds a JPEG."""
-    if "://" in name or name == STANDARD:
-        return True
-    try:
-        with open(name, "rb") as stream:
-            return stream.read(2) == b"\xff\xd8"
-    except OSError:
-        return False
+def names_one_file(inputs: list[str], output: str | None) -> bool:
+    """Return whether -o names the JPEG file that is made of a single file."""
+    return bool(output) and len(inputs) == 1 and names_a_jpeg(str(output)) and not os.path.isdir(inputs[0])
+
+
+def is_folder(output: str) -> bool:
+    """Return whether -o says that it is a folder, or is one."""
+    return output.endswith(tuple(filter(None, (os.sep, os.altsep)))) or os.path.isdir(output)
 
 
 def _jpeg_name(name: str) -> str:
@@ -216,7 +229,7 @@ def read_bytes(
     return read_path(place.input, max_input, max_memory)
 
 
-def write_bytes(place: Place, data: bytes, state: os.stat_result | None, keep_times: bool = False) -> None:
+def write_bytes(place: Place, data: bytes, state: os.stat_result | None) -> None:
     """Write a result to its place; in place only if the input is still what was read."""
     if place.output is None:
         return
@@ -228,6 +241,6 @@ def write_bytes(place: Place, data: bytes, state: os.stat_result | None, keep_ti
         check_below(place.output, os.path.dirname(place.output))
     if place.output == place.input:
         if data != Path(place.input).read_bytes():
-            write(place.output, data, keep_times=keep_times, expected=state)
+            write(place.output, data, expected=state)
         return
-    write(place.output, data)
+    write(place.output, data, like=place.input if place.preserve else None, keep_times=place.preserve)

@@ -32,6 +32,7 @@ __all__ = [
     "thousands",
     "usage_error",
     "warn",
+    "would_change",
 ]
 
 
@@ -177,6 +178,20 @@ def describe(result: Result) -> str:
         result.reason or "",
     ]
     return f"{name}: " + ", ".join(part for part in parts if part)
+
+
+def would_change(result: Result, threshold: float) -> bool:
+    """Return whether ``--check`` finds fault with a result.
+
+    Parameters
+    ----------
+    result : Result
+        Of a file that ``--in-place`` would work on.
+    threshold : float
+        Per cent. A file that would shrink by more, or would have to grow to be as asked, counts.
+    """
+    saving = result.saving or 0.0
+    return 100 * saving > threshold or saving < 0
 
 
 def warn(result: Result) -> None:

@@ -9,7 +9,7 @@ import typer
 from guetzpy import api
 from guetzpy._runtime.memory import keep_freed
 from guetzpy._runtime.threads import time_limit
-from guetzpy.cli.places import STANDARD, Place, is_jpeg_file, is_there, prepare, read_bytes, write_bytes
+from guetzpy.cli.places import STANDARD, Place, is_there, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -21,6 +21,7 @@ from guetzpy.cli.reporting import (
     say,
     thousands,
     warn,
+    would_change,
 )
 from guetzpy.errors import UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -55,6 +56,7 @@ def run_all(
         Saving in percent above which the exit code is 3.
     """
     results: list[Result] = []
+    jpeg_only = jpeg_only or threshold is not None  # --check tells of what --in-place would change
     with report_errors(), notices(quiet):
         prepare(places)
         if isinstance(options, OptimizeOptions) and any(map(is_there, places)):
@@ -78,11 +80,7 @@ def run_all(
             report.write()
     if any(result.status == "failed" for result in results):
         raise typer.Exit(1)
-    if threshold is not None and any(
-        (result.saving or 0) * 100 > threshold
-        for place, result in zip(places, results, strict=True)
-        if is_jpeg_file(place.input)
-    ):
+    if threshold is not None and any(would_change(result, threshold) for result in results):
         raise typer.Exit(3)
 
 

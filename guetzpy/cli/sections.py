@@ -10,6 +10,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from guetzpy._option import options_of
 from guetzpy._runtime.text import printable
+from guetzpy.cli.reporting import say
+from guetzpy.cli.unused import unused
 from guetzpy.options import METADATA_KINDS, METRICS, OptimizeOptions
 
 __all__ = [
@@ -86,6 +88,14 @@ class SectionedCommand(TyperCommand):
         """Parse the arguments."""
         with _printable_errors():
             return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; options that have no effect are named first."""
+        if not ctx.params.get("quiet"):
+            given = [name for name in ctx.params if ctx.get_parameter_source(name).name == "COMMANDLINE"]
+            for sentence in unused(ctx.params, given):
+                say(f"warning: {sentence}")
+        return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the name in the usage line, arguments by their own words."""

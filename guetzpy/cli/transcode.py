@@ -78,7 +78,7 @@ def transcode(
             jpeg_only=jpeg_only, report=begin(report, options, inputs, quiet=quiet),
         )  # fmt: skip
         return
-    places = plan(inputs, output, in_place, write=not dry_run, jpeg_only=jpeg_only)
+    places = plan(inputs, output, in_place, write=not dry_run, jpeg_only=jpeg_only, preserve=preserve)
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")
     from guetzpy.cli.running import run_all
