@@ -41,7 +41,7 @@ def test_baseline_is_baseline_even_if_larger(codes: np.ndarray, work: Any) -> No
     assert result.progressive is False
     if result.status == "lossless":
         assert len(result.data) > len(source)
-        assert "larger than the progressive source" in str(result.reason)
+        assert "larger than its progressive source" in str(result.reason)
     with Image.open(io.BytesIO(source)) as before, Image.open(io.BytesIO(result.data)) as after:
         assert result.status != "lossless" or before.tobytes() == after.tobytes()
 
