@@ -21,16 +21,16 @@ from guetzpy.cli.sections import REST, SECTIONS
 DOCS = Path(__file__).resolve().parent
 
 EXIT_CODES = (
-    ("0", "done; files that were kept because nothing is to be gained count as done"),
-    ("1", "at least one file failed; the others are done"),
-    ("2", "wrong usage; nothing was done"),
-    ("3", "--check found a file that would shrink by more than --threshold"),
+    ("0", "all files were written, or kept because they cannot be made smaller"),
+    ("1", "at least one file failed; the others were processed"),
+    ("2", "wrong usage; no file was processed"),
+    ("3", "--check found a file that would become smaller by more than --threshold"),
     ("130", "interrupted"),
 )
 VARIABLES = (
-    ("NUMBA_CACHE_DIR", "folder of the compiled kernels, rather than the user's cache folder"),
+    ("NUMBA_CACHE_DIR", "folder for the compiled kernels. Default: the user's cache folder"),
     ("NO_COLOR", "if set, no colours on the terminal"),
-    ("GUETZPY_DEBUG", "if set, an internal error shows where it happened"),
+    ("GUETZPY_DEBUG", "if set, an internal error prints a traceback"),
 )
 
 
@@ -63,9 +63,9 @@ def markdown() -> str:
         "",
         "This page is written by `docs/make_reference.py` from what `--help` shows.",
         "",
-        "`guetzpy COMMAND [OPTIONS] ...`: stdout is for data, stderr for progress and words; `-` is stdin or",
-        "stdout. `guetzpy --install-completion` sets up completion in bash, zsh, fish and PowerShell;",
-        "`man guetzpy` shows this page where the package is installed.",
+        "`guetzpy COMMAND [OPTIONS] ...` writes data to stdout, and progress and messages to stderr; `-` is",
+        "stdin or stdout. `guetzpy --install-completion` sets up completion in bash, zsh, fish and",
+        "PowerShell; `man guetzpy` shows this page where the package is installed.",
         "",
     ]
     for name, command in commands().items():
@@ -112,7 +112,7 @@ def manual() -> str:
         lines += [rf".B guetzpy {name}", r"[\fIOPTIONS\fR] " + " ".join(map(_roff, arguments)), ".br"]
     lines += [
         ".SH DESCRIPTION",
-        "Every file is decoded and measured before it is written; a JPEG never grows.",
+        "Every file is decoded and scored before it is written; a JPEG never grows.",
     ]
     for name, command in commands().items():
         lines += [f".SH {name.upper()}"]

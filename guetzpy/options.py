@@ -33,12 +33,12 @@ Effort: TypeAlias = Literal["fast", "balanced", "max"]
 Subsampling: TypeAlias = Literal["auto", "444", "420", "keep"]
 
 # Sections of ``--help``.
-_TARGET = "How good, or how large"
-_ENCODING = "How it is encoded"
+_TARGET = "Targets"
+_ENCODING = "Encoding"
 _METADATA = "Metadata"
 _LIMITS = "Limits"
 
-#: The ways to say how good, or how large; one at a time.
+#: Names of the targets. At most one can be given.
 TARGETS = ("distance", "quality", "butteraugli", "ssimulacra2", "max_bytes", "bpp")
 
 #: Kinds of metadata that can be kept or stripped by name.
@@ -58,11 +58,11 @@ METADATA_KINDS = (
     "xmp",
 )
 
-#: Metrics that two pictures can be compared by, and those that are where none are named.
+#: Metrics of :func:`guetzpy.compare`, and its default.
 METRICS = ("butteraugli", "ssimulacra2", "psnr", "cvvdp", "iwssim")
 DEFAULT_METRICS = METRICS
 
-#: Defaults of the limits for files from strangers: pixels of 16 384 x 16 384, bytes of metadata, JPEG scans,
+#: Default limits for files from unknown sources: pixels of 16 384 x 16 384, bytes of metadata, JPEG scans,
 #: EXIF directories or MPF pictures, bytes of a file.
 MAX_PIXELS = 268_435_456
 MAX_METADATA = MAX_PIXELS
@@ -78,44 +78,46 @@ class CommonOptions:
     Attributes
     ----------
     keep, strip : iterable of str, or comma-separated str, optional
-        Kinds of metadata (:data:`METADATA_KINDS` or ``all``). Default: keep all. ``strip`` removes
-        those named; ``keep`` alone removes all others but ICC; with both, ``keep`` names exceptions from
-        ``all``. ``gps`` (coordinates), ``place`` (names of places), ``copyright`` (creator, credit, rights,
-        licence) and ``thumbnail`` are parts of EXIF, XMP and IPTC, and of what follows the picture: kept by
-        name, they stay although the rest goes. ``gps`` leaves names of places. What cannot be searched for
-        them (maker notes, for instance) is named in ``Result.warnings``. Stripping ``exif`` leaves its
-        Orientation; ``all`` leaves the ICC profile unless ``icc`` is named too. Stored as sorted tuples.
+        Kinds of metadata (:data:`METADATA_KINDS` or ``all``), stored as sorted tuples. Default: keep all.
+        ``strip`` removes the named kinds. ``keep`` alone removes all other kinds except ICC. With
+        ``strip="all"``, ``keep`` names exceptions. ``gps`` (coordinates), ``place`` (names of places),
+        ``copyright`` (creator, credit, rights, licence) and ``thumbnail`` are parts of EXIF, XMP, IPTC and
+        data after the picture; if they are kept by name, the rest of these is removed. ``gps`` does not
+        remove names of places. Parts that cannot be searched, such as maker notes, are named in
+        ``Result.warnings``. Stripping ``exif`` keeps its Orientation. ``all`` keeps the ICC profile unless
+        ``icc`` is named too.
     keep_components : bool
-        Whether pictures whose red, green and blue are equal everywhere keep three components. Default: they
-        are written as gray, with one; of a JPEG that is packed losslessly, if all chroma coefficients are
-        zero.
+        Whether pictures whose red, green and blue are equal at every pixel keep three components. Default:
+        False, they are written with one component. A JPEG that is repacked without loss is reduced to one
+        component if all its chroma coefficients are zero.
     repair : bool
-        Take what decodes of a JPEG whose data ends early.
+        Whether a JPEG whose data ends early is read as far as it decodes, instead of raising FormatError.
     max_pixels : int
-        Larger pictures are refused before memory is taken.
+        Largest number of pixels. It is checked before memory is allocated.
     max_scans : int
-        JPEG files with more scans are refused; encoders write up to about 20.
+        Largest number of scans of a JPEG. Encoders write up to about 20.
     max_metadata : int
-        JPEG files with more bytes of metadata are refused.
+        Largest number of bytes of a JPEG's metadata.
     max_directories : int
-        JPEG files whose EXIF has more directories, or whose MPF index more pictures, are refused; cameras
-        write up to about ten, and some dozens of pictures.
+        Largest number of a JPEG's EXIF directories, and of the pictures of its MPF index. Cameras write up to
+        about ten directories, and some dozens of pictures.
     max_input : int
-        Files of more bytes are refused before they are read, or once so many have come of a stream.
+        Largest size of a file in bytes. It is checked before the file is read, and while a stream is read.
     max_memory : int, optional
-        Bytes. A search that would take more spares memory (of pixels: without weights from gradients, so
-        that files get somewhat larger), and what would take more even so is refused. Default: what the
-        machine has, and 500 MB for files of less than 500 kB, of which a JPEG is packed losslessly rather
-        than refused.
+        Bytes of memory. A search that is estimated to need more is bounded: its metrics store less, and a
+        picture that is not a JPEG is searched without weights, which makes its file a little larger. If the
+        bounded search needs more too, LimitError is raised. Default: the memory of the machine, but 500 MB
+        for files of less than 500 kB; a JPEG that would exceed this default is repacked without loss instead.
     threads : int, optional
-        Threads for one picture; default: the processors available. The result does not depend on it.
+        Threads for one picture. Default: the number of processors available. The result does not depend on
+        it.
     timeout : float, optional
-        Seconds after which the work is given up with LimitError.
+        Seconds after which LimitError is raised.
     """
 
     keep: tuple[str, ...] = option(
         (),
-        "Keep these only; with --strip, keep them although the rest goes. Kinds, comma-separated: all, "
+        "Keep only these kinds; with --strip all, exceptions from it. Kinds, separated by commas: all, "
         + ", ".join(METADATA_KINDS)
         + ".",
         _METADATA,
@@ -124,18 +126,18 @@ class CommonOptions:
     )
     strip: tuple[str, ...] = option(
         (),
-        "Remove these. Orientation always stays; all leaves the ICC profile. gps is coordinates; it leaves "
-        "names of places, which place removes.",
+        "Remove these kinds. The orientation is always kept; all keeps the ICC profile. gps removes "
+        "coordinates, place removes names of places.",
         _METADATA,
         metavar="LIST",
         choices=("all", *METADATA_KINDS),
     )
     keep_components: bool = option(
         False,
-        "Keep three components where red, green and blue are equal. Default: written as gray.",
+        "Keep three components if red, green and blue are equal. Default: write gray.",
         _ENCODING,
     )
-    repair: bool = option(False, "Take what decodes of a damaged JPEG.", _ENCODING)
+    repair: bool = option(False, "Read a damaged JPEG as far as it decodes.", _ENCODING)
     threads: int | None = option(
         None,
         "Threads for one picture. Default: all processors.",
@@ -145,31 +147,31 @@ class CommonOptions:
         low=1,
         high=1024,
     )
-    max_pixels: int = option(MAX_PIXELS, "Refuse larger pictures.", _LIMITS, metavar="N", low=1)
-    max_scans: int = option(MAX_SCANS, "Refuse JPEG files of more scans.", _LIMITS, metavar="N", low=1)
+    max_pixels: int = option(MAX_PIXELS, "Refuse pictures with more pixels.", _LIMITS, metavar="N", low=1)
+    max_scans: int = option(MAX_SCANS, "Refuse JPEG files with more scans.", _LIMITS, metavar="N", low=1)
     max_metadata: int = option(
-        MAX_METADATA, "Refuse JPEG files with more metadata.", _LIMITS, metavar="BYTES", low=0
+        MAX_METADATA, "Refuse JPEG files with more bytes of metadata.", _LIMITS, metavar="BYTES", low=0
     )
     max_directories: int = option(
         MAX_DIRECTORIES,
-        "Refuse JPEG files with more EXIF directories, or MPF pictures.",
+        "Refuse JPEG files with more EXIF directories or MPF pictures.",
         _LIMITS,
         metavar="N",
         low=1,
     )
     max_input: int = option(
-        MAX_INPUT, "Refuse files, and streams, of more bytes.", _LIMITS, metavar="BYTES", low=1
+        MAX_INPUT, "Refuse files and streams with more bytes.", _LIMITS, metavar="BYTES", low=1
     )
     max_memory: int | None = option(
         None,
-        "Spare memory, or refuse pictures that would take more. Default: what the machine has, and 500 MB "
-        "for files under 500 kB.",
+        "Limit the memory of the search, or refuse pictures that need more. Default: the memory of the "
+        "machine, but 500 MB for files under 500 kB.",
         _LIMITS,
         metavar="BYTES",
         low=1,
     )
     timeout: float | None = option(
-        None, "Give up on a file after this.", _LIMITS, metavar="SECONDS", low=0, above=True
+        None, "Fail on a file after this time.", _LIMITS, metavar="SECONDS", low=0, above=True
     )
 
     def __post_init__(self) -> None:
@@ -187,8 +189,10 @@ class CommonOptions:
 class TranscodeOptions(CommonOptions):
     """Options of a lossless repack, in addition to those of :class:`guetzpy.options.CommonOptions`."""
 
-    progressive: bool = option(True, "Progressive scans where they are smaller.", _ENCODING, off="--baseline")
-    """Progressive scans where they are smaller, or one baseline scan."""
+    progressive: bool = option(
+        True, "Kind of scans; progressive ones only if they are smaller.", _ENCODING, off="--baseline"
+    )
+    """Whether the file may be progressive, if that is smaller. If False, it is baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,44 +204,49 @@ class OptimizeOptions(CommonOptions):
     Attributes
     ----------
     distance : float, optional
-        Perceptual distance as in cjxl and cjpegli, 0.1 to 25: 0.5 very high quality, 1.0 visually
-        lossless for most eyes, 2.0 and more for the web.
+        Perceptual distance on the scale of cjxl and cjpegli, 0.1 to 25. 0.5 is very high quality, 1.0
+        visually lossless for most viewers, 2.0 and more for the web. Default: 1.0, if no other target is
+        given.
     quality : int, optional
-        1 to 100: at least as good as Pillow's ``save(..., quality=quality)`` from this picture.
+        1 to 100. The file scores at least as well as Pillow's ``save(..., quality=quality)`` of the picture.
     butteraugli : float, optional
-        Butteraugli 3-norm that may be reached, above 0.
+        Largest Butteraugli 3-norm, above 0.
     ssimulacra2 : float, optional
-        SSIMULACRA 2 score that must be reached, up to 100.
+        Smallest SSIMULACRA 2 score, -100 to 100.
     max_bytes : int, optional
-        Size of the whole file that may be reached, metadata included.
+        Largest size of the file in bytes, including metadata.
     bpp : float, optional
-        The same in bits per pixel.
+        Largest size of the file in bits per pixel.
     effort : {"fast", "balanced", "max"}
-        How long to search. Where fast misses the limits twice it goes on as balanced, and ``reason`` says so.
+        How long the search may take. If fast misses the limits twice, the search continues as balanced, and
+        ``Result.reason`` says so.
     subsampling : {"auto", "444", "420", "keep"}
-        Of chroma. JPEG input keeps its own unless told otherwise; auto may go to 4:2:0.
+        Chroma subsampling. auto: the one that gives the smaller file; a JPEG keeps its own, or changes to
+        4:2:0. keep: that of the JPEG.
     progressive : bool
-        Progressive scans, which are smaller, or one baseline scan.
+        Whether the file is progressive, which is smaller. If False, it is baseline.
     strict : bool
-        Raise TargetError where 8-bit JPEG cannot reach the limits of the distance, rather than
-        relaxing them.
+        Whether TargetError is raised if no 8-bit JPEG meets the limits of the distance. If False, the limits
+        are relaxed.
     min_saving : float
-        Share that a lossy encode of a JPEG must save over its lossless repack, 0 to 1.
+        Smallest share, 0 to 1, that a lossy encode of a JPEG must save over its lossless repack. If it saves
+        less, the repack is the result.
     mark : bool
-        Leave a comment of at most 20 bytes that keeps a second run from re-encoding again.
+        Whether a comment of at most 20 bytes is written, from which a later run sees that the file was
+        encoded at its distance before.
     to_srgb : bool
-        Convert pixels of another colour profile to sRGB by lcms (relative colorimetric, black point
-        compensation); the result has no profile, which means sRGB. A JPEG with such a profile is then
-        encoded anew from its pixels, so its file may grow, and CMYK with a profile becomes a picture like
-        any other. Default: pictures keep their codes and their profile.
+        Whether pixels with another colour profile are converted to sRGB by lcms (relative colorimetric, black
+        point compensation) and written without a profile. A JPEG with such a profile is encoded from its
+        pixels, so its file may be larger. CMYK with a profile is converted too. Default: False, pictures keep
+        their codes and their profile.
     background : str or tuple, optional
-        Colour under transparent parts, as Pillow's ImageColor reads it.
+        Colour that transparent pictures are composited on, in a form that Pillow's ImageColor reads.
     """
 
     distance: float | None = option(
         None,
-        "Perceptual distance: 0.5 very high quality, 1.0 visually lossless for most eyes, 2.0 and more for "
-        "the web. Default 1.0.",
+        "Perceptual distance: 0.5 very high quality, 1.0 visually lossless for most viewers, 2.0 and more "
+        "for the web. Default: 1.0.",
         _TARGET,
         short="-d",
         metavar="D",
@@ -246,7 +255,7 @@ class OptimizeOptions(CommonOptions):
     )
     quality: int | None = option(
         None,
-        "1 to 100: at least as good as Pillow's JPEG of that quality.",
+        "Score at least as well as Pillow's JPEG of this quality, 1 to 100.",
         _TARGET,
         short="-q",
         metavar="Q",
@@ -255,38 +264,41 @@ class OptimizeOptions(CommonOptions):
         whole=True,
     )
     ssimulacra2: float | None = option(
-        None, "Reach this SSIMULACRA 2 score.", _TARGET, metavar="S", low=-100, high=100
+        None, "Smallest SSIMULACRA 2 score.", _TARGET, metavar="S", low=-100, high=100
     )
     butteraugli: float | None = option(
-        None, "Stay within this Butteraugli 3-norm.", _TARGET, metavar="B", low=0, high=100, above=True
+        None, "Largest Butteraugli 3-norm.", _TARGET, metavar="B", low=0, high=100, above=True
     )
     max_bytes: int | None = option(
-        None, "The best file of at most N bytes.", _TARGET, metavar="N", low=1, whole=True
+        None, "Write the best file of at most N bytes.", _TARGET, metavar="N", low=1, whole=True
     )
     bpp: float | None = option(
-        None, "The best file of at most B bits per pixel.", _TARGET, metavar="B", low=0, above=True
+        None, "Write the best file of at most B bits per pixel.", _TARGET, metavar="B", low=0, above=True
     )
-    strict: bool = option(False, "Fail where no 8-bit JPEG reaches the distance.", _TARGET)
+    strict: bool = option(False, "Fail if no 8-bit JPEG meets the limits of the distance.", _TARGET)
     effort: Effort = option(
         "balanced",
-        "How long to search. Where fast misses, it goes on as balanced and says so.",
+        "Time of the search. If fast misses the limits, it continues as balanced and says so.",
         _ENCODING,
         short="-e",
         choices=get_args(Effort),
     )
-    subsampling: Subsampling = option("auto", "Of chroma.", _ENCODING, choices=get_args(Subsampling))
+    subsampling: Subsampling = option("auto", "Chroma subsampling.", _ENCODING, choices=get_args(Subsampling))
     progressive: bool = option(
-        True, "Scans of the file; progressive ones are smaller.", _ENCODING, off="--baseline"
+        True, "Kind of scans; progressive files are smaller.", _ENCODING, off="--baseline"
     )
     to_srgb: bool = option(
-        False, "Convert pictures of another colour profile to sRGB. Default: they keep it.", _ENCODING
+        False, "Convert pictures with other colour profiles to sRGB. Default: keep the profile.", _ENCODING
     )
     background: str | tuple[int, int, int] | None = option(
-        None, "Colour under transparent parts, e.g. white or #fff.", _ENCODING, metavar="COLOR"
+        None,
+        "Colour to composite transparent pictures on, such as white or #fff.",
+        _ENCODING,
+        metavar="COLOR",
     )
     min_saving: float = option(
         0.05,
-        "Re-encode a JPEG only if that saves this share over its lossless repack.",
+        "Smallest share that re-encoding a JPEG must save over its lossless repack.",
         _ENCODING,
         metavar="SHARE",
         low=0,
@@ -294,7 +306,7 @@ class OptimizeOptions(CommonOptions):
     )
     mark: bool = option(
         True,
-        "Leave a comment of at most 20 bytes, so that a second run changes nothing.",
+        "Write a comment of at most 20 bytes, so that a second run changes nothing.",
         _ENCODING,
         off="--no-mark",
     )
@@ -309,7 +321,7 @@ class OptimizeOptions(CommonOptions):
 
     @property
     def target(self) -> tuple[str, float]:
-        """What was asked for: the name of one of :data:`TARGETS` and its value."""
+        """The target: one name of :data:`TARGETS` and its value."""
         for name in TARGETS:
             value = getattr(self, name)
             if value is not None:
@@ -317,14 +329,14 @@ class OptimizeOptions(CommonOptions):
         raise AssertionError("__post_init__ leaves one target")
 
     def replace(self, **changes: object) -> OptimizeOptions:
-        """Return these options with some changed; a new target takes the place of the old one."""
+        """Return a copy with some options changed. A new target replaces the old one."""
         if any(changes.get(name) is not None for name in TARGETS):
             changes = dict.fromkeys(TARGETS) | changes
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
 
 def kinds(option: str, names: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the kinds of metadata that an option names, sorted; ValueError for an unknown one."""
+    """Return the sorted kinds of metadata that an option names. An unknown kind raises ValueError."""
     given = names.split(",") if isinstance(names, str) else list(names)
     found = {name.strip().lower() for name in given} - {""}
     unknown = sorted(found - set(METADATA_KINDS) - {"all"})

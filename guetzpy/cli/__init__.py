@@ -28,11 +28,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command, words in (
-    (optimize, "Smaller JPEG files that look as asked."),
-    (transcode, "The same pixels in fewer bytes."),
-    (compare, "How visible the difference between two pictures is."),
-    (inspect, "What a JPEG file is made of."),
-    (warmup, "Compile all kernels now, for a quick first start."),
+    (optimize, "Write smaller JPEG files of a given quality."),
+    (transcode, "Repack JPEG files without loss."),
+    (compare, "Measure how visible the difference of two pictures is."),
+    (inspect, "Show the parts of a JPEG file."),
+    (warmup, "Compile all kernels, for a fast first start."),
 ):
     app.command(cls=SectionedCommand, short_help=words)(command)
 

@@ -26,14 +26,14 @@ __all__ = ["compare"]
     timeout="Give up after this.",
 )
 def compare(
-    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The picture as it should look.")],
-    distorted: Annotated[str, typer.Argument(metavar="DISTORTED", help="The picture to judge.")],
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The reference picture.")],
+    distorted: Annotated[str, typer.Argument(metavar="DISTORTED", help="The picture to compare with it.")],
     heatmap: Annotated[
         str | None,
         typer.Option(
             "--heatmap",
             metavar="PNG",
-            help="Draw where the difference is seen, with a legend, into this file.",
+            help="Write Butteraugli's map of errors, with a legend, to this file.",
         ),
     ] = None,
     metrics: Annotated[
@@ -41,7 +41,7 @@ def compare(
         typer.Option(
             "--metrics",
             metavar="NAMES",
-            help=f"Measure just these, separated by commas: {', '.join(METRICS)}. Default: all.",
+            help=f"Metrics to compute, separated by commas: {', '.join(METRICS)}. Default: all.",
             autocompletion=complete_metrics,
         ),
     ] = None,
@@ -50,8 +50,8 @@ def compare(
         typer.Option(
             "--display",
             metavar="NAME",
-            help="Where the pictures are seen, for CVVDP: standard_fhd (24 inches, from 60 cm), standard_4k "
-            "(30 inches, 75 cm), standard_phone, iphone_12_pro or another that its authors describe.",
+            help="Display that CVVDP assumes: standard_fhd (24 inches, seen from 60 cm), standard_4k "
+            "(30 inches, 75 cm), standard_phone, iphone_12_pro or another display of CVVDP's authors.",
             autocompletion=complete_display,
         ),
     ] = "standard_fhd",
@@ -61,9 +61,9 @@ def compare(
     """Measure how visible the difference between two pictures is.
 
     Butteraugli: 0 is equal, below 1 is hard to see. SSIMULACRA 2: 100 is equal, 90 very high, 70 high,
-    50 medium quality. CVVDP: 10 JOD is equal; of two pictures one JOD apart, three in four viewers prefer the
-    better one. IW-SSIM: 1 is equal, about 0.998 hard to see; it takes no account of colour. JPEG files are
-    decoded as libjpeg-turbo does.
+    50 medium quality. CVVDP: 10 JOD is equal; of two pictures that differ by one JOD, three of four viewers
+    prefer the better one. IW-SSIM: 1 is equal, about 0.998 hard to see; it does not measure colour. JPEG
+    files are decoded as libjpeg-turbo decodes them.
     """
     with report_errors(), notices(quiet=False):
         from guetzpy._runtime.memory import keep_freed, prepare_for

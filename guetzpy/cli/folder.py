@@ -66,7 +66,7 @@ __all__ = [
 _MOST_KINDS = 20
 
 Recursive = Annotated[
-    bool, typer.Option("--recursive", "-r", help="Take folders with all below them; -o mirrors them.")
+    bool, typer.Option("--recursive", "-r", help="Process folders recursively; -o gets the same tree.")
 ]
 Jobs = Annotated[
     int | None,
@@ -75,57 +75,61 @@ Jobs = Annotated[
         "-j",
         metavar="N",
         min=1,
-        help="Files at once, each in a process. Default for folders: the processors, fewer while large "
+        help="Worker processes, one file each. Default for folders: the processors; fewer while large "
         "pictures need the memory.",
     ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Leave out what an earlier run with the same options has done.")
+    bool, typer.Option("--resume", help="Skip files that an earlier run processed with the same options.")
 ]
 ManifestPath = Annotated[
     str | None,
-    typer.Option("--manifest", metavar="FILE", help="Where --resume keeps its record. Default: the output."),
+    typer.Option("--manifest", metavar="FILE", help="Record for --resume. Default: in the output folder."),
 ]
 Include = Annotated[
-    list[str] | None, typer.Option("--include", metavar="GLOB", help="In folders, only these files.")
+    list[str] | None, typer.Option("--include", metavar="GLOB", help="Process only these files of folders.")
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="GLOB", help="In folders, not these files and folders."),
+    typer.Option("--exclude", metavar="GLOB", help="Skip these files and folders in folders."),
 ]
 JpegOnly = Annotated[
     bool,
     typer.Option(
         "--jpeg-only",
-        help="Pass over files that are no JPEG, whatever they are called, without an error: for hooks.",
+        help="Skip files that are not JPEG files, whatever their name, without an error; for hooks.",
     ),
 ]
-CopyOthers = Annotated[bool, typer.Option("--copy-others", help="Copy files that are no pictures, too.")]
+CopyOthers = Annotated[bool, typer.Option("--copy-others", help="Also copy files that are not pictures.")]
 Backup = Annotated[
     str | None,
-    typer.Option("--backup", metavar="FOLDER", help="With --in-place: keep the replaced originals there."),
+    typer.Option("--backup", metavar="FOLDER", help="With --in-place: folder for the replaced originals."),
 ]
 Preserve = Annotated[
     bool, typer.Option("--preserve", "-p", help="Keep permissions and modification times of the inputs.")
 ]
 Shard = Annotated[
-    str | None, typer.Option("--shard", metavar="K/N", help="Only part K of N, for job arrays.")
+    str | None, typer.Option("--shard", metavar="K/N", help="Process only part K of N, for job arrays.")
 ]
 Dask = Annotated[
     str | None,
-    typer.Option("--dask", metavar="ADDRESS", help="Work on a Dask cluster, e.g. tcp://host:8786."),
+    typer.Option(
+        "--dask", metavar="ADDRESS", help="Use the Dask cluster of this scheduler, such as tcp://host:8786."
+    ),
 ]
 TotalBytes = Annotated[
     int | None,
-    typer.Option("--total-bytes", metavar="N", help="Find the distance at which all files make N bytes."),
+    typer.Option(
+        "--total-bytes", metavar="N", help="Find the distance at which all files have N bytes together."
+    ),
 ]
 TotalBits = Annotated[
     float | None,
-    typer.Option("--total-bpp", metavar="B", help="The same in bits per pixel of the whole set."),
+    typer.Option("--total-bpp", metavar="B", help="As --total-bytes, in bits per pixel of the whole set."),
 ]
 EqualSlope = Annotated[
     bool,
-    typer.Option("--equal-slope", help="For --total-...: least distortion in total, not one distance."),
+    typer.Option("--equal-slope", help="With a total: least sum of distances, instead of one distance."),
 ]
 
 

@@ -20,7 +20,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     **asked: Any,
 ) -> None:
-    """Show what a JPEG file is made of and where its bytes are."""
+    """Show the coding parameters of a JPEG file, and the bytes of each of its parts."""
     with report_errors(), notices(quiet=False):
         from guetzpy.engine import inspect as inspection
 

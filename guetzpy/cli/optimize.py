@@ -40,7 +40,7 @@ def optimize(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Pictures: JPEG, PNG, TIFF, WebP, HEIC, RAW ...; - for stdin.",
+            help="Pictures: JPEG, PNG, TIFF, WebP, HEIC, RAW and others; - for stdin.",
             show_default=False,
         ),
     ],
@@ -50,7 +50,7 @@ def optimize(
             "--output",
             "-o",
             metavar="FILE|FOLDER/|-",
-            help="Where the result goes: a file, a folder (for several inputs), or - for stdout.",
+            help="Output: a file, a folder (for several inputs), or - for stdout.",
         ),
     ] = None,
     in_place: Annotated[
@@ -72,7 +72,9 @@ def optimize(
     total_bytes: TotalBytes = None,
     total_bpp: TotalBits = None,
     equal_slope: EqualSlope = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Do everything but write.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Process the files, but write nothing.")
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -81,16 +83,20 @@ def optimize(
             "--threshold, or larger.",
         ),
     ] = False,
-    threshold: Annotated[float, typer.Option("--threshold", metavar="PERCENT", help="For --check.")] = 5.0,
+    threshold: Annotated[
+        float, typer.Option("--threshold", metavar="PERCENT", help="Threshold of --check.")
+    ] = 5.0,
     report: ReportPath = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per file on stdout.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
     **asked: Any,
 ) -> None:
-    """Make pictures into the smallest JPEG files that look as asked.
+    """Write the smallest JPEG files of a given perceptual quality.
 
-    Every file is decoded and measured before it is written; a JPEG never grows. Exit code 0: done, files that
-    were kept included; 1: some file failed; 2: wrong usage; 3: see --check; 130: interrupted.
+    Every file is decoded and scored before it is written; a JPEG never grows. Exit codes: 0: all files were
+    written or kept; 1: a file failed; 2: wrong usage; 3: see --check; 130: interrupted.
     """
     total = total_bytes is not None or total_bpp is not None
     if total and any(asked[name] is not None for name in TARGETS):

@@ -23,7 +23,7 @@ ReportPath = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="Write a report: FILE.html, a page with all pictures before and after, or FILE.json.",
+        help="Write a report: FILE.html compares all pictures before and after; or FILE.json.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""``--help`` in sections, and what the shell may complete after an option."""
+"""Sections of ``--help``, and the shell's completion of values."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def _of_options(*titles: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-#: Section -> names of the parameters in it, in the order of the help. A test holds that none is left out.
+#: Title of each section, and its parameters in the order of the help. A test checks that none is missing.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Where from, where to": ("output", "in_place", "jpeg_only", "dry_run"),
-    **_of_options("How good, or how large", "How it is encoded", "Metadata"),
+    "Inputs and outputs": ("output", "in_place", "jpeg_only", "dry_run"),
+    **_of_options("Targets", "Encoding", "Metadata"),
     "Folders": (
         "recursive",
         "jobs",
@@ -52,18 +52,18 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "shard",
         "dask",
     ),
-    "A budget for many files": ("total_bytes", "total_bpp", "equal_slope"),
+    "Total size of many files": ("total_bytes", "total_bpp", "equal_slope"),
     **_of_options("Limits"),
-    "What is told": ("check", "threshold", "report", "as_json", "quiet"),
+    "Reports and messages": ("check", "threshold", "report", "as_json", "quiet"),
 }
 
-#: Title of the section with what no other takes.
+#: Title of the section with the options that are in no other.
 REST = "Options"
 
 
 @contextmanager
 def _printable_errors() -> Iterator[None]:
-    """Escape what an error of the command line's parser repeats of the arguments."""
+    """Escape control characters of arguments in the error messages of the command line's parser."""
     try:
         yield
     except Exception as error:
@@ -73,7 +73,7 @@ def _printable_errors() -> Iterator[None]:
 
 
 class CommandGroup(TyperGroup):
-    """The commands."""
+    """The group of all commands."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments name."""
@@ -82,7 +82,7 @@ class CommandGroup(TyperGroup):
 
 
 class SectionedCommand(TyperCommand):
-    """A command whose help shows its options in sections; one of few options shows them all in one."""
+    """A command whose help has its options in sections, if there are more than 12."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the arguments."""
@@ -98,13 +98,13 @@ class SectionedCommand(TyperCommand):
         return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return what follows the name in the usage line, arguments by their own words."""
+        """Return the words of the usage line after the name, with the arguments' metavars."""
         parameters: list[Any] = list(self.get_params(ctx))
         arguments = [p for p in parameters if p.param_type_name == "argument"]
         return [self.options_metavar or "", *(p.metavar or str(p.name).upper() for p in arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments and options."""
+        """Write the sections of arguments and options."""
         parameters: list[Any] = list(self.get_params(ctx))
         arguments = [p for p in parameters if p.param_type_name == "argument"]
         options = [p for p in parameters if p.param_type_name == "option"]
@@ -150,7 +150,7 @@ def some_of(words: Iterable[str]) -> Callable[[str], list[str]]:
     return complete
 
 
-#: These return lists that go on from a comma-separated list.
+#: Completion of comma-separated lists: the last item is completed.
 complete_kinds = some_of(("all", *METADATA_KINDS))
 complete_metrics = some_of(METRICS)
 

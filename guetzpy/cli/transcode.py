@@ -42,7 +42,7 @@ def transcode(
             "--output",
             "-o",
             metavar="FILE|FOLDER/|-",
-            help="Where the result goes: a file, a folder (for several inputs), or - for stdout.",
+            help="Output: a file, a folder (for several inputs), or - for stdout.",
         ),
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
@@ -58,13 +58,17 @@ def transcode(
     preserve: Preserve = False,
     shard: Shard = None,
     dask: Dask = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Do everything but write.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Process the files, but write nothing.")
+    ] = False,
     report: ReportPath = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per file on stdout.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
     **asked: Any,
 ) -> None:
-    """Repack JPEG files without loss: the same coefficients, so the same pixels, in fewer bytes."""
+    """Repack JPEG files without loss: the same coefficients, and so the same pixels, in fewer bytes."""
     options = made(TranscodeOptions, asked)
     inputs = expand(inputs)
     wishes = FolderOptions(

@@ -16,16 +16,16 @@ __all__ = ["warmup"]
 def warmup(
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", "-v", help="Print the processor seconds that each kernel and room took."),
+        typer.Option("--verbose", "-v", help="Print the processor seconds of each kernel and package."),
     ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", metavar="N", min=1, help="Processes that compile at once. Default: up to 4."
+            "--jobs", "-j", metavar="N", min=1, help="Number of processes that compile. Default: up to 4."
         ),
     ] = None,
 ) -> None:
-    """Compile all kernels for this processor now, so that the first picture need not wait."""
+    """Compile all kernels for this processor, so that processing the first picture needs no compilation."""
     started = time.perf_counter()
     times: dict[str, float] = {}
 

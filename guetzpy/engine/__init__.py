@@ -1,1 +1,1 @@
-"""Reading one picture, and optimising, comparing or describing it."""
+"""Reading one picture, and optimising, repacking, comparing or describing it."""

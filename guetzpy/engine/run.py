@@ -1,4 +1,4 @@
-"""One picture from source to result: what is searched, what is packed without loss, what stays as it is."""
+"""Processing one picture: it is searched, only repacked, or kept, depending on options and limits."""
 
 from __future__ import annotations
 
@@ -31,18 +31,28 @@ def run(
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
 ) -> Result:
-    """Do what ``options`` ask for; errors name the source.
+    """Optimise or transcode one picture. Errors have the name of the source.
 
     Parameters
     ----------
     source : bytes, path, binary file, PIL image or ndarray
-        As for :func:`guetzpy.optimize`; a JPEG for TranscodeOptions.
+        As in :func:`guetzpy.optimize`. With TranscodeOptions it must be a JPEG.
     options : OptimizeOptions or TranscodeOptions
-        The kind of options says what is done.
+        The class of the options decides whether the picture is optimised or transcoded.
     name : str, optional
         Name of the source in messages and in the result.
     progress, cancel : optional
-        As for :func:`guetzpy.optimize`.
+        As in :func:`guetzpy.optimize`.
+
+    Returns
+    -------
+    Result
+        The result, with ``input`` and ``seconds``.
+
+    Raises
+    ------
+    GuetzpyError, OSError, TypeError, ValueError
+        For the same reasons as in :func:`guetzpy.optimize` and :func:`guetzpy.transcode`.
     """
     started = time.perf_counter()
     _import_work(options)
@@ -65,17 +75,17 @@ def run(
 
 
 def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions) -> None:
-    """Raise UnsupportedError if a baseline file was asked for and cannot be made."""
+    """Raise UnsupportedError if the options ask for a baseline file and the result is not one."""
     from guetzpy.engine.source import is_baseline
 
     if options.progressive or is_baseline(result.data):
         return
     why = f": {result.reason}" if result.reason else ""
-    raise UnsupportedError(f"no baseline file can be made of it{why}; leave out --baseline")
+    raise UnsupportedError(f"a baseline file cannot be made{why}; leave out --baseline")
 
 
 def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
-    """Import what the work needs, so that no other thread forks this process in the middle of it."""
+    """Import the modules that are needed, with no other thread forking this process meanwhile."""
     with not_forked():
         module = "engine.optimize" if isinstance(options, OptimizeOptions) else "jpeg.transcode"
         importlib.import_module(f"guetzpy.{module}")
@@ -148,7 +158,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
         except LimitError as error:
             if options.max_memory is not None or not own:
                 raise
-            plan = error  # it can be repacked all the same
+            plan = error  # the repack needs less memory
     assert plan is not None
     from guetzpy.engine import optimize as engine
 
@@ -159,26 +169,28 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
-    warnings = dict.fromkeys((*picture.warnings, *result.warnings))  # a repack has some of them, too
+    warnings = dict.fromkeys(
+        (*picture.warnings, *result.warnings)
+    )  # without repetitions: a repack has some of them too
     return replace(result, input=picture.name, warnings=tuple(warnings))
 
 
 def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None:
-    """Raise LimitError if a JPEG takes too much memory, before its coefficients do."""
+    """Raise LimitError if a JPEG needs too much memory, before its coefficients are allocated."""
     from guetzpy.engine.source import frame_of, sparseness
     from guetzpy.search.plan import check_memory, packing_memory, plan_search
 
     try:
         _, width, height = frame_of(data)
     except FormatError:
-        return  # the reader says what is wrong
+        return  # load() raises the error with its reason
     check_memory(width * height, packing_memory(width * height), options.max_memory, name)
-    if sparseness(data):  # it gets here only if its pixels are going to be converted
+    if sparseness(data):  # only with to_srgb, where its pixels are searched
         plan_search(width, height, options.effort, ceiling=options.max_memory, file_size=len(data), name=name)
 
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:
-    """Return the file as it is, but for its metadata: a valid JPEG of a kind that is not handled."""
+    """Return a valid JPEG that guetzpy cannot read. Only its metadata is changed, by the policy."""
     from guetzpy.jpeg.metadata.policy import Policy
     from guetzpy.jpeg.transcode import Transcoded, strip_bytes
 
@@ -206,7 +218,7 @@ def _kept(source: Source, options: OptimizeOptions) -> Result:
 def _packed(
     data: bytes, options: OptimizeOptions, name: str | None, reason: str, reporter: Reporter
 ) -> Result:
-    """Return a JPEG packed losslessly."""
+    """Return the lossless repack of a JPEG that is not searched for ``reason``."""
     shared = {field.name: getattr(options, field.name) for field in fields(TranscodeOptions)}
     result = transcode(data, TranscodeOptions(**shared), name, reporter)
     _check_size(options, (result.width or 0) * (result.height or 0), len(result.data), reason)
@@ -216,7 +228,7 @@ def _packed(
 
 
 def _check_size(options: OptimizeOptions, area: int, size: int, reason: str | None) -> None:
-    """Raise TargetError if a file that is not searched is larger than the size asked for."""
+    """Raise TargetError if the target is a size and a file that was not searched is larger."""
     from guetzpy.search.quality.target import Picture, target
 
     name, value = options.target

@@ -1,4 +1,4 @@
-"""One JPEG packed without loss, from source to result."""
+"""Lossless repacking of one JPEG."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_REPACKED", "UNCHANGED", "transcode"]
 
-#: Message for a file that only ``optimize`` takes.
+#: Message for a file that is not a JPEG, which only ``optimize`` accepts.
 NOT_REPACKED = "not a JPEG; transcode repacks JPEG files only (use optimize)"
 
-#: Scores of pixels that stay as they are.
+#: Distance and scores of a result whose pixels are those of its source.
 UNCHANGED: Any = {"distance": 0.0, "butteraugli_3norm": 0.0, "butteraugli_max": 0.0, "ssimulacra2": 100.0}
 
 
 def transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
-    """Pack the coefficients of a JPEG into fewer bytes; the arguments are those of ``run``."""
+    """Repack a JPEG without loss. The arguments are those of :func:`guetzpy.engine.run.run`."""
     from guetzpy.engine.source import frame_of, is_jpeg
     from guetzpy.picture.reading import contents
     from guetzpy.search.plan import check_memory, packing_memory
@@ -61,7 +61,7 @@ def transcode(source: Readable, options: TranscodeOptions, name: str | None, rep
 
 
 def _repacked(data: bytes, options: TranscodeOptions) -> Transcoded:
-    """Return a JPEG packed losslessly; of a kind that is not handled, only its metadata can be stripped."""
+    """Return the repack of a JPEG; if it cannot be read, the file with stripped metadata."""
     from guetzpy.jpeg.metadata.policy import Policy
     from guetzpy.jpeg.reader import Limits
     from guetzpy.jpeg.transcode import strip_bytes, transcode_bytes
