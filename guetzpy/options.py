@@ -250,7 +250,7 @@ class OptimizeOptions(CommonOptions):
         _TARGET,
         short="-d",
         metavar="D",
-        low=0.1,  # below, the rounding of 8-bit samples alone is larger
+        low=0.1,  # below it, rounding to 8-bit samples alone exceeds the limits
         high=25,  # as in cjxl
     )
     quality: int | None = option(

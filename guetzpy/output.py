@@ -227,7 +227,7 @@ def _mark_in_use(temporary: Path) -> int | None:
     """Lock a temporary file. Return the descriptor that holds the lock; None on platforms without locks."""
     if fcntl is None:
         return None
-    # Not the descriptor for writing, which is closed before the times are set.
+    # The lock needs its own descriptor, since the one for writing is closed before the times are set.
     descriptor = os.open(temporary, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

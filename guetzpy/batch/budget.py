@@ -123,7 +123,7 @@ class Budget:
 
     @property
     def is_hit(self) -> bool:
-        """Whether the best attempt uses the limit except for at most the tolerance."""
+        """Whether the best attempt's total is below the limit by at most the tolerance."""
         return self.best is not None and self._is_hit(self.best)
 
     def propose(self) -> tuple[Aim, ...] | None:

@@ -296,7 +296,7 @@ class Executed:
         return len(self._working) + len(self._refused)
 
     def close(self) -> None:
-        """Cancel the tasks that have not begun."""
+        """Cancel the tasks that have not begun, and wait at most 60 s for the others."""
         for future in self._working:
             future.cancel()
         wait(self._working, timeout=60)

@@ -89,9 +89,9 @@ def link(path: str, page: str) -> str:
 
 
 def thumbnail(data: bytes, side: int = 128) -> bytes | None:
-    """Return a JPEG of at most ``side`` pixels in each direction, rotated upright, without metadata, or None.
+    """Return a JPEG of at most ``side`` pixels in each direction; None if the picture cannot be decoded.
 
-    None is returned if the picture cannot be decoded.
+    It is rotated upright and has no metadata.
     """
     from PIL import ImageOps
 
