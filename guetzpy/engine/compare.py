@@ -161,8 +161,8 @@ def _check_jpeg(data: bytes, check: Callable[[int, int], None]) -> None:
 class _Pair:
     """The codes of two pictures, their transforms to linear light, and the display that CVVDP assumes.
 
-    The comparators are made with ``keep=False``: each reference is scored against once, so storing its
-    intermediate planes would only cost memory.
+    Comparators that can store planes of the reference are made with ``keep=False``: each reference is used
+    once, so storing them would only cost memory.
     """
 
     before: Codes

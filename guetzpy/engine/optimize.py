@@ -242,7 +242,7 @@ def _reason_to_repack(
 def _search(
     candidates: Candidates, goal: Goal, options: OptimizeOptions, carried: Carried, clock: _Clock
 ) -> Selected:
-    """Return the smallest trial that meets the goal. Sizes are of whole files, including metadata."""
+    """Return the smallest trial that meets limits, or the best within a size of the whole file."""
 
     def measure(trial: Trial, coded: CodingSource) -> int:
         return len(_file(trial, coded, carried, options, _ANY_MARK))
