@@ -10,6 +10,8 @@ import importlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from guetzpy._runtime.forks import not_forked
+
 if TYPE_CHECKING:
     from guetzpy import batch, metrics
     from guetzpy.api import optimize, transcode, warmup
@@ -73,11 +75,14 @@ if not TYPE_CHECKING:  # which would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
         # Numba alone takes 0.3 s to import: only who works with pictures pays for it.
-        if name in ("batch", "metrics"):
-            return importlib.import_module(f"guetzpy.{name}")
-        if name not in _HOMES:
+        home = name if name in ("batch", "metrics") else _HOMES.get(name)
+        if home is None:
             raise AttributeError(f"module 'guetzpy' has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"guetzpy.{_HOMES[name]}"), name)
+        with not_forked():  # a child would wait for the lock of a half imported module
+            module = importlib.import_module(f"guetzpy.{home}")
+        if name == home:
+            return module
+        value = getattr(module, name)
         globals()[name] = value
         return value
 

@@ -41,6 +41,7 @@ from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 
 from guetzpy._runtime.compiler import KernelCompiler, LoadingContext
+from guetzpy._runtime.forks import wait_for
 
 __all__ = [
     "cache_directory",
@@ -311,13 +312,7 @@ class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    # A child would find numba's lock held for ever by a thread that compiles: a fork waits for it.
-    os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=global_compiler_lock.release,
-    )
+wait_for(global_compiler_lock)
 
 
 def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Callable[[F], F]:

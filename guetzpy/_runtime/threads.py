@@ -22,7 +22,6 @@ __all__ = [
     "default_threads",
     "each",
     "is_limited",
-    "not_forked",
     "time_limit",
 ]
 
@@ -30,8 +29,6 @@ T = TypeVar("T")
 
 _pool: ThreadPoolExecutor | None = None
 _lock = threading.Lock()
-#: Held by whoever forks, and by what no fork shall interrupt.
-_forking = threading.RLock()
 _local = threading.local()  # .check: raises if the work is to end; .alone: what it shares stays with it
 
 
@@ -101,17 +98,7 @@ def _begin_anew() -> None:
     _lock, _pool = threading.Lock(), None
 
 
-@contextlib.contextmanager
-def not_forked() -> Iterator[None]:
-    """Let a fork by another thread wait: for imports, whose locks a child would find held for ever."""
-    with _forking:
-        yield
-
-
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(
-        before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_forking.release
-    )
     os.register_at_fork(after_in_child=_begin_anew)
 
 

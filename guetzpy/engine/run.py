@@ -8,8 +8,9 @@ import time
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from guetzpy._runtime.forks import not_forked
 from guetzpy._runtime.memory import prepare_for
-from guetzpy._runtime.threads import not_forked, time_limit
+from guetzpy._runtime.threads import time_limit
 from guetzpy.engine.transcode import UNCHANGED, transcode
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
