@@ -35,6 +35,20 @@ def test_xmp_properties_are_blanked_in_place() -> None:
     assert b"e:Flash=\"x > 'y'\"" in rest
 
 
+def test_comments_and_instructions_are_searched() -> None:
+    packet = jpeg_files.xmp(
+        'xmlns:e="urn:e"', '<!-- lat=48.8583 --><!-- kept --><?place lat="48.8583"?><e:Iso>100</e:Iso>'
+    )
+    (edited,) = xmp_segments.without_properties(
+        [xmp.HEADER + packet], lambda *_: False, text=lambda text: "48.8583" in text
+    )
+    assert edited is not None
+    assert b"48.8583" not in edited
+    assert b"<!-- kept -->" in edited
+    assert len(edited) == len(xmp.HEADER + packet)
+    assert properties(edited[len(xmp.HEADER) :], "Iso") == ["Iso"]
+
+
 @pytest.mark.parametrize(
     "packet",
     [

@@ -49,9 +49,15 @@ IPTC_DATASETS: dict[str, frozenset[int]] = {
 _WORDS = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _COORDINATE_WORDS = frozenset(
     "gps latitude lat longitude longtitude lon lng altitude elevation coordinate coordinates geotag geohash "
-    "georeference georeferenced geodetic footprint rtk utm mgrs wkt".split()
+    "georeference georeferenced geodetic footprint rtk utm mgrs wkt geo wgs ned enu northing "
+    "northings easting eastings lrf".split()
 )  # "longtitude" is DJI's spelling, in GpsLongtitude
-_GEOGRAPHIC_SPACES = ("wgs84_pos", "georss.org", "opengis.net/gml")
+#: Found within names that are written in one case.
+_COORDINATE_PARTS = re.compile(
+    "latitude|longt?itude|geolocation|geopoint|pluscode|openlocationcode|what3words|homepoint|gnss|ecef"
+)
+_GEOGRAPHIC_SPACES = ("wgs84_pos", "georss.org", "opengis.net/gml", "opengis.net/kml")
+_DRONES = re.compile("drone|dji|parrot|autel|skydio", re.IGNORECASE)
 _PLACE_NAMES = frozenset(
     "city sublocation location provincestate province country countryname countrycode worldregion "
     "locationname locationid locationshown locationcreated shotlocation".split()
@@ -72,13 +78,17 @@ _RIGHTS_NAMES = {
     "http://ns.adobe.com/tiff/1.0/": {"Artist", "Copyright"},
 }
 
-# Coordinates in text: names followed by a number, machine tags and geo URIs, degrees and minutes, pairs of
-# decimal degrees with at least four decimals (11 m), ISO 6709.
+# Coordinates in running text: words with a number, machine tags and geo URIs, points of DCMI, degrees and
+# minutes, pairs of decimal degrees with four digits (11 m) and more or with hemispheres, ISO 6709.
 _TEXT = re.compile(
     r"""geo:\s*(?:lat|lon|long)\b | geo:-?\d+\.\d+,
     | (?:\b|gps)(?:lat|latitude|lon|lng|longitude)\b["'\s:=]{1,4}[-+]?\d
+    | (?:latitude|longt?itude)["'\s:=]{1,4}[-+]?\d | gps\w*\s(?:to|is|was)\s+[-+]?\d
+    | \b(?:north|south|east|west)(?:limit|ing)?\s*=\s*[-+]?\d
+    | \b[NS]\s?\d{1,2}\.\d{3,}°?[\s,;/]{1,3}[EWO]\s?\d{1,3}\.\d{3,}
+    | \b\d{1,2}\.\d{3,}°?\s?[NS][\s,;/]{1,3}\d{1,3}\.\d{3,}°?\s?[EWO]\b
     | \d{1,3}\s*°\s*\d{1,2}(?:\.\d+)?\s*['′’]\s*[\d.]*\s*["″”]?\s*[NSEW]\b
-    | (?<![\d.])-?\d{1,2}\.\d{4,}°?\s*[NS]?\s*[,;]\s*-?\d{1,3}\.\d{4,}
+    | (?<![\d.])-?\d{1,2}\.\d{4,}°?\s*[NS]?\s*[,;/]\s*-?\d{1,3}\.\d{4,}
     | [-+]\d{2,6}\.\d{2,}[-+]\d{3,7}\.\d{2,}(?:[-+]\d+(?:\.\d+)?)?/""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -99,7 +109,10 @@ def is_coordinate(space: str, name: str) -> bool:
     if any(part in space for part in _GEOGRAPHIC_SPACES):
         return True
     words = [word.lower() for word in _WORDS.findall(name)]
-    if _COORDINATE_WORDS & set(words) or name.lower().startswith("gps"):
+    low = name.lower()
+    if _COORDINATE_WORDS & set(words) or low.startswith("gps") or _COORDINATE_PARTS.search(low):
+        return True
+    if _DRONES.search(space) and low.endswith("location"):  # Parrot's TakeOffLocation
         return True
     # Other names that begin with "alt" are no altitudes: AltTextAccessibility (IPTC), altTimecode (Adobe).
     return len(words) > 1 and words[-1] in ("alt", "hgt")

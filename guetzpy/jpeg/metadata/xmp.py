@@ -96,6 +96,7 @@ class Packet:
         self.data = data
         self._nodes: list[_Node] = []
         self._open: list[_Node] = []
+        self._remarks: list[tuple[str, Span]] = []  # comments and processing instructions
         parser = expat.ParserCreate("UTF-8", namespace_separator="\x1f")
         parser.namespace_prefixes = True
         parser.ordered_attributes = True
@@ -104,6 +105,8 @@ class Packet:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._close
         parser.CharacterDataHandler = self._text
+        parser.CommentHandler = lambda text: self._remark(text, b"-->")
+        parser.ProcessingInstructionHandler = lambda target, text: self._remark(f"{target} {text}", b"?>")
         self._parser = parser
         try:
             parser.Parse(data.rstrip(b"\0"), True)
@@ -147,14 +150,18 @@ class Packet:
         if self._open:
             self._open[-1].text += text
 
+    def _remark(self, text: str, end: bytes) -> None:
+        at = self._parser.CurrentByteIndex
+        self._remarks.append((text, (at, self.data.index(end, at) + len(end))))
+
     def properties(
         self, wanted: Callable[[str, str], bool], text: Callable[[str], bool] | None = None
     ) -> Iterator[tuple[str, str, Span]]:
         """Yield (name, value, byte range) of the elements and attributes that match.
 
         ``wanted`` is called with namespace and name. If ``text`` is given, a property whose text satisfies it
-        matches too. Adobe's raw settings are not tested for text, since their curves and brush strokes
-        resemble coordinates.
+        matches too, as do comments and processing instructions, with the name "". Adobe's raw settings are
+        not tested for text, since their curves and brush strokes resemble coordinates.
         """
 
         def fits(name: Name, value: str) -> bool:
@@ -166,6 +173,9 @@ class Packet:
             for name, value, span, _ in node.attributes:
                 if fits(name, value):
                     yield name[1], value, span
+        for value, span in self._remarks:
+            if text is not None and text(value):
+                yield "", value, span
 
     def has(self, wanted: Callable[[str, str], bool]) -> bool:
         """Return whether ``wanted`` is true for the (namespace, name) of any property."""
