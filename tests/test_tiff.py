@@ -270,3 +270,13 @@ def test_other_compressions(order, planar, compression):
                 array, "rgb", order=order, planar=planar, compression=compression, predictor=predictor
             )
             np.testing.assert_array_equal(load(data).codes, np.moveaxis(array, -1, 0))
+
+
+def test_palettes_of_short_entries():
+    """Old programs wrote 0..255 where the standard has 0..65535; libtiff and its users take both."""
+    codes = samples(1, np.uint8)[..., 0]
+    short = np.stack([np.arange(256), np.arange(256)[::-1], np.full(256, 30)]).astype(np.uint16)
+    for entries in (short, short * 257):
+        file = io.BytesIO()
+        tifffile.imwrite(file, codes, photometric="palette", colormap=entries, metadata=None)
+        assert np.array_equal(load(file.getvalue()).planes(), short[:, codes])

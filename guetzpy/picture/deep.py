@@ -28,9 +28,9 @@ Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIPS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES, _PLANAR = 273, 274, 277, 278, 279, 284
 _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 317, 322, 323, 324, 325
-_EXTRA, _FORMAT, _JPEG_TABLES = 338, 339, 347
+_COLOUR_MAP, _EXTRA, _FORMAT, _JPEG_TABLES = 320, 338, 339, 347
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED, _YCBCR = 0, 1, 2, 5, 6
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _ASSOCIATED = 1  # value of ExtraSamples: the colours are multiplied by the alpha
 
 
@@ -76,6 +76,8 @@ def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
         return _of_planes(image, tags, photometric, max(bits))
     if photometric == _YCBCR and tags.get(_COMPRESSION, 1) == 1 and max(bits) == 8 and len(bits) == 3:
         return _of_ycbcr(image)
+    if photometric == _PALETTE and image.mode == "P":
+        return _of_short_map(image, tags)
     if image.mode.startswith("I;16"):
         gray: npt.NDArray[np.uint16] = np.asarray(image).astype(np.uint16)
         if max(bits) < 16:  # 12 bits, which Pillow leaves in 0..4095
@@ -125,6 +127,23 @@ def _of_ycbcr(image: Image.Image) -> Samples:
             codec_name="libtiff", extents=box, offset=0, args=("RGBX", False, again.tag_v2.offset)
         )]  # fmt: skip
         return np.asarray(again).copy()
+
+
+def _of_short_map(image: Image.Image, tags: Any) -> Samples | None:
+    """Return the RGB of a palette whose entries are 0..255, as old programs wrote them; None for others.
+
+    The standard has 0..65535 (TIFF 6.0, section 5), of which Pillow takes the upper byte. libtiff
+    (``checkcmap`` of tif_getimage.c) tells the two by the largest entry.
+    """
+    entries = np.array(_tuple(tags.get(_COLOUR_MAP, ())), np.int64)
+    if not entries.size or entries.size % 3 or not 0 < entries.max() <= 255:
+        return None
+    colours = entries.reshape(3, -1).T.astype(np.uint8)
+    codes = np.asarray(image)
+    if codes.max() >= len(colours):
+        raise UnsupportedError("TIFF with a palette that is too short for its pixels")
+    pixels: Samples = colours[codes]
+    return pixels
 
 
 # Separate planes
