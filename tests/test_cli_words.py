@@ -154,3 +154,11 @@ def test_closed_stdin(arguments: str, tmp_path: Path) -> None:
     lines = [line for line in done.stderr.splitlines() if "compiling" not in line]
     assert len(lines) == 1
     assert "stdin is closed" in lines[0]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes stdout")
+def test_closed_stdout(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m guetzpy optimize - -o - >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "guetzpy: stdout is closed; give -o FILE\n"

@@ -107,6 +107,8 @@ def plan(
     if output == STANDARD:
         if len(inputs) > 1:
             usage_error("-o - (stdout) takes one input")
+        if sys.stdout is None:
+            usage_error("stdout is closed; give -o FILE")
         if sys.stdout.isatty():
             usage_error("stdout is a terminal; redirect it, or give -o FILE")
         return [Place(inputs[0], STANDARD)]
