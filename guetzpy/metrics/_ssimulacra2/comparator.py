@@ -6,7 +6,7 @@ without the denominator of its luminance term), added edges, and lost edges. The
 map are weighted, summed and mapped to a score of 100 for identical pictures and less for others. Maps without
 a weight are not computed.
 
-``bands`` computes scores, ``gradient`` and ``windows`` compute gradients.
+``bands`` computes scores; ``gradient``, ``passes`` and ``windows`` compute gradients.
 """
 
 from __future__ import annotations
