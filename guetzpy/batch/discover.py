@@ -82,7 +82,7 @@ def discover(
                 continue
             head = head_of(entry.name, storage_options)
             sort_in(entry, _own_name(name), head, found, jpeg_only, refuse_named, named=True)
-    walk.tell_links([os.path.realpath(name) for name in folders if not storage.is_url(name)])
+    walk.list_unfollowed_links([os.path.realpath(name) for name in folders if not storage.is_url(name)])
     return found
 
 

@@ -185,15 +185,15 @@ def run(
         planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
         planned._progress, planned._cancel = progress, cancel
         if total_bytes is not None or total_bpp is not None:
-            planned._wish_for(total_bytes, total_bpp, equal_slope, in_place)
+            planned._prepare_total(total_bytes, total_bpp, equal_slope, in_place)
         if resume and write:
-            planned._leave_out_what_is_done(goal)
+            planned._skip_finished(goal)
     except BaseException:
         if record is not None:
             record.close()
         raise
     local_only = any(storage.is_url(n) and n.startswith("memory:") for n in (*names, goal or ""))
-    planned._hire(jobs, executor, in_flight, threads_only=local_only)
+    planned._prepare_pool(jobs, executor, in_flight, threads_only=local_only)
     return planned
 
 

@@ -83,7 +83,7 @@ class Run(Iterator[Result]):
         self._cancel: Cancel | None = None
         self._finished = 0
         self._budget: Budget | None = None
-        self._wish = ""
+        self._total_hash = ""
         self._targets: dict[str, tuple[str, float]] = {}
         self._trials: str | None = None
         self._make_pool: Callable[[], Pool] | None = None
@@ -150,7 +150,7 @@ class Run(Iterator[Result]):
             else:
                 self._forget_trials()
 
-    def _hire(
+    def _prepare_pool(
         self, jobs: int | None, executor: Executor | None, in_flight: int | None, threads_only: bool
     ) -> None:
         self._elsewhere = executor is not None
@@ -175,7 +175,7 @@ class Run(Iterator[Result]):
 
         self._make_pool = processes
 
-    def _wish_for(
+    def _prepare_total(
         self, total_bytes: int | None, total_bpp: float | None, equal_slope: bool, in_place: bool
     ) -> None:
         """Prepare the search for a total. It is skipped later if the manifest has its result."""
@@ -185,7 +185,7 @@ class Run(Iterator[Result]):
         # In place, finished files have another identity than when the search began, so it is not hashed.
         names = sorted((task.relative, "" if in_place else task.identity) for task in self.tasks)
         wish = json.dumps(["targets", limit, equal_slope, options_hash(self.options), __version__, names])
-        self._wish = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()
+        self._total_hash = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _options_of(self, task: Task) -> Options:
         return self._with_target(self._targets.get(task.relative))
@@ -195,10 +195,10 @@ class Run(Iterator[Result]):
             return self.options
         return self.options.replace(**dict([target]))
 
-    def _leave_out_what_is_done(self, destination: str | None) -> None:
+    def _skip_finished(self, destination: str | None) -> None:
         assert self._manifest is not None
         if self._budget is not None:
-            known = self._manifest.budget(self._wish)
+            known = self._manifest.budget(self._total_hash)
             if known is None:
                 return  # the search is repeated from the kept encodes, and continued
             self._targets = {place: (name, value) for place, (name, value) in known["targets"].items()}
@@ -292,7 +292,7 @@ class Run(Iterator[Result]):
         }
         if self._manifest is not None:
             found = {"targets": self._targets, "fit": dataclasses.asdict(self.fit)}
-            self._manifest.put_budget(self._wish, found)
+            self._manifest.put_budget(self._total_hash, found)
 
     def _trials_folder(self) -> str | None:
         """Return the folder for kept encodes; None if workers on other machines could not open it."""

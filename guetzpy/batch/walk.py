@@ -51,7 +51,7 @@ class Walk:
             if real in self._skip:
                 continue
             if real in self._found.folders:
-                self._tell_met(folder, real, prefix + below)
+                self._list_second_link(folder, real, prefix + below)
                 continue
             self._found.folders.add(real)
             try:
@@ -79,7 +79,7 @@ class Walk:
         except OSError:  # a circular link, or one to a place that cannot be accessed
             return False
 
-    def _tell_met(self, folder: str, real: str, relative: str) -> None:
+    def _list_second_link(self, folder: str, real: str, relative: str) -> None:
         """List a second link to a folder in ``others``, unless it leads to a parent folder of its own."""
         above = os.path.realpath(os.path.dirname(folder.rstrip(os.sep)))
         if not output.is_within(above, real):
@@ -111,7 +111,7 @@ class Walk:
     def _pass_over(self, name: str, relative: str, reason: str) -> None:
         self._found.others.append(Skipped(name, relative, reason, can_copy=False))
 
-    def tell_links(self, roots: list[str]) -> None:
+    def list_unfollowed_links(self, roots: list[str]) -> None:
         """List the links that were not followed in ``others``, except for links to what was found."""
         if not self._links:
             return

@@ -179,10 +179,10 @@ class Collection:
                 progress("files", done, count)
 
         each(describe, range(count), self._threads)
-        room = self._bounds.thumbnail_bytes
+        space = self._bounds.thumbnail_bytes
         for i, small_url in enumerate(thumbnails):
-            room -= len(small_url or "")
-            if room < 0:
+            space -= len(small_url or "")
+            if space < 0:
                 thumbnails[i] = None
         self._embed(files, progress)
         return files, thumbnails
@@ -190,44 +190,44 @@ class Collection:
     def _embed(self, files: list[dict[str, Any]], progress: Progress | None) -> None:
         """Embed heat maps and pictures while they fit, in the order of decreasing ``butteraugli_max``."""
         ranked = sorted(range(len(files)), key=lambda i: -(self._entries[i].result.butteraugli_max or 0.0))
-        room = self._bounds.embedded - self._embed_heat(ranked, files, progress)
+        space = self._bounds.embedded - self._embed_heat(ranked, files, progress)
         misses = 0
         for i in ranked:
             sizes = [self._entries[i].result.bytes_before, self._entries[i].result.bytes_after]
             pixels = (self._entries[i].result.width or 0) * (self._entries[i].result.height or 0)
             if not any(sizes) or pixels > self._bounds.picture_pixels:
                 continue
-            shown = self._shown(self._entries[i]) if sum(size or 0 for size in sizes) <= room else {}
+            shown = self._shown(self._entries[i]) if sum(size or 0 for size in sizes) <= space else {}
             size = sum(len(data) for data in shown.values())
-            if not shown or size > room:
+            if not shown or size > space:
                 misses += 1
                 if misses == _MISSES:  # each attempt may need a decode and an encode
                     break
                 continue
             files[i]["view"] |= {side: pictures.data_url(data) for side, data in shown.items()}
             files[i]["view"]["embedded"] = True
-            room -= size
+            space -= size
 
     def _embed_heat(self, ranked: list[int], files: list[dict[str, Any]], progress: Progress | None) -> int:
         """Embed heat maps, and return their bytes: at most half of ``bounds.embedded``."""
         entries = [(i, self._entries[i]) for i in ranked if self._entries[i].result.status == "optimized"]
         side = pictures.HEATMAP_SIDES[len(entries) > _FEW]
         entries = entries[: self._bounds.heatmaps]
-        pixels, room = self._bounds.heatmap_pixels, self._bounds.embedded // 2
+        pixels, space = self._bounds.heatmap_pixels, self._bounds.embedded // 2
         for number, (i, entry) in enumerate(entries, 1):
             area = (entry.result.width or 0) * (entry.result.height or 0)
-            heat = self._heat(entry, side) if area <= pixels and room else None
+            heat = self._heat(entry, side) if area <= pixels and space else None
             if heat is not None:
                 overlay, jod = heat
                 files[i] |= {"cvvdp": round(jod, 4), "cvvdp_words": jod_in_words(jod)}
                 pixels -= area
-                if len(overlay) > room:
+                if len(overlay) > space:
                     break
-                room -= len(overlay)
+                space -= len(overlay)
                 files[i]["view"]["heat"] = pictures.data_url(overlay)
             if progress is not None:
                 progress("heat maps", number, len(entries))
-        return self._bounds.embedded // 2 - room
+        return self._bounds.embedded // 2 - space
 
     def _shown(self, entry: _Entry) -> dict[str, bytes]:
         """Return those of an entry's two files that exist, in formats that browsers show."""
