@@ -312,13 +312,13 @@ def evaluate(files: Files, settings: Sequence[Setting]) -> dict[str, Any]:
     samples = [picture.size for picture in files.pictures]
     error = sum(s["squared_error"] * n for s, n in zip(scores, samples, strict=True)) / sum(samples)
     similar = [(s["ms_ssim"], a) for s, a in zip(scores, files.areas, strict=True) if "ms_ssim" in s]
-    worth = sum(area for _, area in similar)
+    counted = sum(area for _, area in similar)
     values = [setting.distance if isinstance(setting, Aim) else setting for setting in settings]
     return {
         "encoder": files.contestant.title,
         "bpp": round(8 * sum(s["bytes"] for s in scores) / pixels, 4),
         "psnr": round(psnr(error), 3),
-        "ms_ssim": round(sum(s * area for s, area in similar) / worth, 5) if worth else None,
+        "ms_ssim": round(sum(s * area for s, area in similar) / counted, 5) if counted else None,
         "ssimulacra2": round(fmean(s["ssimulacra2"] for s in scores), 2),
         "ssimulacra2_worst": round(min(s["ssimulacra2"] for s in scores), 2),
         "butteraugli_3norm": round(fmean(s["butteraugli_3norm"] for s in scores), 3),

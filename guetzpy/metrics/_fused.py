@@ -19,7 +19,7 @@ __all__ = ["fma"]
 if numba.config.DISABLE_JIT:
 
     def fma(a: Any, b: Any, c: Any) -> Any:
-        """Return ``a * b + c`` of float32 values, rounded once, except for ties in float64."""
+        """Return ``a * b + c`` of float32 values, rounded once, or twice if the float64 sum is inexact."""
         return np.float32(np.float64(a) * np.float64(b) + np.float64(c))
 
 else:

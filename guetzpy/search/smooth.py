@@ -177,8 +177,8 @@ def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) ->
     dithers = _dithers(candidates[0])
     dithers = dithers[1:2] if sparing else dithers
     groups = [_finest(candidates)[:1] if sparing else _finest(candidates)]
-    for rung in range(int(log(_COARSEST / _FINEST) / log(ratio)) + 1):
-        step = _FINEST * power(ratio, float(rung))
+    for number in range(int(log(_COARSEST / _FINEST) / log(ratio)) + 1):
+        step = _FINEST * power(ratio, float(number))
         if step > _REACH * distance:
             break
         limits = sorted({tables.dc_limit(0.0), tables.dc_limit(step)})

@@ -84,7 +84,7 @@ def _share(layer: Any, reference: Any, sense: Any, mutual: Any, apart: Any) -> i
 def share_row(
     reference: Any, place: int, left: int, right: int, row: int, differences: int, work: Any, at: Any
 ) -> int:
-    """Write a row of shared contrasts to the ring MUTUAL, and their differences to ``differences``."""
+    """Write shared contrasts to the ring MUTUAL, and differences to the scratch rows ``differences``."""
     end = at + right - left
     for c in range(3):
         slot = MUTUAL + 2 * TAPS * c + row % TAPS
