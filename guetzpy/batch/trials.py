@@ -87,8 +87,9 @@ def forget_all(folder: str) -> None:
             place = os.path.join(folder, part)
             if not _PART.fullmatch(part) or os.path.islink(place):
                 continue
-            for name in os.listdir(place):
-                if _FILE.fullmatch(name):
-                    os.unlink(os.path.join(place, name))
-            os.rmdir(place)
+            with suppress(OSError):  # a folder with other files stays, and the next ones are emptied too
+                for name in os.listdir(place):
+                    if _FILE.fullmatch(name):
+                        os.unlink(os.path.join(place, name))
+                os.rmdir(place)
         os.rmdir(folder)
