@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from guetzpy._option import options_of
 from guetzpy.cli import app
@@ -57,6 +58,23 @@ def test_parameters_are_made_of_the_fields(name: str, kind: type[Any]) -> None:
     assert {p.metavar for p in parameters.values()} >= (
         {"fast|balanced|max", "auto|444|420|keep", "LIST"} if kind is OptimizeOptions else {"LIST"}
     )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("optimize", "a.png", "--threads", "0"),
+        ("transcode", "a.jpg", "--max-scans", "0"),
+        ("compare", "a.png", "b.png", "--timeout", "0"),
+        ("inspect", "a.jpg", "--max-pixels", "-5"),
+    ],
+)
+def test_values_out_of_range_are_wrong_usage(arguments: tuple[str, ...]) -> None:
+    """Every command checks the ranges of its options before it reads a file."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 2
+    name = arguments[-2][2:].replace("-", "_")
+    assert f"{name} {arguments[-1]}: expected" in result.stderr
 
 
 def test_help_is_in_sections() -> None:

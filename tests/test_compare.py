@@ -58,7 +58,7 @@ LIMITS: list[tuple[dict[str, Any], str]] = [
     ({"max_pixels": 100}, "limit of 100"),
     ({"max_input": 100}, "limit of 100"),
     ({"max_memory": 10_000_000}, r"\(max_memory\)"),
-    ({"timeout": 1e-9}, "not done within"),
+    ({"timeout": 1e-6}, "not done within"),
     ({"max_scans": 1}, "more than 1 scans"),
     ({"max_metadata": 10}, "max_metadata"),
 ]

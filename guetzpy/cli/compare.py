@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.parameters import LIMITS, takes
+from guetzpy.cli.parameters import LIMITS, made, takes
 from guetzpy.cli.reporting import notices, print_json, report_errors, show, usage_error
 from guetzpy.cli.sections import complete_display, complete_metrics
 from guetzpy.options import METRICS, OptimizeOptions
@@ -65,6 +65,7 @@ def compare(
     prefer the better one. IW-SSIM: 1 is equal, about 0.998 hard to see; it does not measure colour. JPEG
     files are decoded as libjpeg-turbo decodes them.
     """
+    made(OptimizeOptions, asked)  # which checks the ranges
     with report_errors(), notices(quiet=False):
         from guetzpy._runtime.memory import keep_freed, prepare_for
         from guetzpy._runtime.threads import time_limit

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.parameters import takes
+from guetzpy.cli.parameters import made, takes
 from guetzpy.cli.places import STANDARD, standard_input
 from guetzpy.cli.reporting import notices, print_json, report_errors, show
 from guetzpy.options import OptimizeOptions
@@ -21,6 +21,7 @@ def inspect(
     **asked: Any,
 ) -> None:
     """Show the coding parameters of a JPEG file, and the bytes of each of its parts."""
+    made(OptimizeOptions, asked)  # which checks the range
     with report_errors(), notices(quiet=False):
         from guetzpy.engine import inspect as inspection
 
