@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ import pytest
 from guetzpy._runtime import compiler as _jit_compiler
 from guetzpy._runtime import kernel as _jit
 from guetzpy.picture import transform as picture
+
+RUNTIME = Path(_jit.__file__).parent
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
 
@@ -220,8 +223,8 @@ def build_wheel(folder: Path, version: str, inner: str) -> Path:
     info = f"guetzpy-{version}.dist-info"
     contents = {
         "guetzpy/__init__.py": "_BEGAN = float('inf')\n",
-        "guetzpy/_runtime/kernel.py": Path(_jit.__file__).read_text(),
-        "guetzpy/_runtime/compiler.py": Path(_jit_compiler.__file__).read_text(),
+        "guetzpy/errors.py": (RUNTIME.parent / "errors.py").read_text(),
+        **{f"guetzpy/_runtime/{path.name}": path.read_text() for path in RUNTIME.glob("*.py")},
         "guetzpy/inner.py": "from guetzpy._runtime.kernel import kernel\n\n"
         f'@kernel("int64(int64)")\ndef inner(x):\n    return {inner}\n',
         "guetzpy/outer.py": "from guetzpy._runtime.kernel import kernel\nfrom guetzpy.inner import inner\n\n"
@@ -274,7 +277,7 @@ def test_upgrade_by_wheels(tmp_path: Path) -> None:
     assert run() == "2 20 1"
     assert install_and_run("2.0", "x + 100") == "101 1010 0"
     assert {path.name for path in (site / "guetzpy").iterdir()} == {
-        "__init__.py", "_runtime", "inner.py", "outer.py",
+        "__init__.py", "_runtime", "errors.py", "inner.py", "outer.py",
     }  # fmt: skip
     assert files(home)
 
@@ -427,11 +430,9 @@ def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> N
     """An upgrade under a running process: its old code must never be found under the new source's name."""
     package = tmp_path / "site" / "guetzpy"
     package.mkdir(parents=True)
-    room = Path(_jit.__file__).parent
-    (package / "_runtime").mkdir()
-    (package / "__init__.py").write_text((room.parent / "__init__.py").read_text())
-    (package / "_runtime" / "kernel.py").write_text(Path(_jit.__file__).read_text())
-    (package / "_runtime" / "compiler.py").write_text(Path(_jit_compiler.__file__).read_text())
+    shutil.copytree(RUNTIME, package / "_runtime")
+    for name in ("__init__.py", "errors.py"):
+        shutil.copy(RUNTIME.parent / name, package)
     source = "from guetzpy._runtime.kernel import kernel\nimport upgrade\n\n"
     source += '@kernel("int64(int64)")\ndef f(x):\n    return x + 1\n'
     (package / "inner.py").write_text(source)

@@ -112,7 +112,7 @@ def test_landing_meets_the_limits_closely(scouted):
     codes = photo(640, 960)
     source = PlaneSource.from_codes(codes, (1, 1))
     judge = Judge(codes, Transform())
-    limits = Limits.at_distance(1.5)
+    limits = Limits.at_distance(2.0)
     tiles = Tiles.of(640, 960, 2, 240)
     assert tiles is not None
     small = tiles.cut_picture(codes)
