@@ -18,7 +18,7 @@ from guetzpy.jpeg.metadata.preservation import carry, describe, settle, splice
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.transcode import Transcoded, same_pixels, transcode_bytes
 
-IMAGES = Path(__file__).resolve().parents[2] / "shared" / "images"
+IMAGES = Path(__file__).resolve().parents[3] / "shared" / "images"
 FOLDERS = ("jpeg-features", "jpeg-camera", "jpeg-orientation", "jpeg-gainmap")
 
 pytestmark = [

@@ -17,7 +17,7 @@ import guetzpy
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 #: Where the packages that guetzpy needs lie.
 PACKAGES = Path(pytest.__file__).parents[1]
@@ -114,7 +114,7 @@ def test_sdist_holds_what_the_tests_need(dist: Path, tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(root)}
     assert "error" not in call(*run, "--collect-only", "tests", cwd=root, **environment).lower().split()
     call(
-        *run, "tests/test_imports.py", "tests/test_options.py", "tests/test_docs.py",
+        *run, "tests/project/test_imports.py", "tests/cli/test_options.py", "tests/project/test_docs.py",
         "-k", "not test_block and not transcript", cwd=root, **environment,
     )  # fmt: skip
 

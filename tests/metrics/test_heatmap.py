@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from guetzpy.cli import app
 from guetzpy.metrics import heatmap
 
-VECTORS = Path(__file__).parent / "data" / "metric-vectors"
+VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 
 
 def luminance(colour: np.ndarray) -> np.ndarray:

@@ -502,7 +502,7 @@ def gray_profile(gamma: float) -> bytes:
 
 
 def test_deep_pixels_stay_deep(picture: np.ndarray) -> None:
-    from tests.test_integrations_arrays import png16
+    from test_integrations_arrays import png16
 
     deep = picture.astype(np.uint16) * 257 + np.arange(64, dtype=np.uint16)[:, None]
     data = png16(deep)
@@ -531,7 +531,7 @@ def test_cmyk_with_a_profile(picture: np.ndarray) -> None:
 
 
 def test_cmyk_with_its_profile_becomes_a_picture_like_any_other() -> None:
-    path = Path(__file__).parents[2] / "shared/images/jpeg-camera/Multiple_ICC_segments.jpg"
+    path = Path(__file__).parents[3] / "shared/images/jpeg-camera/Multiple_ICC_segments.jpg"
     if not path.exists():
         pytest.skip("needs the shared pictures")
     result = guetzpy.optimize(path, to_srgb=True, effort="fast")

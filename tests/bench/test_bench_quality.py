@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench import corpus, curves, peers, quality
 
-VECTORS = Path(__file__).parent / "data" / "metric-vectors"
+VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 
 
 def photo(height: int = 176, width: int = 184) -> corpus.Picture:

@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 
 from guetzpy.cli import app
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]

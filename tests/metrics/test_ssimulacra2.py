@@ -23,7 +23,7 @@ from guetzpy.picture.icc import _exact_srgb_curve
 from guetzpy.picture.planes import planes_of
 from guetzpy.picture.transform import Transform
 
-VECTORS = Path(__file__).parent / "data" / "metric-vectors"
+VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 PAIRS = json.loads((VECTORS / "vectors.json").read_text())["pairs"]
 
 

@@ -21,7 +21,7 @@ from guetzpy import metrics
 from guetzpy.engine.source import Source, load
 from guetzpy.errors import GuetzpyError
 
-IMAGES = Path(__file__).parents[2] / "shared" / "images"
+IMAGES = Path(__file__).parents[3] / "shared" / "images"
 FOLDERS = ("jpeg-features", "jpeg-gainmap", "jpeg-orientation", "jpeg-camera", "jpeg-corrupt")
 
 

@@ -20,7 +20,7 @@ from guetzpy.metrics._cvvdp.words import jod_in_words
 from guetzpy.picture.icc import _exact_srgb_curve
 from guetzpy.picture.planes import planes_of
 
-VECTORS = Path(__file__).parent / "data" / "metric-vectors"
+VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 
 #: Scores of the package cvvdp 0.5.7 (torch 2.13.0, gray pictures given as RGB) on standard_fhd, standard_4k
 #: and iphone_12_pro.

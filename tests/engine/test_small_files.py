@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-IMAGES = Path(__file__).parents[2] / "shared" / "images"
+IMAGES = Path(__file__).parents[3] / "shared" / "images"
 
 #: Works on the files that it is told, and says for each what came of it, in what time and memory.
 WORKER = """

@@ -63,7 +63,7 @@ print(json.dumps([outside, sorted(unpickled)]))
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled, nothing kept")
 def test_no_network_no_program_no_pickle_but_the_cache() -> None:
-    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(Path(__file__).parent)]
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(Path(__file__).parents[1])]
     for _ in range(2):  # the first may have to compile
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -22,8 +22,8 @@ from guetzpy.metrics._iwssim._tiles import STRIDE
 from guetzpy.picture.planes import planes_of
 from guetzpy.picture.transform import Transform
 
-VECTORS = Path(__file__).parent / "data" / "metric-vectors"
-PROFILE = Path(__file__).parent / "data" / "display_p3.icc"
+VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
+PROFILE = Path(__file__).parents[1] / "data" / "display_p3.icc"
 
 #: piq 0.8.0, ``information_weighted_ssim(distorted, reference, data_range=255)`` of float64 tensors.
 BY_PIQ = {

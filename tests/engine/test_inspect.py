@@ -22,7 +22,7 @@ from guetzpy.engine import inspect as inspection
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg import anatomy, component_bytes, reader
 
-IMAGES = Path(__file__).parents[2] / "shared" / "images"
+IMAGES = Path(__file__).parents[3] / "shared" / "images"
 shared = pytest.mark.skipif(not IMAGES.is_dir(), reason="the development pictures are not here")
 
 

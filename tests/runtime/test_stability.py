@@ -15,12 +15,12 @@ from reference.jpeg_files import picture
 
 import guetzpy
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 #: Prints digests of results, and how many instructions of the kernels use each width of vectors.
 SCRIPT = """
 import hashlib, json, re, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/runtime"]
 from test_stability import results
 found = {name: hashlib.sha256(data).hexdigest() for name, data in results(json.loads(sys.argv[2])).items()}
 widths = dict.fromkeys(("zmm", "ymm", "xmm"), 0)

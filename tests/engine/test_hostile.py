@@ -28,7 +28,7 @@ from guetzpy.errors import FormatError, GuetzpyError, LimitError
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.reader import read
 
-CORPUS = Path(__file__).parents[2] / "shared" / "images" / "jpeg-corrupt"
+CORPUS = Path(__file__).parents[3] / "shared" / "images" / "jpeg-corrupt"
 SEEDS = mutation.seeds()
 
 

@@ -15,7 +15,7 @@ import pytest
 from guetzpy.output import is_temporary, remove_temporaries, write
 from guetzpy.result import Result
 
-ROOT = str(Path(__file__).parents[1])
+ROOT = str(Path(__file__).parents[2])
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
 

@@ -24,7 +24,7 @@ from guetzpy.jpeg.pixels import decode
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import NATURAL_ORDER, JpegImage
 
-SHARED = Path(__file__).parents[2] / "shared" / "images"
+SHARED = Path(__file__).parents[3] / "shared" / "images"
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 JFIF = markers.segment(markers.APP0, b"JFIF\0\x01\x02\0\0\x01\0\x01\0\0")
 

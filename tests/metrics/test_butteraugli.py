@@ -24,7 +24,7 @@ from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
 from guetzpy.metrics._butteraugli.errors import power
 from guetzpy.picture.planes import planes_of
 
-VECTORS = Path(__file__).parent / "data" / "metric-vectors"
+VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 PAIRS = json.loads((VECTORS / "vectors.json").read_text())["pairs"]
 
 
