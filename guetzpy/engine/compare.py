@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.threads import time_limit
-from guetzpy.engine.source import Codes, Readable, Source, frame_of, is_jpeg, load
+from guetzpy.engine.loading import load
+from guetzpy.engine.source import Codes, Readable, Source
 from guetzpy.errors import FormatError, GuetzpyError
+from guetzpy.jpeg.header import frame_of, is_jpeg
 from guetzpy.metrics import (
     ButteraugliComparator,
     CVVDPComparator,
@@ -111,7 +113,7 @@ def load_pair(
 ) -> tuple[Source, Source]:
     """Read two pictures of the same size within the limits of :func:`compare`, which lists the errors.
 
-    ``options`` are passed to :func:`guetzpy.engine.source.load`.
+    ``options`` are passed to :func:`guetzpy.engine.loading.load`.
     """
     read = [_contents(source, max_input, max_memory) for source in (reference, distorted)]
     sizes = [None if size is None else size for _, size, _ in read]

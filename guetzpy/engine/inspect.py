@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from guetzpy._runtime.text import printable
-from guetzpy.engine.source import Readable, Source, is_jpeg, load
+from guetzpy.engine.loading import load
+from guetzpy.engine.source import Readable, Source
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.jpeg.anatomy import Anatomy, survey
 from guetzpy.jpeg.component_bytes import scan_shares
+from guetzpy.jpeg.header import is_jpeg
 from guetzpy.jpeg.metadata import policy as metadata
 from guetzpy.jpeg.metadata import preservation
 from guetzpy.jpeg.quantization import estimate_quality

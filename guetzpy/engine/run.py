@@ -77,7 +77,7 @@ def run(
 
 def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions) -> None:
     """Raise UnsupportedError if the options ask for a baseline file and the result is not one."""
-    from guetzpy.engine.source import is_baseline
+    from guetzpy.jpeg.header import is_baseline
 
     if options.progressive or is_baseline(result.data):
         return
@@ -110,7 +110,8 @@ def _log(result: Result) -> None:
 def _optimize(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
     import numpy as np
 
-    from guetzpy.engine.source import is_jpeg, load, sparseness
+    from guetzpy.engine.loading import load, sparseness
+    from guetzpy.jpeg.header import is_jpeg
     from guetzpy.picture.reading import contents
 
     file_size = None
@@ -178,7 +179,8 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
 def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None:
     """Raise LimitError if a JPEG needs too much memory, before its coefficients are allocated."""
-    from guetzpy.engine.source import frame_of, sparseness
+    from guetzpy.engine.loading import sparseness
+    from guetzpy.jpeg.header import frame_of
     from guetzpy.search.plan import check_memory, packing_memory, plan_search
 
     try:

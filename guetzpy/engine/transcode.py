@@ -25,7 +25,7 @@ UNCHANGED: Any = {"distance": 0.0, "butteraugli_3norm": 0.0, "butteraugli_max": 
 
 def transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
     """Repack a JPEG without loss. The arguments are those of :func:`guetzpy.engine.run.run`."""
-    from guetzpy.engine.source import frame_of, is_jpeg
+    from guetzpy.jpeg.header import frame_of, is_jpeg
     from guetzpy.picture.reading import contents
     from guetzpy.search.plan import check_memory, packing_memory
 

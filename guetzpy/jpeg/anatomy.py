@@ -14,6 +14,7 @@ import numpy.typing as npt
 from guetzpy.errors import FormatError
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.entropy.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.standard_tables import STANDARD_HUFFMAN_TABLES
 from guetzpy.jpeg.markers import FrameHeader, ScanParameters
 from guetzpy.jpeg.structure import Segment
 
@@ -88,7 +89,7 @@ def survey(data: bytes) -> Anatomy:
     if data[:2] != b"\xff\xd8":
         raise FormatError("not a JPEG: it does not begin with SOI")
     parts = Anatomy(headers=2)
-    tables: dict[tuple[int, int], HuffmanTable] = dict(markers.STANDARD_HUFFMAN_TABLES)
+    tables: dict[tuple[int, int], HuffmanTable] = dict(STANDARD_HUFFMAN_TABLES)
     position = 2
     while (found := markers.find_marker(data, position)) is not None:
         marker, _, after = found

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from guetzpy.engine.source import is_jpeg
 from guetzpy.errors import GuetzpyError
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.anatomy import Anatomy, survey
+from guetzpy.jpeg.header import colorspace, is_jpeg
 from guetzpy.jpeg.quantization import estimate_quality
 from guetzpy.jpeg.structure import Component, JpegImage
 
@@ -44,7 +44,7 @@ def _choices(parts: Anatomy) -> dict[str, Any] | None:
     frame = parts.frame
     if frame is None:
         return None
-    known = _NAMES.get(markers.colorspace(frame, parts.segments), ())
+    known = _NAMES.get(colorspace(frame, parts.segments), ())
     numbered = tuple(f"component {i + 1}" for i in range(len(frame.components)))
     names = dict(
         zip(

@@ -13,7 +13,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from guetzpy.engine.source import Source, is_jpeg, load
+from guetzpy.engine.loading import load
+from guetzpy.engine.source import Source
+from guetzpy.jpeg.header import is_jpeg
 from guetzpy.picture.pillow import CheckSize, opened
 from guetzpy.search.plan import check_decoding
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import guetzpy
 from guetzpy.cli import app
 from guetzpy.engine import compare as comparison
-from guetzpy.engine.source import load
+from guetzpy.engine.loading import load
 from guetzpy.errors import LimitError
 from guetzpy.metrics import ButteraugliComparator, SSIMULACRA2Comparator
 from guetzpy.search.plan import check_comparing, plan_search
@@ -128,7 +128,7 @@ def test_bombs_are_not_decoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
     data = encoded(np.full((4000, 4100, 3), 200, np.uint8), kind, **options)
     assert len(data) < 500_000
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
-    monkeypatch.setattr("guetzpy.engine.source.read", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr("guetzpy.engine.loading.read", lambda *_, **__: pytest.fail("decoded"))
     tiny = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(LimitError, match="--max-memory"):
         guetzpy.compare(data, data)

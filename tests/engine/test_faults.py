@@ -241,7 +241,7 @@ def test_broken_pictures(small: Image.Image, kind: str) -> None:
         for _ in range(dice.randint(0, 4)):
             data[dice.randrange(len(data))] = dice.choice([0, 255, dice.randrange(256)])
         try:
-            source = guetzpy.engine.source.load(bytes(data), max_pixels=100_000)
+            source = guetzpy.engine.loading.load(bytes(data), max_pixels=100_000)
         except GuetzpyError:
             failed += 1
         else:

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
-from guetzpy.engine.source import Source, contents, is_jpeg, load
+from guetzpy.engine.loading import load
+from guetzpy.engine.source import Source
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
+from guetzpy.jpeg.header import is_jpeg
 from guetzpy.jpeg.metadata.policy import Policy, kind_of
 from guetzpy.jpeg.structure import Segment
+from guetzpy.picture.reading import contents
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

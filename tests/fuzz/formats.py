@@ -38,7 +38,7 @@ def mutant(kind: str, files: list[bytes], number: int) -> bytes:
 def once(data: bytes, whole: bool) -> str:
     """Read a file to its pixels, or optimise it; return the outcome in a word."""
     import guetzpy
-    from guetzpy.engine.source import load
+    from guetzpy.engine.loading import load
 
     try:
         if whole:

@@ -223,7 +223,7 @@ def once(dice: np.random.Generator) -> str:
     import guetzpy
     from guetzpy import metrics
     from guetzpy.engine import inspect as inspection
-    from guetzpy.engine.source import load
+    from guetzpy.engine.loading import load
 
     source, what, options = case(dice)
     print(f"{what} {options}", file=_log, flush=True)

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageCms, features
 
 import guetzpy
-from guetzpy.engine.source import load
+from guetzpy.engine.loading import load
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture import formats
 from guetzpy.picture.cicp import code_points, profile_of

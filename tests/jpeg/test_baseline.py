@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
-from guetzpy.engine.source import frame_of
+from guetzpy.jpeg.header import frame_of
 
 
 def _jpeg(codes: np.ndarray, **options: Any) -> bytes:

@@ -13,7 +13,7 @@ from guetzpy.jpeg.entropy import decode as ed
 from guetzpy.jpeg.entropy.huffman import HuffmanTable
 from guetzpy.jpeg.entropy.huffman_decode import build_tables
 from guetzpy.jpeg.entropy.scan_data import ScanData, restart_bounds, split_scan
-from guetzpy.jpeg.markers import STANDARD_HUFFMAN_TABLES
+from guetzpy.jpeg.entropy.standard_tables import STANDARD_HUFFMAN_TABLES
 
 MODES = {
     "sequential": ed.SEQUENTIAL,

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 import guetzpy
-from guetzpy.engine.source import load
+from guetzpy.engine.loading import load
 from guetzpy.jpeg.metadata import exif as jpeg_exif
 from guetzpy.jpeg.metadata.declared import exif_of
 from guetzpy.jpeg.reader import read

@@ -13,6 +13,7 @@ from PIL import Image
 from guetzpy.errors import FormatError
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.entropy.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.standard_tables import STANDARD_HUFFMAN_TABLES
 from guetzpy.jpeg.structure import NATURAL_ORDER
 
 
@@ -81,7 +82,7 @@ def test_bad_quantisation_tables(payload):
 
 
 def test_huffman_tables_round_trip():
-    tables = [(c, s, t) for (c, s), t in markers.STANDARD_HUFFMAN_TABLES.items()]
+    tables = [(c, s, t) for (c, s), t in STANDARD_HUFFMAN_TABLES.items()]
     assert markers.parse_dht(payload_of(markers.dht_segment(tables), markers.DHT)) == tables
 
 
@@ -154,4 +155,4 @@ def test_standard_tables_are_the_ones_of_pillow():
         payload, position = markers.read_payload(data, found[2])
         if found[0] == markers.DHT:
             tables |= {(c, s): t for c, s, t in markers.parse_dht(payload)}
-    assert tables == markers.STANDARD_HUFFMAN_TABLES
+    assert tables == STANDARD_HUFFMAN_TABLES

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
-from guetzpy.engine.source import load
+from guetzpy.engine.loading import load
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import Component
 from guetzpy.jpeg.writer import write

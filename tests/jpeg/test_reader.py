@@ -20,6 +20,7 @@ from reference import entropy_decode as twin
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.entropy.huffman import HuffmanTable
+from guetzpy.jpeg.entropy.standard_tables import STANDARD_HUFFMAN_TABLES
 from guetzpy.jpeg.pixels import decode
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import NATURAL_ORDER, JpegImage
@@ -108,7 +109,7 @@ def test_quantisation_tables_and_scans_of_pillow():
 
 
 def standard(table_class: int, slot: int) -> dict[tuple[int, int], int]:
-    table = markers.STANDARD_HUFFMAN_TABLES[table_class, slot]
+    table = STANDARD_HUFFMAN_TABLES[table_class, slot]
     return twin.codes(table.counts, table.values)
 
 
@@ -145,7 +146,7 @@ def handmade(
     frame = markers.FrameHeader(markers.SOF1, 8, height if lines is None else lines, width, components)
     out = SOI + head + markers.dqt_segment([(0, np.full(64, steps, np.uint16))]) + markers.sof_segment(frame)
     if dht:
-        tables = [(c, s, t) for (c, s), t in markers.STANDARD_HUFFMAN_TABLES.items()]
+        tables = [(c, s, t) for (c, s), t in STANDARD_HUFFMAN_TABLES.items()]
         out += markers.dht_segment(tables)
     if interval:
         out += markers.dri_segment(interval)

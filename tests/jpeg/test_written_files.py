@@ -18,7 +18,8 @@ from reference.jpeg_files import picture
 
 import guetzpy
 from guetzpy import metrics
-from guetzpy.engine.source import Source, load
+from guetzpy.engine.loading import load
+from guetzpy.engine.source import Source
 from guetzpy.errors import GuetzpyError
 
 IMAGES = Path(__file__).parents[3] / "shared" / "images"

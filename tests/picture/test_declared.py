@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import guetzpy
-from guetzpy.engine.source import load
+from guetzpy.engine.loading import load
 from guetzpy.errors import UnsupportedError
 from guetzpy.integrations.pillow import register
 from guetzpy.picture.cicp import profile_of

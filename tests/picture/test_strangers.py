@@ -20,7 +20,7 @@ from reference.jpeg_files import picture
 import guetzpy
 from guetzpy.batch import memory
 from guetzpy.batch.discover import Task
-from guetzpy.engine.source import load
+from guetzpy.engine.loading import load
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
 from guetzpy.jpeg import markers
 from guetzpy.picture import pillow as _pillow

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from guetzpy.engine.source import load
+from guetzpy.engine.loading import load
 from guetzpy.errors import FormatError, UnsupportedError
 from guetzpy.picture.planes import planes_of
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 from guetzpy.jpeg.metadata import exif, iptc, photoshop, xmp, xmp_segments
-from guetzpy.jpeg.metadata.exif import Entry, Tiff
+from guetzpy.jpeg.metadata.directories import Entry, Tiff, blanked
 from guetzpy.jpeg.metadata.property_kinds import EXIF_TAGS, IPTC_DATASETS, tells_coordinates, xmp_test
 
 __all__ = ["held", "minimal", "photoshop_edit", "unwanted_dataset", "without"]
@@ -71,7 +71,7 @@ def _without_entries(structure: Tiff, gone: list[Entry]) -> bytes:
     spans = [(e.start, e.start + e.size) for e in gone if e.outside and e.size]
     positions = {entry.position for entry in gone}
     exif.demand_apart(structure, spans, structure.directories, positions)
-    edited = exif.blanked(structure.data, spans)
+    edited = blanked(structure.data, spans)
     for directory in structure.directories:
         exif.drop_entries(edited, structure, directory, lambda entry: entry.position in positions)
     return bytes(edited)

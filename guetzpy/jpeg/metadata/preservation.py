@@ -14,12 +14,12 @@ them that the policy strips.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from guetzpy.jpeg.markers import segment as segment_bytes
-from guetzpy.jpeg.metadata import appended, exif, mpf, photoshop, xmp
-from guetzpy.jpeg.metadata.appended import Part
+from guetzpy.jpeg.metadata import appended, exif, mpf, photoshop
+from guetzpy.jpeg.metadata.anchors import Anchor, Length, Picture, Pointer, find_anchors, write_length
 from guetzpy.jpeg.metadata.declared import says_adobe_rgb
 from guetzpy.jpeg.metadata.holdings import look
 from guetzpy.jpeg.metadata.policy import KINDS, PARTS, Policy, exif_groups, kind_of, segments_for
@@ -28,51 +28,6 @@ from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.picture.profiles import adobe_rgb
 
 __all__ = ["Carried", "carry", "describe", "settle", "splice"]
-
-#: An MPF index may point this many bytes before EOI and still mean the first byte after EOI.
-_SLACK = 16
-
-#: At most this many pictures after EOI are searched for in the EXIF offsets.
-_MAX_PREVIEWS = 16
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A picture of the MPF index.
-
-    Attributes
-    ----------
-    number : int
-        Its entry in the index of the new file.
-    place : int or None
-        Its first byte, counted from the end of EOI; None for the first picture.
-    size : int
-        Its bytes; for the first picture, the bytes of padding after EOI that the index counts in.
-    """
-
-    number: int
-    place: int | None
-    size: int
-
-
-@dataclass(frozen=True)
-class _Pointer:
-    """A 32-bit offset in an EXIF segment that points at data after EOI."""
-
-    segment: Segment
-    position: int
-    order: str
-    base: int  # position in the payload that the offset counts from
-    place: int  # the byte it points at, counted from the end of EOI
-
-
-@dataclass(frozen=True)
-class _Length:
-    """The digits in an XMP segment that state the length of the first picture."""
-
-    segment: Segment
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +58,7 @@ class Carried:
     profile_added: bool = False
     # These fields refer to segments by identity, so that callers may leave some out.
     _mpf: Segment | None = None  # the segment with the MPF index
-    _anchors: tuple[_Picture | _Pointer | _Length, ...] = ()
+    _anchors: tuple[Anchor, ...] = ()
     _origins: tuple[tuple[int, Segment], ...] = ()  # (number in the source, segment)
 
     @property
@@ -176,11 +131,6 @@ def _result(edit: Edit) -> Carried:
     }
     pieces = [bytes(edit.trailing[part.start : part.end]) for part in edit.parts]
     index = kept.get(edit.survey.mpf) if edit.survey.mpf is not None else None
-    anchors: list[_Picture | _Pointer | _Length] = []
-    if index is not None:
-        anchors += _picture_anchors(edit)
-    anchors += _pointer_anchors(edit, kept)
-    anchors += _length_anchors(edit, kept)
     return Carried(
         segments=list(kept.values()),
         trailing=b"".join(pieces),
@@ -188,79 +138,9 @@ def _result(edit: Edit) -> Carried:
         notes=edit.notes,
         changes=list(dict.fromkeys(edit.changes)),
         _mpf=index,
-        _anchors=tuple(anchors),
+        _anchors=find_anchors(edit, kept),
         _origins=tuple(kept.items()) if edit.survey.places else (),
     )
-
-
-def _moved(parts: list[Part], place: int) -> int:
-    """Return where a byte after EOI is once only ``parts`` are left, counted from the end of EOI."""
-    if place < 0:
-        return place
-    at = 0
-    for part in parts:
-        if place < part.end:
-            return at + max(0, place - part.start)
-        at += part.end - part.start
-    return at + max(0, place - (parts[-1].end if parts else 0))
-
-
-def _picture_anchors(edit: Edit) -> Iterator[_Picture]:
-    assert edit.index is not None
-    eoi, size = edit.survey.eoi, len(edit.source)
-    for new, old in enumerate(edit.pictures):
-        picture = edit.index.pictures[old]
-        if old == 0:
-            if picture.offset == 0:
-                padding = edit.source[eoi : picture.size]
-                counted = len(padding) if edit.parts == edit.survey.parts and not padding.strip(b"\0") else 0
-                yield _Picture(new, None, counted)
-        elif eoi - _SLACK <= edit.survey.base + picture.offset < size:
-            yield _Picture(new, _moved(edit.parts, edit.survey.base + picture.offset - eoi), picture.size)
-
-
-def _pointer_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Pointer]:
-    """Find EXIF offsets (often in maker notes) to previews that cameras write after EOI."""
-    starts = _picture_starts(edit.trailing, edit.parts)
-    for group in edit.exif_groups()[:1]:
-        if not starts or not edit.survey.places or len(group) > 1:
-            continue
-        payload = edit.payload(group[0])
-        head = len(exif.HEADER)
-        note = exif.maker_note(payload[head:]) or (0, 0)
-        file_base = edit.survey.places[group[0]].payload + head
-        for start in starts:
-            for base, first, last in ((0, 0, len(payload)), (note[0], note[0], note[1])):
-                offset = edit.survey.eoi + start - file_base - base
-                for order in "<>" if last > first else "":
-                    pattern = struct.pack(order + "I", offset & 0xFFFFFFFF)
-                    at = payload.find(pattern, head + first, head + last)
-                    if at >= 0:
-                        yield _Pointer(kept[group[0]], at, order, head + base, _moved(edit.parts, start))
-
-
-def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[_Length]:
-    number = edit.survey.directory
-    if number is None or number not in kept or not kept[number].payload.startswith(xmp.HEADER):
-        return
-    packet = xmp.read_packet(kept[number].payload[len(xmp.HEADER) :])
-    items = packet.items() if packet is not None else []
-    if items and items[0].length_span is not None:
-        known = {edit.survey.eoi} | ({edit.index.pictures[0].size} if edit.index is not None else set())
-        if items[0].semantic == "Primary" and items[0].length in known:
-            start, end = items[0].length_span
-            yield _Length(kept[number], len(xmp.HEADER) + start, len(xmp.HEADER) + end)
-
-
-def _picture_starts(trailing: bytes | bytearray, parts: list[Part]) -> list[int]:
-    """Return the offsets in ``trailing`` of the first JPEG pictures that lie in ``parts``."""
-    found: list[int] = []
-    at = trailing.find(b"\xff\xd8\xff")
-    while at >= 0 and len(found) < _MAX_PREVIEWS:
-        if any(part.start <= at < part.end for part in parts):
-            found.append(at)
-        at = trailing.find(b"\xff\xd8\xff", at + 1)
-    return found
 
 
 def settle(written: bytes, carried: Carried) -> bytes:
@@ -297,30 +177,22 @@ def settle(written: bytes, carried: Carried) -> bytes:
     pictures: dict[int, tuple[int, int]] = {}
     for anchor in carried._anchors:
         match anchor:
-            case _Picture(number, None, size):
+            case Picture(number, None, size):
                 pictures[number] = eoi + size, 0
-            case _Picture(number, place, size) if place is not None and id(carried._mpf) in payloads:
+            case Picture(number, place, size) if place is not None and id(carried._mpf) in payloads:
                 base = payloads[id(carried._mpf)] + len(mpf.HEADER)
                 pictures[number] = size, eoi + place - base
-            case _Pointer(segment, position, order, base, place) if id(segment) in payloads:
+            case Pointer(segment, position, order, base, place) if id(segment) in payloads:
                 start = payloads[id(segment)]
                 struct.pack_into(order + "I", data, start + position, eoi + place - start - base)
-            case _Length(segment, start, end) if id(segment) in payloads:
-                _write_length(data, payloads[id(segment)] + start, payloads[id(segment)] + end, eoi)
+            case Length(segment, start, end) if id(segment) in payloads:
+                write_length(data, payloads[id(segment)] + start, payloads[id(segment)] + end, eoi)
     if pictures and carried._mpf is not None and id(carried._mpf) in payloads:
         index = mpf.read_index(carried._mpf.payload)
         if index is not None:
             start = payloads[id(carried._mpf)]
             data[start : start + len(index.payload)] = index.with_places(pictures)
     return bytes(data)
-
-
-def _write_length(data: bytearray, start: int, end: int, value: int) -> None:
-    """Write a number over a longer one in XMP; move its quote or end tag up and append spaces."""
-    close = data.find(b">", end) + 1 if data[end : end + 1] == b"<" else end + 1
-    text = str(value).encode() + bytes(data[end:close])
-    if len(text) <= close - start:
-        data[start:close] = text.ljust(close - start)
 
 
 def splice(source: bytes, image: JpegImage, carried: Carried) -> bytes | None:
