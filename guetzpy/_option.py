@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeVar
 
-__all__ = ["Option", "check", "option", "option_of", "options_of", "with_keywords"]
+__all__ = ["Option", "check", "option", "option_of", "options_of", "size_of", "with_keywords"]
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -42,6 +44,8 @@ class Option:
         Whether the number must be whole.
     choices : tuple of str
         Allowed values of a str, or allowed members of a tuple of str.
+    size : bool
+        Whether the number counts bytes or pixels. The command line takes it with a unit: see :func:`size_of`.
     """
 
     help: str
@@ -54,6 +58,7 @@ class Option:
     above: bool = False
     whole: bool = False
     choices: tuple[str, ...] = ()
+    size: bool = False
 
     def flags(self, name: str) -> tuple[str, ...]:
         """Return the names on the command line of the option whose field is called ``name``."""
@@ -113,6 +118,35 @@ def _check_range(name: str, value: Any, low: float, wanted: Option) -> None:
         below = f"more than {low:g}" if above else f"{low:g}"
         expected = f"{below} to {high:g}" if high < math.inf else f"{below}{'' if above else ' or more'}"
         raise ValueError(f"{name} {value:g}: expected {expected}")
+
+
+# Exponents of the units, of 1000 for k, M, G and T (SI) and 1024 for Ki, Mi, Gi and Ti (IEC 80000-13).
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SIZE = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))(?: ?([kmgt]?)(i?)b?)?", re.IGNORECASE)
+
+
+def size_of(text: str) -> int:
+    """Return the whole number that a text such as ``50k``, ``1.5M``, ``100MB`` or ``64MiB`` gives.
+
+    Case is ignored, and a space may stand before the unit.
+
+    Raises
+    ------
+    ValueError
+        The text is not of this form, or the number is not whole.
+
+    Examples
+    --------
+    >>> size_of("50k"), size_of("1.5M"), size_of("100 MB"), size_of("1KiB"), size_of("812")
+    (50000, 1500000, 100000000, 1024, 812)
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None or (found[3] and not found[2]):
+        raise ValueError(f"{text!r}: expected a size such as 50000, 50k, 1.5M or 100MB")
+    number = Decimal(found[1]) * (1024 if found[3] else 1000) ** _UNITS[(found[2] or "").lower()]
+    if number != int(number):
+        raise ValueError(f"{text!r}: expected a whole number, for example {max(1, round(number))}")
+    return int(number)
 
 
 def with_keywords(parameters: Iterable[inspect.Parameter], *, evaluate: bool = False) -> Callable[[_F], _F]:

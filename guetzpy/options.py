@@ -32,6 +32,9 @@ __all__ = [
 Effort: TypeAlias = Literal["fast", "balanced", "max"]
 Subsampling: TypeAlias = Literal["auto", "444", "420", "keep"]
 
+# Spellings of a chroma subsampling that are taken for a value of Subsampling.
+_NOTATIONS = {"4:4:4": "444", "4:2:0": "420"}
+
 # Sections of ``--help``.
 _TARGET = "Targets"
 _ENCODING = "Encoding"
@@ -147,10 +150,17 @@ class CommonOptions:
         low=1,
         high=1024,
     )
-    max_pixels: int = option(MAX_PIXELS, "Refuse pictures with more pixels.", _LIMITS, metavar="N", low=1)
+    max_pixels: int = option(
+        MAX_PIXELS, "Refuse pictures with more pixels.", _LIMITS, metavar="N", low=1, size=True
+    )
     max_scans: int = option(MAX_SCANS, "Refuse JPEG files with more scans.", _LIMITS, metavar="N", low=1)
     max_metadata: int = option(
-        MAX_METADATA, "Refuse JPEG files with more bytes of metadata.", _LIMITS, metavar="BYTES", low=0
+        MAX_METADATA,
+        "Refuse JPEG files with more bytes of metadata.",
+        _LIMITS,
+        metavar="SIZE",
+        low=0,
+        size=True,
     )
     max_directories: int = option(
         MAX_DIRECTORIES,
@@ -160,15 +170,16 @@ class CommonOptions:
         low=1,
     )
     max_input: int = option(
-        MAX_INPUT, "Refuse files and streams with more bytes.", _LIMITS, metavar="BYTES", low=1
+        MAX_INPUT, "Refuse files and streams with more bytes.", _LIMITS, metavar="SIZE", low=1, size=True
     )
     max_memory: int | None = option(
         None,
         "Limit the memory of the search, or refuse pictures that need more. Default: the memory of the "
         "machine, but 500 MB for files under 500 kB.",
         _LIMITS,
-        metavar="BYTES",
+        metavar="SIZE",
         low=1,
+        size=True,
     )
     timeout: float | None = option(
         None, "Fail on a file after this time.", _LIMITS, metavar="SECONDS", low=0, above=True
@@ -222,7 +233,7 @@ class OptimizeOptions(CommonOptions):
         ``Result.reason`` says so.
     subsampling : {"auto", "444", "420", "keep"}
         Chroma subsampling. auto: the one that gives the smaller file; a JPEG keeps its own, or changes to
-        4:2:0. keep: that of the JPEG.
+        4:2:0. keep: that of the JPEG. "4:4:4" and "4:2:0" are taken for "444" and "420".
     progressive : bool
         Whether the file is progressive, which is smaller. If False, it is baseline.
     strict : bool
@@ -270,7 +281,13 @@ class OptimizeOptions(CommonOptions):
         None, "Largest Butteraugli 3-norm.", _TARGET, metavar="B", low=0, high=100, above=True
     )
     max_bytes: int | None = option(
-        None, "Write the best file of at most N bytes.", _TARGET, metavar="N", low=1, whole=True
+        None,
+        "Write the best file of at most this size, such as 200k.",
+        _TARGET,
+        metavar="SIZE",
+        low=1,
+        whole=True,
+        size=True,
     )
     bpp: float | None = option(
         None, "Write the best file of at most B bits per pixel.", _TARGET, metavar="B", low=0, above=True
@@ -312,6 +329,9 @@ class OptimizeOptions(CommonOptions):
     )
 
     def __post_init__(self) -> None:
+        notation: object = self.subsampling
+        if isinstance(notation, str) and notation in _NOTATIONS:
+            object.__setattr__(self, "subsampling", _NOTATIONS[notation])
         super().__post_init__()
         asked = [name for name in TARGETS if getattr(self, name) is not None]
         if len(asked) > 1:

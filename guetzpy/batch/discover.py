@@ -10,10 +10,11 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from guetzpy.batch import storage
-from guetzpy.batch.tasks import Discovery, Filter, Skipped, Task, jpeg_name, kind_of
+from guetzpy.batch.tasks import Discovery, Filter, Skipped, Task, beside, jpeg_name, kind_of
 from guetzpy.batch.walk import Walk, head_of, search_url, sort_in
 
 __all__ = ["Discovery", "Filter", "Skipped", "Task", "discover", "in_shard", "jpeg_name", "kind_of", "pair"]
@@ -102,7 +103,13 @@ def _own_name(name: str) -> str:
 
 
 def pair(
-    found: Discovery, destination: str | None, *, in_place: bool = False, copy_others: bool = False
+    found: Discovery,
+    destination: str | None,
+    *,
+    in_place: bool = False,
+    suffix: str | None = None,
+    copy_others: bool = False,
+    keep_names: bool = False,
 ) -> list[Task]:
     """Return the pictures as tasks with the names of their outputs.
 
@@ -114,8 +121,13 @@ def pair(
         Folder or URL for the outputs. None: nothing is written, unless ``in_place``.
     in_place : bool
         Whether each file is replaced. A file that was found by several names becomes one task.
+    suffix : str, optional
+        Each output lies beside its input, and has this text at the end of its name, before the extension.
+        Pictures whose name ends so already are outputs of an earlier run: they are moved to ``found.others``.
     copy_others : bool
         Whether the files of ``found.others`` that can be copied will be copied to the destination.
+    keep_names : bool
+        Whether an output has the name of its input, also if that is not a JPEG file.
 
     Raises
     ------
@@ -124,16 +136,23 @@ def pair(
     """
     if in_place:
         return list(_once(found.pictures))
-    if destination is None:
+    if destination is None and suffix is None:
         return list(found.pictures)
+    if suffix is not None:
+        _pass_over_outputs(found, suffix)
     paired = []
     claims: list[tuple[str, str]] = []
     for task in found.pictures:
-        place = storage.join(destination, jpeg_name(task.relative))
-        own = storage.join(destination, task.relative)
+        if destination is None:
+            assert suffix is not None
+            own = _in_folder_of(task.input, beside(posixpath.basename(task.relative), suffix))
+            place = own if keep_names else jpeg_name(own)
+        else:
+            own = storage.join(destination, task.relative)
+            place = own if keep_names else storage.join(destination, jpeg_name(task.relative))
         paired.append(Task(task.input, task.relative, task.kind, task.size, task.identity, place, own))
         claims.append((place, task.input))
-    if copy_others:
+    if copy_others and destination is not None:
         claims += [
             (storage.join(destination, other.relative), other.input)
             for other in found.others
@@ -141,6 +160,23 @@ def pair(
         ]
     _refuse_clashes(claims, destination)
     return paired
+
+
+def _pass_over_outputs(found: Discovery, suffix: str) -> None:
+    """Move pictures whose stem ends with ``suffix`` to ``found.others``, unless it is the only picture."""
+    made = [t for t in found.pictures if PurePosixPath(t.relative).stem.endswith(suffix)]
+    if len(found.pictures) == 1:
+        return
+    found.pictures = [task for task in found.pictures if task not in made]
+    reason = f"its name ends with {suffix}, as outputs do"
+    found.others += [Skipped(task.input, task.relative, reason, can_copy=False) for task in made]
+
+
+def _in_folder_of(name: str, leaf: str) -> str:
+    """Return the path or URL of a file in the folder of the file ``name``."""
+    if storage.is_url(name):
+        return name[: name.rfind("/") + 1] + leaf
+    return os.path.join(os.path.dirname(name), leaf)
 
 
 def _once(tasks: Iterable[Task]) -> Iterator[Task]:
@@ -152,8 +188,9 @@ def _once(tasks: Iterable[Task]) -> Iterator[Task]:
             yield Task(task.input, task.relative, task.kind, task.size, task.identity, task.input, task.input)
 
 
-def _refuse_clashes(claims: list[tuple[str, str]], destination: str) -> None:
-    fold = str.casefold if _ignores_case(destination) else str
+def _refuse_clashes(claims: list[tuple[str, str]], destination: str | None) -> None:
+    folder = destination or (os.path.dirname(claims[0][0]) if claims else "")
+    fold = str.casefold if _ignores_case(folder) else str
     folders: dict[str, str] = {}
     taken: dict[str, str] = {}
     for place, source in claims:

@@ -31,6 +31,8 @@ def run(
     options: Options | None = None,
     *,
     in_place: bool = False,
+    suffix: str | None = None,
+    keep_names: bool = False,
     write: bool = True,
     backup: str | os.PathLike[str] | None = None,
     preserve: bool = False,
@@ -72,6 +74,12 @@ def run(
     in_place : bool
         Whether the sources are replaced. Only JPEG files are processed then. A file that would not become
         smaller is not changed. Links within folders are not followed.
+    suffix : str, optional
+        Instead of a destination: outputs lie beside their inputs, and have this text at the end of their
+        names, before the extension, such as ``-small``. Pictures whose names end so are not processed.
+    keep_names : bool
+        Whether the JPEG of ``photo.png`` is named ``photo.png``, so that links to it stay valid; browsers
+        look at the contents. Default: it is named ``photo.jpg``.
     write : bool
         Whether outputs are written. If False, files are processed, but nothing is written.
     backup : path or URL, optional
@@ -144,12 +152,13 @@ def run(
     options = OptimizeOptions() if options is None else options
     keeper = None if backup is None else _name(backup)
     _check(names, goal, in_place, keeper, shard, copy_others)
+    _check_suffix(goal, in_place, suffix)
     if manifest is not None and storage.is_url(_name(manifest)):
         raise ValueError(f"{manifest}: a manifest is a local file")
     _check_budget(options, total_bytes, total_bpp, equal_slope, shard)
     if file_name is not None and (goal is None or len(names) != 1):
         raise ValueError("file_name goes with a destination and one source")
-    nowhere = goal is None and not (in_place and write)
+    nowhere = goal is None and not ((in_place or suffix is not None) and write)
     write = write and not nowhere
     found = discover(
         names,
@@ -157,7 +166,7 @@ def run(
         skip=[place for place in (goal, keeper) if place is not None],
         jpeg_only=jpeg_only or in_place or isinstance(options, TranscodeOptions),
         refuse_named=None if jpeg_only else output.NOT_IN_PLACE if in_place else NOT_REPACKED,
-        follow_links=not in_place,
+        follow_links=not in_place and suffix is None,
         storage_options=storage_options,
     )
     delivery = Delivery(
@@ -171,7 +180,9 @@ def run(
     )
     if file_name is not None:
         found.pictures = [replace(task, relative=file_name, kind=NAMED) for task in found.pictures]
-    tasks = pair(found, goal, in_place=in_place, copy_others=copy_others)
+    tasks = pair(
+        found, goal, in_place=in_place, suffix=suffix, copy_others=copy_others, keep_names=keep_names
+    )
     if shard is not None:
         tasks = [task for task in tasks if in_shard(task.relative, shard)]
         found.others = [other for other in found.others if in_shard(other.relative, shard)]
@@ -227,7 +238,7 @@ def _clear(names: list[str], tasks: list[Task], found: Discovery, delivery: Deli
     """Remove the temporary files of killed runs from the local folders that this run writes to."""
     folders: set[str] = set()
     relatives = [task.relative for task in tasks]
-    if delivery.in_place:
+    if delivery.destination is None:  # outputs replace their inputs or lie beside them
         root = delivery.backup
         folders |= found.folders
         files = [name for name in names if not storage.is_url(name) and not os.path.isdir(name)]
@@ -285,6 +296,15 @@ def _check(
                 raise ValueError(f"{name}: is an input and the output; use --in-place to replace its files")
     if destination in names:
         raise ValueError(f"{destination}: is an input and the output; use --in-place to replace its files")
+
+
+def _check_suffix(destination: str | None, in_place: bool, suffix: str | None) -> None:
+    if suffix is None:
+        return
+    if destination is not None or in_place:
+        raise ValueError("suffix and a destination or in_place contradict each other: give one")
+    if not suffix.strip() or any(sign in suffix for sign in ("/", "\\", "\0")):
+        raise ValueError(f"suffix {suffix!r}: expected the end of a file's name, such as -small")
 
 
 def _check_budget(

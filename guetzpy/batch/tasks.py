@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from guetzpy import output
 from guetzpy.picture import formats
 
-__all__ = ["NAMED", "Discovery", "Filter", "Skipped", "Task", "jpeg_name", "kind_of"]
+__all__ = ["NAMED", "Discovery", "Filter", "Skipped", "Task", "beside", "jpeg_name", "kind_of"]
 
 #: Suffixes of pictures that are replaced by ``.jpg``. To any other suffix ``.jpg`` is appended.
 PICTURE_SUFFIXES = frozenset(
@@ -164,3 +164,9 @@ def jpeg_name(relative: str) -> str:
     if suffix in PICTURE_SUFFIXES:
         return str(path.with_suffix(".jpg"))
     return f"{relative}.jpg"
+
+
+def beside(relative: str, suffix: str) -> str:
+    """Return the name of an output beside its input, such as ``photo-small.jpg`` for ``-small``."""
+    path = PurePosixPath(relative)
+    return str(path.with_name(path.stem + suffix + path.suffix))

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guetzpy._runtime.text import counted
+from guetzpy.cli.parameters import size
 from guetzpy.cli.places import (
     STANDARD,
     Place,
+    check_suffix,
     is_folder,
     names_a_jpeg,
     names_one_file,
@@ -120,7 +122,10 @@ Dask = Annotated[
 TotalBytes = Annotated[
     int | None,
     typer.Option(
-        "--total-bytes", metavar="N", help="Find the distance at which all files have N bytes together."
+        "--total-bytes",
+        metavar="SIZE",
+        parser=size,
+        help="Find the distance at which all files together have this size, such as 100MB.",
     ),
 ]
 TotalBits = Annotated[
@@ -146,6 +151,8 @@ class FolderOptions:
     copy_others: bool = False
     backup: str | None = None
     preserve: bool = False
+    suffix: str | None = None
+    names: str = "jpg"
     shard: str | None = None
     dask: str | None = None
     total_bytes: int | None = None
@@ -154,11 +161,11 @@ class FolderOptions:
 
     def concern(self, inputs: list[str], output: str | None) -> bool:
         """Return whether the batch room does this, rather than one file after the other here."""
-        wanted = self
+        wanted = replace(self, suffix=None, names="jpg")  # which are done for single files as well
         if names_one_file(inputs, output):
             # These say nothing of one file that is named, or are done for one file as well.
             wanted = replace(
-                self, recursive=False, jobs=None, include=(), exclude=(), copy_others=False, preserve=False
+                wanted, recursive=False, jobs=None, include=(), exclude=(), copy_others=False, preserve=False
             )
         return wanted != FolderOptions() or any("://" in name for name in [*inputs, output or ""])
 
@@ -220,7 +227,12 @@ def run_folders(
     """
     _check(inputs, output, in_place, wishes, write)
     if threshold is not None:  # what --in-place would do; other files make no difference
-        output, in_place, jpeg_only, wishes = None, True, True, replace(wishes, copy_others=False)
+        output, in_place, jpeg_only, wishes = (
+            None,
+            True,
+            True,
+            replace(wishes, copy_others=False, suffix=None),
+        )
     tally = _Tally()
     with report_errors(), notices(quiet):
         with _cluster(wishes.dask) as executor:
@@ -268,8 +280,13 @@ def _check(inputs: list[str], output: str | None, in_place: bool, wishes: Folder
         usage_error("- (stdin, stdout) is for one file, without options for folders and sets")
     if output is not None and in_place:
         usage_error("-o and --in-place contradict each other: give one")
-    if write and output is None and not in_place:
-        usage_error("say where the results go: -o FOLDER, or --in-place to replace the inputs")
+    if wishes.suffix is not None:
+        check_suffix(wishes.suffix, output, in_place)
+    if write and output is None and not in_place and wishes.suffix is None:
+        usage_error(
+            "say where the results go: -o FOLDER, or --in-place to replace the inputs; "
+            "--suffix -small writes them beside the inputs"
+        )
     if output is not None and not names_one_file(inputs, output):
         if os.path.exists(output) and not os.path.isdir(output):
             usage_error(f"{output}: is no folder, which -o must be here")
@@ -310,6 +327,8 @@ def _plan(
             output,
             options,
             in_place=in_place,
+            suffix=wishes.suffix,
+            keep_names=wishes.names == "keep",
             write=write,
             jpeg_only=jpeg_only,
             backup=wishes.backup,
@@ -363,7 +382,7 @@ def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
     if passed_over:
         named = ", ".join(f"{other.input} ({other.reason})" for other in passed_over[:3])
         more = f" and {len(passed_over) - 3} more" if len(passed_over) > 3 else ""
-        can_copy = any(other.can_copy for other in passed_over) and not in_place
+        can_copy = any(other.can_copy for other in passed_over) and not in_place and wishes.suffix is None
         say(f"passed over: {named}{more}" + ("; --copy-others copies them" if can_copy else ""))
 
 

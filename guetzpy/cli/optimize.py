@@ -25,10 +25,10 @@ from guetzpy.cli.folder import (
     TotalBytes,
     run_folders,
 )
-from guetzpy.cli.parameters import made, takes
-from guetzpy.cli.places import STANDARD, expand, plan
+from guetzpy.cli.parameters import FilesFrom, Names, Suffix, made, takes
+from guetzpy.cli.places import STANDARD, inputs_of, plan
 from guetzpy.cli.report import ReportPath, begin
-from guetzpy.cli.reporting import usage_error
+from guetzpy.cli.reporting import check_choice, usage_error
 from guetzpy.options import TARGETS, OptimizeOptions
 
 __all__ = ["optimize"]
@@ -37,13 +37,13 @@ __all__ = ["optimize"]
 @takes(OptimizeOptions)
 def optimize(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="IN...",
             help="Pictures: JPEG, PNG, TIFF, WebP, HEIC, RAW and others; - for stdin.",
             show_default=False,
         ),
-    ],
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -57,6 +57,8 @@ def optimize(
         bool,
         typer.Option("--in-place", help="Replace the inputs, which must be JPEG files."),
     ] = False,
+    suffix: Suffix = None,
+    files_from: FilesFrom = None,
     recursive: Recursive = False,
     jobs: Jobs = None,
     resume: Resume = False,
@@ -65,6 +67,7 @@ def optimize(
     exclude: Exclude = None,
     jpeg_only: JpegOnly = False,
     copy_others: CopyOthers = False,
+    names: Names = "jpg",
     backup: Backup = None,
     preserve: Preserve = False,
     shard: Shard = None,
@@ -101,12 +104,14 @@ def optimize(
     total = total_bytes is not None or total_bpp is not None
     if total and any(asked[name] is not None for name in TARGETS):
         usage_error("--total-bytes and --total-bpp find the distance themselves: give no other target")
+    check_choice("--names", names, ("jpg", "keep"))
     options = made(OptimizeOptions, asked)
-    inputs = expand(inputs)
+    inputs = inputs_of(inputs, files_from)
     wishes = FolderOptions(
         recursive=recursive, jobs=jobs, resume=resume, manifest=manifest, include=tuple(include or ()),
-        exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve, shard=shard,
-        dask=dask, total_bytes=total_bytes, total_bpp=total_bpp, equal_slope=equal_slope,
+        exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve,
+        suffix=suffix, names=names, shard=shard, dask=dask,
+        total_bytes=total_bytes, total_bpp=total_bpp, equal_slope=equal_slope,
     )  # fmt: skip
     if wishes.concern(inputs, output):
         run_folders(
@@ -116,7 +121,14 @@ def optimize(
         )  # fmt: skip
         return
     places = plan(
-        inputs, output, in_place, write=not (dry_run or check), jpeg_only=jpeg_only, preserve=preserve
+        inputs,
+        output,
+        in_place,
+        write=not (dry_run or check),
+        jpeg_only=jpeg_only,
+        preserve=preserve,
+        suffix=suffix,
+        keep_names=names == "keep",
     )
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")

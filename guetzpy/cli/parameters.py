@@ -8,18 +8,46 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import typer
 
-from guetzpy._option import options_of, with_keywords
+from guetzpy._option import options_of, size_of, with_keywords
 from guetzpy.cli.reporting import usage_error
 from guetzpy.cli.sections import one_of, some_of
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
-__all__ = ["LIMITS", "made", "takes"]
+__all__ = ["LIMITS", "FilesFrom", "Names", "Suffix", "made", "size", "takes"]
 
 _Options = TypeVar("_Options", OptimizeOptions, TranscodeOptions)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Options that bound what one file may ask for.
 LIMITS = ("max_pixels", "max_scans", "max_metadata", "max_directories", "max_input", "max_memory")
+
+
+Suffix = Annotated[
+    str | None,
+    typer.Option(
+        "--suffix",
+        metavar="TEXT",
+        help="Write each output beside its input, with this at the end of its name: --suffix -small.",
+    ),
+]
+Names = Annotated[
+    str,
+    typer.Option(
+        "--names",
+        metavar="jpg|keep",
+        help="Names in folders: jpg writes photo.jpg for photo.png; keep writes the JPEG as photo.png, so "
+        "that links to it stay valid.",
+        autocompletion=one_of(("jpg", "keep")),
+    ),
+]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--files-from",
+        metavar="FILE|-",
+        help="Also process the files that this file lists, one a line or separated by NUL; - is stdin.",
+    ),
+]
 
 
 def takes(
@@ -48,6 +76,7 @@ def takes(
                 *option.flags(name),
                 metavar="|".join(option.choices) if option.choices and not is_list else option.metavar,
                 help=texts.get(name, option.help),
+                parser=size if option.size else None,
                 autocompletion=(some_of if is_list else one_of)(option.choices) if option.choices else None,
             ),
         ]
@@ -60,6 +89,14 @@ def takes(
             )
         )
     return with_keywords(parameters, evaluate=True)
+
+
+def size(value: str | int) -> int:
+    """Return a size from the command line; it may have a unit, as in 50k."""
+    try:
+        return value if isinstance(value, int) else size_of(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _type_of(hint: Any) -> Any:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from guetzpy.cli.reporting import usage_error
+from guetzpy.cli.reporting import say, usage_error
 from guetzpy.output import JPEG_SUFFIXES, NOT_IN_PLACE, check_below, remove_temporaries, write
 from guetzpy.picture.reading import read_limited, read_path
 
 __all__ = [
     "STANDARD",
     "Place",
+    "check_suffix",
     "expand",
+    "inputs_of",
     "is_folder",
     "is_there",
     "names_a_jpeg",
@@ -75,6 +77,37 @@ def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
     return expanded
 
 
+def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
+    """Return the inputs of a command: those on the command line, then those that a file lists.
+
+    Parameters
+    ----------
+    names : list of str, optional
+        The arguments.
+    files_from : str, optional
+        File with a name on each line, or with names that end with NUL characters (``find -print0``); ``-`` is
+        stdin. Names are taken as they are, without expansion. Relative ones begin in the working folder.
+    """
+    given = expand(list(names or ()))
+    if files_from is None:
+        if not given:
+            usage_error("no inputs: name pictures, or a list of them with --files-from FILE")
+        return given
+    if files_from == STANDARD and STANDARD in given:
+        usage_error("- (stdin) is either a picture or the list of --files-from")
+    try:
+        data = standard_input().read() if files_from == STANDARD else Path(files_from).read_bytes()
+    except OSError as error:
+        usage_error(f"--files-from {files_from}: {error.strerror or error}")
+    listed = data.split(b"\0") if b"\0" in data else data.removeprefix(b"\xef\xbb\xbf").splitlines()
+    found = given + [os.fsdecode(name) for name in listed if name.strip()]
+    if not found:
+        usage_error(f"--files-from {files_from}: lists no files")
+    if STANDARD in found[len(given) :]:
+        usage_error(f"--files-from {files_from}: lists -; a file of this name is listed as ./-")
+    return found
+
+
 def plan(
     inputs: list[str],
     output: str | None,
@@ -82,10 +115,13 @@ def plan(
     write: bool = True,
     jpeg_only: bool = False,
     preserve: bool = False,
+    suffix: str | None = None,
+    keep_names: bool = False,
 ) -> list[Place]:
     """Pair inputs with outputs; anything that makes no sense ends with exit code 2 before work starts.
 
-    With ``jpeg_only`` other files make sense, since they are passed over.
+    With ``jpeg_only`` other files make sense, since they are passed over. With ``suffix`` outputs lie beside
+    their inputs. With ``keep_names`` an output in a folder has the name of its input.
     """
     if STANDARD in inputs and len(inputs) > 1:
         usage_error("- (stdin) must be the only input")
@@ -93,6 +129,8 @@ def plan(
         usage_error("--preserve keeps permissions and times of a file, and stdin has none")
     if output is not None and in_place:
         usage_error("-o and --in-place contradict each other: give one")
+    if suffix is not None:
+        check_suffix(suffix, output, in_place)
     for name in inputs:
         if name != STANDARD and os.path.isdir(name):
             usage_error(f"{name}: is a folder; -r takes it with all below it")
@@ -100,10 +138,15 @@ def plan(
         return [Place(name, None) for name in inputs]
     if in_place:
         return [_in_place(name, jpeg_only) for name in inputs]
+    if suffix is not None:
+        return _beside(inputs, suffix, preserve, keep_names)
     if output is None and inputs == [STANDARD]:
         output = STANDARD
     if output is None:
-        usage_error("say where the result goes: -o FILE, -o FOLDER/, or --in-place to replace the input")
+        usage_error(
+            "say where the result goes: -o FILE, -o FOLDER/, or --in-place to replace the input; "
+            "--suffix -small writes it beside the input"
+        )
     if output == STANDARD:
         if len(inputs) > 1:
             usage_error("-o - (stdout) takes one input")
@@ -112,7 +155,7 @@ def plan(
         if sys.stdout.isatty():
             usage_error("stdout is a terminal; redirect it, or give -o FILE")
         return [Place(inputs[0], STANDARD)]
-    places = _without_clashes(_into(inputs, output, preserve))
+    places = _without_clashes(_into(inputs, output, preserve, keep_names))
     if not places[0].in_folder:
         refuse_other_suffix(output)
     return places
@@ -142,7 +185,7 @@ def _in_place(name: str, jpeg_only: bool) -> Place:
     return Place(name, name)
 
 
-def _into(inputs: list[str], output: str, preserve: bool) -> list[Place]:
+def _into(inputs: list[str], output: str, preserve: bool, keep_names: bool) -> list[Place]:
     if len(inputs) > 1 and names_a_jpeg(output):
         usage_error(f"{output}: names a file, which takes one input; give -o FOLDER/ for several")
     if len(inputs) == 1 and not is_folder(output):
@@ -151,7 +194,40 @@ def _into(inputs: list[str], output: str, preserve: bool) -> list[Place]:
         usage_error(f"{output}: is a folder; stdin has no name to use there, give -o FILE")
     if os.path.exists(output) and not os.path.isdir(output):
         usage_error(f"{output}: is no folder, which -o must be for several inputs")
-    return [Place(name, os.path.join(output, _jpeg_name(name)), True) for name in inputs]
+    own = os.path.basename if keep_names else _jpeg_name
+    return [Place(name, os.path.join(output, own(name)), True) for name in inputs]
+
+
+def check_suffix(suffix: str, output: str | None, in_place: bool) -> None:
+    """End with exit code 2 if ``--suffix`` cannot be the end of a name, or another option contradicts it."""
+    if output is not None or in_place:
+        usage_error(f"--suffix and {'--in-place' if in_place else '-o'} contradict each other: give one")
+    if not suffix.strip() or any(sign in suffix for sign in ("/", "\\", "\0")):
+        usage_error(f"--suffix {suffix!r}: expected the end of a file's name, such as --suffix -small")
+    extension = Path("x" + suffix).suffix.lower()
+    if extension in JPEG_SUFFIXES | _OTHER_SUFFIXES:
+        short = suffix[: -len(extension)] or "-small"
+        usage_error(f"--suffix {suffix}: outputs keep the extension of their inputs; give --suffix {short}")
+
+
+def _beside(inputs: list[str], suffix: str, preserve: bool, keep_names: bool) -> list[Place]:
+    """Pair inputs with outputs beside them. Outputs of an earlier run among the inputs are left out."""
+    if STANDARD in inputs:
+        usage_error("--suffix names a file beside the input, and stdin has none; give -o FILE")
+    made = [name for name in inputs if Path(name).stem.endswith(suffix)] if len(inputs) > 1 else []
+    if made:
+        count = f"{len(made)} file{'' if len(made) == 1 else 's'}"
+        say(f"passed over: {count} whose name ends with {suffix}, as outputs do (first: {made[0]})")
+    places = []
+    for name in inputs:
+        if name in made:
+            continue
+        path = Path(name if keep_names else os.path.join(os.path.dirname(name), _jpeg_name(name)))
+        output = os.path.join(os.path.dirname(name), path.stem + suffix + path.suffix)
+        places.append(Place(name, output, preserve=preserve))
+    if not places:
+        usage_error(f"the name of every input ends with {suffix}; give another --suffix")
+    return _without_clashes(places)
 
 
 def names_a_jpeg(output: str) -> bool:

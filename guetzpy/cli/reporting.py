@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from guetzpy.result import Result
 
 __all__ = [
+    "check_choice",
     "describe",
     "explain",
     "fail",
@@ -77,6 +78,12 @@ def compiling() -> str:
 def usage_error(text: str) -> NoReturn:
     """Exit as for any wrong use of the command line."""
     fail(text, 2)
+
+
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Exit with code 2 if the value of an option is none of its choices."""
+    if value not in choices:
+        usage_error(f"{option} {value}: expected one of {', '.join(choices)}")
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from guetzpy._option import options_of
 from guetzpy._runtime.text import printable
-from guetzpy.cli.reporting import say
+from guetzpy.cli.meant import suggestion
+from guetzpy.cli.reporting import say, usage_error
 from guetzpy.cli.unused import unused
 from guetzpy.options import METADATA_KINDS, METRICS, OptimizeOptions
 
@@ -37,7 +38,7 @@ def _of_options(*titles: str) -> dict[str, tuple[str, ...]]:
 
 #: Title of each section, and its parameters in the order of the help. A test checks that none is missing.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inputs and outputs": ("output", "in_place", "jpeg_only", "dry_run"),
+    "Inputs and outputs": ("output", "suffix", "in_place", "files_from", "jpeg_only", "dry_run"),
     **_of_options("Targets", "Encoding", "Metadata"),
     "Folders": (
         "recursive",
@@ -47,6 +48,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "include",
         "exclude",
         "copy_others",
+        "names",
         "backup",
         "preserve",
         "shard",
@@ -75,10 +77,29 @@ def _printable_errors() -> Iterator[None]:
 class CommandGroup(TyperGroup):
     """The group of all commands."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse what stands before the command. An option of ``optimize`` there leads to a suggestion."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "option_name", None) is not None:
+                self._suggest(given, "is an option of a command")
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments name."""
+        if args and args[0] not in self.commands and not ctx.resilient_parsing:
+            self._suggest(args, "is no command")
         with _printable_errors():
             return super().resolve_command(ctx, args)
+
+    def _suggest(self, args: list[str], fault: str) -> None:
+        """End with the command line that was probably meant, if there is one."""
+        parameters: Any = self.commands["optimize"].params
+        options = [flag for parameter in parameters for flag in (*parameter.opts, *parameter.secondary_opts)]
+        if meant := suggestion(args, self.commands, options):
+            usage_error(f"{args[0]}: {fault}; did you mean: {meant}")
 
 
 class SectionedCommand(TyperCommand):

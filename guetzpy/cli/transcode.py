@@ -22,10 +22,10 @@ from guetzpy.cli.folder import (
     Shard,
     run_folders,
 )
-from guetzpy.cli.parameters import made, takes
-from guetzpy.cli.places import STANDARD, expand, plan
+from guetzpy.cli.parameters import FilesFrom, Names, Suffix, made, takes
+from guetzpy.cli.places import STANDARD, inputs_of, plan
 from guetzpy.cli.report import ReportPath, begin
-from guetzpy.cli.reporting import usage_error
+from guetzpy.cli.reporting import check_choice, usage_error
 from guetzpy.options import TranscodeOptions
 
 __all__ = ["transcode"]
@@ -34,8 +34,8 @@ __all__ = ["transcode"]
 @takes(TranscodeOptions)
 def transcode(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="JPEG files; - for stdin.", show_default=False)
-    ],
+        list[str] | None, typer.Argument(metavar="IN...", help="JPEG files; - for stdin.", show_default=False)
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -46,6 +46,8 @@ def transcode(
         ),
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
+    suffix: Suffix = None,
+    files_from: FilesFrom = None,
     recursive: Recursive = False,
     jobs: Jobs = None,
     resume: Resume = False,
@@ -54,6 +56,7 @@ def transcode(
     exclude: Exclude = None,
     jpeg_only: JpegOnly = False,
     copy_others: CopyOthers = False,
+    names: Names = "jpg",
     backup: Backup = None,
     preserve: Preserve = False,
     shard: Shard = None,
@@ -69,12 +72,13 @@ def transcode(
     **asked: Any,
 ) -> None:
     """Repack JPEG files without loss: the same coefficients, and so the same pixels, in fewer bytes."""
+    check_choice("--names", names, ("jpg", "keep"))
     options = made(TranscodeOptions, asked)
-    inputs = expand(inputs)
+    inputs = inputs_of(inputs, files_from)
     wishes = FolderOptions(
         recursive=recursive, jobs=jobs, resume=resume, manifest=manifest, include=tuple(include or ()),
-        exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve, shard=shard,
-        dask=dask,
+        exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve,
+        suffix=suffix, names=names, shard=shard, dask=dask,
     )  # fmt: skip
     if wishes.concern(inputs, output):
         run_folders(
@@ -82,7 +86,16 @@ def transcode(
             jpeg_only=jpeg_only, report=begin(report, options, inputs, quiet=quiet),
         )  # fmt: skip
         return
-    places = plan(inputs, output, in_place, write=not dry_run, jpeg_only=jpeg_only, preserve=preserve)
+    places = plan(
+        inputs,
+        output,
+        in_place,
+        write=not dry_run,
+        jpeg_only=jpeg_only,
+        preserve=preserve,
+        suffix=suffix,
+        keep_names=names == "keep",
+    )
     if as_json and any(place.output == STANDARD for place in places):
         usage_error("--json and -o - (stdout) contradict each other")
     from guetzpy.cli.running import run_all

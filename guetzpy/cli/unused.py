@@ -47,7 +47,11 @@ def _of_writing(params: Mapping[str, Any], given: Collection[str]) -> Iterator[s
 
 
 def _of_places(params: Mapping[str, Any], given: Collection[str]) -> Iterator[str]:
-    inputs, output = params["inputs"], params["output"]
+    inputs, output = params["inputs"] or [], params["output"]
+    if "names" in given and (params["in_place"] or names_one_file(inputs, output)):
+        yield "--names has no effect: it is for outputs in folders or beside their inputs"
+    if params["files_from"] is not None:
+        return
     if not any("://" in name or os.path.isdir(name) for name in inputs):
         if params["include"] or params["exclude"]:
             yield "--include and --exclude have no effect: they choose within folders, and none is given"

@@ -220,7 +220,7 @@ def test_check(folder: Path) -> None:
         (["photo.png", "-o", "x.jpg", "--strip", "colour"], "colour: expected some of"),
         (["photo.png", "-o", "x.jpg", "--nonsense"], "nonsense"),
         (["photo.png", "-o", "x.jpg", "-d", "one"], "'--distance'"),
-        ([], "IN..."),
+        ([], "no inputs: name pictures"),
     ],
 )
 def test_wrong_usage(folder: Path, arguments: list[str], words: str) -> None:

@@ -1,0 +1,173 @@
+"""Outputs beside their inputs, names that stay, and lists of inputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
+
+from guetzpy import batch
+from guetzpy.cli import app
+from guetzpy.cli.places import inputs_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo_array: np.ndarray) -> Path:
+    """A folder with two JPEG files, a PNG and a text, one of them in a folder below."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    small = Image.fromarray(photo_array[:32, :48])
+    small.save("in/a.jpg", quality=95)
+    small.save("in/below/b.JPEG", format="JPEG", quality=95)
+    small.save("in/c.png")
+    Path("in/notes.txt").write_text("text")
+    return tmp_path
+
+
+def run(*arguments: str, stdin: bytes | None = None) -> Any:
+    result = CliRunner().invoke(app, list(arguments), input=stdin)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def tree(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def is_jpeg(path: str) -> bool:
+    return Path(path).read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_suffix_for_named_files(folder: Path) -> None:
+    before = tree(folder)
+    done = run("optimize", "in/a.jpg", "in/below/b.JPEG", "in/c.png", "--suffix", "-small", "-e", "fast")
+    assert done.exit_code == 0, done.stderr
+    made = {"in/a-small.jpg", "in/below/b-small.JPEG", "in/c-small.jpg"}
+    assert tree(folder) == before | made
+    assert all(map(is_jpeg, made))
+
+
+@pytest.mark.parametrize("jobs", [(), ("-j", "2")])
+def test_suffix_twice_makes_no_output_of_an_output(folder: Path, jobs: tuple[str, ...]) -> None:
+    command = ("transcode", "in/a.jpg", "in/below/b.JPEG", "--suffix=_x", *jobs)
+    assert run(*command).exit_code == 0
+    first = tree(folder)
+    done = run(*command[:3], "in/a_x.jpg", *command[3:])
+    assert done.exit_code == 0
+    assert "passed over" in done.stderr
+    assert "in/a_x.jpg" in done.stderr
+    assert tree(folder) == first
+
+
+def test_suffix_for_a_tree(folder: Path) -> None:
+    before = tree(folder)
+    done = run("optimize", "-r", "in", "--suffix", "-small", "-e", "fast")
+    assert done.exit_code == 0, done.stderr
+    made = {"in/a-small.jpg", "in/below/b-small.JPEG", "in/c-small.jpg"}
+    assert tree(folder) == before | made
+    assert "--copy-others" not in done.stderr  # which would be wrong usage here
+    again = run("optimize", "-r", "in", "--suffix", "-small", "-e", "fast")
+    assert again.exit_code == 0
+    assert "its name ends with -small" in again.stderr
+    assert tree(folder) == before | made
+
+
+def test_suffix_writes_through_no_link(folder: Path) -> None:
+    """A link in the tree must not lead outputs to another folder."""
+    (folder / "elsewhere").mkdir()
+    os.rename("in/a.jpg", "elsewhere/a.jpg")
+    os.symlink("../elsewhere", "in/link")
+    assert run("transcode", "-r", "in", "--suffix", "-s").exit_code == 0
+    assert tree(folder / "elsewhere") == {"a.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("in/a.jpg", "--suffix", "a/b"), "expected the end of a file's name"),
+        (("in/a.jpg", "--suffix", ""), "expected the end of a file's name"),
+        (("in/a.jpg", "--suffix", "-s.jpg"), "give --suffix -s\n"),
+        (("in/a.jpg", "--suffix", "-s", "-o", "x.jpg"), "--suffix and -o contradict"),
+        (("in/a.jpg", "--suffix", "-s", "--in-place"), "--suffix and --in-place contradict"),
+        (("-r", "in", "--suffix", "-s", "--in-place"), "--suffix and --in-place contradict"),
+        (("-r", "in", "--suffix", "a/b"), "expected the end of a file's name"),
+        (("-r", "in", "--suffix", "-s", "--copy-others"), "needs a destination"),
+        (("-", "--suffix", "-s"), "stdin has none"),
+        (("in/a.jpg", "-o", "out/", "--names", "same"), "expected one of jpg, keep"),
+        ((), "--files-from FILE"),
+        (("--files-from", "missing", "-o", "out/"), "missing: No such file"),
+    ],
+)
+def test_wrong_usage(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    before = tree(folder)
+    done = run("transcode", *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert tree(folder) == before
+
+
+def test_names(folder: Path) -> None:
+    """The default names the JPEG of a PNG .jpg; keep leaves its name, so that links stay valid."""
+    assert run("optimize", "-r", "in", "-o", "out", "-e", "fast").exit_code == 0
+    assert tree(folder / "out") - {".guetzpy.sqlite"} == {"a.jpg", "below/b.JPEG", "c.jpg"}
+    assert run("optimize", "-r", "in", "-o", "kept", "--names", "keep", "-e", "fast").exit_code == 0
+    assert tree(folder / "kept") - {".guetzpy.sqlite"} == {"a.jpg", "below/b.JPEG", "c.png"}
+    assert is_jpeg("kept/c.png")
+    assert run("optimize", "in/c.png", "-o", "one/", "--names", "keep", "-e", "fast").exit_code == 0
+    assert is_jpeg("one/c.png")
+
+
+def test_one_command_optimises_the_jpegs_and_copies_the_rest(folder: Path) -> None:
+    done = run("transcode", "-r", "in", "-o", "out", "--jpeg-only", "--copy-others")
+    assert done.exit_code == 0, done.stderr
+    assert tree(folder / "out") - {".guetzpy.sqlite"} == tree(folder / "in")
+    assert Path("out/c.png").read_bytes() == Path("in/c.png").read_bytes()
+    assert Path("out/a.jpg").stat().st_size < Path("in/a.jpg").stat().st_size
+
+
+def test_api_refuses_a_suffix_beside_a_destination(folder: Path) -> None:
+    with pytest.raises(ValueError, match="suffix and a destination"):
+        batch.run("in", "out", suffix="-s")
+    with pytest.raises(ValueError, match="end of a file's name"):
+        batch.run("in", suffix="../x")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
+def test_files_from(folder: Path, end: bytes) -> None:
+    Path("list").write_bytes(end.join([b"in/a.jpg", b"in/below/b.JPEG", b""]))
+    done = run("transcode", "--files-from", "list", "-o", "out/")
+    assert done.exit_code == 0, done.stderr
+    assert tree(folder / "out") == {"a.jpg", "b.JPEG"}
+
+
+def test_files_from_stdin_beside_arguments(folder: Path) -> None:
+    done = run("transcode", "in/a.jpg", "--files-from", "-", "-o", "out/", stdin=b"in/below/b.JPEG\n")
+    assert done.exit_code == 0, done.stderr
+    assert tree(folder / "out") == {"a.jpg", "b.JPEG"}
+    done = run("transcode", "-", "--files-from", "-", "-o", "out/", stdin=b"in/a.jpg\n")
+    assert (done.exit_code, "either a picture or the list" in done.stderr) == (2, True)
+    done = run("transcode", "--files-from", "-", "-o", "out/", stdin=b"\n\n")
+    assert (done.exit_code, "lists no files" in done.stderr) == (2, True)
+
+
+@given(
+    st.lists(st.text(st.characters(blacklist_characters="\0\n\r", blacklist_categories=["Cs"]), min_size=1)),
+    st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_names_are_listed_as_they_are(tmp_path: Path, names: list[str], zero: bool) -> None:
+    """Names with spaces, globs and quotes are not changed."""
+    wanted = [
+        name for name in names if name.encode().strip() and name != "-" and not name.startswith("\ufeff")
+    ]
+    end = b"\0" if zero else b"\n"
+    (tmp_path / "list").write_bytes(b"".join(name.encode() + end for name in ["first", *wanted]))
+    assert inputs_of(["a"], str(tmp_path / "list")) == ["a", "first", *wanted]
