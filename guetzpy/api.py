@@ -72,7 +72,8 @@ def optimize(
         describe them:
 
         - the target, at most one of ``distance`` (default 1.0), ``quality``, ``ssimulacra2``,
-          ``butteraugli``, ``max_bytes`` and ``bpp``; with ``distance`` also ``strict``;
+          ``butteraugli``, ``max_bytes`` and ``bpp``; with ``distance`` also ``strict`` and
+          ``total_distance``;
         - the encoding: ``effort``, ``subsampling``, ``progressive``, ``to_srgb``, ``background``,
           ``min_saving``, ``mark``, ``keep_components``, ``repair``;
         - the metadata: ``keep``, ``strip``;

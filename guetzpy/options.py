@@ -242,6 +242,10 @@ class OptimizeOptions(CommonOptions):
     min_saving : float
         Smallest share, 0 to 1, that a lossy encode of a JPEG must save over its lossless repack. If it saves
         less, the repack is the result.
+    total_distance : bool
+        Whether the distance of a JPEG counts from the picture that it was made from, as far as its tables
+        tell: a JPEG that is probably at 0.9 times the distance asked for or more is only repacked. Default:
+        False, the distance counts from the JPEG itself. It has no effect on other targets than a limit.
     mark : bool
         Whether a comment of at most 20 bytes is written, from which a later run sees that the file was
         encoded at its distance before.
@@ -320,6 +324,12 @@ class OptimizeOptions(CommonOptions):
         metavar="SHARE",
         low=0,
         high=1,
+    )
+    total_distance: bool = option(
+        False,
+        "Count a JPEG's own loss, as its tables tell it, as part of the distance. Default: count from the "
+        "JPEG itself.",
+        _TARGET,
     )
     mark: bool = option(
         True,
@@ -404,4 +414,5 @@ class OptimizeKeywords(_CommonKeywords, total=False):
     to_srgb: bool
     background: str | tuple[int, int, int] | None
     min_saving: float
+    total_distance: bool
     mark: bool

@@ -40,6 +40,10 @@ class Result:
         The target that was asked for, for example ``{"distance": 1.0}``.
     distance : float, optional
         The smallest distance of which the file meets both limits; 0 if no pixel was changed.
+    source_distance : float, optional
+        The distance at which a JPEG source was probably encoded, by its quantisation tables. ``distance``
+        counts from the source, so it does not contain this loss. None if the source is not a JPEG, or is a
+        JPEG that was kept because it cannot be searched.
     butteraugli_3norm, butteraugli_max, ssimulacra2 : float, optional
         Scores of the file as libjpeg-turbo decodes it; 0, 0 and 100 if no pixel was changed.
     limited_by_format : bool
@@ -77,6 +81,7 @@ class Result:
     height: int | None = None
     target: dict[str, float] | None = None
     distance: float | None = None
+    source_distance: float | None = None
     butteraugli_3norm: float | None = None
     butteraugli_max: float | None = None
     ssimulacra2: float | None = None

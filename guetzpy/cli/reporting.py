@@ -166,7 +166,12 @@ def describe(result: Result) -> str:
     name = result.input or "array"
     if result.status == "failed":
         return f"{name}: {result.error}"
-    why = f" ({result.reason})" if result.reason else ""
+    own = "" if result.source_distance is None else f"source about {result.source_distance:.2g}"
+    told = "distance" in (result.reason or "").partition("`")[0]
+    inside = "; ".join(
+        part for part in (result.reason, "" if told or not own else f"{own} in distance") if part
+    )
+    why = f" ({inside})" if inside else ""
     if result.status == "kept":
         return f"{name}: {thousands(result.bytes_after)} bytes, kept{why}"
     saving = result.saving
@@ -177,7 +182,9 @@ def describe(result: Result) -> str:
         return f"{name}: {sizes}, lossless{why}"
     parts = [
         sizes,
-        f"distance {result.distance:.2f}" if result.distance is not None else "",
+        f"distance {result.distance:.2f}" + (f" ({own})" if own else "")
+        if result.distance is not None
+        else "",
         f"SSIMULACRA 2 {result.ssimulacra2:.1f}" if result.ssimulacra2 is not None else "",
         f"Butteraugli {result.butteraugli_3norm:.3f}" if result.butteraugli_3norm is not None else "",
         "limited by the format" if result.limited_by_format else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,15 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy.engine.jpeg_rule import counted, further, own_distance, reason_to_repack, source_distance
 from guetzpy.engine.one_component import decoded_single, single
 from guetzpy.engine.source import Source
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
-from guetzpy.jpeg.metadata.policy import Policy, mark, read_mark, without_marks
+from guetzpy.jpeg.metadata.policy import Policy, mark, without_marks
 from guetzpy.jpeg.metadata.preservation import Carried, carry, settle
 from guetzpy.jpeg.reader import Limits as ReadLimits
-from guetzpy.jpeg.structure import JpegImage, Segment
+from guetzpy.jpeg.structure import Segment
 from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
 from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
@@ -25,7 +27,6 @@ from guetzpy.picture.pillow import guarded, opened_jpeg
 from guetzpy.picture.transform import Transform
 from guetzpy.progress import Reporter
 from guetzpy.result import Result
-from guetzpy.search import source_quality
 from guetzpy.search.candidates import Candidates
 from guetzpy.search.coding.encoder import Trial, decode, subsampling_name
 from guetzpy.search.coding.encoder import image as image_of
@@ -39,9 +40,6 @@ from guetzpy.search.selection import Selected, select, select_size
 __all__ = ["optimize"]
 
 Codes = npt.NDArray[np.uint8]
-
-#: A JPEG is searched only if its own estimated distance is below this share of the distance asked for.
-_HEADROOM = 0.9
 
 #: A mark of this distance is as long as any: their length is fixed.
 _ANY_MARK = 1.0
@@ -162,7 +160,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     name, value = options.target
     wanted, picture = target(name), Picture(source.width * source.height)
     goal = None if wanted.needs_pixels else wanted.goal(value, picture)
-    kept = _reason_to_repack(image, options, goal, len(repack.data))
+    kept = reason_to_repack(image, options, goal, len(repack.data))
     if kept is not None:
         return _lossless(source, options, repack, kept)
     if isinstance(plan, LimitError):
@@ -177,9 +175,10 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     judge = _judge(reference, shown.transform, plan)
     if goal is None:
         goal = wanted.goal(value, replace(picture, codes=reference, judge=judge))
-        kept = _reason_to_repack(image, options, goal, len(repack.data))
+        kept = reason_to_repack(image, options, goal, len(repack.data))
         if kept is not None:
             return _lossless(source, options, repack, kept)
+    goal = counted(goal, image, options)
     carried = replace(carried, segments=without_marks(carried.segments))
     try:
         candidates = Candidates.of_jpeg(image, reference, judge, plan, options)
@@ -195,9 +194,10 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
         reason = f"no lossy encode meets the limits (distance {selected.found.scores.distance:.2g} at best)"
         return _lossless(source, options, repack, reason)
     clock.reporter.write()
-    data = _finish(selected, carried, options)
+    data = _finish(selected, carried, options, own_distance(image, options))
     if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
-        return _lossless(source, options, repack, f"a lossy encode would save under {options.min_saving:.0%}")
+        reason = f"a lossy encode would save under {options.min_saving:.0%}"
+        return _lossless(source, options, repack, _joined(reason, further(image, options)))
     result = _result(source, options, data, selected, goal)
     return replace(
         result,
@@ -205,38 +205,6 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
         removed=tuple(carried.removed),
         warnings=(*image.warnings, *carried.warnings),
     )
-
-
-def _reason_to_repack(
-    image: JpegImage, options: OptimizeOptions, goal: Goal | None, repacked: int
-) -> str | None:
-    """Return why a JPEG is only repacked, or None if it has to be searched.
-
-    The reason is "" if the target is a size and the repack, of ``repacked`` bytes, meets it.
-
-    Raises
-    ------
-    TargetError
-        The JPEG cannot be searched, and its repack is larger than the size asked for.
-    """
-    reason = source_quality.obstacle(image)
-    size = None if goal is None else goal.size
-    if reason:
-        if size is not None and repacked > size:
-            raise TargetError.of_size(repacked, size, reason)
-        return reason
-    if size is not None:
-        return "" if repacked <= size else None
-    if goal is None or goal.limits is None:
-        return None
-    wanted = goal.limits.starting_distance()
-    marked = read_mark(image.segments)
-    if marked is not None and options.mark and options.target[0] != "quality" and marked >= 0.995 * wanted:
-        return "encoded by guetzpy at this distance before"
-    already = source_quality.estimate(image)
-    if already >= _HEADROOM * wanted:
-        return f"the source is at about distance {already:.2g} already"
-    return None
 
 
 def _search(
@@ -267,8 +235,8 @@ def _file(
     return settle(data, carried)
 
 
-def _finish(selected: Selected, carried: Carried, options: OptimizeOptions) -> bytes:
-    """Return the file of the selected trial.
+def _finish(selected: Selected, carried: Carried, options: OptimizeOptions, own: float = 0.0) -> bytes:
+    """Return the file of the selected trial; ``own`` is the distance of the source's mark, 0 without one.
 
     Raises
     ------
@@ -276,7 +244,7 @@ def _finish(selected: Selected, carried: Carried, options: OptimizeOptions) -> b
         libjpeg-turbo decodes the file to other codes than were scored.
     """
     trial, coded = selected.found.trial, selected.source
-    data = _file(trial, coded, carried, options, _marked_distance(selected.found.scores, options))
+    data = _file(trial, coded, carried, options, _marked_distance(selected.found.scores, options, own))
     if not np.array_equal(_decode(data), decode(coded, trial)):
         raise GuetzpyError(
             "libjpeg-turbo decodes the new file to other pixels than were scored; nothing was written; "
@@ -285,9 +253,9 @@ def _finish(selected: Selected, carried: Carried, options: OptimizeOptions) -> b
     return data
 
 
-def _marked_distance(scores: Scores, options: OptimizeOptions) -> float:
+def _marked_distance(scores: Scores, options: OptimizeOptions, own: float) -> float:
     name, value = options.target
-    distance = value if name == "distance" else scores.distance
+    distance = value if name == "distance" else math.hypot(scores.distance, own)
     return min(max(distance, 0.01), 25.0)
 
 
@@ -317,6 +285,7 @@ def _result(
         height=source.height,
         target={name: value},
         distance=round(scores.distance, 4),
+        source_distance=source_distance(source.image) if source.image and source.kind == "jpeg" else None,
         butteraugli_3norm=scores.of("butteraugli"),
         butteraugli_max=scores.of("butteraugli_max"),
         ssimulacra2=scores.of("ssimulacra2"),
@@ -343,6 +312,7 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
         height=source.height,
         target={name: value},
         distance=0.0,
+        source_distance=source_distance(source.image) if source.image else None,
         butteraugli_3norm=0.0,
         butteraugli_max=0.0,
         ssimulacra2=100.0,

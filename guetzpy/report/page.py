@@ -84,8 +84,8 @@ def _viewed(file: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of a file's record that the page's script uses."""
     keys = (
         "input", "output", "status", "reason", "error", "warnings", "bytes_before", "bytes_after",
-        "saving", "width", "height", "target", "distance", "butteraugli_3norm", "butteraugli_max",
-        "ssimulacra2",
+        "saving", "width", "height", "target", "distance", "source_distance", "butteraugli_3norm",
+        "butteraugli_max", "ssimulacra2",
         "limited_by_format", "larger_than_source", "subsampling", "progressive", "effort", "seconds",
         "coding", "source", "view", "cvvdp", "cvvdp_words",
     )  # fmt: skip

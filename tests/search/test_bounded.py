@@ -234,7 +234,7 @@ def test_a_jpeg_of_many_pixels_is_packed() -> None:
     with pytest.raises(LimitError, match="allows more"):
         guetzpy.optimize(data, max_bytes=len(data) // 20)
     # Other reasons against a search are reported first.
-    assert "at about distance" in str(guetzpy.optimize(data, distance=0.1).reason)
+    assert "at about distance" in str(guetzpy.optimize(data, distance=0.1, total_distance=True).reason)
 
 
 def test_pixels_of_few_bytes_are_searched_to_the_same_end() -> None:

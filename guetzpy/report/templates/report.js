@@ -161,6 +161,7 @@
     fact(list, "Status", file.reason ? `${file.status}: ${file.reason}` : file.status);
     for (const warning of file.warnings) fact(list, "Warning", warning);
     if (file.distance !== null) fact(list, "Distance", fixed(file.distance, 2));
+    if (file.source_distance !== null) fact(list, "Source", `probably encoded at distance ${file.source_distance}`);
     if (file.butteraugli_3norm !== null) {
       const largest = file.butteraugli_max === null ? "" : `, largest ${fixed(file.butteraugli_max, 2)}`;
       fact(list, "Butteraugli 3-norm", fixed(file.butteraugli_3norm, 3) + largest);

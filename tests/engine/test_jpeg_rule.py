@@ -1,0 +1,82 @@
+"""The rule for JPEG sources: the limits count from the file, its own loss is told, and drift is bounded."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import guetzpy
+from guetzpy.cli import app
+from guetzpy.metrics import butteraugli, ssimulacra2
+
+
+def jpeg(picture: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", **{"quality": 90, "subsampling": 0, **options})
+    return file.getvalue()
+
+
+def shown(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def coffee() -> np.ndarray:
+    with Image.open(Path(__file__).parents[1] / "data" / "coffee.jpg") as image:
+        return np.asarray(image.convert("RGB"))[100:356, 150:470]
+
+
+def test_limits_hold_against_the_file(photo_array: np.ndarray) -> None:
+    source = jpeg(photo_array)
+    result = guetzpy.optimize(source, distance=1.0)
+    assert result.status == "optimized"
+    assert result.bytes_after is not None
+    assert result.bytes_after <= 0.95 * len(guetzpy.transcode(source).data)
+    assert ssimulacra2(shown(source), shown(result.data)) >= (result.ssimulacra2_wanted or 100.0)
+    assert butteraugli(shown(source), shown(result.data)) <= (result.butteraugli_wanted or 0.0)
+    assert result.source_distance == pytest.approx(1.0, abs=0.15)
+
+
+def test_total_distance_counts_the_source(photo_array: np.ndarray) -> None:
+    source = jpeg(photo_array)
+    result = guetzpy.optimize(source, distance=1.0, total_distance=True)
+    assert result.status == "lossless"
+    assert result.data == guetzpy.transcode(source).data
+    assert "at about distance" in str(result.reason)
+    assert guetzpy.optimize(source, distance=2.0, total_distance=True).status == "optimized"
+
+
+@pytest.mark.parametrize("total", [False, True])
+@pytest.mark.parametrize("quality", [40, 75, 90])
+def test_the_distance_that_is_proposed_goes_further(coffee: np.ndarray, quality: int, total: bool) -> None:
+    source = jpeg(coffee, quality=quality)
+    first = guetzpy.optimize(source, distance=0.3, total_distance=total)
+    assert first.status == "lossless"
+    proposed = re.search(r"`-d ([0-9.]+)` would go further", str(first.reason))
+    assert proposed, first.reason
+    second = guetzpy.optimize(source, distance=float(proposed[1]), total_distance=total)
+    assert len(second.data) <= 0.95 * len(first.data)
+
+
+def test_sources_of_pixels_have_no_distance(photo_array: np.ndarray) -> None:
+    assert guetzpy.optimize(photo_array).source_distance is None
+
+
+def test_command_line_tells_the_distance_of_the_source(photo_array: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(photo_array))
+    arguments = ["optimize", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "b.jpg")]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    told = json.loads(result.stdout)["source_distance"]
+    result = CliRunner().invoke(app, arguments)
+    assert f"(source about {told:.2g})" in result.stderr
+    result = CliRunner().invoke(app, [*arguments, "--total-distance"])
+    assert "the source is at about distance" in result.stderr
