@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 import guetzpy
@@ -35,7 +35,8 @@ Picture = npt.NDArray[np.uint8]
 
 DOCS = Path(__file__).resolve().parent
 PHOTOS = ("coffee", "chelsea", "astronaut")
-DISTANCES = (0.5, 1.0, 2.0, 4.0)
+DISTANCES = (0.5, 1.0, 1.5, 2.5, 4.0)
+COFFEE = DOCS.parent / "tests" / "data" / "coffee.jpg"
 BEGIN, END = "<!-- distances: begin (written by docs/make_figures.py) -->", "<!-- distances: end -->"
 
 
@@ -59,11 +60,48 @@ def distances(folder: Path) -> dict[str, Any]:
             rows.append({"photo": name, "asked": distance, **_figures(result)})
     Image.fromarray(crop("chelsea")).save(folder / "chelsea-original.webp", lossless=True, method=6)
     shown = []
+    details = [("the original", Image.fromarray(crop("chelsea")))]
     for distance in DISTANCES:
         result = guetzpy.optimize(crop("chelsea"), distance=distance, mark=False)
         result.save(folder / f"chelsea-{distance:g}.jpg")
         shown.append({"asked": distance, **_figures(result)})
+        details.append((f"distance {distance:g}: {len(result.data):,} bytes", _opened(result.data)))
+    _save(_enlarged(details), folder / "details.webp")
     return {**provenance(part="docs/make_figures.py"), "photos": rows, "shown": shown}
+
+
+def _enlarged(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
+    """Return the same part of several pictures, enlarged four times, three in a row, with words."""
+    box = (84, 84, 164, 144)  # the left eye of the cat
+    width, height = 4 * (box[2] - box[0]), 4 * (box[3] - box[1])
+    rows = -(-len(pictures) // 3)
+    sheet = Image.new("RGB", (3 * width, rows * (height + 24)), "white")
+    for number, (words, picture) in enumerate(pictures):
+        x, y = number % 3 * width, number // 3 * (height + 24)
+        sheet.paste(picture.crop(box).resize((width, height), Image.Resampling.NEAREST), (x, y + 24))
+        ImageDraw.Draw(sheet).text((x + 6, y + 4), words, fill="black", font=ImageFont.load_default(14))
+    return sheet
+
+
+def before_and_after(folder: Path) -> dict[str, int]:
+    """Draw a JPEG beside the file that the README's first command makes of it; return the bytes of both."""
+    result = guetzpy.optimize(COFFEE)
+    pictures = (_opened(COFFEE.read_bytes()), _opened(result.data))
+    found = {"before": COFFEE.stat().st_size, "after": len(result.data)}
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (width, height + 28), "white")
+    for number, ((name, size), picture) in enumerate(zip(found.items(), pictures, strict=True)):
+        left, right = number * width // 2, (number + 1) * width // 2
+        sheet.paste(picture.crop((left, 0, right, height)), (left, 28))
+        words = f"{name}: {size:,} bytes"
+        ImageDraw.Draw(sheet).text((left + 6, 4), words, fill="black", font=ImageFont.load_default(16))
+    ImageDraw.Draw(sheet).line([(width // 2, 0), (width // 2, height + 28)], fill="white", width=2)
+    sheet.save(folder / "before-after.webp", quality=92, method=6)
+    return found
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
 
 
 def _figures(result: guetzpy.Result) -> dict[str, Any]:
@@ -97,13 +135,17 @@ def tables(found: dict[str, Any]) -> str:
     lines += [
         "</div>",
         "",
-        "| photo | distance | bytes | bits per pixel | SSIMULACRA 2 | Butteraugli 3-norm | chroma |",
+        "| photo | distance | bytes | against distance 1 | bits per pixel | SSIMULACRA 2 |"
+        " Butteraugli 3-norm |",
     ]
     lines += ["|---|---|---|---|---|---|---|"]
+    usual = {row["photo"]: row["bytes"] for row in found["photos"] if row["asked"] == 1.0}
     for row in found["photos"]:
+        ratio = 100 * (row["bytes"] / usual[row["photo"]] - 1)
         lines.append(
-            f"| {row['photo']} | {row['asked']:g} | {row['bytes']:,} | {row['bpp']:.2f} |"
-            f" {row['ssimulacra2']:.1f} | {row['butteraugli_3norm']:.2f} | {row['subsampling']} |"
+            f"| {row['photo']} | {row['asked']:g} | {row['bytes']:,} |"
+            f" {'' if row['asked'] == 1.0 else f'{ratio:+.0f} %'} | {row['bpp']:.2f} |"
+            f" {row['ssimulacra2']:.1f} | {row['butteraugli_3norm']:.2f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -220,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=DOCS / "figures", metavar="FOLDER")
     folder = parser.parse_args(arguments).output
     folder.mkdir(parents=True, exist_ok=True)
-    found = distances(folder)
+    found = {**distances(folder), "coffee": before_and_after(folder)}
     (folder / "distances.json").write_text(json.dumps(found, indent=1) + "\n")
     heat_map(folder)
     weights_field(folder)

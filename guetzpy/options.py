@@ -215,8 +215,9 @@ class OptimizeOptions(CommonOptions):
     Attributes
     ----------
     distance : float, optional
-        Perceptual distance on the scale of cjxl and cjpegli, 0.1 to 25. 0.5 is very high quality, 1.0
-        visually lossless for most viewers, 2.0 and more for the web. Default: 1.0, if no other target is
+        Perceptual distance on the scale of cjxl and cjpegli, 0.1 to 25. At 1.0 most viewers see no
+        difference (0.25 JND), at 1.5 it is hard to see (0.5 JND), and at 2.5 half of the trained viewers see
+        it when the pictures are flickered (1 JND); see docs/choosing.md. Default: 1.0, if no other target is
         given.
     quality : int, optional
         1 to 100. The file scores at least as well as Pillow's ``save(..., quality=quality)`` of the picture.
@@ -260,8 +261,8 @@ class OptimizeOptions(CommonOptions):
 
     distance: float | None = option(
         None,
-        "Perceptual distance: 0.5 very high quality, 1.0 visually lossless for most viewers, 2.0 and more "
-        "for the web. Default: 1.0.",
+        "Largest visible difference. 0.5: for archives; 1.0: no visible difference; 1.5: hard to see; 2.5: "
+        "seen when the pictures are flickered; 4: seen side by side. Default: 1.0.",
         _TARGET,
         short="-d",
         metavar="D",
