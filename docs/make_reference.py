@@ -30,8 +30,21 @@ EXIT_CODES = (
 VARIABLES = (
     ("NUMBA_CACHE_DIR", "folder for the compiled kernels. Default: the user's cache folder"),
     ("NO_COLOR", "if set, no colours on the terminal"),
+    (
+        "GUETZPY_OPTION",
+        "default of an option, such as GUETZPY_MAX_BYTES=50k for --max-bytes; 1 or 0 for flags",
+    ),
     ("GUETZPY_DEBUG", "if set, an internal error prints a traceback"),
 )
+
+SETTINGS = (
+    "Defaults of options stand in `guetzpy.toml`, or in the table `[tool.guetzpy]` of `pyproject.toml`.",
+    "The first such file in the working folder or above it counts; files beside the pictures are not",
+    "read. The command line takes precedence over environment variables, these over the file, and the",
+    "file over the default. A target, such as `distance`, replaces every target of a lower origin.",
+    "Unknown keys are an error. `guetzpy config` prints the value of each option and its origin.",
+)
+EXAMPLE = ("distance = 1.5", 'max-input = "100MB"', 'strip = ["gps", "place"]', 'exclude = ["*.psd"]')
 
 
 def commands() -> dict[str, Any]:
@@ -77,6 +90,7 @@ def markdown() -> str:
             lines += [""]
     lines += ["## Exit codes", "", "| code | |", "|---|---|"]
     lines += [f"| {code} | {_code(words)} |" for code, words in EXIT_CODES]
+    lines += ["", "## Settings", "", *SETTINGS, "", '```toml title="guetzpy.toml"', *EXAMPLE, "```"]
     lines += ["", "## Environment", "", "| variable | |", "|---|---|"]
     lines += [f"| `{name}` | {words} |" for name, words in VARIABLES]
     return "\n".join(lines) + "\n"
@@ -125,6 +139,7 @@ def manual() -> str:
     lines += [".SH EXIT STATUS"]
     for code, words in EXIT_CODES:
         lines += [".TP", code, _roff(words)]
+    lines += [".SH SETTINGS", _roff(" ".join(SETTINGS).replace("`", ""))]
     lines += [".SH ENVIRONMENT"]
     for name, words in VARIABLES:
         lines += [".TP", name, _roff(words)]

@@ -9,6 +9,7 @@ import typer
 
 from guetzpy import __version__
 from guetzpy.cli.compare import compare
+from guetzpy.cli.config import config
 from guetzpy.cli.inspect import inspect
 from guetzpy.cli.optimize import optimize
 from guetzpy.cli.reporting import show
@@ -32,6 +33,7 @@ for command, words in (
     (transcode, "Repack JPEG files without loss."),
     (compare, "Measure how visible the difference of two pictures is."),
     (inspect, "Show the parts of a JPEG file."),
+    (config, "Show the values of options and where they were set."),
     (warmup, "Compile all kernels, for a fast first start."),
 ):
     app.command(cls=SectionedCommand, short_help=words)(command)

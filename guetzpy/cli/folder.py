@@ -162,6 +162,8 @@ class FolderOptions:
     def concern(self, inputs: list[str], output: str | None) -> bool:
         """Return whether the batch room does this, rather than one file after the other here."""
         wanted = replace(self, suffix=None, names="jpg")  # which are done for single files as well
+        if not any("://" in name or os.path.isdir(name) for name in inputs):
+            wanted = replace(wanted, include=(), exclude=())  # they choose within folders
         if names_one_file(inputs, output):
             # These say nothing of one file that is named, or are done for one file as well.
             wanted = replace(

@@ -8,10 +8,12 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from guetzpy._option import options_of
+from guetzpy._option import check, options_of
 from guetzpy._runtime.text import printable
 from guetzpy.cli.meant import suggestion
+from guetzpy.cli.places import STANDARD
 from guetzpy.cli.reporting import say, usage_error
+from guetzpy.cli.settings import EXCLUSIVE, Setting, load
 from guetzpy.cli.unused import unused
 from guetzpy.options import METADATA_KINDS, METRICS, OptimizeOptions
 
@@ -74,6 +76,12 @@ def _printable_errors() -> Iterator[None]:
         raise
 
 
+def _is_set(context: Any, name: str) -> bool:
+    """Return whether the value of a parameter comes from the settings."""
+    source = None if context is None else context.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
+
+
 class CommandGroup(TyperGroup):
     """The group of all commands."""
 
@@ -105,10 +113,43 @@ class CommandGroup(TyperGroup):
 class SectionedCommand(TyperCommand):
     """A command whose help has its options in sections, if there are more than 12."""
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse the arguments."""
+    def make_context(self, info_name: Any, args: list[str], *rest: Any, **kwargs: Any) -> Any:
+        """Parse the arguments, with defaults from the settings of the working folder and the environment."""
+        if kwargs.get("resilient_parsing") or {"-h", "--help"} & set(args):
+            return super().make_context(info_name, args, *rest, **kwargs)
+        settings = load()
+        kwargs["default_map"] = {name: setting.value for name, setting in settings.items()}
         with _printable_errors():
-            return super().make_context(*args, **kwargs)
+            try:
+                context = super().make_context(info_name, args, *rest, **kwargs)
+            except Exception as error:
+                name = getattr(getattr(error, "param", None), "name", None)
+                if name in settings and _is_set(getattr(error, "ctx", None), name):
+                    setting = settings[name]
+                    usage_error(f"{setting.origin}: {setting.key}: {getattr(error, 'message', error)}")
+                raise
+        self._apply(context, settings)
+        return context
+
+    def _apply(self, context: Any, settings: dict[str, Setting]) -> None:
+        """Drop settings that the command line replaces, and check the range of the others."""
+        dropped: set[str] = set()
+        for group in EXCLUSIVE:
+            sources = {name: context.get_parameter_source(name) for name in group if name in context.params}
+            if any(source.name == "COMMANDLINE" for source in sources.values()):
+                dropped |= {name for name in sources if _is_set(context, name)}
+        if STANDARD in (context.params.get("inputs") or ()):  # stdin has no name, and no times to keep
+            dropped |= {name for name in ("suffix", "preserve") if _is_set(context, name)}
+        for parameter in self.params:
+            if parameter.name in dropped:
+                context.params[parameter.name] = parameter.default
+        for name, (_, option) in options_of(OptimizeOptions).items():
+            if name in context.params and _is_set(context, name) and name not in dropped:
+                try:
+                    check(name, context.params[name], option)
+                except ValueError as error:
+                    usage_error(f"{settings[name].origin}: {error}")
+        context.meta["guetzpy.dropped"] = dropped
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; options that have no effect are named first."""

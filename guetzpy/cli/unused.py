@@ -53,11 +53,11 @@ def _of_places(params: Mapping[str, Any], given: Collection[str]) -> Iterator[st
     if params["files_from"] is not None:
         return
     if not any("://" in name or os.path.isdir(name) for name in inputs):
-        if params["include"] or params["exclude"]:
+        if "include" in given or "exclude" in given:
             yield "--include and --exclude have no effect: they choose within folders, and none is given"
         if params["copy_others"] and names_one_file(inputs, output):
             yield "--copy-others has no effect: it copies from folders, and none is given"
-        if (params["jobs"] or 1) > 1 and params["dask"] is None and len(inputs) == 1:
+        if "jobs" in given and params["jobs"] > 1 and params["dask"] is None and len(inputs) == 1:
             yield "--jobs has no effect: one picture is one process's work (--threads is for it)"
-    if params["jobs"] is not None and params["dask"] is not None:
+    if "jobs" in given and params["dask"] is not None:
         yield "--jobs has no effect with --dask, whose workers do the files"

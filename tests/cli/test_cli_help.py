@@ -219,7 +219,7 @@ def on_a_terminal(folder: Path, **environment: str) -> bytes:
     return shown
 
 
-@pytest.mark.parametrize(("name", "colours"), [("NO_COLOR", False), ("GUETZPY_TEST", True)])
+@pytest.mark.parametrize(("name", "colours"), [("NO_COLOR", False), ("OTHER", True)])
 def test_no_color(tmp_path: Path, name: str, colours: bool) -> None:
     """A bar on a terminal has colours unless NO_COLOR asks for none."""
     (tmp_path / "in").mkdir()

@@ -1,0 +1,190 @@
+"""Defaults of options from ``guetzpy.toml``, ``pyproject.toml`` and the environment.
+
+The command line takes precedence over the environment, the environment over a file, and a file over the
+default. The file is searched in the working folder and above it, and never in the folders of pictures: files
+that lie beside pictures of a stranger do not change a run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from guetzpy._option import options_of
+from guetzpy.cli.reporting import usage_error
+from guetzpy.options import TARGETS, OptimizeOptions
+
+__all__ = ["EXCLUSIVE", "PREFIX", "Setting", "find", "keys", "load"]
+
+#: Start of the names of environment variables.
+PREFIX = "GUETZPY_"
+
+#: Options of which one on the command line, or else one in the environment, replaces all of a lower origin.
+EXCLUSIVE = ((*TARGETS, "total_bytes", "total_bpp"), ("suffix", "output", "in_place", "check"))
+
+# Options of a run that may be set, beside the fields of the options. Options that say where results go are
+# not among them, except a suffix, which replaces no file.
+_OF_RUNS = ("suffix", "jpeg_only", "jobs", "include", "exclude", "names", "preserve", "quiet")
+
+# Options with several values.
+_LISTS = ("include", "exclude")
+
+# Variables that are no options: one of the command line, and two of the tests.
+_OTHER_VARIABLES = ("GUETZPY_DEBUG", "GUETZPY_CHROMIUM", "GUETZPY_STRESS_CACHE")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A default of an option: its value as the command line's parser takes it, its key, and its origin."""
+
+    value: Any
+    key: str
+    origin: str
+
+
+def keys() -> dict[str, tuple[str, bool]]:
+    """Return the keys that may be set: the parameter of each, and whether it turns that off."""
+    found = {}
+    for name, (_, option) in options_of(OptimizeOptions).items():
+        on, *off = option.flags(name)[0].split("/")
+        found[on[2:]] = (name, False)
+        found |= {flag[2:]: (name, True) for flag in off}
+    return found | {name.replace("_", "-"): (name, False) for name in _OF_RUNS}
+
+
+def find(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the file with the settings of a folder, and its table; None if there is none.
+
+    The first folder that has one counts, from ``folder`` up.
+    """
+    for place in (folder, *folder.parents):
+        found = []
+        for name in ("guetzpy.toml", "pyproject.toml"):
+            table = _table(place / name)
+            if table is not None:
+                found.append((place / name, table))
+        if len(found) > 1:
+            usage_error(f"{found[0][0]} and the table [tool.guetzpy] of pyproject.toml beside it: remove one")
+        if found:
+            return found[0]
+    return None
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    """Return the settings of a file; None if it does not exist or has none."""
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        usage_error(f"{path}: {error.strerror}")
+    if path.name == "pyproject.toml" and b"guetzpy" not in data:
+        return None  # whether it is valid is no matter of this program
+    try:
+        content = tomllib.loads(data.decode("utf-8"))
+    except ValueError as error:
+        usage_error(f"{path}: no valid TOML: {error}")
+    if path.name == "guetzpy.toml":
+        return content
+    table = content.get("tool", {}).get("guetzpy") if isinstance(content.get("tool"), dict) else None
+    if table is not None and not isinstance(table, dict):
+        usage_error(f"{path}: tool.guetzpy must be a table, [tool.guetzpy]")
+    return table
+
+
+def load(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> dict[str, Setting]:
+    """Return the defaults that apply in a folder, by parameter; a fault of one ends with exit code 2.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Default: the working folder.
+    environment : mapping, optional
+        Default: the environment of the process.
+    """
+    try:
+        found = find((folder or Path.cwd()).absolute())
+    except OSError:  # the working folder was removed
+        found = None
+    settings = dict(_of_file(*found)) if found is not None else {}
+    variables = dict(_of_variables(os.environ if environment is None else environment))
+    for group in EXCLUSIVE:
+        if any(name in variables for name in group):
+            settings = {name: one for name, one in settings.items() if name not in group}
+    return settings | variables
+
+
+def _of_file(path: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, Setting]]:
+    known = keys()
+    for key, value in table.items():
+        if key not in known:
+            usage_error(f"{path}: unknown key {key}{_hint(key, list(known))}")
+        name, inverted = known[key]
+        yield name, Setting(_value(f"{path}: {key}", name, value, inverted), key, str(path))
+
+
+def _of_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, Setting]]:
+    known = {PREFIX + key.replace("-", "_").upper(): key for key in keys()}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith(PREFIX) or variable in _OTHER_VARIABLES or not text:
+            continue
+        if variable not in known:
+            usage_error(f"unknown environment variable {variable}{_hint(variable, list(known))}")
+        key = known[variable]
+        name, inverted = keys()[key]
+        value: Any = text
+        if name in _LISTS:
+            value = [part for part in text.split(",") if part]
+        elif _is_flag(name):
+            value = _truth(variable, text)
+        yield name, Setting(_value(variable, name, value, inverted), key, f"${variable}")
+
+
+def _is_flag(name: str) -> bool:
+    fields = options_of(OptimizeOptions)
+    default = fields[name][0].default if name in fields else name in ("jpeg_only", "preserve", "quiet")
+    return isinstance(default, bool) and (name in fields or default)
+
+
+def _truth(variable: str, text: str) -> bool:
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in words:
+        usage_error(f"{variable}={text}: expected 1 or 0")
+    return words[text.lower()]
+
+
+def _value(where: str, name: str, value: Any, inverted: bool) -> Any:
+    """Return a value in the form that the command line's parser takes, if its type is right."""
+    if _is_flag(name):
+        if not isinstance(value, bool):
+            usage_error(f"{where}: expected true or false, not {value!r}")
+        return value != inverted
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        if name in _LISTS:
+            return value
+        if name in ("keep", "strip"):
+            return ",".join(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        usage_error(f"{where}: expected {'a list of texts' if name in _LISTS else 'a number or a text'}")
+    if name in _LISTS:
+        return [str(value)]
+    return str(value)
+
+
+def _hint(wrong: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(wrong.replace("_", "-") if wrong.islower() else wrong, known, 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else "; guetzpy config lists the keys"

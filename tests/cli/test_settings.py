@@ -1,0 +1,172 @@
+"""Defaults from guetzpy.toml, pyproject.toml and the environment, and ``guetzpy config``."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
+
+from guetzpy._option import options_of
+from guetzpy.cli import app
+from guetzpy.cli.settings import PREFIX, keys, load
+from guetzpy.options import OptimizeOptions
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a small JPEG, below a folder for settings."""
+    (tmp_path / "site" / "work").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "site" / "work")
+    pixels = np.random.default_rng(5).integers(0, 256, (24, 24, 3), np.uint8)
+    Image.fromarray(pixels).save("a.jpg", quality=95)
+    return tmp_path / "site"
+
+
+def run(*arguments: str, **environment: str) -> Any:
+    result = CliRunner().invoke(app, list(arguments), env=environment)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def shown(*arguments: str, **environment: str) -> dict[str, tuple[Any, str]]:
+    result = run("config", "--json", *arguments, **environment)
+    assert result.exit_code == 0, result.stderr
+    return {key: (one["value"], one["origin"]) for key, one in json.loads(result.stdout).items()}
+
+
+def test_precedence(folder: Path) -> None:
+    """Command line before environment before file before default."""
+    assert shown()["effort"] == ("balanced", "default")
+    (folder / "guetzpy.toml").write_text('effort = "fast"\n')
+    assert shown()["effort"] == ("fast", str(folder / "guetzpy.toml"))
+    assert shown(GUETZPY_EFFORT="max")["effort"] == ("max", "$GUETZPY_EFFORT")
+    assert shown("-e", "fast", GUETZPY_EFFORT="max")["effort"] == ("fast", "command line")
+
+
+def test_the_nearest_file_counts(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.guetzpy]\ndistance = 2\n")
+    (folder / "work" / "pyproject.toml").write_text("[tool.other]\nguetzpy = 3\n")
+    assert shown()["distance"] == (2.0, str(folder / "pyproject.toml"))
+    (folder / "work" / "guetzpy.toml").write_text("quality = 80\n")
+    assert shown()["quality"] == (80, str(folder / "work" / "guetzpy.toml"))
+    assert shown()["distance"] == (None, "default")
+
+
+def test_files_beside_pictures_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "work" / "guetzpy.toml").write_text("max-pixels = 1\n")
+    monkeypatch.chdir(folder)
+    assert run("transcode", "work/a.jpg", "-n").exit_code == 0
+
+
+def test_a_target_replaces_those_of_lower_origin(folder: Path) -> None:
+    """Otherwise two targets would contradict each other."""
+    (folder / "guetzpy.toml").write_text("distance = 2\n")
+    values = shown(GUETZPY_QUALITY="70")
+    assert (values["distance"][0], values["quality"][0]) == (None, 70)
+    values = shown("--max-bytes", "50k", GUETZPY_QUALITY="70")
+    assert (values["distance"][0], values["quality"], values["max-bytes"][0]) == (
+        None,
+        (None, "default"),
+        50000,
+    )
+    done = run("optimize", "a.jpg", "-n", "-q", "60", "--json", "-e", "fast")
+    assert json.loads(done.stdout)["target"] == {"quality": 60}
+    done = run("optimize", "-r", ".", "-n", "--total-bytes", "1M", "-e", "fast")
+    assert done.exit_code == 0, done.stderr
+
+
+def test_commands_take_the_settings(folder: Path) -> None:
+    (folder / "guetzpy.toml").write_text(
+        'suffix = "-web"\nbaseline = true\nexclude = ["b*"]\nstrip = ["exif"]\n'
+    )
+    done = run("transcode", "a.jpg")
+    assert (done.exit_code, "warning" in done.stderr) == (0, False)
+    assert Path("a-web.jpg").read_bytes().find(b"\xff\xc0") > 0  # SOF0: baseline
+    assert run("transcode", "a.jpg", "-o", "b.jpg").exit_code == 0
+    assert Path("b.jpg").exists()
+    done = CliRunner().invoke(app, ["transcode", "-"], input=Path("a.jpg").read_bytes())
+    assert done.exit_code == 0  # stdin has no name that could take the suffix
+    assert run("transcode", "a.jpg", "--progressive", "-o", "c.jpg").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("max_bytes = 3", "unknown key max_bytes; did you mean max-bytes?"),
+        ("distanse = 3", "unknown key distanse; did you mean distance?"),
+        ("in-place = true", "unknown key in-place"),
+        ("zzzz = 1", "guetzpy config lists the keys"),
+        ("distance = 99", "distance 99: expected 0.1 to 25"),
+        ('distance = "far"', "distance: "),
+        ("distance = true", "distance: expected a number"),
+        ("baseline = 1", "expected true or false"),
+        ('max-bytes = "50kk"', "'50kk': expected a size"),
+        ("exclude = [1]", "a list of texts"),
+        ("distance = ", "no valid TOML"),
+        ("distance = 1\nquality = 80", "contradict"),
+        ('effort = "slow"', "fast, balanced, max"),
+    ],
+)
+def test_faults_of_a_file(folder: Path, text: str, words: str) -> None:
+    (folder / "guetzpy.toml").write_text(text)
+    done = run("optimize", "a.jpg", "-n")
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run("optimize", "--help").exit_code == 0
+
+
+def test_faults_of_the_environment(folder: Path) -> None:
+    done = run("optimize", "a.jpg", "-n", GUETZPY_DISTANSE="1")
+    assert (done.exit_code, "did you mean GUETZPY_DISTANCE?" in done.stderr) == (2, True)
+    done = run("optimize", "a.jpg", "-n", GUETZPY_BASELINE="2")
+    assert (done.exit_code, "GUETZPY_BASELINE=2: expected 1 or 0" in done.stderr) == (2, True)
+    assert run("transcode", "a.jpg", "-n", GUETZPY_DEBUG="1", GUETZPY_DISTANCE="").exit_code == 0
+
+
+def test_two_files_in_one_folder(folder: Path) -> None:
+    (folder / "guetzpy.toml").write_text("distance = 2\n")
+    (folder / "pyproject.toml").write_text("[tool.guetzpy]\ndistance = 3\n")
+    done = run("config")
+    assert (done.exit_code, "remove one" in done.stderr) == (2, True)
+
+
+def test_every_option_of_a_picture_can_be_set() -> None:
+    assert set(options_of(OptimizeOptions)) <= {name for name, _ in keys().values()}
+    assert keys()["no-mark"] == ("mark", True)
+
+
+@given(
+    st.sampled_from([key for key, (name, _) in keys().items() if name in options_of(OptimizeOptions)]),
+    st.data(),
+)
+def test_environment_and_file_say_the_same(key: str, data: st.DataObject) -> None:
+    """Each value of a field is read from both, and becomes the field's value."""
+    name, inverted = keys()[key]
+    option = options_of(OptimizeOptions)[name][1]
+    if option.low is not None:
+        value: Any = data.draw(st.integers(max(1, int(option.low)), int(min(option.high, 10**9))))
+        text, literal = str(value), str(value)
+    elif option.choices:
+        text = data.draw(st.sampled_from(option.choices))
+        value, literal = text, json.dumps(text)
+    elif name == "background":
+        value, text, literal = "white", "white", '"white"'
+    else:
+        on = data.draw(st.booleans())
+        value, text, literal = on != inverted, str(int(on)), str(on).lower()
+    from_variable = load(Path("/"), {PREFIX + key.upper().replace("-", "_"): text})[name].value
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "guetzpy.toml").write_text(f"{key} = {literal}\n")
+        from_file = load(Path(folder), {})[name].value
+    assert from_variable == from_file
+    assert from_file == (value if isinstance(value, bool) else str(value))
