@@ -19,7 +19,7 @@ PARTS = {
     "source_quality": "error of the distance that is estimated from the tables of a JPEG",
     "foreign_decoders": "whether other decoders show the same picture before and after",
     "batch_speedup": "speed of folders on several processes",
-    "readme_tables": "write the README's figures from bench/results",
+    "readme_tables": "write the tables of the README and docs/results.md from bench/results",
 }
 
 

@@ -258,7 +258,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--ours", type=Path, metavar="CSV", help="report guetzpy's points of a table, run nothing"
     )
-    parser.add_argument("--kinds", default="guetzpy", metavar="A,B", help=f"guetzpy's: {', '.join(OURS)}")
+    parser.add_argument(
+        "--kinds", default="guetzpy", metavar="A,B", help=f"guetzpy's (none: only peers): {', '.join(OURS)}"
+    )
     parser.add_argument(
         "--peers", metavar="A,B", help=f"live peers (none: no peer): {', '.join(peers.PEERS)}"
     )
@@ -269,7 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--no-plots", action="store_true")
     add_argument(parser)
     options = parser.parse_args(arguments)
-    for kind in options.kinds.split(","):
+    for kind in _ours(options):
         if kind not in OURS:
             parser.error(f"{kind}: expected some of {', '.join(OURS)}")
 
@@ -309,12 +311,17 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{words}: {line}", file=sys.stderr)
 
 
+def _ours(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return guetzpy's kinds that are to be run."""
+    return () if options.kinds == "none" else tuple(options.kinds.split(","))
+
+
 def _measured(options: argparse.Namespace, given: Table, kept: Journal) -> tuple[list[Row], dict[str, Any]]:
     """Run guetzpy and the peers on every picture."""
     none = options.peers == "none" or (options.peers is None and options.peers_table)
     asked = [] if none else options.peers.split(",") if options.peers else None
     here, missing = peers.available(asked)
-    ours = tuple(options.kinds.split(","))
+    ours = _ours(options)
     distances = tuple(float(d) for d in options.distances.split(","))
     columns = tuple(options.columns.split(","))
     works = []

@@ -1,4 +1,4 @@
-"""Write the README's figures, and those of docs/results.md, from bench/results between their markers.
+"""Write the README's table, and the tables of docs/results.md, from bench/results between their markers.
 
     python -m bench readme_tables            write them
     python -m bench readme_tables --check    exit 1 if they are not current
@@ -24,9 +24,22 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 PAGE = README.parent / "docs" / "results.md"
 BEGIN = "<!-- figures: begin (written by bench) -->"
 END = "<!-- figures: end -->"
-HEADLINE = ("<!-- headline: begin (written by bench) -->", "<!-- headline: end -->")
+ENCODERS = ("<!-- encoders: begin (written by bench) -->", "<!-- encoders: end -->")
 
-#: Kinds and ranges of the README's table of bytes.
+#: Rows of the README's table: title, and the kinds of which the best of each column is shown.
+_ROWS = (
+    ("**guetzpy**", ("guetzpy",)),
+    ("jpegli", ("jpegli444", "jpegli420")),
+    ("mozjpeg", ("moz444", "moz420")),
+    ("WebP", ("webp",)),
+    ("JPEG XL", ("jxl",)),
+)
+#: Columns of the README's table.
+_COLUMNS = ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0", "CVVDP")
+#: Results that the README's table is taken from; of two with as many pictures the first is used.
+_SOURCES = tuple(f"rate_distortion-{name}" for name in ("photos", "people", "independent", "formats"))
+
+#: Kinds and ranges of the large table of bytes.
 _KINDS = (
     "guetzpy",
     "guetzpy-fast",
@@ -78,7 +91,7 @@ def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
         f"{_lost(summary, names)}"
     )
     if plot := _plot(result):
-        yield f"[Curves]({plot})."
+        yield f"The curves are in `{plot}`."
 
 
 def _lost(summary: dict[str, Any], names: list[str]) -> str:
@@ -87,6 +100,34 @@ def _lost(summary: dict[str, Any], names: list[str]) -> str:
     lost = [f"{_RANGES[n]} ({mean:+.1f} %)" for n, mean in means.items() if mean > 0]
     words = " and ".join(filter(None, [", ".join(lost[:-1]), *lost[-1:]]))
     return f" By {words} the best of jpegli and mozjpeg stays ahead of guetzpy." if lost else ""
+
+
+def people_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of bytes by the metrics that agree best with the ranks by people."""
+    yield "The same photos, by metrics that compare pictures in other ways:"
+    yield ""
+    yield from _by_kind(result)
+    yield ""
+    yield "CVVDP is in JOD on the display `standard_fhd`; HaarPSI and IW-SSIM compare mostly luma."
+    yield _lost(result["summary"], list(result["summary"]["guetzpy"])).strip()
+
+
+def formats_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the same for newer formats."""
+    yield "Newer formats by these metrics, against the same JPEG files:"
+    yield ""
+    yield from _by_kind({**result, "summary": {k: result["summary"][k] for k in result["peers"]}})
+
+
+def _by_kind(result: dict[str, Any]) -> Iterator[str]:
+    """Yield a table with a row for each kind and a column for each range."""
+    summary = result["summary"]
+    names = [n for n in _RANGES if any(n in figures for figures in summary.values())]
+    yield "| at equal | " + " | ".join(_RANGES[n] for n in names) + " |"
+    yield "|---" * (len(names) + 1) + "|"
+    for kind in summary:
+        cells = [f"{summary[kind][n]['mean']:+.1f} %" if n in summary[kind] else "" for n in names]
+        yield f"| {title(kind)} | {' | '.join(cells)} |".replace("| guetzpy", "| **guetzpy**", 1)
 
 
 def independent_table(result: dict[str, Any]) -> Iterator[str]:
@@ -98,15 +139,11 @@ def independent_table(result: dict[str, Any]) -> Iterator[str]:
         " and with newer formats:"
     )
     yield ""
-    yield "| at equal | " + " | ".join(_RANGES[n] for n in names) + " |"
-    yield "|---" * (len(names) + 1) + "|"
-    for kind in summary:
-        cells = [f"{summary[kind][n]['mean']:+.1f} %" if n in summary[kind] else "" for n in names]
-        yield f"| {title(kind)} | {' | '.join(cells)} |".replace("| guetzpy", "| **guetzpy**", 1)
+    yield from _by_kind(result)
     yield ""
     note = (
         "MS-SSIM RGB is what the CLIC challenge measures; of all metrics here it predicts"
-        " [what people see](docs/results.md) worst. PSNR-HVS-M is taken over luma."
+        " [what people see](#metrics-compared-with-people) worst. PSNR-HVS-M is taken over luma."
     )
     yield note + _lost(summary, names)
 
@@ -167,39 +204,63 @@ def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
 TABLES: tuple[tuple[tuple[str, ...], Callable[[dict[str, Any]], Iterator[str]]], ...] = (
     (("rate_distortion-photos", "rate_distortion"), rate_distortion_table),
     (("rate_distortion-independent",), independent_table),
+    (("rate_distortion-people",), people_table),
+    (("rate_distortion-formats",), formats_table),
     (("speed",), speed_table),
     (("clic-photos", "clic"), clic_table),
     (("jpeg_inputs-photos", "jpeg_inputs"), jpeg_inputs_table),
 )
 
 
-def headline(results: Path = RESULTS) -> str:
-    """Return the sentence with the main result, or an empty text without a result."""
-    path = results / "rate_distortion-photos.json"
-    if not path.exists():
+def _summaries(results: Path) -> list[dict[str, Any]]:
+    """Return the comparisons at equal quality that the README's table is taken from."""
+    paths = [results / f"{name}.json" for name in _SOURCES]
+    return [json.loads(path.read_text()) for path in paths if path.exists()]
+
+
+def _mean(found: list[dict[str, Any]], kind: str, name: str) -> float | None:
+    """Return the mean of a kind over one range, from the comparison with the most pictures."""
+    here = [r["summary"][kind][name] for r in found if name in r["summary"].get(kind, {})]
+    return max(here, key=lambda figures: len(figures["pictures"]))["mean"] if here else None
+
+
+def overview(results: Path = RESULTS) -> str:
+    """Return the README's table, and the sentence about metrics by which others are better."""
+    found = _summaries(results)
+    if not found:
         return ""
-    result = json.loads(path.read_text())
-    ssimulacra2, butteraugli = _saved(result)
-    words = (
-        f"On {result['images']} photos its files are {ssimulacra2} smaller in the mean than"
-        f" {_base_line(result['baseline'])}, at equal SSIMULACRA 2, and {butteraugli} at equal"
-        " Butteraugli 3-norm."
-    )
-    path = results / "rate_distortion-webp.json"
-    if path.exists():
-        ssimulacra2, butteraugli = _saved(json.loads(path.read_text()))
-        words += (
-            f" They are {ssimulacra2} and {butteraugli} smaller than WebP (method 6, sharp YUV);"
-            " by PSNR WebP is ahead."
+    lines = [
+        "Bytes at equal quality against the best of jpegli and mozjpeg at each quality of each photo, mean"
+        f" over {found[0]['images']} photos (less is better; of jpegli and mozjpeg, the better of 4:4:4"
+        " and 4:2:0):",
+        "",
+        "| at equal | " + " | ".join(_RANGES[name] for name in _COLUMNS) + " |",
+        "|---" * (len(_COLUMNS) + 1) + "|",
+    ]
+    for row, kinds in _ROWS:
+        cells = []
+        for name in _COLUMNS:
+            means = [m for m in (_mean(found, kind, name) for kind in kinds) if m is not None]
+            cells.append(f"{min(means):+.1f} %" if means else "")
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *_better(found)]) + "\n"
+
+
+def _better(found: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield sentences that say where other encoders are better than guetzpy."""
+    avif = _mean(found, "avif", _COLUMNS[0])
+    if avif is not None and avif < 0:
+        yield (
+            "Newer formats are smaller where every viewer reads them: JPEG XL as the table shows, AVIF by"
+            f" {-avif:.0f} % at equal SSIMULACRA 2."
         )
-    return words + "\n"
-
-
-def _saved(result: dict[str, Any]) -> list[str]:
-    """Return what guetzpy saves at equal SSIMULACRA 2 and at equal Butteraugli 3-norm, as text."""
-    figures = result["summary"]["guetzpy"]
-    names = "SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0"
-    return [f"{-figures[name]['mean']:.0f} %" for name in names]
+    ours, webp = (_mean(found, kind, "PSNR") for kind in ("guetzpy", "webp"))
+    if ours is not None and webp is not None and webp < ours:
+        yield f"At equal PSNR, WebP is {-webp:.0f} % smaller than the best of jpegli and mozjpeg."
+    means = {name: _mean(found, "guetzpy", name) for name in _RANGES}
+    lost = [f"{_RANGES[n]} ({m:+.1f} %)" for n, m in means.items() if m is not None and m > 0]
+    if lost:
+        yield f"By these metrics the best of jpegli and mozjpeg is ahead of guetzpy: {', '.join(lost)}."
 
 
 def rendered(results: Path = RESULTS) -> str:
@@ -223,7 +284,7 @@ def _origin(result: dict[str, Any]) -> str:
     return (
         f"<sub>`python -m bench {part}`, {result['date']}, guetzpy {result['versions']['guetzpy']},"
         f" {machine['processor']}, {machine['cores']} cores{table};"
-        f" [figures](bench/results/{result['name']}.json)</sub>"
+        f" figures: `bench/results/{result['name']}.json`</sub>"
     )
 
 
@@ -243,12 +304,12 @@ def inserted(readme: str, text: str, begin: str = BEGIN, end: str = END) -> str:
 
 
 def updated(readme: str) -> str:
-    """Return the README with the sentence and the tables of the current results."""
-    return inserted(inserted(readme, headline(), *HEADLINE), rendered())
+    """Return the README with the table of the current results."""
+    return inserted(readme, overview())
 
 
 def updated_page(page: str, results: Path = RESULTS) -> str:
-    """Return the page on metrics with the tables of the current results."""
+    """Return the page of results with the tables about metrics and people."""
     result = json.loads((results / "human.json").read_text())
     machine = result["machine"]
     origin = (
@@ -258,12 +319,17 @@ def updated_page(page: str, results: Path = RESULTS) -> str:
     return inserted(page, "\n" + "\n".join([*human.report(result), "", origin]) + "\n\n")
 
 
+def updated_results(page: str) -> str:
+    """Return the page of results with all tables of the current results."""
+    return updated_page(inserted(page, "\n" + rendered() + "\n", *ENCODERS))
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Write the README's figures."""
+    """Write the tables of the README and of docs/results.md."""
     parser = argparse.ArgumentParser(prog="python -m bench readme_tables", description=main.__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they are not current")
     options = parser.parse_args(arguments)
-    pages = {README: updated, PAGE: updated_page}
+    pages = {README: updated, PAGE: updated_results}
     before = {path: path.read_text() for path in pages}
     after = {path: update(before[path]) for path, update in pages.items()}
     if options.check:

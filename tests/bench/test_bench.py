@@ -367,6 +367,44 @@ def test_readme_is_in_step_with_the_results(repository: Path) -> None:
     assert readme == readme_tables.updated(readme), "run python -m bench readme_tables"
 
 
+def test_the_readme_is_short_and_has_five_encoders(repository: Path) -> None:
+    lines = (repository / "README.md").read_text().splitlines()
+    assert len(lines) <= 100
+    rows = [line.split("|")[1].strip(" *") for line in lines if line.startswith("| ")][1:]
+    assert rows == ["guetzpy", "jpegli", "mozjpeg", "WebP", "JPEG XL"]
+
+
+def test_the_overview_takes_the_best_sampling_and_the_most_pictures(tmp_path: Path) -> None:
+    names = ["SSIMULACRA 2, 50-92", "PSNR", "HaarPSI"]
+
+    def figures(mean: float, count: int) -> dict[str, Any]:
+        return {"mean": mean, "pictures": dict.fromkeys(map(str, range(count)), mean)}
+
+    first = {
+        "guetzpy": {names[0]: figures(-9.0, 2), names[1]: figures(-1.0, 2)},
+        "jpegli444": {names[0]: figures(5.0, 2)},
+        "jpegli420": {names[0]: figures(4.0, 2)},
+        "webp": {names[0]: figures(-8.0, 1)},
+    }
+    other = {
+        "guetzpy": {names[1]: figures(1.0, 2), names[2]: figures(3.0, 2)},
+        "webp": {names[0]: figures(-2.0, 2), names[1]: figures(-20.0, 2)},
+        "avif": {names[0]: figures(-30.0, 2)},
+    }
+    baseline = list(curves.BEST_OF_FOUR)
+    for name, summary in (("photos", first), ("independent", other)):
+        result = provenance(part="rate_distortion", images=2, baseline=baseline, summary=summary)
+        write(f"rate_distortion-{name}", result, tmp_path)
+    text = readme_tables.overview(tmp_path)
+    assert "| **guetzpy** | -9.0 % |" in text
+    assert "| jpegli | +4.0 % |" in text
+    assert "| WebP | -2.0 % |" in text
+    assert "AVIF by 30 % at equal SSIMULACRA 2" in text
+    assert "At equal PSNR, WebP is 20 % smaller" in text
+    assert text.endswith("ahead of guetzpy: HaarPSI (+3.0 %).\n")  # not PSNR, by the first result
+    assert readme_tables.overview(tmp_path / "none") == ""
+
+
 def test_the_readme_says_where_others_are_better() -> None:
     figures = {"mean": -3.0, "pictures": {"a": -3.0}}
     names = ["SSIMULACRA 2, 50-92", "PSNR"]

@@ -170,7 +170,7 @@ def test_a_run_writes_figures_and_means(
 
 def test_the_page_is_in_step_with_the_result(repository: Path) -> None:
     page = readme_tables.PAGE.read_text()
-    assert page == readme_tables.updated_page(page), "run python -m bench readme_tables"
+    assert page == readme_tables.updated_results(page), "run python -m bench readme_tables"
 
 
 def test_tables_of_the_page(tmp_path: Path) -> None:

@@ -410,6 +410,16 @@ def test_readme_transcript_tells_of_smaller_files(desk: Path) -> None:
     assert os.path.getsize("smaller.jpg") < os.path.getsize("same-pixels.jpg") < before
 
 
+def test_pictures_of_the_readme_show_the_bytes_of_its_transcript() -> None:
+    """After a change of bytes: python -m bench.transcript, and python docs/make_figures.py."""
+    found = json.loads((DOCS / "figures" / "distances.json").read_text())["coffee"]
+    readme = (ROOT / "README.md").read_text()
+    before, after = (f"{size:,}" for size in found.values())
+    assert f"before, {before} bytes; the right half after, {after} bytes](docs/figures/before-after" in readme
+    spaced = (before.replace(",", " "), after.replace(",", " "))
+    assert "guetzpy: coffee.jpg: {} -> {} bytes".format(*spaced) in readme
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_and_pictures_exist(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
