@@ -23,6 +23,14 @@ PARTS = {
 }
 
 
+#: Packages of the parts that are not modules of ``bench`` itself.
+PACKAGES = {
+    **dict.fromkeys(("speed", "start", "compile_time", "batch_speedup"), "timing."),
+    "human": "viewers.",
+    "clic": "sets.",
+}
+
+
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
@@ -36,7 +44,7 @@ def main(arguments: list[str]) -> int:
         print(f"{name}: expected one of {', '.join(PARTS)}", file=sys.stderr)
         return 2
     sys.argv = [f"python -m bench {name}", *rest]
-    importlib.import_module(f"bench.{name}").main()
+    importlib.import_module(f"bench.{PACKAGES.get(name, '')}{name}").main()
     return 0
 
 

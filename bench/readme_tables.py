@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import clic, curves, human, jpeg_inputs
+from bench import curves, jpeg_inputs
 from bench.kinds import title
 from bench.provenance import RESULTS
+from bench.sets import clic
+from bench.viewers import human
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 PAGE = README.parent / "docs" / "results.md"

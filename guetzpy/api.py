@@ -168,8 +168,9 @@ def warmup(progress: Callable[[str, float], object] | None = None, *, processes:
     from concurrent.futures import BrokenExecutor
 
     from guetzpy._runtime import kernel as _jit
+    from guetzpy._runtime.kernel_cache import can_keep
 
-    if processes > 1 and _jit.can_keep():
+    if processes > 1 and can_keep():
         from guetzpy._runtime.warmup import warm_in_processes
 
         # Where no processes can be started, or one is killed, this one compiles the rest.

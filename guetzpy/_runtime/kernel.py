@@ -1,315 +1,42 @@
-"""Numba, tamed: the kernel decorator, its cache and the warm-up.
+"""The decorator of kernels, and the compilation of all of them at once.
 
-This module and ``_runtime.compiler`` alone touch numba's internals.
-``@kernel(signature)`` compiles lazily, with ``nogil`` and ``error_model="numpy"``, never with
-``fastmath`` or ``parallel`` (scores and bytes must not depend on the processor or the thread count).
-
-Numba's own disk cache has traps: a caller keeps the code of a callee that changed in another
-file (numba#1833), import fails where no folder is writable (numba#5566), a cache that is
-read-only is not even read, files stay in site-packages after an uninstall (numba#9312), damaged
-files are unpickled and run, and code with bounds checks is not told from code without. Here the
-stamp of a kernel covers every guetzpy module that its file imports, files go to the user's
-cache folder only, carry a digest, and any failure to read or write one means compiling again.
-And what Python read may be older than what the stamp reads, if the package is upgraded or edited
-under a running process: nothing is kept then, as it would be kept under the new source's name.
+``@kernel(signature)`` compiles a function at its first call, with ``nogil`` and ``error_model="numpy"``, but
+without ``fastmath`` or ``parallel``: scores and bytes must not depend on the processor or the threads.
+Only this module, ``_runtime.kernel_cache`` and ``_runtime.compiler`` use numba's internals.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import importlib
-import inspect
-import os
-import pickle
-import re
 import shutil
-import stat
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import llvmlite
 import numba
-from numba.core import caching, event, serialize
+from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 
-from guetzpy._runtime.compiler import KernelCompiler, LoadingContext
+from guetzpy._runtime.compiler import KernelCompiler
 from guetzpy._runtime.forks import wait_for
+from guetzpy._runtime.kernel_cache import PACKAGE, KernelCache, cache_directory, can_keep
 
 __all__ = [
-    "cache_directory",
-    "can_keep",
     "compilations",
     "import_kernels",
     "is_cold",
     "kernel",
     "kernels",
-    "length",
     "prune_cache",
     "warm",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-_IMPORT = re.compile(
-    r"^(?:import[ \t]+(guetzpy[\w.]*)|from[ \t]+(guetzpy[\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*))",
-    re.MULTILINE,
-)
 _REGISTRY: dict[str, tuple[Any, str]] = {}
-
-
-def _path(module: str) -> Path | None:
-    """File of a guetzpy module, or None if ``module`` is none."""
-    package, _, rest = module.partition(".")
-    if package != "guetzpy":
-        return None
-    path = _PACKAGE.joinpath(*rest.split(".")) if rest else _PACKAGE
-    for candidate in (path.with_name(path.name + ".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-@functools.cache
-def _source(module: str) -> bytes | None:
-    path = _path(module)
-    return None if path is None else path.read_bytes()
-
-
-def _is_young(module: str) -> bool:
-    """Return whether a module's file came or changed after this process began to import the package."""
-    path = _path(module)
-    if path is None:
-        return True
-    status = path.stat()
-    # No import: kernels would seem to depend on the package's version.
-    began: float = sys.modules["guetzpy"]._BEGAN
-    return max(status.st_mtime, status.st_ctime) > began
-
-
-def imports(source: str) -> Iterator[str]:
-    """Yield the guetzpy modules that a source imports, and names that may be modules.
-
-    Only imports at the start of a line count, with absolute names: the house's style.
-    """
-    for plain, base, names in _IMPORT.findall(source):
-        yield plain or base
-        for name in re.sub(r"#[^\n]*", "", names).strip("()").split(","):
-            if name.split():
-                yield f"{base}.{name.split()[0]}"
-
-
-@functools.cache
-def fingerprint(module: str) -> str | None:
-    """Return a hash of a module's source and of all guetzpy modules that it imports, directly or not.
-
-    None if nothing tells stale code from fresh: the source cannot be found, as in a zip file, or may not
-    be what this process runs.
-    """
-    seen: dict[str, bytes] = {}
-    queue = [module]
-    while queue:
-        name = queue.pop()
-        source = None if name in seen else _source(name)
-        if source is not None:
-            seen[name] = source
-            queue.extend(imports(source.decode("utf-8")))
-    if module not in seen or any(_is_young(name) for name in seen):
-        return None
-    digest = hashlib.sha256()
-    for name in sorted(seen):
-        digest.update(name.encode() + b"\0" + seen[name] + b"\0")
-    return digest.hexdigest()
-
-
-def cache_directory() -> Path | None:
-    """Return the folder of compiled kernels, which need not exist, or None without a home.
-
-    ``$NUMBA_CACHE_DIR/guetzpy`` if that variable is set, else in the user's cache folder.
-    """
-    home = os.path.expanduser("~")
-    if numba.config.CACHE_DIR:
-        base = os.path.abspath(numba.config.CACHE_DIR)
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or home
-    elif sys.platform == "darwin":
-        base = os.path.join(home, "Library", "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
-    directory = Path(base, "guetzpy")
-    if not os.path.isabs(base) or not _is_safe(directory):
-        return None
-    return directory
-
-
-def _is_safe(directory: Path) -> bool:
-    """Return whether nobody else could have put code into a cache folder; warn once if somebody could.
-
-    Compiled code is run as it is found. A folder counts as safe if it is this user's or root's, and nobody
-    else may write to it; what lies above may be open to all if it is sticky, as /tmp is.
-    """
-    for path, writers in ((directory.parent, 0o002), (directory, 0o022)):
-        try:
-            state = path.stat()
-        except OSError:
-            continue  # not there yet
-        if path == directory.parent and state.st_mode & stat.S_ISVTX:
-            continue
-        reason = _objection(state, writers)
-        if reason is not None:
-            _warn_of(str(path), str(directory), reason)
-            return False
-    return True
-
-
-def _objection(state: os.stat_result, writers: int = 0o022) -> str | None:
-    """Return why a file or folder is not to be trusted: its owner, or who else may write to it."""
-    if not hasattr(os, "getuid"):  # Windows: the folder lies in the user's profile
-        return None
-    if state.st_uid not in (os.getuid(), 0):
-        return "belongs to another user"
-    return "can be written by other users" if state.st_mode & writers else None
-
-
-@functools.cache
-def _warn_of(path: str, directory: str, reason: str) -> None:
-    import warnings
-
-    warnings.warn(
-        f"{path} {reason}: compiled kernels in {directory} are not used, and none are kept there; "
-        "remove the folder, take the right to write from others (chmod go-w), or set NUMBA_CACHE_DIR",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-
-
-class _KernelFiles:
-    """The compiled forms of one kernel, a file each: a SHA-256 digest, then numba's pickle.
-
-    The name holds all that the code depends on, so there is no index that two processes
-    could both rewrite.
-    """
-
-    def __init__(self, stem: Path) -> None:
-        self._stem = stem
-
-    def _path(self, key: Any) -> Path:
-        config = numba.config
-        flags = (config.BOUNDSCHECK, config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE)
-        all_of_it = (sys.version_info[:2], numba.__version__, llvmlite.__version__, flags, key)
-        digest = hashlib.sha256(repr(all_of_it).encode()).hexdigest()
-        return self._stem.with_name(f"{self._stem.name}-{digest[:20]}.bin")
-
-    def load(self, key: Any) -> Any:
-        with open(self._path(key), "rb") as stream:
-            for state in (os.fstat(stream.fileno()), self._stem.parent.stat()):
-                if _objection(state) is not None:
-                    raise PermissionError("others may have written it")
-            content = stream.read()
-        digest, data = content[:32], content[32:]
-        if hashlib.sha256(data).digest() != digest:
-            raise ValueError("damaged")
-        return pickle.loads(data)
-
-    def save(self, key: Any, data: Any) -> None:
-        pickled = serialize.dumps(data)
-        path = self._path(key)
-        for folder in (path.parent.parent, path.parent):  # the mode is not that of folders above
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _objection(path.parent.stat()) is not None:
-            raise PermissionError("others may write there")
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(hashlib.sha256(pickled).digest() + pickled)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-
-    def flush(self) -> None:
-        for path in self._stem.parent.glob(f"{self._stem.name}-*.bin"):
-            path.unlink(missing_ok=True)
-
-
-class _Locator(caching._CacheLocator):  # type: ignore[misc]
-    """Where a kernel's compiled code lies and what makes it stale."""
-
-    def __init__(self, function: Callable[..., Any], stamp: str, folder: Path) -> None:
-        self._py_file = inspect.getfile(function)  # numba's warnings name it
-        self._stamp = stamp
-        self._folder = folder
-
-    def ensure_cache_path(self) -> None:
-        """Do nothing: a folder that cannot be written can still be read."""
-
-    def get_cache_path(self) -> str:
-        return str(self._folder)
-
-    def get_source_stamp(self) -> str:
-        return self._stamp
-
-    def get_disambiguator(self) -> str:
-        return ""
-
-
-class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    def __init__(self, function: Callable[..., Any]) -> None:
-        module = function.__module__
-        directory, stamp = cache_directory(), fingerprint(module)
-        if directory is None or stamp is None:
-            raise OSError("no cache folder, or no source")
-        self._lineno = function.__code__.co_firstlineno
-        self._locator = _Locator(function, stamp, directory / f"{module}-{stamp[:16]}")
-        self._filename_base = function.__qualname__
-
-    def reduce(self, result: Any) -> Any:
-        """Return what is kept of a compiled kernel: machine code, bitcode, names that both define, types.
-
-        Of the environments of what it calls, those of numba's own functions are left out if they are empty:
-        nothing reads them, and unpickling one imports its module.
-        """
-        (name, _, (code, bitcode)), *types, environments = super().reduce(result._replace(type_annotation=""))
-        module = result.library._get_module_for_linking()
-        found = [*module.functions, *module.global_variables]
-        symbols = [symbol.name for symbol in found if not symbol.is_declaration]
-        used = [e for e in environments if e.consts or not e.globals["__name__"].startswith("numba.")]
-        return (name, code, bitcode, symbols), *types, used
-
-    def rebuild(self, context: Any, kept: Any) -> Any:
-        """Return a compiled kernel again; its caller holds numba's lock."""
-        return super().rebuild(LoadingContext(context), kept)
-
-
-class _KernelCache(caching.FunctionCache):  # type: ignore[misc]
-    """Numba's function cache; what cannot be read or written is compiled again."""
-
-    _impl_class = _KernelCacheImpl
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
-        self._cache_file = _KernelFiles(Path(self._cache_path, function.__qualname__))
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        # Numba's own makes the target ready to compile first, which imports all that it can compile.
-        # Loaded code needs the run time only; what has to be compiled sees to the rest itself.
-        try:
-            rtsys.initialize(target_context)
-            return self._load_overload(sig, target_context)
-        except Exception:  # missing, damaged, of another make: unpickling raises whatever it meets
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with contextlib.suppress(OSError):  # read-only, disk full, folder gone
-            super().save_overload(sig, data)
 
 
 wait_for(global_compiler_lock)
@@ -347,7 +74,7 @@ def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Call
             pipeline_class=KernelCompiler,
         )(function)
         with contextlib.suppress(OSError):  # nowhere to keep it: the kernel works, uncached
-            dispatcher._cache = _KernelCache(function)
+            dispatcher._cache = KernelCache(function)
         if not inline:
             _REGISTRY[f"{function.__module__}.{function.__qualname__}"] = (dispatcher, signature)
         return dispatcher  # type: ignore[no-any-return]
@@ -362,9 +89,9 @@ def kernels() -> dict[str, tuple[Any, str]]:
 
 def import_kernels() -> None:
     """Import every module of the package that holds kernels."""
-    for path in sorted(_PACKAGE.rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         if b"\n@kernel(" in path.read_bytes():
-            importlib.import_module(".".join(("guetzpy", *path.relative_to(_PACKAGE).with_suffix("").parts)))
+            importlib.import_module(".".join(("guetzpy", *path.relative_to(PACKAGE).with_suffix("").parts)))
 
 
 def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
@@ -374,11 +101,6 @@ def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
         started = time.thread_time()
         dispatcher.compile(normalize_signature(signature)[0])
         yield name, time.thread_time() - started
-
-
-def length(module: str) -> int:
-    """Return the bytes of a guetzpy module's source, 0 if there is none."""
-    return len(_source(module) or b"")
 
 
 def is_cold() -> bool:
@@ -393,19 +115,6 @@ def is_cold() -> bool:
 def _folders() -> set[Path]:
     paths = {dispatcher._cache.cache_path for dispatcher, _ in _REGISTRY.values()}
     return {Path(path) for path in paths if path is not None}
-
-
-def can_keep() -> bool:
-    """Return whether compiled kernels can be written."""
-    directory = cache_directory()
-    if directory is None:
-        return False
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError:
-        return False
-    return True
 
 
 class _Listener(event.Listener):  # type: ignore[misc]

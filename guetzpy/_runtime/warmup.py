@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime import kernel_cache
 from guetzpy._runtime.processes import Worker
 
 __all__ = ["warm_in_processes"]
@@ -48,7 +49,7 @@ def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
 
 def _longest_first() -> list[str]:
     modules = {name.rpartition(".")[0] for name in _jit.kernels()}
-    return sorted(modules, key=lambda module: (-_jit.length(module), module))
+    return sorted(modules, key=lambda module: (-kernel_cache.length(module), module))
 
 
 def _warm_module(module: str) -> list[tuple[str, float]]:

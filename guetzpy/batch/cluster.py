@@ -56,5 +56,5 @@ def dask_executor(address: str) -> Iterator[Executor]:
         # pure=False: Dask must not reuse the result of an equal call, since each call writes a file.
         executor = client.get_executor(pure=False)
         threads = sum(client.nthreads().values())
-        executor._max_workers = max(1, threads)  # guetzpy.batch.runner reads this attribute of executors
+        executor._max_workers = max(1, threads)  # guetzpy.batch.driving reads this attribute of executors
         yield executor

@@ -12,7 +12,8 @@ from typing import Any
 from guetzpy import output
 from guetzpy.batch import storage
 from guetzpy.batch.discover import discover, in_shard, pair
-from guetzpy.batch.manifest import Manifest, location, prune_state
+from guetzpy.batch.manifest import Manifest
+from guetzpy.batch.manifest_place import location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
 from guetzpy.batch.tasks import NAMED, Discovery, Filter, Task
@@ -99,8 +100,8 @@ def run(
         same, and input and output must be unchanged since. Their results are in :attr:`Run.earlier`.
     manifest : path, optional
         The record for ``resume``: a new file, or one that guetzpy made. Default: see
-        :func:`guetzpy.batch.manifest.location`. If the default is in the user's state folder and cannot be
-        written, a run without ``resume`` keeps no record.
+        :func:`guetzpy.batch.manifest_place.location`. If the default is in the user's state folder and cannot
+        be written, a run without ``resume`` keeps no record.
     shard : (int, int), optional
         (k, n): process only part k of n, k from 1. Runs on several machines share the files this way.
     total_bytes, total_bpp : int or float, optional

@@ -9,9 +9,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,19 +21,17 @@ from guetzpy._runtime.threads import default_threads
 from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
 from guetzpy.batch.copying import copy
+from guetzpy.batch.driving import Threads, drive, in_flight_of, settle
 from guetzpy.batch.manifest import Manifest, Row, key, options_hash
-from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool, Processes
+from guetzpy.batch.pool import Executed, Options, Pool, Processes
 from guetzpy.batch.tasks import Discovery, Skipped, Task
-from guetzpy.batch.worker import Delivery, Done, load_kernels
+from guetzpy.batch.worker import Delivery, load_kernels
 from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions
 from guetzpy.progress import Cancel, OnProgress, Progress, Reporter, Stage
 from guetzpy.result import Result
 
-__all__ = ["Run", "drive"]
-
-# Seconds between two checks for a cancellation.
-_PATIENCE = 0.1
+__all__ = ["Run"]
 
 # Share of the memory available at the start of a run that pictures being processed may need together.
 _SHARE_OF_MEMORY = 0.8
@@ -157,13 +154,13 @@ class Run(Iterator[Result]):
         if executor is not None:
             if self.options.threads is None:
                 self.options = replace(self.options, threads=1)
-            self._make_pool = lambda: Executed(executor, in_flight or _in_flight(executor))
+            self._make_pool = lambda: Executed(executor, in_flight or in_flight_of(executor))
             return
         count = min(jobs or default_threads(), max(1, len(self.tasks)))
         if count > 1 and self.options.threads is None:
             self.options = replace(self.options, threads=1)
         if threads_only:
-            self._make_pool = lambda: _Threads(count)
+            self._make_pool = lambda: Threads(count)
             return
 
         def processes() -> Pool:
@@ -330,62 +327,6 @@ def _warm(options: Options) -> None:
             api.warmup(processes=min(4, default_threads()))
 
 
-class _Threads(Executed):
-    """Threads of this process, for ``memory://`` URLs, whose files other processes cannot open."""
-
-    def __init__(self, count: int) -> None:
-        self._own = ThreadPoolExecutor(count, thread_name_prefix="guetzpy-batch")
-        super().__init__(self._own, count)
-
-    def close(self) -> None:
-        super().close()
-        self._own.shutdown(wait=True, cancel_futures=True)
-
-
-def drive(
-    tasks: Iterable[Task],
-    options_of: Callable[[Task], Options],
-    delivery: Delivery,
-    pool: Pool,
-    check: Callable[[], None] | None = None,
-) -> Iterator[tuple[Task, Outcome]]:
-    """Execute all tasks and yield each with its outcome.
-
-    A task whose worker died is tried once more after all others, with no other task beside it: the other
-    pictures may have used the memory that it needed. ``check`` is called several times per second; it ends
-    the execution by raising an error.
-    """
-    queue, again = deque(tasks), deque[Task]()
-    tried: set[Task] = set()
-    while queue or again or pool.busy():
-        while queue and pool.takes(queue[0], alone=False):
-            task = queue.popleft()
-            pool.submit(task, options_of(task), delivery)
-        if again and not queue and not pool.busy():
-            task = again.popleft()
-            pool.submit(task, options_of(task), delivery)
-        if check is not None:
-            check()
-        for task, outcome in pool.finished(None if check is None else _PATIENCE):
-            if isinstance(outcome, Crash) and task not in tried:
-                tried.add(task)
-                again.append(task)
-            else:
-                yield task, outcome
-
-
-def settle(task: Task, outcome: Outcome, options: Options) -> Done:
-    """Return an outcome as the result of its file, with what the manifest records of it."""
-    if isinstance(outcome, Done):
-        return outcome
-    if isinstance(outcome, Overtime):
-        error = f"not done within {outcome.seconds:g} s; its process was ended"
-    else:
-        error = f"{outcome.reason}; tried twice"
-    target = dict([options.target]) if isinstance(options, OptimizeOptions) else None
-    return Done(Result(status="failed", input=task.input, error=error, target=target), task.identity)
-
-
 def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) -> bool:
     if row.result.status == "failed" or row.version != __version__ or row.options != options:
         return False
@@ -404,9 +345,3 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
         return os.stat(place).st_size == row.output_size
     except OSError:
         return False
-
-
-def _in_flight(executor: Executor) -> int:
-    """Return twice the number of workers, so that no worker waits for a task; 64 if it is not known."""
-    workers = getattr(executor, "_max_workers", None)
-    return 2 * workers if isinstance(workers, int) and workers > 0 else 64

@@ -64,7 +64,7 @@ def fail(text: str, code: int = 1) -> NoReturn:
 
 def compiling() -> str:
     """Return what is said when kernels are compiled: the next run compiles again where none can be kept."""
-    from guetzpy._runtime.kernel import cache_directory, can_keep
+    from guetzpy._runtime.kernel_cache import cache_directory, can_keep
 
     if can_keep():
         return COMPILING

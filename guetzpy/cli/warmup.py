@@ -36,7 +36,7 @@ def warmup(
 
     with report_errors():
         from guetzpy import api
-        from guetzpy._runtime import kernel as _jit
+        from guetzpy._runtime.kernel_cache import cache_directory, can_keep
         from guetzpy._runtime.threads import default_threads
 
         processes = jobs or min(4, default_threads())
@@ -49,7 +49,7 @@ def warmup(
             for room, seconds in sorted(rooms.items()):
                 show(f"{seconds:7.3f} s  {room} in all{shared}")
         say(f"{len(times)} kernels ready in {time.perf_counter() - started:.1f} s")
-        if _jit.can_keep():
-            say(f"kept in {_jit.cache_directory()}")
+        if can_keep():
+            say(f"kept in {cache_directory()}")
         else:
-            say(f"cannot be kept in {_jit.cache_directory()}: every start will compile (set NUMBA_CACHE_DIR)")
+            say(f"cannot be kept in {cache_directory()}: every start will compile (set NUMBA_CACHE_DIR)")

@@ -38,7 +38,7 @@ def engine(data: bytes, options: Any, *, name: str) -> Result:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "run", engine)
-    monkeypatch.setattr(runner, "Processes", lambda count, *_: runner._Threads(count))
+    monkeypatch.setattr(runner, "Processes", lambda count, *_: runner.Threads(count))
     monkeypatch.setattr(runner, "_warm", lambda _: None)
     monkeypatch.setattr(folder, "compile_if_cold", lambda _: None)
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from guetzpy import api, batch
 from guetzpy.batch import manifest, runner, trials
-from guetzpy.batch.manifest import APPLICATION_ID, Manifest
+from guetzpy.batch.manifest import Manifest
+from guetzpy.batch.manifest_place import APPLICATION_ID
 from guetzpy.cli import app, folder
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions
@@ -35,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(api, "run", engine)
-    monkeypatch.setattr(runner, "Processes", lambda count, *_: runner._Threads(count))
+    monkeypatch.setattr(runner, "Processes", lambda count, *_: runner.Threads(count))
     monkeypatch.setattr(runner, "_warm", lambda _: None)
     monkeypatch.setattr(folder, "compile_if_cold", lambda _: None)
     for i in range(5):

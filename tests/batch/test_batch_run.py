@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from guetzpy import api, batch, output
-from guetzpy.batch import manifest, memory, pool, worker
+from guetzpy.batch import manifest_place, memory, pool, worker
 from guetzpy.errors import FormatError, GuetzpyError, TargetError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
@@ -359,18 +359,18 @@ def test_what_was_done_before_a_stop_is_kept(
 def test_manifest_is_never_within_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     photos, out = str(tmp_path / "in"), str(tmp_path / "out")
-    assert manifest.location([photos], out) == tmp_path / "out/.guetzpy.sqlite"
-    assert manifest.location([photos], out, (3, 16)) == tmp_path / "out/.guetzpy-3-of-16.sqlite"
+    assert manifest_place.location([photos], out) == tmp_path / "out/.guetzpy.sqlite"
+    assert manifest_place.location([photos], out, (3, 16)) == tmp_path / "out/.guetzpy-3-of-16.sqlite"
     state = tmp_path / "state/guetzpy"
     places = [
-        manifest.location([photos], None),
-        manifest.location([photos], f"{photos}/out"),
-        manifest.location([photos], "s3://bucket/out"),
-        manifest.location([out], None),
+        manifest_place.location([photos], None),
+        manifest_place.location([photos], f"{photos}/out"),
+        manifest_place.location([photos], "s3://bucket/out"),
+        manifest_place.location([out], None),
     ]
     assert {place.parent for place in places} == {state}
     assert len(set(places)) == 4
-    assert manifest.location([photos + "/"], None) == places[0]
+    assert manifest_place.location([photos + "/"], None) == places[0]
 
 
 def test_manifest_where_the_user_wants_it(photos: Path, tmp_path: Path, go: Go) -> None:

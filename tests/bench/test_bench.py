@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from bench import (
-    clic,
     corpus,
     curves,
     jpeg_inputs,
@@ -23,12 +22,13 @@ from bench import (
     quality,
     readme_tables,
     source_quality,
-    speed,
 )
 from bench import rate_distortion as rd
 from bench.__main__ import PARTS, main
 from bench.journal import Journal
 from bench.provenance import provenance, write
+from bench.sets import clic, contestants
+from bench.timing import speed, speed_worker
 
 
 def photo(height: int = 176, width: int = 184) -> corpus.Picture:
@@ -234,10 +234,10 @@ def saved(folder: Path, *pictures: corpus.Picture) -> list[corpus.Named]:
 @pytest.mark.parametrize("own", [False, True])
 def test_a_set_stays_within_its_budget(tmp_path: Path, own: bool) -> None:
     named = saved(tmp_path, photo(176, 176), photo(176, 200))
-    encoders = [e for e in clic.contestants("fast")[0] if ("guetzpy" if own else "Pillow") in e.title]
+    encoders = [e for e in contestants.contestants("fast")[0] if ("guetzpy" if own else "Pillow") in e.title]
     assert len(encoders) == (3 if own else 2), "whole and half size, and equal slope"
     for encoder in encoders:
-        files = clic.Files(encoder, named)
+        files = contestants.Files(encoder, named)
         area = sum(files.areas)
         for bits in (1.0, 0.4):
             settings = clic.settings_of(files, int(bits * area / 8))
@@ -254,8 +254,8 @@ def test_dataset_psnr_is_of_all_samples(tmp_path: Path) -> None:
     pictures = [np.full((176, 176, 3), 100, np.uint8), np.full((176, 352, 3), 100, np.uint8)]
     named = saved(tmp_path, *pictures)
     shown = iter([pictures[0] + np.uint8(3), pictures[1]])
-    encoder = clic.Contestant("x", lambda p, s: b"12", lambda d, s: next(shown), (0, 1), "whole", "")
-    row = clic.evaluate(clic.Files(encoder, named), [1.0, 1.0])
+    encoder = contestants.Contestant("x", lambda p, s: b"12", lambda d, s: next(shown), (0, 1), "whole", "")
+    row = clic.evaluate(contestants.Files(encoder, named), [1.0, 1.0])
     assert row["psnr"] == pytest.approx(10 * math.log10(255**2 / 3), abs=1e-3)
 
 
@@ -266,10 +266,10 @@ def test_a_competition_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
     def encode(picture: corpus.Picture, setting: float) -> bytes:
         calls.append(setting)
-        return clic.jpeg(picture, setting)
+        return contestants.jpeg(picture, setting)
 
     def compete(resume: bool) -> list[dict[str, Any]]:
-        encoder = clic.Contestant("x", encode, lambda d, s: peers.decode(d), (1, 95), "whole", "1")
+        encoder = contestants.Contestant("x", encode, lambda d, s: peers.decode(d), (1, 95), "whole", "1")
         kept = Journal(tmp_path / "x.partial.jsonl", resume=resume)
         return clic.compete(named, (0.8, 1.5), [encoder], journal=kept)
 
@@ -285,8 +285,8 @@ def test_a_competition_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_half_and_double() -> None:
     picture = photo(65, 71)
-    assert clic.half(picture).shape == (33, 36, 3)
-    assert clic.doubled(clic.half(picture), (65, 71)).shape == picture.shape
+    assert contestants.half(picture).shape == (33, 36, 3)
+    assert contestants.doubled(contestants.half(picture), (65, 71)).shape == picture.shape
 
 
 # JPEG inputs
@@ -338,7 +338,7 @@ def test_library_time_counts_for_the_module_that_called() -> None:
     other = ("/x/guetzpy/jpeg/writer.py", 1, "g")
     library = ("~", 0, "<built-in>")
     callers = {own: (1, 1, 0.0, 3.0), other: (1, 1, 0.0, 1.0)}
-    assert speed._owners(library, callers, {own: (1, 1, 0, 0, {}), other: (1, 1, 0, 0, {})}) == {
+    assert speed_worker._owners(library, callers, {own: (1, 1, 0, 0, {}), other: (1, 1, 0, 0, {})}) == {
         "search.trellis": 0.75,
         "jpeg.writer": 0.25,
     }

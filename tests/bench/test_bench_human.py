@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import human, jnd, mucped, peers, readme_tables
+from bench import peers, readme_tables
 from bench.provenance import provenance, write
+from bench.viewers import human, jnd, mucped
 
 SAMPLE = "chelsea"
 

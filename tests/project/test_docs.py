@@ -498,7 +498,7 @@ def test_table_of_distances_is_in_step() -> None:
 
 def test_table_of_starts_is_in_step() -> None:
     """It is written by: python -m bench start."""
-    from bench import start
+    from bench.timing import start
 
     found = json.loads((ROOT / "bench" / "results" / "start.json").read_text())
     assert set(found["measures"]) == set(start.MEASURES)

@@ -16,11 +16,11 @@ import numba
 import pytest
 
 import guetzpy
-from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime import kernel_cache
 
 PACKAGE = Path(guetzpy.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-BENCH = sorted((PACKAGE.parent / "bench").glob("*.py"))
+BENCH = sorted((PACKAGE.parent / "bench").rglob("*.py"))
 
 #: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
 ROWS = [
@@ -97,7 +97,7 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_imports_of_the_bench_go_one_way() -> None:
     """Imports within functions count: a part that needs another's names takes them from a third module."""
     graph = {
-        f"bench.{path.stem}": {
+        module_of(path): {
             name for name in run_time_imports(ast.parse(path.read_text())) if name.startswith("bench.")
         }
         for path in BENCH
@@ -106,7 +106,7 @@ def test_imports_of_the_bench_go_one_way() -> None:
     graphlib.TopologicalSorter(graph).prepare()  # CycleError names the circle
 
 
-@pytest.mark.parametrize("path", BENCH, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BENCH, ids=module_of)
 def test_what_the_bench_imports_is_there(path: Path) -> None:
     """Imports within functions run late, in parts that take minutes, and a module may have moved."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -150,7 +150,12 @@ def test_heavy_packages_stay_in_their_place(path: Path) -> None:
         if package in ("typer", "rich", "click"):
             assert module.startswith("guetzpy.cli"), f"{module} imports {name}"
         if package in ("numba", "llvmlite"):
-            allowed = ("guetzpy._runtime.kernel", "guetzpy._runtime.compiler", "guetzpy.metrics._fused")
+            allowed = (
+                "guetzpy._runtime.kernel",
+                "guetzpy._runtime.kernel_cache",
+                "guetzpy._runtime.compiler",
+                "guetzpy.metrics._fused",
+            )
             assert module in allowed, f"{module} imports {name}"
         assert package not in ("scipy", "skimage"), f"{module} imports {name}, which is not installed with it"
 
@@ -160,7 +165,7 @@ def test_kernel_cache_sees_every_import(path: Path) -> None:
     """The regular expression of the fingerprint finds what Python's own parser finds."""
     source = path.read_text()
     wanted = {name for name in top_level_imports(ast.parse(source)) if name.split(".")[0] == "guetzpy"}
-    assert wanted <= set(_jit.imports(source))
+    assert wanted <= set(kernel_cache.imports(source))
 
 
 def test_fingerprint_regex_on_awkward_layouts() -> None:
@@ -171,7 +176,7 @@ def test_fingerprint_regex_on_awkward_layouts() -> None:
     assert {
         "guetzpy.a", "guetzpy.b", "guetzpy.c", "guetzpy.d", "guetzpy.d.e", "guetzpy.d.f",
         "guetzpy.h", "guetzpy.i",
-    } <= set(_jit.imports(source))  # fmt: skip
+    } <= set(kernel_cache.imports(source))  # fmt: skip
 
 
 def loaded_after(code: str) -> set[str]:

@@ -11,6 +11,7 @@ import numba
 import pytest
 
 from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime import kernel_cache as _cache
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes")
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and mo
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "home"))
-    _jit._warn_of.cache_clear()
+    _cache._warn_of.cache_clear()
     folder = tmp_path / "home" / "guetzpy"
     folder.mkdir(parents=True, mode=0o700)
     folder.parent.chmod(0o755)
@@ -41,13 +42,13 @@ def test_who_else_may_write(above: int, mode: int, safe: bool, home: Path) -> No
     home.chmod(mode)
     home.parent.chmod(above)
     if safe:
-        assert _jit.cache_directory() == home
+        assert _cache.cache_directory() == home
         return
     with pytest.warns(RuntimeWarning, match=f"{home.parent}.* can be written by other users.*chmod go-w"):
-        assert _jit.cache_directory() is None
+        assert _cache.cache_directory() is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not _jit.can_keep()  # told once
+        assert not _cache.can_keep()  # told once
     _jit.prune_cache()
     assert home.is_dir()
 
@@ -63,19 +64,19 @@ def test_another_owner(which: str, home: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Path, "stat", stat)
     with pytest.warns(RuntimeWarning, match=f"{owned} belongs to another user"):
-        assert _jit.cache_directory() is None
+        assert _cache.cache_directory() is None
 
 
 def test_roots_folder_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As of an image that was warmed up when it was made."""
     root = os.stat_result((0o40755, 0, 0, 2, 0, 0, 0, 0, 0, 0))
-    assert _jit._objection(root) is None
+    assert _cache._objection(root) is None
     stranger = os.stat_result((0o40755, 0, 0, 2, os.getuid() + 1, 0, 0, 0, 0, 0))
-    assert _jit._objection(stranger) == "belongs to another user"
+    assert _cache._objection(stranger) == "belongs to another user"
 
 
 def test_files_that_others_may_have_written(home: Path) -> None:
-    files = _jit._KernelFiles(home / "guetzpy.module-0" / "kernel")
+    files = _cache._KernelFiles(home / "guetzpy.module-0" / "kernel")
     old = os.umask(0o002)
     try:
         files.save("key", b"code")

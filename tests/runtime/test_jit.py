@@ -23,6 +23,7 @@ import pytest
 
 from guetzpy._runtime import compiler as _jit_compiler
 from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime import kernel_cache as _cache
 from guetzpy.picture import transform as picture
 
 RUNTIME = Path(_jit.__file__).parent
@@ -134,7 +135,7 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert _jit.cache_directory() is None
+    assert _cache.cache_directory() is None
     assert works(fresh())
     _jit.prune_cache()
 
@@ -219,7 +220,7 @@ def test_without_jit() -> None:
 
 
 def build_wheel(folder: Path, version: str, inner: str) -> Path:
-    """Make a wheel of a small guetzpy: this _jit, a kernel in inner.py, its caller in outer.py."""
+    """Make a wheel of a small guetzpy: this _runtime, a kernel in inner.py, its caller in outer.py."""
     info = f"guetzpy-{version}.dist-info"
     contents = {
         "guetzpy/__init__.py": "_BEGAN = float('inf')\n",
@@ -283,15 +284,15 @@ def test_upgrade_by_wheels(tmp_path: Path) -> None:
 
 
 def test_source_that_cannot_be_found_is_not_cached(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setattr(_jit, "fingerprint", lambda module: None)
+    monkeypatch.setattr(_cache, "fingerprint", lambda module: None)
     assert not was_loaded(fresh())
     assert files(cache) == []
 
 
 def test_outsiders_have_no_fingerprint() -> None:
-    assert _jit.fingerprint("numpy") is None
-    assert _jit.fingerprint("guetzpy.no_such_module") is None
-    assert _jit.fingerprint(picture.__name__) is not None
+    assert _cache.fingerprint("numpy") is None
+    assert _cache.fingerprint("guetzpy.no_such_module") is None
+    assert _cache.fingerprint(picture.__name__) is not None
 
 
 def in_a_process(script: str, *arguments: str, cache: Path) -> str:
@@ -418,8 +419,12 @@ def test_numba_has_what_the_package_touches() -> None:
             for method in methods:
                 assert callable(getattr(kind, method)), f"{module}.{name}.{method}"
     touched = {f"{module}.{name}" for module, classes in TOUCHED.items() for name in classes}
-    for ours in [*vars(_jit).values(), *vars(_jit_compiler).values()]:
-        if isinstance(ours, type) and ours.__module__ in (_jit.__name__, _jit_compiler.__name__):
+    for ours in [*vars(_jit).values(), *vars(_cache).values(), *vars(_jit_compiler).values()]:
+        if isinstance(ours, type) and ours.__module__ in (
+            _jit.__name__,
+            _cache.__name__,
+            _jit_compiler.__name__,
+        ):
             for base in ours.__mro__[1:2]:
                 if base.__module__.startswith("numba"):
                     assert any(base is getattr(importlib.import_module(t.rpartition(".")[0]),

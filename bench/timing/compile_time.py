@@ -103,7 +103,14 @@ def measure(package: str, passes: bool) -> dict[str, Any]:
     """Compile a package in a fresh process with an empty cache."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
-        command = [sys.executable, "-m", "bench.compile_time", "--worker", package, *["--passes"] * passes]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.timing.compile_time",
+            "--worker",
+            package,
+            *["--passes"] * passes,
+        ]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result

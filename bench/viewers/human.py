@@ -20,10 +20,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from bench import corpus, jnd, mucped, peers
+from bench import corpus, peers
 from bench.journal import Journal, add_argument, journal, over_processes
 from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import COLUMNS, Reference
+from bench.viewers import jnd, mucped
 
 TITLES = {
     "butteraugli_3norm": "Butteraugli 3-norm",

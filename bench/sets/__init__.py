@@ -1,0 +1,1 @@
+"""Sets of pictures under a total of bytes."""

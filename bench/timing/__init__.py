@@ -1,0 +1,1 @@
+"""Time, start and compilation of guetzpy, beside other encoders."""

@@ -1,0 +1,1 @@
+"""Metrics compared with what people said of JPEG files."""
