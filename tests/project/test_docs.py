@@ -50,7 +50,7 @@ class Block:
 
 def blocks(page: Path) -> Iterator[Block]:
     """All fenced blocks of a page."""
-    pattern = r"^(?:<!-- test: (\S+) -->\n)?```(\S*)\n(.*?)^```$"
+    pattern = r"^(?:<!-- test: (\S+) -->\n)?```(\S*)[^\n]*\n(.*?)^```$"
     for number, found in enumerate(re.findall(pattern, page.read_text(), re.MULTILINE | re.DOTALL)):
         way, language, text = found
         yield Block(page, number, language, way or language, text)
@@ -140,6 +140,18 @@ def run_shell(block: Block, desk: Path, replaced: dict[str, str] | None = None) 
         assert os.path.exists(name), (name, done.stderr)
 
 
+def run_script(block: Block, desk: Path) -> None:
+    """Run a file that starts processes, which import it again. It writes as many files as it reads."""
+    pytest.importorskip("fsspec")
+    (desk / "block.py").write_text(block.text)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "block.py"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    read, written = (sorted(path.name for path in (desk / n).glob("*.jpg")) for n in ("photos", "small"))
+    assert written == read
+    assert [line.partition(":")[0] for line in sorted(done.stdout.splitlines())] == read
+
+
 def run_check(block: Block, desk: Path) -> None:
     (words,) = commands(block.text)
     done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True)
@@ -207,6 +219,14 @@ def check_pre_commit(block: Block, desk: Path) -> None:
     for hook in repository["hooks"]:
         words = [*shlex.split(known[hook["id"]]["entry"]), *hook["args"], "photo.jpg"]
         assert invoke(words).exit_code == 0
+
+
+def check_toml(block: Block, desk: Path) -> None:
+    """A file of defaults, which `guetzpy config` takes."""
+    (desk / "guetzpy.toml").write_text(block.text)
+    done = invoke(["guetzpy", "config"])
+    assert done.exit_code == 0, done.output
+    assert "guetzpy.toml" in done.output
 
 
 def check_dockerfile(block: Block, desk: Path) -> None:
@@ -346,8 +366,10 @@ WAYS: dict[str, tuple[Callable[[Block, Path], None], str | None]] = {
     "sh": (run_commands, None),
     "console": (run_transcript, None),
     "yaml": (check_yaml, None),
+    "toml": (check_toml, None),
     "dockerfile": (check_dockerfile, None),
     "slow": (run_shell, "slow"),
+    "script": (run_script, "slow"),
     "check": (run_check, "slow"),
     "install": (check_install, None),
     "fresh-machine": (check_fresh_machine, None),
@@ -458,7 +480,9 @@ def test_reference_of_the_command_line_is_in_step() -> None:
 def test_reference_names_every_public_name() -> None:
     import guetzpy
 
-    listed = re.findall(r"^::: (\S+)$", (DOCS / "reference" / "api.md").read_text(), re.MULTILINE)
+    pages = "".join(page.read_text() for page in (DOCS / "reference" / "api").glob("*.md"))
+    listed = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    assert len(listed) == len(set(listed)), "a name stands on two pages"
     for name in guetzpy.__all__:
         if name not in ("__version__", "batch", "metrics"):
             assert f"guetzpy.{name}" in listed, name
