@@ -15,7 +15,7 @@ from guetzpy.cli.places import STANDARD
 from guetzpy.cli.reporting import say, usage_error
 from guetzpy.cli.settings import EXCLUSIVE, Setting, load
 from guetzpy.cli.unused import unused
-from guetzpy.options import METADATA_KINDS, METRICS, OptimizeOptions
+from guetzpy.options import METADATA_KINDS, METRICS, OptimizeOptions, kinds
 
 __all__ = [
     "REST",
@@ -145,8 +145,9 @@ class SectionedCommand(TyperCommand):
                 context.params[parameter.name] = parameter.default
         for name, (_, option) in options_of(OptimizeOptions).items():
             if name in context.params and _is_set(context, name) and name not in dropped:
+                value = context.params[name]
                 try:
-                    check(name, context.params[name], option)
+                    check(name, kinds(name, value) if name in ("keep", "strip") else value, option)
                 except ValueError as error:
                     usage_error(f"{settings[name].origin}: {error}")
         context.meta["guetzpy.dropped"] = dropped

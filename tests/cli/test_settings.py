@@ -98,6 +98,16 @@ def test_commands_take_the_settings(folder: Path) -> None:
     assert run("transcode", "a.jpg", "--progressive", "-o", "c.jpg").exit_code == 0
 
 
+def test_several_kinds_of_metadata_are_taken(folder: Path) -> None:
+    """The reference's own example, strip = ["gps", "place"], was refused as one unknown kind."""
+    (folder / "guetzpy.toml").write_text('strip = ["gps", "place"]\n')
+    assert shown()["strip"][0] == "gps,place"
+    assert run("optimize", "a.jpg", "-n", "-e", "fast").exit_code == 0
+    (folder / "guetzpy.toml").write_text('strip = ["gps", "plaice"]\n')
+    done = run("optimize", "a.jpg", "-n")
+    assert (done.exit_code, "plaice: expected some of" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
