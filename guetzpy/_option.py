@@ -44,6 +44,9 @@ class Option:
         Whether the number must be whole.
     choices : tuple of str
         Allowed values of a str, or allowed members of a tuple of str.
+    affects_bytes : bool
+        Whether the bytes of a result may depend on the option. If not, a run with ``resume``
+        takes results that were made with another value.
     size : bool
         Whether the number counts bytes or pixels. The command line takes it with a unit: see :func:`size_of`.
     """
@@ -59,6 +62,17 @@ class Option:
     whole: bool = False
     choices: tuple[str, ...] = ()
     size: bool = False
+    affects_bytes: bool = True
+
+    @property
+    def range(self) -> str:
+        """The range of a number in words, such as ``0.1 to 25``; empty if it has no bounds."""
+        if self.low is None:
+            return ""
+        below = f"more than {self.low:g}" if self.above else f"{self.low:g}"
+        if self.high < math.inf:
+            return f"{below} to {self.high:g}"
+        return below if self.above else f"{below} or more"
 
     def flags(self, name: str) -> tuple[str, ...]:
         """Return the names on the command line of the option whose field is called ``name``."""
@@ -113,11 +127,8 @@ def _check_range(name: str, value: Any, low: float, wanted: Option) -> None:
         raise ValueError(f"{name} {value!r}: expected a number")
     if wanted.whole and not (math.isfinite(value) and value == int(value)):
         raise ValueError(f"{name} {value!r}: expected a whole number")
-    high, above = wanted.high, wanted.above
-    if not low <= value <= high or (above and value == low):
-        below = f"more than {low:g}" if above else f"{low:g}"
-        expected = f"{below} to {high:g}" if high < math.inf else f"{below}{'' if above else ' or more'}"
-        raise ValueError(f"{name} {value:g}: expected {expected}")
+    if not low <= value <= wanted.high or (wanted.above and value == low):
+        raise ValueError(f"{name} {value:g}: expected {wanted.range}")
 
 
 # Exponents of the units, of 1000 for k, M, G and T (SI) and 1024 for Ki, Mi, Gi and Ti (IEC 80000-13).

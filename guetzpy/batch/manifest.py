@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from guetzpy import __version__
+from guetzpy._option import options_of
 from guetzpy.batch import storage
 from guetzpy.batch.manifest_place import APPLICATION_ID, refuse_others, remove_if_empty
 from guetzpy.errors import GuetzpyError
@@ -65,12 +66,6 @@ CREATE TABLE IF NOT EXISTS budgets (
 _ROWS_A_COMMIT = 64
 _SECONDS_A_COMMIT = 1.0
 
-# Options that do not change the bytes of a result. max_memory is not among them: a search whose memory is
-# bounded finds other files.
-_NOT_HASHED = frozenset(
-    {"threads", "timeout", "max_pixels", "max_scans", "max_metadata", "max_directories", "max_input"}
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -87,7 +82,8 @@ class Row:
 @functools.lru_cache(maxsize=65536)
 def options_hash(options: OptimizeOptions | TranscodeOptions) -> str:
     """Return a hash of all options that the bytes of the result depend on, 16 hexadecimal digits."""
-    fields = {k: v for k, v in dataclasses.asdict(options).items() if k not in _NOT_HASHED}
+    left_out = {name for name, (_, option) in options_of(type(options)).items() if not option.affects_bytes}
+    fields = {k: v for k, v in dataclasses.asdict(options).items() if k not in left_out}
     text = json.dumps([type(options).__name__, fields], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.folder import Exclude, Include, Jobs, JpegOnly, Preserve
+from guetzpy.cli.folder_options import Exclude, Include, Jobs, JpegOnly, Preserve
 from guetzpy.cli.parameters import Names, Suffix, made, takes
 from guetzpy.cli.reporting import print_json, report_errors, show
 from guetzpy.cli.settings import find, keys, load

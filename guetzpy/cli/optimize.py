@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.folder import (
+from guetzpy.cli.folder import run_folders
+from guetzpy.cli.folder_options import (
     Backup,
     CopyOthers,
     Dask,
@@ -23,7 +24,6 @@ from guetzpy.cli.folder import (
     Shard,
     TotalBits,
     TotalBytes,
-    run_folders,
 )
 from guetzpy.cli.parameters import FilesFrom, Names, Suffix, made, takes
 from guetzpy.cli.places import STANDARD, inputs_of, plan

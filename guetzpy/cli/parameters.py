@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-from guetzpy._option import options_of, size_of, with_keywords
+from guetzpy._option import Option, options_of, size_of, with_keywords
 from guetzpy.cli.reporting import usage_error
 from guetzpy.cli.sections import one_of, some_of
-from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.options import TARGETS, OptimizeOptions, TranscodeOptions
 
 __all__ = ["LIMITS", "FilesFrom", "Names", "Suffix", "made", "size", "takes"]
 
@@ -19,7 +20,9 @@ _Options = TypeVar("_Options", OptimizeOptions, TranscodeOptions)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 #: Options that bound what one file may ask for.
-LIMITS = ("max_pixels", "max_scans", "max_metadata", "max_directories", "max_input", "max_memory")
+LIMITS = tuple(
+    name for name in options_of(OptimizeOptions) if name.startswith("max_") and name not in TARGETS
+)
 
 
 Suffix = Annotated[
@@ -75,7 +78,7 @@ def takes(
             typer.Option(
                 *option.flags(name),
                 metavar="|".join(option.choices) if option.choices and not is_list else option.metavar,
-                help=texts.get(name, option.help),
+                help=texts.get(name, _help(option)),
                 parser=size if option.size else None,
                 autocompletion=(some_of if is_list else one_of)(option.choices) if option.choices else None,
             ),
@@ -89,6 +92,11 @@ def takes(
             )
         )
     return with_keywords(parameters, evaluate=True)
+
+
+def _help(option: Option) -> str:
+    """Return the help text of an option, with its range if that has two ends."""
+    return f"{option.help} Range: {option.range}." if option.high < math.inf else option.help
 
 
 def size(value: str | int) -> int:

@@ -110,4 +110,4 @@ def test_hash_of_options_stays(known: str) -> None:
 def test_limits_stand_once() -> None:
     package = Path(guetzpy.__file__).parent
     found = [path.name for path in package.rglob("*.py") if "268_435_456" in path.read_text()]
-    assert found == ["options.py"]
+    assert found == ["_common_options.py"]

@@ -25,6 +25,7 @@ BENCH = sorted((PACKAGE.parent / "bench").rglob("*.py"))
 #: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
 ROWS = [
     {"_option", "errors"},
+    {"_common_options"},
     {"options"},
     {"_runtime"},
     {"output", "progress", "result"},

@@ -144,6 +144,20 @@ def _line_slopes(
     line_slopes(fields, share, wanted, full, _aligned(SLOT), sums, out)
 
 
+def _both_line_slopes(
+    a: Sequence[Floats],
+    b: Sequence[Floats],
+    weights: Sequence[tuple[np.float32, np.float32]],
+    full: bool,
+    share: Floats,
+    span: tuple[int, int],
+    out: Floats,
+) -> None:
+    """Call :func:`_line_slopes` for the X and Y planes of a band; only the split of X sets values to zero."""
+    for c in range(2):
+        _line_slopes(a[c], b[c], weights[c], full, c == 0, share, span, out[c])
+
+
 def _aligned(size: int) -> Floats:
     """Return scratch memory that begins at a cache line, so that its vectors do not cross cache lines."""
     block = np.empty(size + 16, np.float32)
@@ -211,15 +225,13 @@ def pull_back(
         share = _padded(ac, start, stop)
         lines = np.empty((4, stop - start, width), np.float32)
         by_lines = list(lines.reshape(4, -1))
-        for c in range(2):
-            _line_slopes(a.middle[c], b.middle[c], MIDDLE_LINES[c], False, c == 0, share, rows, lines[c])
+        _both_line_slopes(a.middle, b.middle, MIDDLE_LINES, False, share, rows, lines)
         middle_slopes(
             *flat([*a.middle, *b.middle, ac], start, stop), *by_lines[:2], _MIDDLE_TABLE,
             *flat(middle, start, stop),
         )  # fmt: skip
-        for c in range(2):
-            _line_slopes(a.high[c], b.high[c], HIGH_LINES[c], False, c == 0, share, rows, lines[c])
-            _line_slopes(a.ultra[c], b.ultra[c], ULTRA_LINES[c], True, c == 0, share, rows, lines[2 + c])
+        _both_line_slopes(a.high, b.high, HIGH_LINES, False, share, rows, lines)
+        _both_line_slopes(a.ultra, b.ultra, ULTRA_LINES, True, share, rows, lines[2:])
         by = by_activity.rows(activity, start, stop)
         high_slopes(
             *flat([*a.high, *b.high, *a.ultra, *b.ultra, ac], start, stop), by.reshape(-1), *by_lines,
@@ -260,12 +272,7 @@ def pull_back(
         _opsin_slopes(traced.linear, traced.gains, start, stop, adapted, rest, light)
 
     def adaptation(rows: tuple[int, int]) -> None:
-        # With mirrored edges this blur is symmetric, so that it is its own adjoint.
-        line = np.empty(width + 4, np.float32)
-        out = np.empty((rows[1] - rows[0], width), np.float32)
-        for c in range(3):
-            mirrored_rows(adapted[c], *rows, OPSIN_TAPS, line, out)
-            light[c, rows[0] : rows[1]] += out
+        _add_blurred(adapted, *rows, light)
         if finish is not None:
             finish(light, *rows)
 
@@ -275,6 +282,19 @@ def pull_back(
     for stage in (rest_of_middle, rest_of_low, opsin, adaptation):
         each(stage, work, threads)
     return light
+
+
+def _add_blurred(planes: Sequence[Floats], start: int, stop: int, light: Floats) -> None:
+    """Add to rows of ``light`` the adjoint of the blur that sets the gains.
+
+    With mirrored edges this blur is symmetric, so that it is its own adjoint.
+    """
+    width = planes[0].shape[1]
+    line = np.empty(width + 4, np.float32)
+    out = np.empty((stop - start, width), np.float32)
+    for c in range(3):
+        mirrored_rows(planes[c], start, stop, OPSIN_TAPS, line, out)
+        light[c, start:stop] += out
 
 
 def _opsin_slopes(
