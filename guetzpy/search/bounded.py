@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from guetzpy._runtime.exact_math import log
 from guetzpy.search import smooth
 from guetzpy.search.approach import ByDistance
-from guetzpy.search.candidates import Candidate, Candidates
+from guetzpy.search.candidates import Candidates
 from guetzpy.search.coding import tables
 from guetzpy.search.coding.encoder import encode
 from guetzpy.search.coding.settings import EncodeSettings
@@ -61,17 +61,11 @@ def select(
     judge = candidates.judge
     assert candidates.sample is not None, "a bounded search has sample tiles"
     tiles = candidates.sample
-    if smooth.is_smooth(tiles.sources[0]):
-        part = Candidate(lambda: tiles.sources[-1], candidates.entries[-1].family)
-        reach = smooth.reachable(part, tiles.judge, smooth.Mean(tiles.judge.codes), check)
-        found, coded = smooth.search(
-            candidates.entries, judge, limits, smooth.Mean(candidates.codes), measure, check,
-            reach=reach, sparing=True,
-        )  # fmt: skip
-        if found.excess <= 0.0:
-            return Selected(found, coded)
-        other = _select(candidates, limits, strict, check)
-        return smooth.nearer(found, coded, limits, other, smooth.Mean(candidates.codes), reach)
+    if smooth.is_smooth(tiles.sources[0]) or smooth.is_linear(candidates.codes):
+        mean = smooth.Mean(candidates.codes)
+        return smooth.search(
+            candidates.entries, judge, limits, mean, measure, check, strict=strict, sparing=True
+        )
     return _select(candidates, limits, strict, check)
 
 

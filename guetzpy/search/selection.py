@@ -59,17 +59,16 @@ def select(
     if candidates.plan.bounded:
         return bounded.select(candidates, limits, strict=strict, measure=measure, check=check)
     mean = smooth.Mean(candidates.codes)
-    sample = candidates.sample
-    if (sample is None or smooth.is_smooth(sample.sources[0])) and smooth.is_smooth(candidates.source(0)):
-        reach = smooth.reachable(candidates.entries[0], candidates.judge, mean, check)
-        found, source = smooth.search(
-            candidates.entries, candidates.judge, limits, mean, measure, check, reach=reach
+    if smooth.is_linear(candidates.codes) or _is_smooth(candidates):
+        return smooth.search(
+            candidates.entries, candidates.judge, limits, mean, measure, check, strict=strict
         )
-        if found.excess <= 0.0:
-            return Selected(found, source)
-        other = _with_mean(candidates, limits, effort, strict, mean, check)
-        return smooth.nearer(found, source, limits, other, mean, reach)
     return _with_mean(candidates, limits, effort, strict, mean, check)
+
+
+def _is_smooth(candidates: Candidates) -> bool:
+    sample = candidates.sample  # it takes less time than the whole
+    return (sample is None or smooth.is_smooth(sample.sources[0])) and smooth.is_smooth(candidates.source(0))
 
 
 def _with_mean(

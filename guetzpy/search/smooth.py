@@ -5,16 +5,16 @@ blocks can then be rounded to the same side, which changes the mean colour of th
 and SSIMULACRA 2 hardly count such a change. DC thresholds that differ from block to block (``dithered``) keep
 the mean, while rounding to whole codes alone can change it by 0.9 codes of blue.
 
-The scores of smooth pictures are not monotone in the distance of the tables. So a fixed set of encodes is
-made, and the smallest file that meets the limits is taken. A larger distance has looser limits and at least
-the same set, so that its file is never larger.
+Neither the scores of smooth pictures nor their sizes are monotone in the distance of the tables. So all of a
+fixed set of encodes is made, and the smallest file that meets the limits is taken. A larger distance has
+looser limits and at least the same set, so that its file is never larger. No encode may be left out because
+of the sizes of others: which ones those are depends on the limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from math import inf
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,10 @@ from guetzpy.search.evaluation import Evaluation, Selected
 from guetzpy.search.finest import BIASES
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
+from guetzpy.search.quality.scores import Scores
 from guetzpy.search.sizing import Measure
 
-__all__ = ["MEAN_LIMIT", "Mean", "is_smooth", "mean_limit", "nearer", "reachable", "search"]
+__all__ = ["MEAN_LIMIT", "Mean", "is_linear", "is_smooth", "mean_limit", "search"]
 
 #: Codes by which the mean of a channel may differ from the reference's, up to distance 2. Beyond distance 2
 #: the limit grows in proportion to the distance.
@@ -49,19 +50,18 @@ _AVERAGE, _MANY, _EXCEPTIONS = 3.0, 10, 0.01
 #: counted because a drawing whose edges lie between blocks has no AC coefficients.
 _EDGE = 96.0
 
-#: Smallest and largest distance of the tables that are tried, and the largest multiple of the distance asked
-#: for.
-_FINEST, _COARSEST, _REACH = 0.1, 60.0, 8.0
+#: Largest second difference, in codes, of a linear ramp whose pixels were rounded to 8 bits.
+_ROUNDING = 2.0
+
+#: Smallest and largest distance of the tables that are tried beside the finest, and the largest multiple of
+#: the distance asked for (of 1 if that is larger).
+_FINEST, _COARSEST, _REACH = 0.3, 60.0, 8.0
 
 #: Ratios of neighbouring distances, each with the number of pixels from which on it applies.
 _RATIOS = ((3_000_000, 2.0), (700_000, 1.4), (0, 1.2))
 
 #: Number of pixels from which on only the coarsest chroma sampling is tried.
 _LARGE = 700_000
-
-#: The search goes from coarse to fine tables. It ends after ``_PATIENCE`` groups in a row whose smallest file
-#: is more than ``_OVER`` times as large as the best.
-_PATIENCE, _OVER = 2, 1.2
 
 #: Widths of the DC thresholds for luma and for chroma: no dither, chroma only, both.
 _DITHERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
@@ -86,6 +86,20 @@ def is_smooth(source: PlaneSource) -> bool:
                 return False
         if total > _AVERAGE * len(blocks):
             return False
+    return True
+
+
+def is_linear(codes: npt.NDArray[Any]) -> bool:
+    """Return whether a picture, shape (1|3, H, W), is a linear ramp along each row and column.
+
+    The codes of a ramp may change by more from block to block than :func:`is_smooth` allows.
+    """
+    rows = max(3, 1_000_000 // codes.shape[2])
+    for first in range(0, codes.shape[1], rows - 2):
+        part = fractions(codes[:, first : first + rows])
+        for axis in (1, 2):
+            if np.abs(np.diff(part, 2, axis=axis)).max(initial=0.0) > _ROUNDING:
+                return False
     return True
 
 
@@ -149,55 +163,80 @@ class _Recipe:
         return trial.bare()
 
 
-def _finest(candidates: Sequence[Candidate]) -> list[_Recipe]:
+def _dithers(candidate: Candidate) -> tuple[tuple[float, float], ...]:
+    return _DITHERS if candidate.make().components == 3 else _DITHERS[::2]
+
+
+def _finest(candidates: Sequence[Candidate], sparing: bool) -> list[_Recipe]:
     """Return the parameters of the finest encodes, without dithered luma."""
     return [
         _Recipe(candidate, EncodeSettings(1.0, dither=dither, family=candidate.family).at_finest(bias))
         for bias in BIASES
         for candidate in candidates
-        for dither in _dithers(candidate)
-        if not dither[0]
+        for dither in _dithers(candidate)[-2 if sparing else 0 : -1]
     ]
 
 
-def _dithers(candidate: Candidate) -> tuple[tuple[float, float], ...]:
-    return _DITHERS if candidate.make().components == 3 else _DITHERS[::2]
+def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) -> Iterator[_Recipe]:
+    """Yield the fixed set but for the finest encodes, coarsest first.
 
-
-def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) -> list[list[_Recipe]]:
-    """Return the fixed set, coarsest first, in groups of one distance.
-
-    A larger distance asked for only adds encodes that are coarser than the others.
+    A larger distance asked for only adds encodes. Up to distance 1 the set is the same.
     """
     source = candidates[0].make()
     area = source.width * source.height
     ratio = next(ratio for pixels, ratio in _RATIOS if area >= pixels or sparing)
-    if area >= _LARGE or sparing:
-        candidates = candidates[-1:]
     dithers = _dithers(candidates[0])
     dithers = dithers[1:2] if sparing else dithers
-    groups = [_finest(candidates)[:1] if sparing else _finest(candidates)]
-    for number in range(int(log(_COARSEST / _FINEST) / log(ratio)) + 1):
+    for number in reversed(range(int(log(_COARSEST / _FINEST) / log(ratio)) + 1)):
         step = _FINEST * power(ratio, float(number))
-        if step > _REACH * distance:
-            break
+        if step > _REACH * max(distance, 1.0):
+            continue
         limits = sorted({tables.dc_limit(0.0), tables.dc_limit(step)})
-        groups.append(
-            [
-                _Recipe(
-                    candidate,
-                    EncodeSettings(
+        for candidate in candidates:
+            for limit in limits[:1] if sparing else limits:
+                if limit > tables.dc_limit(distance):
+                    continue
+                for dither in dithers:
+                    settings = EncodeSettings(
                         step, dc_limit=limit, chroma_dc_limit=limit, dither=dither, family=candidate.family
-                    ),
-                    settled=not sparing,
-                )
-                for candidate in candidates
-                for limit in (limits[:1] if sparing else limits)
-                if limit <= tables.dc_limit(distance)
-                for dither in dithers
-            ]
-        )
-    return groups[::-1]
+                    )
+                    yield _Recipe(candidate, settings, settled=not sparing)
+
+
+@dataclass(frozen=True)
+class _Floor:
+    """What the finest encodes reach. It does not depend on the limits.
+
+    Attributes
+    ----------
+    scores : Scores
+        Scores of the encode of smallest distance among those whose mean colour is allowed.
+    error : float
+        Error of the mean colour, in codes, that has to be allowed for this picture at any distance. Some
+        saturated colours cannot be coded exactly.
+    """
+
+    scores: Scores
+    error: float
+
+
+def _floor(
+    finest: Sequence[_Recipe], judge: Judge, limits: Limits, mean: Mean, check: Callable[[], None]
+) -> _Floor:
+    """Return what the finest encodes reach, or the first of them that meets the limits."""
+    seen: list[tuple[Scores, float]] = []
+    for recipe in finest:
+        check()
+        codes = decode(recipe.source, recipe.make())
+        seen.append((judge.scores(codes), mean.error(codes)))
+        if seen[-1][1] <= MEAN_LIMIT and limits.met(seen[-1][0]):
+            return _Floor(seen[-1][0], MEAN_LIMIT)
+    reach = max(MEAN_LIMIT, min(error for _, error in seen))
+    if reach > MEAN_LIMIT:  # of the errors of those that look right, the smallest
+        near = max(1.0, min(scores.distance for scores, _ in seen))
+        reach = min(error for scores, error in seen if scores.distance <= near)
+    allowed = (scores for scores, error in seen if error <= reach)
+    return _Floor(min(allowed, key=lambda scores: scores.distance), reach)
 
 
 def search(
@@ -208,12 +247,13 @@ def search(
     measure: Measure,
     check: Callable[[], None],
     *,
-    reach: float = MEAN_LIMIT,
+    strict: bool,
     sparing: bool = False,
-) -> tuple[Evaluation, CodingSource]:
+) -> Selected:
     """Return the smallest of a fixed set of encodes that meets the limits and has the right mean colour.
 
-    If none meets the limits, the encode of smallest excess is returned, which is above 0.
+    Limits that no finest encode meets are relaxed to the scores of the one of smallest distance. This does
+    not depend on the limits, and no other encode was found to be closer by more than 1 %.
 
     Parameters
     ----------
@@ -229,109 +269,42 @@ def search(
         Returns the size of a trial's file, in bytes.
     check : callable
         Called before each encode; it raises an exception to end the search.
-    reach : float
-        Result of :func:`reachable`: the error of the mean that is allowed in any case, in codes.
+    strict : bool
+        Whether limits are never relaxed.
     sparing : bool
         Whether only a small set is tried, to save time.
 
-    Returns
-    -------
-    Evaluation
-        The encode with its scores.
-    CodingSource
-        The source that it was made from.
+    Raises
+    ------
+    TargetError
+        No encode meets the limits, and ``strict`` is True.
     """
+    source = candidates[0].make()
+    if sparing or source.width * source.height >= _LARGE:
+        candidates = candidates[-1:]
     distance = limits.starting_distance()
-    allowed = max(mean_limit(distance), reach)
-    best: tuple[int, _Recipe, Evaluation] | None = None
-    misses: list[_Miss] = []
-    larger = 0
-    for group in _recipes(candidates, distance, sparing):
-        least = inf
-        for recipe in group:
-            if recipe.settings.dither[0] and misses and misses[-1].error <= MEAN_LIMIT:
-                continue  # the same encode without dithered luma has the right mean already
-            check()
-            trial = recipe.make()
-            codes = decode(recipe.source, trial)
-            misses.append(_Miss(recipe, mean.error(codes)))
-            if misses[-1].error > allowed:
-                continue
-            size = 0 if best is None else measure(trial, recipe.source)
-            least = min(least, size)
-            if best is not None and size >= best[0]:
-                continue
-            found = _scored(trial, codes, judge, limits)
-            misses[-1] = replace(misses[-1], excess=found.excess)
-            if found.excess <= 0.0:
-                best = size or measure(trial, recipe.source), recipe, found
-        # A group in which no encode has the right mean has no sizes.
-        larger = larger + 1 if best is not None and _OVER * best[0] < least < inf else 0
-        if larger >= _PATIENCE:
-            break
-    if best is not None:
-        return best[2], best[1].source
-    return _nearest(misses, judge, limits, measure)
-
-
-@dataclass(frozen=True)
-class _Miss:
-    """An encode, the error of its mean in codes, and its excess, or inf if it was not scored."""
-
-    recipe: _Recipe
-    error: float
-    excess: float = inf
-
-
-def reachable(candidate: Candidate, judge: Judge, mean: Mean, check: Callable[[], None]) -> float:
-    """Return the error of the mean colour, in codes, that has to be allowed for this picture at any distance.
-
-    Some saturated colours cannot be coded exactly. The finest encode with the best scores can then have a
-    larger error of the mean than other encodes. The result is the smallest error among the finest encodes
-    whose distance is at most 1, or at most the smallest distance of all.
-    """
-    seen: list[tuple[float, float]] = []
-    for recipe in _finest([candidate]):
+    finest = _finest(candidates, sparing)
+    floor = _floor(finest, judge, limits, mean, check)
+    relaxed = None if strict or limits.met(floor.scores) else limits.relaxed(floor.scores)
+    wanted = relaxed or limits
+    allowed = max(mean_limit(distance), floor.error)
+    best: tuple[int, _Recipe, Scores] | None = None
+    error = allowed
+    for recipe in (*_recipes(candidates, distance, sparing), *finest):
+        if recipe.settings.dither[0] and not sparing and error <= MEAN_LIMIT:
+            continue  # the same encode without dithered luma, the last one, has the right mean already
         check()
-        codes = decode(recipe.source, recipe.make())
+        trial = recipe.make()
+        codes = decode(recipe.source, trial)
         error = mean.error(codes)
-        if error <= MEAN_LIMIT:
-            return MEAN_LIMIT
-        seen.append((judge.scores(codes).distance, error))
-    nearest = max(1.0, min(distance for distance, _ in seen))
-    return min(error for distance, error in seen if distance <= nearest)
-
-
-def _scored(trial: Trial, codes: npt.NDArray[np.uint8], judge: Judge, limits: Limits) -> Evaluation:
-    scores = judge.scores(codes)
-    return Evaluation(trial, scores, limits.excess(scores))
-
-
-def _nearest(
-    misses: list[_Miss], judge: Judge, limits: Limits, measure: Measure
-) -> tuple[Evaluation, CodingSource]:
-    """Return the encode of smallest excess among those with an allowed mean; of equals, the smallest file."""
-    least = min(miss.excess for miss in misses)
-    if least == inf:  # no encode has an allowed mean: take the one whose mean is nearest
-        misses = [min(misses, key=lambda miss: miss.error)]
-    recipe = min(
-        (miss.recipe for miss in misses if miss.excess <= least),
-        key=lambda recipe: measure(recipe.make(), recipe.source),
-    )
-    trial = recipe.make()
-    return _scored(trial, decode(recipe.source, trial), judge, limits), recipe.source
-
-
-def nearer(
-    found: Evaluation, source: CodingSource, limits: Limits, other: Selected, mean: Mean, reach: float
-) -> Selected:
-    """Return another search's result if its mean colour is allowed and it misses the limits less.
-
-    Otherwise return ``found``, with the limits relaxed to its scores. The mean colour comes first, because
-    people see its change on a gradient.
-    """
-    error = mean.error(decode(other.source, other.found.trial))
-    allowed = max(mean_limit(limits.starting_distance()), reach)
-    if error <= allowed and (other.relaxed is None or other.found.scores.distance < found.scores.distance):
-        return other
-    return Selected(found, source, limits.relaxed(found.scores))
+        if error > allowed:
+            continue
+        size = measure(trial, recipe.source)
+        if best is None or size < best[0]:
+            scores = judge.scores(codes)
+            if wanted.met(scores):
+                best = size, recipe, scores
+    if best is None:
+        raise limits.unmet(floor.scores)
+    _, recipe, scores = best
+    return Selected(Evaluation(recipe.make(), scores, wanted.excess(scores)), recipe.source, relaxed)
