@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypedDict, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 from guetzpy._common_options import (
     ENCODING,
@@ -38,6 +39,7 @@ __all__ = [
     "Subsampling",
     "TranscodeKeywords",
     "TranscodeOptions",
+    "background_codes",
     "kinds",
 ]
 
@@ -206,6 +208,12 @@ class OptimizeOptions(CommonOptions):
         asked = [name for name in TARGETS if getattr(self, name) is not None]
         if len(asked) > 1:
             raise ValueError(f"{' and '.join(asked)} contradict each other: give one")
+        if self.to_srgb and "icc" in self.keep:
+            raise ValueError(
+                "keep icc and to_srgb contradict each other: after the conversion no profile is kept"
+            )
+        if self.background is not None:
+            background_codes(self.background)
         if not asked:
             object.__setattr__(self, "distance", 1.0)
 
@@ -223,6 +231,30 @@ class OptimizeOptions(CommonOptions):
         if any(changes.get(name) is not None for name in TARGETS):
             changes = dict.fromkeys(TARGETS) | changes
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def background_codes(background: Any) -> tuple[float, float, float]:
+    """Return the codes, 0..255, of a background: a colour name, a gray code or three codes.
+
+    Raises
+    ------
+    ValueError
+        It is none of these.
+    """
+    from PIL import ImageColor
+
+    try:
+        if isinstance(background, str):
+            values: Any = ImageColor.getrgb(background)[:3]
+        elif hasattr(background, "__index__"):
+            values = (operator.index(background),) * 3
+        else:
+            values = tuple(background)[:3]
+        if len(values) == 3 and all(0 <= v <= 255 for v in values):
+            return float(values[0]), float(values[1]), float(values[2])
+    except (ValueError, TypeError):
+        pass
+    raise ValueError(f"background {background!r}: expected a colour name or three codes 0..255")
 
 
 class _CommonKeywords(TypedDict, total=False):

@@ -20,7 +20,13 @@ _PIECE = 1 << 20
 
 
 def copy(other: Skipped, place: str, delivery: Delivery) -> Result:
-    """Copy a file that is not a picture, unless ``place`` already has the same contents."""
+    """Copy a file that is not a picture, unless ``place`` already has the same contents.
+
+    What cannot be copied, such as a link to nothing, is passed over with a warning.
+    """
+    if not other.can_copy:
+        warning = f"not copied: {other.reason}"
+        return Result(status="kept", reason=other.reason, input=other.input, warnings=(warning,))
     try:
         size = _copied(other.input, place, delivery)
     except Exception as error:

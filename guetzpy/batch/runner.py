@@ -98,7 +98,7 @@ class Run(Iterator[Result]):
         return len(self.tasks) + len(self._unreadable) + len(self._to_copy())
 
     def _to_copy(self) -> list[Skipped]:
-        return [other for other in self.others if other.can_copy] if self._copy_to is not None else []
+        return self.others if self._copy_to is not None else []
 
     def __next__(self) -> Result:
         if self._closed:

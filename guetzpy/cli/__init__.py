@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from guetzpy.cli.compare import compare
 from guetzpy.cli.config import config
 from guetzpy.cli.inspect import inspect
 from guetzpy.cli.optimize import optimize
-from guetzpy.cli.reporting import show
+from guetzpy.cli.reporting import report_errors, show
 from guetzpy.cli.sections import CommandGroup, SectionedCommand
 from guetzpy.cli.transcode import transcode
 from guetzpy.cli.warmup import warmup
@@ -62,8 +63,10 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 50, 100)
     try:
-        app(
-            prog_name="guetzpy", windows_expand_args=False
-        )  # cli.places expands the inputs, and nothing but them
+        with report_errors():  # of --help and --version; commands report their own
+            # cli.places expands the inputs, and nothing but them.
+            app(prog_name="guetzpy", windows_expand_args=False)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
     finally:
         gc.freeze()

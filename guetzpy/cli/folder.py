@@ -258,7 +258,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
 def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
     if run.earlier:
         say(f"{len(run.earlier)} files done by an earlier run, {len(run)} to do")
-    passed_over = [other for other in run.others if not (wishes.copy_others and other.can_copy)]
+    passed_over = [] if wishes.copy_others else run.others
     if passed_over:
         named = ", ".join(f"{other.input} ({other.reason})" for other in passed_over[:3])
         more = f" and {len(passed_over) - 3} more" if len(passed_over) > 3 else ""

@@ -172,6 +172,8 @@ def describe(result: Result) -> str:
         part for part in (result.reason, "" if told or not own else f"{own} in distance") if part
     )
     why = f" ({inside})" if inside else ""
+    if result.status == "kept" and result.bytes_after is None:
+        return f"{name}: passed over{why}"
     if result.status == "kept":
         return f"{name}: {thousands(result.bytes_after)} bytes, kept{why}"
     saving = result.saving

@@ -39,6 +39,8 @@ def warmup(
         from guetzpy._runtime.kernel_cache import cache_directory, can_keep
         from guetzpy._runtime.threads import default_threads
 
+        if (jobs or 1) > 1 and not can_keep():
+            say("warning: --jobs has no effect: processes share kernels by the cache only, and there is none")
         processes = jobs or min(4, default_threads())
         api.warmup(progress, processes=processes)
         if verbose:

@@ -18,14 +18,14 @@ from guetzpy.jpeg.metadata.declared import colour_of_jpeg
 from guetzpy.jpeg.metadata.policy import icc_profile
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.transcode import bare
-from guetzpy.options import MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS
+from guetzpy.options import MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS, background_codes
 from guetzpy.picture.cicp import code_points
 from guetzpy.picture.declared import Colour, colour_of_points
 from guetzpy.picture.exif_colour import as_srgb
 from guetzpy.picture.formats import decode, kind_of
 from guetzpy.picture.metadata import Metadata, metadata_of
 from guetzpy.picture.pillow import CheckSize, check_decoded_size, guarded, opened_jpeg, opened_single
-from guetzpy.picture.planes import Pixels, background_codes, codes_of, pixels_of, planes_of
+from guetzpy.picture.planes import Pixels, codes_of, pixels_of, planes_of
 from guetzpy.picture.reading import MAX_INPUT, contents
 from guetzpy.picture.srgb import cmyk_to_srgb, to_srgb
 from guetzpy.picture.transform import Transform

@@ -110,14 +110,22 @@ def _log(result: Result) -> None:
 def _optimize(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
     import numpy as np
 
-    from guetzpy.engine.loading import load, sparseness
-    from guetzpy.jpeg.header import is_jpeg
+    from guetzpy.engine.wishes import unmet
     from guetzpy.picture.reading import contents
 
+    if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
+        return _optimized(source, options, name, reporter)
+    data, own_name = contents(source, options.max_input, options.max_memory)
+    result = _optimized(data, options, name or own_name, reporter)
+    return replace(result, warnings=(*result.warnings, *unmet(data, options, result)))
+
+
+def _optimized(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
+    from guetzpy.engine.loading import load, sparseness
+    from guetzpy.jpeg.header import is_jpeg
+
     file_size = None
-    if not isinstance(source, np.ndarray) and not hasattr(source, "getbands"):
-        source, own_name = contents(source, options.max_input, options.max_memory)
-        name = name or own_name
+    if isinstance(source, bytes):
         reason = None if options.to_srgb else sparseness(source)
         if reason:
             return _packed(source, options, name, reason, reporter)

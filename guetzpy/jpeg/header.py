@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.structure import Segment
 
-__all__ = ["colorspace", "frame_of", "is_baseline", "is_jpeg"]
+__all__ = ["colorspace", "frame_header", "frame_of", "is_baseline", "is_jpeg"]
 
 
 def is_jpeg(head: bytes) -> bool:
@@ -17,17 +17,17 @@ def is_jpeg(head: bytes) -> bool:
 
 def frame_of(data: bytes) -> tuple[int, int, int]:
     """Return marker, width and height of a JPEG's first frame header, of any kind; zeros without one."""
-    marker, payload = _frame(data)
+    marker, payload = frame_header(data)
     return marker, int.from_bytes(payload[3:5], "big"), int.from_bytes(payload[1:3], "big")
 
 
 def is_baseline(data: bytes) -> bool:
     """Return whether a JPEG is a baseline file: SOF0, with samples of 8 bits (T.81 B.2.2)."""
-    marker, payload = _frame(data)
+    marker, payload = frame_header(data)
     return marker == markers.SOF0 and payload[0] == 8
 
 
-def _frame(data: bytes) -> tuple[int, bytes]:
+def frame_header(data: bytes) -> tuple[int, bytes]:
     """Return marker and payload of the first frame header; zeros without one."""
     position = 2
     while (found := markers.find_marker(data, position)) is not None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import UnsupportedError
+from guetzpy.options import background_codes
 from guetzpy.picture.declarations import declarations
 from guetzpy.picture.declared import Colour, colour_of_image
 from guetzpy.picture.deep import own_samples
@@ -18,7 +19,7 @@ from guetzpy.picture.transform import Codes, Transform
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Pixels", "background_codes", "codes_of", "pixels_of", "planes_of"]
+__all__ = ["Pixels", "codes_of", "pixels_of", "planes_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,21 +141,6 @@ def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]
     if array.dtype != np.float32:
         blended = np.rint(blended)
     return blended.astype(array.dtype)
-
-
-def background_codes(background: Any) -> tuple[float, float, float]:
-    """Return the codes, 0..255, of a background as :func:`planes_of` takes it; else raise ValueError."""
-    from PIL import ImageColor
-
-    if isinstance(background, str):
-        values = ImageColor.getrgb(background)[:3]
-    elif isinstance(background, (int, np.integer)):
-        values = (int(background),) * 3
-    else:
-        values = tuple(background)[:3]
-    if len(values) != 3 or not all(0 <= v <= 255 for v in values):
-        raise ValueError(f"background {background!r}: expected a colour name or three codes 0..255")
-    return float(values[0]), float(values[1]), float(values[2])
 
 
 #: Modes that Pillow converts to sRGB-like codes by an exact definition.

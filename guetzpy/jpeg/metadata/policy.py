@@ -24,6 +24,7 @@ __all__ = [
     "exif_groups",
     "icc_profile",
     "is_cut_short",
+    "joined_icc",
     "kind_of",
     "mark",
     "orientation",
@@ -171,6 +172,11 @@ def orientation(image: JpegImage) -> int:
 
 
 def icc_profile(image: JpegImage) -> bytes | None:
+    """Return the ICC profile of a JPEG: see :func:`joined_icc`."""
+    return joined_icc(image.segments)
+
+
+def joined_icc(segments: Iterable[Segment]) -> bytes | None:
     """Join the ICC profile from its segments, which may be in any order (ICC.1 B.4).
 
     Returns
@@ -178,7 +184,7 @@ def icc_profile(image: JpegImage) -> bytes | None:
     bytes or None
         None if there is no profile. Also None, as in Pillow, if the number of pieces is not the declared one.
     """
-    pieces = sorted(s.payload for s in image.segments if kind_of(s) == "icc" and len(s.payload) >= 14)
+    pieces = sorted(s.payload for s in segments if kind_of(s) == "icc" and len(s.payload) >= 14)
     if not pieces or pieces[0][13] != len(pieces):
         return None
     return b"".join(piece[14:] for piece in pieces) or None

@@ -1,0 +1,75 @@
+"""Warnings about options that a result does not follow, although they concern its picture."""
+
+from __future__ import annotations
+
+from guetzpy.errors import FormatError
+from guetzpy.jpeg.header import frame_header, is_jpeg
+from guetzpy.jpeg.metadata.appended import places
+from guetzpy.jpeg.metadata.declared import exif_of
+from guetzpy.jpeg.metadata.policy import joined_icc
+from guetzpy.options import OptimizeOptions
+from guetzpy.picture.declared import colour_of
+from guetzpy.result import Result
+
+__all__ = ["unmet"]
+
+
+def unmet(data: bytes, options: OptimizeOptions, result: Result) -> list[str]:
+    """Return a warning for each option that the result of a JPEG file does not follow.
+
+    Parameters
+    ----------
+    data : bytes
+        The source file. There are no warnings for a file that is not a JPEG: its pixels are always encoded
+        as the options say.
+    options : OptimizeOptions
+        What was asked for.
+    result : Result
+        The result.
+    """
+    if not is_jpeg(data):
+        return []
+    warnings = []
+    asked, own = options.subsampling, _subsampling(result.data)
+    wanted = _subsampling(data) if asked == "keep" else asked
+    anew = result.status == "optimized"
+    if asked != "auto" and own not in (wanted, "gray"):
+        why = "the chroma of a JPEG is not made finer" if anew else "the picture was not encoded anew"
+        if asked == "keep":
+            why = "the picture was converted to sRGB"
+        warnings.append(f"subsampling {asked} is not followed ({why}): the file has {own or 'its own'}")
+    if options.to_srgb and not anew and _has_other_colours(data):
+        warnings.append(
+            "to_srgb is not followed (the picture was not encoded anew): the codes are those of the source"
+        )
+    return warnings
+
+
+def _has_other_colours(data: bytes) -> bool:
+    """Return whether a JPEG has four components, or declares other colours than sRGB."""
+    try:
+        segments = [place.segment for place in places(data, header_only=True)]
+        channels = _channels(data)
+    except FormatError:
+        return False
+    if channels not in (1, 3):
+        return channels == 4
+    return not colour_of(joined_icc(segments), channels, exif_of(segments)).transform.is_srgb
+
+
+def _channels(data: bytes) -> int:
+    """Return the number of components of a JPEG's frame header (T.81 B.2.2); 0 without a header."""
+    return frame_header(data)[1][5] if len(frame_header(data)[1]) > 5 else 0
+
+
+def _subsampling(data: bytes) -> str | None:
+    """Return the chroma sampling of a JPEG as ``Result.subsampling`` has it; None for another one."""
+    try:
+        payload = frame_header(data)[1]
+    except FormatError:
+        return None
+    factors = payload[7 : 6 + 3 * payload[5] : 3] if len(payload) > 5 else b""
+    if len(factors) == 1:
+        return "gray"
+    names = {b"\x11": "444", b"\x21": "422", b"\x12": "440", b"\x22": "420"}
+    return names.get(factors[:1]) if factors[1:] == b"\x11\x11" else None

@@ -1,0 +1,103 @@
+"""Options that a result does not follow are wrong usage or a warning."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from reference import jpeg_files
+from typer.testing import CliRunner
+
+import guetzpy
+from guetzpy.cli import app
+from guetzpy.picture.profiles import adobe_rgb
+
+FINE = {"subsampling": "4:4:4"}
+COARSE = {"subsampling": "4:2:0"}
+
+
+def arithmetic(jpeg: bytes) -> bytes:
+    """Return a file whose frame header declares arithmetic coding; its data is not decoded."""
+    return jpeg.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc9\0\x11\x08")
+
+
+@pytest.mark.parametrize(
+    ("asked", "own", "searched", "kept", "followed"),
+    [
+        ("420", FINE, True, False, True),
+        ("420", FINE, False, False, False),
+        ("420", FINE, False, True, False),
+        ("420", COARSE, False, True, True),
+        ("444", COARSE, True, False, False),
+        ("444", COARSE, False, False, False),
+        ("keep", COARSE, True, False, True),
+        ("auto", FINE, False, False, True),
+    ],
+)
+def test_sampling(asked: Any, own: Any, searched: bool, kept: bool, followed: bool) -> None:
+    size = (160, 128) if searched else (48, 40)
+    source = jpeg_files.picture(*size, quality=97 if searched else 50, **own)
+    source = arithmetic(source) if kept else source
+    distance = 4.0 if searched else 0.1  # the source of quality 50 is coarser
+    result = guetzpy.optimize(source, subsampling=asked, distance=distance, effort="fast")
+    assert (result.status == "optimized") == searched
+    warned = [warning for warning in result.warnings if warning.startswith(f"subsampling {asked} is not")]
+    assert len(warned) == (not followed)
+    assert not searched or result.subsampling == ("420" if asked == "420" or own == COARSE else "444")
+
+
+def test_sampling_of_gray_has_no_warning() -> None:
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").save(buffer, "JPEG")
+    assert not guetzpy.optimize(buffer.getvalue(), subsampling="444", distance=0.1).warnings
+
+
+@pytest.mark.parametrize("profile", [None, "srgb", "adobe"])
+def test_a_kept_file_that_is_not_converted(profile: str | None) -> None:
+    from PIL import ImageCms
+
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    icc = {None: None, "srgb": srgb, "adobe": adobe_rgb(3)}[profile]
+    source = arithmetic(jpeg_files.picture(icc_profile=icc))
+    result = guetzpy.optimize(source, to_srgb=True)
+    assert result.status == "kept"
+    assert any("to_srgb is not followed" in warning for warning in result.warnings) == (profile == "adobe")
+    assert not guetzpy.optimize(source).warnings
+
+
+def test_a_cmyk_file_without_profile_is_not_converted() -> None:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 4)).astype(np.uint8)
+    Image.frombytes("CMYK", (16, 16), noise.tobytes()).save(buffer, "JPEG")
+    result = guetzpy.optimize(buffer.getvalue(), to_srgb=True)
+    assert any("to_srgb is not followed" in warning for warning in result.warnings)
+
+
+def test_warnings_reach_stderr(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_files.picture(quality=50, **FINE))
+    arguments = ["optimize", str(tmp_path / "a.jpg"), "-n", "-d", "0.1", "--subsampling", "420"]
+    assert "warning: subsampling 420 is not followed" in CliRunner().invoke(app, arguments).stderr
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--background", "nocolour"], ["--keep", "icc", "--to-srgb"], ["--background", "#12345"]]
+)
+def test_wrong_usage_whatever_the_picture(wrong: list[str], tmp_path: Path) -> None:
+    """A wrong background passed with opaque pictures and with JPEG files."""
+    for name in ("a.jpg", "a.png"):
+        Image.new("RGB", (16, 16), "red").save(tmp_path / name)
+        done = CliRunner().invoke(app, ["optimize", str(tmp_path / name), "-n", *wrong])
+        assert done.exit_code == 2, done.output
+    with pytest.raises(ValueError, match=r"background|to_srgb"):
+        guetzpy.OptimizeOptions(background=(1, 2)) if len(wrong) == 2 else guetzpy.OptimizeOptions(
+            keep="icc", to_srgb=True
+        )
+
+
+@pytest.mark.parametrize("good", ["white", "#fff", (1, 2, 3), 255, [0.5, 0, 255]])
+def test_backgrounds(good: Any) -> None:
+    guetzpy.OptimizeOptions(background=good)
