@@ -11,7 +11,7 @@ import numpy as np
 from bench import curves
 from bench.kinds import OURS, title
 
-#: Colours by kind; others are grey. guetzpy's colours are the strongest.
+#: Colours by kind; others are gray. guetzpy's colours are the strongest.
 COLOURS = {
     "guetzpy": "#b3261e",
     "guetzpy-fast": "#e08a83",

@@ -71,13 +71,13 @@ def distances(folder: Path) -> dict[str, Any]:
 
 
 def _enlarged(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
-    """Return the same part of several pictures, enlarged four times, three in a row, with words."""
+    """Return the same part of several pictures, enlarged four times, two in a row, with words."""
     box = (84, 84, 164, 144)  # the left eye of the cat
     width, height = 4 * (box[2] - box[0]), 4 * (box[3] - box[1])
-    rows = -(-len(pictures) // 3)
-    sheet = Image.new("RGB", (3 * width, rows * (height + 24)), "white")
+    rows = -(-len(pictures) // 2)
+    sheet = Image.new("RGB", (2 * width, rows * (height + 24)), "white")
     for number, (words, picture) in enumerate(pictures):
-        x, y = number % 3 * width, number // 3 * (height + 24)
+        x, y = number % 2 * width, number // 2 * (height + 24)
         sheet.paste(picture.crop(box).resize((width, height), Image.Resampling.NEAREST), (x, y + 24))
         ImageDraw.Draw(sheet).text((x + 6, y + 4), words, fill="black", font=ImageFont.load_default(14))
     return sheet

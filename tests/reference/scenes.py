@@ -35,9 +35,9 @@ def _sensor(shape: tuple[int, ...], seed: int, luma: float, chroma: float) -> Pl
     ``luma`` and ``chroma`` are standard deviations in codes.
     """
     rng = np.random.default_rng(seed)
-    grey = ndimage.gaussian_filter(rng.normal(size=shape[:2]), 0.6)
+    gray = ndimage.gaussian_filter(rng.normal(size=shape[:2]), 0.6)
     tint = ndimage.gaussian_filter(rng.normal(size=shape), (2, 2, 0))
-    return luma * (grey / grey.std())[..., None] + chroma * tint / tint.std()
+    return luma * (gray / gray.std())[..., None] + chroma * tint / tint.std()
 
 
 def _texture(shape: tuple[int, int], seed: int, size: float) -> Plane:
@@ -69,13 +69,13 @@ def dark_gradient(height: int, width: int) -> Picture:
     )
 
 
-def studio_grey(height: int, width: int) -> Picture:
+def studio_gray(height: int, width: int) -> Picture:
     """Return a studio's paper background: a wide spot of light and a soft shadow, little noise."""
     y, x = _grid(height, width)
     light = np.exp(-2.0 * ((x - 0.45) ** 2 + (y - 0.4) ** 2))
     shadow = 20 / (1 + np.exp(-(y - 0.75) * 14))
-    grey = 110 + 80 * light - shadow
-    return _codes(grey[..., None] + np.array([0.0, 0.5, 1.5]) + _sensor((height, width, 3), 31, 0.7, 0.2))
+    gray = 110 + 80 * light - shadow
+    return _codes(gray[..., None] + np.array([0.0, 0.5, 1.5]) + _sensor((height, width, 3), 31, 0.7, 0.2))
 
 
 def snow_and_fog(height: int, width: int) -> Picture:
@@ -210,7 +210,7 @@ def tint_of_strokes(reference: Picture, shown: Picture, cover: Plane) -> float:
 SMOOTH: dict[str, Callable[[int, int], Picture]] = {
     "night sky": night_sky,
     "dark gradient": dark_gradient,
-    "studio grey": studio_grey,
+    "studio gray": studio_gray,
     "snow and fog": snow_and_fog,
     "skin in shade": skin_in_shade,
     "face": face,
