@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO
 
-from guetzpy import api, output
+from guetzpy import api
 from guetzpy._runtime import kernel as _jit
 from guetzpy._runtime.memory import keep_freed
 from guetzpy._runtime.processes import before_end
-from guetzpy.batch import storage, trials
+from guetzpy.batch import backup, storage, trials
 from guetzpy.batch.tasks import NAMED, Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -226,7 +226,11 @@ def _deliver(
         if result.data == data:
             return identity
         with _writing:
-            kept = None if delivery.backup is None else _back_up(task, data, delivery)
+            kept = None
+            if delivery.backup is not None:
+                kept = backup.keep(
+                    task.input, task.relative, data, result.data, delivery.backup, delivery.storage_options
+                )
             try:
                 storage.write(
                     place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
@@ -253,42 +257,6 @@ def put(source: str, data: bytes | BinaryIO, place: str, delivery: Delivery) -> 
         keep_times=delivery.preserve,
         below=delivery.destination,
     )
-
-
-def _back_up(task: Task, data: bytes, delivery: Delivery) -> str | None:
-    """Keep the original under a name that is free. Return its path, or None if no local file was made."""
-    assert delivery.backup is not None
-    wanted = storage.join(delivery.backup, task.relative)
-    place = _free(wanted, delivery.storage_options)
-    if storage.is_url(place) or storage.is_url(task.input):
-        storage.write(place, data, delivery.storage_options)
-        return None
-    if place != wanted and _is_same(task.input, wanted):
-        return None  # a run that was killed after this step has made the backup
-    os.makedirs(delivery.backup, exist_ok=True)
-    output.check_below(place, delivery.backup)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    original = os.path.realpath(task.input)
-    try:
-        os.link(original, place)  # a hard link keeps all attributes; the output gets a new inode
-    except OSError:  # another file system, or one without hard links
-        output.write(place, data, like=original, keep_times=True)
-    return place
-
-
-def _is_same(name: str, other: str) -> bool:
-    try:
-        return os.path.samefile(name, other)
-    except OSError:  # other is a broken link
-        return False
-
-
-def _free(place: str, options: Mapping[str, Any] | None) -> str:
-    candidate, count = place, 0
-    while storage.exists(candidate, options):
-        count += 1
-        candidate = f"{place}.{count}"
-    return candidate
 
 
 def explain(error: BaseException, name: str | None = None) -> str:

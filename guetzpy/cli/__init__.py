@@ -14,6 +14,7 @@ from guetzpy.cli.config import config
 from guetzpy.cli.inspect import inspect
 from guetzpy.cli.optimize import optimize
 from guetzpy.cli.reporting import report_errors, show
+from guetzpy.cli.restore import restore
 from guetzpy.cli.sections import CommandGroup, SectionedCommand
 from guetzpy.cli.transcode import transcode
 from guetzpy.cli.warmup import warmup
@@ -34,6 +35,7 @@ for command, words in (
     (transcode, "Repack JPEG files without loss."),
     (compare, "Measure how visible the difference of two pictures is."),
     (inspect, "Show the parts of a JPEG file."),
+    (restore, "Undo runs that replaced files and had --backup."),
     (config, "Show the values of options and where they were set."),
     (warmup, "Compile all kernels, for a fast first start."),
 ):

@@ -7,12 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from guetzpy._runtime.text import counted
 from guetzpy.cli.folder_options import FolderOptions
 from guetzpy.cli.places import (
     STANDARD,
@@ -36,8 +35,8 @@ from guetzpy.cli.reporting import (
     say,
     thousands,
     usage_error,
-    would_change,
 )
+from guetzpy.cli.tally import Tally, bytes_text
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
 if TYPE_CHECKING:
@@ -45,37 +44,6 @@ if TYPE_CHECKING:
     from guetzpy.result import Result
 
 __all__ = ["run_folders"]
-
-# Lines of warnings at the end of a run.
-_MOST_KINDS = 20
-
-
-@dataclass
-class _Tally:
-    """What came of a run so far."""
-
-    files: int = 0
-    failed: int = 0
-    before: int = 0
-    after: int = 0
-    would_change: bool = False
-    warnings: list[tuple[str, str]] = field(default_factory=list)  # name of the file, words
-
-    def add(self, result: Result, threshold: float | None = None) -> None:
-        self.files += 1
-        self.would_change |= threshold is not None and would_change(result, threshold)
-        self.failed += result.status == "failed"
-        self.warnings += [(result.input or "", warning) for warning in result.warnings]
-        if result.bytes_before and result.bytes_after is not None:
-            self.before += result.bytes_before
-            self.after += result.bytes_after
-
-    def words(self) -> str:
-        text = f"{self.files} file{'' if self.files == 1 else 's'}"
-        if self.before:
-            change = 100 * (self.after / self.before - 1)
-            text += f", {thousands(self.before)} -> {thousands(self.after)} bytes ({change:+.1f} %)"
-        return text + (f", {self.failed} failed" if self.failed else "")
 
 
 def run_folders(
@@ -113,7 +81,7 @@ def run_folders(
             True,
             replace(wishes, copy_others=False, suffix=None),
         )
-    tally = _Tally()
+    tally = Tally()
     with report_errors(), notices(quiet):
         with _cluster(wishes.dask) as executor:
             run = _plan(inputs, output, in_place, options, wishes, write, jpeg_only, executor)
@@ -147,6 +115,12 @@ def run_folders(
                 fail("interrupted", 130)
             if not quiet:
                 _tell_outcome(run, tally)
+                step = tally.next_step(
+                    written=write, resumable=run.manifest is not None and not wishes.resume,
+                    backup=wishes.backup, report=report is not None,
+                )  # fmt: skip
+                if step is not None:
+                    say(f"next: {step}")
             if report is not None:
                 report.write()
     if tally.failed:
@@ -266,12 +240,8 @@ def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
         say(f"passed over: {named}{more}" + ("; --copy-others copies them" if can_copy else ""))
 
 
-def _tell_outcome(run: Run, tally: _Tally) -> None:
-    kinds = counted(tally.warnings)
-    for line in kinds[:_MOST_KINDS]:
-        say(f"warning: {line}")
-    if len(kinds) > _MOST_KINDS:
-        say(f"warning: {len(kinds) - _MOST_KINDS} more kinds; --json and the manifest have all warnings")
+def _tell_outcome(run: Run, tally: Tally) -> None:
+    tally.tell_warnings()
     if tally.files:
         say(tally.words())
     else:
@@ -290,7 +260,7 @@ def _tell_outcome(run: Run, tally: _Tally) -> None:
 class _Bar:
     """A line of progress, where somebody watches; rich is imported only then."""
 
-    def __init__(self, run: Run, tally: _Tally, shown: bool) -> None:
+    def __init__(self, run: Run, tally: Tally, shown: bool) -> None:
         self.shown = shown
         self._tally = tally
         self._pass = self._tried = 0
@@ -334,20 +304,12 @@ class _Bar:
     def update(self) -> None:
         if self.shown:
             rate = self._tally.files / max(1e-3, time.monotonic() - self._begun)
-            saved = _bytes(self._tally.before - self._tally.after)
+            saved = bytes_text(self._tally.before - self._tally.after)
             self.progress.update(self._task, completed=self._tally.files, saved=saved, rate=f"{rate:.3g}")
 
 
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
 @contextmanager
-def _progress(run: Run, tally: _Tally, shown: bool) -> Iterator[_Bar]:
+def _progress(run: Run, tally: Tally, shown: bool) -> Iterator[_Bar]:
     bar = _Bar(run, tally, shown and sys.stderr.isatty())
     if not bar.shown:
         yield bar

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -156,9 +156,25 @@ def compile_if_cold(quiet: bool) -> None:
     if not quiet:
         say(compiling())
     # Where processes cannot be started or die, kernels are compiled one by one all the same.
-    with suppress(OSError, ImportError, RuntimeError):
-        for _ in warmup.warm_in_processes(processes):
-            pass
+    with suppress(OSError, ImportError, RuntimeError), _counter("kernels compiled", quiet) as count:
+        for number, _ in enumerate(warmup.warm_in_processes(processes), 1):
+            count(number, len(_jit.kernels()))
+
+
+@contextmanager
+def _counter(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a count on the terminal while work goes on; nothing where stderr is no terminal."""
+    shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+
+    def count(done: int, total: int) -> None:
+        if shown:
+            typer.echo(f"\r{what}: {done} of {total}", err=True, nl=False)
+
+    try:
+        yield count
+    finally:
+        if shown:
+            typer.echo("\r\x1b[K", err=True, nl=False)  # erase in line (ECMA-48, 8.3.41)
 
 
 def describe(result: Result) -> str:

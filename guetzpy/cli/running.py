@@ -19,10 +19,9 @@ from guetzpy.cli.reporting import (
     print_json,
     report_errors,
     say,
-    thousands,
     warn,
-    would_change,
 )
+from guetzpy.cli.tally import Tally
 from guetzpy.errors import UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.output import NOT_IN_PLACE
@@ -55,7 +54,7 @@ def run_all(
     threshold : float, optional
         Saving in percent above which the exit code is 3.
     """
-    results: list[Result] = []
+    tally = Tally()
     jpeg_only = jpeg_only or threshold is not None  # --check tells of what --in-place would change
     with report_errors(), notices(quiet):
         prepare(places)
@@ -73,14 +72,14 @@ def run_all(
                 say(describe(result))
             if not quiet:
                 warn(result)
-            results.append(replace(result, data=b""))
-        if len(results) > 1 and not quiet:
-            say(_total(results))
+            tally.add(result, threshold)
+        if tally.files > 1 and not quiet:
+            say(tally.words())
         if report is not None:
             report.write()
-    if any(result.status == "failed" for result in results):
+    if tally.failed:
         raise typer.Exit(1)
-    if threshold is not None and any(would_change(result, threshold) for result in results):
+    if tally.would_change:
         raise typer.Exit(3)
 
 
@@ -122,13 +121,3 @@ def _passed_over(name: str, data: bytes, options: OptimizeOptions | TranscodeOpt
 
 def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:
     return dict([options.target]) if isinstance(options, OptimizeOptions) else None
-
-
-def _total(results: list[Result]) -> str:
-    done = [r for r in results if r.bytes_before and r.bytes_after is not None]
-    before, after = sum(r.bytes_before or 0 for r in done), sum(r.bytes_after or 0 for r in done)
-    failed = sum(r.status == "failed" for r in results)
-    text = f"{len(results)} files"
-    if before:
-        text += f", {thousands(before)} -> {thousands(after)} bytes ({100 * (after / before - 1):+.1f} %)"
-    return text + (f", {failed} failed" if failed else "")

@@ -1,0 +1,256 @@
+"""Backups of files that are replaced in place, the record of them, and their restoration.
+
+A backup folder holds the originals under their relative names, and in :data:`RECORDS` one file for each
+process that made backups, with one JSON object a line. The line is written before the original is replaced,
+so a run that is killed leaves no replaced file without a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from guetzpy import output
+from guetzpy.batch import storage
+from guetzpy.errors import FormatError, GuetzpyError
+
+__all__ = ["RECORDS", "Record", "Restored", "keep", "restore"]
+
+#: Folder of the records, below the backup folder. Hidden folders are not searched for pictures.
+RECORDS = ".guetzpy-backup"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A file that a run replaced.
+
+    Attributes
+    ----------
+    original : str
+        Real path of the file.
+    backup : str
+        Path of its backup, relative to the backup folder.
+    before, after : str
+        SHA-256 of the original and of the file that replaced it.
+    time : float
+        Seconds since 1970.
+    """
+
+    original: str
+    backup: str
+    before: str
+    after: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What :func:`restore` did with a file.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    status : {"restored", "original", "changed", "failed"}
+        "original": it is the original already. "changed": it was changed after the run, and left as it is.
+    words : str
+        An explanation, except for "restored" without a remark.
+    """
+
+    path: str
+    status: Literal["restored", "original", "changed", "failed"]
+    words: str = ""
+
+
+def keep(
+    name: str,
+    relative: str,
+    data: bytes,
+    replacement: bytes,
+    folder: str,
+    options: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Back up a file that is about to be replaced, under a name that is free.
+
+    Parameters
+    ----------
+    name : str
+        Path or URL of the file.
+    relative : str
+        Its name below ``folder``.
+    data, replacement : bytes
+        Its contents, and those that will replace them.
+    folder : str
+        Folder or URL of the backups. Without a local folder and a local file no record is written.
+    options : mapping, optional
+        Options for fsspec.
+
+    Returns
+    -------
+    str or None
+        Path of the backup; None if no local file was made.
+    """
+    wanted = storage.join(folder, relative)
+    place = _free(wanted, options)
+    if storage.is_url(place) or storage.is_url(name):
+        storage.write(place, data, options)
+        return None
+    original = os.path.realpath(name)
+    if place != wanted and _is_same(name, wanted):  # made by a run that was killed after this step
+        _note(folder, original, wanted, data, replacement)
+        return None
+    os.makedirs(folder, exist_ok=True)
+    output.check_below(place, folder)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    try:
+        os.link(original, place)  # a hard link keeps all attributes; the output gets a new inode
+    except OSError:  # another file system, or one without hard links
+        output.write(place, data, like=original, keep_times=True)
+    try:
+        _note(folder, original, place, data, replacement)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(place)
+        raise
+    return place
+
+
+def _note(folder: str, original: str, place: str, data: bytes, replacement: bytes) -> None:
+    """Append a record to the file of this process, and wait until it is on the disk."""
+    backup = os.path.relpath(place, folder)
+    record = Record(original, backup, _digest(data), _digest(replacement), time.time())
+    records = os.path.join(folder, RECORDS)
+    os.makedirs(records, exist_ok=True)
+    host = re.sub(r"[^\w-]", "-", platform.node())  # machines may share the folder
+    with open(os.path.join(records, f"{host}-{os.getpid()}.jsonl"), "a", encoding="ascii") as stream:
+        stream.write(json.dumps(asdict(record)) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _is_same(name: str, other: str) -> bool:
+    try:
+        return os.path.samefile(name, other)
+    except OSError:  # other is a broken link
+        return False
+
+
+def _free(place: str, options: Mapping[str, Any] | None = None) -> str:
+    candidate, count = place, 0
+    while storage.exists(candidate, options):
+        count += 1
+        candidate = f"{place}.{count}"
+    return candidate
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool = True) -> Iterator[Restored]:
+    """Put the originals of a backup folder back in their places.
+
+    A file is replaced only if it is what guetzpy wrote, and only by a backup with the recorded digest. If
+    several runs replaced a file, it becomes what it was before the first of them, unless it was changed
+    between them: then what it was after that change. Backups stay.
+
+    Parameters
+    ----------
+    folder : path
+        The folder that ``backup`` named.
+    force : bool
+        Whether files that were changed since are replaced too. Their contents are first kept in the backup
+        folder, with ``.replaced`` at the end of the name.
+    write : bool
+        Whether files are written. If False, the results say what would be done.
+
+    Yields
+    ------
+    Restored
+        One for each file, in the order of names.
+
+    Raises
+    ------
+    GuetzpyError
+        The folder has no records, or they are damaged.
+    """
+    root = os.fspath(folder)
+    by_file: dict[str, list[Record]] = {}
+    for record in sorted(_records(root), key=lambda one: one.time):
+        by_file.setdefault(record.original, []).append(record)
+    for original, records in sorted(by_file.items()):
+        try:
+            yield _restore(root, original, records, force, write)
+        except (OSError, GuetzpyError) as error:
+            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            yield Restored(original, "failed", words)
+
+
+def _records(root: str) -> Iterator[Record]:
+    files = sorted(Path(root, RECORDS).glob("*.jsonl"))
+    if not files:
+        raise GuetzpyError(f"{root}: holds no record of a run with --backup; name the folder that it named")
+    for path in files:
+        lines = path.read_text("ascii", "replace").splitlines()
+        for number, line in enumerate(lines, 1):
+            try:
+                yield Record(**json.loads(line))
+            except (TypeError, ValueError):
+                if number < len(lines):  # a run that was killed may have left half of its last line
+                    raise GuetzpyError(
+                        f"{path}: line {number} is damaged; copy the backups by hand"
+                    ) from None
+
+
+def _restore(root: str, original: str, records: list[Record], force: bool, write: bool) -> Restored:
+    state, data = _contents(original)
+    digest = None if data is None else _digest(data)
+    found = next((i for i in reversed(range(len(records))) if records[i].after == digest), None)
+    words = "it was removed since" if data is None else ""
+    if found is None and data is not None:
+        if any(record.before == digest for record in records):
+            return Restored(original, "original", "it is the original already")
+        if not force:
+            why = "it was changed after the run; --force replaces it, and keeps it in the backup folder"
+            return Restored(original, "changed", why)
+    last = len(records) - 1 if found is None else found
+    while last > 0 and records[last - 1].after == records[last].before:
+        last -= 1
+    record = records[last]
+    place = os.path.join(root, record.backup)
+    _, backup = _contents(place)
+    if backup is None:
+        return Restored(original, "failed", f"its backup {place} is gone")
+    if _digest(backup) != record.before:
+        return Restored(original, "failed", f"its backup {place} was changed since, and is not used")
+    if not backup.startswith(b"\xff\xd8"):  # records name any path: only JPEG files are ever put there
+        raise FormatError(f"its backup {place} is no JPEG file")
+    if not os.path.isdir(os.path.dirname(original)):
+        return Restored(original, "failed", "its folder is gone")
+    if write:
+        if found is None and data is not None:
+            kept = _free(f"{place}.replaced")
+            output.write(kept, data, like=original, keep_times=True)
+            words = f"the changed file is kept as {kept}"
+        if state is None and os.path.lexists(original):
+            return Restored(original, "failed", "it is no regular file")
+        output.write(original, backup, like=place, keep_times=True, expected=state)
+    return Restored(original, "restored", words)
+
+
+def _contents(path: str) -> tuple[os.stat_result | None, bytes | None]:
+    """Return the state and the contents of a regular file; None and None if there is none."""
+    try:
+        with storage.open_regular(path) as stream:
+            return os.fstat(stream.fileno()), stream.read()
+    except FileNotFoundError:
+        return None, None

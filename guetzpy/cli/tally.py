@@ -1,0 +1,102 @@
+"""The summary of a run over several files: counts, bytes, warnings by kind, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from guetzpy._runtime.text import counted
+from guetzpy.cli.reporting import say, thousands, would_change
+from guetzpy.result import Result
+
+__all__ = ["Tally", "bytes_text"]
+
+# Lines of warnings at the end of a run.
+_MOST_KINDS = 20
+
+# Name of each outcome in the summary, in its order.
+_OUTCOMES = {
+    "optimized": "optimised", "lossless": "repacked", "kept": "kept", "copied": "copied", "failed": "failed",
+}  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """Counts of a run so far."""
+
+    files: int = 0
+    before: int = 0
+    after: int = 0
+    would_change: bool = False
+    outcomes: Counter[str] = field(default_factory=Counter)
+    warnings: list[tuple[str, str]] = field(default_factory=list)  # name of the file, words
+
+    def add(self, result: Result, threshold: float | None = None) -> None:
+        """Count a result. ``threshold`` is that of ``--check`` in percent."""
+        self.files += 1
+        self.would_change |= threshold is not None and would_change(result, threshold)
+        copied = result.status == "kept" and (result.reason or "").endswith("; copied")
+        self.outcomes["copied" if copied else result.status] += 1
+        self.warnings += [(result.input or "", warning) for warning in result.warnings]
+        if result.bytes_before and result.bytes_after is not None:
+            self.before += result.bytes_before
+            self.after += result.bytes_after
+
+    @property
+    def failed(self) -> int:
+        """Number of files that failed."""
+        return self.outcomes["failed"]
+
+    def words(self) -> str:
+        """Return the summary in one line."""
+        text = f"{self.files} file{'' if self.files == 1 else 's'}"
+        if self.before:
+            change = 100 * (self.after / self.before - 1)
+            text += f", {thousands(self.before)} -> {thousands(self.after)} bytes ({change:+.1f} %)"
+        if self.before > self.after:
+            text += f", {bytes_text(self.before - self.after)} saved"
+        outcomes = [f"{self.outcomes[key]} {word}" for key, word in _OUTCOMES.items() if self.outcomes[key]]
+        return text + (f": {', '.join(outcomes)}" if outcomes else "")
+
+    def tell_warnings(self) -> None:
+        """Print the warnings, a line for each kind."""
+        kinds = counted(self.warnings)
+        for line in kinds[:_MOST_KINDS]:
+            say(f"warning: {line}")
+        if len(kinds) > _MOST_KINDS:
+            say(f"warning: {len(kinds) - _MOST_KINDS} more kinds; --json and the manifest have all warnings")
+
+    def next_step(self, *, written: bool, resumable: bool, backup: str | None, report: bool) -> str | None:
+        """Return what the user may want to do next.
+
+        Parameters
+        ----------
+        written : bool
+            Whether the run wrote its outputs.
+        resumable : bool
+            Whether ``--resume`` would process only what failed.
+        backup : str, optional
+            Folder that holds the originals.
+        report : bool
+            Whether the run wrote a report.
+        """
+        if not self.files:
+            return None
+        if not written:
+            return "nothing was written; the same command without --dry-run or --check writes"
+        if self.failed and resumable:
+            return "the same command with --resume processes only the files that failed"
+        if backup is not None and self.before > self.after:
+            return f"guetzpy restore {backup} puts the originals back"
+        if not report and self.outcomes["optimized"] > 1:
+            return "--report report.html shows the pictures before and after"
+        return None
+
+
+def bytes_text(count: float) -> str:
+    """Return a number of bytes with a decimal unit and three digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -1,0 +1,178 @@
+"""``--backup`` and ``guetzpy restore``."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from guetzpy import batch
+from guetzpy.batch import backup
+from guetzpy.cli import app
+from guetzpy.errors import GuetzpyError
+from guetzpy.options import TranscodeOptions
+
+
+def jpeg(seed: int, quality: int = 95) -> bytes:
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    monkeypatch.chdir(tmp_path)
+    files = {"in/a.jpg": jpeg(1), "in/below/b.jpg": jpeg(2)}
+    for name, data in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(data)
+        os.utime(name, (1_000_000_000, 1_000_000_000))
+    return files
+
+
+def run(*arguments: str) -> Any:
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def replace() -> None:
+    results = list(batch.run("in", options=TranscodeOptions(), in_place=True, backup="kept", jobs=1))
+    assert {result.status for result in results} <= {"lossless", "kept"}
+
+
+def exchange(name: str, data: bytes) -> None:
+    """Replace a file by another inode, as guetzpy does: the backup may be a hard link to the old one."""
+    Path("new").write_bytes(data)
+    os.replace("new", name)
+
+
+def contents(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: Path(name).read_bytes() for name in files}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_restore_undoes_a_run(photos: dict[str, bytes], jobs: str) -> None:
+    """Contents and times are those from before the run; a second restore changes nothing."""
+    done = run("transcode", "-r", "in", "--in-place", "--backup", "kept", "-j", jobs)
+    assert done.exit_code == 0
+    assert "next: guetzpy restore kept puts the originals back" in done.stderr
+    assert all(Path(name).read_bytes() != data for name, data in photos.items())
+    done = run("restore", "kept", "--dry-run")
+    assert "2 files: 2 would be restored" in done.stderr
+    assert all(Path(name).read_bytes() != data for name, data in photos.items())
+    done = run("restore", "kept")
+    assert (done.exit_code, contents(photos)) == (0, photos)
+    assert "2 files: 2 restored" in done.stderr
+    assert {Path(name).stat().st_mtime for name in photos} == {1_000_000_000}
+    done = run("restore", "kept", "--quiet")
+    assert (done.exit_code, done.stderr, contents(photos)) == (0, "", photos)
+
+
+def test_newer_work_is_left(photos: dict[str, bytes]) -> None:
+    replace()
+    newer = jpeg(9)
+    Path("in/a.jpg").write_bytes(newer)
+    done = run("restore", "kept")
+    assert done.exit_code == 1
+    assert "in/a.jpg: not restored, it was changed after the run" in done.stderr
+    assert Path("in/a.jpg").read_bytes() == newer
+    assert Path("in/below/b.jpg").read_bytes() == photos["in/below/b.jpg"]
+    assert run("restore", "kept", "--force").exit_code == 0
+    assert contents(photos) == photos
+    assert Path("kept/a.jpg.replaced").read_bytes() == newer
+
+
+def test_several_runs_are_undone_together(photos: dict[str, bytes]) -> None:
+    states = [photos["in/a.jpg"], jpeg(5), jpeg(6)]
+    for before, after in pairwise(states):
+        backup.keep("in/a.jpg", "a.jpg", before, after, "kept")
+        exchange("in/a.jpg", after)
+    assert [one.status for one in backup.restore("kept", write=False)] == ["restored"]
+    assert Path("in/a.jpg").read_bytes() == states[-1]
+    assert [one.status for one in backup.restore("kept")] == ["restored"]
+    assert contents(photos) == photos
+
+
+def test_work_between_two_runs_stays(photos: dict[str, bytes]) -> None:
+    replace()
+    between = jpeg(9)
+    Path("in/a.jpg").write_bytes(between)
+    replace()
+    assert Path("in/a.jpg").read_bytes() != between
+    assert {one.status for one in backup.restore("kept")} == {"restored"}
+    assert Path("in/a.jpg").read_bytes() == between
+    assert Path("kept/a.jpg").read_bytes() == photos["in/a.jpg"]
+
+
+def test_removed_files_return_and_removed_folders_do_not(photos: dict[str, bytes]) -> None:
+    replace()
+    Path("in/a.jpg").unlink()
+    shutil.rmtree("in/below")
+    done = run("restore", "kept")
+    assert done.exit_code == 1
+    assert "restored, it was removed since" in done.stderr
+    assert "its folder is gone" in done.stderr
+    assert Path("in/a.jpg").read_bytes() == photos["in/a.jpg"]
+    assert not Path("in/below").exists()
+
+
+@pytest.mark.parametrize(("harm", "words"), [("change", "changed since"), ("remove", "is gone")])
+def test_damaged_backups_are_not_used(photos: dict[str, bytes], harm: str, words: str) -> None:
+    replace()
+    written = Path("in/a.jpg").read_bytes()
+    if harm == "change":
+        Path("kept/a.jpg").write_bytes(jpeg(3))
+    else:
+        Path("kept/a.jpg").unlink()
+    done = run("restore", "kept")
+    assert done.exit_code == 1
+    assert words in done.stderr
+    assert Path("in/a.jpg").read_bytes() == written
+
+
+def test_a_killed_run_leaves_a_record(photos: dict[str, bytes]) -> None:
+    """The record is written before the file is replaced; half a line at its end is ignored."""
+    data = photos["in/a.jpg"]
+    backup.keep("in/a.jpg", "a.jpg", data, jpeg(5), "kept")
+    (record,) = Path("kept", backup.RECORDS).iterdir()
+    with record.open("a") as stream:
+        stream.write('{"original": "/x')
+    assert [one.status for one in backup.restore("kept")] == ["original"]
+    exchange("in/a.jpg", jpeg(5))
+    assert [one.status for one in backup.restore("kept")] == ["restored"]
+    assert Path("in/a.jpg").read_bytes() == data
+
+
+def test_a_record_puts_nothing_but_jpeg_files_anywhere(photos: dict[str, bytes], tmp_path: Path) -> None:
+    """The backup folder of a stranger cannot make a start-up script."""
+    backup.keep("in/a.jpg", "a.jpg", photos["in/a.jpg"], jpeg(5), "kept")
+    (record,) = Path("kept", backup.RECORDS).iterdir()
+    row = json.loads(record.read_text())
+    Path("kept/a.jpg").unlink()
+    Path("kept/a.jpg").write_bytes(b"evil")
+    row |= {"original": str(tmp_path / "start.sh"), "before": backup._digest(b"evil")}
+    record.write_text(json.dumps(row) + "\n")
+    assert [one.status for one in backup.restore("kept")] == ["failed"]
+    assert not (tmp_path / "start.sh").exists()
+
+
+def test_folders_without_records(photos: dict[str, bytes]) -> None:
+    done = run("restore", "in")
+    assert (done.exit_code, "no record of a run with --backup" in done.stderr) == (2, True)
+    replace()
+    (record,) = Path("kept", backup.RECORDS).iterdir()
+    record.write_text("damaged\n" + record.read_text())
+    with pytest.raises(GuetzpyError, match="line 1 is damaged"):
+        list(backup.restore("kept"))

@@ -1,0 +1,79 @@
+"""The summary of a run, and the count of compiled kernels."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime import threads, warmup
+from guetzpy.cli import app, reporting
+from guetzpy.cli.tally import Tally, bytes_text
+from guetzpy.result import Result
+
+
+def test_summary_counts_outcomes() -> None:
+    tally = Tally()
+    for status in ("optimized", "optimized", "lossless", "kept"):
+        tally.add(Result(status=status, bytes_before=1_000_000, bytes_after=400_000))  # type: ignore[arg-type]
+    tally.add(Result(status="failed", error="broken"))
+    tally.add(Result(status="kept", reason="not a picture; copied", bytes_before=5, bytes_after=5))
+    assert tally.words() == (
+        "6 files, 4 000 005 -> 1 600 005 bytes (-60.0 %), 2.4 MB saved: "
+        "2 optimised, 1 repacked, 1 kept, 1 copied, 1 failed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (78_907, "78.9 kB"), (2.4e15, "2.4e+03 TB")],
+)
+def test_bytes(count: float, text: str) -> None:
+    assert bytes_text(count) == text
+
+
+def test_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last line says what can be done next, and what it says works."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    pixels = np.random.default_rng(5).integers(0, 256, (24, 24, 3), np.uint8)
+    Image.fromarray(pixels).save("in/a.jpg", quality=95)
+    Path("in/b.jpg").write_bytes(b"broken")
+    command = ["transcode", "-r", "in", "-o", "out"]
+    done = CliRunner().invoke(app, [*command, "--dry-run"])
+    assert done.stderr.endswith(
+        "next: nothing was written; the same command without --dry-run or --check writes\n"
+    )
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 1
+    assert done.stderr.endswith("next: the same command with --resume processes only the files that failed\n")
+    Image.fromarray(pixels).save("in/b.jpg", quality=90)
+    done = CliRunner().invoke(app, [*command, "--resume"])
+    assert done.exit_code == 0
+    assert "1 files done by an earlier run, 1 to do" in done.stderr
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_kernels_are_counted_on_terminals(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(_jit, "is_cold", lambda: True)
+    monkeypatch.setattr(_jit, "kernels", lambda: dict.fromkeys("abc"))
+    monkeypatch.setattr(threads, "default_threads", lambda: 2)
+    monkeypatch.setattr(warmup, "warm_in_processes", lambda _: iter([("a", 1.0), ("b", 1.0), ("c", 1.0)]))
+    reporting.compile_if_cold(quiet=False)
+    assert ("kernels compiled: 2 of 3" in screen.getvalue()) == terminal
+    assert screen.getvalue().endswith("\r\x1b[K" if terminal else "...\n")
+    length = len(screen.getvalue())
+    reporting.compile_if_cold(quiet=True)
+    assert len(screen.getvalue()) == length
