@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from guetzpy._option import check, option, options_of
 
@@ -197,6 +201,43 @@ class CommonOptions:
         object.__setattr__(self, "strip", strip)
         for name, (_, wanted) in options_of(type(self)).items():
             check(name, getattr(self, name), wanted)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options by name, as JSON can hold them: tuples become lists."""
+        return {
+            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
+            for name in options_of(type(self))
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the options of which :meth:`to_dict` returned ``values``; missing ones have their defaults.
+
+        Raises
+        ------
+        ValueError
+            A name is unknown, or a value is out of range.
+        """
+        known = options_of(cls)
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            near = difflib.get_close_matches(str(unknown[0]), known, 1)
+            raise ValueError(
+                f"unknown option {unknown[0]!r}" + (f"; did you mean {near[0]}?" if near else "")
+            )
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**dict[str, Any](given))
+
+    def stable_hash(self) -> str:
+        """Return a hash of all options that the bytes of a result depend on, 16 hexadecimal digits.
+
+        It is the same in every process and on every machine, and stays the same in later versions of guetzpy
+        unless an option with another default is added. Limits, threads and the timeout are left out.
+        """
+        hashed = [name for name, (_, wanted) in options_of(type(self)).items() if wanted.affects_bytes]
+        fields = {name: getattr(self, name) for name in hashed}
+        text = json.dumps([type(self).__name__, fields], sort_keys=True, default=list)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def kinds(option: str, names: str | Iterable[str]) -> tuple[str, ...]:

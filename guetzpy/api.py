@@ -45,10 +45,10 @@ def _made(kind: type[_Options], options: _Options | None, keywords: Mapping[str,
 @with_keywords(_parameters(OptimizeOptions, OptimizeKeywords))
 def optimize(
     source: Readable,
+    options: OptimizeOptions | None = None,
     *,
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
-    options: OptimizeOptions | None = None,
     **keywords: Unpack[OptimizeKeywords],
 ) -> Result:
     """Make the smallest JPEG that looks as asked, and measure it.
@@ -61,12 +61,12 @@ def optimize(
         (H, W, 4) of uint8, uint16, bool or float 0..1, taken as sRGB. A PIL image counts as its pixels; pass
         a JPEG by path or bytes, so that its own coefficients are used. An open file is read whole, from its
         start even if it stands elsewhere; one that cannot seek, from where it stands.
+    options : OptimizeOptions, optional
+        All options in one object, in place of the keywords below.
     progress : callable, optional
         Called with a :class:`guetzpy.Progress` now and then, in this thread. What it raises ends the work.
     cancel : threading.Event or alike, optional
         Once it is set (by another thread, or by ``progress``) the work ends soon, with CancelledError.
-    options : OptimizeOptions, optional
-        All options in one object, in place of the keywords below.
     **keywords
         The fields of :class:`guetzpy.OptimizeOptions` and :class:`guetzpy.options.CommonOptions`, which
         describe them:
@@ -111,16 +111,18 @@ def optimize(
     >>> result = guetzpy.optimize("photo.jpg", distance=1.0)  # doctest: +SKIP
     >>> result.save("smaller.jpg")  # doctest: +SKIP
     """
-    return run(source, _made(OptimizeOptions, options, keywords), progress=progress, cancel=cancel)
+    result = run(source, _made(OptimizeOptions, options, keywords), progress=progress, cancel=cancel)
+    result.remember(source)
+    return result
 
 
 @with_keywords(_parameters(TranscodeOptions, TranscodeKeywords))
 def transcode(
     source: Readable,
+    options: TranscodeOptions | None = None,
     *,
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
-    options: TranscodeOptions | None = None,
     **keywords: Unpack[TranscodeKeywords],
 ) -> Result:
     """Pack the coefficients of a JPEG into fewer bytes: every pixel stays as it is.
@@ -129,10 +131,10 @@ def transcode(
     ----------
     source : bytes, path or binary file
         A JPEG.
-    progress, cancel
-        As for :func:`optimize`.
     options : TranscodeOptions, optional
         All options in one object, in place of the keywords below.
+    progress, cancel
+        As for :func:`optimize`.
     **keywords
         The fields of :class:`guetzpy.TranscodeOptions` and :class:`guetzpy.options.CommonOptions`, which
         describe them: ``progressive``, ``keep_components``, ``repair``, ``keep``, ``strip``, ``threads``,

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 import os
+import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-__all__ = ["Result", "Status"]
+from guetzpy import __version__
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Result", "Status", "SupportsWrite"]
+
+
+class SupportsWrite(Protocol):
+    """A binary file that is open for writing."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write bytes."""
+
 
 Status: TypeAlias = Literal["optimized", "lossless", "kept", "failed"]
 
@@ -66,6 +82,8 @@ class Result:
         For a failed file of a batch whose target was a size: the size in bytes of the smallest file reached.
     removed : tuple of str
         Kinds of metadata of the source that the policy removed.
+    version : str, optional
+        Version of guetzpy that made the result; None if it is not known.
     warnings : tuple of str
         Faults of the source that were tolerated, and metadata or colour declarations that could not be kept.
     """
@@ -96,6 +114,7 @@ class Result:
     error: str | None = None
     smallest_bytes: int | None = None
     removed: tuple[str, ...] = ()
+    version: str | None = __version__
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -113,17 +132,70 @@ class Result:
             return None
         return 1.0 - self.bytes_after / self.bytes_before
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | SupportsWrite) -> None:
         """Write ``data`` to a file. An existing file is replaced atomically.
+
+        Parameters
+        ----------
+        path : path or binary file
+            A file that is open for writing is written to at its position, and stays open.
 
         Raises
         ------
+        ValueError
+            The result has no data: the file failed, or a run over many files has written it to ``output``.
         OSError
             The file cannot be written. An existing file is unchanged.
         """
         from guetzpy.output import write
 
-        write(path, self.data)
+        self._check_data()
+        if isinstance(path, (str, os.PathLike)):
+            write(path, self.data)
+        else:
+            path.write(self.data)
+
+    def image(self) -> Image.Image:
+        """Return the picture of the file as a Pillow image, decoded.
+
+        It is read from ``data``, or from the file ``output`` if a run over many files has written it there.
+
+        Raises
+        ------
+        ValueError
+            The result has no data.
+        OSError
+            The file was removed or cannot be decoded.
+        """
+        from PIL import Image
+
+        if not self.data and self.output is not None and self.status != "failed":
+            picture: Image.Image = Image.open(self.output)
+        else:
+            self._check_data()
+            picture = Image.open(io.BytesIO(self.data))
+        picture.load()
+        return picture
+
+    def _check_data(self) -> None:
+        if not self.data:
+            where = f"; the file is {self.output}" if self.output else ""
+            raise ValueError(f"the result has no data ({self.error or self.status}){where}")
+
+    def remember(self, source: object) -> None:
+        """Keep a weak reference to the array or image that the result was made of, for notebooks."""
+        with suppress(TypeError):  # bytes and paths cannot be referred to weakly
+            object.__setattr__(self, "_source", weakref.ref(source))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_source"}
+
+    def _repr_html_(self) -> str:
+        """Return the pictures before and after with their figures, for Jupyter; at most about 200 kB."""
+        from guetzpy.notebook import html
+
+        reference = self.__dict__.get("_source")
+        return html(self, reference() if reference is not None else None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields except ``data`` as JSON can hold them: infinities and NaN become None."""

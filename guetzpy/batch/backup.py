@@ -131,7 +131,7 @@ def _note(folder: str, original: str, place: str, data: bytes, replacement: byte
     records = os.path.join(folder, RECORDS)
     os.makedirs(records, exist_ok=True)
     host = re.sub(r"[^\w-]", "-", platform.node())  # machines may share the folder
-    with open(os.path.join(records, f"{host}-{os.getpid()}.jsonl"), "a", encoding="ascii") as stream:
+    with open(os.path.join(records, f".{host}-{os.getpid()}.jsonl"), "a", encoding="ascii") as stream:
         stream.write(json.dumps(asdict(record)) + "\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,4 +1,4 @@
-"""Copying of files that are not pictures, in the parent process."""
+"""Writing in the parent process: copies of files that are not pictures, and results of pictures in memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import io
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from guetzpy.batch import storage
-from guetzpy.batch.tasks import Skipped
+from guetzpy.batch.tasks import Skipped, jpeg_name
 from guetzpy.batch.worker import Delivery, explain, put
+from guetzpy.engine.stream import Pictures
 from guetzpy.result import Result
 
-__all__ = ["copy"]
+__all__ = ["copy", "written"]
 
 # Bytes that are read at a time when two files are compared.
 _PIECE = 1 << 20
@@ -67,3 +70,25 @@ def _is_copy(stream: BinaryIO, size: int, place: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def written(results: Iterator[Result], pictures: Pictures, goal: str) -> Iterator[Result]:
+    """Write each result below a folder or URL, under the name of its picture."""
+    if not storage.is_url(goal):
+        os.makedirs(goal, exist_ok=True)
+    for result in results:
+        if pictures.numbered:
+            raise ValueError("pictures with a destination need names: give pairs (name, picture)")
+        if result.status == "failed":
+            yield result
+            continue
+        name = place = jpeg_name(result.input or "")
+        try:
+            if os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
+                raise OSError(f"{name}: leads out of the destination")
+            place = storage.join(goal, name)
+            storage.write(place, result.data, below=None if storage.is_url(goal) else goal)
+        except Exception as error:
+            yield Result.of_failure(error, explain(error, place), result.input or "", result.target)
+        else:
+            yield replace(result, output=place, data=b"")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import sqlite3
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from guetzpy import __version__
-from guetzpy._option import options_of
 from guetzpy.batch import storage
 from guetzpy.batch.manifest_place import APPLICATION_ID, refuse_others, remove_if_empty
 from guetzpy.errors import GuetzpyError
@@ -82,10 +80,7 @@ class Row:
 @functools.lru_cache(maxsize=65536)
 def options_hash(options: OptimizeOptions | TranscodeOptions) -> str:
     """Return a hash of all options that the bytes of the result depend on, 16 hexadecimal digits."""
-    left_out = {name for name, (_, option) in options_of(type(options)).items() if not option.affects_bytes}
-    fields = {k: v for k, v in dataclasses.asdict(options).items() if k not in left_out}
-    text = json.dumps([type(options).__name__, fields], sort_keys=True, default=list)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return options.stable_hash()
 
 
 class Manifest:
@@ -256,6 +251,7 @@ def _result(text: str) -> Result:
         raise ValueError("a result without a status or a name")
     if any(not isinstance(values.get(name), int | None) for name in ("bytes_before", "bytes_after")):
         raise ValueError("a size that is no number")
+    values.setdefault("version", None)  # rows of versions whose results did not have it
     # JSON turns tuples into lists.
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return Result(**values)

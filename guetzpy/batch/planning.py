@@ -7,27 +7,32 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from guetzpy import output
 from guetzpy.batch import storage
+from guetzpy.batch.copying import written
 from guetzpy.batch.discover import discover, in_shard, pair
 from guetzpy.batch.manifest import Manifest
 from guetzpy.batch.manifest_place import location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
 from guetzpy.batch.tasks import NAMED, Discovery, Filter, Task
-from guetzpy.batch.worker import Delivery
+from guetzpy.batch.worker import Delivery, explain
+from guetzpy.engine.stream import Pictures, pictures_of, stream
 from guetzpy.engine.transcode import NOT_REPACKED
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.progress import Cancel, OnProgress
 
+if TYPE_CHECKING:
+    from guetzpy.engine.source import Readable
+
 __all__ = ["run"]
 
 
 def run(
-    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    sources: str | os.PathLike[str] | Iterable[Readable | tuple[str, Readable]],
     destination: str | os.PathLike[str] | None = None,
     options: Options | None = None,
     *,
@@ -63,8 +68,13 @@ def run(
 
     Parameters
     ----------
-    sources : path, URL, or iterable of them
-        Files, and folders that are searched recursively. Hidden files are ignored.
+    sources : path, URL, or iterable of them; or iterable of pictures
+        Files, and folders that are searched recursively. Hidden files are ignored. Or pictures as
+        :func:`guetzpy.optimize` takes them (arrays, PIL images, bytes, open files), or pairs of a name and a
+        picture: they are taken from the iterable as they are needed, and each result has its ``data``, and
+        the name or the number (from 0) as its ``input``. With a destination, names are needed; each file is
+        written below it. Only ``options``, ``destination``, ``jobs``, ``progress`` and ``cancel`` go with
+        pictures.
     destination : path or URL, optional
         Folder for the outputs, with the same tree of folders as the sources. It is created if it does not
         exist. Nothing is written through a link that leads out of it; such a file fails. Without a
@@ -148,7 +158,14 @@ def run(
     GuetzpyError
         Another run uses the same manifest, or the manifest is damaged.
     """
-    names = _names(sources)
+    pictures = pictures_of(sources)
+    if isinstance(pictures, Pictures):
+        given = locals()
+        wrong = [name for name in _FOR_FILES if given[name] != _FOR_FILES[name]]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: for files only, not for pictures in memory")
+        return _streamed(pictures, destination, options or OptimizeOptions(), jobs, progress, cancel)
+    names = _names(pictures)
     goal = None if destination is None else _name(destination)
     options = OptimizeOptions() if options is None else options
     keeper = None if backup is None else _name(backup)
@@ -207,6 +224,33 @@ def run(
     local_only = any(storage.is_url(n) and n.startswith("memory:") for n in (*names, goal or ""))
     planned._prepare_pool(jobs, executor, in_flight, threads_only=local_only)
     return planned
+
+
+# Parameters that say nothing of pictures in memory, and their defaults.
+_FOR_FILES: dict[str, Any] = {
+    "in_place": False, "suffix": None, "keep_names": False, "write": True, "backup": None, "preserve": False,
+    "include": (), "exclude": (), "jpeg_only": False, "copy_others": False, "resume": False,
+    "manifest": None, "shard": None, "total_bytes": None, "total_bpp": None, "equal_slope": False,
+    "executor": None, "in_flight": None, "storage_options": None, "file_name": None,
+}  # fmt: skip
+
+
+def _streamed(
+    pictures: Pictures,
+    destination: Any,
+    options: Options,
+    jobs: int | None,
+    progress: OnProgress | None,
+    cancel: Cancel | None,
+) -> Run:
+    goal = None if destination is None else _name(destination)
+    if options.threads is None and (jobs or 2) > 1:
+        options = replace(options, threads=1)
+    run = Run([], Discovery(), options, Delivery(destination=goal), None, None)
+    run._progress, run._cancel = progress, cancel
+    results = stream(pictures, options, explain, jobs=jobs, check=run._check)
+    run._results = results if goal is None else written(results, pictures, goal)
+    return run
 
 
 def _record(

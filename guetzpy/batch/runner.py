@@ -121,7 +121,8 @@ class Run(Iterator[Result]):
 
     def _tell(self, stage: Stage, name: str | None) -> None:
         if self._progress is not None:
-            self._progress(Progress(stage, self._finished / max(1, len(self)), name))
+            share = self._finished / len(self) if len(self) else 0.0  # pictures of an iterable: unknown
+            self._progress(Progress(stage, share, name))
 
     def __enter__(self) -> Run:
         return self

@@ -9,23 +9,26 @@ from guetzpy.metrics._butteraugli.norm import Norm, norm_of_map
 from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
 from guetzpy.metrics._iwssim._comparator import IWSSIMComparator
 from guetzpy.metrics._ssimulacra2.comparator import SSIMULACRA2Comparator
+from guetzpy.picture.planes import planes_of
 from guetzpy.picture.transform import Floats
 
 __all__ = ["butteraugli", "cvvdp", "iwssim", "ssimulacra2"]
 
 
 @overload
-def butteraugli(reference: Any, distorted: Any, *, norm: Norm = 3, full: Literal[False] = False) -> float: ...
+def butteraugli(
+    reference: Any, distorted: Any, *, norm: Norm = 3, full: Literal[False] = False, background: Any = None
+) -> float: ...
 
 
 @overload
 def butteraugli(
-    reference: Any, distorted: Any, *, norm: Norm = 3, full: Literal[True]
+    reference: Any, distorted: Any, *, norm: Norm = 3, full: Literal[True], background: Any = None
 ) -> tuple[float, Floats]: ...
 
 
 def butteraugli(
-    reference: Any, distorted: Any, *, norm: Norm = 3, full: bool = False
+    reference: Any, distorted: Any, *, norm: Norm = 3, full: bool = False, background: Any = None
 ) -> float | tuple[float, Floats]:
     """Return the Butteraugli distance between a picture and its reference.
 
@@ -37,9 +40,12 @@ def butteraugli(
     norm : float or "max", optional
         How the map of errors is reduced to one number. 3, the default, is the "3-norm" of libjxl's
         tools: the mean of the 3-, 6- and 12-norm. Another p >= 1 gives the mean of the p-, 2p- and 4p-norm.
-        ``"max"`` is the largest value.
+        ``"max"`` or infinity is the largest value.
     full : bool, optional
         Whether the map is returned too.
+    background : str, int or tuple, optional
+        Colour that both pictures are composited on where they are transparent, such as ``"white"``: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Returns
     -------
@@ -54,7 +60,8 @@ def butteraugli(
     ValueError
         The sizes differ, or an argument is not a picture.
     UnsupportedError
-        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels, and there is no background, or it is CMYK: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -69,14 +76,13 @@ def butteraugli(
     >>> butteraugli(picture, picture)
     0.0
     """
-    comparator = ButteraugliComparator(reference)
-    if not full:
-        return comparator.score(distorted, norm)
-    diffmap = comparator.diffmap(distorted)
-    return norm_of_map(diffmap, norm, None), diffmap
+    comparator = ButteraugliComparator.from_codes(*planes_of(reference, background=background))
+    diffmap = comparator.diffmap_codes(*planes_of(distorted, background=background))
+    score = norm_of_map(diffmap, norm, None)
+    return (score, diffmap) if full else score
 
 
-def iwssim(reference: Any, distorted: Any) -> float:
+def iwssim(reference: Any, distorted: Any, *, background: Any = None) -> float:
     """Return the information content weighted SSIM (IW-SSIM) of a picture and its reference.
 
     Parameters
@@ -84,6 +90,9 @@ def iwssim(reference: Any, distorted: Any) -> float:
     reference, distorted : ndarray or PIL image
         Pictures of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
         as sRGB; PIL images have the colours that they declare (ICC profile, PNG's chunks, Exif).
+    background : str, int or tuple, optional
+        Colour that both pictures are composited on where they are transparent, such as ``"white"``: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Returns
     -------
@@ -96,7 +105,8 @@ def iwssim(reference: Any, distorted: Any) -> float:
     ValueError
         The sizes differ, or an argument is not a picture.
     UnsupportedError
-        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels, and there is no background, or it is CMYK: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -114,10 +124,11 @@ def iwssim(reference: Any, distorted: Any) -> float:
     >>> iwssim(picture, picture)
     1.0
     """
-    return IWSSIMComparator(reference).score(distorted)
+    comparator = IWSSIMComparator.from_codes(*planes_of(reference, background=background))
+    return comparator.score_codes(*planes_of(distorted, background=background))
 
 
-def ssimulacra2(reference: Any, distorted: Any) -> float:
+def ssimulacra2(reference: Any, distorted: Any, *, background: Any = None) -> float:
     """Return the SSIMULACRA 2 score of a picture and its reference.
 
     Parameters
@@ -125,6 +136,9 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
     reference, distorted : ndarray or PIL image
         Pictures of equal size. Arrays (H, W) or (H, W, 3) of uint8, uint16, bool or float 0..1 are taken
         as sRGB; PIL images have the colours that they declare (ICC profile, PNG's chunks, Exif).
+    background : str, int or tuple, optional
+        Colour that both pictures are composited on where they are transparent, such as ``"white"``: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Returns
     -------
@@ -137,7 +151,8 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
     ValueError
         The sizes differ, or an argument is not a picture.
     UnsupportedError
-        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels, and there is no background, or it is CMYK: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -153,10 +168,11 @@ def ssimulacra2(reference: Any, distorted: Any) -> float:
     >>> ssimulacra2(picture, picture)
     100.0
     """
-    return SSIMULACRA2Comparator(reference).score(distorted)
+    comparator = SSIMULACRA2Comparator.from_codes(*planes_of(reference, background=background))
+    return comparator.score_codes(*planes_of(distorted, background=background))
 
 
-def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> float:
+def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd", *, background: Any = None) -> float:
     """Return the quality of a picture by ColorVideoVDP, in JOD.
 
     Parameters
@@ -167,6 +183,9 @@ def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> floa
     display : str, optional
         Name of the display, with its viewing distance, on which the pictures are seen: see
         :class:`CVVDPComparator`.
+    background : str, int or tuple, optional
+        Colour that both pictures are composited on where they are transparent, such as ``"white"``: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Returns
     -------
@@ -179,7 +198,8 @@ def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> floa
     ValueError
         The sizes differ, an argument is not a picture, or the display is not known.
     UnsupportedError
-        A picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        A picture has transparent pixels, and there is no background, or it is CMYK: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -200,4 +220,5 @@ def cvvdp(reference: Any, distorted: Any, display: str = "standard_fhd") -> floa
     >>> cvvdp(picture, picture)
     10.0
     """
-    return CVVDPComparator(reference, display=display).score(distorted)
+    comparator = CVVDPComparator.from_codes(*planes_of(reference, background=background), display=display)
+    return comparator.score_codes(*planes_of(distorted, background=background))

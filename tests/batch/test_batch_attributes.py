@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from guetzpy import api, batch, output
-from guetzpy.batch import runner
+from guetzpy.batch import backup, runner
 from guetzpy.result import Result
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -125,7 +125,7 @@ def test_backup_of_a_file_that_is_not_replaced_is_removed(
     monkeypatch.setattr(os, "replace", refuse)
     (result,) = run("in", in_place=True, backup="kept")
     assert result.status == "failed"
-    assert os.listdir("kept") == []
+    assert os.listdir("kept") == [backup.RECORDS]
     assert os.stat("in/a.jpg").st_nlink == 1
 
 

@@ -80,7 +80,7 @@ def test_odd_name(place: Path, kind: str) -> None:
     arguments = ["transcode", "-r", "in", "-o", "out", "--json", "--copy-others", "--report"]
     result = run(*arguments, "r.json")
     assert result.exit_code == 1
-    assert len(result.stderr.splitlines()) == 6  # four files, their total, the report
+    assert len(result.stderr.splitlines()) == 7  # four files, their total, what is next, the report
     assert all(line.startswith("guetzpy: ") for line in result.stderr.splitlines())
     assert not any(sign in result.stderr for sign in "\x1b\x9b\r\u202e")
     records = [json.loads(line) for line in result.stdout.splitlines()]

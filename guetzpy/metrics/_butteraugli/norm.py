@@ -35,7 +35,7 @@ def norm_of_map(field: Floats, norm: Norm, threads: int | None) -> float:
     field : ndarray of float32, shape (H, W)
         Map of errors.
     norm : float or "max"
-        A number from 1 to 100 (see the module), or "max" for the largest value.
+        A number from 1 to 100 (see the module), or "max" or infinity for the largest value.
     threads : int or None
         Number of threads; None: the processors available.
 
@@ -44,7 +44,7 @@ def norm_of_map(field: Floats, norm: Norm, threads: int | None) -> float:
     ValueError
         The norm is out of range, or the map is not finite.
     """
-    if norm == "max":
+    if norm == "max" or norm == math.inf:
         return _power_sums(field, 3.0, threads)[3]
     p = _checked(norm)
     return sum(_norms(_power_sums(field, p, threads), field.size, p)) / 3.0

@@ -1,0 +1,153 @@
+"""Processing of pictures of any kind as they come, in worker processes."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any
+
+from guetzpy._runtime.processes import Worker, WorkerDied
+from guetzpy._runtime.threads import default_threads
+from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.result import Result
+
+__all__ = ["Pictures", "pictures_of", "stream"]
+
+Options = OptimizeOptions | TranscodeOptions
+Explain = Callable[[BaseException, str | None], str]
+
+# Pictures that wait for each worker: while it works on one, the next is ready.
+_AHEAD = 2
+
+# Seconds between two checks for a cancellation.
+_PATIENCE = 0.1
+
+
+class Pictures(Iterator[tuple[str, Any]]):
+    """Names and pictures, from an iterable of pictures or of pairs."""
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self._source = source
+        self._count = 0
+        self.numbered = False
+
+    def __next__(self) -> tuple[str, Any]:
+        item = next(self._source)
+        self._count += 1
+        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+            return item[0], item[1]
+        self.numbered = True
+        return str(self._count - 1), item
+
+
+def pictures_of(sources: Any) -> Any:
+    """Return the sources as Pictures if the first one is no path."""
+    if isinstance(sources, (str, os.PathLike)):
+        return sources
+    if isinstance(sources, (bytes, bytearray, memoryview)) or hasattr(sources, "shape"):
+        raise TypeError("batch.run takes several pictures: put a single one into a list, or call optimize")
+    source = iter(sources)
+    first = list(itertools.islice(source, 1))
+    whole = itertools.chain(first, source)
+    return whole if not first or isinstance(first[0], (str, os.PathLike)) else Pictures(whole)
+
+
+def stream(
+    pictures: Iterable[tuple[str, Any]],
+    options: Options,
+    explain: Explain,
+    *,
+    jobs: int | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[Result]:
+    """Yield a result for each picture, in the order in which they are finished.
+
+    Parameters
+    ----------
+    pictures : iterable of (str, picture)
+        Names, and pictures as :func:`guetzpy.optimize` takes them. At most two for each process are taken
+        from the iterable before their results are yielded.
+    options : OptimizeOptions or TranscodeOptions
+        The options of all pictures.
+    explain : callable
+        Returns an error in words, without a name that is given. It must be importable in other processes.
+    jobs : int, optional
+        Number of processes. Default: the processors available. With 1 the work is done in this process.
+    check : callable
+        Called several times per second; it ends the work by raising an error.
+    """
+    count = jobs or default_threads()
+    if count == 1:
+        for name, picture in pictures:
+            check()
+            yield _one(name, picture, options, explain)
+        return
+    with contextlib.ExitStack() as stack:
+        idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for _ in range(count):
+            idle.put(stack.enter_context(Worker()))
+        threads = ThreadPoolExecutor(count, thread_name_prefix="guetzpy-stream")
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        work = partial(_in_worker, idle, stack, options, explain)
+        running: set[Future[Result]] = set()
+        source, ended = iter(pictures), False
+        while running or not ended:
+            while not ended and len(running) < _AHEAD * count:
+                try:
+                    name, picture = next(source)
+                except StopIteration:
+                    ended = True
+                else:
+                    running.add(threads.submit(work, name, _portable(picture)))
+            check()
+            done, running = wait(running, _PATIENCE, FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+
+def _in_worker(
+    idle: queue.SimpleQueue[Worker],
+    stack: contextlib.ExitStack,
+    options: Options,
+    explain: Explain,
+    name: str,
+    picture: Any,
+) -> Result:
+    worker = idle.get()
+    try:
+        return worker.call(_one, name, picture, options, explain)
+    except WorkerDied as error:
+        worker.end()
+        worker = stack.enter_context(Worker())
+        return Result.of_failure(error, "the process that worked on it died", name, _target(options))
+    except Exception as error:  # the picture cannot be sent to a process
+        return Result.of_failure(error, f"{type(error).__name__}: {error}", name, _target(options))
+    finally:
+        idle.put(worker)
+
+
+def _portable(picture: Any) -> Any:
+    """Return a picture that can be sent to another process: an open file is read here."""
+    if hasattr(picture, "read") and not hasattr(picture, "getbands"):
+        from guetzpy.picture.reading import contents
+
+        return contents(picture)[0]
+    return picture
+
+
+def _one(name: str, picture: Any, options: Options, explain: Explain) -> Result:
+    from guetzpy.engine.run import run
+
+    try:
+        return run(picture, options, name=name)
+    except Exception as error:  # one bad picture must not end the run
+        return Result.of_failure(error, explain(error, name), name, _target(options))
+
+
+def _target(options: Options) -> dict[str, float] | None:
+    return dict([options.target]) if isinstance(options, OptimizeOptions) else None
