@@ -27,7 +27,7 @@ ROWS = [
     {"_option", "errors"},
     {"_common_options"},
     {"options"},
-    {"_runtime"},
+    {"_runtime", "notebook"},
     {"output", "progress", "result"},
     {"picture"},
     {"jpeg", "metrics"},
