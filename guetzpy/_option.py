@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-__all__ = ["Option", "check", "option", "option_of", "options_of", "size_of", "with_keywords"]
+__all__ = ["Option", "box_of", "check", "option", "option_of", "options_of", "size_of", "with_keywords"]
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -158,6 +158,35 @@ def size_of(text: str) -> int:
     if number != int(number):
         raise ValueError(f"{text!r}: expected a whole number, for example {max(1, round(number))}")
     return int(number)
+
+
+#: Longest side of a JPEG that libjpeg reads (JPEG_MAX_DIMENSION of jmorecfg.h).
+_LARGEST = 65500
+
+
+def box_of(value: Any) -> tuple[int, int]:
+    """Return the width and height of a box.
+
+    Parameters
+    ----------
+    value : int, str or pair of int
+        ``2048`` and ``"2048"`` are a square; ``"1920x1080"`` and ``(1920, 1080)`` are width and height.
+
+    Raises
+    ------
+    ValueError
+        The value has another form, or a side is not between 1 and 65500.
+    """
+    sides: Any = value.lower().split("x") if isinstance(value, str) else value
+    if isinstance(sides, int) and not isinstance(sides, bool):
+        sides = (sides,)
+    try:
+        found = [int(side) for side in sides]
+    except (TypeError, ValueError):
+        found = []
+    if len(found) not in (1, 2) or not all(1 <= side <= _LARGEST for side in found):
+        raise ValueError(f"fit {value!r}: expected 2048 or 1920x1080, sides of 1 to {_LARGEST} pixels")
+    return found[0], found[-1]
 
 
 def with_keywords(parameters: Iterable[inspect.Parameter], *, evaluate: bool = False) -> Callable[[_F], _F]:

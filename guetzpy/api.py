@@ -74,7 +74,7 @@ def optimize(
         - the target, at most one of ``distance`` (default 1.0), ``quality``, ``ssimulacra2``,
           ``butteraugli``, ``max_bytes`` and ``bpp``; with ``distance`` also ``strict`` and
           ``total_distance``;
-        - the encoding: ``effort``, ``subsampling``, ``progressive``, ``to_srgb``, ``background``,
+        - the encoding: ``effort``, ``subsampling``, ``progressive``, ``to_srgb``, ``fit``, ``background``,
           ``min_saving``, ``mark``, ``keep_components``, ``repair``;
         - the metadata: ``keep``, ``strip``;
         - the limits: ``threads``, ``max_pixels``, ``max_scans``, ``max_metadata``, ``max_directories``,

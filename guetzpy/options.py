@@ -20,7 +20,7 @@ from guetzpy._common_options import (
     CommonOptions,
     kinds,
 )
-from guetzpy._option import option
+from guetzpy._option import box_of, option
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -109,13 +109,18 @@ class OptimizeOptions(CommonOptions):
         tell: a JPEG that is probably at 0.9 times the distance asked for or more is only repacked. Default:
         False, the distance counts from the JPEG itself. It has no effect on other targets than a limit.
     mark : bool
-        Whether a comment of at most 20 bytes is written, from which a later run sees that the file was
-        encoded at its distance before.
+        Whether the file tells a later run that it was encoded at its distance before: in steps of its tables
+        that no coefficient uses, or, if fewer than eight are unused, in a comment of 20 bytes.
     to_srgb : bool
         Whether pixels with another colour profile are converted to sRGB by lcms (relative colorimetric, black
         point compensation) and written without a profile. A JPEG with such a profile is encoded from its
         pixels, so its file may be larger. CMYK with a profile is converted too. Default: False, pictures keep
         their codes and their profile.
+    fit : int, str or tuple, optional
+        Width and height that the picture may have as it is shown: 2048 for a square, "1920x1080" or
+        (1920, 1080). A larger picture is made smaller with Lanczos' filter in linear light and then searched;
+        it loses its thumbnail and gain map, which a warning says. No picture is enlarged. Default: no picture
+        is resized. Stored as a tuple.
     background : str or tuple, optional
         Colour that transparent pictures are composited on, in a form that Pillow's ImageColor reads.
     """
@@ -173,6 +178,12 @@ class OptimizeOptions(CommonOptions):
     to_srgb: bool = option(
         False, "Convert pictures with other colour profiles to sRGB. Default: keep the profile.", ENCODING
     )
+    fit: int | str | tuple[int, int] | None = option(
+        None,
+        "Make larger pictures smaller, to fit a square (2048) or a box (1920x1080). None is enlarged.",
+        ENCODING,
+        metavar="SIZE",
+    )
     background: str | tuple[int, int, int] | None = option(
         None,
         "Colour to composite transparent pictures on, such as white or #fff.",
@@ -195,7 +206,7 @@ class OptimizeOptions(CommonOptions):
     )
     mark: bool = option(
         True,
-        "Write a comment of at most 20 bytes, so that a second run changes nothing.",
+        "Mark the file, so that a second run changes nothing.",
         ENCODING,
         off="--no-mark",
     )
@@ -205,6 +216,8 @@ class OptimizeOptions(CommonOptions):
         if isinstance(notation, str) and notation in _NOTATIONS:
             object.__setattr__(self, "subsampling", _NOTATIONS[notation])
         super().__post_init__()
+        if self.fit is not None:
+            object.__setattr__(self, "fit", box_of(self.fit))
         asked = [name for name in TARGETS if getattr(self, name) is not None]
         if len(asked) > 1:
             raise ValueError(f"{' and '.join(asked)} contradict each other: give one")
@@ -294,6 +307,7 @@ class OptimizeKeywords(_CommonKeywords, total=False):
     subsampling: Subsampling
     progressive: bool
     to_srgb: bool
+    fit: int | str | tuple[int, int] | None
     background: str | tuple[int, int, int] | None
     min_saving: float
     total_distance: bool

@@ -29,6 +29,8 @@ def single(source: Source) -> tuple[Source, str | None]:
     codes = source.codes
     if source.kind != "pixels" or codes is None or len(codes) != 3 or not is_neutral(codes):
         return source, None
+    if source.profile_kept and not source.transform.is_srgb:
+        return source, kept_for("its colours are not those of sRGB")
     icc = source.metadata.icc
     gray = gray_of(icc) if icc else None
     if icc and gray is None:

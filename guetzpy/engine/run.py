@@ -126,13 +126,13 @@ def _optimized(source: Readable, options: OptimizeOptions, name: str | None, rep
 
     file_size = None
     if isinstance(source, bytes):
-        reason = None if options.to_srgb else sparseness(source)
+        reason = None if options.to_srgb or options.fit else sparseness(source)
         if reason:
             return _packed(source, options, name, reason, reporter)
         file_size = len(source)
         if is_jpeg(source):
             _check_jpeg(source, options, name)
-    from guetzpy.search.plan import plan_search
+    from guetzpy.search.plan import check_decoding, plan_search
 
     plan: Plan | LimitError | None = None
 
@@ -144,7 +144,10 @@ def _optimized(source: Readable, options: OptimizeOptions, name: str | None, rep
 
     def check(width: int, height: int) -> None:
         nonlocal plan
-        plan = planned(width, height, file_size)
+        if options.fit is None:
+            plan = planned(width, height, file_size)
+        else:
+            check_decoding(width * height, file_size, options.max_memory)
 
     picture = load(
         source,
@@ -159,6 +162,12 @@ def _optimized(source: Readable, options: OptimizeOptions, name: str | None, rep
         check=check,
         name=name,
     )
+    if options.fit is not None:
+        picture = _fitted(picture, options)
+        plan = planned(picture.width, picture.height, file_size) if picture.kind == "pixels" else None
+        reason = None if picture.data is None or picture.resized else sparseness(picture.data)
+        if picture.data is not None and reason and not options.to_srgb:
+            return _packed(picture.data, options, name, reason, reporter)
     if picture.obstacle is not None:
         return _kept(picture, options)
     if picture.data is not None and is_jpeg(picture.data):
@@ -185,18 +194,28 @@ def _optimized(source: Readable, options: OptimizeOptions, name: str | None, rep
     return replace(result, input=picture.name, warnings=tuple(warnings))
 
 
+def _fitted(picture: Source, options: OptimizeOptions) -> Source:
+    """Return a picture that fits ``options.fit``."""
+    from guetzpy.engine.fitting import fitted
+
+    assert isinstance(options.fit, tuple)
+    return fitted(picture, options.fit)
+
+
 def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None:
     """Raise LimitError if a JPEG needs too much memory, before its coefficients are allocated."""
     from guetzpy.engine.loading import sparseness
     from guetzpy.jpeg.header import frame_of
-    from guetzpy.search.plan import check_memory, packing_memory, plan_search
+    from guetzpy.search.plan import check_decoding, check_memory, packing_memory, plan_search
 
     try:
         _, width, height = frame_of(data)
     except FormatError:
         return  # load() raises the error with its reason
     check_memory(width * height, packing_memory(width * height), options.max_memory, name)
-    if sparseness(data):  # only with to_srgb, where its pixels are searched
+    if options.fit is not None:
+        check_decoding(width * height, len(data), options.max_memory)
+    elif sparseness(data):  # only with to_srgb, where its pixels are searched
         plan_search(width, height, options.effort, ceiling=options.max_memory, file_size=len(data), name=name)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import UnsupportedError
-from guetzpy.jpeg.metadata.declared import say_srgb
+from guetzpy.jpeg.metadata.declared import say_size, say_srgb
 from guetzpy.jpeg.metadata.photoshop import HEADER
 from guetzpy.jpeg.metadata.policy import Policy, kind_of, segments_for
 from guetzpy.jpeg.metadata.preservation import Carried, carry
@@ -28,6 +28,9 @@ Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[
 Readable: TypeAlias = (
     "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | npt.NDArray[Any] | Image.Image"
 )
+
+#: Kinds of metadata that are pictures of the size that the picture had.
+_OF_OTHER_SIZES = frozenset({"thumbnail", "gainmap", "mpf"})
 
 # Bytes of Photoshop resources per segment: 65533 bytes of payload less 14 of the header.
 _PIECE = 65519
@@ -61,6 +64,10 @@ class Source:
         Metadata of a picture that was not a JPEG; a JPEG's is in the segments of ``image``.
     warnings : tuple of str
         Colour declarations of the file that are not used.
+    resized : bool
+        Whether the picture was made smaller: thumbnails and further pictures do not belong to it any more.
+    profile_kept : bool
+        Whether ``codes`` of a JPEG are still those of its profile.
     """
 
     kind: Literal["jpeg", "pixels"]
@@ -74,6 +81,8 @@ class Source:
     transform: Transform = field(default_factory=Transform, repr=False)
     metadata: Metadata = field(default_factory=Metadata, repr=False)
     warnings: tuple[str, ...] = ()
+    resized: bool = False
+    profile_kept: bool = False
 
     @property
     def bytes_before(self) -> int | None:
@@ -103,7 +112,8 @@ class Source:
     def carried(self, policy: Policy) -> Carried:
         """Return the metadata segments of a JPEG made from these pixels; the JFIF segment is first.
 
-        For a JPEG that was converted to sRGB, they are the source's segments without its ICC profile.
+        For a JPEG that was converted to sRGB, they are the source's segments without its ICC profile. If the
+        picture was made smaller, they tell its size and have no thumbnails and further pictures.
 
         Parameters
         ----------
@@ -115,13 +125,25 @@ class Source:
         LimitError
             The metadata is too large for JPEG's segments.
         """
+        if not self.resized:
+            return self._carried(policy)
+        carried = self._carried(replace(policy, stripped=policy.stripped | _OF_OTHER_SIZES))
+        say_size(carried.segments, self.width, self.height)
+        dropped = [kind for kind in carried.removed if kind in _OF_OTHER_SIZES - policy.stripped]
+        told = [f"made smaller: {kind} was dropped" for kind in dropped]
+        return replace(carried, notes=[*carried.notes, *told])
+
+    def _carried(self, policy: Policy) -> Carried:
         if self.image is not None and self.data is not None:
             carried = carry(self.data, self.image, policy)
-            # The source's profile, Adobe transform flag and mark do not describe the converted pixels.
-            segments = [s for s in carried.segments if kind_of(s) not in ("icc", "adobe", "mark")]
+            # The source's Adobe transform flag and mark do not describe these pixels, nor does its profile if
+            # they were converted.
+            left = ("adobe", "mark") if self.profile_kept else ("icc", "adobe", "mark")
+            segments = [s for s in carried.segments if kind_of(s) not in left]
             if not any(kind_of(s) == "jfif" for s in segments):
                 segments = segments_for() + segments
-            say_srgb(segments)
+            if not self.profile_kept:
+                say_srgb(segments)
             return replace(carried, segments=segments)
         own = self.metadata
         segments = segments_for(

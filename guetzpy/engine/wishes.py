@@ -36,7 +36,7 @@ def unmet(data: bytes, options: OptimizeOptions, result: Result) -> list[str]:
     if asked != "auto" and own not in (wanted, "gray"):
         why = "the chroma of a JPEG is not made finer" if anew else "the picture was not encoded anew"
         if asked == "keep":
-            why = "the picture was converted to sRGB"
+            why = "the picture was made smaller" if options.fit else "the picture was converted to sRGB"
         warnings.append(f"subsampling {asked} is not followed ({why}): the file has {own or 'its own'}")
     if options.to_srgb and not anew and _has_other_colours(data):
         warnings.append(

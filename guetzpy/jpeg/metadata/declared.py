@@ -5,6 +5,7 @@ from __future__ import annotations
 from guetzpy.jpeg.markers import APP14
 from guetzpy.jpeg.metadata import exif
 from guetzpy.jpeg.metadata.policy import exif_groups, icc_profile, kind_of
+from guetzpy.jpeg.metadata.xmp_segments import without_properties
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.picture.declared import Colour, colour_of
 from guetzpy.picture.exif_colour import as_srgb, exif_colour
@@ -52,6 +53,33 @@ def says_adobe_rgb(segments: list[Segment]) -> bool:
     if any(kind_of(segment) == "icc" for segment in segments):
         return False
     return exif_colour(exif_of(segments)).space is not None
+
+
+def say_size(segments: list[Segment], width: int, height: int) -> None:
+    """Make Exif tell a picture's size, and XMP no other size, in place, after the picture was made smaller.
+
+    Parameters
+    ----------
+    segments : list of Segment
+        The segments; their payloads are changed.
+    width, height : int
+        Size as stored, in pixels.
+    """
+    head = len(exif.HEADER)
+    for group in exif_groups(segments):
+        if len(group) == 1:
+            segment = segments[group[0]]
+            segment.payload = segment.payload[:head] + exif.with_size(segment.payload[head:], width, height)
+    numbers = [i for i, segment in enumerate(segments) if kind_of(segment) == "xmp"]
+    payloads = [segments[i].payload for i in numbers]
+    for i, payload in zip(numbers, without_properties(payloads, _tells_size), strict=True):
+        segments[i].payload = payload or segments[i].payload
+
+
+def _tells_size(space: str, name: str) -> bool:
+    return ("/exif/" in space and name in ("PixelXDimension", "PixelYDimension")) or (
+        "/tiff/" in space and name in ("ImageWidth", "ImageLength")
+    )
 
 
 def say_srgb(segments: list[Segment]) -> None:

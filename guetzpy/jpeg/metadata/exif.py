@@ -32,6 +32,7 @@ __all__ = [
     "orientation",
     "part_sizes",
     "read_tiff",
+    "with_size",
     "without_gps",
     "without_thumbnail",
 ]
@@ -60,6 +61,42 @@ def orientation(tiff: bytes) -> int:
         return 1
     value = structure.number(structure.directories[0].find(ORIENTATION))
     return value if value is not None and 1 <= value <= 8 else 1
+
+
+def with_size(tiff: bytes, width: int, height: int) -> bytes:
+    """Return a TIFF structure whose entries for the size of the picture have other values; none is added.
+
+    Parameters
+    ----------
+    tiff : bytes
+        TIFF structure of an EXIF segment. If it cannot be read, it is returned as it is.
+    width, height : int
+        Values of PixelXDimension and PixelYDimension (CIPA DC-008), ImageWidth and ImageLength (TIFF 6.0).
+    """
+    try:
+        structure = Tiff(tiff)
+    except ValueError:
+        return tiff
+    wanted = {
+        ("exif", 0xA002): width,
+        ("exif", 0xA003): height,
+        ("main", 0x0100): width,
+        ("main", 0x0101): height,
+    }
+    edited = bytearray(tiff)
+    for directory in structure.directories:
+        for entry in directory.entries:
+            value = wanted.get((directory.role, entry.tag))
+            if (
+                value is not None
+                and entry.count == 1
+                and entry.kind in (3, 4)
+                and entry.start + entry.size <= len(tiff)
+            ):
+                struct.pack_into(
+                    structure.order + ("H" if entry.kind == 3 else "I"), edited, entry.start, value
+                )
+    return bytes(edited)
 
 
 def minimal(orientation: int) -> bytes:
