@@ -16,6 +16,7 @@ from guetzpy.jpeg.metadata import preservation
 from guetzpy.jpeg.quantization import estimate_quality
 from guetzpy.jpeg.reader import Limits
 from guetzpy.jpeg.structure import JpegImage
+from guetzpy.jpeg.table_mark import marked_distance
 from guetzpy.jpeg.transcode import transcode_bytes
 from guetzpy.options import MAX_PIXELS
 from guetzpy.picture.reading import contents
@@ -158,7 +159,7 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
         "icc": metadata.icc_profile(image) is not None,
         "gain_map": "gainmap" in kinds,
         "motion_photo": "motion_photo" in kinds,
-        "mark": metadata.read_mark(image.segments),
+        "mark": marked_distance(image),
         "reencodable": reason is None,
         "reason": reason,
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from guetzpy.errors import TargetError
-from guetzpy.jpeg.metadata.policy import read_mark
 from guetzpy.jpeg.structure import JpegImage
+from guetzpy.jpeg.table_mark import marked_distance
 from guetzpy.options import OptimizeOptions
 from guetzpy.search import source_quality
 from guetzpy.search.quality.limits import Limits
@@ -35,13 +35,13 @@ def source_distance(image: JpegImage) -> float | None:
     """
     if image.colorspace not in ("gray", "ycbcr"):
         return None
-    marked = read_mark(image.segments)
+    marked = marked_distance(image)
     return round(source_quality.estimate(image) if marked is None else marked, 2)
 
 
 def own_distance(image: JpegImage, options: OptimizeOptions) -> float:
     """Return the distance of guetzpy's own mark; 0 without a mark, and without ``options.mark``."""
-    return (read_mark(image.segments) or 0.0) if options.mark else 0.0
+    return (marked_distance(image) or 0.0) if options.mark else 0.0
 
 
 def counted(goal: Goal, image: JpegImage, options: OptimizeOptions) -> Goal:

@@ -16,10 +16,10 @@ from guetzpy.engine.source import Source
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
-from guetzpy.jpeg.metadata.policy import Policy, mark, without_marks
+from guetzpy.jpeg.metadata.policy import Policy, without_marks
 from guetzpy.jpeg.metadata.preservation import Carried, carry, settle
 from guetzpy.jpeg.reader import Limits as ReadLimits
-from guetzpy.jpeg.structure import Segment
+from guetzpy.jpeg.table_mark import marked
 from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
 from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
@@ -41,7 +41,7 @@ __all__ = ["optimize"]
 
 Codes = npt.NDArray[np.uint8]
 
-#: A mark of this distance is as long as any: their length is fixed.
+#: A file with a mark of this distance is as long as with any: its length is fixed.
 _ANY_MARK = 1.0
 
 #: The reason given where effort fast was replaced by balanced.
@@ -226,10 +226,9 @@ def _file(
     trial: Trial, coded: CodingSource, carried: Carried, options: OptimizeOptions, distance: float
 ) -> bytes:
     """Return the complete file of a trial, with a mark of ``distance`` if ``options.mark``."""
-    segments: list[Segment] = list(carried.segments)
+    image = image_of(coded, trial, carried.segments)
     if options.mark:
-        segments.append(mark(distance))
-    image = image_of(coded, trial, segments)
+        image = marked(image, distance)
     image.trailing = carried.trailing
     data = write(image, script="auto" if options.progressive else "sequential", threads=options.threads)
     return settle(data, carried)

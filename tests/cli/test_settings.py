@@ -169,8 +169,9 @@ def test_environment_and_file_say_the_same(key: str, data: st.DataObject) -> Non
     elif option.choices:
         text = data.draw(st.sampled_from(option.choices))
         value, literal = text, json.dumps(text)
-    elif name == "background":
-        value, text, literal = "white", "white", '"white"'
+    elif name in ("background", "fit"):
+        value = {"background": "white", "fit": "640x480"}[name]
+        text, literal = value, json.dumps(value)
     else:
         on = data.draw(st.booleans())
         value, text, literal = on != inverted, str(int(on)), str(on).lower()
