@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import guetzpy
 from guetzpy import output
 from guetzpy._runtime import kernel as _jit
-from guetzpy._runtime import processes, warmup
+from guetzpy._runtime import kernel_cache, processes, warmup
 from guetzpy.batch import copying, pool, runner, storage
 from guetzpy.cli import app, folder
 
@@ -98,7 +98,7 @@ def test_warmup_without_processes_compiles_here(monkeypatch: pytest.MonkeyPatch)
     def refuse(count: int) -> Any:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
-    monkeypatch.setattr(_jit, "can_keep", lambda: True)
+    monkeypatch.setattr(kernel_cache, "can_keep", lambda: True)
     monkeypatch.setattr(warmup, "warm_in_processes", refuse)
     monkeypatch.setattr(_jit, "warm", lambda: iter([("kernel", 1.0)]))
     monkeypatch.setattr(_jit, "prune_cache", lambda: None)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from guetzpy._runtime import kernel as _jit
+from guetzpy._runtime import kernel_cache
 from guetzpy.cli import app, reporting
 
 
@@ -136,10 +136,10 @@ def test_several_inputs_do_not_go_into_one_file(photo: Path) -> None:
 
 
 def test_kernels_that_cannot_be_kept_are_not_called_a_matter_of_the_first_run(monkeypatch: Any) -> None:
-    monkeypatch.setattr(_jit, "can_keep", lambda: False)
-    monkeypatch.setattr(_jit, "cache_directory", lambda: Path("/nowhere"))
+    monkeypatch.setattr(kernel_cache, "can_keep", lambda: False)
+    monkeypatch.setattr(kernel_cache, "cache_directory", lambda: Path("/nowhere"))
     assert "first run only" not in reporting.compiling()
     assert "/nowhere" in reporting.compiling()
     assert "NUMBA_CACHE_DIR" in reporting.compiling()
-    monkeypatch.setattr(_jit, "can_keep", lambda: True)
+    monkeypatch.setattr(kernel_cache, "can_keep", lambda: True)
     assert reporting.compiling() == reporting.COMPILING

@@ -8,63 +8,26 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from reference.picture_profiles import (
+    GRAY,
+    P3,
+    RGB,
+    RNG,
+    SRGB,
+    SRGB_PARA,
+    para,
+    planes,
+    profile,
+    rgb_profile,
+    s15,
+)
 
-from guetzpy.errors import UnsupportedError
 from guetzpy.picture import icc as _icc
-from guetzpy.picture.planes import planes_of
 from guetzpy.picture.transform import Transform
-
-RNG = np.random.default_rng(11)
-RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
-GRAY = RNG.integers(0, 256, (5, 7), dtype=np.uint8)
-
-P3 = ((0.515121, 0.241196, -0.001053), (0.291977, 0.692245, 0.041885), (0.157104, 0.066574, 0.784073))
-SRGB = ((0.436066, 0.222488, 0.013916), (0.385147, 0.716873, 0.097076), (0.143066, 0.060608, 0.714096))
-
-
-def s15(*values):
-    return b"".join(struct.pack(">i", round(v * 65536)) for v in values)
-
-
-def para(kind, *values):
-    return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + s15(*values)
 
 
 def curv(*points):
     return b"curv" + bytes(4) + struct.pack(f">I{len(points)}H", len(points), *points)
-
-
-SRGB_PARA = para(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-
-
-def profile(tags, space=b"RGB ", kind=b"mntr", pcs=b"XYZ "):
-    """Return an ICC v4 profile with these tags, a map of signatures to contents."""
-    tags = {
-        b"desc": b"mluc" + bytes(4) + struct.pack(">II", 0, 12),
-        b"wtpt": b"XYZ " + bytes(4) + s15(0.9642, 1, 0.8249),
-        **tags,
-    }
-    table, data = b"", b""
-    start = 132 + 12 * len(tags)
-    for name, contents in tags.items():
-        contents += bytes(-len(contents) % 4)
-        table += name + struct.pack(">II", start + len(data), len(contents))
-        data += contents
-    body = struct.pack(">I", len(tags)) + table + data
-    head = struct.pack(">I4sI4s4s4s", 128 + len(body), bytes(4), 0x04300000, kind, space, pcs)
-    head += bytes(12) + b"acsp" + bytes(28) + s15(0.9642, 1, 0.8249)
-    return head.ljust(128, b"\0") + body
-
-
-def rgb_profile(columns=SRGB, curve=SRGB_PARA, **changes):
-    names = (b"rXYZ", b"gXYZ", b"bXYZ")
-    tags = {n: b"XYZ " + bytes(4) + s15(*c) for n, c in zip(names, columns, strict=True)}
-    tags |= {n: curve for n in (b"rTRC", b"gTRC", b"bTRC")}
-    return profile(tags, **changes)
-
-
-def planes(array):
-    return np.ascontiguousarray(np.moveaxis(np.atleast_3d(array), 2, 0))
 
 
 # ---------------------------------------------------------------------------- sRGB
@@ -267,157 +230,3 @@ def test_power():
     for exponent in (0.45, 1.0, 2.4, 16.0):
         np.testing.assert_allclose(_icc.power(x, exponent), x**exponent, rtol=1e-12)
     np.testing.assert_array_equal(_icc.power(np.array([-1.0]), 2.0), [0.0])
-
-
-# ---------------------------------------------------------------------------- arrays
-
-
-def test_arrays():
-    for array, expected in [
-        (RGB, RGB),
-        (GRAY, GRAY),
-        (GRAY[:, :, None], GRAY),
-        (np.asfortranarray(RGB)[:, ::-1], RGB[:, ::-1]),
-        (RGB.astype(np.uint16) * 257, RGB.astype(np.uint16) * 257),
-        ((RGB.astype(np.uint16) * 257).astype(">u2"), RGB.astype(np.uint16) * 257),
-        (GRAY > 99, np.where(GRAY > 99, 255, 0).astype(np.uint8)),
-    ]:
-        codes, transform = planes_of(array)
-        np.testing.assert_array_equal(codes, planes(expected))
-        assert codes.dtype == planes(expected).dtype
-        assert codes.dtype.isnative
-        assert codes.flags.c_contiguous
-        assert transform.is_srgb
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
-def test_floats_are_fractions(dtype):
-    codes, _ = planes_of((RGB / 255.0).astype(dtype))
-    assert codes.dtype == np.float32
-    np.testing.assert_allclose(codes, planes(RGB), atol=0.13 if dtype is np.float16 else 1e-4)
-
-
-def test_arrays_are_copied():
-    codes, _ = planes_of(GRAY)
-    assert not np.shares_memory(codes, GRAY)
-
-
-@pytest.mark.parametrize(
-    ("array", "error", "message"),
-    [
-        (RGB.astype(np.float64), ValueError, "0..1"),
-        (np.full((4, 4), np.nan), ValueError, "NaN"),
-        (RGB.astype(np.int64), TypeError, "int64"),
-        (RGB.astype(object), TypeError, "object"),
-        (np.zeros((3, 40, 50), np.uint8), ValueError, "moveaxis"),
-        (np.zeros((4, 4, 5), np.uint8), ValueError, "shape"),
-        (np.zeros((0, 4, 3), np.uint8), ValueError, "shape"),
-        (np.zeros(4, np.uint8), ValueError, "shape"),
-        ([[1, 2], [3, 4]], TypeError, r"numpy\.asarray"),
-        ("photo.jpg", TypeError, r"Image\.open"),
-        (None, TypeError, "NoneType"),
-    ],
-)
-def test_what_is_no_picture_is_told_what_would_be(array, error, message):
-    with pytest.raises(error, match=message):
-        planes_of(array)
-
-
-# ---------------------------------------------------------------------------- transparency
-
-
-def test_opaque_alpha_is_dropped():
-    for array in (
-        np.dstack([RGB, np.full((5, 7), 255, np.uint8)]),
-        np.dstack([RGB / 255.0, np.ones((5, 7))]),
-        np.dstack([RGB.astype(np.uint16) * 257, np.full((5, 7), 65535, np.uint16)]),
-    ):
-        codes, _ = planes_of(array)
-        np.testing.assert_allclose(codes / codes.max(), planes(RGB) / planes(RGB).max(), atol=1e-6)
-
-
-def test_transparency_needs_a_background():
-    alpha = GRAY[:, :, None]
-    array = np.dstack([RGB, GRAY])
-    with pytest.raises(UnsupportedError, match="background"):
-        planes_of(array)
-    expected = np.rint(RGB * (alpha / 255) + np.array([255, 0, 128]) * (1 - alpha / 255))
-    for background in ((255, 0, 128), "#ff0080", [255, 0, 128]):
-        codes, _ = planes_of(array, background=background)
-        np.testing.assert_array_equal(codes, planes(expected))
-    codes, _ = planes_of(array.astype(np.uint16) * 257, background="#ff0080")
-    np.testing.assert_allclose(codes / 257, planes(expected), atol=0.51)
-    codes, _ = planes_of(Image.fromarray(array), background="white")
-    assert codes.shape == (3, 5, 7)
-
-
-def test_gray_on_colour_becomes_colour():
-    image = Image.merge("LA", [Image.fromarray(GRAY)] * 2)
-    assert planes_of(image, background="gray")[0].shape == (1, 5, 7)
-    assert planes_of(image, background="red")[0].shape == (3, 5, 7)
-
-
-@pytest.mark.parametrize("background", ["nocolour", (1, 2), (0, 0, 300)])
-def test_backgrounds_that_are_no_colours(background):
-    with pytest.raises(ValueError, match=r"(?i)colou?r"):
-        planes_of(np.dstack([RGB, GRAY]), background=background)
-
-
-# ---------------------------------------------------------------------------- PIL images
-
-
-def test_images_keep_their_profile():
-    image = Image.fromarray(RGB)
-    image.info["icc_profile"] = rgb_profile(P3)
-    codes, transform = planes_of(image)
-    np.testing.assert_array_equal(codes, planes(RGB))
-    assert not transform.is_srgb
-
-
-@pytest.mark.parametrize(
-    "mode", ["1", "L", "P", "RGB", "RGBA", "RGBX", "RGBa", "LA", "La", "PA", "YCbCr", "HSV"]
-)
-def test_modes(mode):
-    base = Image.fromarray(RGB).quantize(200) if mode in ("P", "PA") else Image.fromarray(RGB)
-    image = base.convert("LA").convert("La") if mode == "La" else base.convert(mode)
-    if mode == "RGBa":
-        image = base.convert("RGBA").convert("RGBa")
-    codes, _ = planes_of(image)
-    gray = mode in ("1", "L", "LA", "La")
-    expected = np.asarray(image.convert("LA").getchannel(0) if gray else image.convert("RGB"))
-    assert codes.dtype == np.uint8
-    np.testing.assert_array_equal(codes, planes(expected))
-
-
-@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
-def test_sixteen_bit_gray(mode):
-    values = RNG.integers(0, 65536, (5, 7)).astype(np.uint16)
-    if mode == "I":
-        image = Image.fromarray(values.astype(np.int32))
-    else:
-        image = Image.frombytes(mode, (7, 5), values.astype(">u2" if mode == "I;16B" else "<u2").tobytes())
-    assert image.mode == mode
-    codes, _ = planes_of(image)
-    assert codes.dtype == np.uint16
-    np.testing.assert_array_equal(codes[0], values)
-
-
-def test_palette_transparency():
-    image = Image.fromarray(RGB).quantize(16)
-    image.info["transparency"] = 0
-    with pytest.raises(UnsupportedError, match="background"):
-        planes_of(image)
-    assert planes_of(image, background="white")[0].shape == (3, 5, 7)
-
-
-@pytest.mark.parametrize("mode", ["CMYK", "LAB", "F", "I"])
-def test_modes_without_a_fixed_meaning(mode):
-    image = Image.new(mode, (5, 5), -5 if mode == "I" else 0)
-    with pytest.raises(UnsupportedError, match=mode):
-        planes_of(image)
-
-
-def test_orientation_is_left_alone():
-    image = Image.fromarray(RGB)
-    image.getexif()[0x0112] = 6
-    assert planes_of(image)[0].shape == (3, 5, 7)

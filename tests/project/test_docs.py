@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import os
 import platform
 import re
@@ -18,63 +17,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image
-from typer.main import get_command
-from typer.testing import CliRunner
-
-from guetzpy.cli import app
-
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class Block:
-    page: Path
-    number: int
-    language: str
-    way: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page.stem}-{self.number}-{self.way}"
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """All fenced blocks of a page."""
-    pattern = r"^(?:<!-- test: (\S+) -->\n)?```(\S*)[^\n]*\n(.*?)^```$"
-    for number, found in enumerate(re.findall(pattern, page.read_text(), re.MULTILINE | re.DOTALL)):
-        way, language, text = found
-        yield Block(page, number, language, way or language, text)
-
+from reference.doc_blocks import COMMANDS, PAGES, ROOT, Block, blocks, invoke, transcript
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a few small pictures, in which the blocks of the pages make sense."""
-    with Image.open(ROOT / "tests" / "data" / "coffee.jpg") as coffee:
-        exif = coffee.info["exif"]
-        parts = [coffee.crop((x, 90, x + 128, 186)) for x in (180, 240, 300)]
-    parts[0].save(tmp_path / "photo.jpg", quality=95, exif=exif)
-    parts[0].save(tmp_path / "photo.png")
-    (tmp_path / "photos" / "sub").mkdir(parents=True)
-    for part, name in zip(parts, ("a.jpg", "b.jpg", "sub/c.jpg"), strict=True):
-        part.save(tmp_path / "photos" / name, quality=95)
-    shutil.copytree(tmp_path / "photos", tmp_path / "static")
-    shutil.copy(ROOT / "tests" / "data" / "coffee.jpg", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path
 
 
 # Ways to run a block
@@ -86,11 +36,6 @@ def commands(text: str) -> Iterator[list[str]]:
             words = shlex.split(part, comments=True)
             if words:
                 yield words
-
-
-def invoke(words: list[str]) -> Any:
-    assert words[0] == "guetzpy", words
-    return CliRunner().invoke(app, words[1:])
 
 
 def parse(words: list[str]) -> None:
@@ -170,12 +115,6 @@ def run_transcript(block: Block, desk: Path) -> None:
         assert without_numbers("\n".join(lines)) == without_numbers(printed)
         done.append(line)
     assert done
-
-
-def transcript(block: Block) -> Iterator[tuple[str, str]]:
-    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        line, _, printed = part.partition("\n")
-        yield line, printed.strip("\n")
 
 
 def without_numbers(text: str) -> str:
@@ -418,145 +357,3 @@ def test_block(block: Block, desk: Path, request: pytest.FixtureRequest) -> None
     if marker:
         request.node.add_marker(pytest.mark.filterwarnings("ignore"))  # of other people's packages
     way(block, desk)
-
-
-# README and pages
-
-
-def test_readme_transcript_tells_of_smaller_files(desk: Path) -> None:
-    (block,) = [b for b in blocks(ROOT / "README.md") if b.way == "console"]
-    assert [shlex.split(line)[1] for line, _ in transcript(block)] == ["optimize", "compare", "transcode"]
-    for line, _ in transcript(block):
-        invoke(shlex.split(line))
-    before = os.path.getsize("coffee.jpg")
-    assert os.path.getsize("smaller.jpg") < os.path.getsize("same-pixels.jpg") < before
-
-
-def test_pictures_of_the_readme_show_the_bytes_of_its_transcript() -> None:
-    """After a change of bytes: python -m bench.transcript, and python docs/make_figures.py."""
-    found = json.loads((DOCS / "figures" / "distances.json").read_text())["coffee"]
-    readme = (ROOT / "README.md").read_text()
-    before, after = (f"{size:,}" for size in found.values())
-    assert f"before, {before} bytes; the right half after, {after} bytes](docs/figures/before-after" in readme
-    spaced = (before.replace(",", " "), after.replace(",", " "))
-    assert "guetzpy: coffee.jpg: {} -> {} bytes".format(*spaced) in readme
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_and_pictures_exist(page: Path) -> None:
-    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-        assert "://" in target or (page.parent / target).exists(), target
-
-
-def test_every_option_has_help() -> None:
-    assert set(COMMANDS) >= {"optimize", "transcode", "compare", "inspect", "warmup"}
-    for name, command in COMMANDS.items():
-        assert command.help, name
-        for parameter in command.params:
-            assert parameter.help, f"{name}: {parameter.name}"
-
-
-def test_readme_names_every_command() -> None:
-    for name in COMMANDS:
-        assert f"`{name}`" in (ROOT / "README.md").read_text(), name
-
-
-def script(name: str) -> ModuleType:
-    """A script of docs/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_reference_of_the_command_line_is_in_step() -> None:
-    """After a change of options: python docs/make_reference.py."""
-    assert script("make_reference").main(["--check"]) == 0
-
-
-def test_reference_names_every_public_name() -> None:
-    import guetzpy
-
-    pages = "".join(page.read_text() for page in (DOCS / "reference" / "api").glob("*.md"))
-    listed = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
-    assert len(listed) == len(set(listed)), "a name stands on two pages"
-    for name in guetzpy.__all__:
-        if name not in ("__version__", "batch", "metrics"):
-            assert f"guetzpy.{name}" in listed, name
-    for room in (guetzpy.batch, guetzpy.metrics):
-        missing = {f"{room.__name__}.{name}" for name in room.__all__} - set(listed)
-        assert not missing - {"guetzpy.batch.Skipped", "guetzpy.batch.Task"}
-
-
-def test_manual_page_has_every_option() -> None:
-    manual = (DOCS / "guetzpy.1").read_text().replace("\\-", "-")
-    for name, command in COMMANDS.items():
-        assert f".SH {name.upper()}\n" in manual
-        for parameter in command.params:
-            assert (
-                parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
-            ) in manual
-
-
-@pytest.mark.foreign
-def test_manual_page_is_clean_roff() -> None:
-    if shutil.which("groff") is None:
-        pytest.skip("no groff")
-    command = ["groff", "-man", "-ww", "-Tutf8", "-z", str(DOCS / "guetzpy.1")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_table_of_distances_is_in_step() -> None:
-    """After a change of the figures: python docs/make_figures.py."""
-    pytest.importorskip("skimage")
-    found = json.loads((DOCS / "figures" / "distances.json").read_text())
-    page = (DOCS / "choosing.md").read_text()
-    assert script("make_figures").with_tables(page, found) == page
-    for row in found["shown"]:
-        assert (DOCS / "figures" / f"chelsea-{row['asked']:g}.jpg").stat().st_size == row["bytes"]
-
-
-def test_table_of_starts_is_in_step() -> None:
-    """It is written by: python -m bench start."""
-    from bench.timing import start
-
-    found = json.loads((ROOT / "bench" / "results" / "start.json").read_text())
-    assert set(found["measures"]) == set(start.MEASURES)
-    page = (DOCS / "limits.md").read_text()
-    assert start.with_table(page, found) == page
-
-
-@pytest.mark.slow
-def test_figures_can_be_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("skimage")
-    script("make_figures").main(["--output", str(tmp_path)])
-    drawn = {path.name for path in tmp_path.iterdir()}
-    assert drawn == {path.name for path in (DOCS / "figures").iterdir()}
-
-
-@pytest.mark.integrations
-def test_documentation_is_built_without_warnings(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs")
-    pytest.importorskip("mkdocstrings")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
-    pages = list((tmp_path / "site").rglob("*.html"))
-    assert len(pages) > len(PAGES) - 2
-    for page in pages:
-        text = page.read_text()
-        fetched = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?(?:https?:)?//[^\s\">]+", text)
-        assert fetched == [], page  # nothing comes from elsewhere
-        assert ":class:" not in text
-        assert ":data:" not in text

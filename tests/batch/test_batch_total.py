@@ -1,0 +1,126 @@
+"""Runs with a total of bytes, on stand-ins whose size follows the distance."""
+
+from __future__ import annotations
+
+import io
+import os
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from reference.batch_runs import JPEG, Engine, files, put
+
+from guetzpy import api, batch
+from guetzpy.errors import TargetError
+from guetzpy.result import Result
+
+# --- budgets ----------------------------------------------------------------------------------
+
+
+class Sized(Engine):
+    """Files whose bytes fall with distance as a power law, each with its own."""
+
+    def __call__(self, data: bytes, options: Any, *, name: str) -> Result:
+        self.calls.append(os.path.basename(name))
+        index = int(Path(name).stem)
+        area = 4096
+        size = int(area * (0.3 + 0.02 * index) * options.distance ** -(0.5 + 0.01 * index)) + 50
+        self.distances = options.distance
+        return Result(
+            data=JPEG + bytes(size - 4),
+            status="optimized",
+            input=name,
+            bytes_before=len(data),
+            bytes_after=size,
+            distance=options.distance,
+        )
+
+
+@pytest.fixture
+def sized(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sized:
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(stream, "PNG")
+    for i in range(40):
+        put(tmp_path / f"in/{i:02}.png", stream.getvalue(), 0)
+    engine = Sized()
+    monkeypatch.setattr(api, "run", engine)
+    return engine
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("bits", [1.2, 3.0, 8.0])
+def test_total_is_hit(tmp_path: Path, sized: Sized, threads: Executor, bits: float, free: bool) -> None:
+    run = batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bpp=bits, equal_slope=free)
+    results = list(run)
+    limit = int(bits * 64 * 64 * 40 / 8)
+    total = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.jpg"))
+    assert 0.995 * limit <= total <= limit
+    assert run.fit is not None
+    assert (run.fit.total, run.fit.limit) == (total, limit)
+    assert run.fit.encodes == len(sized.calls) / 40 <= 5  # the last pass is not made twice
+    distances = {r.distance for r in results}
+    assert (len(distances) > 10) if free else (distances == {run.fit.distance})
+    assert not list((tmp_path / "out").glob("*.trials"))
+
+
+def test_total_is_resumed(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    def run(**more: Any) -> batch.Run:
+        return batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=60_000, **more)
+
+    whole = run()
+    list(whole)
+    expected = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jpg")}
+    again = run(resume=True)
+    assert (len(again), again.fit) == (0, whole.fit)
+    again.close()
+
+    (tmp_path / "out/.guetzpy.sqlite").unlink()
+    for path in (tmp_path / "out").glob("*.jpg"):
+        path.unlink()
+    sized.calls.clear()
+
+    def stop(number: int, _: float, __: Result) -> None:
+        if number == 2 and len(sized.calls) > 55:
+            raise KeyboardInterrupt
+
+    stopped = run()
+    stopped.on_trial = stop
+    with pytest.raises(KeyboardInterrupt):
+        next(stopped)
+    made = len(sized.calls)
+    second = run(resume=True)
+    list(second)
+    assert second.fit is not None
+    assert len(sized.calls) <= 40 * second.fit.encodes + 2  # none of the first run's encodes is lost
+    assert made > 55
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jpg")} == expected
+
+
+def test_total_is_resumed_in_its_last_pass(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    wishes: dict[str, Any] = {"executor": threads, "total_bytes": 60_000}
+    with batch.run(tmp_path / "in", tmp_path / "out", **wishes) as stopped:
+        done = [next(stopped) for _ in range(10)]
+    made = len(sized.calls)
+    again = batch.run(tmp_path / "in", tmp_path / "out", resume=True, **wishes)
+    assert again.fit == stopped.fit
+    left = list(again)
+    assert len(left) == 40 - len(again.earlier) <= 40 - len(done)
+    assert len(sized.calls) == made  # the encodes that fit were kept
+    assert len(list((tmp_path / "out").glob("*.jpg"))) == 40
+    assert not list((tmp_path / "out").glob("*.trials"))
+
+
+def test_total_that_cannot_be_met(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    with pytest.raises(TargetError, match="the smallest set reached has"):
+        list(batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=2_000))
+    assert files(tmp_path / "out") == set()
+
+
+def test_total_with_room_to_spare(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    run = batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=10**9)
+    list(run)
+    assert run.fit is not None
+    assert run.fit.distance == 0.1
