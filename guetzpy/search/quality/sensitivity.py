@@ -27,7 +27,7 @@ from guetzpy._runtime.threads import each
 from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
 from guetzpy.search.coding.trellis import SHIFT
 
-__all__ = ["Growth", "compact", "shifts"]
+__all__ = ["Growth", "shifts"]
 
 Blocks = npt.NDArray[np.float32]
 
@@ -35,43 +35,111 @@ Blocks = npt.NDArray[np.float32]
 _STRIP = 8
 
 
+#: Values that a loop processes at a time: four blocks, so that four sums run side by side.
+_GROUP = 4
+_VALUES = 64 * _GROUP
+
+
+@kernel("int64(float32[::1], float32[::1], int16[::1], float32[::1], float64[::1], float64[::1])", inner=True)
+def _products(gradient: Any, targets: Any, levels: Any, steps: Any, growth: Any, power: Any) -> int:
+    """Write the growth and the squared error of each coefficient of some blocks."""
+    for i in range(levels.shape[0]):
+        error = np.float32(levels[i]) - targets[i] / steps[i]
+        power[i] = np.float64(error * error)
+        growth[i] = np.float64(gradient[i] * error * steps[i])
+    return 0
+
+
+@kernel("int64(float64[::1], float64[::1])", inner=True)
+def _add_band(values: Any, sums: Any) -> int:
+    for n in range(1, 64):
+        sums[n] += values[n]
+    return 0
+
+
+@kernel("int64(float64[::1], float64[::1])", inner=True)
+def _add_block(values: Any, sums: Any) -> int:
+    """Write the sums of four blocks; one sum alone would wait for each addition."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for n in range(1, 64):
+        a += values[n]
+        b += values[n + 64]
+        c += values[n + 128]
+        d += values[n + 192]
+    sums[0], sums[1], sums[2], sums[3] = a, b, c, d
+    return 0
+
+
 @kernel(
-    "int64(float32[:, ::1], float32[:, ::1], int16[:, ::1], float32[::1],"
-    " float64[::1], float64[::1], float64[::1], float64[::1])"
+    "int64(float32[::1], float32[::1], int16[::1], float32[::1], float64[:, ::1],"
+    " float64[::1], float64[::1], float64[::1], float64[::1], uint16[::1])"
 )
 def _accumulate(
     gradient: Any,
     targets: Any,
     levels: Any,
     steps: Any,
+    work: Any,
     block_growth: Any,
     block_power: Any,
     band_growth: Any,
     band_power: Any,
+    halves: Any,
 ) -> int:
-    for block in range(gradient.shape[0]):
-        total = 0.0
-        squares = 0.0
-        for n in range(1, 64):
-            error = np.float32(levels[block, n]) - targets[block, n] / steps[n]
-            power = np.float64(error * error)
-            grown = np.float64(gradient[block, n] * error * steps[n])
-            total += grown
-            squares += power
-            band_growth[n] += grown
-            band_power[n] += power
-        block_growth[block] = total
-        block_power[block] = squares
+    """Add up some blocks, and write the upper halves of the gradient's floats.
+
+    ``steps`` are those of four blocks; ``work`` is scratch, float64 (3, 256), of zeros at first.
+    """
+    bits = gradient.view(np.uint32)
+    for i in range(halves.shape[0]):
+        halves[i] = np.uint16(bits[i] >> np.uint32(16))
+    growth, power, sums = work[0], work[1], work[2]
+    for first in range(0, block_growth.shape[0], _GROUP):
+        count = min(_GROUP, block_growth.shape[0] - first)
+        begin, end = 64 * first, 64 * (first + count)
+        _products(
+            gradient[begin:end], targets[begin:end], levels[begin:end], steps, growth[: end - begin],
+            power[: end - begin],
+        )  # fmt: skip
+        for block in range(count):
+            _add_band(growth[64 * block :], band_growth)
+            _add_band(power[64 * block :], band_power)
+        _add_block(growth, sums)
+        for block in range(count):
+            block_growth[first + block] = sums[block]
+        _add_block(power, sums)
+        for block in range(count):
+            block_power[first + block] = sums[block]
+    return 0
+
+
+@kernel("int64(uint16[::1], float32, int64, float32[::1], float32[::1])")
+def _mix(halves: Any, factor: Any, further: int, work: Any, out: Any) -> int:
+    """Write floats from their upper halves times a factor, or add them if ``further`` is 1.
+
+    ``work`` is scratch, float32 (256,).
+    """
+    bits = work.view(np.uint32)
+    for begin in range(0, out.shape[0], _VALUES):
+        part = out[begin : begin + _VALUES]
+        source = halves[begin : begin + _VALUES]
+        for i in range(part.shape[0]):
+            bits[i] = np.uint32(source[i]) << np.uint32(16)
+        if further:
+            for i in range(part.shape[0]):
+                part[i] += factor * work[i]
+        else:
+            for i in range(part.shape[0]):
+                part[i] = factor * work[i]
     return 0
 
 
 @kernel(
-    "int64(float32[:, :, ::1], float32[::1], float32[:, ::1], int16[:, ::1], float32[::1], float32[::1],"
+    "int64(float32[:, ::1], float32[:, ::1], int16[:, ::1], float32[::1], float32[::1],"
     " float32[::1], float32, float32, float32, int8[:, ::1], int8[:, ::1])"
 )
 def _shift(
-    gradients: Any,
-    factors: Any,
+    growth: Any,
     targets: Any,
     levels: Any,
     steps: Any,
@@ -83,17 +151,17 @@ def _shift(
     before: Any,
     out: Any,
 ) -> int:
+    half = np.float32(0.5)
     for block in range(targets.shape[0]):
-        out[block, 0] = np.int8(0)
-        for n in range(1, 64):
-            error = np.float32(levels[block, n]) - targets[block, n] / steps[n]
-            growth = factors[0] * gradients[0, block, n]
-            for m in range(1, gradients.shape[0]):
-                growth += factors[m] * gradients[m, block, n]
-            pull = growth * steps[n]
-            move = np.float32(before[block, n]) * unit
-            move -= rate * (pull / (weights[block] * bands[n]) - error)
-            out[block, n] = np.int8(np.floor(min(max(move, -limit), limit) / unit + np.float32(0.5)))
+        grown, target, level = growth[block], targets[block], levels[block]
+        old, moved, weight = before[block], out[block], weights[block]
+        for n in range(64):
+            error = np.float32(level[n]) - target[n] / steps[n]
+            pull = grown[n] * steps[n]
+            move = np.float32(old[n]) * unit
+            move -= rate * (pull / (weight * bands[n]) - error)
+            moved[n] = np.int8(np.floor(min(max(move, -limit), limit) / unit + half))
+        moved[0] = np.int8(0)
     return 0
 
 
@@ -124,6 +192,7 @@ class Growth:
         targets: Blocks,
         levels: npt.NDArray[np.int16],
         qtable: npt.NDArray[np.uint16],
+        halves: npt.NDArray[np.uint16],
         threads: int | None = None,
     ) -> None:
         """Take rows of blocks.
@@ -140,10 +209,13 @@ class Growth:
             Quantised coefficients.
         qtable : ndarray of uint16, shape (64,)
             Steps, natural order.
+        halves : ndarray of uint16, shape (rows, blocks_x, 64)
+            Gets the upper halves of the gradient's floats: 8 significant bits, which is plenty for a
+            direction to go.
         threads : int, optional
             Threads to use.
         """
-        steps = qtable.astype(np.float32)
+        steps = np.tile(qtable.astype(np.float32), _GROUP)
         starts = range(0, len(gradient), _STRIP)
         sums = np.zeros((len(starts), 2, 64))
 
@@ -151,25 +223,16 @@ class Growth:
             rows = slice(starts[index], starts[index] + _STRIP)
             place = slice(first + starts[index], first + min(starts[index] + _STRIP, len(gradient)))
             _accumulate(
-                gradient[rows].reshape(-1, 64), targets[rows].reshape(-1, 64),
-                levels[rows].reshape(-1, 64), steps,
+                gradient[rows].reshape(-1), targets[rows].reshape(-1), levels[rows].reshape(-1), steps,
+                np.zeros((3, _VALUES)),
                 self.block_growth[place].reshape(-1), self.block_power[place].reshape(-1),
-                sums[index, 0], sums[index, 1],
+                sums[index, 0], sums[index, 1], halves[rows].reshape(-1),
             )  # fmt: skip
 
         each(strip, range(len(starts)), threads)
         for part in sums:
             self.band_growth += part[0][NATURAL_ORDER]
             self.band_power += part[1][NATURAL_ORDER]
-
-
-def compact(values: Blocks) -> npt.NDArray[np.uint16]:
-    """Return the upper halves of floats: 8 significant bits, which is plenty for a direction to go."""
-    return (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
-
-
-def _expanded(halves: npt.NDArray[np.uint16]) -> Blocks:
-    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def shifts(
@@ -191,7 +254,7 @@ def shifts(
     Parameters
     ----------
     gradients : sequence of ndarray of uint16, shape (blocks_y, blocks_x, 64)
-        Of each metric, as for :meth:`Growth.add`, made :func:`compact`.
+        Of each metric, the halves that :meth:`Growth.add` writes.
     factors : sequence of float
         Factor on each: its share over its mean growth per squared step.
     targets, levels, qtable
@@ -223,11 +286,15 @@ def shifts(
     def strip(first: int) -> None:
         rows = slice(first, first + _STRIP)
         old = np.zeros_like(out[rows]) if before is None else before[rows]
-        expanded = np.stack([_expanded(gradient[rows]).reshape(-1, 64) for gradient in gradients])
+        growth = np.empty(old.shape, np.float32)
+        for number, (gradient, factor) in enumerate(zip(gradients, factors, strict=True)):
+            _mix(
+                gradient[rows].reshape(-1), np.float32(factor), int(number > 0),
+                np.empty(_VALUES, np.float32), growth.reshape(-1),
+            )  # fmt: skip
         _shift(
-            expanded, np.array(factors, np.float32),
-            targets[rows].reshape(-1, 64), levels[rows].reshape(-1, 64),
-            steps, weights[rows].reshape(-1), natural, np.float32(rate), np.float32(limit),
+            growth.reshape(-1, 64), targets[rows].reshape(-1, 64), levels[rows].reshape(-1, 64), steps,
+            weights[rows].reshape(-1), natural, np.float32(rate), np.float32(limit),
             np.float32(SHIFT), old.reshape(-1, 64), out[rows].reshape(-1, 64),
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from guetzpy.search.coding.weights import Weights
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.scores import Scores
-from guetzpy.search.quality.sensitivity import Growth, compact, shifts
+from guetzpy.search.quality.sensitivity import Growth, shifts
 
 __all__ = ["Carried", "Mix", "carry", "reweigh"]
 
@@ -143,7 +143,7 @@ class Carried:
     sums : tuple of list of Growth
         Of each metric and component.
     gradients : tuple of list of ndarray of uint16
-        Of each metric and component, :func:`~guetzpy.search.quality.sensitivity.compact`.
+        Of each metric and component, the halves of :meth:`~guetzpy.search.quality.sensitivity.Growth.add`.
     """
 
     metrics: tuple[Metric, ...]
@@ -193,9 +193,9 @@ def carry(source: CodingSource, trial: Trial, judge: Judge) -> Carried:
                 rows = slice(first, first + -(-(window.last - window.first) // unit))
                 inner = part[skip : skip + rows.stop - rows.start]
                 growth[i].add(
-                    first, inner, trial.targets[i][rows], trial.levels[i][rows], trial.tables[i], threads
-                )
-                fields[i][rows] = compact(inner)
+                    first, inner, trial.targets[i][rows], trial.levels[i][rows], trial.tables[i],
+                    fields[i][rows], threads,
+                )  # fmt: skip
         sums.append(growth)
         gradients.append(fields)
     return Carried(tuple(metrics), tuple(values), tuple(sums), tuple(gradients))
