@@ -18,6 +18,7 @@ __all__ = [
     "Resources",
     "Score",
     "has_gradient",
+    "negated",
 ]
 
 #: ``rows(top, bottom)`` returns derivatives by codes, float32 (1|3, bottom - top, W), per code on the scale
@@ -112,3 +113,13 @@ class Metric(Protocol):
 def has_gradient(comparator: Comparator) -> bool:
     """Return whether a comparator offers ``gradient_rows``."""
     return hasattr(comparator, "gradient_rows")
+
+
+def negated(rows: GradientRows) -> GradientRows:
+    """Return the function for the gradient of a score that falls with distortion; its arrays are reused."""
+
+    def opposite(top: int, bottom: int) -> npt.NDArray[np.float32]:
+        part = rows(top, bottom)
+        return np.negative(part, out=part)
+
+    return opposite

@@ -13,11 +13,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import exp, log
-from guetzpy.metrics.base import GradientRows, Resources, Score
+from guetzpy.metrics.base import GradientRows, Resources, Score, negated
 from guetzpy.picture.transform import Transform
 
 __all__ = ["BUTTERAUGLI", "DEFINING", "SSIMULACRA2", "MonotoneCurve"]
@@ -141,7 +140,7 @@ class _Ssimulacra2Comparator:
 
     def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
         score, rows = self._comparator.gradient_codes(codes, self._transform)
-        return score, lambda top, bottom: np.negative(rows(top, bottom))
+        return score, negated(rows)
 
     def release(self) -> None:
         self._comparator.release()

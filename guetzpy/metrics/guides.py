@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import log
-from guetzpy.metrics.base import GradientRows, Resources, Score
+from guetzpy.metrics.base import GradientRows, Resources, Score, negated
 from guetzpy.picture.transform import Transform
 
 __all__ = ["CVVDP"]
@@ -31,7 +30,7 @@ class _Comparator:
 
     def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
         score, rows = self._comparator.gradient_codes(codes, self._transform)
-        return score, lambda top, bottom: np.negative(rows(top, bottom))
+        return score, negated(rows)
 
     def release(self) -> None:
         self._comparator.release()

@@ -34,6 +34,13 @@ def _lookup8(codes: Any, table: Any, out: Any) -> int:
     return 0
 
 
+@kernel("int64(uint8[::1], float32[::1], float32[::1], float32[::1])")
+def _lookup8_times(codes: Any, table: Any, factors: Any, out: Any) -> int:
+    for i in range(codes.shape[0]):
+        out[i] = table[np.int64(codes[i])] * factors[i]
+    return 0
+
+
 @kernel("int64(uint16[::1], float32[::1], float32[::1])")
 def _lookup16(codes: Any, table: Any, out: Any) -> int:
     for i in range(codes.shape[0]):
@@ -185,18 +192,16 @@ class Transform:
         if self.tables is not None:  # lcms' conversion of codes counts as the identity
             by_codes = _SRGB.pull_back(gradient, self._managed(planes), threads=threads)
             return by_codes if len(planes) == 3 else by_codes.sum(axis=0, keepdims=True)
-        gradient = np.ascontiguousarray(gradient, np.float32)
+        gradient = np.asarray(gradient, np.float32)
         if gradient.shape != (3, *planes.shape[1:]):
             raise ValueError(f"gradient of shape {gradient.shape} for planes of shape {planes.shape}")
         out = np.empty(planes.shape, np.float32)
-        self._look_up(planes, out, 1, threads)
         if planes.shape[0] == 1:
-            out *= gradient[0] + gradient[1] + gradient[2]
-            return out
-        if self.matrix is not None:
-            gradient = gradient.copy()
+            gradient = (gradient[0] + gradient[1] + gradient[2])[None]
+        elif self.matrix is not None:
+            gradient = np.array(gradient, order="C")
             _multiply(gradient, self.matrix.T, threads)
-        out *= gradient
+        self._look_up(planes, out, 1, threads, gradient)
         return out
 
     def _managed(self, planes: Codes) -> npt.NDArray[np.uint8]:
@@ -214,7 +219,10 @@ class Transform:
         managed = ImageCms.applyTransform(image, _lcms(self.tables, len(planes)))
         return np.ascontiguousarray(np.moveaxis(np.asarray(managed), 2, 0))
 
-    def _look_up(self, planes: Codes, out: Floats, which: int, threads: int | None) -> None:
+    def _look_up(
+        self, planes: Codes, out: Floats, which: int, threads: int | None, factors: Floats | None = None
+    ) -> None:
+        """Write the light of codes (``which`` 0) or its slope (1), times the factors if there are some."""
         if planes.dtype == np.uint8:
             function, size = _lookup8, 256
         else:
@@ -223,10 +231,19 @@ class Transform:
         flat = [np.require(plane, requirements=["C", "W"]).reshape(-1) for plane in planes]
         target = [plane.reshape(-1) for plane in out]  # views
         tables = [_tables(self.curves[c % len(self.curves)], size)[which] for c in range(len(planes))]
+        by: list[Floats] = []
+        if factors is not None:
+            by = [np.require(plane, requirements=["C", "W"]).reshape(-1) for plane in factors]
 
         def chunk(item: tuple[int, int]) -> None:
             c, start = item
-            function(flat[c][start : start + _CHUNK], tables[c], target[c][start : start + _CHUNK])
+            part = slice(start, start + _CHUNK)
+            if by and function is _lookup8:
+                _lookup8_times(flat[c][part], tables[c], by[c][part], target[c][part])
+                return
+            function(flat[c][part], tables[c], target[c][part])
+            if by:
+                target[c][part] *= by[c][part]
 
         each(chunk, [(c, i) for c in range(len(planes)) for i in range(0, flat[0].size, _CHUNK)], threads)
 

@@ -222,9 +222,8 @@ class CVVDPComparator:
         score, by_light = self._score_and_gradient(Rows(codes, transform))
 
         def rows(first: int, last: int) -> Floats:
-            part = np.ascontiguousarray(codes[:, first:last])
-            gradient = np.ascontiguousarray(by_light(first, last))
-            return transform.pull_back(gradient, part, threads=self._threads)  # type: ignore[arg-type]
+            part: Any = codes[:, first:last]
+            return transform.pull_back(by_light(first, last), part, threads=self._threads)
 
         return score, rows
 
