@@ -33,7 +33,7 @@ def keep_freed() -> bool:
     """
     global _ours
     _ours = True
-    return _set_thresholds(_KEPT)
+    return _set_thresholds(_KEPT) and bool(_libc().mallopt(_ARENAS, 1))
 
 
 def prepare_for(pixels: int | None) -> None:
@@ -66,6 +66,9 @@ _SMALL = 4 << 20
 # quarter of one of 2 MP.
 _MOST = (2 << 30) - 1
 _HELD = 25_000_000
+# M_ARENA_MAX of malloc.h: one heap for all threads, so that none fetches and keeps memory of its own. numpy
+# allocates under the interpreter's lock, so that threads do not wait for each other.
+_ARENAS = -8
 # As many as glibc maps if nobody says otherwise.
 _MAPS = 65536
 
