@@ -42,6 +42,7 @@ _IMPORT = re.compile(
 )
 
 
+@functools.cache
 def _path(module: str) -> Path | None:
     """File of a guetzpy module, or None if ``module`` is none."""
     package, _, rest = module.partition(".")
@@ -84,6 +85,13 @@ def imports(source: str) -> Iterator[str]:
 
 
 @functools.cache
+def _imported(module: str) -> tuple[str, ...]:
+    """Return what :func:`imports` finds in a module; many kernels share most of their modules."""
+    source = _source(module)
+    return () if source is None else tuple(imports(source.decode("utf-8")))
+
+
+@functools.cache
 def fingerprint(module: str) -> str | None:
     """Return a hash of a module's source and of all guetzpy modules that it imports, directly or not.
 
@@ -97,7 +105,7 @@ def fingerprint(module: str) -> str | None:
         source = None if name in seen else _source(name)
         if source is not None:
             seen[name] = source
-            queue.extend(imports(source.decode("utf-8")))
+            queue.extend(_imported(name))
     if module not in seen or any(_is_young(name) for name in seen):
         return None
     digest = hashlib.sha256()
