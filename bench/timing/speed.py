@@ -17,7 +17,6 @@ import argparse
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -29,7 +28,8 @@ from bench import corpus, peers
 from bench.journal import Journal, add_argument, journal
 from bench.kinds import OURS, title
 from bench.provenance import RESULTS, provenance, source_hash, write
-from bench.timing.speed_worker import WORKERS
+from bench.timing.speed_turns import turns, turns_report
+from bench.timing.speed_worker import WORKERS, run
 
 #: Settings of about equal quality: for each encoder, the one that corresponds to distance 1.
 SETTINGS = {
@@ -48,7 +48,7 @@ SETTINGS = {
     "hevc": 60,
 }
 
-PARTS = ("encode", "threads", "growth", "stages", "metrics")
+PARTS = ("encode", "threads", "growth", "stages", "metrics", "turns")
 GROWTH = (0.25, 1.0, 2.0, 4.0, 12.0, 24.0, 50.0)
 
 
@@ -63,20 +63,10 @@ def _ask(worker: str, order: dict[str, Any], turn: int = 0) -> dict[str, Any]:
     key = (worker, order, turn, code)
     known: dict[str, Any] | None = _kept.get(*key)
     if known is None:
-        known = _run(worker, order)
+        known = run(worker, order)
         if "error" not in known:
             _kept.put(known, *key)
     return known
-
-
-def _run(worker: str, order: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.timing.speed", "--worker", worker, json.dumps(order)]
-    root = str(Path(__file__).resolve().parents[2])
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
-    if done.returncode != 0:
-        return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "died"}
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 # --- the parts
@@ -170,6 +160,11 @@ def metrics_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str
     return _ask("score", {"megapixels": options.megapixels, "repeats": 5, **where})
 
 
+def turns_part(options: argparse.Namespace, where: dict[str, Any]) -> dict[str, Any]:
+    """Time guetzpy against mozjpeg and jpegli in turns."""
+    return turns(options.megapixels, options.rounds, where, SETTINGS, _say)
+
+
 def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
@@ -209,6 +204,9 @@ def report(result: dict[str, Any]) -> Iterator[str]:
         yield "\n| metric | ms/MP |\n|---|---|"
         for name, value in result["metrics"].get("ms_per_mp", {}).items():
             yield f"| {name} | {value:.1f} |"
+    if "turns" in result:
+        yield f"\n{result['machine']['processor']}, {result['machine']['cores']} processors"
+        yield from turns_report(result["turns"])
 
 
 def _encode_table(found: dict[str, Any]) -> Iterator[str]:
@@ -252,21 +250,22 @@ def main(arguments: list[str] | None = None) -> None:
         name, order = options.worker
         print(json.dumps(WORKERS[name](json.loads(order))))
         return
-    run: dict[str, Callable[[argparse.Namespace, dict[str, Any]], Any]] = {
+    parts: dict[str, Callable[[argparse.Namespace, dict[str, Any]], Any]] = {
         "encode": encode_part,
         "threads": threads_part,
         "growth": growth_part,
         "stages": stages_part,
         "metrics": metrics_part,
+        "turns": turns_part,
     }
     where = {"images": str(options.images.resolve()) if options.images else None, "match": options.match}
     global _kept
     _kept = journal(options)
     result = provenance(part="speed", megapixels=options.megapixels)
     for name in options.parts.split(","):
-        if name not in run:
+        if name not in parts:
             parser.error(f"{name}: expected some of {', '.join(PARTS)}")
-        result[name] = run[name](options, where)
+        result[name] = parts[name](options, where)
     write(options.name, result, options.output)
     _kept.finish()
     print("\n".join(report(result)))

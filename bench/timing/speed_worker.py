@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,9 @@ from bench import corpus, peers
 from bench.kinds import OURS
 from bench.provenance import package
 
-__all__ = ["WORKERS", "encoder", "profile", "score", "work"]
+__all__ = ["WORKERS", "encoder", "finish", "profile", "run", "score", "start", "timed", "work"]
+
+_OWN_AND_CHILDREN = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 
 
 def work(order: dict[str, Any]) -> dict[str, Any]:
@@ -53,12 +57,34 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def encoder(kind: str, setting: float, threads: int | None = None) -> Callable[[corpus.Picture], bytes]:
-    """Return a function from picture to bytes."""
+def timed(order: dict[str, Any]) -> dict[str, Any]:
+    """Encode a picture several times, the first call included; return wall, user and system seconds of each.
+
+    ``order``: as for :func:`work`.
+    """
+    picture = _picture(order)
+    encode = encoder(order["kind"], order["setting"], order.get("threads"), warm=False)
+    calls = []
+    for _ in range(order["repeats"]):
+        started, before = time.perf_counter(), [resource.getrusage(who) for who in _OWN_AND_CHILDREN]
+        encode(picture)
+        wall = time.perf_counter() - started
+        after = [resource.getrusage(who) for who in _OWN_AND_CHILDREN]
+        user = sum(b.ru_utime - a.ru_utime for a, b in zip(before, after, strict=True))
+        system = sum(b.ru_stime - a.ru_stime for a, b in zip(before, after, strict=True))
+        calls.append([round(t, 4) for t in (wall, user, system)])
+    return {"calls": calls, "megapixels": round(picture[..., 0].size / 1e6, 3)}
+
+
+def encoder(
+    kind: str, setting: float, threads: int | None = None, *, warm: bool = True
+) -> Callable[[corpus.Picture], bytes]:
+    """Return a function from picture to bytes; without ``warm`` its first call loads the kernels."""
     if kind in OURS:
         import guetzpy
 
-        guetzpy.warmup()
+        if warm:
+            guetzpy.warmup()
         effort: Any = OURS[kind]
         return lambda picture: (
             guetzpy.optimize(picture, distance=setting, effort=effort, threads=threads).data
@@ -203,4 +229,25 @@ class _ChildrenPeak:
                 self.peak = max([self.peak, *(_memory("VmHWM", pid) for pid in pids)])
 
 
-WORKERS = {"work": work, "profile": profile, "score": score}
+WORKERS = {"work": work, "profile": profile, "score": score, "timed": timed}
+
+
+def run(worker: str, order: dict[str, Any]) -> dict[str, Any]:
+    """Run a worker in a process of its own; ``error`` of the result is the last line of its error."""
+    return finish(start(worker, order))
+
+
+def start(worker: str, order: dict[str, Any]) -> subprocess.Popen[str]:
+    """Start a worker in a process of its own."""
+    command = [sys.executable, "-m", "bench.timing.speed", "--worker", worker, json.dumps(order)]
+    root = str(Path(__file__).resolve().parents[2])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root)
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for a worker, and return what it measured."""
+    said, error = process.communicate()
+    if process.returncode != 0:
+        return {"error": error.strip().splitlines()[-1] if error.strip() else "died"}
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from bench import (
 from bench import rate_distortion as rd
 from bench.journal import Journal
 from bench.sets import clic, contestants
-from bench.timing import speed, speed_worker
 
 # Curves
 
@@ -282,28 +280,3 @@ def test_summary_of_jpeg_inputs() -> None:
     assert entry["against_peers_butteraugli_3norm"] is None
     assert entry["larger_than_repack"] == entry["second_run_changed"] == 0
     assert "| g | 1 | 2 (1) | 35.0 % |" in "\n".join(jpeg_inputs.report([entry]))
-
-
-# Speed: that it measures, not how long it takes
-
-
-def test_a_worker_reports_time_and_memory() -> None:
-    order = {"kind": "pillow", "setting": 90, "megapixels": 0.02, "match": "chelsea"}
-    found = speed._ask("work", order)
-    assert found["seconds"] > 0
-    assert found["megapixels"] == pytest.approx(0.02, rel=0.05)
-    assert found["bytes"] > 1000
-    if sys.platform == "linux":
-        assert found["peak_mb"] >= found["loaded_mb"] > 20
-    assert "error" in speed._ask("work", order | {"kind": "nonesuch"})
-
-
-def test_library_time_counts_for_the_module_that_called() -> None:
-    own = ("/x/guetzpy/search/trellis.py", 1, "f")
-    other = ("/x/guetzpy/jpeg/writer.py", 1, "g")
-    library = ("~", 0, "<built-in>")
-    callers = {own: (1, 1, 0.0, 3.0), other: (1, 1, 0.0, 1.0)}
-    assert speed_worker._owners(library, callers, {own: (1, 1, 0, 0, {}), other: (1, 1, 0, 0, {})}) == {
-        "search.trellis": 0.75,
-        "jpeg.writer": 0.25,
-    }
