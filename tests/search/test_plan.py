@@ -82,3 +82,18 @@ def test_memory_grows_with_the_picture_and_the_effort() -> None:
     assert search_memory(100_000_000, "fast") < search_memory(100_000_000, "balanced") < 6e9
     assert plan_search(1000, 1000).memory < plan_search(1000, 1000, "max").memory
     assert plan_search(4000, 3000).memory > plan_search(4000, 3000, ceiling=10**9).memory
+
+
+#: Growth of a process at its peak, two threads, warm, 4:4:4, distance 1, with CVVDP in the weights.
+MEASURED = {
+    (1920, 1370): 629e6,
+    (1960, 1440): 652e6,
+    (2400, 1700): 822e6,
+    (4000, 3000): 1298e6,
+    (6000, 4000): 1254e6,
+}
+
+
+@pytest.mark.parametrize("size", MEASURED)
+def test_the_estimate_covers_the_peaks_that_were_measured(size: tuple[int, int]) -> None:
+    assert search_memory(size[0] * size[1], "balanced") > 1.03 * MEASURED[size]
