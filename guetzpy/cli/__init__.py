@@ -13,11 +13,12 @@ from guetzpy.cli.compare import compare
 from guetzpy.cli.config import config
 from guetzpy.cli.inspect import inspect
 from guetzpy.cli.optimize import optimize
-from guetzpy.cli.reporting import report_errors, show
+from guetzpy.cli.preview import preview
+from guetzpy.cli.reporting import report_errors, show, usage_error
 from guetzpy.cli.restore import restore
 from guetzpy.cli.sections import CommandGroup, SectionedCommand
 from guetzpy.cli.transcode import transcode
-from guetzpy.cli.warmup import warmup
+from guetzpy.cli.warmup import surroundings, warmup
 
 __all__ = ["app", "main"]
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command, words in (
     (optimize, "Write smaller JPEG files of a given quality."),
+    (preview, "Compare a picture at several distances, and choose one."),
     (transcode, "Repack JPEG files without loss."),
     (compare, "Measure how visible the difference of two pictures is."),
     (inspect, "Show the parts of a JPEG file."),
@@ -42,10 +44,15 @@ for command, words in (
     app.command(cls=SectionedCommand, short_help=words)(command)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        show(f"guetzpy {__version__}")
-        raise typer.Exit
+def _version(context: typer.Context, wanted: bool) -> None:
+    if not wanted:
+        return
+    show(f"guetzpy {__version__}")
+    if "--verbose" in context.meta["guetzpy.arguments"]:
+        with report_errors():
+            for name, value in surroundings():
+                show(f"{name:15} {value}")
+    raise typer.Exit
 
 
 @app.callback()
@@ -53,8 +60,16 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="With --version: also print libraries, processor and folders.",
+        ),
+    ] = False,
 ) -> None:
-    pass
+    if verbose:
+        usage_error("--verbose goes with --version here; guetzpy warmup has its own")
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from guetzpy.cli.folder_options import (
 )
 from guetzpy.cli.parameters import FilesFrom, Names, Suffix, made, takes
 from guetzpy.cli.places import STANDARD, inputs_of, plan
-from guetzpy.cli.report import ReportPath, begin
+from guetzpy.cli.report import ReportBeside, ReportPath, begin
 from guetzpy.cli.reporting import check_choice, usage_error
 from guetzpy.options import TARGETS, OptimizeOptions
 
@@ -90,6 +90,7 @@ def optimize(
         float, typer.Option("--threshold", metavar="PERCENT", help="Threshold of --check.")
     ] = 5.0,
     report: ReportPath = None,
+    report_beside: ReportBeside = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per file on stdout.")
     ] = False,
@@ -117,7 +118,7 @@ def optimize(
         run_folders(
             inputs, output, in_place, options, wishes, write=not (dry_run or check), as_json=as_json,
             quiet=quiet, jpeg_only=jpeg_only, threshold=threshold if check else None,
-            report=begin(report, options, inputs, quiet=quiet),
+            report=begin(report, options, inputs, beside=report_beside, quiet=quiet),
         )  # fmt: skip
         return
     places = plan(
@@ -135,7 +136,11 @@ def optimize(
     from guetzpy.cli.running import run_all
 
     page = begin(
-        report, options, [name for place in places for name in (place.input, place.output)], quiet=quiet
+        report,
+        options,
+        [name for place in places for name in (place.input, place.output)],
+        beside=report_beside,
+        quiet=quiet,
     )
 
     run_all(

@@ -9,21 +9,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guetzpy._option import options_of
 from guetzpy.cli.reporting import say, usage_error
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
 if TYPE_CHECKING:
-    from guetzpy.report import Collection
+    from guetzpy.report import Bounds, Collection
     from guetzpy.result import Result
 
-__all__ = ["Report", "ReportPath", "begin"]
+__all__ = ["Report", "ReportBeside", "ReportPath", "begin"]
 
 ReportPath = Annotated[
     str | None,
     typer.Option(
         "--report",
-        metavar="FILE",
-        help="Write a report: FILE.html compares all pictures before and after; or FILE.json.",
+        metavar="FILE|FOLDER/",
+        help="Write a report: FILE.html compares the pictures before and after, FOLDER/ has the pictures "
+        "beside the page, for many or large ones; or FILE.json.",
+    ),
+]
+ReportBeside = Annotated[
+    str | None,
+    typer.Option(
+        "--report-beside",
+        metavar="FILE.json|FOLDER",
+        help="Lay an earlier report of the same files beside this one, such as one at another distance.",
     ),
 ]
 
@@ -66,6 +76,7 @@ def begin(
     options: OptimizeOptions | TranscodeOptions,
     taken: Iterable[str | None],
     *,
+    beside: str | None = None,
     quiet: bool = False,
 ) -> Report | None:
     """Make sure that a report can be written, before time is spent on pictures.
@@ -78,24 +89,86 @@ def begin(
         What is asked for.
     taken : iterable of str or None
         Inputs and outputs, none of which the report may replace.
+    beside : str, optional
+        What ``--report-beside`` named.
     quiet : bool
         Whether nothing is said.
     """
     if path is None:
+        if beside is not None:
+            usage_error("--report-beside needs --report, which names the new report")
         return None
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = os.path.splitext(path.rstrip("/" + os.sep))[1].lower()
+    is_folder = path.endswith(("/", os.sep)) or os.path.isdir(path)
+    if is_folder and suffix in (".html", ".htm", ".json"):
+        usage_error(f"--report {path}: is a folder; name it FILE.html, FILE.json or FOLDER/")
+    if is_folder:
+        return _begin_folder(path, options, beside, quiet)
     if suffix not in (".html", ".htm", ".json"):
-        usage_error(f"--report {path}: name it FILE.html or FILE.json")
+        usage_error(f"--report {path}: name it FILE.html, FILE.json or FOLDER/")
     place = os.path.realpath(path)
-    if os.path.isdir(place):
-        usage_error(f"--report {path}: is a folder")
     if any(name is not None and os.path.realpath(name) == place for name in taken):
         usage_error(f"--report {path}: is one of the pictures")
     try:
         os.makedirs(os.path.dirname(place), exist_ok=True)  # often the output's, which comes later
     except OSError as error:
         usage_error(f"--report {path}: {error.strerror}")
-    from guetzpy.report import Collection
+    return _report(path, options, beside, quiet)
 
+
+def _begin_folder(
+    path: str, options: OptimizeOptions | TranscodeOptions, beside: str | None, quiet: bool
+) -> Report:
+    """Refuse a folder whose index.html is of another origin, or that is none."""
+    page = os.path.join(path, "index.html")
+    try:
+        with open(page, "rb") as stream:
+            if b"<title>guetzpy:" not in stream.read(4096):
+                usage_error(f"--report {path}: has an index.html that is no report; name another folder")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        usage_error(f"--report {path}: {error.strerror}")
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        usage_error(f"--report {path}: {error.strerror}")
+    from guetzpy.report import Bounds
+
+    # Pictures in a folder cost no memory of the page; what a run in place replaces is held until its end.
+    bounds = Bounds(embedded=1_000_000_000, picture_pixels=120_000_000, thumbnails=100_000)
+    return _report(path, options, beside, quiet, bounds)
+
+
+def _report(
+    path: str,
+    options: OptimizeOptions | TranscodeOptions,
+    beside: str | None,
+    quiet: bool,
+    bounds: Bounds | None = None,
+) -> Report:
+    from guetzpy.report import Bounds, Collection, Earlier
+
+    earlier = None
+    if beside is not None:
+        try:
+            earlier = Earlier(beside)
+        except (OSError, ValueError) as error:
+            usage_error(f"--report-beside {beside}: {getattr(error, 'strerror', None) or error}")
     background = options.background if isinstance(options, OptimizeOptions) else None
-    return Report(path, Collection(background=background, threads=options.threads), quiet)
+    collection = Collection(
+        bounds=bounds or Bounds(), background=background, threads=options.threads,
+        settings=_settings(options), earlier=earlier,
+    )  # fmt: skip
+    return Report(path, collection, quiet)
+
+
+def _settings(options: OptimizeOptions | TranscodeOptions) -> dict[str, str]:
+    """Return the target, the effort, and the options that are not at their defaults, for the page's head."""
+    shown = {}
+    for name, (field, option) in options_of(type(options)).items():
+        value = getattr(options, name)
+        if option.affects_bytes and (value != field.default or name == "effort"):
+            text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            shown[name.replace("_", " ")] = text
+    return shown

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +29,7 @@ __all__ = [
     "notices",
     "on_one_line",
     "print_json",
+    "quoted",
     "report_errors",
     "say",
     "show",
@@ -73,6 +76,11 @@ def compiling() -> str:
         f"compiling kernels for this CPU, as every run does while they cannot be kept ({where}): "
         "set NUMBA_CACHE_DIR to a folder that can be written"
     )
+
+
+def quoted(words: Sequence[str]) -> str:
+    """Return words as a line for the shell of this system."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def usage_error(text: str) -> NoReturn:

@@ -1,8 +1,9 @@
-"""Sections of ``--help``, and the shell's completion of values."""
+"""Sections of ``--help``, the shell's completion of values, and suggestions for lines without a command."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,9 +11,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from guetzpy._option import check, options_of
 from guetzpy._runtime.text import printable
-from guetzpy.cli.meant import suggestion
 from guetzpy.cli.places import STANDARD
-from guetzpy.cli.reporting import say, usage_error
+from guetzpy.cli.reporting import quoted, say, usage_error
 from guetzpy.cli.settings import EXCLUSIVE, Setting, load
 from guetzpy.cli.unused import unused
 from guetzpy.options import METADATA_KINDS, METRICS, OptimizeOptions, kinds
@@ -58,7 +58,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Total size of many files": ("total_bytes", "total_bpp", "equal_slope"),
     **_of_options("Limits"),
-    "Reports and messages": ("check", "threshold", "report", "as_json", "quiet"),
+    "Reports and messages": ("check", "threshold", "report", "report_beside", "as_json", "quiet"),
 }
 
 #: Title of the section with the options that are in no other.
@@ -76,6 +76,69 @@ def _printable_errors() -> Iterator[None]:
         raise
 
 
+#: First words that ask for help.
+HELP = ("help", "--help", "-h", "?", "/?")
+
+# What other programs call a command of this one.
+_SYNONYMS = {
+    "optimise": "optimize", "compress": "optimize", "shrink": "optimize", "encode": "optimize",
+    "convert": "optimize", "repack": "transcode", "lossless": "transcode", "diff": "compare",
+    "identify": "inspect", "info": "inspect", "undo": "restore", "settings": "config",
+}  # fmt: skip
+
+# Options that say where results go, or that nothing is written.
+_PLACES = ("-o", "--output", "--in-place", "--suffix", "--check", "--dry-run", "-n")
+
+
+def suggestion(args: Sequence[str], commands: Collection[str], options: Collection[str]) -> str | None:
+    """Return the command line that was probably meant.
+
+    Parameters
+    ----------
+    args : sequence of str
+        The arguments after the name of the program; the first names no command.
+    commands : collection of str
+        Names of the commands.
+    options : collection of str
+        Options of ``optimize``, such as ``-d``.
+
+    Returns
+    -------
+    str or None
+        A line that can be typed; None if no guess is better than another.
+    """
+    if not args:
+        return None
+    first = args[0]
+    if first.lower() in HELP:
+        known = [word for word in args[1:] if word in commands]
+        return quoted(["guetzpy", *known[:1], "--help"])
+    if first.lower() in ("version", "-v"):
+        return "guetzpy --version"
+    if not os.path.lexists(first):
+        if first.lower() in _SYNONYMS:
+            return quoted(["guetzpy", _SYNONYMS[first.lower()], *args[1:]])
+        if first.lower() in commands:
+            return quoted(["guetzpy", first.lower(), *args[1:]])
+    takes = first.partition("=")[0] in options if first.startswith("-") else _is_picture(first)
+    return quoted(["guetzpy", "optimize", *_complete(args)]) if takes else None
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.lexists(name) or "://" in name or bool(os.path.splitext(name)[1])
+
+
+def _complete(args: Sequence[str]) -> list[str]:
+    """Return the arguments of ``optimize``, with the options that it would ask for."""
+    added = []
+    folders = [name for name in args if not name.startswith("-") and os.path.isdir(name)]
+    if folders and not {"-r", "--recursive"} & set(args) and "-o" not in args[:-1]:
+        added.append("-r")
+    if not any(arg.partition("=")[0] in _PLACES for arg in args):
+        added += ["--suffix", "-small"]
+    return [*args, *added]
+
+
 def _is_set(context: Any, name: str) -> bool:
     """Return whether the value of a parameter comes from the settings."""
     source = None if context is None else context.get_parameter_source(name)
@@ -88,6 +151,7 @@ class CommandGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Parse what stands before the command. An option of ``optimize`` there leads to a suggestion."""
         given = list(args)
+        ctx.meta["guetzpy.arguments"] = given
         try:
             return super().parse_args(ctx, args)
         except Exception as error:

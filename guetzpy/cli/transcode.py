@@ -24,7 +24,7 @@ from guetzpy.cli.folder_options import (
 )
 from guetzpy.cli.parameters import FilesFrom, Names, Suffix, made, takes
 from guetzpy.cli.places import STANDARD, inputs_of, plan
-from guetzpy.cli.report import ReportPath, begin
+from guetzpy.cli.report import ReportBeside, ReportPath, begin
 from guetzpy.cli.reporting import check_choice, usage_error
 from guetzpy.options import TranscodeOptions
 
@@ -65,6 +65,7 @@ def transcode(
         bool, typer.Option("--dry-run", "-n", help="Process the files, but write nothing.")
     ] = False,
     report: ReportPath = None,
+    report_beside: ReportBeside = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per file on stdout.")
     ] = False,
@@ -83,7 +84,7 @@ def transcode(
     if wishes.concern(inputs, output):
         run_folders(
             inputs, output, in_place, options, wishes, write=not dry_run, as_json=as_json, quiet=quiet,
-            jpeg_only=jpeg_only, report=begin(report, options, inputs, quiet=quiet),
+            jpeg_only=jpeg_only, report=begin(report, options, inputs, beside=report_beside, quiet=quiet),
         )  # fmt: skip
         return
     places = plan(
@@ -101,7 +102,11 @@ def transcode(
     from guetzpy.cli.running import run_all
 
     page = begin(
-        report, options, [name for place in places for name in (place.input, place.output)], quiet=quiet
+        report,
+        options,
+        [name for place in places for name in (place.input, place.output)],
+        beside=report_beside,
+        quiet=quiet,
     )
 
     run_all(places, options, as_json=as_json, quiet=quiet, jpeg_only=jpeg_only, report=page)

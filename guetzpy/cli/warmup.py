@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from guetzpy.cli.reporting import report_errors, say, show
 
-__all__ = ["warmup"]
+__all__ = ["surroundings", "warmup"]
 
 
 def warmup(
@@ -55,3 +59,48 @@ def warmup(
             say(f"kept in {cache_directory()}")
         else:
             say(f"cannot be kept in {cache_directory()}: every start will compile (set NUMBA_CACHE_DIR)")
+
+
+def surroundings() -> Iterator[tuple[str, object]]:
+    """Yield names and values of what a report of a fault needs: versions, processor, folders, settings."""
+    import importlib.metadata
+    import platform
+    from pathlib import Path
+
+    from PIL import features
+
+    from guetzpy._runtime import kernel_cache
+    from guetzpy._runtime.threads import default_threads
+    from guetzpy.batch import memory
+    from guetzpy.cli.settings import PREFIX, find
+
+    yield "Python", f"{platform.python_version()} ({platform.python_implementation()}), {sys.executable}"
+    yield "system", platform.platform()
+    yield "processor", f"{_processor()}, {default_threads()} threads"
+    free = memory.available()
+    if free is not None:
+        yield "memory", f"{free / 1e9:.1f} GB available"
+    for name in ("numpy", "numba", "llvmlite", "pillow", "typer"):
+        yield name, importlib.metadata.version(name)
+    yield "libjpeg-turbo", features.version("libjpeg_turbo") or features.version("jpg")
+    for name in ("pillow-heif", "pillow-jxl-plugin", "rawpy", "fsspec", "distributed", "scikit-image"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            yield name, importlib.metadata.version(name)
+    kept = "" if kernel_cache.can_keep() else " (cannot be written: every start compiles)"
+    yield "kernels", f"{kernel_cache.cache_directory()}{kept}"
+    found = find(Path.cwd())
+    yield "settings", found[0] if found else "no file"
+    for name in sorted(os.environ):
+        if name.startswith((PREFIX, "NUMBA_")):
+            yield name, os.environ[name]
+
+
+def _processor() -> str:
+    """Return the name of the processor and its architecture."""
+    import platform
+
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {platform.machine()}"
+    return f"{platform.processor()}, {platform.machine()}"

@@ -6,7 +6,9 @@ run and writes the report.
 
 from __future__ import annotations
 
+from guetzpy.report.beside import Earlier
 from guetzpy.report.collection import Collection
 from guetzpy.report.pictures import Bounds
+from guetzpy.report.preview import preview
 
-__all__ = ["Bounds", "Collection"]
+__all__ = ["Bounds", "Collection", "Earlier", "preview"]

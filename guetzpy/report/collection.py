@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from guetzpy._runtime.text import printable
 from guetzpy._runtime.threads import each
 from guetzpy.metrics._cvvdp.words import jod_in_words
 from guetzpy.report import pictures
+from guetzpy.report.beside import FOLDER, Earlier, PictureFolder
 from guetzpy.report.choices import choices
 from guetzpy.report.pictures import Bounds
 from guetzpy.report.summary import histogram, totals
@@ -28,6 +30,10 @@ _MISSES = 8
 
 # Largest number of files for which heat maps have the larger of the two sizes.
 _FEW = 24
+
+
+# Above this number of files the page leaves out quantisation tables, to stay within some 2 kB a file.
+_MANY = 1000
 
 
 @dataclass
@@ -50,6 +56,10 @@ class Collection:
         Colour that the run composited transparent pictures on.
     threads : int, optional
         Number of threads. Default: the number of processors available.
+    settings : mapping, optional
+        Names and values of the settings that the page shows.
+    earlier : Earlier, optional
+        An earlier report of the same files, which is laid beside this one.
     """
 
     def __init__(
@@ -58,7 +68,12 @@ class Collection:
         bounds: Bounds = Bounds(),  # noqa: B008 (frozen)
         background: Any = None,
         threads: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
+        self._settings = dict(settings or {})
+        self._earlier = earlier
+        self._folder: PictureFolder | None = None
         self._bounds = bounds
         self._background = background
         self._threads = threads
@@ -109,7 +124,9 @@ class Collection:
         Parameters
         ----------
         path : path
-            The file to write or replace: JSON if its name ends in ``.json``, otherwise an HTML page.
+            The file to write or replace: JSON if its name ends in ``.json``, otherwise an HTML page. A folder
+            (that exists, or with a separator at its end) gets ``index.html`` with its pictures beside it, and
+            ``report.json``.
         progress : callable, optional
             Called with the kind of item ("files" or "heat maps"), the number of items done, and the largest
             possible number of items.
@@ -122,10 +139,29 @@ class Collection:
         from guetzpy.output import write
 
         name = os.fspath(path)
+        if os.path.isdir(name) or name.endswith(("/", os.sep)):
+            return self._write_folder(name, progress)
         text = self.json(progress) if name.lower().endswith(".json") else self.html(name, progress)
         data = text.encode("utf-8", "backslashreplace")
         write(path, data)
         return len(data)
+
+    def _write_folder(self, folder: str, progress: Progress | None) -> int:
+        """Write the report with its pictures beside it, and return the size of the page in bytes."""
+        os.makedirs(folder, exist_ok=True)
+        page = os.path.join(folder, "index.html")
+        self._folder = PictureFolder(page)
+        try:
+            self.write(os.path.join(folder, "report.json"))
+            size = self.write(page, progress)
+            self._folder.remove_unused()
+        finally:
+            self._folder = None
+        return size
+
+    def _put(self, data: bytes) -> str:
+        """Return the URL of a picture of the page."""
+        return pictures.data_url(data) if self._folder is None else self._folder.put(data)
 
     def json(self, progress: Progress | None = None) -> str:
         """Return the report as JSON with the keys ``totals``, ``histogram`` and ``files``.
@@ -135,7 +171,7 @@ class Collection:
         """
         files = []
         for number, entry in enumerate(self._entries, 1):
-            files.append(_numbers(entry.result) | {"coding": choices(self._after(entry) or b"")})
+            files.append(numbers(entry.result) | {"coding": choices(self._after(entry) or b"")})
             if progress is not None:
                 progress("files", number, len(self._entries))
         record = self._summary() | {"files": files}
@@ -146,11 +182,19 @@ class Collection:
         from guetzpy.report.page import render
 
         files, thumbnails = self._files(path, progress)
-        return render(self._summary(), files, thumbnails, self._bounds)
+        other = self._earlier.totals() if self._earlier is not None else None
+        beside = None if self._folder is None else FOLDER
+        return render(self._summary() | {"other": other}, files, thumbnails, self._bounds, beside)
 
     def _summary(self) -> dict[str, Any]:
         results = [entry.result for entry in self._entries]
-        return {"guetzpy": __version__, "totals": totals(results), "histogram": histogram(results)}
+        return {
+            "guetzpy": __version__,
+            "date": datetime.date.today().isoformat(),
+            "settings": self._settings,
+            "totals": totals(results),
+            "histogram": histogram(results),
+        }
 
     def _files(self, path: str, progress: Progress | None) -> tuple[list[dict[str, Any]], list[str | None]]:
         count = len(self._entries)
@@ -163,17 +207,22 @@ class Collection:
             entry = self._entries[i]
             after = self._after(entry)
             before = self._before(entry)
-            files[i] = _numbers(entry.result) | {
+            files[i] = numbers(entry.result) | {
                 "coding": choices(after or b""),
                 "source": _without_tables(choices(before or b"")),
                 "view": _links(entry.result, before, after, path),
                 "cvvdp": None,
                 "cvvdp_words": None,
+                "other": self._other(entry.result, path),
             }
+            if files[i]["other"] is not None:
+                files[i]["view"]["other"] = files[i]["other"].pop("url")
+            if count > _MANY and files[i]["coding"] is not None:
+                files[i]["coding"] = _without_tables(files[i]["coding"])
             small = None
             if i < self._bounds.thumbnails:
                 small = pictures.thumbnail(after or b"") or pictures.thumbnail(before or b"")
-            thumbnails[i] = pictures.data_url(small) if small else None
+            thumbnails[i] = self._put(small) if small else None
             done += 1
             if progress is not None:
                 progress("files", done, count)
@@ -186,6 +235,17 @@ class Collection:
                 thumbnails[i] = None
         self._embed(files, progress)
         return files, thumbnails
+
+    def _other(self, result: Result, path: str) -> dict[str, Any] | None:
+        """Return the record of a file in the earlier report, with the URL of its picture."""
+        record = self._earlier.find(result.input) if self._earlier is not None else None
+        if record is None:
+            return None
+        data, url = _read(record["output"], record["bytes_after"]), None
+        if data is not None:
+            shown = pictures.showable(data) if self._folder is not None else None
+            url = self._put(shown) if shown else pictures.link(record["output"], path)
+        return {"bytes_after": record["bytes_after"], "words": record["words"], "url": url}
 
     def _embed(self, files: list[dict[str, Any]], progress: Progress | None) -> None:
         """Embed heat maps and pictures while they fit, in the order of decreasing ``butteraugli_max``."""
@@ -204,7 +264,7 @@ class Collection:
                 if misses == _MISSES:  # each attempt may need a decode and an encode
                     break
                 continue
-            files[i]["view"] |= {side: pictures.data_url(data) for side, data in shown.items()}
+            files[i]["view"] |= {side: self._put(data) for side, data in shown.items()}
             files[i]["view"]["embedded"] = True
             space -= size
 
@@ -224,7 +284,7 @@ class Collection:
                 if len(overlay) > space:
                     break
                 space -= len(overlay)
-                files[i]["view"]["heat"] = pictures.data_url(overlay)
+                files[i]["view"]["heat"] = self._put(overlay)
             if progress is not None:
                 progress("heat maps", number, len(entries))
         return self._bounds.embedded // 2 - space
@@ -272,7 +332,7 @@ def _read(path: str | None, size: int | None) -> bytes | None:
         return None
 
 
-def _numbers(result: Result) -> dict[str, Any]:
+def numbers(result: Result) -> dict[str, Any]:
     record = result.to_dict()
     for key in ("input", "output", "reason", "error"):
         record[key] = printable(record[key]) if record[key] is not None else None

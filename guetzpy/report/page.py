@@ -13,7 +13,7 @@ from typing import Any
 from guetzpy.metrics.heatmap import PALETTE, TICKS, opacity, position
 from guetzpy.report.pictures import Bounds
 
-__all__ = ["bytes_text", "duration_text", "render"]
+__all__ = ["bytes_text", "duration_text", "render", "render_preview"]
 
 _SIZE = "@@PAGE-SIZE@@"  # placeholder for the size of the page, which is known after rendering
 
@@ -23,6 +23,7 @@ def render(
     files: Sequence[dict[str, Any]],
     thumbnails: Sequence[str | None],
     bounds: Bounds,
+    folder_name: str | None = None,
 ) -> str:
     """Return the HTML page of a run's report.
 
@@ -36,18 +37,41 @@ def render(
         URL of each file's thumbnail, in the order of ``files``.
     bounds : Bounds
         The limits, which the page mentions.
+    folder_name : str, optional
+        Name of the folder beside the page that holds its pictures. Default: they are embedded or linked.
     """
-    import jinja2
-
     views = [file["view"] for file in files]
     names = [file["input"] or "array" for file in files]
     folder = _common_folder(names)
+    return _page(
+        "report.html.jinja",
+        summary=summary,
+        files=files,
+        folder=folder,
+        names=[name[len(folder) :] for name in names],
+        viewed=_script_json([_viewed(file) for file in files]),
+        thumbnails=_script_json(thumbnails),
+        bars=_bars(summary["histogram"]),
+        embedded=sum(view["embedded"] for view in views),
+        linked=sum(not view["embedded"] and bool(view["before"] or view["after"]) for view in views),
+        heatmaps=sum(view["heat"] is not None for view in views),
+        lossy=sum(file["status"] == "optimized" for file in files),
+        bounds=bounds,
+        folder_name=folder_name,
+    )
+
+
+def _page(template: str, **values: Any) -> str:
+    """Return a page made from a template, with the style, the script and its own size."""
+    import jinja2
+
     home = resources.files("guetzpy.report").joinpath("templates")
     style = home.joinpath("report.css").read_text("utf-8")
     script = home.joinpath("report.js").read_text("utf-8")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=jinja2.FunctionLoader(lambda name: home.joinpath(name).read_text("utf-8")),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     environment.filters |= {
         "size": bytes_text,
         "percent": _percent,
@@ -56,28 +80,38 @@ def render(
         "chroma": _chroma,
         "duration": duration_text,
     }
-    page = environment.from_string(home.joinpath("report.html.jinja").read_text("utf-8")).render(
-        summary=summary,
-        files=files,
-        folder=folder,
-        names=[name[len(folder) :] for name in names],
+    page = environment.get_template(template).render(
         style=style,
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
-        viewed=_script_json([_viewed(file) for file in files]),
-        thumbnails=_script_json(thumbnails),
-        bars=_bars(summary["histogram"]),
         ramp=_ramp(),
         ticks=[(round(1000 * position(t)) / 10, f"{t:g}") for t in TICKS],
-        embedded=sum(view["embedded"] for view in views),
-        linked=sum(not view["embedded"] and bool(view["before"] or view["after"]) for view in views),
-        heatmaps=sum(view["heat"] is not None for view in views),
-        lossy=sum(file["status"] == "optimized" for file in files),
-        bounds=bounds,
         page_size=_SIZE,
+        **values,
     )
     return page.replace(_SIZE, bytes_text(len(page.encode("utf-8", "replace"))))
+
+
+def render_preview(name: str, files: Sequence[dict[str, Any]], picked: int, version: str, date: str) -> str:
+    """Return the page that shows one picture at several distances.
+
+    Parameters
+    ----------
+    name : str
+        Name of the picture.
+    files : sequence of dict
+        Records as for :func:`render`, with the key ``command``; the original is in ``view`` of the first.
+    picked : int
+        Number of the record that is shown first.
+    version, date : str
+        Version of guetzpy, and the day.
+    """
+    viewed = [_viewed(file) | {"command": file["command"]} for file in files]
+    return _page(
+        "preview.html.jinja", name=name, files=files, picked=picked, version=version, date=date,
+        viewed=_script_json(viewed),
+    )  # fmt: skip
 
 
 def _viewed(file: dict[str, Any]) -> dict[str, Any]:
@@ -87,9 +121,9 @@ def _viewed(file: dict[str, Any]) -> dict[str, Any]:
         "saving", "width", "height", "target", "distance", "source_distance", "butteraugli_3norm",
         "butteraugli_max", "ssimulacra2",
         "limited_by_format", "larger_than_source", "subsampling", "progressive", "effort", "seconds",
-        "coding", "source", "view", "cvvdp", "cvvdp_words",
+        "coding", "source", "view", "cvvdp", "cvvdp_words", "other",
     )  # fmt: skip
-    return {key: file[key] for key in keys}
+    return {key: file.get(key) for key in keys}
 
 
 def _script_json(value: Any) -> str:

@@ -103,7 +103,7 @@ def test_json_holds_results_and_choices(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     assert collection.write(path) == path.stat().st_size
     record = json.loads(path.read_text("utf-8"))
-    assert set(record) == {"guetzpy", "totals", "histogram", "files"}
+    assert set(record) == {"guetzpy", "date", "settings", "totals", "histogram", "files"}
     assert record["totals"]["files"] == 4
     for file, expected in zip(record["files"], results, strict=True):
         assert file["bytes_after"] == expected.bytes_after

@@ -99,7 +99,7 @@ def pixel(page: Any, selector: str, x: float, y: float) -> tuple[int, ...]:
 
 
 def open_first(page: Any) -> None:
-    page.locator("#table .open:visible").first.click()
+    page.locator("#table tr:not([data-status=failed]) .open:visible").first.click()
     wait_for_pictures(page)
 
 

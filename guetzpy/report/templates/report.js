@@ -39,9 +39,13 @@
     return [(scroller.clientWidth - width) / 2, width];
   };
 
+  // Whether two different pictures are shown: lossless files have the pixels of their sources.
+  const comparable = () => before.dataset.ready === "yes" && after.dataset.ready === "yes" && !unchanged();
+  const unchanged = () => ["kept", "lossless"].includes(files[current].status);
+
   // The divider stays while the picture scrolls, so the clip is computed in the picture's coordinates.
   const cut = () => {
-    const both = before.dataset.ready === "yes" && after.dataset.ready === "yes";
+    const both = comparable();
     const sliding = chosen("mode") === "slider" && both;
     divider.hidden = !sliding;
     const [start, extent] = visible();
@@ -57,6 +61,8 @@
       after.style.clipPath = "";
       after.style.visibility = chosen("mode") === "flicker" && both && showsBefore ? "hidden" : "visible";
     }
+    heat.style.clipPath = after.style.clipPath; // the errors are those of the picture after
+    heat.style.visibility = after.style.visibility;
     slider.setAttribute("aria-valuetext", `${Math.round(slider.value)} % before, the rest after`);
     find("tag-before").hidden = !both || (chosen("mode") === "flicker" && !showsBefore);
     find("tag-after").hidden = !both || (chosen("mode") === "flicker" && showsBefore);
@@ -128,8 +134,12 @@
     if (file.error) words.push(file.error);
     else if (missing.length === 2) words.push("Neither picture can be shown: the files were moved or changed, or browsers do not show their format.");
     else if (missing.length) words.push(`Only one picture can be shown: the file ${missing[0]} was moved or changed, or browsers do not show its format.`);
-    if (file.status === "kept" || file.status === "lossless") words.push("The pixels of both files are the same.");
-    if (file.status === "optimized" && !file.view.heat) words.push("This page has no heat map of this file.");
+    const same = file.status === "kept" || file.status === "lossless";
+    if (same) {
+      const why = file.status === "lossless" ? "The file was repacked without loss" : "The file was kept";
+      words.push(`${why}${file.reason ? ` (${file.reason})` : ""}: the pixels of both files are the same, so there is nothing to compare.`);
+    }
+    if (file.status === "optimized" && !file.view.heat && !file.command) words.push("This page has no heat map of this file.");
     note(words.join(" "));
   };
 
@@ -157,6 +167,7 @@
     list.replaceChildren();
     fact(list, "Before", file.bytes_before === null ? null : fileLink("before", file.bytes_before, file.view.before_link));
     fact(list, "After", file.bytes_after === null ? null : fileLink("after", file.bytes_after, file.view.after_link));
+    if (file.other) fact(list, "Earlier report", `${grouped(file.other.bytes_after)} bytes, ${file.other.words}`);
     fact(list, "Saved", file.saving === null ? null : percent(file.saving));
     fact(list, "Status", file.reason ? `${file.status}: ${file.reason}` : file.status);
     for (const warning of file.warnings) fact(list, "Warning", warning);
@@ -191,8 +202,8 @@
   const describeCoding = (file) => {
     const body = find("coding-body");
     body.replaceChildren();
-    find("coding").hidden = !file.coding;
-    if (!file.coding) return;
+    find("coding").hidden = !file.coding?.tables;
+    if (!file.coding?.tables) return;
     const tables = make("div", null, { class: "tables" });
     for (const one of file.coding.tables) {
       const part = make("section");
@@ -238,12 +249,22 @@
     describeFacts(file);
     describeCoding(file);
     find("heat-tools").hidden = !file.view.heat;
-    load(before, file.view.before, `${name}, before`);
+    find("compare-by").hidden = find("under").hidden = unchanged();
+    find("left-tools").hidden = !file.view.other;
+    if (file.view.other) find("other-name").textContent = `Earlier report (${grouped(file.other.bytes_after)} bytes)`;
+    loadLeft();
     load(after, file.view.after, `${name}, after`);
     load(heat, file.view.heat, "heat map of the error");
     warm();
     note("");
     if (!file.view.before || !file.view.after) explain();
+  };
+
+  const loadLeft = () => {
+    const file = files[current];
+    const other = file.view.other && chosen("left") === "other";
+    load(before, other ? file.view.other : file.view.before, `${file.input || "array"}, ${other ? "earlier report" : "before"}`);
+    find("tag-before").textContent = other ? "earlier" : "before";
   };
 
   const warm = () => {
@@ -255,6 +276,7 @@
   };
 
   slider.addEventListener("input", cut);
+  for (const radio of document.querySelectorAll("input[name=left]")) radio.addEventListener("change", loadLeft);
   scroller.addEventListener("scroll", cut);
   new ResizeObserver(lay).observe(stage);
   find("heat-shown").addEventListener("change", warm);
@@ -281,15 +303,21 @@
     timer = find("automatic").checked ? setInterval(swap, 500) : 0;
   });
 
+  const follow = (event) => {
+    const [start, extent] = visible();
+    slider.value = 100 * (event.clientX - stage.getBoundingClientRect().left - start) / extent;
+    cut();
+  };
   divider.addEventListener("pointerdown", (event) => {
     divider.setPointerCapture(event.pointerId);
     event.preventDefault();
   });
   divider.addEventListener("pointermove", (event) => {
-    if (!divider.hasPointerCapture(event.pointerId)) return;
-    const [start, extent] = visible();
-    slider.value = 100 * (event.clientX - stage.getBoundingClientRect().left - start) / extent;
-    cut();
+    if (divider.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  // A mouse without a button pressed leads the divider at every zoom; with one it moves the picture.
+  stage.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse" && event.buttons === 0 && !divider.hidden) follow(event);
   });
   let grip = null;
   layers.addEventListener("pointerdown", (event) => {
@@ -311,7 +339,29 @@
   }
 
   if (!dialog) {
-    show(0);
+    // A preview shows one picture at several distances; its original is in the first record only.
+    for (const file of files) file.view.before ??= files[0].view.before;
+    const command = find("command");
+    const choose = (i) => {
+      show(i);
+      if (command) command.value = files[i].command;
+    };
+    for (const radio of document.querySelectorAll("input[name=choice]")) {
+      radio.addEventListener("change", () => choose(Number(radio.value)));
+    }
+    const picked = document.querySelector("input[name=choice]:checked");
+    choose(picked ? Number(picked.value) : 0);
+    if (command) {
+      find("copy").addEventListener("click", async () => {
+        command.select();
+        try {
+          await navigator.clipboard.writeText(command.value);
+        } catch {
+          document.execCommand("copy"); // where pages of files have no clipboard
+        }
+        find("copied").textContent = "copied";
+      });
+    }
     return;
   }
 
@@ -340,6 +390,14 @@
   find("previous").addEventListener("click", () => step(-1));
   find("next").addEventListener("click", () => step(1));
   find("close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const pans = event.target === scroller && chosen("zoom") !== "fit";
+    if (!by || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.target instanceof HTMLInputElement || pans) return; // where arrow keys have a meaning
+    event.preventDefault();
+    step(by);
+  });
   dialog.addEventListener("close", () => {
     stopFlicker();
     const row = rows[current];
@@ -357,11 +415,13 @@
   for (const image of document.querySelectorAll(".thumb")) seen.observe(image);
 
   const collator = new Intl.Collator(undefined, { numeric: true });
-  const sort = (column, descending) => {
+  const sort = (column, descending, failuresFirst = false) => {
     const numeric = heads[column].classList.contains("number");
     const key = (row) => row.cells[column].dataset.value;
     const order = (a, b) => (numeric ? Number(a) - Number(b) : collator.compare(a, b));
     const sorted = [...rows].sort((a, b) => {
+      const failed = (b.dataset.status === "failed") - (a.dataset.status === "failed");
+      if (failuresFirst && failed) return failed;
       const [x, y] = [key(a), key(b)];
       if (x === "" || y === "") return (x === "") - (y === "") || a.dataset.i - b.dataset.i; // unknown values are last
       return (descending ? order(y, x) : order(x, y)) || a.dataset.i - b.dataset.i;
@@ -403,5 +463,5 @@
   find("search").addEventListener("input", filter);
   find("status").addEventListener("change", filter);
   filter(); // browsers may restore the text of the search field
-  sort(4, true);
+  sort(4, true, true);
 })();

@@ -1,0 +1,104 @@
+"""What lies beside a page: its pictures in a folder, and an earlier report of the same files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from guetzpy.report import pictures
+
+__all__ = ["FOLDER", "Earlier", "PictureFolder"]
+
+#: Name of the folder with the pictures of a page.
+FOLDER = "report-files"
+
+_OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png|webp|gif)")
+
+
+class PictureFolder:
+    """A folder beside a page, which holds its pictures under names made of their contents."""
+
+    def __init__(self, page: str) -> None:
+        self._folder = Path(page).parent / FOLDER
+        self._written: set[str] = set()
+
+    def put(self, data: bytes) -> str:
+        """Write a picture, and return its URL relative to the page."""
+        from guetzpy.output import write
+
+        suffix = (pictures.mime_type(data) or "image/jpeg").removeprefix("image/").replace("jpeg", "jpg")
+        name = f"{hashlib.sha256(data).hexdigest()[:20]}.{suffix}"
+        if name not in self._written:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write(self._folder / name, data)
+            self._written.add(name)
+        return f"{FOLDER}/{name}"
+
+    def remove_unused(self) -> None:
+        """Remove the pictures of an earlier page in the same place."""
+        if self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if _OURS.fullmatch(path.name) and path.name not in self._written:
+                    path.unlink(missing_ok=True)
+
+
+class Earlier:
+    """An earlier report of the same files, read from its JSON.
+
+    Parameters
+    ----------
+    path : str
+        The JSON file of a report, or the folder of one.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        The file is no report of guetzpy.
+    """
+
+    def __init__(self, path: str) -> None:
+        place = Path(path, "report.json") if os.path.isdir(path) else Path(path)
+        record = json.loads(place.read_text("utf-8"))
+        if (
+            not isinstance(record, dict)
+            or "guetzpy" not in record
+            or not isinstance(record.get("files"), list)
+        ):
+            raise ValueError("no report of guetzpy in JSON")
+        self._files: dict[str, dict[str, Any]] = {
+            os.path.abspath(file["input"]): file for file in record["files"] if file.get("input")
+        }
+        self.found: list[dict[str, Any]] = []
+
+    def find(self, name: str | None) -> dict[str, Any] | None:
+        """Return the record of an input: ``bytes_after``, ``words`` and ``output``; None if there is none."""
+        file = self._files.get(os.path.abspath(name)) if name is not None else None
+        if file is None or not isinstance(file.get("bytes_after"), int):
+            return None
+        record = {"bytes_after": file["bytes_after"], "output": file.get("output"), "words": _words(file)}
+        self.found.append(record)
+        return record
+
+    def totals(self) -> dict[str, Any] | None:
+        """Return the totals over the records that were found; None if there is none."""
+        if not self.found:
+            return None
+        kinds = sorted({record["words"] for record in self.found})
+        return {
+            "files": len(self.found),
+            "bytes_after": sum(record["bytes_after"] for record in self.found),
+            "words": kinds[0] if len(kinds) == 1 else "several targets",
+        }
+
+
+def _words(file: dict[str, Any]) -> str:
+    target = file.get("target")
+    if not isinstance(target, dict) or not target:
+        return str(file.get("status"))
+    return ", ".join(f"{name} {value:g}" for name, value in target.items() if isinstance(value, (int, float)))

@@ -1,0 +1,188 @@
+"""Reports with their pictures in a folder, reports side by side, large reports, and previews."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reference.reports import EVIL, jpeg, result, run_of
+from typer.testing import CliRunner
+
+from guetzpy.cli import app
+from guetzpy.options import OptimizeOptions
+from guetzpy.report import Collection, Earlier, preview
+from guetzpy.result import Result
+
+
+def run(*arguments: str) -> Any:
+    done = CliRunner().invoke(app, list(arguments))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def data(page: str) -> list[dict[str, Any]]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return list(json.loads(found[1]))
+
+
+def test_pictures_beside_the_page(tmp_path: Path) -> None:
+    """The page is small, all of its pictures exist, and a new report removes those of the last one."""
+    collection = Collection(threads=1)
+    run_of(tmp_path, 6, collection, (400, 300))
+    size = collection.write(f"{tmp_path}/rep/")
+    page = (tmp_path / "rep" / "index.html").read_text()
+    assert size == len(page.encode()) < 100_000
+    assert "data:image" not in page
+    urls = set(re.findall(r"report-files/[0-9a-f]{20}\.\w+", page))
+    written = {f"report-files/{path.name}" for path in (tmp_path / "rep" / "report-files").iterdir()}
+    assert urls == written
+    assert len(urls) > 6
+    assert json.loads((tmp_path / "rep" / "report.json").read_text())["totals"]["files"] == len(collection)
+    (tmp_path / "rep" / "report-files" / "mine.jpg").write_bytes(b"mine")
+    Collection(threads=1).write(tmp_path / "rep")
+    assert [path.name for path in (tmp_path / "rep" / "report-files").iterdir()] == ["mine.jpg"]
+
+
+def test_folder_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    Path("in/a.jpg").write_bytes(jpeg(1, 95))
+    Path("in/b.jpg").write_bytes(b"broken")
+    done = run("transcode", "-r", "in", "-o", "out", "--report", "rep/", "--strip", "gps")
+    assert done.exit_code == 1
+    page = Path("rep/index.html").read_text()
+    strip = re.search(r'<p class="strip">(.*?)</p>', page, re.DOTALL)
+    assert strip is not None
+    assert "strip <b>gps</b>" in strip[1]
+    assert '<span class="failed">1 failed</span>' in strip[1]
+    assert re.search(r"<span>\d{4}-\d\d-\d\d</span>", strip[1])
+    Path("site").mkdir()
+    Path("site/index.html").write_text("my site")
+    done = run("transcode", "-r", "in", "-o", "out", "--report", "site/")
+    assert (done.exit_code, "is no report; name another folder" in done.stderr) == (2, True)
+    assert Path("site/index.html").read_text() == "my site"
+
+
+def test_an_earlier_report_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes, target and picture of each file in the earlier report; its files may be gone."""
+    monkeypatch.chdir(tmp_path)
+    before = jpeg(1, 95)
+    Path("a.jpg").write_bytes(before)
+    for name, quality, distance in (("near.jpg", 80, 1.0), ("far.jpg", 50, 2.0)):
+        after = jpeg(1, quality)
+        Path(name).write_bytes(after)
+        collection = Collection(threads=1, earlier=Earlier("near") if name == "far.jpg" else None)
+        collection.add(result("a.jpg", before, after, target={"distance": distance}, output=name))
+        collection.write(name.removesuffix(".jpg") + "/")
+    (file,) = data(Path("far/index.html").read_text())
+    assert file["other"] == {"bytes_after": Path("near.jpg").stat().st_size, "words": "distance 1"}
+    assert (Path("far") / file["view"]["other"]).is_file()
+    assert "earlier report (distance 1)" in Path("far/index.html").read_text()
+    Path("near.jpg").unlink()
+    single = Collection(threads=1, earlier=Earlier("near/report.json"))
+    single.add(result("a.jpg", before, jpeg(1, 50)))
+    single.write("one.html")
+    (file,) = data(Path("one.html").read_text())
+    assert file["view"]["other"] is None
+    assert file["other"]["words"] == "distance 1"
+
+
+def test_wrong_earlier_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").write_bytes(jpeg(1, 95))
+    Path("no.json").write_text("[1]")
+    for arguments, words in (
+        (("--report-beside", "no.json"), "needs --report"),
+        (("--report", "r.html", "--report-beside", "no.json"), "no report of guetzpy"),
+        (("--report", "r.html", "--report-beside", "missing"), "No such file"),
+        (("--report", "r.pdf"), "FILE.html, FILE.json or FOLDER/"),
+    ):
+        done = run("transcode", "a.jpg", "-n", *arguments)
+        assert (done.exit_code, words in done.stderr) == (2, True), done.stderr
+
+
+def test_ten_thousand_files(tmp_path: Path) -> None:
+    """A page of some 2.5 kB a file, without quantisation tables."""
+    collection = Collection(threads=1)
+    before, after = jpeg(1, 95), jpeg(1, 50)
+    paths = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    for path, content in zip(paths, (before, after), strict=True):
+        path.write_bytes(content)
+    one = result(str(paths[0]), before, after, output=str(paths[1]))
+    for _ in range(1500):
+        collection.add(one)
+    size = collection.write(f"{tmp_path}/rep/")
+    assert size < 1500 * 4500
+    assert "steps" not in data((tmp_path / "rep" / "index.html").read_text())[0]["coding"]
+
+
+def variants(name: str) -> tuple[bytes, list[Result]]:
+    before = jpeg(1, 95)
+    results = [
+        result(name, before, after, target={"distance": distance}, data=after)
+        for distance, after in ((0.5, jpeg(1, 90)), (1.0, jpeg(1, 80)), (2.0, jpeg(1, 50)))
+    ]
+    return before, results
+
+
+def test_preview_page() -> None:
+    """The original is embedded once; names are escaped; nothing is loaded."""
+    before, results = variants(EVIL)
+    page = preview(EVIL, before, results, [f"command {EVIL}", "two", "three"])
+    assert "<img src=x" not in page
+    assert "{{7*7}}" in page
+    files = data(page)
+    assert [bool(file["view"]["before"]) for file in files] == [True, False, False]
+    assert all(file["view"]["after"].startswith("data:image/jpeg") for file in files)
+    assert page.count(" checked>\n<b>") == 1
+    assert 'value="1" checked' in page
+    assert not re.search(r"(src|href)=\"?https?:", page)
+
+
+def test_preview_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command on the page makes the file whose bytes the page shows."""
+    monkeypatch.chdir(tmp_path)
+    Path("my photo.jpg").write_bytes(jpeg(3, 95))
+    done = run("preview", "my photo.jpg", "--distances", "1,2.5", "-e", "fast", "--no-mark", "--no-open")
+    assert done.exit_code == 2  # --no-mark is no option of a preview
+    done = run("preview", "my photo.jpg", "--distances", "1,2.5", "-e", "fast", "--baseline", "--no-open")
+    assert done.exit_code == 0, done.stderr
+    files = data(Path("my photo-preview.html").read_text())
+    assert [file["target"]["distance"] for file in files] == [1.0, 2.5]
+    command = shlex.split(files[1]["command"])
+    assert command[:2] == ["guetzpy", "optimize"]
+    assert run(*command[1:]).exit_code == 0
+    assert Path("my photo-small.jpg").stat().st_size == files[1]["bytes_after"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("missing.jpg",), "is no file"),
+        (("a.jpg", "-o", "x.pdf"), "give -o x.html"),
+        (("a.jpg", "--distances", "near"), "such as 0.5,1,2"),
+        (("a.jpg", "--distances", ","), "1 to 12 numbers"),
+        (("a.jpg", "--distances", "0.01"), "expected 0.1 to 25"),
+    ],
+)
+def test_wrong_previews(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").write_bytes(jpeg(1, 95))
+    done = run("preview", *arguments)
+    assert (done.exit_code, words in done.stderr) == (2, True), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_settings_of_a_report() -> None:
+    from guetzpy.cli.report import _settings
+
+    options = OptimizeOptions(max_bytes=1000, strip=("gps", "exif"), threads=2)
+    assert _settings(options) == {"max bytes": "1000", "effort": "balanced", "strip": "exif, gps"}
