@@ -169,8 +169,10 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
         return _lossless(source, options, repack, f"packed losslessly only: {plan.reason}")
 
     reference = pixels.decode_planes(source.image, threads=options.threads)
-    carried = carry(source.data, source.image, policy)
-    shown = decoded_single(source, reference, carried, options.keep_components)
+    data, whole = repack.packed or (source.data, source.image)
+    carried = carry(data, whole, policy)
+    packed = replace(source, data=data, image=whole)
+    shown = decoded_single(packed, reference, carried, options.keep_components)
     image, reference, carried = shown.image, shown.reference, shown.carried
     judge = _judge(reference, shown.transform, plan)
     if goal is None:

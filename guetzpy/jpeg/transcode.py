@@ -10,6 +10,7 @@ import numpy as np
 from guetzpy._runtime.threads import each
 from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.anatomy import survey
+from guetzpy.jpeg.further import with_packed_pictures
 from guetzpy.jpeg.gray import WRITTEN_AS_GRAY, carried_as_gray, coefficients_as_gray
 from guetzpy.jpeg.metadata.appended import places, stray_ranges
 from guetzpy.jpeg.metadata.declared import colour_of_jpeg
@@ -58,6 +59,9 @@ class Transcoded:
         Deviations from the standard in the source, and metadata that could not be preserved.
     image : JpegImage
         The source's image; None after ``strip_bytes``.
+    packed : tuple of (bytes, JpegImage), optional
+        The source with smaller gain maps and other further pictures, and its image. None if that is the
+        source itself, and after ``strip_bytes``.
     """
 
     data: bytes
@@ -66,6 +70,7 @@ class Transcoded:
     removed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     image: JpegImage | None = field(default=None, repr=False)
+    packed: tuple[bytes, JpegImage] | None = field(default=None, repr=False)
 
 
 def transcode_bytes(
@@ -78,6 +83,7 @@ def transcode_bytes(
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     keep_components: bool = False,
     threads: int | None = None,
+    further: bool = True,
 ) -> Transcoded:
     """Encode a JPEG file anew, with the same coefficients, in fewer bytes.
 
@@ -103,6 +109,8 @@ def transcode_bytes(
         Whether to keep three components if their coefficients show a gray picture.
     threads : int, optional
         Number of threads; the bytes do not depend on it.
+    further : bool
+        Whether gain maps and other pictures of the MPF index are encoded anew too.
 
     Raises
     ------
@@ -110,6 +118,37 @@ def transcode_bytes(
         If the source cannot be read.
     """
     image, repaired = _read(source, limits, repair)
+    if not further or repaired:
+        return _transcoded(
+            source, image, policy, script, restart_interval, repaired, keep_components, threads
+        )
+
+    def repack(picture: bytes) -> bytes | None:
+        try:
+            return transcode_bytes(
+                picture, script=script, limits=limits, keep_components=True, threads=threads, further=False
+            ).data
+        except GuetzpyError:
+            return None
+
+    packed = with_packed_pictures(source, image, repack, policy.stripped)
+    done = _transcoded(*packed, policy, script, restart_interval, False, keep_components, threads)
+    if packed[0] is source:
+        return done
+    return replace(done, status="lossless", packed=packed)
+
+
+def _transcoded(
+    source: bytes,
+    image: JpegImage,
+    policy: Policy,
+    script: Literal["auto", "sequential"],
+    restart_interval: int,
+    repaired: bool,
+    keep_components: bool,
+    threads: int | None,
+) -> Transcoded:
+    """Encode an image anew under a policy; see :func:`transcode_bytes`."""
     carried = carry(source, image, policy)
     # A progressive file is no valid result for "sequential", even if it is smaller.
     rewritten = repaired or (script == "sequential" and image.progressive)

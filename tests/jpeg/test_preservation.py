@@ -73,10 +73,11 @@ def test_gain_map_is_found_after_transcoding(order: str, padding: int, video: by
     assert len(frames(source)) == 2
     gain_map = gain_map_by_container(source)
     assert gain_map.startswith(b"\xff\xd8")
-    assert gain_map_by_container(result.data) == gain_map
-    assert result.data.endswith(bytes(padding) + gain_map + video)
+    smaller = gain_map_by_container(result.data)
+    assert same_pixels(gain_map, smaller)
+    assert result.data.endswith(bytes(padding) + smaller + video)
     sizes = describe(result.data, parsed(result.data))
-    assert sizes["gainmap"] == len(gain_map)
+    assert sizes["gainmap"] == len(smaller) < len(gain_map)
     assert sizes.get("motion_photo", 0) == len(video)
     assert sizes.get("trailing", 0) == len(video) + padding
 
@@ -112,7 +113,7 @@ def test_strip_video_and_keep_gain_map() -> None:
     assert VIDEO not in result.data
     assert b"MotionPhoto" not in result.data
     assert frames(result.data) == frames(source)
-    assert gain_map_by_container(result.data) == gain_map_by_container(source)
+    assert same_pixels(gain_map_by_container(source), gain_map_by_container(result.data))
 
 
 def test_strip_all_but_the_gain_map() -> None:
@@ -120,7 +121,7 @@ def test_strip_all_but_the_gain_map() -> None:
     result = transcode_bytes(source, Policy.of(keep=["gainmap", "xmp"]))
     assert result.removed == ["trailing"]
     assert frames(result.data) == frames(source)
-    assert gain_map_by_container(result.data) == gain_map_by_container(source)
+    assert same_pixels(gain_map_by_container(source), gain_map_by_container(result.data))
 
 
 def test_stripping_xmp_warns_of_the_gain_map() -> None:
@@ -158,7 +159,7 @@ def test_gps_goes_from_further_pictures_in_place() -> None:
     result = transcode_bytes(source, Policy.of(strip=["gps"]))
     assert GPS not in result.data
     assert frames(result.data) == frames(source)
-    assert len(parsed(result.data).trailing) == len(parsed(source).trailing)
+    assert 0 < len(parsed(result.data).trailing) <= len(parsed(source).trailing)
 
 
 def test_gain_map_goes_from_among_further_pictures() -> None:
@@ -179,7 +180,7 @@ def test_gain_map_goes_from_among_further_pictures() -> None:
     assert len(frames(source)) == 3
     result = transcode_bytes(source, Policy.of(strip=["gainmap"]))
     assert result.removed == ["gainmap"]
-    assert parsed(result.data).trailing == other
+    assert same_pixels(other, parsed(result.data).trailing)
     assert frames(result.data) == [frames(source)[0], frames(source)[2]]
 
 

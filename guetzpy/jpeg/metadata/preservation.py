@@ -48,6 +48,8 @@ class Carried:
         Messages to the user that hold only if the file is changed.
     profile_added : bool
         Whether an ICC profile was added to a source without one.
+    anchors : tuple of Anchor
+        Offsets and lengths to update. They refer to segments by identity.
     """
 
     segments: list[Segment]
@@ -58,7 +60,7 @@ class Carried:
     profile_added: bool = False
     # These fields refer to segments by identity, so that callers may leave some out.
     _mpf: Segment | None = None  # the segment with the MPF index
-    _anchors: tuple[Anchor, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
     _origins: tuple[tuple[int, Segment], ...] = ()  # (number in the source, segment)
 
     @property
@@ -138,7 +140,7 @@ def _result(edit: Edit) -> Carried:
         notes=edit.notes,
         changes=list(dict.fromkeys(edit.changes)),
         _mpf=index,
-        _anchors=find_anchors(edit, kept),
+        anchors=find_anchors(edit, kept),
         _origins=tuple(kept.items()) if edit.survey.places else (),
     )
 
@@ -163,7 +165,7 @@ def settle(written: bytes, carried: Carried) -> bytes:
     ValueError
         If the file does not have these segments and trailing bytes.
     """
-    if not carried._anchors:
+    if not carried.anchors:
         return written
     eoi = len(written) - len(carried.trailing)
     places = appended.places(written, 0, eoi)[: len(carried.segments)]
@@ -175,7 +177,7 @@ def settle(written: bytes, carried: Carried) -> bytes:
     payloads = {id(s): place.payload for s, place in zip(carried.segments, places, strict=True)}
     data = bytearray(written)
     pictures: dict[int, tuple[int, int]] = {}
-    for anchor in carried._anchors:
+    for anchor in carried.anchors:
         match anchor:
             case Picture(number, None, size):
                 pictures[number] = eoi + size, 0
