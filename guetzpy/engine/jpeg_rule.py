@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
+from guetzpy._runtime.exact_math import power
 from guetzpy.errors import TargetError
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.table_mark import marked_distance
 from guetzpy.options import OptimizeOptions
 from guetzpy.search import source_quality
-from guetzpy.search.quality.limits import Limits
+from guetzpy.search.quality.limits import FINEST, Limits
 from guetzpy.search.quality.target import Goal
 
 __all__ = ["counted", "further", "own_distance", "reason_to_repack", "source_distance"]
@@ -23,6 +22,9 @@ _HOPELESS = 6.0
 
 #: A JPEG is expected to get smaller from this multiple of its own distance on.
 _PROMISING = 1.0
+
+#: Exponent with which the losses of two runs add up.
+_ADDS = 1.2
 
 #: Distances that a message proposes.
 _PROPOSED = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 25.0)
@@ -47,8 +49,9 @@ def own_distance(image: JpegImage, options: OptimizeOptions) -> float:
 def counted(goal: Goal, image: JpegImage, options: OptimizeOptions) -> Goal:
     """Return the goal for a source that guetzpy has encoded before: its known loss is part of the distance.
 
-    Without this, the losses of runs at different distances would add up. Errors of independent quantisations
-    add up as squares, and distance is about linear in the amplitude of the error.
+    Without this, the losses of runs at different distances would add up. Sums of squares would allow too
+    much: runs at 1 and 2 lose up to 3.1 points of SSIMULACRA 2 against one run at 2 (8 photos), with an
+    exponent of 1.25 up to 0.6. With the exponent here, four photos gain 0.3 to 3.0 points.
 
     Parameters
     ----------
@@ -62,7 +65,10 @@ def counted(goal: Goal, image: JpegImage, options: OptimizeOptions) -> Goal:
     own, (name, wanted) = own_distance(image, options), options.target
     if name != "distance" or not 0.0 < own < wanted:
         return goal
-    return Goal(Limits.at_distance(math.sqrt(wanted * wanted - own * own)), exact=goal.exact)
+    return Goal(
+        Limits.at_distance(max(power(power(wanted, _ADDS) - power(own, _ADDS), 1.0 / _ADDS), FINEST)),
+        exact=goal.exact,
+    )
 
 
 def reason_to_repack(

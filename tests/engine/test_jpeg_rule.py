@@ -80,3 +80,15 @@ def test_command_line_tells_the_distance_of_the_source(photo_array: np.ndarray, 
     assert f"(source about {told:.2g})" in result.stderr
     result = CliRunner().invoke(app, [*arguments, "--total-distance"])
     assert "the source is at about distance" in result.stderr
+
+
+def test_losses_of_runs_at_two_distances_do_not_add_up(coffee: np.ndarray) -> None:
+    source = jpeg(coffee, quality=97)
+    once = guetzpy.optimize(source, distance=2.0).data
+    data, sizes = source, []
+    for generation in range(10):
+        data = guetzpy.optimize(data, distance=1.0 + generation % 2).data
+        sizes.append(len(data))
+    drift = ssimulacra2(shown(source), shown(once)) - ssimulacra2(shown(source), shown(data))
+    assert drift <= 0.5
+    assert sizes[0] > sizes[1] == sizes[-1]
