@@ -8,7 +8,7 @@ from functools import partial
 
 from guetzpy._runtime.exact_math import exp, log
 from guetzpy._runtime.threads import apart
-from guetzpy.search.calibration import BYTES_BY_DISTANCE, CLOSE_CANDIDATE
+from guetzpy.search.calibration import BYTES_BY_DISTANCE, CLOSE_CANDIDATE, GAIN_OF_WEIGHTS_420
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
@@ -80,7 +80,10 @@ def choose(
         rates[number] = trial.rates
         excess = min(max(limits.excess(judge.scores(decode(source, trial))), -_LARGEST), _LARGEST)
         begin = min(max(start * exp(-excess), FINEST), COARSEST)
-        rated.append((log(size_of(source, trial)) + BYTES_BY_DISTANCE * excess, number, begin))
+        predicted = log(size_of(source, trial)) + BYTES_BY_DISTANCE * excess
+        if effort.rounds and source.sampling == (2, 2):
+            predicted -= GAIN_OF_WEIGHTS_420
+        rated.append((predicted, number, begin))
 
     if len(candidates) > 1 and judge.side_by_side:
         judge.prepare()

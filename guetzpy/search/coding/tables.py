@@ -263,11 +263,11 @@ class TableFamily(ABC):
     def compensation(self, distance: float) -> float:
         """Return the share of the chroma's error in luminance that the luma compensates, 0 to 1.
 
-        The usual share is 0.6. Full compensation gains another tenth by Butteraugli and SSIMULACRA 2, which
+        The usual share is 0.5. Full compensation gains another tenth by Butteraugli and SSIMULACRA 2, which
         are computed from light. Metrics that are computed from codes (MS-SSIM, PSNR-HVS) count the change of
         the luma as an error, which grows with the square of the share.
         """
-        return 0.6
+        return 0.5
 
 
 def _limited(distance: float, component: int, subsampled: bool, shape: Shape, dc_limit: float) -> Steps:

@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from guetzpy.jpeg import pixels
 from guetzpy.metrics.base import Metric
-from guetzpy.search.calibration import steering
+from guetzpy.search.calibration import (
+    BAND_POWER,
+    BAND_RANGE,
+    BLOCK_RANGE,
+    CALM_POWER,
+    CHROMA_WEIGHT,
+    steering,
+)
 from guetzpy.search.coding.encoder import Trial, decode
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.coding.weights import Weights
@@ -34,13 +41,16 @@ class Mix:
         Share of each metric in the logarithm of the weights, in 64ths; their sum is 64.
     block_range, band_range : float
         Weights are kept within this factor of their mean.
+    band_power : int
+        Power of the weights by frequency, in 64ths.
     rate, limit : float
         Share of the way that targets go along the gradient, and the largest change in steps.
     """
 
     shares: tuple[int, ...]
-    block_range: float = 4.0
-    band_range: float = 2.0
+    block_range: float = BLOCK_RANGE
+    band_range: float = BAND_RANGE
+    band_power: int = BAND_POWER
     rate: float = 0.1
     limit: float = 0.08
 
@@ -120,6 +130,21 @@ def _smooth(field: Field) -> Field:
     padded = np.pad(field, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+
+
+def _calm(source: CodingSource, trial: Trial, number: int) -> Field:
+    """Return how little the luma's AC coefficients are in the blocks of a component, relative to the mean."""
+    squares = np.square(trial.targets[0][..., 1:]).sum(axis=-1, dtype=np.float64)
+    # An eighth of the norm is the standard deviation of the block's pixels, in codes.
+    active = np.sqrt(squares) / 8.0 + 4.0
+    if number and source.sampling != (1, 1):
+        across, down = source.sampling
+        rows, columns = trial.levels[number].shape[:2]
+        wanted = (rows * down, columns * across)
+        active = np.pad(active, [(0, w - n) for w, n in zip(wanted, active.shape, strict=True)], mode="edge")
+        active = active.reshape(rows, down, columns, across).mean(axis=(1, 3))
+    quotient: Field = active.mean() / active
+    return quotient
 
 
 def _relative(growth: Field, power: Field, limit: float) -> Field:
@@ -237,10 +262,12 @@ def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, befo
         fields = [
             _relative(_smooth(s[i].block_growth), _smooth(s[i].block_power), mix.block_range) for s in sums
         ]
-        field = _blend(fields, mix.shares)
+        field = _blend(fields, mix.shares) * _power(_calm(source, trial, i), CALM_POWER)
         all_blocks.append((field / field.mean()).astype(np.float32))
         bands = [_relative(s[i].band_growth, s[i].band_power, mix.band_range) for s in sums]
-        all_bands.append((_blend(bands, mix.shares) * share[i]).astype(np.float32))
+        band = _power(_blend(bands, mix.shares), mix.band_power)
+        level = share[i] * (CHROMA_WEIGHT if i else 1.0)
+        all_bands.append((band * level).astype(np.float32))
         if mix.rate > 0.0:
             all_shifts.append(
                 shifts(
