@@ -97,7 +97,7 @@ class OptimizeOptions(CommonOptions):
         Chroma subsampling. auto: the one that gives the smaller file; a JPEG keeps its own, or changes to
         4:2:0. keep: that of the JPEG. "4:4:4" and "4:2:0" are taken for "444" and "420".
     progressive : bool
-        Whether the file is progressive, which is smaller. If False, it is baseline.
+        Whether the file may be progressive, if that is smaller. If False, it is baseline.
     strict : bool
         Whether TargetError is raised if no 8-bit JPEG meets the limits of the distance. If False, the limits
         are relaxed.
@@ -173,7 +173,7 @@ class OptimizeOptions(CommonOptions):
     )
     subsampling: Subsampling = option("auto", "Chroma subsampling.", ENCODING, choices=get_args(Subsampling))
     progressive: bool = option(
-        True, "Kind of scans; progressive files are smaller.", ENCODING, off="--baseline"
+        True, "Kind of scans; progressive ones only if they are smaller.", ENCODING, off="--baseline"
     )
     to_srgb: bool = option(
         False, "Convert pictures with other colour profiles to sRGB. Default: keep the profile.", ENCODING

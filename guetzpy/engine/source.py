@@ -155,4 +155,9 @@ class Source:
                 for i in range(0, len(own.photoshop), _PIECE)
             ]
         bare = JpegImage(self.width, self.height, [], "ycbcr", segments=segments)
-        return carry(b"", bare, policy)
+        carried = carry(b"", bare, policy)
+        if own.lost and "comment" not in policy.stripped:
+            more = f" and {len(own.lost) - 5} more" if len(own.lost) > 5 else ""
+            warning = f"texts that a JPEG has no place for are lost: {', '.join(own.lost[:5])}{more}"
+            carried = replace(carried, notes=[*carried.notes, warning])
+        return carried

@@ -6,7 +6,8 @@ from guetzpy.errors import FormatError
 from guetzpy.jpeg.header import frame_header, is_jpeg
 from guetzpy.jpeg.metadata.appended import places
 from guetzpy.jpeg.metadata.declared import exif_of
-from guetzpy.jpeg.metadata.policy import joined_icc
+from guetzpy.jpeg.metadata.policy import joined_icc, read_mark
+from guetzpy.jpeg.structure import Segment
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture.declared import colour_of
 from guetzpy.result import Result
@@ -42,16 +43,22 @@ def unmet(data: bytes, options: OptimizeOptions, result: Result) -> list[str]:
         warnings.append(
             "to_srgb is not followed (the picture was not encoded anew): the codes are those of the source"
         )
+    if not options.mark and not anew and read_mark(_segments(result.data)) is not None:
+        warnings.append("mark is not followed (the picture was not encoded anew): it has an earlier mark")
     return warnings
+
+
+def _segments(data: bytes) -> list[Segment]:
+    """Return the segments before the frame header of a JPEG; none if they cannot be read."""
+    try:
+        return [place.segment for place in places(data, header_only=True)]
+    except FormatError:
+        return []
 
 
 def _has_other_colours(data: bytes) -> bool:
     """Return whether a JPEG has four components, or declares other colours than sRGB."""
-    try:
-        segments = [place.segment for place in places(data, header_only=True)]
-        channels = _channels(data)
-    except FormatError:
-        return False
+    segments, channels = _segments(data), _channels(data)
     if channels not in (1, 3):
         return channels == 4
     return not colour_of(joined_icc(segments), channels, exif_of(segments)).transform.is_srgb
@@ -59,17 +66,22 @@ def _has_other_colours(data: bytes) -> bool:
 
 def _channels(data: bytes) -> int:
     """Return the number of components of a JPEG's frame header (T.81 B.2.2); 0 without a header."""
-    return frame_header(data)[1][5] if len(frame_header(data)[1]) > 5 else 0
+    payload = _frame(data)
+    return payload[5] if len(payload) > 5 else 0
 
 
 def _subsampling(data: bytes) -> str | None:
     """Return the chroma sampling of a JPEG as ``Result.subsampling`` has it; None for another one."""
-    try:
-        payload = frame_header(data)[1]
-    except FormatError:
-        return None
+    payload = _frame(data)
     factors = payload[7 : 6 + 3 * payload[5] : 3] if len(payload) > 5 else b""
     if len(factors) == 1:
         return "gray"
     names = {b"\x11": "444", b"\x21": "422", b"\x12": "440", b"\x22": "420"}
     return names.get(factors[:1]) if factors[1:] == b"\x11\x11" else None
+
+
+def _frame(data: bytes) -> bytes:
+    try:
+        return frame_header(data)[1]
+    except FormatError:
+        return b""

@@ -29,6 +29,8 @@ class Metadata:
         Horizontal and vertical resolution per inch.
     comment : bytes, optional
         Comment.
+    lost : tuple of str
+        Keywords of a PNG's texts for which a JPEG has no place.
     """
 
     exif: bytes | None = None
@@ -37,6 +39,7 @@ class Metadata:
     photoshop: bytes | None = None
     dpi: tuple[float, float] | None = None
     comment: bytes | None = None
+    lost: tuple[str, ...] = ()
 
 
 #: Tags of a TIFF's first directory that describe the picture and not its storage (TIFF 6.0, Exif 2.32):
@@ -45,6 +48,9 @@ DESCRIPTIVE = frozenset(
     {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
 )
 _ORIENTATION = 0x0112
+#: Keyword of a comment in a PNG (PNG specification, 11.3.3.1), and the longest that a COM segment holds.
+_COMMENT, _LONGEST_COMMENT = "Comment", 65533
+_READ_BY_PILLOW = frozenset({"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type icc"})
 _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 
 
@@ -55,7 +61,8 @@ def metadata_of(image: Image.Image) -> Metadata:
     if isinstance(xmp, str):
         xmp = xmp.encode()
     dpi = info.get("dpi")
-    comment = info.get("comment")
+    texts = _texts(image)
+    comment = info.get("comment") or texts.pop(_COMMENT, None)
     return Metadata(
         exif=_exif(image),
         icc=info.get("icc_profile") or None,
@@ -63,7 +70,17 @@ def metadata_of(image: Image.Image) -> Metadata:
         photoshop=_photoshop(image),
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(float(d) > 0 for d in dpi) else None,
         comment=comment.encode() if isinstance(comment, str) else comment or None,
+        lost=tuple(texts),
     )
+
+
+def _texts(image: Image.Image) -> dict[str, str]:
+    """Return the texts of a PNG by keyword, except for those that Pillow reads as Exif, XMP or a profile."""
+    texts = getattr(image, "text", None) if image.format == "PNG" else None
+    found = {key: str(text) for key, text in (texts or {}).items() if key not in _READ_BY_PILLOW}
+    if len(found.get(_COMMENT, "").encode()) > _LONGEST_COMMENT:
+        found[f"{_COMMENT} of more than 64 kB"] = found.pop(_COMMENT)
+    return found
 
 
 def _exif(image: Image.Image) -> bytes | None:

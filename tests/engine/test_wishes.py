@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from reference import jpeg_files
 from typer.testing import CliRunner
 
@@ -101,3 +101,38 @@ def test_wrong_usage_whatever_the_picture(wrong: list[str], tmp_path: Path) -> N
 @pytest.mark.parametrize("good", ["white", "#fff", (1, 2, 3), 255, [0.5, 0, 255]])
 def test_backgrounds(good: Any) -> None:
     guetzpy.OptimizeOptions(background=good)
+
+
+def test_an_earlier_mark_stays_in_a_repack() -> None:
+    source = jpeg_files.with_segments(
+        jpeg_files.picture(quality=50), jpeg_files.segment(0xFE, b"guetzpy d=2.00")
+    )
+    result = guetzpy.optimize(source, mark=False, distance=0.1)
+    assert result.status == "lossless"
+    assert any("mark is not followed" in warning for warning in result.warnings)
+    assert not guetzpy.optimize(source, distance=0.1).warnings
+
+
+def test_texts_of_a_png() -> None:
+    """They were lost without a word, the comment too."""
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Comment", "a comment")
+    texts.add_text("Copyright", "somebody")
+    texts.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(buffer, "PNG", pnginfo=texts)
+    result = guetzpy.optimize(buffer.getvalue(), effort="fast")
+    assert b"a comment" in result.data
+    assert result.warnings == ("texts that a JPEG has no place for are lost: Copyright",)
+    bare = guetzpy.optimize(buffer.getvalue(), effort="fast", strip="all")
+    assert b"a comment" not in bare.data
+    assert not bare.warnings
+
+
+def test_a_long_comment_of_a_png_is_named() -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Comment", "a" * 70_000)
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(buffer, "PNG", pnginfo=texts)
+    result = guetzpy.optimize(buffer.getvalue(), effort="fast")
+    assert "Comment of more than 64 kB" in result.warnings[0]
