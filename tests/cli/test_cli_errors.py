@@ -83,7 +83,7 @@ def test_background_makes_transparency_welcome(folder: Path) -> None:
     bad_inputs(folder)
     assert run("optimize", "alpha.png", "-o", "out.jpg", "--background", "white").exit_code == 0
     result = run("optimize", "alpha.png", "-o", "out2.jpg", "--background", "no-colour")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no-colour" in result.stderr
 
 
