@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ __all__ = ["MEAN_LIMIT", "Mean", "is_linear", "is_smooth", "mean_limit", "search
 #: the limit grows in proportion to the distance.
 MEAN_LIMIT = 0.5
 
+#: Distance, or twice the smallest distance, up to which a finest encode is taken for its better mean colour.
+#: Pure red is coded as (255, 1, 1), at distance 0.15, and not by two codes with a mean of (254.5, 0.5, 0.5), at
+#: distance 1.9.
+_NEAR = 1.0
+
 #: A picture is smooth if, with the tables of distance 1, a block has at most ``_AVERAGE`` AC coefficients of
 #: half a step or more on average, and at most a share ``_EXCEPTIONS`` of the blocks has more than ``_MANY``.
 #: (The luma of photographs has an average of at least 4.7, and 10 % of such blocks. A ramp of 256 codes over
@@ -62,6 +68,9 @@ _RATIOS = ((3_000_000, 2.0), (700_000, 1.4), (0, 1.2))
 
 #: Number of pixels from which on only the coarsest chroma sampling is tried.
 _LARGE = 700_000
+
+#: Additions to the luma beside ``BIASES``. Where dithered luma has two codes, they move its mean.
+_FINER_BIASES = (0.25, -0.25)
 
 #: Widths of the DC thresholds for luma and for chroma: no dither, chroma only, both.
 _DITHERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
@@ -168,12 +177,12 @@ def _dithers(candidate: Candidate) -> tuple[tuple[float, float], ...]:
 
 
 def _finest(candidates: Sequence[Candidate], sparing: bool) -> list[_Recipe]:
-    """Return the parameters of the finest encodes, without dithered luma."""
+    """Return the parameters of the finest encodes."""
     return [
         _Recipe(candidate, EncodeSettings(1.0, dither=dither, family=candidate.family).at_finest(bias))
-        for bias in BIASES
+        for bias in (BIASES if sparing else (*BIASES, *_FINER_BIASES))
         for candidate in candidates
-        for dither in _dithers(candidate)[-2 if sparing else 0 : -1]
+        for dither in (_dithers(candidate)[-2:-1] if sparing else _dithers(candidate))
     ]
 
 
@@ -226,17 +235,23 @@ def _floor(
     """Return what the finest encodes reach, or the first of them that meets the limits."""
     seen: list[tuple[Scores, float]] = []
     for recipe in finest:
+        if _is_needless(recipe, seen[-1][1] if seen else inf):
+            continue
         check()
         codes = decode(recipe.source, recipe.make())
-        seen.append((judge.scores(codes), mean.error(codes)))
-        if seen[-1][1] <= MEAN_LIMIT and limits.met(seen[-1][0]):
-            return _Floor(seen[-1][0], MEAN_LIMIT)
-    reach = max(MEAN_LIMIT, min(error for _, error in seen))
-    if reach > MEAN_LIMIT:  # of the errors of those that look right, the smallest
-        near = max(1.0, min(scores.distance for scores, _ in seen))
-        reach = min(error for scores, error in seen if scores.distance <= near)
+        scores, error = judge.scores(codes), mean.error(codes)
+        if error <= MEAN_LIMIT and scores.distance <= _NEAR and limits.met(scores):
+            return _Floor(scores, MEAN_LIMIT)  # the others would not change the error
+        seen.append((scores, error))
+    near = max(_NEAR, 2.0 * min(scores.distance for scores, _ in seen))
+    reach = max(MEAN_LIMIT, min(error for scores, error in seen if scores.distance <= near))
     allowed = (scores for scores, error in seen if error <= reach)
     return _Floor(min(allowed, key=lambda scores: scores.distance), reach)
+
+
+def _is_needless(recipe: _Recipe, error: float) -> bool:
+    """Return whether the encode before it, the same without dithered luma, has the right mean already."""
+    return recipe.settings.dither == (1.0, 1.0) and error <= MEAN_LIMIT
 
 
 def search(
@@ -289,10 +304,10 @@ def search(
     wanted = relaxed or limits
     allowed = max(mean_limit(distance), floor.error)
     best: tuple[int, _Recipe, Scores] | None = None
-    error = allowed
+    error = inf
     for recipe in (*_recipes(candidates, distance, sparing), *finest):
-        if recipe.settings.dither[0] and not sparing and error <= MEAN_LIMIT:
-            continue  # the same encode without dithered luma, the last one, has the right mean already
+        if not sparing and _is_needless(recipe, error):
+            continue
         check()
         trial = recipe.make()
         codes = decode(recipe.source, trial)
