@@ -204,7 +204,9 @@ def _refuse_clashes(claims: list[tuple[str, str]], destination: str | None) -> N
         own = _in_real_folder(source, folders)
         real = os.path.realpath(own) if not storage.is_url(own) and os.path.islink(own) else own
         if fold(own) in taken or fold(real) in taken:
-            raise ValueError(f"{source}: is an input and an output; use --in-place to replace it")
+            raise ValueError(
+                f"{source}: is an input and an output; give another -o, or --in-place to replace a JPEG"
+            )
 
 
 def _in_real_folder(name: str, known: dict[str, str]) -> str:

@@ -338,9 +338,13 @@ def _check(
         real = os.path.realpath(destination)
         for name in names:
             if not storage.is_url(name) and os.path.realpath(name) == real:
-                raise ValueError(f"{name}: is an input and the output; use --in-place to replace its files")
+                raise ValueError(
+                    f"{name}: is an input and the output; use --in-place to replace its JPEG files"
+                )
     if destination in names:
-        raise ValueError(f"{destination}: is an input and the output; use --in-place to replace its files")
+        raise ValueError(
+            f"{destination}: is an input and the output; use --in-place to replace its JPEG files"
+        )
 
 
 def _check_suffix(destination: str | None, in_place: bool, suffix: str | None) -> None:

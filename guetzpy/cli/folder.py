@@ -74,13 +74,8 @@ def run_folders(
         Takes the results, those of an earlier run that is resumed too.
     """
     _check(inputs, output, in_place, wishes, write)
-    if threshold is not None:  # what --in-place would do; other files make no difference
-        output, in_place, jpeg_only, wishes = (
-            None,
-            True,
-            True,
-            replace(wishes, copy_others=False, suffix=None),
-        )
+    if threshold is not None:  # what --in-place would do
+        output, in_place, wishes = None, True, replace(wishes, copy_others=False, suffix=None)
     tally = Tally()
     with report_errors(), notices(quiet):
         with _cluster(wishes.dask) as executor:

@@ -261,7 +261,9 @@ def _without_clashes(places: list[Place]) -> list[Place]:
     for place in places:
         key = os.path.normcase(os.path.realpath(place.input))
         if place.input != STANDARD and key in taken:
-            usage_error(f"{place.input}: is an input and an output; use --in-place to replace it")
+            usage_error(
+                f"{place.input}: is an input and an output; give another -o, or --in-place to replace a JPEG"
+            )
     return places
 
 

@@ -9,7 +9,7 @@ import typer
 from guetzpy import api
 from guetzpy._runtime.memory import keep_freed
 from guetzpy._runtime.threads import time_limit
-from guetzpy.cli.places import STANDARD, Place, is_there, prepare, read_bytes, write_bytes
+from guetzpy.cli.places import STANDARD, Place, is_there, names_a_jpeg, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -55,7 +55,6 @@ def run_all(
         Saving in percent above which the exit code is 3.
     """
     tally = Tally()
-    jpeg_only = jpeg_only or threshold is not None  # --check tells of what --in-place would change
     with report_errors(), notices(quiet):
         prepare(places)
         if isinstance(options, OptimizeOptions) and any(map(is_there, places)):
@@ -65,7 +64,7 @@ def run_all(
         Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
         keep_freed()
         for place in places:
-            result = _run(place, options, jpeg_only, report)
+            result = _run(place, options, jpeg_only, threshold is not None, report)
             if as_json:
                 print_json(result.to_dict())
             if result.status == "failed" or not quiet:
@@ -84,16 +83,22 @@ def run_all(
 
 
 def _run(
-    place: Place, options: OptimizeOptions | TranscodeOptions, jpeg_only: bool, report: Report | None
+    place: Place,
+    options: OptimizeOptions | TranscodeOptions,
+    jpeg_only: bool,
+    check: bool,
+    report: Report | None,
 ) -> Result:
     name = "stdin" if place.input == STANDARD else place.input
     try:
         with time_limit(options.timeout):  # of the reading and the work together
             data, state = read_bytes(place, options.max_input, options.max_memory)
-            if jpeg_only and not data.startswith(_SOI):
-                return _passed_over(name, data, options)
-            if place.output == place.input != STANDARD and data and not data.startswith(_SOI):
-                raise UnsupportedError(NOT_IN_PLACE)
+            if not data.startswith(_SOI):
+                # --check tells what --in-place would do, which fails on other files that are called a JPEG.
+                if jpeg_only or (check and not names_a_jpeg(name)):
+                    return _passed_over(name, data, options)
+                if data and (check or place.output == place.input != STANDARD):
+                    raise UnsupportedError(NOT_IN_PLACE)
             result = api.run(data, options, name=name)
         write_bytes(place, result.data, state)
         result = replace(result, output=place.output)
