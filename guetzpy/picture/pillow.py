@@ -177,11 +177,33 @@ def opened(data: bytes, check_size: CheckSize) -> ImageFile:
         if size is not None:
             check_size(*size)
     with guarded(f"{name} cannot be read"):
-        image = _plugin(name)(io.BytesIO(data), "")
+        try:
+            image = _plugin(name)(io.BytesIO(data), "")
+        except Exception:
+            if name == "TIFF":
+                _refuse_layouts(data)
+            raise
         check_size(image.width, image.height)
         if name == "TIFF":
             _check_tiles(image, check_size)
     return image
+
+
+def _refuse_layouts(data: bytes) -> None:
+    """Raise UnsupportedError for a TIFF that Pillow cannot open, although it is valid."""
+    from PIL import TiffImagePlugin
+
+    if data.startswith(b"MM\0+"):
+        raise UnsupportedError("big-endian BigTIFF files are not supported")
+    samples = 1
+    with contextlib.suppress(Exception):  # a broken directory is Pillow's to report
+        directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if data[2] == 43 else 8])
+        stream = io.BytesIO(data)
+        stream.seek(directory.next)
+        directory.load(stream)
+        samples = int(directory.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
+    if samples > 4:
+        raise UnsupportedError(f"TIFF with {samples} samples per pixel is not supported")
 
 
 def opened_jpeg(data: bytes) -> ImageFile:

@@ -42,8 +42,8 @@ __all__ = ["MEAN_LIMIT", "Mean", "is_linear", "is_smooth", "mean_limit", "search
 MEAN_LIMIT = 0.5
 
 #: Distance, or twice the smallest distance, up to which a finest encode is taken for its better mean colour.
-#: Pure red is coded as (255, 1, 1), at distance 0.15, and not by two codes with a mean of (254.5, 0.5, 0.5), at
-#: distance 1.9.
+#: Pure red is coded as (255, 1, 1), at distance 0.15, and not by two codes with a mean of (254.5, 0.5, 0.5),
+#: at distance 1.9.
 _NEAR = 1.0
 
 #: A picture is smooth if, with the tables of distance 1, a block has at most ``_AVERAGE`` AC coefficients of

@@ -280,3 +280,20 @@ def test_palettes_of_short_entries():
         file = io.BytesIO()
         tifffile.imwrite(file, codes, photometric="palette", colormap=entries, metadata=None)
         assert np.array_equal(load(file.getvalue()).planes(), short[:, codes])
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "words"),
+    [
+        ({"bigtiff": True, "byteorder": ">"}, (16, 16, 3), "big-endian BigTIFF"),
+        ({"photometric": "minisblack", "planarconfig": "separate"}, (5, 16, 16), "5 samples per pixel"),
+        ({"photometric": "rgb", "planarconfig": "separate"}, (5, 16, 16), "5 samples per pixel"),
+    ],
+)
+def test_valid_layouts_that_are_refused_are_not_called_broken(
+    options: dict[str, object], shape: tuple[int, ...], words: str
+) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros(shape, np.uint8), **options)
+    with pytest.raises(UnsupportedError, match=words):
+        load(file.getvalue())

@@ -57,6 +57,15 @@ _COORDINATE_PARTS = re.compile(
     "latitude|longt?itude|geolocation|geopoint|pluscode|openlocationcode|what3words|homepoint|gnss|ecef"
 )
 _GEOGRAPHIC_SPACES = ("wgs84_pos", "georss.org", "opengis.net/gml", "opengis.net/kml")
+#: Such names that end in a word of coordinates. Other words end so too: flat, salon, balon, oblong.
+_GLUED = re.compile(
+    "(?:camera|cam|centre|center|drone|end|gimbal|home|image|img|loc|location|photo|pic|pos|position|shot|"
+    "start|subject|takeoff|target|uav)_?(?:lat|lon|long|lng|alt)"
+)
+#: Parts of namespaces whose x and y are places in the picture.
+_OWN_AXES = re.compile(
+    r"(?:adobe|microsoft|google|apple|acdsee)\.com|iptc\.org|cipa\.jp|w3\.org|purl\.org|metadataworkinggroup"
+)
 _DRONES = re.compile("drone|dji|parrot|autel|skydio", re.IGNORECASE)
 _PLACE_NAMES = frozenset(
     "city sublocation location provincestate province country countryname countrycode worldregion "
@@ -111,6 +120,8 @@ def is_coordinate(space: str, name: str) -> bool:
     words = [word.lower() for word in _WORDS.findall(name)]
     low = name.lower()
     if _COORDINATE_WORDS & set(words) or low.startswith("gps") or _COORDINATE_PARTS.search(low):
+        return True
+    if _GLUED.fullmatch(low) or (low in ("x", "y", "z") and not _OWN_AXES.search(space)):
         return True
     if _DRONES.search(space) and low.endswith("location"):  # Parrot's TakeOffLocation
         return True
