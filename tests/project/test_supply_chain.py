@@ -31,7 +31,7 @@ def watch(event, arguments):
         outside.append(event)
     elif event == "pickle.find_class":
         frame = sys._getframe()
-        loads = ("load", "kernel.py")
+        loads = ("load", "kernel_cache.py")
         while frame and (frame.f_code.co_name, frame.f_code.co_filename.rpartition("/")[2]) != loads:
             frame = frame.f_back
         unpickled.add((arguments[0].split(".")[0], frame is not None))
@@ -90,7 +90,7 @@ def test_a_pickle_for_a_picture(tmp_path: Path) -> None:
 
 #: Where names that run code, or load it, may stand.
 ALLOWED = {
-    "pickle": {"kernel.py", "processes.py"},  # own cache files, with a digest; calls from the parent process
+    "pickle": {"kernel_cache.py", "processes.py"},  # own cache files, with a digest; calls from the parent process
     "marshal": set(),
     "ctypes": {"memory.py"},  # mallopt() of the C library that is there already
     "socket": set(),
