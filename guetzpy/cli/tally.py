@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from guetzpy._runtime.text import counted
-from guetzpy.cli.reporting import say, thousands, would_change
+from guetzpy.cli.reporting import quoted, say, thousands, would_change
 from guetzpy.result import Result
 
 __all__ = ["Tally", "bytes_text"]
@@ -87,7 +87,7 @@ class Tally:
         if self.failed and resumable:
             return "the same command with --resume processes only the files that failed"
         if backup is not None and self.before > self.after:
-            return f"guetzpy restore {backup} puts the originals back"
+            return f"{quoted(['guetzpy', 'restore', backup])} puts the originals back"
         if not report and self.outcomes["optimized"] > 1:
             return "--report report.html shows the pictures before and after"
         return None

@@ -59,6 +59,12 @@ def test_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1 files done by an earlier run, 1 to do" in done.stderr
 
 
+def test_a_folder_with_a_space_is_quoted() -> None:
+    tally = Tally(files=1, before=2, after=1)
+    step = tally.next_step(written=True, resumable=True, backup="my photos", report=False)
+    assert step == "guetzpy restore 'my photos' puts the originals back"
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_kernels_are_counted_on_terminals(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     class Screen(io.StringIO):

@@ -90,7 +90,7 @@ def test_a_pickle_for_a_picture(tmp_path: Path) -> None:
 
 #: Where names that run code, or load it, may stand.
 ALLOWED = {
-    "pickle": {"kernel_cache.py", "processes.py"},  # own cache files, with a digest; calls from the parent process
+    "pickle": {"kernel_cache.py", "processes.py"},  # cache files with a digest; calls from the parent
     "marshal": set(),
     "ctypes": {"memory.py"},  # mallopt() of the C library that is there already
     "socket": set(),
