@@ -1,4 +1,4 @@
-"""Fit the open loop: tables, Lagrange multipliers and compensation (``search/models/open_loop.py``).
+"""Fit the open loop: tables, Lagrange multipliers and compensation (``bench/open_loop_model.py``).
 
 Crops of training pictures are encoded once at each distance, under two sets of parameters. The loss of a set
 is the mean, over pictures, distances and metrics, of the log bytes that it takes more than the reference set
@@ -88,11 +88,11 @@ class Worker:
 
     def measure(self, crop: Crop, parameters: npt.NDArray[np.float64], distance: float) -> tuple[float, Any]:
         """Return log bytes and log errors of an encode."""
+        from bench.open_loop_model import OpenLoopModel
         from guetzpy.search.coding.encoder import decode, encode
         from guetzpy.search.coding.settings import EncodeSettings
         from guetzpy.search.coding.tables import dc_limit
         from guetzpy.search.evaluation import size_of
-        from guetzpy.search.models.open_loop import OpenLoopModel
 
         source = self.sources[crop.picture, crop.sampling]
         family = OpenLoopModel(parameters[0], parameters[1])
@@ -151,7 +151,7 @@ class Fit:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from guetzpy.search.models.open_loop import PARAMETERS
+    from bench.open_loop_model import PARAMETERS
 
     parser = argparse.ArgumentParser(prog="python -m bench fit_search", description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="folder of training pictures")

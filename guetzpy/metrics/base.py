@@ -13,6 +13,7 @@ from guetzpy.picture.transform import Transform
 
 __all__ = [
     "Comparator",
+    "FallingComparator",
     "GradientRows",
     "Metric",
     "Resources",
@@ -108,6 +109,38 @@ class Metric(Protocol):
         resources : Resources
             Memory and threads that the comparator may use.
         """
+
+
+class FallingComparator:
+    """Comparator of a metric whose score falls with distortion.
+
+    Parameters
+    ----------
+    kind : type
+        :class:`guetzpy.metrics.SSIMULACRA2Comparator` or :class:`guetzpy.metrics.CVVDPComparator`.
+    codes, transform, resources
+        As for :meth:`Metric.comparator`.
+    """
+
+    def __init__(
+        self, kind: Any, codes: npt.NDArray[Any], transform: Transform, resources: Resources
+    ) -> None:
+        self._transform = transform
+        keep = None if resources.keep != "nothing" else False
+        self._comparator = kind.from_codes(codes, transform, threads=resources.threads, keep=keep)
+
+    def score(self, codes: npt.NDArray[Any]) -> Score:
+        """Return the score of codes."""
+        return Score(self._comparator.score_codes(codes, self._transform))
+
+    def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
+        """Return the score, and rows of the derivatives of its negative, which grows with distortion."""
+        score, rows = self._comparator.gradient_codes(codes, self._transform)
+        return score, negated(rows)
+
+    def release(self) -> None:
+        """Free memory that only gradients need."""
+        self._comparator.release()
 
 
 def has_gradient(comparator: Comparator) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import exp, log
-from guetzpy.metrics.base import GradientRows, Resources, Score, negated
+from guetzpy.metrics.base import FallingComparator, GradientRows, Resources, Score
 from guetzpy.picture.transform import Transform
 
 __all__ = ["BUTTERAUGLI", "DEFINING", "SSIMULACRA2", "MonotoneCurve"]
@@ -125,27 +125,6 @@ class _ButteraugliComparator:
         self._comparator.release()
 
 
-class _Ssimulacra2Comparator:
-    def __init__(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> None:
-        from guetzpy.metrics._ssimulacra2.comparator import SSIMULACRA2Comparator
-
-        self._transform = transform
-        keep = None if resources.keep != "nothing" else False
-        self._comparator = SSIMULACRA2Comparator.from_codes(
-            codes, transform, threads=resources.threads, keep=keep
-        )
-
-    def score(self, codes: npt.NDArray[Any]) -> Score:
-        return Score(self._comparator.score_codes(codes, self._transform))
-
-    def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
-        score, rows = self._comparator.gradient_codes(codes, self._transform)
-        return score, negated(rows)
-
-    def release(self) -> None:
-        self._comparator.release()
-
-
 @dataclass(frozen=True)
 class _Butteraugli:
     """Butteraugli's 3-norm: 0 for identical pictures, larger for worse ones."""
@@ -190,8 +169,10 @@ class _Ssimulacra2:
 
     def comparator(
         self, codes: npt.NDArray[Any], transform: Transform, resources: Resources
-    ) -> _Ssimulacra2Comparator:
-        return _Ssimulacra2Comparator(codes, transform, resources)
+    ) -> FallingComparator:
+        from guetzpy.metrics._ssimulacra2.comparator import SSIMULACRA2Comparator
+
+        return FallingComparator(SSIMULACRA2Comparator, codes, transform, resources)
 
 
 BUTTERAUGLI, SSIMULACRA2 = _Butteraugli(), _Ssimulacra2()

@@ -8,32 +8,13 @@ from typing import Any
 import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import log
-from guetzpy.metrics.base import GradientRows, Resources, Score, negated
+from guetzpy.metrics.base import FallingComparator, Resources
 from guetzpy.picture.transform import Transform
 
 __all__ = ["CVVDP"]
 
 #: Smallest error in JOD; smaller errors count as this one, so that the logarithm is finite.
 _LEAST_ERROR = 1e-6
-
-
-class _Comparator:
-    def __init__(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> None:
-        from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
-
-        self._transform = transform
-        keep = None if resources.keep != "nothing" else False
-        self._comparator = CVVDPComparator.from_codes(codes, transform, threads=resources.threads, keep=keep)
-
-    def score(self, codes: npt.NDArray[Any]) -> Score:
-        return Score(self._comparator.score_codes(codes, self._transform))
-
-    def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
-        score, rows = self._comparator.gradient_codes(codes, self._transform)
-        return score, negated(rows)
-
-    def release(self) -> None:
-        self._comparator.release()
 
 
 @dataclass(frozen=True)
@@ -55,8 +36,12 @@ class _Cvvdp:
     def is_identical(self, score: float) -> bool:
         return score >= 10.0 - _LEAST_ERROR
 
-    def comparator(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> _Comparator:
-        return _Comparator(codes, transform, resources)
+    def comparator(
+        self, codes: npt.NDArray[Any], transform: Transform, resources: Resources
+    ) -> FallingComparator:
+        from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
+
+        return FallingComparator(CVVDPComparator, codes, transform, resources)
 
 
 CVVDP = _Cvvdp()

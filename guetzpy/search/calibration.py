@@ -79,8 +79,9 @@ WEIGHT_TILES_DEFICIT = 0.08
 
 # The open loop: 19 pictures of 0.8 to 2.8 megapixels at seven distances, tiles of 64 to 128 pixels.
 
-#: Margin where only tiles were evaluated (they tell the excess to 0.05, quartiles), margin after an
-#: evaluation that failed, and margin that is not worth another evaluation.
+#: Margin if only tiles were evaluated (their excess is within 0.05 of the picture's in half of the cases);
+#: margin after an evaluation that missed the limits; largest margin for which the search does not evaluate
+#: again.
 OPEN_MARGIN, OPEN_MARGIN_AFTER, OPEN_ENOUGH = 0.07, 0.04, 0.25
 #: Log distance taken off the start where there are no tiles.
 OPEN_WITHOUT_TILES = 0.02

@@ -1,4 +1,4 @@
-"""Which candidates are worth a full search, and where it begins."""
+"""Choice of the candidates that get a full search, and of the settings that it begins with."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def choose(
     effort: Effort,
     settings: EncodeSettings,
 ) -> Choice:
-    """Return which candidates are worth a full search.
+    """Return the candidates that get a full search.
 
     Each is evaluated once without weights; the bytes that it would take at the limits follow from the usual
     growth of bytes with distance.

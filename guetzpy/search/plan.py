@@ -81,7 +81,7 @@ _MOST_FOR_FEW_BYTES = 9_000_000
 #: first, and bytes where it is enough that the metrics keep nothing.
 _USUAL_FOR_FEW_BYTES, _LEAN_FOR_FEW_BYTES = 370_000_000, 500_000_000
 
-#: Pixels of a JPEG that are always worth a search, whatever their bytes.
+#: JPEG files of at most this many pixels are always searched, whatever their bytes.
 _DENSE_PIXELS = 1 << 20
 
 
@@ -362,7 +362,7 @@ def _too_much(pixels: int, wanted: int, allowed: int, words: str, name: str | No
 
 
 def too_sparse(width: int, height: int, file_size: int) -> str | None:
-    """Return why a JPEG is not worth a search, if it has hardly any data for its many pixels.
+    """Return why a JPEG is not searched, if it has too few bytes for its pixels.
 
     Blank pages and hostile files are like that. A search takes time and memory by pixels, and there is little
     to save.

@@ -198,8 +198,8 @@ class _Search:
         for start in starts:
             attempt(start, EFFORTS["balanced"] if effort.tuned else effort)
         if effort.tuned:
-            # A long search goes astray now and then: short ones say where it is worth while, and what they
-            # found stays in the choice.
+            # A long search sometimes ends with a larger file than a short one. So the short searches come
+            # first: the long one begins from the best of them, and their results remain candidates.
             attempt(cheapest()[1] if outcomes else starts[0], effort)
         return cheapest()[0] if outcomes else None
 

@@ -117,7 +117,7 @@ def test_digits_do_not_depend_on_windows(monkeypatch, cached):
     expected = whole.diffmap_linear(b)
     score, gradient = whole.gradient_linear(b)
     monkeypatch.setattr(_butteraugli_windows, "_WINDOW_ROWS", 50)
-    monkeypatch.setattr(_butteraugli, "_CACHED_SAMPLES", cached)
+    monkeypatch.setattr(_butteraugli, "CACHED_PIXELS", cached)
     monkeypatch.setattr(_butteraugli_windows, "TRACED_SAMPLES", 10)
     parts = ButteraugliComparator.from_linear(a)
     assert np.array_equal(parts.diffmap_linear(b), expected)
@@ -267,7 +267,7 @@ def test_takes_gray_pil_and_16_bit_pictures():
 def test_says_what_is_wrong():
     a, b = noisy((20, 30))
     comparator = ButteraugliComparator.from_linear(a)
-    with pytest.raises(ValueError, match=r"reference 30 x 20, distorted 29 x 20"):
+    with pytest.raises(ValueError, match=r"reference 30x20, distorted 29x20"):
         comparator.score_linear(b[:, :, :-1])
     with pytest.raises(ValueError, match=r"expected \(3, H, W\)"):
         comparator.score_linear(b[0])

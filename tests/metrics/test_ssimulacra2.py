@@ -162,7 +162,7 @@ def test_digits_do_not_depend_on_threads():
 def test_large_references_are_worked_on_by_bands_with_the_same_digits(monkeypatch):
     a, b = picture("astronaut_256.png"), picture("astronaut_256.jpeg_q85_444.png")
     kept = SSIMULACRA2Comparator(a)
-    monkeypatch.setattr(module, "_CACHED_PIXELS", 0)
+    monkeypatch.setattr(module, "CACHED_PIXELS", 0)
     anew = SSIMULACRA2Comparator(a)
     assert not anew._references
     assert kept.score(b) == anew.score(b) == anew.score(b)
@@ -231,7 +231,7 @@ def test_gradients_by_windows_are_the_same(monkeypatch, cut):
     score, rows = SSIMULACRA2Comparator.from_codes(reference, transform).gradient_codes(codes, transform)
     expected = rows(0, height)
     assert expected.any()
-    monkeypatch.setattr(module, "_TRACED_PIXELS", 10)
+    monkeypatch.setattr(module, "TRACED_PIXELS", 10)
     comparator = SSIMULACRA2Comparator(a)
     score_of_windows, rows = comparator.gradient_codes(codes, transform)
     assert score_of_windows == pytest.approx(score, abs=1e-6)

@@ -36,14 +36,12 @@ from guetzpy.metrics._butteraugli.windows import (
     light_of_planes,
     whole_picture,
 )
+from guetzpy.metrics.one_reference import CACHED_PIXELS, check_sizes
 from guetzpy.picture.transform import Codes, Transform
 
 __all__ = ["ButteraugliComparator"]
 
 Floats = npt.NDArray[np.float32]
-
-#: The bands of larger references are not kept; each score computes them again, window by window.
-_CACHED_SAMPLES = 12_500_000
 
 
 def _fold(planes: Floats, border: list[tuple[int, int]]) -> Floats:
@@ -140,7 +138,7 @@ class ButteraugliComparator:
         self._memory = MemoryPool()
         light = self._inner(light)
         if keep is None:
-            keep = light.height * light.width <= _CACHED_SAMPLES
+            keep = light.height * light.width <= CACHED_PIXELS
         half = self._half_light(light)
         if half is not None:
             for window in windows.windows_of(light.height, light.width, rows):
@@ -156,11 +154,7 @@ class ButteraugliComparator:
         return np.empty((3, (light.height + 1) // 2, (light.width + 1) // 2), np.float32)
 
     def _inner(self, light: Light) -> Light:
-        if (light.height, light.width) != self._shape:
-            raise ValueError(
-                f"pictures differ in size: reference {self._shape[1]} x {self._shape[0]}, "
-                f"distorted {light.width} x {light.height}"
-            )
+        check_sizes(self._shape, (light.height, light.width))
         return light.extended(self._threads) if min(self._shape) < SMALLEST else light
 
     def _diffmap(self, light: Light) -> Floats:

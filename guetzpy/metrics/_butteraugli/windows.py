@@ -21,6 +21,7 @@ from guetzpy.metrics._butteraugli.scale import (
     separate_reference,
     strips,
 )
+from guetzpy.metrics.one_reference import TRACED_PIXELS
 
 __all__ = [
     "SMALLEST",
@@ -41,7 +42,7 @@ Floats = npt.NDArray[np.float32]
 #: at full size only.
 SMALLEST = 8
 #: Gradients of larger pictures are computed window by window; the forward pass is then computed twice.
-TRACED_SAMPLES = 5 << 19
+TRACED_SAMPLES = TRACED_PIXELS
 #: Rows of a window of the distorted picture, which bounds the memory.
 _WINDOW_ROWS = 640
 #: Pictures with more samples have at least two windows.

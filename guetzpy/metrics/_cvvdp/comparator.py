@@ -14,19 +14,22 @@ from guetzpy.metrics._cvvdp.display import display_named
 from guetzpy.metrics._cvvdp.gradient import Gradient
 from guetzpy.metrics._cvvdp.plan import STRIP, Base, Doubles, Plan, pyramid
 from guetzpy.metrics._cvvdp.pooling import jod_and_slopes
-from guetzpy.metrics._ssimulacra2.scales import Local, Rows
+from guetzpy.metrics.one_reference import (
+    CACHED_PIXELS,
+    TRACED_PIXELS,
+    LightComparator,
+    Local,
+    Rows,
+    check_sizes,
+    linear_planes,
+)
 from guetzpy.picture.planes import planes_of
 from guetzpy.picture.transform import Codes, Floats, Transform
 
 __all__ = ["CVVDPComparator"]
 
-#: Larger references are not kept as maps. Their data are computed again for each score, strip by strip.
-_CACHED_PIXELS = 12_500_000
-#: Gradients of larger pictures are computed when their rows are requested.
-_TRACED_PIXELS = 5 << 19
 
-
-class CVVDPComparator:
+class CVVDPComparator(LightComparator):
     """ColorVideoVDP for still pictures with one reference, which is processed once.
 
     Scores are JOD (just-objectionable differences): 10 for identical pictures. If two pictures differ by one
@@ -70,7 +73,7 @@ class CVVDPComparator:
         Above 12.5 megapixels the array is not copied: do not change it while the comparator is in use.
         """
         self = cls.__new__(cls)
-        self._set_up(_linear(planes), display, threads)
+        self._set_up(Rows(linear_planes(planes)), display, threads)
         return self
 
     @classmethod
@@ -112,7 +115,7 @@ class CVVDPComparator:
         self._base = Base(self._plan, self._levels[-1], len(self._levels) == 1)
         self._scratch = Local(), Local()
         self._kept: list[Floats] = []
-        if level.height * level.width <= _CACHED_PIXELS if keep is None else keep:
+        if level.height * level.width <= CACHED_PIXELS if keep is None else keep:
             self._kept = [np.empty((6, *size), np.float32) for size in self._plan.sizes[:-1]]
             each(self._keep, self._strips(), threads)
             self._levels = []
@@ -146,107 +149,22 @@ class CVVDPComparator:
         self._contrasts(band, start, stop, out, start)
         return out, start
 
-    def score(self, distorted: Any) -> float:
-        """Return the score of a picture, an array or PIL image as for the constructor.
-
-        Raises
-        ------
-        ValueError
-            The sizes differ.
-        """
-        return self._score(Rows(*planes_of(distorted)))
-
-    def score_linear(self, planes: Floats) -> float:
-        """Return the score of linear light: float32 (3, H, W), sRGB primaries, 1.0 = white."""
-        return self._score(_linear(planes))
-
-    def score_codes(self, codes: Codes, transform: Transform) -> float:
-        """Return the score of codes; see :meth:`from_codes`."""
-        return self._score(Rows(codes, transform))
-
-    def gradient(self, distorted: Any) -> tuple[float, Floats]:
-        """Return the score of a picture and its gradient.
-
-        Parameters
-        ----------
-        distorted : ndarray or PIL image
-            Picture as for the constructor.
-
-        Returns
-        -------
-        score : float
-            As :meth:`score` returns it.
-        gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
-            Derivatives of the score per code on the 0..255 scale, whatever the depth of the picture.
-        """
-        score, rows = self.gradient_codes(*planes_of(distorted))
-        return score, rows(0, self.shape[0])
-
-    def gradient_linear(self, planes: Floats) -> tuple[float, Floats]:
-        """Return the score of linear light and its gradient.
-
-        Parameters
-        ----------
-        planes : ndarray of float32, shape (3, H, W)
-            sRGB primaries, 1.0 = white.
-
-        Returns
-        -------
-        score : float
-            Quality in JOD.
-        gradient : ndarray of float32, shape (3, H, W)
-            Derivatives by ``planes``; zero for identical pictures.
-        """
-        score, rows = self._score_and_gradient(_linear(planes))
-        return score, np.ascontiguousarray(rows(0, self.shape[0]))
-
-    def gradient_codes(
-        self, codes: Codes, transform: Transform
-    ) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score of codes, and a function that returns rows of the gradient by them.
-
-        Parameters
-        ----------
-        codes, transform
-            Codes and conversion as for :meth:`from_codes`. The returned function keeps the codes.
-
-        Returns
-        -------
-        score : float
-            Quality in JOD.
-        rows : callable
-            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), per code on
-            the 0..255 scale. For pictures above 2.6 megapixels only these rows are computed, and 12 rows
-            above and below.
-        """
-        score, by_light = self._score_and_gradient(Rows(codes, transform))
-
-        def rows(first: int, last: int) -> Floats:
-            part: Any = codes[:, first:last]
-            return transform.pull_back(by_light(first, last), part, threads=self._threads)
-
-        return score, rows
-
     def release(self) -> None:
         """Free the scratch memory that is kept for the next score or gradient."""
         self._scratch = Local(), Local()
 
-    def _score_and_gradient(self, level: Rows) -> tuple[float, Callable[[int, int], Floats]]:
-        score, slopes, levels = self._score_and_slopes(level)
-        base = self._base.slopes(Base(self._plan, levels[-1], len(levels) == 1), self._plan, slopes[-1])
-        keep = bool(self._kept) and level.height * level.width <= _TRACED_PIXELS
-        return score, Gradient(self._plan, levels, self._reference, slopes, base, keep, self._threads).rows
-
     def _score(self, level: Rows) -> float:
         return self._score_and_slopes(level)[0]
 
+    def _score_and_gradient(self, level: Rows) -> tuple[float, Callable[[int, int], Floats]]:
+        score, slopes, levels = self._score_and_slopes(level)
+        base = self._base.slopes(Base(self._plan, levels[-1], len(levels) == 1), self._plan, slopes[-1])
+        keep = bool(self._kept) and level.height * level.width <= TRACED_PIXELS
+        return score, Gradient(self._plan, levels, self._reference, slopes, base, keep, self._threads).rows
+
     def _score_and_slopes(self, level: Rows) -> tuple[float, Doubles, list[Rows]]:
         """Return the score, its derivatives by the sums of bands and channels, and the picture's levels."""
-        if self.shape != (level.height, level.width):
-            raise ValueError(
-                f"pictures of different sizes: reference {self.shape[1]}x{self.shape[0]}, "
-                f"distorted {level.width}x{level.height}"
-            )
+        check_sizes(self.shape, (level.height, level.width))
         plan = self._plan
         levels = pyramid(plan, level, self._threads)
         strips = self._strips()
@@ -271,9 +189,3 @@ class CVVDPComparator:
         sums[-1] = self._base.sums(Base(plan, levels[-1], len(levels) == 1), plan)
         quality, slopes = jod_and_slopes(sums, plan.pixels)
         return quality, slopes, levels
-
-
-def _linear(planes: Floats) -> Rows:
-    if not isinstance(planes, np.ndarray) or planes.ndim != 3 or planes.shape[0] != 3 or planes.size == 0:
-        raise ValueError(f"expected linear planes of shape (3, H, W), got {np.shape(planes)}")
-    return Rows(np.require(planes, np.float32, ["C", "W"]))

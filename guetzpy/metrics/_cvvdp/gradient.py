@@ -12,7 +12,7 @@ from guetzpy.metrics._cvvdp.adjoint import ADJOINT_PAD, add_doubled_adjoint, add
 from guetzpy.metrics._cvvdp.contrast import REACH, STRIDE
 from guetzpy.metrics._cvvdp.plan import STRIP, Doubles, Plan
 from guetzpy.metrics._cvvdp.slopes import SLOPE_ROWS, slope_rows
-from guetzpy.metrics._ssimulacra2.scales import Local, Rows
+from guetzpy.metrics.one_reference import Local, Rows
 from guetzpy.picture.transform import Floats
 
 __all__ = ["Gradient"]

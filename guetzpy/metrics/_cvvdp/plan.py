@@ -14,7 +14,7 @@ from guetzpy.metrics._cvvdp.display import Display
 from guetzpy.metrics._cvvdp.pooling import EPSILON, bands_of
 from guetzpy.metrics._cvvdp.pyramid import PAD, reduce_rows
 from guetzpy.metrics._cvvdp.sensitivity import LIGHT_STEPS, LOWEST_LIGHT, sensitivity_table
-from guetzpy.metrics._ssimulacra2.scales import Local, Rows
+from guetzpy.metrics.one_reference import Local, Rows
 from guetzpy.picture.transform import Floats
 
 __all__ = ["STRIP", "Base", "Plan", "pyramid"]

@@ -22,8 +22,7 @@ from guetzpy.metrics._iwssim._maps import (
 )
 from guetzpy.metrics._iwssim._pyramid import add_down_adjoint, down, subtract_up_adjoint
 from guetzpy.metrics._iwssim._tiles import REACH
-from guetzpy.metrics._ssimulacra2.comparator import check_sizes
-from guetzpy.metrics._ssimulacra2.scales import Local
+from guetzpy.metrics.one_reference import CodesComparator, Local, check_sizes
 from guetzpy.picture.planes import planes_of
 from guetzpy.picture.transform import Codes, Floats, Transform
 
@@ -35,7 +34,7 @@ _BANDS = len(_EXPONENTS) - 1
 _ROWS = 32  # rows of a halved plane that a thread processes at a time
 
 
-class IWSSIMComparator:
+class IWSSIMComparator(CodesComparator):
     """IW-SSIM with one reference, which is processed once.
 
     Information content weighted structural similarity of luma. JPEG files: 1 identical, 0.998 about visually
@@ -53,6 +52,10 @@ class IWSSIMComparator:
     Wang and Li, IEEE Transactions on Image Processing 20 (5), 2011. The scores are those of
     ``piq.information_weighted_ssim``, which rejects sides below 161 samples. Here such a picture is extended
     to 161 by its mirror images, below and to the right. About 11 bytes per pixel are kept.
+
+    Gradients: where the reference is nearly flat, with a variance over 3 x 3 samples of a band below 1e-3,
+    the weights depend strongly on differences far below one code. There, their derivative by the covariance
+    is taken as 0.
     """
 
     def __init__(self, reference: Any, *, threads: int | None = None) -> None:
@@ -88,43 +91,9 @@ class IWSSIMComparator:
             Information(band, parent, threads) for band, parent in zip(bands, [*bands[1:], None], strict=True)
         ]
 
-    def score(self, distorted: Any) -> float:
-        """Return the score of a picture, an array or PIL image as for the constructor.
-
-        Raises
-        ------
-        ValueError
-            The sizes differ.
-        """
-        return self.score_codes(*planes_of(distorted))
-
     def score_codes(self, codes: Codes, transform: Transform) -> float:
         """Return the score of codes; see :meth:`from_codes`."""
         return self._score(self._planes(codes, transform))[0]
-
-    def gradient(self, distorted: Any) -> tuple[float, Floats]:
-        """Return the score of a picture and its gradient.
-
-        Parameters
-        ----------
-        distorted : ndarray or PIL image
-            Picture as for the constructor.
-
-        Returns
-        -------
-        score : float
-            IW-SSIM.
-        gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
-            Derivatives of the score per code on the 0..255 scale, whatever the depth of the picture.
-
-        Notes
-        -----
-        Where the reference is nearly flat, with a variance over 3 x 3 samples of a band below 1e-3, the
-        weights depend strongly on differences far below one code. There, their derivative by the covariance
-        is taken as 0.
-        """
-        score, rows = self.gradient_codes(*planes_of(distorted))
-        return score, rows(0, self.shape[0])
 
     def gradient_codes(
         self, codes: Codes, transform: Transform

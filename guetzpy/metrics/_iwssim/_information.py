@@ -18,7 +18,7 @@ from guetzpy._runtime.kernel import kernel
 from guetzpy._runtime.threads import each
 from guetzpy.metrics._iwssim._pyramid import LINE, band_tile
 from guetzpy.metrics._iwssim._tiles import PLANE, ROWS, STRIDE, load
-from guetzpy.metrics._ssimulacra2.scales import Local
+from guetzpy.metrics.one_reference import Local
 from guetzpy.picture.transform import Floats
 
 __all__ = ["Information"]

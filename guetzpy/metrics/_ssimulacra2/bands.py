@@ -29,8 +29,8 @@ from guetzpy.metrics._recursive_gaussian import (
     transpose_in,
     transpose_out,
 )
-from guetzpy.metrics._ssimulacra2.scales import Local, Rows
 from guetzpy.metrics.colorspace import halve, positive_xyb
+from guetzpy.metrics.one_reference import Local, Rows
 from guetzpy.picture.transform import Floats
 
 __all__ = ["BAND", "Reference", "Side"]

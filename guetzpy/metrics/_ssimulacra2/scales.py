@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import power
-from guetzpy.picture.transform import Codes, Floats, Transform
+from guetzpy.picture.transform import Floats
 
-__all__ = ["SMALLEST", "Local", "Plan", "Rows", "norms_of", "remap", "slopes_of", "weighted"]
+__all__ = ["SMALLEST", "Plan", "norms_of", "remap", "slopes_of", "weighted"]
 
 _SCALES = 6
 _NOISE = 2e-6  # a 4-norm up to this is rounding, as in the chroma of a gray picture; its slope is taken as 0
@@ -42,33 +41,6 @@ _WEIGHTS[
     95.1080498811086, 0.9863978034400682, 0.9834382792465353, 0.0012286405048278493,
     171.2667255897307, 0.9807858872435379, 0.0005130064588990679, 0.00010854057858411537,
 ]  # fmt: skip
-
-
-class Rows:
-    """Linear light of one scale, returned in rows. Codes are converted when their rows are requested."""
-
-    def __init__(self, planes: Codes | Floats, transform: Transform | None = None) -> None:
-        self.planes = planes
-        self.transform = transform
-        self.height, self.width = planes.shape[1], planes.shape[2]
-
-    def rows(self, start: int, stop: int, local: Local) -> tuple[Floats, int]:
-        """Return planes that contain the rows ``start`` to ``stop``, and the row that they begin with."""
-        if self.transform is None:
-            return self.planes, 0  # type: ignore[return-value]
-        out = local.array("linear", (3, stop - start, self.width))
-        return self.transform.linear(self.planes[:, start:stop], threads=1, out=out), start
-
-
-class Local(threading.local):
-    """Scratch arrays that belong to one thread."""
-
-    def array(self, name: str, shape: tuple[int, ...]) -> Floats:
-        array: Floats | None = getattr(self, name, None)
-        if array is None or array.shape != shape:
-            array = np.empty(shape, np.float32)
-            setattr(self, name, array)
-        return array
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ import numpy as np
 from guetzpy._runtime.threads import each
 from guetzpy.metrics._ssimulacra2.gradient import gradient_slots
 from guetzpy.metrics._ssimulacra2.passes import WORK, backward_strip, forward_strip
-from guetzpy.metrics._ssimulacra2.scales import Local, Plan, Rows, norms_of, remap, slopes_of, weighted
+from guetzpy.metrics._ssimulacra2.scales import Plan, norms_of, remap, slopes_of, weighted
 from guetzpy.metrics._tiles import HALO, STRIP
 from guetzpy.metrics.colorspace import halve
+from guetzpy.metrics.one_reference import Local, Rows
 from guetzpy.picture.transform import Floats
 
 __all__ = ["gradient_by_windows"]

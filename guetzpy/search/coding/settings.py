@@ -90,7 +90,7 @@ class EncodeSettings:
         return tables
 
     def lagrangians(self, components: int) -> tuple[float, ...]:
-        """Return the squared error, in squared steps, that one bit is worth in each component."""
+        """Return the Lagrange multiplier of each component: squared error, in squared steps, per bit."""
         if self.finest:
             return (0.0,) * components
         usual = exp(self.log_lambda + self.shape.log_lambda) * lagrangian(self.distance)

@@ -49,7 +49,7 @@ class Quantiser(NamedTuple):
     tables : tuple of ndarray of uint16, shape (64,)
         Steps, natural order.
     lagrangians : tuple of float
-        Squared error, in squared steps, that one bit is worth in each component.
+        Lagrange multiplier of each component: squared error, in squared steps, per bit.
     rates : tuple of Rate
         Costs of symbols; empty: they are estimated from rounded coefficients.
     bias : float

@@ -1,1 +1,0 @@
-"""Fitted parameters of the search, and the code that applies them."""
