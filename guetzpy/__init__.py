@@ -50,7 +50,7 @@ __all__ = [
     "warmup",
 ]
 
-#: When this process began to read the package: ``_runtime.kernel`` keeps no code of files that are younger.
+#: When this process began to import the package. Kernels of source files that are newer are not cached.
 _BEGAN = time.time()
 
 _HOMES = {

@@ -1,4 +1,4 @@
-"""The functions of one line: a picture in, a result out."""
+"""The functions for users: each takes one picture and returns one result."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""How kernels are compiled: numba's pipeline, without what kernels do not use.
+"""The compiler of kernels: numba's pipeline without the passes that kernels do not need.
 
-Numba offers this for a decorator of one's own (``pipeline_class``, "Customizing the compiler" in its
-manual). None of its classes is changed: other programs' functions are compiled as ever. The time of a
-warm-up falls by a fifth; the operations of a kernel and their order stay the same.
+Numba's option ``pipeline_class`` takes such a compiler ("Customizing the compiler" in its manual). The public
+part of it is the list of passes. The other classes here derive from numba's internal classes; no class of
+numba is changed, so functions of other programs are compiled as without guetzpy. The compilation of all
+kernels takes a fifth less processor time. The operations of a kernel and their order stay the same.
 
 - Passes for closures, ``with``, literal unrolling, array expressions and object mode are left out.
-- The signature that an operation on numbers and arrays has is found once, not anew at each place.
-- Functions that only kernels call get no machine code of their own: their callers contain copies.
-- What takes Python's arguments apart is not optimised. It is a third of the code and runs once a call.
+- The signature of an operation on numbers and arrays is looked up once, instead of at each use.
+- Functions that only kernels call get no machine code of their own, because their callers contain copies.
+- The code that unpacks Python's arguments is not optimised. It is a third of the code and runs once per call.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from numba.core.compiler_machinery import PassManager, register_pass
 
 __all__ = ["InnerLibrary", "KernelCompiler", "LoadingContext"]
 
-# Kinds of arguments by which alone the signature of an operation is found.
+# Types of arguments that determine the signature of an operation; for others, numba looks it up at each use.
 _kinds: Any = types
 _VALUES = (_kinds.Number, _kinds.Boolean, _kinds.Array, _kinds.UniTuple, _kinds.SliceType, _kinds.NoneType)
 
 
 class _Typing(typing.Context):  # type: ignore[misc]
-    """Numba's typing context, with which it shares all that it holds."""
+    """Numba's typing context; all attributes are shared with the original."""
 
     _signatures: ClassVar[dict[tuple[Any, ...], Any]] = {}
     _modules: ClassVar[int] = 0
@@ -36,7 +37,7 @@ class _Typing(typing.Context):  # type: ignore[misc]
         self.__dict__ = usual.__dict__
 
     def refresh(self) -> None:
-        """Go through numba's registries, if modules were imported that may have added to them."""
+        """Read numba's registries again if modules were imported since the last call."""
         if _Typing._modules != len(sys.modules):
             super().refresh()
             _Typing._modules = len(sys.modules)
@@ -55,7 +56,7 @@ class _Typing(typing.Context):  # type: ignore[misc]
 
 
 class _Target(cpu.CPUContext):  # type: ignore[misc]
-    """Numba's context of the processor, with which it shares all that it holds."""
+    """Numba's target context; all attributes are shared with the original."""
 
     _missing: ClassVar[set[tuple[Any, ...]]] = set()
     _modules: ClassVar[int] = 0
@@ -64,16 +65,16 @@ class _Target(cpu.CPUContext):  # type: ignore[misc]
         self.__dict__ = usual.__dict__
 
     def refresh(self) -> None:
-        """As that of the typing context."""
+        """Read numba's registries again if modules were imported since the last call."""
         if _Target._modules != len(sys.modules):
             super().refresh()
             _Target._modules = len(sys.modules)
 
     def get_function(self, fn: Any, sig: Any, _firstcall: bool = True) -> Any:
-        """Return what lowers a call; look through the registries once for what is missing.
+        """Return the function that lowers a call; read the registries once for each missing one.
 
-        Numba tries an operation with the literal values of its arguments first, and goes through all
-        registries each time that there is no such operation.
+        Numba first tries an operation with the literal values of its arguments. If there is none, it reads
+        all registries again each time.
         """
         try:
             return super().get_function(fn, sig, _firstcall=False)
@@ -86,7 +87,7 @@ class _Target(cpu.CPUContext):  # type: ignore[misc]
 
 
 class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
-    """Machine code of a kernel and of what takes its Python arguments apart."""
+    """The machine code of a kernel, and of the wrapper that unpacks its Python arguments."""
 
     def add_ir_module(self, ir_module: Any) -> None:
         if ir_module.name == "wrapper":
@@ -100,8 +101,8 @@ class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 class KeptLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
     """Machine code from the cache.
 
-    Its bitcode, half of the time that loading took, is parsed only when a kernel that calls it is
-    compiled.
+    The bitcode is parsed only if a kernel that calls this one is compiled. Parsing took half of the time of
+    loading.
     """
 
     _bitcode = b""
@@ -126,9 +127,9 @@ class KeptLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
 
 
 class InnerLibrary(KeptLibrary):
-    """Intermediate code of what only compiled functions call, whose libraries get copies of it.
+    """The intermediate code of a function that only kernels call; their libraries contain copies of it.
 
-    Numba else makes machine code of it alone as well, which nothing runs.
+    Numba would also make machine code of the function alone, which nothing would run.
     """
 
     def _finalize_final_module(self) -> None:
@@ -144,7 +145,7 @@ class InnerLibrary(KeptLibrary):
 
     @property
     def codegen(self) -> Any:
-        """Who is told where a function's Python constants lie: nobody, as there is no machine code."""
+        """An object that ignores the address of the function's constants: there is no machine code."""
         return _Nobody
 
 
@@ -155,13 +156,13 @@ class _Nobody:
 
 
 class LoadingContext(cpu.CPUContext):  # type: ignore[misc]
-    """Numba's context of the processor, which takes kernels from the cache."""
+    """Numba's target context, which loads kernels from the cache."""
 
     def __init__(self, usual: Any) -> None:
         self.__dict__ = usual.__dict__
 
     def codegen(self) -> Any:
-        """Return what makes libraries of kept code."""
+        """Return the object that makes libraries from cached code."""
         return _Loader(super().codegen())
 
 
@@ -175,7 +176,7 @@ class _Loader:
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _Lowering(typed_passes.NativeLowering):  # type: ignore[misc]
-    """Numba's lowering, into libraries of our kinds."""
+    """Numba's lowering, with the library classes of this module."""
 
     _name = "kernel_lowering"
 
@@ -194,7 +195,7 @@ class KernelCompiler(compiler.CompilerBase):  # type: ignore[misc]
         super().__init__(_Typing(typingctx), _Target(targetctx), *others)
 
     def define_pipelines(self) -> list[Any]:
-        """Return the one list of passes; the names say what each does."""
+        """Return the list of passes; their names tell what they do."""
         manager = PassManager("kernel")
         for kind in (
             untyped_passes.TranslateByteCode,

@@ -1,4 +1,4 @@
-"""Forks by other threads, which wait while modules are imported and kernels are compiled."""
+"""Forks wait until other threads have imported their modules and compiled their kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Lock(Protocol):
     def release(self) -> object: ...
 
 
-#: Held by whoever forks, and by what no fork shall interrupt.
+#: Held by the thread that forks, and by threads during work that a fork must not interrupt.
 _forking = threading.RLock()
 _locks: list[_Lock] = []  # taken before a fork
 _held: list[_Lock] = []  # taken for the fork that runs now
@@ -25,16 +25,16 @@ _held: list[_Lock] = []  # taken for the fork that runs now
 
 @contextlib.contextmanager
 def not_forked() -> Iterator[None]:
-    """Let a fork by another thread wait: for imports, whose locks a child would find held for ever."""
+    """Make forks by other threads wait, for imports: in a child, their locks would stay held for ever."""
     with _forking:
         yield
 
 
 def wait_for(lock: _Lock) -> None:
-    """Let every later fork wait for a lock, which a child would find held for ever by another thread.
+    """Make every later fork wait for a lock. In a child, a lock that another thread held stays held for ever.
 
-    A hook of its own would not do: a module that is imported while a fork waits would have its lock
-    released after the fork, but not taken before it.
+    A module cannot register a fork hook of its own for this: if it is imported while a fork waits, its lock
+    would be released after the fork, but would not have been taken before it.
     """
     _locks.append(lock)
 

@@ -51,19 +51,19 @@ def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Call
         The one signature, e.g. ``"int64(float32[:, ::1], int64)"``. The function is compiled
         (or loaded from the cache) at its first call, and must be called with just these types.
     inline : bool
-        For what kernels call in few places: its body is copied into them, and nothing is compiled
-        of it alone, unless Python calls it. (What is not inlined is optimised alone, and again in
-        every caller.)
+        For functions that kernels call in few places: the body is copied into the callers, and the function
+        alone is compiled only if Python calls it. (A function that is not inlined is optimised alone, and
+        again in every caller.)
     inner : bool
-        For what kernels alone call: nothing is compiled that takes Python's arguments apart. Python
-        cannot call it.
+        For functions that only kernels call: no wrapper for calls from Python is compiled, so that Python
+        cannot call the function.
     """
 
     def decorate(function: F) -> F:
         if numba.config.DISABLE_JIT:
             return function
-        # Nobody takes a kernel's C address. References to arrays need no counting, which is much code
-        # to compile, in a kernel that makes none.
+        # No code uses a kernel's C address. A kernel that creates no arrays needs no reference counting,
+        # which would be much code to compile.
         dispatcher = numba.njit(
             nogil=True,
             error_model="numpy",
@@ -73,7 +73,7 @@ def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Call
             _nrt="empty" in function.__code__.co_names,
             pipeline_class=KernelCompiler,
         )(function)
-        with contextlib.suppress(OSError):  # nowhere to keep it: the kernel works, uncached
+        with contextlib.suppress(OSError):  # no cache folder: the kernel works without a cache
             dispatcher._cache = KernelCache(function)
         if not inline:
             _REGISTRY[f"{function.__module__}.{function.__qualname__}"] = (dispatcher, signature)
@@ -104,9 +104,9 @@ def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
 
 
 def is_cold() -> bool:
-    """Return whether kernels can be kept, and none are for some module with kernels.
+    """Return whether kernels can be cached, and some module with kernels has no folder in the cache.
 
-    A quick look at folders; code for another processor counts as kept.
+    Only the folders are checked, so code for another processor counts as cached.
     """
     import_kernels()
     return not all(folder.is_dir() for folder in _folders()) and can_keep()
@@ -131,7 +131,7 @@ class _Listener(event.Listener):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def compilations(callback: Callable[[], object]) -> Iterator[None]:
-    """Call ``callback()`` whenever a kernel has to be compiled rather than loaded."""
+    """Call ``callback()`` each time that a kernel is compiled because it is not in the cache."""
     listener = _Listener(callback)
     event.register("numba:compile", listener)
     try:
@@ -141,7 +141,7 @@ def compilations(callback: Callable[[], object]) -> Iterator[None]:
 
 
 def prune_cache() -> None:
-    """Remove what other versions of the package left; call it with all kernels imported."""
+    """Remove the cached kernels of other versions of the package. All kernels must be imported before."""
     directory = cache_directory()
     if directory is None or not directory.is_dir():
         return

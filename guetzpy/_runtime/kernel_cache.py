@@ -62,7 +62,7 @@ def _source(module: str) -> bytes | None:
 
 
 def _is_young(module: str) -> bool:
-    """Return whether a module's file came or changed after this process began to import the package."""
+    """Return whether a module's file was written after this process began to import the package."""
     path = _path(module)
     if path is None:
         return True
@@ -73,9 +73,9 @@ def _is_young(module: str) -> bool:
 
 
 def imports(source: str) -> Iterator[str]:
-    """Yield the guetzpy modules that a source imports, and names that may be modules.
+    """Yield the guetzpy modules that a source imports, and imported names that may be modules.
 
-    Only imports at the start of a line count, with absolute names: the house's style.
+    Imports count if they are absolute and begin a line; the package has no others at module level.
     """
     for plain, base, names in _IMPORT.findall(source):
         yield plain or base
@@ -95,8 +95,8 @@ def _imported(module: str) -> tuple[str, ...]:
 def fingerprint(module: str) -> str | None:
     """Return a hash of a module's source and of all guetzpy modules that it imports, directly or not.
 
-    None if nothing tells stale code from fresh: the source cannot be found, as in a zip file, or may not
-    be what this process runs.
+    None if stale code could not be recognised: if the source is not found, as in a zip file, or may differ
+    from the code that this process runs.
     """
     seen: dict[str, bytes] = {}
     queue = [module]
@@ -135,10 +135,10 @@ def cache_directory() -> Path | None:
 
 
 def _is_safe(directory: Path) -> bool:
-    """Return whether nobody else could have put code into a cache folder; warn once if somebody could.
+    """Return whether no other user could have written to a cache folder; warn once if one could.
 
-    Compiled code is run as it is found. A folder counts as safe if it is this user's or root's, and nobody
-    else may write to it; what lies above may be open to all if it is sticky, as /tmp is.
+    The code in the files is run. A folder is safe if it belongs to this user or root, and no other user may
+    write to it. Its parent folder may be writable for all if it has the sticky bit, as /tmp has.
     """
     for path, writers in ((directory.parent, 0o002), (directory, 0o022)):
         try:
@@ -155,7 +155,7 @@ def _is_safe(directory: Path) -> bool:
 
 
 def _objection(state: os.stat_result, writers: int = 0o022) -> str | None:
-    """Return why a file or folder is not to be trusted: its owner, or who else may write to it."""
+    """Return why a file or folder is not trusted (its owner, or other writers); None if it is trusted."""
     if not hasattr(os, "getuid"):  # Windows: the folder lies in the user's profile
         return None
     if state.st_uid not in (os.getuid(), 0):
@@ -176,10 +176,10 @@ def _warn_of(path: str, directory: str, reason: str) -> None:
 
 
 class _KernelFiles:
-    """The compiled forms of one kernel, a file each: a SHA-256 digest, then numba's pickle.
+    """The files of one kernel, one for each configuration: a SHA-256 digest, then numba's pickle.
 
-    The name holds all that the code depends on, so there is no index that two processes
-    could both rewrite.
+    The name of a file contains a hash of everything that the code depends on. So there is no index file,
+    which two processes could write at the same time.
     """
 
     def __init__(self, stem: Path) -> None:
@@ -225,7 +225,7 @@ class _KernelFiles:
 
 
 class _Locator(caching._CacheLocator):  # type: ignore[misc]
-    """Where a kernel's compiled code lies and what makes it stale."""
+    """The folder of a kernel's compiled code, and the stamp that changes when the code becomes stale."""
 
     def __init__(self, function: Callable[..., Any], stamp: str, folder: Path) -> None:
         self._py_file = inspect.getfile(function)  # numba's warnings name it
@@ -256,10 +256,10 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
         self._filename_base = function.__qualname__
 
     def reduce(self, result: Any) -> Any:
-        """Return what is kept of a compiled kernel: machine code, bitcode, names that both define, types.
+        """Return the parts of a compiled kernel that are stored: machine code, bitcode, symbols, types.
 
-        Of the environments of what it calls, those of numba's own functions are left out if they are empty:
-        nothing reads them, and unpickling one imports its module.
+        Empty environments of numba's own functions are left out. Nothing reads them, and unpickling one
+        imports its module.
         """
         (name, _, (code, bitcode)), *types, environments = super().reduce(result._replace(type_annotation=""))
         module = result.library._get_module_for_linking()
@@ -269,12 +269,12 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
         return (name, code, bitcode, symbols), *types, used
 
     def rebuild(self, context: Any, kept: Any) -> Any:
-        """Return a compiled kernel again; its caller holds numba's lock."""
+        """Return the kernel that was stored; the caller holds numba's lock."""
         return super().rebuild(LoadingContext(context), kept)
 
 
 class KernelCache(caching.FunctionCache):  # type: ignore[misc]
-    """Numba's function cache; what cannot be read or written is compiled again."""
+    """Numba's function cache; if a file cannot be read or written, the kernel is compiled again."""
 
     _impl_class = _KernelCacheImpl
 
@@ -283,12 +283,12 @@ class KernelCache(caching.FunctionCache):  # type: ignore[misc]
         self._cache_file = _KernelFiles(Path(self._cache_path, function.__qualname__))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        # Numba's own makes the target ready to compile first, which imports all that it can compile.
-        # Loaded code needs the run time only; what has to be compiled sees to the rest itself.
+        # Numba's method first prepares the target for compilation, which imports many modules. Loaded code
+        # needs the run time only. If a kernel has to be compiled, the compiler prepares the target itself.
         try:
             rtsys.initialize(target_context)
             return self._load_overload(sig, target_context)
-        except Exception:  # missing, damaged, of another make: unpickling raises whatever it meets
+        except Exception:  # missing, damaged or of another version; unpickling can raise any error
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

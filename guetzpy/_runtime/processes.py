@@ -26,7 +26,7 @@ __all__ = ["Worker", "WorkerDied", "before_end", "serve"]
 
 T = TypeVar("T")
 
-#: Called in a worker whose parent is gone, or lets go of it, before it ends.
+#: Functions that a worker calls before it ends, when its parent has ended or has closed the pipe.
 before_end: list[Callable[[], object]] = []
 
 # -P: the current folder, which may hold a pickle.py, is not on the path of these imports.
@@ -59,7 +59,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, *_START], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
-        with contextlib.suppress(OSError):  # it died: the first call says so
+        with contextlib.suppress(OSError):  # the process has died; the first call raises WorkerDied
             self._requests.write(pickle.dumps(sys.path))
 
     @property
@@ -82,12 +82,12 @@ class Worker:
         return self._process.poll() is None
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Return ``function(*arguments)``, called in the worker; raise what it raised.
+        """Call ``function(*arguments)`` in the worker; return its result or raise its error.
 
         Raises
         ------
         WorkerDied
-            The process is gone.
+            The process has ended.
         """
         message = pickle.dumps((function, arguments))
         try:
@@ -105,16 +105,16 @@ class Worker:
             self._requests.close()
 
     def end(self, patience: float = 0.0) -> None:
-        """Ask the process to end, kill it after so many seconds, and wait until it is gone."""
+        """Ask the process to end, kill it after ``patience`` seconds, and wait until it has ended."""
         self.let_go()
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # SIGKILL: a worker that hangs may ignore all else
+            self._process.kill()  # SIGKILL, since a worker that hangs may ignore other signals
             self._process.wait()
 
     def close(self) -> None:
-        """Close the pipe of replies, once the process is gone and nothing waits for it."""
+        """Close the pipe of replies. The process must have ended, and no thread may wait for a reply."""
         self._replies.close()
 
     def __enter__(self) -> Worker:
@@ -127,7 +127,7 @@ class Worker:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach from their first instruction on."""
+    """Block SIGINT for processes that are started here, from their first instruction on."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -153,10 +153,10 @@ def _receive(stream: BinaryIO) -> bytes:
 
 
 def serve() -> None:
-    """Answer the calls of the parent until it lets go: what a worker process runs."""
+    """Run the main loop of a worker process: answer the parent's calls until it closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anybody prints must not come among the replies
+    os.dup2(2, 1)  # text that a function prints goes to stderr, since stdout carries the replies
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, calls), daemon=True).start()
     while True:

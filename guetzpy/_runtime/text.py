@@ -1,4 +1,4 @@
-"""Words from strangers (names of files, metadata) made fit to be shown."""
+"""Conversion of text from unknown sources (names of files, metadata) to text that can be shown."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ import unicodedata
 __all__ = ["counted", "is_unprintable", "printable"]
 
 
-# Of the invisible characters these two shape letters and emoji and do no harm: ZWNJ, ZWJ.
+# ZWNJ and ZWJ are invisible, but shape letters and emoji, and do no harm.
 _JOINERS = "\u200c\u200d"
 
 
 def is_unprintable(character: str) -> bool:
-    """Whether a character could break a line, command a terminal, or turn other text around.
+    """Return whether a character could break a line, control a terminal, or reverse other text.
 
-    Those are the Unicode categories Cc, Cf, Cs (bytes that are no UTF-8), Zl and Zp, but for joiners.
+    These are the characters of the Unicode categories Cc, Cf, Cs (bytes that are no UTF-8), Zl and Zp,
+    except the joiners ZWNJ and ZWJ.
     """
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""Return text with what is not fit for a terminal spelt out.
+    r"""Return text in which characters that a terminal must not get are written as escapes.
 
     Parameters
     ----------
     text : str
-        Anything; bytes that are no UTF-8 may be in it as surrogates.
+        Any text; bytes that are no UTF-8 are surrogates in it.
     keep : str
-        Characters that stay: line ends of a table, for instance.
+        Characters that are not changed, such as the line ends of a table.
 
     Returns
     -------
     str
-        Unprintable characters as Python writes them in a string: an escape becomes ``\x1b``.
+        The text, with unprintable characters as in a Python string: an escape character becomes ``\x1b``.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -48,12 +49,12 @@ def counted(notes: list[tuple[str, str]]) -> list[str]:
     Parameters
     ----------
     notes : list of (str, str)
-        Name of a file and what is noted of it. Notes that differ in numbers alone are of one kind.
+        Name of a file, and a note about it. Notes that differ in numbers only are of one kind.
 
     Returns
     -------
     list of str
-        How many files, the first one's note, and its name.
+        The number of files with a note of this kind, the note of the first of them, and its name.
     """
     kinds: dict[str, list[tuple[str, str]]] = {}
     for name, note in notes:

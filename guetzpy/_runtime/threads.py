@@ -1,7 +1,6 @@
-"""Work shared between a few threads: strips and planes of ``nogil`` kernels.
+"""Distribution of work to threads: strips and planes of pictures, processed by ``nogil`` kernels.
 
-The calling thread takes part in the work, so nested use can never dead-lock, and one
-thread means no pool at all.
+The calling thread takes part in the work, so nested calls cannot dead-lock. With one thread no pool is used.
 """
 
 from __future__ import annotations
@@ -29,20 +28,22 @@ T = TypeVar("T")
 
 _pool: ThreadPoolExecutor | None = None
 _lock = threading.Lock()
-_local = threading.local()  # .check: raises if the work is to end; .alone: what it shares stays with it
+_local = (
+    threading.local()
+)  # .check: raises if the work must end; .alone: the thread does all of its work itself
 
 
 @contextlib.contextmanager
 def time_limit(seconds: float | None, check: Callable[[], None] | None = None) -> Iterator[None]:
-    """Let :func:`each` raise, in this thread and for what it shares, when the work is to end.
+    """Make :func:`each` raise an error when a time is over or ``check`` raises.
 
-    Work that is shared between threads is cut into small items, so this is noticed soon wherever it
-    happens, and no stage has to be told.
+    This applies to calls by this thread and to the work that they give to other threads. Work is divided
+    into small items, and the time is checked between them.
 
     Parameters
     ----------
     seconds : float, optional
-        When they are over, LimitError is raised.
+        After this time LimitError is raised.
     check : callable, optional
         Called between items, by any of the threads; raises to end the work.
     """
@@ -65,14 +66,14 @@ def time_limit(seconds: float | None, check: Callable[[], None] | None = None) -
 
 
 def check_time() -> None:
-    """Raise if the work is to end, as :func:`time_limit` says; for loops that may take long."""
+    """Raise the error of :func:`time_limit` if its time is over; for loops that may take long."""
     check: Callable[[], None] | None = getattr(_local, "check", None)
     if check is not None:
         check()
 
 
 def is_limited() -> bool:
-    """Return whether there is anything that may end the work of this thread early."""
+    """Return whether a :func:`time_limit` applies to the work of this thread."""
     return getattr(_local, "check", None) is not None
 
 
@@ -93,7 +94,7 @@ def _shared_pool() -> ThreadPoolExecutor:
 
 
 def _begin_anew() -> None:
-    """Free a forked process of threads that it does not have, and of locks that they held."""
+    """Replace the pool and the lock in a forked process, in which only the thread that forked exists."""
     global _lock, _pool
     _lock, _pool = threading.Lock(), None
 
@@ -108,7 +109,7 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
     Parameters
     ----------
     function : callable
-        Must write only to places that belong to its item; its result is ignored.
+        It must write only to memory that belongs to its item. Its result is ignored.
     items : iterable
         Work items. Taken in order, finished in any order.
     threads : int, optional

@@ -17,10 +17,10 @@ __all__ = ["warm_in_processes"]
 
 
 def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
-    """Compile all kernels into the cache by so many processes.
+    """Compile all kernels into the cache in ``count`` processes.
 
-    Yields name and seconds of processor time of each, in any order. The calling process still has
-    to load them.
+    Yields the name and the processor time in seconds of each kernel, in any order. The calling process loads
+    the kernels from the cache afterwards.
 
     Raises
     ------
@@ -54,10 +54,10 @@ def _longest_first() -> list[str]:
 
 def _warm_module(module: str) -> list[tuple[str, float]]:
     """Compile a module's kernels, in a worker."""
-    gc.disable()  # a tenth of the time goes into looking for what can be freed, at most half a gigabyte
+    gc.disable()  # garbage collection takes a tenth of the time; without it the process needs up to 0.5 GB
     importlib.import_module(module)
     done = []
-    with contextlib.suppress(Exception):  # what a worker cannot compile, its caller does
+    with contextlib.suppress(Exception):  # the parent compiles the kernels that a worker fails to compile
         for item in _jit.warm([name for name in _jit.kernels() if name.rpartition(".")[0] == module]):
             done.append(item)
     return done

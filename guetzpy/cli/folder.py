@@ -60,7 +60,7 @@ def run_folders(
     threshold: float | None = None,
     report: Report | None = None,
 ) -> None:
-    """Run over folders and exit with what came of it.
+    """Process folders and exit with the code that the results give.
 
     Parameters
     ----------

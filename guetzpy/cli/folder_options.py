@@ -123,7 +123,7 @@ class FolderOptions:
     equal_slope: bool = False
 
     def concern(self, inputs: list[str], output: str | None) -> bool:
-        """Return whether the batch room does this, rather than one file after the other here."""
+        """Return whether a batch run is needed, instead of single files one after the other."""
         wanted = replace(self, suffix=None, names="jpg")  # which are done for single files as well
         if not any("://" in name or os.path.isdir(name) for name in inputs):
             wanted = replace(wanted, include=(), exclude=())  # they choose within folders

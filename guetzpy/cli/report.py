@@ -54,7 +54,7 @@ class Report:
         self._collection.add(result, before, result.data or None)
 
     def hold(self, names: Iterable[str]) -> None:
-        """Remember files that the run is about to replace, while there is room."""
+        """Remember files that the run is about to replace, up to the bytes that a page embeds."""
         self._collection.hold(names)
 
     def write(self) -> None:

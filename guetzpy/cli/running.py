@@ -1,4 +1,4 @@
-"""Files one after the other, from their places to their places, each ending in one line."""
+"""Processing of single files one after the other, with one line of output for each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run_all(
     threshold: float | None = None,
     report: Report | None = None,
 ) -> None:
-    """Run over all files and exit with what came of them.
+    """Process all files and exit with the code that their results give.
 
     Parameters
     ----------

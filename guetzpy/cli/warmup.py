@@ -48,12 +48,12 @@ def warmup(
         processes = jobs or min(4, default_threads())
         api.warmup(progress, processes=processes)
         if verbose:
-            rooms: defaultdict[str, float] = defaultdict(float)
+            packages: defaultdict[str, float] = defaultdict(float)
             for name, seconds in times.items():
-                rooms[".".join(name.split(".")[:2])] += seconds
+                packages[".".join(name.split(".")[:2])] += seconds
             shared = f", {processes} processes together" if processes > 1 else ""
-            for room, seconds in sorted(rooms.items()):
-                show(f"{seconds:7.3f} s  {room} in all{shared}")
+            for package, seconds in sorted(packages.items()):
+                show(f"{seconds:7.3f} s  {package} in all{shared}")
         say(f"{len(times)} kernels ready in {time.perf_counter() - started:.1f} s")
         if can_keep():
             say(f"kept in {cache_directory()}")

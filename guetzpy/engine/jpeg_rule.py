@@ -103,7 +103,7 @@ def reason_to_repack(
 
 
 def further(image: JpegImage, options: OptimizeOptions) -> str:
-    """Return what makes a JPEG smaller that a distance has left as it is; empty if nothing is known to.
+    """Return options that would make a JPEG smaller that was kept at its distance; empty if none is known.
 
     Parameters
     ----------

@@ -21,13 +21,13 @@ from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
 
 __all__ = ["Choice", "Start", "choose"]
 
-#: Excess that is told from one evaluation at most.
+#: Largest excess that is taken from a single evaluation; larger ones count as this.
 _LARGEST = 1.5
 
 
 @dataclass(frozen=True)
 class Start:
-    """A candidate by its number, the distance to begin at, and the costs of symbols if they are known."""
+    """A candidate (by its index), the distance at which its search begins, and the rates if known."""
 
     number: int
     distance: float

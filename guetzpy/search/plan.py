@@ -364,8 +364,8 @@ def _too_much(pixels: int, wanted: int, allowed: int, words: str, name: str | No
 def too_sparse(width: int, height: int, file_size: int) -> str | None:
     """Return why a JPEG is not searched, if it has too few bytes for its pixels.
 
-    Blank pages and hostile files are like that. A search takes time and memory by pixels, and there is little
-    to save.
+    Blank pages and hostile files have few bytes and many pixels. The time and memory of a search grow with
+    the pixels, and such a file can save few bytes.
     """
     if width * height <= max(_DENSE_PIXELS, SPARSE * file_size):
         return None
