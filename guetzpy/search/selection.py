@@ -143,7 +143,7 @@ class _Search:
         if sample is None:
             sources = [(entry.make, entry.family) for entry in entries]
             choice = choose(sources, judge, limits, effort, self.settings)
-            # Costs of symbols of the whole are made anew, together with the weights.
+            # The search computes the rates again, after it has changed the weights.
             finalists = [replace(start, rates=()) for start in choice.finalists]
             rest = [replace(start, rates=()) for start in choice.rest]
         else:

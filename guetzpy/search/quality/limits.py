@@ -24,10 +24,11 @@ _COARSEST_START = 25.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What must hold, measured on the decoded file.
+    """The worst scores that a decoded file may have.
 
-    The excess by a metric is the logarithm of the distance of its score over that of its limit: negative
-    where the limit holds with a margin, and about linear in the logarithm of the quantiser steps.
+    The excess of a file by a metric is the logarithm of the ratio of two distances: that of its score, and
+    that of the limit. It is negative if the limit holds with a margin, and about linear in the logarithm of
+    the quantiser steps.
 
     Attributes
     ----------

@@ -58,7 +58,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Target:
-    """A way to say what is wanted.
+    """A kind of target, such as a distance or a size in bytes.
 
     Attributes
     ----------
