@@ -195,7 +195,10 @@ def clic_table(result: dict[str, Any]) -> Iterator[str]:
 
 def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
     """Yield what JPEG files save at distance 1."""
-    yield "JPEG files at distance 1; sources that are about as coarse already are packed without loss:"
+    yield (
+        "JPEG files at distance 1, under the rule of `--total-distance`: sources that are about as coarse"
+        " already are packed without loss:"
+    )
     yield ""
     rows = [entry for entry in result["summary"] if entry["distance"] == 1.0]
     yield from list(jpeg_inputs.report(rows))[:-1]

@@ -66,6 +66,7 @@ def run(
             else:
                 result = transcode(source, options, name, reporter)
             _check_baseline(result, options)
+            result = _with_hint(result)
             reporter.done()
     except GuetzpyError as error:
         error.name = error.name or name
@@ -118,6 +119,15 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     data, own_name = contents(source, options.max_input, options.max_memory)
     result = _optimized(data, options, name or own_name, reporter)
     return replace(result, warnings=(*result.warnings, *unmet(data, options, result)))
+
+
+def _with_hint(result: Result) -> Result:
+    """Return a result whose reason names what would make the file much smaller besides the picture."""
+    from guetzpy.engine.wishes import large_parts
+
+    hint = large_parts(result.data)
+    reasons = [reason for reason in (result.reason, hint) if reason]
+    return replace(result, reason="; ".join(reasons)) if hint else result
 
 
 def _optimized(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from guetzpy.errors import FormatError
+from guetzpy.jpeg.anatomy import survey
 from guetzpy.jpeg.header import frame_header, is_jpeg
 from guetzpy.jpeg.metadata.appended import places
 from guetzpy.jpeg.metadata.declared import exif_of
 from guetzpy.jpeg.metadata.policy import joined_icc, read_mark
-from guetzpy.jpeg.structure import Segment
+from guetzpy.jpeg.metadata.preservation import describe
+from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture.declared import colour_of
 from guetzpy.result import Result
 
-__all__ = ["unmet"]
+__all__ = ["large_parts", "unmet"]
+
+#: Share of a file from which a kind of metadata is named.
+_LARGE = 0.2
+
+_NAMES = {"trailing": "trailing data", "mpf": "further pictures", "thumbnail": "a thumbnail"}
+
+
+def large_parts(data: bytes) -> str | None:
+    """Return which option would remove data that takes more than a fifth of a JPEG; None if none does."""
+    try:
+        parts = survey(data)
+    except FormatError:
+        return None
+    trailing = data[len(data) - parts.trailing :]
+    sizes = describe(data, JpegImage(0, 0, [], "", segments=parts.segments, trailing=trailing))
+    for kind, words in _NAMES.items():
+        share = sizes.get(kind, 0) / len(data)
+        if share > _LARGE:
+            return f"{share:.0%} of this file is {words}: `--strip {kind}` removes it"
+    return None
 
 
 def unmet(data: bytes, options: OptimizeOptions, result: Result) -> list[str]:

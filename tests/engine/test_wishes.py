@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
+from guetzpy.engine.wishes import large_parts
 from guetzpy.picture.profiles import adobe_rgb
 
 FINE = {"subsampling": "4:4:4"}
@@ -136,3 +137,15 @@ def test_a_long_comment_of_a_png_is_named() -> None:
     Image.new("RGB", (16, 16), "red").save(buffer, "PNG", pnginfo=texts)
     result = guetzpy.optimize(buffer.getvalue(), effort="fast")
     assert "Comment of more than 64 kB" in result.warnings[0]
+
+
+def test_large_data_besides_the_picture_is_named() -> None:
+    data = jpeg_files.picture()
+    assert large_parts(data) is None
+    assert large_parts(data + bytes(1024)) == (
+        "44% of this file is trailing data: `--strip trailing` removes it"
+    )
+    result = guetzpy.optimize(data + b"x" * 5000)
+    assert "of this file is trailing data: `--strip trailing` removes it" in str(result.reason)
+    assert "strip" not in str(guetzpy.optimize(data + b"x" * 5000, strip="trailing").reason)
+    assert large_parts(b"\xff\xd8\xff") is None
