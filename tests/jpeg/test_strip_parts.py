@@ -7,11 +7,13 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import metadata_files
+from reference import jpeg_files, metadata_files
+from reference.jpeg_files import directory
 from reference.metadata_files import CITY
 
-from guetzpy.jpeg.metadata import exif_parts, flir, iptc, photoshop, video
-from guetzpy.jpeg.metadata.property_kinds import is_coordinate, is_place, tells_coordinates
+import guetzpy
+from guetzpy.jpeg.metadata import exif, exif_parts, flir, iptc, photoshop, video
+from guetzpy.jpeg.metadata.property_kinds import is_coordinate, is_copyright, is_place, tells_coordinates
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,7 @@ def test_names_of_properties(space: str, name: str, coordinate: bool, place: boo
         ("from north to south in 5 days", False),
         ("f/2.8, 1/250 s, ISO 100", False),
         ("a latitude of choices", False),
+        ("POINT(2.2945 48.8583)", True),
         ("1.25, 3.75", False),
     ],
 )
@@ -117,3 +120,94 @@ def test_iptc_lengths() -> None:
     assert iptc.without(stream, lambda d: d.number == 90) == long
     with pytest.raises(ValueError, match="beyond"):
         list(iptc.datasets(long[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("space", "name", "right"),
+    [
+        ("http://ns.adobe.com/pdf/1.3/", "Author", True),
+        ("http://ns.acdsee.com/iptc/1.0/", "copyright", True),
+        ("http://prismstandard.org/namespaces/prismusagerights/2.1/", "creditLine", True),
+        ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "AOCopyrightNotice", True),
+        ("http://ns.adobe.com/xap/1.0/", "CreatorTool", False),
+        ("http://ns.adobe.com/photoshop/1.0/", "CaptionWriter", False),
+    ],
+)
+def test_names_of_rights(space: str, name: str, right: bool) -> None:
+    assert is_copyright(space, name) == right
+
+
+BOX = metadata_files.box
+PLACE = b"+48.858222+002.294500/"
+#: Boxes of a video's moov box or beside it.
+LOCATED = {
+    "item of another handler": BOX(b"udta", BOX(b"meta", bytes(4), BOX(b"ilst", BOX(b"\xa9xyz", PLACE)))),
+    "free": BOX(b"free", PLACE),
+    "user data in free space": BOX(b"skip", BOX(b"udta", BOX(b"loci", b"48.858222"))),
+    "unknown GPS": BOX(b"udta", BOX(b"gps0", b"48.858222 2.294500")),
+    "Xtra": BOX(b"udta", BOX(b"Xtra", b"lat 48.858222")),
+    "XML": BOX(b"meta", bytes(4), BOX(b"xml ", b"<Latitude>48.858222</Latitude>")),
+}
+
+
+@pytest.mark.parametrize("name", LOCATED)
+@pytest.mark.parametrize("beside", [False, True])
+def test_boxes_of_videos(name: str, beside: bool) -> None:
+    found = LOCATED[name]
+    inner, outer = (b"", found) if beside else (found, b"")
+    source = BOX(b"ftyp", b"isom") + BOX(b"moov", BOX(b"mvhd", bytes(100)), inner) + outer
+    after, searched = video.without_gps(source)
+    assert searched
+    assert len(after) == len(source)
+    assert b"48.858222" not in after
+    assert b"mvhd" in after
+
+
+def test_coordinates_among_samples_are_told() -> None:
+    moov = BOX(b"moov", BOX(b"mvhd", bytes(100)))
+    for samples, whole in ((b"\x01\x02FRAMES", True), (b"$GPRMC,123519,A,4851.4933,N,00217.67,E", False)):
+        source = BOX(b"ftyp", b"isom") + BOX(b"mdat", samples) + moov
+        assert video.without_gps(source) == (source, whole)
+
+
+@pytest.mark.parametrize(("strip", "keep"), [("gps", ""), ("place", ""), ("all", ""), ("all", "unknown")])
+def test_bytes_after_the_fields_of_jfif_and_adobe(strip: str, keep: str) -> None:
+    plain = jpeg_files.picture()
+    long = jpeg_files.segment(0xE0, plain[6:20] + b"48.858222, 2.294500")
+    long += jpeg_files.segment(0xEE, b"Adobe\0\x64\0\0\0\0\x01" + b"48.858222, 2.294500")
+    result = guetzpy.transcode(plain[:2] + long + plain[20:], strip=strip, keep=keep or ())
+    assert (b"48.858222" in result.data) == bool(keep)
+    assert ("unknown" in result.removed) != bool(keep)
+
+
+def test_thumbnail_of_jfxx_is_searched() -> None:
+    inner = jpeg_files.with_segments(
+        jpeg_files.picture(16, 16), jpeg_files.segment(0xFE, b"48.858222, 2.294500")
+    )
+    plain = jpeg_files.picture()
+    source = plain[:20] + jpeg_files.segment(0xE0, b"JFXX\0\x10" + inner) + plain[20:]
+    result = guetzpy.transcode(source, strip="gps")
+    assert b"JFXX" in result.data
+    assert b"48.858222" not in result.data
+    assert result.removed == ("gps",)
+
+
+@pytest.mark.parametrize("command", [guetzpy.transcode, guetzpy.optimize])
+def test_area_of_gps_is_a_place(command: object) -> None:
+    """GPSAreaInformation goes with place, in EXIF and XMP, and can be kept without the coordinates."""
+    area = b"ASCII\0\0\0Champ de Mars"
+    position = metadata_files.rational((48, 1), (51, 1), (296, 10))
+    rows = [(1, 2, 2, b"N\0"), (2, 5, 3, position), (28, 7, len(area), area)]
+    tiff = directory("<", 8, [(0x8825, 4, 1, struct.pack("<I", 26))], 0)
+    block = b"II*\0\x08\0\0\0" + tiff + directory("<", 26, rows, 0)
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + block))
+    for strip, keep, expected in (
+        ("place", (), (False, True)),
+        ("gps", (), (False, False)),
+        ("all", "place", (True, False)),
+        ("all", "gps", (False, True)),
+        ("all", ("gps", "place"), (True, True)),
+    ):
+        data = command(source, strip=strip, keep=keep, threads=1).data  # type: ignore[operator]
+        assert (b"Champ de Mars" in data, position in data) == expected, (strip, keep)
+    assert is_place("http://ns.adobe.com/exif/1.0/", "GPSAreaInformation")

@@ -286,7 +286,7 @@ def test_whatever_pillow_raises(
 
 
 def test_a_background_that_is_none_is_told_as_such() -> None:
-    with pytest.raises(ValueError, match="unknown color"):
+    with pytest.raises(ValueError, match="expected a colour name"):
         load(encoded("PNG"), background="no colour")
 
 

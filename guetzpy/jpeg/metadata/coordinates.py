@@ -6,7 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from guetzpy.jpeg.metadata import appended, exif, exif_parts, flir, photoshop, video, xmp_segments
+from guetzpy.jpeg.metadata import appended, exif, exif_parts, flir, photoshop, video, xmp, xmp_segments
 from guetzpy.jpeg.metadata.policy import kind_of
 from guetzpy.jpeg.metadata.property_kinds import coordinates_in_bytes, tells_coordinates, xmp_test
 from guetzpy.jpeg.structure import Segment
@@ -17,12 +17,14 @@ __all__ = [
     "is_harmless",
     "is_manifest",
     "name_of",
+    "names_credentials",
     "scrub",
     "scrub_embedded",
     "unsearched",
 ]
 
 _APP11 = 0xEB
+_PROVENANCE = ("http://purl.org/dc/terms/", "provenance")
 _PICTURE = rb"\xff\xd8\xff[\xc0-\xfe]"  # SOI and the next marker
 _MAX_PICTURES = 64
 _MAX_EMBEDDED = 16
@@ -44,6 +46,14 @@ def is_manifest(segment: Segment) -> bool:
 def is_credentials(segment: Segment) -> bool:
     """Return whether a segment begins a C2PA manifest store."""
     return is_manifest(segment) and b"c2pa" in segment.payload[:128]
+
+
+def names_credentials(payload: bytes) -> bool:
+    """Return whether the payload of an XMP segment refers to a C2PA manifest outside of the file."""
+    packet = xmp.read_any_encoding(payload[len(xmp.HEADER) :])
+    links = packet.properties(lambda *name: name == _PROVENANCE) if packet is not None else ()
+    # "self#" refers to a manifest in this file.
+    return any(not value.startswith("self#") for _, value, _ in links)
 
 
 def name_of(segment: Segment) -> str:

@@ -126,7 +126,7 @@ def unwanted_dataset(dataset: iptc.Dataset, kind: str) -> bool:
 
 
 def held(tiff: bytes) -> set[str]:
-    """Return which of the kinds "gps", "thumbnail" and "copyright" a TIFF structure has."""
+    """Return which of the kinds "gps", "place", "thumbnail" and "copyright" a TIFF structure has."""
     found = set(exif.part_sizes(tiff))
     try:
         structure = exif.read_tiff(tiff)
@@ -144,7 +144,7 @@ def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
     tiff : bytes
         TIFF structure of an EXIF segment.
     kinds : iterable of str
-        Some of "gps", "copyright" and "thumbnail"; other kinds are ignored.
+        Some of "gps", "place", "copyright" and "thumbnail"; other kinds are ignored.
 
     Returns
     -------
@@ -162,9 +162,11 @@ def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
         main.append(_row(structure, first.find(_ORIENTATION)))
     if "copyright" in kinds:
         main += [_row(structure, entry) for entry in first.entries if entry.tag in EXIF_TAGS["copyright"]]
-    gps: list[_Row] = []
+    located = [e for d in structure.directories if d.role == "gps" for e in d.entries]
+    gps = [
+        _row(structure, e) for e in located if ("place" if e.tag in EXIF_TAGS["place"] else "gps") in kinds
+    ][:64]
     if "gps" in kinds:
-        gps = [_row(structure, e) for d in structure.directories if d.role == "gps" for e in d.entries][:64]
         main += [_row(structure, entry) for entry in first.entries if entry.tag in EXIF_TAGS["gps"]]
     picture = _picture(structure) if "thumbnail" in kinds else None
     if not (main or gps or picture):

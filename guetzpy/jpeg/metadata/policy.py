@@ -31,6 +31,7 @@ __all__ = [
     "read_mark",
     "segments_for",
     "without_marks",
+    "without_surplus",
 ]
 
 #: Names that a policy accepts, in addition to ``all``.
@@ -145,6 +146,12 @@ def is_cut_short(segment: Segment) -> bool:
         segment.marker == APP14 and segment.payload.startswith(b"Adobe")
     )
     return named and kind_of(segment) == "unknown"
+
+
+def without_surplus(segment: Segment) -> bytes:
+    """Return the payload of a JFIF or Adobe segment without the bytes after its fields and thumbnail."""
+    payload = segment.payload
+    return payload[: 14 + 3 * payload[12] * payload[13] if segment.marker == APP0 else 12]
 
 
 def exif_groups(segments: list[Segment]) -> list[list[int]]:

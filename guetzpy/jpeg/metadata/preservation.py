@@ -100,6 +100,7 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     for kind in PARTS:
         if kind in policy.stripped:
             edit.strip_part(kind)
+    edit.trim_surplus()
     edit.strip_appended()
     edit.strip_segments()
     edit.note_credentials()

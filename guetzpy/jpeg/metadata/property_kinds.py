@@ -32,9 +32,11 @@ _RIGHTS = "http://ns.adobe.com/xap/1.0/rights/"
 _XAP = "http://ns.adobe.com/xap/1.0/"
 
 #: EXIF tags by kind, in any directory. "gps" are GeoTIFF's tie points, transformation and keys (GeoTIFF 1.1,
-#: 7.1). "copyright" are Artist, Copyright, XPAuthor, and Exif 3.0's Photographer.
+#: 7.1). "place" is GPSAreaInformation. "copyright" are Artist, Copyright, XPAuthor, and Photographer of
+#: Exif 3.0.
 EXIF_TAGS: dict[str, frozenset[int]] = {
     "gps": frozenset({0x8480, 0x8482, 0x85D8, 0x87AF, 0x87B0, 0x87B1}),
+    "place": frozenset({0x001C}),
     "copyright": frozenset({0x013B, 0x8298, 0x9C9D, 0xA437}),
 }
 
@@ -48,7 +50,8 @@ IPTC_DATASETS: dict[str, frozenset[int]] = {
 # The words of a name in camel case.
 _WORDS = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _COORDINATE_WORDS = frozenset(
-    "gps latitude lat longitude longtitude lon lng altitude elevation coordinate coordinates geotag geohash "
+    "gps latitude lat longitude longtitude lon lng altitude elevation coordinate coordinates coord coords "
+    "waypoint geotag geohash "
     "georeference georeferenced geodetic footprint rtk utm mgrs wkt geo wgs ned enu northing "
     "northings easting eastings lrf".split()
 )  # "longtitude" is DJI's spelling, in GpsLongtitude
@@ -69,7 +72,8 @@ _OWN_AXES = re.compile(
 _DRONES = re.compile("drone|dji|parrot|autel|skydio", re.IGNORECASE)
 _PLACE_NAMES = frozenset(
     "city sublocation location provincestate province country countryname countrycode worldregion "
-    "locationname locationid locationshown locationcreated shotlocation".split()
+    "locationname locationid locationshown locationcreated shotlocation gpsareainformation geolocationname "
+    "placename town village municipality county district neighborhood neighbourhood postalcode".split()
 )
 # Terms of Darwin Core's class Location that name places.
 _DWC_PLACES = frozenset(
@@ -83,12 +87,16 @@ _RIGHTS_NAMES = {
     _PHOTOSHOP: {"AuthorsPosition", "Credit", "Source"},
     _IPTC_CORE: {"CreatorContactInfo", "RightsUsageTerms"},
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": {"Creator", "EmbdEncRightsExpr", "LinkedEncRightsExpr"},
-    "http://ns.adobe.com/xmp/1.0/DynamicMedia/": {"copyright", "artist"},
-    "http://ns.adobe.com/tiff/1.0/": {"Artist", "Copyright"},
 }
+#: Names of any namespace that are written so: PDF's and ACDSee's author, TIFF's artist, PRISM's creditLine,
+#: AOCopyrightNotice of IPTC.
+_RIGHTS_WORDS = re.compile(
+    "author|artist|creditline|photographer|.*copyright.*|aocreator|licen[sc]or(?:name|url)?"
+)
 
 # Coordinates in running text: words with a number, machine tags and geo URIs, points of DCMI, degrees and
-# minutes, pairs of decimal degrees with four digits (11 m) and more or with hemispheres, ISO 6709.
+# minutes, pairs of decimal degrees with four digits (11 m) and more or with hemispheres, points of WKT (OGC
+# 06-103r4), ISO 6709.
 _TEXT = re.compile(
     r"""geo:\s*(?:lat|lon|long)\b | geo:-?\d+\.\d+,
     | (?:\b|gps)(?:lat|latitude|lon|lng|longitude)\b["'\s:=]{1,4}[-+]?\d
@@ -98,6 +106,7 @@ _TEXT = re.compile(
     | \b\d{1,2}\.\d{3,}°?\s?[NS][\s,;/]{1,3}\d{1,3}\.\d{3,}°?\s?[EWO]\b
     | \d{1,3}\s*°\s*\d{1,2}(?:\.\d+)?\s*['′’]\s*[\d.]*\s*["″”]?\s*[NSEW]\b
     | (?<![\d.])-?\d{1,2}\.\d{4,}°?\s*[NS]?\s*[,;/]\s*-?\d{1,3}\.\d{4,}
+    | \bPOINT\s?Z?\s?\(\s?-?\d+\.\d
     | [-+]\d{2,6}\.\d{2,}[-+]\d{3,7}\.\d{2,}(?:[-+]\d+(?:\.\d+)?)?/""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -142,7 +151,8 @@ def is_place(space: str, name: str) -> bool:
 
 def is_copyright(space: str, name: str) -> bool:
     """Return whether an XMP property gives a picture's creator, rights holder or terms of use."""
-    return space in _RIGHTS_SPACES or name in _RIGHTS_NAMES.get(space, ())
+    named = space in _RIGHTS_SPACES or name in _RIGHTS_NAMES.get(space, ())
+    return named or _RIGHTS_WORDS.fullmatch(name.lower()) is not None
 
 
 def is_thumbnail(space: str, name: str) -> bool:

@@ -17,7 +17,7 @@ from guetzpy.jpeg.metadata import (
 )
 from guetzpy.jpeg.metadata.appended import Part
 from guetzpy.jpeg.metadata.holdings import Survey
-from guetzpy.jpeg.metadata.policy import PARTS, Policy, exif_groups, is_cut_short, kind_of
+from guetzpy.jpeg.metadata.policy import PARTS, Policy, exif_groups, is_cut_short, kind_of, without_surplus
 from guetzpy.jpeg.metadata.property_kinds import (
     coordinates_in_bytes,
     is_gain_map,
@@ -28,8 +28,6 @@ from guetzpy.jpeg.metadata.property_kinds import (
 from guetzpy.jpeg.structure import JpegImage, Segment
 
 __all__ = ["Edit"]
-
-_PROVENANCE = ("http://purl.org/dc/terms/", "provenance")
 
 
 class Edit:
@@ -88,6 +86,18 @@ class Edit:
                 self.payloads[number] = None
                 self.changes.append("a JFIF or Adobe segment that is too short is removed")
 
+    def trim_surplus(self) -> None:
+        """Cut the bytes after the fields of JFIF and Adobe segments: they may have anything."""
+        if "unknown" not in self.kept and self.stripped & {"unknown", "gps", "place", "copyright"}:
+            for number in [*self.of_kind("jfif"), *self.of_kind("adobe")]:
+                self.change(number, without_surplus(self.segment(number)), "unknown")
+
+    def change(self, number: int, payload: bytes, kind: str) -> None:
+        """Set the payload of a segment, and record ``kind`` as removed if it differs."""
+        if payload != self.payload(number):
+            self.payloads[number] = payload
+            self.removed.add(kind)
+
     # Whole segments
 
     def strip_segments(self) -> None:
@@ -139,9 +149,8 @@ class Edit:
             self.notes.append("the XMP to keep is removed: it does not fit in the XMP segments of the file")
         needs_it = any(part.kind == "gainmap" or part.video for part in self.parts)
         if needs_it and not {"gainmap", "trailing"} & self.kept:
-            self.notes.append(
-                "XMP is stripped: programs that find the gain map or motion photo by XMP no longer do"
-            )
+            found_by = "programs that find the gain map or motion photo by XMP no longer do"
+            self.notes.append(f"XMP is stripped: {found_by}")
 
     def _strip_iptc(self) -> None:
         numbers = self.of_kind("iptc")
@@ -194,21 +203,20 @@ class Edit:
             self.edit_photoshop(kind)
         if "xmp" not in self.stripped:
             text = tells_coordinates if kind == "gps" else None
-            self.blank_xmp(
-                kind, lambda space, name: xmp_test(kind, space, name), text, strict=kind != "thumbnail"
-            )
+            self.blank_xmp(kind, lambda s, n: xmp_test(kind, s, n), text, strict=kind != "thumbnail")
         if kind == "thumbnail":
             self.strip_thumbnail()
             return
+        for number in self.of_kind("thumbnail"):
+            self.change(number, coordinates.scrub_embedded(self.payload(number), kind), kind)
         if "unknown" not in self.kept:
             self.drop_manifests(kind)
         if kind == "gps":
             self.search_others()
         if kind == "place":
-            others = [self.segment(i) for i in self.of_kind("unknown") if not {"unknown"} & self.stripped]
-            self.not_searched(
-                kind, [coordinates.name_of(s) for s in others if not coordinates.is_harmless(s)]
-            )
+            others = map(self.segment, self.of_kind("unknown") if "unknown" not in self.stripped else [])
+            names = [coordinates.name_of(s) for s in others if not coordinates.is_harmless(s)]
+            self.not_searched(kind, names)
         for part in self.parts:
             if part.kind not in self.stripped:
                 self.scrub(part, kind)
@@ -307,9 +315,7 @@ class Edit:
         try:
             edited = flir.without_gps([self.payload(i) for i in thermal]) if thermal else []
             for number, payload in zip(thermal, edited, strict=True):
-                if payload != self.payload(number):
-                    self.payloads[number] = payload
-                    self.removed.add("gps")
+                self.change(number, payload, "gps")
         except ValueError:
             self.notes.append("FLIR data that cannot be read is removed, because gps is stripped")
             self.drop(thermal, "gps")
@@ -323,6 +329,9 @@ class Edit:
                 self.drop([number], "gps")
             elif coordinates.unsearched(segment):
                 self.not_searched("gps", [coordinates.name_of(segment)])
+        # The file needs these segments, so they stay.
+        needed = map(self.segment, [*self.of_kind("mpf"), *self.of_kind("gainmap"), *self.of_kind("icc")])
+        self.not_searched("gps", [coordinates.name_of(s) for s in needed if coordinates_in_bytes(s.payload)])
 
     def scrub(self, part: Part, kind: str) -> None:
         """Blank a kind of metadata in a part of the trailing data, without changing its length."""
@@ -339,18 +348,14 @@ class Edit:
         for number in self.of_kind("jfif"):
             payload = self.payload(number)
             if payload[12] and payload[13]:
-                self.payloads[number] = payload[:12] + b"\0\0"
-                self.removed.add("thumbnail")
+                self.change(number, payload[:12] + b"\0\0", "thumbnail")
 
     def note_credentials(self) -> None:
         """Note the content credentials that a change of the file makes invalid."""
         if any(coordinates.is_credentials(self.segment(i)) for i in self.of_kind("unknown")):
             self.changes.append("content credentials (C2PA) are kept, but no longer match the changed file")
         for number in self.of_kind("xmp"):
-            packet = xmp.read_any_encoding(self.payload(number)[len(xmp.HEADER) :])
-            links = packet.properties(lambda *name: name == _PROVENANCE) if packet is not None else ()
-            # "self#" refers to a manifest in this file, which is searched above.
-            if any(not value.startswith("self#") for _, value, _ in links):
+            if coordinates.names_credentials(self.payload(number)):
                 self.changes.append(
                     "content credentials (C2PA) to which XMP refers no longer match the changed file"
                 )
