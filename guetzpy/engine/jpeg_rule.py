@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from guetzpy._runtime.exact_math import power
 from guetzpy.errors import TargetError
+from guetzpy.jpeg.anatomy import survey
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.table_mark import marked_distance
 from guetzpy.options import OptimizeOptions
@@ -72,11 +73,11 @@ def counted(goal: Goal, image: JpegImage, options: OptimizeOptions) -> Goal:
 
 
 def reason_to_repack(
-    image: JpegImage, options: OptimizeOptions, goal: Goal | None, repacked: int
+    image: JpegImage, options: OptimizeOptions, goal: Goal | None, repack: bytes
 ) -> str | None:
     """Return why a JPEG is only repacked, or None if it has to be searched.
 
-    The reason is "" if the target is a size and the repack, of ``repacked`` bytes, meets it.
+    The reason is "" if the target is a size and ``repack``, the lossless repack, meets it.
 
     Raises
     ------
@@ -86,11 +87,11 @@ def reason_to_repack(
     reason = source_quality.obstacle(image)
     size = None if goal is None else goal.size
     if reason:
-        if size is not None and repacked > size:
-            raise TargetError.of_size(repacked, size, reason)
+        if size is not None and len(repack) > size:
+            raise TargetError.of_size(len(repack), size, reason)
         return reason
     if size is not None:
-        return "" if repacked <= size else None
+        return "" if len(repack) <= size else None
     if goal is None or goal.limits is None:
         return None
     wanted = goal.limits.starting_distance()
@@ -98,12 +99,17 @@ def reason_to_repack(
         return "encoded by guetzpy at this distance before"
     already = source_quality.estimate(image)
     if already >= (_HEADROOM if options.total_distance else _HOPELESS) * wanted:
-        return _with_hint(f"the source is at about distance {already:.2g} already", further(image, options))
+        return _with_hint(
+            f"the source is at about distance {already:.2g} already", further(image, options, repack)
+        )
     return None
 
 
-def further(image: JpegImage, options: OptimizeOptions) -> str:
-    """Return options that would make a JPEG smaller that was kept at its distance; empty if none is known.
+def further(image: JpegImage, options: OptimizeOptions, repack: bytes) -> str:
+    """Return a distance, as an option, at which a JPEG that was only repacked would get smaller.
+
+    The text is empty if none is known, and if less than half of the repack is picture data: no distance is
+    then certain to save ``options.min_saving`` of the file.
 
     Parameters
     ----------
@@ -111,16 +117,19 @@ def further(image: JpegImage, options: OptimizeOptions) -> str:
         The source.
     options : OptimizeOptions
         The target.
+    repack : bytes
+        The lossless repack.
     """
     name, wanted = options.target
-    if name != "distance":
+    parts = survey(repack)
+    if name != "distance" or parts.metadata + parts.trailing > len(repack) // 2:
         return ""
     already = source_quality.estimate(image)
     least = max(_PROMISING * already, 1.3 * wanted)
     if options.total_distance:
         least = max(already / _HEADROOM, least)
     proposed = next((d for d in _PROPOSED if d > least), None)
-    return "" if proposed is None else f"`-d {proposed:g}` would go further"
+    return "" if proposed is None else f"`-d {proposed:g}` would make it smaller"
 
 
 def _with_hint(reason: str, hint: str) -> str:

@@ -160,7 +160,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     name, value = options.target
     wanted, picture = target(name), Picture(source.width * source.height)
     goal = None if wanted.needs_pixels else wanted.goal(value, picture)
-    kept = reason_to_repack(image, options, goal, len(repack.data))
+    kept = reason_to_repack(image, options, goal, repack.data)
     if kept is not None:
         return _lossless(source, options, repack, kept)
     if isinstance(plan, LimitError):
@@ -177,7 +177,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     judge = _judge(reference, shown.transform, plan)
     if goal is None:
         goal = wanted.goal(value, replace(picture, codes=reference, judge=judge))
-        kept = reason_to_repack(image, options, goal, len(repack.data))
+        kept = reason_to_repack(image, options, goal, repack.data)
         if kept is not None:
             return _lossless(source, options, repack, kept)
     goal = counted(goal, image, options)
@@ -199,7 +199,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     data = _finish(selected, carried, options, own_distance(image, options))
     if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
         reason = f"a lossy encode would save under {options.min_saving:.0%}"
-        return _lossless(source, options, repack, _joined(reason, further(image, options)))
+        return _lossless(source, options, repack, _joined(reason, further(image, options, repack.data)))
     result = _result(source, options, data, selected, goal)
     return replace(
         result,
