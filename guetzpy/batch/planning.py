@@ -68,13 +68,13 @@ def run(
 
     Parameters
     ----------
-    sources : path, URL, or iterable of them; or iterable of pictures
+    sources : path, URL, or iterable of them; or iterable or mapping of pictures
         Files, and folders that are searched recursively. Hidden files are ignored. Or pictures as
-        :func:`guetzpy.optimize` takes them (arrays, PIL images, bytes, open files), or pairs of a name and a
-        picture: they are taken from the iterable as they are needed, and each result has its ``data``, and
-        the name or the number (from 0) as its ``input``. With a destination, names are needed; each file is
-        written below it. Only ``options``, ``destination``, ``jobs``, ``progress`` and ``cancel`` go with
-        pictures.
+        :func:`guetzpy.optimize` takes them (arrays, PIL images, bytes, open files), pairs of a name and a
+        picture, or a mapping of names to pictures: they are taken as they are needed, and each result has its
+        ``data``, and the name or the number (from 0) as its ``input``. With a destination, names are needed;
+        each file is written below it. Only ``options``, ``destination``, ``jobs``, ``progress`` and
+        ``cancel`` go with pictures.
     destination : path or URL, optional
         Folder for the outputs, with the same tree of folders as the sources. It is created if it does not
         exist. Nothing is written through a link that leads out of it; such a file fails. Without a

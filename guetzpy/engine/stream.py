@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
@@ -51,7 +51,7 @@ def pictures_of(sources: Any) -> Any:
         return sources
     if isinstance(sources, (bytes, bytearray, memoryview)) or hasattr(sources, "shape"):
         raise TypeError("batch.run takes several pictures: put a single one into a list, or call optimize")
-    source = iter(sources)
+    source = iter(sources.items() if isinstance(sources, Mapping) else sources)
     first = list(itertools.islice(source, 1))
     whole = itertools.chain(first, source)
     return whole if not first or isinstance(first[0], (str, os.PathLike)) else Pictures(whole)

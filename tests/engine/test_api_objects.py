@@ -161,6 +161,8 @@ def test_pictures_are_taken_as_needed(small: np.ndarray, jobs: int) -> None:
 def test_pictures_to_a_destination(small: np.ndarray, tmp_path: Path) -> None:
     pairs = [("a/b.png", small), ("../c.jpg", small)]
     results = {r.input: r for r in batch.run(pairs, tmp_path / "out", FAST, jobs=1)}
+    mapped = {r.input: r.data for r in batch.run(dict(pairs), options=FAST, jobs=1)}
+    assert mapped["a/b.png"] == guetzpy.optimize(small, FAST).data
     assert results["a/b.png"].output == str(tmp_path / "out" / "a" / "b.jpg")
     assert Path(str(results["a/b.png"].output)).read_bytes() == guetzpy.optimize(small, FAST).data
     assert results["../c.jpg"].status == "failed"
