@@ -168,6 +168,15 @@ def check_toml(block: Block, desk: Path) -> None:
     assert "guetzpy.toml" in done.output
 
 
+def check_container(block: Block, desk: Path) -> None:
+    """What is run in the image is a valid command; tests/project/test_containers.py runs one."""
+    build, run = block.text.replace("\\\n", "").strip().splitlines()
+    assert build.startswith("docker build -t guetzpy ")
+    words = shlex.split(run)
+    assert words[:2] == ["docker", "run"]
+    parse(words[words.index("guetzpy") :])
+
+
 def check_dockerfile(block: Block, desk: Path) -> None:
     assert block.text.startswith("RUN ")
     parse(list(commands(block.text))[-1])
@@ -307,6 +316,7 @@ WAYS: dict[str, tuple[Callable[[Block, Path], None], str | None]] = {
     "yaml": (check_yaml, None),
     "toml": (check_toml, None),
     "dockerfile": (check_dockerfile, None),
+    "container": (check_container, None),
     "slow": (run_shell, "slow"),
     "script": (run_script, "slow"),
     "check": (run_check, "slow"),
