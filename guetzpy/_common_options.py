@@ -246,5 +246,7 @@ def kinds(option: str, names: str | Iterable[str]) -> tuple[str, ...]:
     found = {name.strip().lower() for name in given} - {""}
     unknown = sorted(found - set(METADATA_KINDS) - {"all"})
     if unknown:
-        raise ValueError(f"{option}: {', '.join(unknown)}: expected some of all, {', '.join(METADATA_KINDS)}")
+        raise ValueError(
+            f"{option}: {', '.join(unknown)}: expected some of: all, {', '.join(METADATA_KINDS)}"
+        )
     return tuple(sorted(found))

@@ -111,7 +111,8 @@ def run_folders(
             if not quiet:
                 _tell_outcome(run, tally)
                 step = tally.next_step(
-                    written=write, resumable=run.manifest is not None and not wishes.resume,
+                    written=write, checked=threshold is not None,
+                    resumable=run.manifest is not None and not wishes.resume,
                     backup=wishes.backup, report=report is not None,
                 )  # fmt: skip
                 if step is not None:
@@ -138,7 +139,7 @@ def _check(inputs: list[str], output: str | None, in_place: bool, wishes: Folder
         )
     if output is not None and not names_one_file(inputs, output):
         if os.path.exists(output) and not os.path.isdir(output):
-            usage_error(f"{output}: is no folder, which -o must be here")
+            usage_error(f"{output}: is not a folder; for folders and several inputs, -o must name one")
         if names_a_jpeg(output):
             usage_error(f"{output}: names a file, which takes one input file; give -o FOLDER/")
         if len(inputs) == 1 and not os.path.isdir(inputs[0]) and not is_folder(output):
@@ -146,7 +147,7 @@ def _check(inputs: list[str], output: str | None, in_place: bool, wishes: Folder
     if not wishes.recursive:
         for name in inputs:
             if os.path.isdir(name):
-                usage_error(f"{name}: is a folder; -r takes it with all below it")
+                usage_error(f"{name}: is a folder; add -r to process the files in it and in its subfolders")
     if wishes.equal_slope and wishes.total_bytes is None and wishes.total_bpp is None:
         usage_error("--equal-slope goes with --total-bytes or --total-bpp")
 

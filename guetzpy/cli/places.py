@@ -133,7 +133,7 @@ def plan(
         check_suffix(suffix, output, in_place)
     for name in inputs:
         if name != STANDARD and os.path.isdir(name):
-            usage_error(f"{name}: is a folder; -r takes it with all below it")
+            usage_error(f"{name}: is a folder; add -r to process the files in it and in its subfolders")
     if not write:
         return [Place(name, None) for name in inputs]
     if in_place:
@@ -162,11 +162,11 @@ def plan(
 
 
 def refuse_other_suffix(output: str) -> None:
-    """End with exit code 2 if the name of a file says another format than JPEG."""
+    """End with exit code 2 if the name of a file has the suffix of another format than JPEG."""
     suffix = Path(output).suffix
     if suffix.lower() in _OTHER_SUFFIXES:
         hint = output.removesuffix(suffix) + ".jpg"
-        usage_error(f"{output}: {suffix} says another format; JPEG files are written, give -o {hint}")
+        usage_error(f"{output}: guetzpy writes JPEG files, and {suffix} names another format; use -o {hint}")
 
 
 def _in_place(name: str, jpeg_only: bool) -> Place:
@@ -193,7 +193,7 @@ def _into(inputs: list[str], output: str, preserve: bool, keep_names: bool) -> l
     if inputs == [STANDARD]:
         usage_error(f"{output}: is a folder; stdin has no name to use there, give -o FILE")
     if os.path.exists(output) and not os.path.isdir(output):
-        usage_error(f"{output}: is no folder, which -o must be for several inputs")
+        usage_error(f"{output}: is not a folder; for several inputs, -o must name one")
     own = os.path.basename if keep_names else _jpeg_name
     return [Place(name, os.path.join(output, own(name)), True) for name in inputs]
 

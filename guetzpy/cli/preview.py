@@ -21,6 +21,7 @@ from guetzpy.cli.reporting import (
     say,
     usage_error,
 )
+from guetzpy.cli.tally import bytes_text
 from guetzpy.options import OptimizeOptions
 
 __all__ = ["preview"]
@@ -57,7 +58,7 @@ def preview(
     if page.suffix.lower() not in (".html", ".htm"):
         usage_error(f"{page}: a preview is an HTML page; give -o {page.with_suffix('.html')}")
     if not os.path.isfile(picture):
-        usage_error(f"{picture}: is no file; preview takes one picture")
+        usage_error(f"{picture}: is not a file; preview takes one picture")
     with report_errors(), notices(quiet=False):
         from guetzpy import api
         from guetzpy import output as files
@@ -81,9 +82,7 @@ def preview(
             "utf-8", "backslashreplace"
         )
         files.write(page, text)
-        say(
-            f"{page}: {len(text) / 1e6:.3g} MB; open it in a browser, choose a distance, and copy the command"
-        )
+        say(f"{page}: {bytes_text(len(text))}; open it in a browser, choose a distance, and copy the command")
     if open_page and sys.stderr is not None and sys.stderr.isatty():
         typer.launch(str(page))
 

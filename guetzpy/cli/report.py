@@ -11,6 +11,7 @@ import typer
 
 from guetzpy._option import options_of
 from guetzpy.cli.reporting import say, usage_error
+from guetzpy.cli.tally import bytes_text
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Report:
         size = self._collection.write(self._path, self._progress)
         if not self._quiet:
             count = len(self._collection)
-            say(f"{self._path}: report of {count} file{'' if count == 1 else 's'}, {size / 1e6:.3g} MB")
+            say(f"{self._path}: report of {count} file{'' if count == 1 else 's'}, {bytes_text(size)}")
 
     def _progress(self, what: str, done: int, count: int) -> None:
         if not self._quiet and time.monotonic() - self._said > _SECONDS_A_WORD:

@@ -162,7 +162,7 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments name."""
         if args and args[0] not in self.commands and not ctx.resilient_parsing:
-            self._suggest(args, "is no command")
+            self._suggest(args, "is not a command")
         with _printable_errors():
             return super().resolve_command(ctx, args)
 

@@ -66,13 +66,17 @@ class Tally:
         if len(kinds) > _MOST_KINDS:
             say(f"warning: {len(kinds) - _MOST_KINDS} more kinds; --json and the manifest have all warnings")
 
-    def next_step(self, *, written: bool, resumable: bool, backup: str | None, report: bool) -> str | None:
+    def next_step(
+        self, *, written: bool, checked: bool = False, resumable: bool, backup: str | None, report: bool
+    ) -> str | None:
         """Return what the user may want to do next.
 
         Parameters
         ----------
         written : bool
             Whether the run wrote its outputs.
+        checked : bool, optional
+            Whether the run had ``--check``.
         resumable : bool
             Whether ``--resume`` would process only what failed.
         backup : str, optional
@@ -83,7 +87,8 @@ class Tally:
         if not self.files:
             return None
         if not written:
-            return "nothing was written; the same command without --dry-run or --check writes"
+            instead = "with --in-place instead of --check" if checked else "without --dry-run"
+            return f"nothing was written; the same command {instead} writes the files"
         if self.failed and resumable:
             return "the same command with --resume processes only the files that failed"
         if backup is not None and self.before > self.after:

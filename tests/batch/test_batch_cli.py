@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from guetzpy import api, batch
 from guetzpy.batch import runner
 from guetzpy.cli import app, folder
+from guetzpy.cli.tally import Tally
 from guetzpy.errors import FormatError
 from guetzpy.result import Result
 
@@ -161,12 +162,12 @@ def test_nothing_there(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["in", "-o", "out"], "in: is a folder; -r takes it"),
-        (["in", "-o", "out", "-j", "2"], "in: is a folder; -r takes it"),
+        (["in", "-o", "out"], "in: is a folder; add -r"),
+        (["in", "-o", "out", "-j", "2"], "in: is a folder; add -r"),
         (["in", "-r"], "-o FOLDER, or --in-place"),
         (["in", "-r", "-o", "in"], "use --in-place"),
         (["in", "-r", "-o", "out", "--in-place"], "contradict"),
-        (["in", "-r", "-o", "in/a.jpg"], "is no folder"),
+        (["in", "-r", "-o", "in/a.jpg"], "is not a folder"),
         (["in", "-r", "-o", "-"], "for one file"),
         (["-", "-r", "-o", "out"], "for one file"),
         (["in", "-r", "-o", "out", "--shard", "3"], "K/N"),
@@ -221,7 +222,7 @@ def test_progress_where_somebody_watches(photos: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    tally = folder._Tally()
+    tally = Tally()
     run = batch.run("in", "out")
     with run, folder._progress(run, tally, shown=True) as bar:
         for result in run:

@@ -43,7 +43,7 @@ def test_default_is_distance_one() -> None:
         ({"threads": 0}, "threads 0"),
         ({"timeout": 0}, "timeout 0"),
         ({"max_pixels": 0}, "max_pixels 0"),
-        ({"keep": "exif,nonsense"}, "keep: nonsense: expected some of all"),
+        ({"keep": "exif,nonsense"}, "keep: nonsense: expected some of: all"),
         ({"keep": ("exif",), "strip": ("exif",)}, "exif: both kept and stripped"),
     ],
 )

@@ -48,7 +48,11 @@ def test_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["transcode", "-r", "in", "-o", "out"]
     done = CliRunner().invoke(app, [*command, "--dry-run"])
     assert done.stderr.endswith(
-        "next: nothing was written; the same command without --dry-run or --check writes\n"
+        "next: nothing was written; the same command without --dry-run writes the files\n"
+    )
+    done = CliRunner().invoke(app, ["optimize", "-r", "in", "--check"])
+    assert done.stderr.endswith(
+        "next: nothing was written; the same command with --in-place instead of --check writes the files\n"
     )
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 1

@@ -164,7 +164,7 @@ def test_preview_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("missing.jpg",), "is no file"),
+        (("missing.jpg",), "is not a file"),
         (("a.jpg", "-o", "x.pdf"), "give -o x.html"),
         (("a.jpg", "--distances", "near"), "such as 0.5,1,2"),
         (("a.jpg", "--distances", ","), "1 to 12 numbers"),
