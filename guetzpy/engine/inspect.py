@@ -230,11 +230,12 @@ def table_text(record: dict[str, Any]) -> str:
         return "\n".join([*lines, "", f"cannot be re-encoded: {record['reason']}"])
     scans = len(record["scans"])
     about = "" if record["quality_exact"] else "about "
+    estimated = record["distance"] is not None and record["mark"] is None
     lines += [
         f"{record['mode']}, {record['colorspace']}, {record['subsampling']}, "
         f"{scans} scan{'s' if scans > 1 else ''}, orientation {record['orientation']}",
         f"quality {about}{record['quality']} in libjpeg's terms"
-        + (f", about distance {record['distance']:g}" if record["distance"] is not None else ""),
+        + (f", about distance {record['distance']:g}" if estimated else ""),
         "",
         *_shares("bytes", record["bytes_by_part"], whole),
     ]

@@ -239,3 +239,13 @@ def test_parts_of_a_file_with_a_second_scan_add_up(tail: bytes) -> None:
     record = inspection.inspect(data)
     assert record["bytes_by_part"]["trailing"] == len(scan) + len(tail)
     add_up(record, data)
+
+
+def test_only_files_without_a_mark_have_an_estimated_distance() -> None:
+    """The distance of the mark is known; an estimate from the tables beside it would contradict it."""
+    source = (Path(__file__).parents[1] / "data" / "coffee.jpg").read_bytes()
+    marked = guetzpy.optimize(source, distance=4.0, effort="fast").data
+    assert "about distance" in inspection.table_text(inspection.inspect(source))
+    text = inspection.table_text(inspection.inspect(marked))
+    assert "encoded by guetzpy at distance 4" in text
+    assert "about distance" not in text
