@@ -3,8 +3,8 @@ class Guetzpy < Formula
   include Language::Python::Virtualenv
 
   desc "Perceptually optimised JPEG re-encoder"
-  homepage "https://pypi.org/project/guetzpy/"
-  url "https://pypi.org/packages/source/g/guetzpy/guetzpy-0.1.0.tar.gz"
+  homepage "https://<PROJECT_PAGE>"
+  url "https://<SDIST_HOST>/<PATH>/guetzpy-0.1.0.tar.gz"
   sha256 "REPLACE_WITH_THE_SHA256_OF_THE_SDIST"
   license "Apache-2.0"
 
