@@ -256,8 +256,8 @@ def _better(found: list[dict[str, Any]]) -> Iterator[str]:
     avif = _mean(found, "avif", _COLUMNS[0])
     if avif is not None and avif < 0:
         yield (
-            "Newer formats are smaller where every viewer reads them: JPEG XL as the table shows, AVIF by"
-            f" {-avif:.0f} % at equal SSIMULACRA 2."
+            "Newer formats give smaller files, where every viewer can read them: JPEG XL as the table shows,"
+            f" AVIF by {-avif:.0f} % at equal SSIMULACRA 2."
         )
     ours, webp = (_mean(found, kind, "PSNR") for kind in ("guetzpy", "webp"))
     if ours is not None and webp is not None and webp < ours:
