@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -295,7 +296,12 @@ def test_exiftool_finds_the_rest(strip: str, tmp_path: Path) -> None:
         "gainmap": {"MPF0", "MPImage2", "XMP-Container", "XMP-hdrgm"},
         "trailing": {"XMP-Container", "XMP-GCamera", "Trailer"},
     }[strip]
-    assert differing <= {"SourceFile", "File", "MPImage1", "MPImage2", "ExifTool"} | groups
+    # The gain map is packed anew, so its length in the container directory differs.
+    assert differing <= {"SourceFile", "File", "MPImage1", "MPImage2", "XMP-Container", "ExifTool"} | groups
     if strip != "gainmap":
-        assert after["MPImage2:MPImage2"] == before["MPImage2:MPImage2"]
+        maps = [
+            base64.b64decode(found["MPImage2:MPImage2"].removeprefix("base64:")) for found in (before, after)
+        ]
+        assert len(maps[1]) <= len(maps[0])
+        assert same_pixels(*maps)
     assert after["IFD0:Orientation"] == before["IFD0:Orientation"]
