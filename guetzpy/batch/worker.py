@@ -161,15 +161,15 @@ def _measure(
 def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:
     """Return the result for a file's data. A picture that is not a JPEG is kept if its JPEG would be larger.
 
-    A picture of a kind that guetzpy does not handle is kept too, except in three cases, which raise its
-    error: the first bytes are of no picture, an extra that is not installed would handle it, or metadata has
-    to be removed.
+    A picture of a kind that guetzpy does not handle is kept too, except in four cases, which raise its
+    error: the first bytes are of no picture, an extra that is not installed would handle it, metadata has to
+    be removed, or the picture has to be made smaller.
     """
     try:
         result = api.run(data, options, name=task.input)
     except UnsupportedError as error:
-        if task.kind in ("unknown", NAMED) or error.extra is not None or _strips(options):
-            raise  # if it was kept, the metadata would be kept too
+        if task.kind in ("unknown", NAMED) or error.extra is not None or _must_change(options):
+            raise  # if it was kept, the metadata or the size would be kept too
         return _kept(task, data, error.reason, options)
     if task.kind in ("jpeg", NAMED):
         return result
@@ -182,9 +182,10 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
     return result
 
 
-def _strips(options: OptimizeOptions | TranscodeOptions) -> bool:
-    """Return whether the options remove any kind of metadata."""
-    return bool(options.strip) or bool(set(options.keep) - {"all"})
+def _must_change(options: OptimizeOptions | TranscodeOptions) -> bool:
+    """Return whether the options remove any kind of metadata, or limit the size of the picture."""
+    fits = isinstance(options, OptimizeOptions) and options.fit is not None
+    return fits or bool(options.strip) or bool(set(options.keep) - {"all"})
 
 
 def _kept(task: Task, data: bytes, reason: str, options: OptimizeOptions | TranscodeOptions) -> Result:

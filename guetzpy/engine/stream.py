@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -88,12 +89,17 @@ def stream(
             yield _one(name, picture, options, explain)
         return
     with contextlib.ExitStack() as stack:
+        # At the end: no thread starts a worker any more, the workers end, the threads notice it and end. What
+        # a thread started meanwhile is on the stack, and ends too.
+        threads = ThreadPoolExecutor(count, thread_name_prefix="guetzpy-stream")
+        stack.callback(threads.shutdown)
         idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for _ in range(count):
             idle.put(stack.enter_context(Worker()))
-        threads = ThreadPoolExecutor(count, thread_name_prefix="guetzpy-stream")
+        closing = threading.Event()
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-        work = partial(_in_worker, idle, stack, options, explain)
+        stack.callback(closing.set)
+        work = partial(_in_worker, idle, stack, closing, options, explain)
         running: set[Future[Result]] = set()
         source, ended = iter(pictures), False
         while running or not ended:
@@ -113,6 +119,7 @@ def stream(
 def _in_worker(
     idle: queue.SimpleQueue[Worker],
     stack: contextlib.ExitStack,
+    closing: threading.Event,
     options: Options,
     explain: Explain,
     name: str,
@@ -123,7 +130,8 @@ def _in_worker(
         return worker.call(_one, name, picture, options, explain)
     except WorkerDied as error:
         worker.end()
-        worker = stack.enter_context(Worker())
+        if not closing.is_set():
+            worker = stack.enter_context(Worker())
         return Result.of_failure(error, "the process that worked on it died", name, _target(options))
     except Exception as error:  # the picture cannot be sent to a process
         return Result.of_failure(error, f"{type(error).__name__}: {error}", name, _target(options))

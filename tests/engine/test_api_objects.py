@@ -21,7 +21,9 @@ from PIL import Image
 import guetzpy
 from guetzpy import batch, metrics
 from guetzpy._option import options_of
+from guetzpy._runtime.processes import Worker
 from guetzpy.batch.manifest import options_hash
+from guetzpy.engine import stream
 from guetzpy.options import METADATA_KINDS, OptimizeOptions, TranscodeOptions
 
 FAST = OptimizeOptions(effort="fast")
@@ -156,6 +158,22 @@ def test_pictures_are_taken_as_needed(small: np.ndarray, jobs: int) -> None:
     with batch.run(endless(), options=FAST, jobs=jobs) as run:
         next(run)
     assert len(taken) <= 2 * jobs + 1
+
+
+def test_workers_end_with_a_run_that_is_left(small: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies because the run is closed is not replaced by one that nobody ends."""
+    begun: list[Worker] = []
+
+    class Known(Worker):
+        def __init__(self) -> None:
+            super().__init__()
+            begun.append(self)
+
+    monkeypatch.setattr(stream, "Worker", Known)
+    with batch.run([small] * 40, options=FAST, jobs=2) as run:
+        next(run)
+    assert len(begun) == 2
+    assert not any(worker.is_alive() for worker in begun)
 
 
 def test_pictures_to_a_destination(small: np.ndarray, tmp_path: Path) -> None:

@@ -172,6 +172,18 @@ def test_pictures_that_cannot_be_decoded_are_an_error(coffee: np.ndarray) -> Non
     assert guetzpy.optimize(file.getvalue(), fit=1000).status in ("lossless", "kept")
 
 
+def test_folders_do_not_keep_what_does_not_fit(coffee: np.ndarray, tmp_path: Path) -> None:
+    """A CMYK picture that cannot be made smaller fails, as alone; one that fits is written."""
+    (tmp_path / "in").mkdir()
+    for name, size in (("large.jpg", (120, 80)), ("small.jpg", (60, 40))):
+        Image.fromarray(coffee).convert("CMYK").resize(size).save(tmp_path / "in" / name)
+    command = ["optimize", "-r", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--fit", "100", "-j", "1"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 1
+    assert "large.jpg: it cannot be made smaller" in result.output
+    assert [path.name for path in (tmp_path / "out").glob("*.jpg")] == ["small.jpg"]
+
+
 @pytest.mark.parametrize(
     "wrong", ["0", "12x", "x", "axb", "1x2x3", 0, -3, 70000, (1, 2, 3), 1.5, True, "12.5"]
 )

@@ -11,8 +11,9 @@ import pytest
 import typer
 
 from guetzpy.batch import storage
-from guetzpy.cli.folder import _Bar, _Tally
+from guetzpy.cli.folder import _Bar
 from guetzpy.cli.places import expand
+from guetzpy.cli.tally import Tally
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_progress_without_colour(no_color: bool, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("NO_COLOR", raising=False)
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
-    bar = _Bar(Run(), _Tally(files=1, before=1000, after=10), shown=True)  # type: ignore[arg-type]
+    bar = _Bar(Run(), Tally(files=1, before=1000, after=10), shown=True)  # type: ignore[arg-type]
     with bar.progress:
         bar.update()
     coloured = any(f"\x1b[{code}" in screen.getvalue() for code in ("3", "1;3", "38;", "9"))
