@@ -49,10 +49,22 @@ class Resources:
 
 @dataclass(frozen=True)
 class Score:
-    """The value of a metric, and further values that it computes with it, by name."""
+    """The value of a metric, and what it computes with it.
+
+    Attributes
+    ----------
+    value : float
+        The value.
+    details : mapping of str to float
+        Further values by name.
+    blocks : ndarray of float32, shape (ceil(H / 8), ceil(W / 8)), or None
+        Largest local error in each block of 8 x 8 pixels, in units of the value; None for a metric without a
+        map of errors.
+    """
 
     value: float
     details: Mapping[str, float] = field(default_factory=dict)
+    blocks: npt.NDArray[np.float32] | None = None
 
 
 class Comparator(Protocol):

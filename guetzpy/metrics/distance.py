@@ -13,9 +13,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import exp, log
+from guetzpy.metrics._butteraugli.norm import norm_and_maximum
 from guetzpy.metrics.base import FallingComparator, GradientRows, Resources, Score
 from guetzpy.picture.transform import Transform
 
@@ -105,7 +107,7 @@ class _ButteraugliComparator:
     def __init__(self, codes: npt.NDArray[Any], transform: Transform, resources: Resources) -> None:
         from guetzpy.metrics._butteraugli.comparator import ButteraugliComparator
 
-        self._transform = transform
+        self._transform, self._threads = transform, resources.threads
         self._comparator = ButteraugliComparator.from_codes(
             codes,
             transform,
@@ -115,14 +117,22 @@ class _ButteraugliComparator:
         )
 
     def score(self, codes: npt.NDArray[Any]) -> Score:
-        norm, maximum = self._comparator.scores_codes(codes, self._transform)
-        return Score(norm, {"butteraugli_max": maximum})
+        errors = self._comparator.diffmap_codes(codes, self._transform)
+        norm, maximum = norm_and_maximum(errors, self._threads)
+        return Score(norm, {"butteraugli_max": maximum}, _largest_in_blocks(errors))
 
     def gradient_rows(self, codes: npt.NDArray[Any]) -> tuple[float, GradientRows]:
         return self._comparator.gradient_codes(codes, self._transform)
 
     def release(self) -> None:
         self._comparator.release()
+
+
+def _largest_in_blocks(errors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the largest value of each block of 8 x 8 pixels; those at the edges may be smaller."""
+    tops, lefts = (np.arange(0, length, 8) for length in errors.shape)
+    rows: npt.NDArray[np.float32] = np.maximum.reduceat(errors, tops, axis=0)
+    return np.maximum.reduceat(rows, lefts, axis=1)
 
 
 @dataclass(frozen=True)

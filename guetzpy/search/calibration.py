@@ -95,6 +95,9 @@ GAIN_OF_WEIGHTS_420 = 0.05
 #: Log bytes that a second candidate may cost more by prediction and still be searched by the highest effort.
 CLOSE_CANDIDATE = 0.03
 
+#: Largest local error that is allowed, over the metric's limit (12 photographs at distances 0.35 to 8).
+WORST_OVER_LIMIT = 2.2
+
 #: Largest tolerance, as a log distance: 0.016 at distance 1 by both metrics.
 WIDEST_TOLERANCE = 0.02
 

@@ -17,6 +17,7 @@ from guetzpy.search.evaluation import Evaluation, evaluate, leads_of
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.tiles import Part
+from guetzpy.search.worst_places import relieved, worst
 
 __all__ = ["Budget", "evaluate_part", "land"]
 
@@ -26,6 +27,9 @@ _SCOUTED, _ON_TILES = 4, 5
 #: Evaluations beyond an effort's own while no file is close enough, and after how many of them one that meets
 #: the limits is taken.
 _PATIENCE = 6
+
+#: Further encodes to reduce the largest local error, at most.
+_RELIEFS = 2
 
 
 class Budget(NamedTuple):
@@ -95,6 +99,7 @@ def land(
         The coarsest that meets the limits, if any did.
     """
     best: Evaluation | None = None
+    best_at = settings, weights
     scout = None if part is None else _Scout(part, part.tiles.cut_weights(weights, source), limits)
     for number in range(budget.evaluations):
         check()
@@ -106,11 +111,13 @@ def land(
         if scores is not None:
             leads = leads_of(excesses)
             if excess <= 0.0 and (best is None or excess > best.excess):
-                best = Evaluation(trial, scores, excess)
+                best, best_at = Evaluation(trial, scores, excess), (here, weights)
         if best is not None and (
             number + 1 >= budget.settle or _close(best, limits, budget.tolerance, scout is not None, number)
         ):
             break
+        if scores is not None and scout is None:
+            weights = relieved(weights, source, scores, limits)
         if scout is not None and number < _SCOUTED:
             scout = scout.seen(excess)
             found = scout.next(settings, excesses, approach, number)
@@ -123,6 +130,30 @@ def land(
         if following is None:
             break
         approach = following
+    return None if best is None else _relieved(source, judge, limits, best, *best_at, check)
+
+
+def _relieved(
+    source: CodingSource,
+    judge: Judge,
+    limits: Limits,
+    best: Evaluation,
+    settings: EncodeSettings,
+    weights: Weights,
+    check: Callable[[], None],
+) -> Evaluation:
+    """Return an encode whose largest local error is allowed, or smaller than that of ``best``."""
+    for _ in range(_RELIEFS):
+        if worst(best.scores, limits) <= 1.0:
+            break
+        check()
+        weights = relieved(weights, source, best.scores, limits)
+        trial = encode(source, settings, weights).bare()
+        scores = judge.scores(decode(source, trial))
+        excess = limits.excess(scores)
+        if excess > 0.0 or worst(scores, limits) >= worst(best.scores, limits):
+            break
+        best = Evaluation(trial, scores, excess)
     return best
 
 

@@ -122,7 +122,8 @@ class Judge:
         for score in found.values():
             details.update(score.details)
         values = (found[n].value if n in found else math.nan for n in range(len(self.metrics)))
-        return Scores(self.metrics, tuple(values), details)
+        blocks = {self.metrics[n].name: s.blocks for n, s in found.items() if s.blocks is not None}
+        return Scores(self.metrics, tuple(values), details, blocks)
 
     def gradients(self, codes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, float, Iterator[Window]]]:
         """Yield the number of each metric that has a gradient, its score, and windows of the gradient.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from guetzpy._runtime.exact_math import exp
 from guetzpy.metrics.base import Metric
 
@@ -23,11 +26,14 @@ class Scores:
         Their scores.
     details : mapping of str to float
         Further values that the metrics computed.
+    blocks : mapping of str to ndarray of float32
+        Largest local error in each block of 8 x 8 pixels, by the name of a metric that has a map of errors.
     """
 
     metrics: tuple[Metric, ...]
     values: tuple[float, ...]
     details: Mapping[str, float] = field(default_factory=dict)
+    blocks: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict, compare=False)
 
     def of(self, name: str) -> float:
         """Return a score or a detail by name; KeyError if there is none."""
