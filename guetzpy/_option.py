@@ -1,4 +1,4 @@
-"""What the field of a dataclass says of an option: its help, its range and its name on the command line."""
+"""What a dataclass field declares about an option: its help, its range and its name on the command line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEY = "guetzpy.option"
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """Facts about an option that its type and its default do not tell.
+    """Properties of an option that its type and its default do not contain.
 
     Attributes
     ----------

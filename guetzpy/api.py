@@ -51,22 +51,23 @@ def optimize(
     cancel: Cancel | None = None,
     **keywords: Unpack[OptimizeKeywords],
 ) -> Result:
-    """Make the smallest JPEG that looks as asked, and measure it.
+    """Make the smallest JPEG that meets a target, and score it.
 
     Parameters
     ----------
     source : bytes, path, binary file, PIL image or ndarray
-        Files: JPEG, PNG, TIFF, WebP and what else Pillow reads; HEIC, AVIF, JPEG XL and camera RAW by
+        Files: JPEG, PNG, TIFF, WebP and other formats of Pillow; HEIC, AVIF, JPEG XL and camera RAW by
         extras (``pip install guetzpy[heic]``, ``[avif]``, ``[jxl]``, ``[raw]``). Arrays: (H, W), (H, W, 3) or
         (H, W, 4) of uint8, uint16, bool or float 0..1, taken as sRGB. A PIL image counts as its pixels; pass
         a JPEG by path or bytes, so that its own coefficients are used. An open file is read whole, from its
-        start even if it stands elsewhere; one that cannot seek, from where it stands.
+        start even if its position is elsewhere; one that cannot seek, from its position.
     options : OptimizeOptions, optional
         All options in one object, in place of the keywords below.
     progress : callable, optional
-        Called with a :class:`guetzpy.Progress` now and then, in this thread. What it raises ends the work.
+        Called with a :class:`guetzpy.Progress` several times, in this thread. An exception that it raises
+        ends the work.
     cancel : threading.Event or alike, optional
-        Once it is set (by another thread, or by ``progress``) the work ends soon, with CancelledError.
+        Once it is set (by another thread, or by ``progress``) the work ends soon, by CancelledError.
     **keywords
         The fields of :class:`guetzpy.OptimizeOptions` and :class:`guetzpy.options.CommonOptions`, which
         describe them:
@@ -85,24 +86,24 @@ def optimize(
     Returns
     -------
     Result
-        ``data`` holds the file. A JPEG never grows: at worst its own bytes come back.
+        ``data`` holds the file. A JPEG never grows: if it cannot be made smaller, ``data`` is the source.
 
     Raises
     ------
     FormatError
-        Broken input.
+        The input is damaged.
     UnsupportedError
-        Valid input of a kind that is not handled.
+        The input is valid, but of a kind that guetzpy does not handle.
     LimitError
-        Too large, or out of time.
+        The input exceeds a limit, or the timeout has passed.
     TargetError
-        A raw score, a size or a strict distance that no JPEG of this picture meets.
+        No JPEG of this picture meets the score, the size or the strict distance.
     CancelledError
         ``cancel`` was set.
     OSError
         The source cannot be read.
     TypeError, ValueError
-        Not a picture in Python, or options that make no sense; ValueError also for ``options`` together with
+        The source is not a picture, or the options are wrong; ValueError also for ``options`` together with
         keywords.
 
     Examples
@@ -149,7 +150,7 @@ def transcode(
     Raises
     ------
     FormatError, UnsupportedError, LimitError, CancelledError, OSError
-        As :func:`optimize`; also UnsupportedError for sources that are no JPEG.
+        As :func:`optimize`; also UnsupportedError for sources that are not JPEG files.
     """
     return run(source, _made(TranscodeOptions, options, keywords), progress=progress, cancel=cancel)
 

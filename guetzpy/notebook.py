@@ -92,11 +92,11 @@ def _small(picture: Any) -> str | None:
             shown.thumbnail((_SIDE, _SIDE))
             for quality in (85, 60, 30, 10):
                 stream = io.BytesIO()
-                shown.info.clear()  # Pillow would copy the comment
+                shown.info.clear()  # otherwise Pillow copies the source's comment
                 shown.save(stream, "JPEG", quality=quality)
                 if stream.tell() <= _MOST_BYTES:
                     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
-    except Exception:  # Pillow's decoders raise many kinds of errors; the figures are shown without it
+    except Exception:  # Pillow raises many kinds of errors; the figures are shown without the picture
         return None
     return None
 

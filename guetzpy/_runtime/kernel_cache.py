@@ -144,7 +144,7 @@ def _is_safe(directory: Path) -> bool:
         try:
             state = path.stat()
         except OSError:
-            continue  # not there yet
+            continue  # the folder does not exist yet
         if path == directory.parent and state.st_mode & stat.S_ISVTX:
             continue
         reason = _objection(state, writers)
@@ -206,7 +206,7 @@ class _KernelFiles:
     def save(self, key: Any, data: Any) -> None:
         pickled = serialize.dumps(data)
         path = self._path(key)
-        for folder in (path.parent.parent, path.parent):  # the mode is not that of folders above
+        for folder in (path.parent.parent, path.parent):  # mkdir gives parents the default mode
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _objection(path.parent.stat()) is not None:
             raise PermissionError("others may write there")

@@ -15,7 +15,7 @@ _JOINERS = "\u200c\u200d"
 def is_unprintable(character: str) -> bool:
     """Return whether a character could break a line, control a terminal, or reverse other text.
 
-    These are the characters of the Unicode categories Cc, Cf, Cs (bytes that are no UTF-8), Zl and Zp,
+    These are the characters of the Unicode categories Cc, Cf, Cs (bytes that are not UTF-8), Zl and Zp,
     except the joiners ZWNJ and ZWJ.
     """
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS
@@ -27,7 +27,7 @@ def printable(text: str, keep: str = "") -> str:
     Parameters
     ----------
     text : str
-        Any text; bytes that are no UTF-8 are surrogates in it.
+        Any text; bytes that are not UTF-8 are surrogates in it.
     keep : str
         Characters that are not changed, such as the line ends of a table.
 

@@ -122,7 +122,7 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
 
 
 def _with_hint(result: Result) -> Result:
-    """Return a result whose reason names what would make the file much smaller besides the picture."""
+    """Return a result whose reason names data whose removal would make the file much smaller."""
     from guetzpy.engine.wishes import large_parts
 
     hint = large_parts(result.data)

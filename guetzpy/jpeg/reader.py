@@ -46,7 +46,7 @@ def read(data: bytes, *, limits: Limits = _DEFAULT_LIMITS, repair: bool = False)
     Raises
     ------
     FormatError
-        If the data is no JPEG file, or a damaged one and ``repair`` is false.
+        If the data is not a JPEG file, or is damaged and ``repair`` is false.
     UnsupportedError
         If the file is valid but uses a feature that is not supported; the message names the feature.
     LimitError

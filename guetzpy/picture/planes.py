@@ -67,7 +67,7 @@ def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]
         If a pixel is transparent and there is no ``background``. For CMYK and other colour models without
         a fixed meaning. (Alpha that is opaque everywhere is dropped.)
     TypeError, ValueError
-        If the source is no picture; the message says what is expected.
+        If the source is not a picture; the message says what is expected.
     """
     if isinstance(source, np.ndarray):
         return _planes_of_array(source, background), Transform()

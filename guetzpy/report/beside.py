@@ -1,4 +1,4 @@
-"""What lies beside a page: its pictures in a folder, and an earlier report of the same files."""
+"""The files of a page: the folder of its pictures, and an earlier report of the same files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png|webp|gif)")
 
 
 class PictureFolder:
-    """A folder beside a page, which holds its pictures under names made of their contents."""
+    """A folder beside a page with its pictures, which are named by digests of their contents."""
 
     def __init__(self, page: str) -> None:
         self._folder = Path(page).parent / FOLDER
@@ -59,7 +59,7 @@ class Earlier:
     OSError
         The file cannot be read.
     ValueError
-        The file is no report of guetzpy.
+        The file is not a report of guetzpy.
     """
 
     def __init__(self, path: str) -> None:

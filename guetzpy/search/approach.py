@@ -14,7 +14,7 @@ __all__ = ["Approach", "ByDistance", "ByDistanceAndLambda", "slope"]
 
 
 class Approach(Protocol):
-    """A point to evaluate, and how to go on from there.
+    """A point to evaluate, and the rule for the next point.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Approach(Protocol):
         """Logarithm of the Lagrange multiplier over the usual one."""
 
     def after(self, excess: float) -> Approach | None:
-        """Return the next point, given the excess at this one; None if there is no use in going on."""
+        """Return the next point, given the excess at this one; None if no further evaluation would help."""
 
 
 def slope(log_distance: float, excess: float) -> float:
@@ -50,9 +50,9 @@ class ByDistance:
     Attributes
     ----------
     log_distance : float
-        Where to evaluate.
+        The point to evaluate.
     root : Root
-        What is known.
+        The excesses measured so far.
     """
 
     log_distance: float
@@ -87,15 +87,16 @@ class ByDistanceAndLambda:
     Attributes
     ----------
     log_distance, log_lambda : float
-        Where to evaluate.
+        The point to evaluate.
     patience : int
         Evaluations before the multiplier is moved.
     expensive : bool
         Whether evaluations are expensive.
     corrected : float
-        Largest excess that a smaller multiplier is tried on.
+        Largest excess at which a smaller multiplier is tried.
     by_distance, by_lambda : Root
-        What is known; the latter is None while the tables are moved.
+        The excesses measured so far, by distance and by multiplier; the latter is None while the tables
+        are still changed.
     """
 
     log_distance: float
@@ -117,7 +118,7 @@ class ByDistanceAndLambda:
         """Return the next point; see :class:`Approach`."""
         here, by_distance, by_lambda = self.log_distance, self.by_distance, self.by_lambda
         log_lambda, corrected = self.log_lambda, self.corrected
-        # Back to the tables where no margin is left for the multiplier to use, or where it corrected in vain.
+        # Change the tables again if no margin is left for the multiplier, or if changing it did not help.
         in_vain = by_lambda is not None and log_lambda < 0.0 and len(by_lambda.points) > 1
         if by_lambda is not None and excess > 0.0 and (log_lambda == 0.0 or in_vain):
             by_lambda, corrected, log_lambda = None, 0.0, 0.0

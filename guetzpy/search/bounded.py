@@ -28,18 +28,19 @@ from guetzpy.search.sizing import Measure, SizeBudget
 
 __all__ = ["SIZE_BUDGET", "select"]
 
-#: Evaluations of the tiles and of the whole, and how near, as log distances, they shall come to the limits.
+#: Evaluations of the tiles and of the whole picture, and the tolerance of each, as a log distance.
 _TILES, _WHOLE, _WHOLE_RELAXED = Budget(6, 6, 0.012), Budget(4, 4, 0.05), Budget(2, 2, 0.05)
 
-#: Of a search for a size: no weights, and a wider tolerance, since each pass computes all coefficients.
+#: Budget of a search for a size: no weights, and a wider tolerance, since each pass computes all
+#: coefficients.
 SIZE_BUDGET = SizeBudget(rounds=0, passes=10, tolerance=0.02, settled=False)
 
 
 @dataclass(frozen=True)
 class _Told:
-    """What the tiles tell: the candidate, where to begin, costs of symbols, what the format cannot reach.
+    """Results of the tiles: the candidate, the first distance, costs of symbols, limits that no encode meets.
 
-    Without a ``start`` nothing but the finest encode came near the limits.
+    If ``start`` is None, only the finest encode was near the limits.
     """
 
     number: int
@@ -70,7 +71,7 @@ def select(
 
 
 def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callable[[], None]) -> Selected:
-    """Search as :func:`select` says, whatever the mean colour."""
+    """Search as :func:`select` says, without a limit on the mean colour."""
     start, judge = limits.starting_distance(), candidates.judge
     base = EncodeSettings(start, dc_limit=tables.dc_limit(start))
     told = _told_by_tiles(candidates, limits, base, check)
@@ -84,7 +85,7 @@ def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callabl
         best = landed(source, limits, told.start, _WHOLE)
         if best is not None:
             return Selected(best, source)
-    # What no other encode could reach decides: the finest of all.
+    # The limits are not met so far. The finest encode decides whether, and how far, they are relaxed.
     source = candidates.source(0)
     found = finest(source, judge, limits, settings, (told.bias,), check=check)
     scores, relaxed = found.scores, None
@@ -94,7 +95,7 @@ def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callabl
         limits = relaxed = limits.relaxed(scores)
     if told.start is None:
         return Selected(found, source, relaxed)
-    del found  # its levels take memory
+    del found  # the levels of the trial take memory
     begin = told.start if told.out_of_reach else limits.starting_distance()
     best = landed(source, limits, begin, _WHOLE_RELAXED)
     if best is None:
@@ -143,7 +144,7 @@ def _land(
     budget: Budget,
     check: Callable[[], None],
 ) -> Evaluation | None:
-    """Return the coarsest of a few that meets the limits, by the distance of the tables alone."""
+    """Return the coarsest of a few encodes that meets the limits. Only the distance of the tables changes."""
     assert budget.tolerance is not None
     approach = ByDistance.from_start(log(settings.distance), budget.tolerance)
     return land(source, judge, limits, source.flat_weights(), settings, approach, budget, check=check)

@@ -1,7 +1,7 @@
-"""Numbers of the search that were fitted, with what they were fitted on.
+"""Fitted constants of the search, with the pictures on which they were fitted.
 
-``bench/fit_search.py`` measures them again and prints what it finds beside what stands here. Excess means the
-logarithm of the distance that a file has over the distance that was asked for, by one metric.
+``bench/fit_search.py`` measures them again and prints its results beside the values of this file. The excess
+of a file by a metric is the logarithm of its distance, by this metric, over the requested distance.
 """
 
 from __future__ import annotations
@@ -17,64 +17,66 @@ __all__ = [
 
 # Rate against distance: photographs between distances 0.5 and 3.
 
-#: Fall of log bytes with the log distance.
+#: Decrease of the log bytes per unit of log distance.
 BYTES_BY_DISTANCE = 0.65
-#: Bits a pixel at distance 1, from which a search for a size starts.
+#: Bits per pixel at distance 1; a search for a size starts from it.
 BITS_AT_DISTANCE_1 = 1.3
 
 # Landing: medians of 43 photographs between distances 0.5 and 4.
 
-#: Slope of the binding excess by the log distance: to coarser tables, and to finer tables below and above a
-#: log distance of 0.4. It is smaller below, where SSIMULACRA 2 binds.
+#: Slope of the binding excess by the log distance: towards coarser tables, and towards finer tables below and
+#: above a log distance of 0.4. It is smaller below 0.4, where SSIMULACRA 2 binds.
 SLOPE_COARSER, SLOPE_FINER_LOW, SLOPE_FINER = 1.1, 0.65, 1.0
 SLOPE_CHANGES_AT = 0.4
-#: Slope of the excess by the log Lagrange multiplier at distance 1, and the power of the distance that it
-#: grows with up to a log distance of 1.5.
+#: Slope of the excess by the log Lagrange multiplier at distance 1. It grows as the distance to the power of
+#: GROWTH_OF_LAMBDA, up to a log distance of 1.5.
 SLOPE_OF_LAMBDA, GROWTH_OF_LAMBDA, GROWTH_ENDS_AT = 0.155, 0.6, 1.5
-#: Excess below 0 from which on the Lagrange multiplier is moved instead of the tables.
+#: If the excess is at most this far below 0, the Lagrange multiplier is changed instead of the tables.
 NEAR = 0.07
-#: Excess that moving the Lagrange multiplier aims at.
+#: Excess at which a change of the Lagrange multiplier aims.
 AIM_OF_LAMBDA = -0.008
-#: Where evaluations are expensive: smallest log Lagrange multiplier, and the excess that it may correct.
+#: For pictures whose evaluations are expensive: the smallest log Lagrange multiplier, and the largest excess
+#: that a smaller multiplier may correct.
 LOWEST_LOG_LAMBDA, CORRECTED = -0.4, 0.01
-#: Aim of the first approach by the tables, and gap between a distance that passes and one that fails from
-#: which on the distance is bisected first by a patient search.
+#: Excess at which the first change of the tables aims. If the log distances that meet and miss the limits are
+#: more than WIDE_GAP apart, the tables are changed again before the multiplier is.
 AIM_OF_TABLES, WIDE_GAP = -0.02, 0.03
-#: How much more one metric must exceed its limit than the others for it to be evaluated first, alone.
+#: Difference of excess from which on the binding metric is evaluated first, alone.
 BINDS = 0.04
 
 # Sample tiles: photographs of 0.8 to 12 megapixels.
 
 #: Tolerance of searches on tiles.
 TILE_TOLERANCE = 0.012
-#: Tolerance of the whole picture where tiles are evaluated in between: of the first two evaluations, and that
-#: much more for every further one.
+#: Tolerance of the whole picture if tiles are evaluated in between: for the first two evaluations. For every
+#: further evaluation the same amount is added.
 SCOUTED_TOLERANCE = 0.0165
-#: Share of a change on tiles that the whole picture follows with: to better and to worse scores; its range.
+#: Change of the whole picture's excess per change of the tiles' excess, towards better and towards worse
+#: scores; its range.
 FOLLOWS_BETTER, FOLLOWS_WORSE = 0.87, 1.1
 FOLLOWS_RANGE = (0.3, 1.2)
-#: Smallest change on tiles that tells the share.
+#: Smallest change on tiles from which this ratio is measured.
 TELLING_CHANGE = 0.004
 
 # The closed loop: 43 photographs at distances 0.5 to 4.
 
-#: Gain that new weights are expected to bring, and margin left after weights that were made once.
+#: Decrease of the excess that is expected of new weights, and margin after weights that were made once.
 GAIN_OF_WEIGHTS, RESERVE = 0.01, 0.05
-#: Log bytes by which an earlier round must be better than the last to be taken.
+#: An earlier round is taken instead of the last one if it is better by more than this, in log bytes.
 CLEARLY_BETTER = 0.006
-#: Largest factor between the mean and the weight of a block, and of a frequency or a component. Blocks within
-#: a range of 4 gain nothing by the limits' metrics, and lose 1 % by HaarPSI and PSNR. (This and what follows:
-#: 10 training pictures.)
+#: Largest factor between the mean and the weight of a block, and of a frequency or a component. A range
+#: of 4 for blocks saves nothing by the metrics with limits, and costs 1 % by HaarPSI and PSNR. (This and the
+#: following constants: 10 training pictures.)
 BLOCK_RANGE, BAND_RANGE = 2.0, 2.0
-#: Power of the weights by frequency, in 64ths. It costs nothing, and gains 0.4 % by HaarPSI.
+#: Power of the weights by frequency, in 64ths. It costs no bytes, and saves 0.4 % by HaarPSI.
 BAND_POWER = 45
-#: Power, in 64ths, with which the weight of a block falls with the contrast in it, beyond what the gradients
-#: say: 0.3 % by SSIMULACRA 2 and MS-SSIM, 0.15 % by the 3-norm; PSNR loses 0.4 %.
+#: Power, in 64ths, with which the weight of a block falls with the contrast in it, in addition to the
+#: gradients. It saves 0.3 % by SSIMULACRA 2 and MS-SSIM and 0.15 % by the 3-norm, and costs 0.4 % by PSNR.
 CALM_POWER = 10
-#: Factor on the weights of chroma. HaarPSI and PSNR gain about 0.4 % by it; the 3-norm and IW-SSIM lose as
-#: much.
+#: Factor on the weights of chroma. It saves about 0.4 % by HaarPSI and PSNR, and costs as much by the
+#: 3-norm and IW-SSIM.
 CHROMA_WEIGHT = 1.4
-#: Excess that the tiles for the weights of a very large picture understate.
+#: Amount by which the excess on the tiles for the weights of a very large picture is too small.
 WEIGHT_TILES_DEFICIT = 0.08
 
 # The open loop: 19 pictures of 0.8 to 2.8 megapixels at seven distances, tiles of 64 to 128 pixels.
@@ -83,7 +85,7 @@ WEIGHT_TILES_DEFICIT = 0.08
 #: margin after an evaluation that missed the limits; largest margin for which the search does not evaluate
 #: again.
 OPEN_MARGIN, OPEN_MARGIN_AFTER, OPEN_ENOUGH = 0.07, 0.04, 0.25
-#: Log distance taken off the start where there are no tiles.
+#: Amount by which the first log distance is reduced if there are no tiles.
 OPEN_WITHOUT_TILES = 0.02
 
 # Choice of the sampling.
@@ -92,7 +94,8 @@ OPEN_WITHOUT_TILES = 0.02
 #: distances 0.5 to 5, where the predictions without weights are closer than 0.08). Total bytes are least from
 #: 0.04 to 0.08, by every metric and at equal distance.
 GAIN_OF_WEIGHTS_420 = 0.05
-#: Log bytes that a second candidate may cost more by prediction and still be searched by the highest effort.
+#: The highest effort also searches a second candidate if its predicted log bytes are at most this much
+#: larger.
 CLOSE_CANDIDATE = 0.03
 
 #: Largest local error that is allowed, over the metric's limit (12 photographs at distances 0.35 to 8).
@@ -111,19 +114,20 @@ class MetricSteering:
     follow : float
         Slope of its excess by the log distance, in the open loop.
     tile_deficit : tuple of float
-        Excess that tiles of ``side`` pixels understate: a + b / side + (c + d / side) max(-log distance, 0).
+        Amount by which the excess on tiles of ``side`` pixels is too small:
+        a + b / side + (c + d / side) max(-log distance, 0).
         The seams between tiles hide errors, more of them at coarse scales and at fine distances.
     weight_tiles_deficit : float
-        The same for the tiles of weights, beyond what all metrics have.
+        The same for the tiles for weights, in addition to the constant of all metrics.
     shares : tuple of int
-        Shares of the metric in the weights, in 64ths of the logarithm, where its excess trails the largest of
-        the others', is level with it, and leads it.
+        Shares of the metric in the logarithm of the weights, in 64ths, if its excess is below the largest
+        excess of the others, about equal to it, and above it.
     level : tuple of float
-        Excess over the largest of the others' between which it counts as level.
+        Range of the difference from the largest excess of the others that counts as about equal.
     patient_shares, patient_level : tuple
-        The same for searches of several rounds, in which SSIMULACRA 2 gains more than Butteraugli does.
+        The same for searches of several rounds, in which SSIMULACRA 2 improves more than Butteraugli.
     fixed_share : int
-        Share where no limits are known.
+        Share if no limits are known.
     guide_share : int
         Share of a metric without limits, in 64ths; the others' shares make up the rest.
     """
@@ -159,7 +163,7 @@ _STEERING = {
         patient_level=(0.1, 0.2),
         fixed_share=48,
     ),
-    # Of 8, 12, 16 and 24 the largest that costs nothing by the other metrics (7 training pictures).
+    # The largest of 8, 12, 16 and 24 that costs no bytes by the other metrics (7 training pictures).
     "cvvdp": MetricSteering(guide_share=12),
 }
 
@@ -167,5 +171,5 @@ _UNFITTED = MetricSteering()
 
 
 def steering(name: str) -> MetricSteering:
-    """Return the fitted numbers of a metric; those of a metric that was not fitted are moderate guesses."""
+    """Return the fitted numbers of a metric; a metric that was not fitted gets moderate defaults."""
     return _STEERING.get(name, _UNFITTED)

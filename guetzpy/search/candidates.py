@@ -1,4 +1,4 @@
-"""What a picture may be encoded as: sources of several samplings, each with families of tables."""
+"""Candidates of a picture: sources of several samplings, each with a family of tables."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """A picture with the encodes that compete for it.
+    """A picture with its candidates.
 
     Attributes
     ----------
     codes : ndarray, shape (1|3, H, W)
         The reference.
     judge : Judge
-        Of the whole picture.
+        Judge of the whole picture.
     plan : Plan
-        How it is searched.
+        Plan of the search.
     entries : tuple of Candidate
         The finest chroma sampling first.
     sample : Sample or None
@@ -60,7 +60,7 @@ class Candidates:
 
     @classmethod
     def of_pixels(cls, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions) -> Candidates:
-        """Return what pixels may be encoded as: 4:4:4, 4:2:0, or gray."""
+        """Return the candidates of pixels: 4:4:4 and 4:2:0, or gray."""
         allowed = samplings(options, len(codes))
 
         def make(part: Codes, sampling: tuple[int, int]) -> PlaneSource:
@@ -85,7 +85,7 @@ class Candidates:
     def of_jpeg(
         cls, image: JpegImage, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions
     ) -> Candidates:
-        """Return what a JPEG's own coefficients, which show as ``codes``, may be encoded as."""
+        """Return the candidates of a JPEG's own coefficients, which decode to ``codes``."""
         own = _source_of_jpeg(image, codes, judge)
         tables = [component.qtable for component in image.components]
         whole = _sources_of(own, tables, codes, options)
@@ -100,7 +100,7 @@ class Candidates:
         return cls(codes, judge, plan, entries, sample)
 
     def source(self, number: int) -> Any:
-        """Return the source of a candidate, always the same."""
+        """Return the source of a candidate; further calls return the same object."""
         return self.entries[number].make()
 
     def part(self, number: int) -> Part | None:
@@ -128,7 +128,7 @@ def samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:
 def source_of_codes(
     codes: Codes, sampling: tuple[int, int], transform: Transform, threads: int | None
 ) -> PlaneSource:
-    """Return a source of pixels whose luma makes up for its chroma's error."""
+    """Return a source of pixels whose luma compensates for the error of its chroma."""
     compensation = Compensation.towards(codes, transform, threads=threads) if len(codes) == 3 else None
     return PlaneSource.from_codes(codes, sampling, compensation, threads)
 
@@ -139,9 +139,9 @@ def _tiles(codes: Codes, layout: TileLayout | None) -> Tiles | None:
 
 
 def _middle(codes: Codes, plan: Plan) -> Codes | None:
-    """Return the middle of a narrow picture that a bounded search samples instead of tiles; else None.
+    """Return the middle part of a narrow picture, which a bounded search samples instead of tiles; else None.
 
-    Which part depends on the size of the picture alone.
+    The part depends only on the size of the picture.
     """
     if not plan.bounded or plan.choice_tiles is None:
         return None
@@ -172,10 +172,10 @@ def _source_of_jpeg(image: JpegImage, codes: Codes, judge: Judge) -> PlaneSource
 def _sources_of(
     own: PlaneSource, tables: Sequence[npt.NDArray[np.uint16]], codes: Codes, options: OptimizeOptions
 ) -> list[tuple[Maker, MultiplesOf]]:
-    """Return what makes the sources that a JPEG may have, and multiples of its own steps for each.
+    """Return functions that make the sources of a JPEG, each with the multiples of the JPEG's own steps.
 
-    They are its own sampling, and 4:2:0 if that is less. Multiples of the JPEG's own steps add no error where
-    levels stay; other families' steps suit the eye better.
+    The sources have the JPEG's own sampling, and 4:2:0 if that is coarser. Multiples of the JPEG's own steps
+    add no error where levels stay the same; the steps of other families are better for the metrics.
     """
     kept: tuple[Maker, MultiplesOf] = (lambda: own), MultiplesOf(tuple(tables))
     finer = own.sampling != (2, 2) and own.components > 1

@@ -21,7 +21,7 @@ from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
 
 __all__ = ["Choice", "Start", "choose"]
 
-#: Largest excess that is taken from a single evaluation; larger ones count as this.
+#: Largest excess of a single evaluation; larger excesses are counted as this.
 _LARGEST = 1.5
 
 
@@ -36,7 +36,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Choice:
-    """Candidates to search, the best first, and those to try where none of these meets the limits."""
+    """Candidates to search, the best first, and those to try if none of these meets the limits."""
 
     finalists: tuple[Start, ...]
     rest: tuple[Start, ...]
@@ -51,21 +51,21 @@ def choose(
 ) -> Choice:
     """Return the candidates that get a full search.
 
-    Each is evaluated once without weights; the bytes that it would take at the limits follow from the usual
-    growth of bytes with distance.
+    Each is evaluated once without weights; its bytes at the limits are then estimated from the usual fall
+    of bytes with distance.
 
     Parameters
     ----------
     candidates : sequence of (callable, TableFamily)
-        What makes each source, and the family of its tables.
+        A function that makes each source, and the family of its tables.
     judge : Judge
         Scores against the reference.
     limits : Limits
-        What must hold.
+        Limits of the scores that the file must meet.
     effort : Effort
-        Two finalists are returned only by the highest, if they are close.
+        Only the highest effort returns two finalists, and only if they are close.
     settings : EncodeSettings
-        For all but the distance and the family.
+        All settings; the distance and the family are replaced.
     """
     start = limits.starting_distance()
     if len(candidates) == 1 and effort.rounds:

@@ -30,14 +30,14 @@ _LONGEST = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Weighed:
-    """Weights from gradients, and what was learned on the way.
+    """Weights from gradients, with the settings and the excesses that belong to them.
 
     Attributes
     ----------
     weights : Weights
-        For the next quantisation.
+        Weights for the next quantisation.
     settings : EncodeSettings
-        At the distance that is expected to meet the limits with them.
+        Settings at the distance that is expected to meet the limits with these weights.
     leads : tuple of float
         Excess by each metric less that of the binding one.
     """
@@ -56,19 +56,19 @@ def weigh(
     check: Callable[[], None],
     weights: Weights | None = None,
 ) -> Weighed:
-    """Make weights from gradients, in the rounds of an effort.
+    """Make weights from gradients, in as many rounds as the effort has.
 
-    Of several rounds the last one's weights are taken unless an earlier one's did clearly better, as happens
-    at fine quality.
+    The weights of the last round are taken, unless those of an earlier round were clearly better. This
+    happens at small distances.
 
     Parameters
     ----------
     source, judge, limits, effort, check
         As for :func:`search`.
     settings : EncodeSettings
-        At the distance to start from.
+        Settings at the first distance.
     weights : Weights, optional
-        To start from; default: all 1.
+        First weights; default: all 1.
     """
     if weights is None:
         weights = source.flat_weights()
@@ -128,24 +128,24 @@ def search(
     judge : Judge
         Scores against the reference.
     limits : Limits
-        What must hold.
+        Limits of the scores that the file must meet.
     effort : Effort
         How long to search.
     settings : EncodeSettings
-        At the distance to begin with; with the costs of symbols on the sample tiles, if there are some.
+        Settings at the first distance, with the costs of symbols of the sample tiles if there are any.
     part : Part, optional
-        Sample tiles of the picture at the same sampling, on which the tables are shaped.
+        Sample tiles of the picture at the same sampling, on which the shape of the tables is searched.
     scouted : bool
-        Whether the tiles also say where to evaluate the whole next.
+        Whether the tiles also predict where to evaluate the whole picture next.
     weight_part : callable, optional
         Returns larger tiles of a very large picture, from which weights for the whole are made.
     check : callable
-        Called between passes; raises to give up (time-out, cancellation).
+        Called between passes; it raises an exception to end the search (timeout, cancellation).
 
     Returns
     -------
     Evaluation or None
-        The coarsest that meets the limits, if any did.
+        The coarsest evaluation that meets the limits; None if none does.
     """
     if effort.tuned and part is not None:
         first = weigh(part.source, part.judge, limits, effort, settings, check)
@@ -181,7 +181,7 @@ def _finer(settings: EncodeSettings, margin: float) -> EncodeSettings:
 def _leads_of_all(
     limits: Limits, metrics: tuple[object, ...], excesses: tuple[float, ...]
 ) -> tuple[float, ...]:
-    """Return the leads of all metrics; those without a gradient may bind as much as the first does."""
+    """Return the leads of all metrics; one without a gradient counts as binding."""
     known = dict(zip((limits.metrics.index(m) for m in metrics), excesses, strict=True))
     return leads_of([known.get(n, max(excesses)) for n in range(len(limits.metrics))])
 

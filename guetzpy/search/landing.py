@@ -21,11 +21,12 @@ from guetzpy.search.worst_places import relieved, worst
 
 __all__ = ["Budget", "evaluate_part", "land"]
 
-#: How often tiles may say where to evaluate the whole next, and evaluations on them each time.
+#: Number of times that the tiles may predict where to evaluate the whole picture next, and number of
+#: evaluations of the tiles for each prediction.
 _SCOUTED, _ON_TILES = 4, 5
 
-#: Evaluations beyond an effort's own while no file is close enough, and after how many of them one that meets
-#: the limits is taken.
+#: Number of evaluations that may follow those of the effort while no file is close enough to the limits.
+#: After half of them, any file that meets the limits is taken.
 _PATIENCE = 6
 
 #: Further encodes to reduce the largest local error, at most.
@@ -38,9 +39,9 @@ class Budget(NamedTuple):
     Attributes
     ----------
     evaluations : int
-        At most.
+        Largest number of evaluations.
     settle : int
-        After so many a file that meets the limits is taken, however close it is.
+        Number of evaluations after which any file that meets the limits is taken, even if it is not close.
     tolerance : float or None
         Margin below the limits, as an excess, that is close enough; None: the metrics' own tolerances.
     """
@@ -77,26 +78,27 @@ def land(
     judge : Judge
         Scores against the reference.
     limits : Limits
-        What must hold.
+        Limits of the scores that the file must meet.
     weights : Weights
-        Of errors.
+        Weights of the errors of blocks and frequencies.
     settings : EncodeSettings
-        For all but the distance and the Lagrange multiplier.
+        Settings, in which distance and Lagrange multiplier are replaced by those of ``approach``.
     approach : Approach
-        Where to begin, and how to go on.
+        First point to evaluate, and the rule for the next ones.
     budget : Budget
-        Evaluations of the whole picture.
+        Number of evaluations of the whole picture.
     leads : sequence of float, optional
-        Which metric is expected to bind; see :func:`~guetzpy.search.evaluation.evaluate`.
+        Expected excess of each metric less that of the binding one;
+        see :func:`~guetzpy.search.evaluation.evaluate`.
     part : Part, optional
         Sample tiles of the picture, to evaluate between evaluations of the whole.
     check : callable
-        Called between evaluations; raises to give up.
+        Called between evaluations; it raises an exception to end the search.
 
     Returns
     -------
     Evaluation or None
-        The coarsest that meets the limits, if any did.
+        The coarsest evaluation that meets the limits; None if none does.
     """
     best: Evaluation | None = None
     best_at = settings, weights
@@ -175,7 +177,7 @@ def evaluate_part(
 
 
 class _Proposal(NamedTuple):
-    """Where to evaluate the whole next, and the change of its excess that is expected there."""
+    """Where to evaluate the whole picture next, and the change of its excess expected there."""
 
     approach: Approach
     change: float
@@ -183,10 +185,10 @@ class _Proposal(NamedTuple):
 
 @dataclass(frozen=True)
 class _Scout:
-    """Tells from sample tiles where the whole picture will meet the limits.
+    """A prediction, from sample tiles, of where the whole picture meets the limits.
 
-    The excesses of both differ by an amount that is taken for constant under the same weights, and the whole
-    follows a share of the tiles' changes.
+    The difference between the excesses of the tiles and of the whole picture is assumed to be constant under
+    the same weights. A change of the tiles' excess changes that of the whole picture by a share of it.
 
     Attributes
     ----------
@@ -195,11 +197,11 @@ class _Scout:
     weights : Weights
         Cut to the tiles.
     limits : Limits
-        What must hold.
+        Limits of the scores that the file must meet.
     follows : float
-        Share of the tiles' changes that the whole follows; 0 before the first evaluation.
+        Share of the tiles' changes by which the whole picture changes; 0 before the first evaluation.
     told, before : float
-        Change of the excess that was expected last, and the excess before it.
+        Change of the excess that the last prediction expected, and the excess before it.
     """
 
     part: Part
@@ -210,7 +212,7 @@ class _Scout:
     before: float = 0.0
 
     def seen(self, excess: float) -> _Scout:
-        """Return the scout after an evaluation of the whole."""
+        """Return the prediction's state after an evaluation of the whole picture."""
         if not self.follows:
             met = excess <= 0.0  # the next evaluation will be of worse quality
             return replace(self, follows=calibration.FOLLOWS_WORSE if met else calibration.FOLLOWS_BETTER)
@@ -222,7 +224,7 @@ class _Scout:
     def next(
         self, settings: EncodeSettings, excesses: Sequence[float], here: Approach, number: int
     ) -> _Proposal:
-        """Return where the whole, evaluated ``here`` with ``excesses``, will be at the aim."""
+        """Return where the whole picture is expected to reach the aim, after ``excesses`` at ``here``."""
         aim = -0.6 * (number + 1) * calibration.SCOUTED_TOLERANCE
 
         def excesses_at(approach: Approach) -> tuple[float, ...]:

@@ -38,15 +38,15 @@ def open_loop(
     part: Part | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
-    """Find a quantisation that meets the limits in at most two evaluations of the whole.
+    """Find a quantisation that meets the limits, in at most two evaluations of the whole picture.
 
     Parameters
     ----------
     source, judge, limits, check
         As for :func:`guetzpy.search.closed_loop.search`.
     settings : EncodeSettings
-        At the distance that is expected to meet the limits; with the costs of symbols on the sample tiles, if
-        there are some.
+        Settings at the distance that is expected to meet the limits, with the costs of symbols of the sample
+        tiles if there are any.
     part : Part, optional
         Sample tiles of the picture at the same sampling.
 

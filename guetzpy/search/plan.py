@@ -28,18 +28,18 @@ __all__ = [
 ]
 
 #: Pixels up to which metrics and candidates are computed side by side, each on one thread: 8 to 25 % faster
-#: there than one after the other on two threads.
+#: than one after the other on two threads.
 _SIDE_BY_SIDE = 600_000
 
-#: Pixels from which on the open loop chooses on sample tiles.
+#: Pixels from which on the open loop compares candidates on sample tiles.
 _OPEN_LOOP_TILES = 460_800
 
-#: Pixels of a very large picture: its weights come from tiles, tiles say where to evaluate it, and
-#: Butteraugli's side of the reference is computed for each of its few evaluations, which takes as long as to
-#: fetch the memory for it.
+#: Pixels from which on a picture is very large: its weights come from tiles, tiles predict where to evaluate
+#: it, and Butteraugli's data of the reference are computed again for each of the few evaluations, which takes
+#: no longer than to allocate memory for them.
 _VERY_LARGE = 6 << 20
 
-#: Pixels from which on nothing of the reference is kept.
+#: Pixels from which on the metrics keep no data of the reference.
 _NOTHING_KEPT = 12_500_000
 
 #: Pixels of a strip where coefficients are computed strip by strip, and the rows that Butteraugli then works
@@ -48,12 +48,12 @@ _STRIP, _ROWS = 1 << 19, 128
 #: Fewest rows of a strip: four times the rows around it that are computed twice.
 _FEWEST_ROWS = 64
 
-#: Bytes of a search at its peak, by a pixel and besides, up to so many megapixels. Gradients of small
-#: pictures are computed whole, of larger ones by windows. Measured, in MB: balanced 629 at 2.63 MP, 652 at
-#: 2.82, 822 at 4.08, 1298 at 12 and 1254 at 24; fast 445 at 2.63.
+#: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, and further bytes.
+#: Gradients of small pictures are computed whole, of larger ones by windows. Measured, in MB: balanced 629 at
+#: 2.63 MP, 652 at 2.82, 822 at 4.08, 1298 at 12 and 1254 at 24; fast 445 at 2.63.
 _FAST = ((12.5, 220, 0), (float("inf"), 46, 700_000_000))
 _SEARCH = ((2.7, 400, 0), (12.5, 220, 60_000_000), (float("inf"), 46, 900_000_000))
-#: Bytes a pixel that the weights of several rounds take besides.
+#: Further bytes per pixel for the weights of several rounds.
 _ROUNDS = 40
 #: The same for a lossless repack and its checks: coefficients three times, pixels four times.
 _PACKING = 36
@@ -61,11 +61,12 @@ _PACKING = 36
 _DECODING = 12
 #: The same for two pictures that are compared; measured with JPEG files of 8 and 12 megapixels.
 _COMPARING = 33, 40_000_000
-#: The same for a bounded search: by a pixel, besides, by a pixel of Butteraugli's windows, and their rows
-#: with margins. Measured at 8 and 12 megapixels.
+#: The same for a bounded search: bytes per pixel, further bytes, bytes per pixel of Butteraugli's windows,
+#: and rows of these windows with margins. Measured at 8 and 12 megapixels.
 _BOUNDED = 32, 40_000_000, 75, 202
-#: SSIMULACRA 2 works on bands of whole rows: bytes by a column, and by each of its rows up to so many. Of
-#: wide, low pictures this is more than Butteraugli's windows take; measured at 65,500 x 1, 20 and 64.
+#: SSIMULACRA 2 works on bands of whole rows: bytes per column, bytes per sample of a column, and largest
+#: number of rows. For wide, low pictures this is more than Butteraugli's windows take; measured at 65,500 x
+#: 1, 20 and 64.
 _BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 175, 64
 #: Bytes of such columns up to which metrics that keep nothing are enough, gradients included.
 _LEAN_FOR_COLUMNS = 100_000_000
@@ -75,10 +76,10 @@ _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
 #: A file of fewer bytes gets so much memory, however many pixels it declares: a photograph of so few bytes is
 #: small; blank pages, drawings and decompression bombs need not be.
 _FEW_BYTES, _FOR_FEW_BYTES = 500_000, 500_000_000
-#: Pixels of such a file that is no JPEG, so that its search ends within ten seconds.
+#: Largest number of pixels of such a file that is not a JPEG, so that its search ends within ten seconds.
 _MOST_FOR_FEW_BYTES = 9_000_000
-#: Bytes that the usual search may take for it by the table above, which leaves out what libraries take at
-#: first, and bytes where it is enough that the metrics keep nothing.
+#: Bytes that the usual search may take for such a file, by the table above, which does not include the memory
+#: of the libraries; and bytes up to which a search whose metrics keep no data of the reference is sufficient.
 _USUAL_FOR_FEW_BYTES, _LEAN_FOR_FEW_BYTES = 370_000_000, 500_000_000
 
 #: JPEG files of at most this many pixels are always searched, whatever their bytes.
@@ -92,13 +93,14 @@ class Effort:
     Attributes
     ----------
     rounds : int
-        Times that the weights are made anew from gradients; 0 is the open loop.
+        Number of times that weights are computed from gradients; 0 is the open loop.
     probes : int
-        Evaluations of the whole picture once the weights stand.
+        Number of evaluations of the whole picture after the weights are final.
     tuned : bool
         Whether the shape of the tables is searched as well.
     warm : int
-        Quantisations before the first evaluation, to settle the costs of symbols if none are known.
+        Number of quantisations before the first evaluation, which provide the costs of symbols if none are
+        known.
     """
 
     rounds: int
@@ -112,15 +114,15 @@ EFFORTS = {"fast": Effort(0, 2), "balanced": Effort(1, 3), "max": Effort(4, 6, t
 
 @dataclass(frozen=True)
 class TileLayout:
-    """Sample tiles: how many in a row and in a column, and their side in pixels."""
+    """Sample tiles: their number in a row and in a column, and their side in pixels."""
 
     across: int
     side: int
 
 
-#: Tiles on which candidates are compared, on which tables are shaped or very large pictures scouted, of the
-#: open loop, for the weights of very large pictures, and of a bounded search (wide enough for what the
-#: metrics blur).
+#: Tiles to compare candidates; to search the shape of tables and to predict where to evaluate very large
+#: pictures; for the open loop; for the weights of very large pictures; and for a bounded search (wider than
+#: the blurs of the metrics).
 _CHOICE, _LARGER, _OPEN, _WEIGHTS, _BOUNDED_TILES = (
     TileLayout(4, 128),
     TileLayout(3, 240),
@@ -137,18 +139,18 @@ class Plan:
     Attributes
     ----------
     resources : Resources
-        Of the judge of the whole picture.
+        Memory and threads of the judge of the whole picture.
     side_by_side : bool
         Whether metrics and candidates are computed at the same time, each on one thread.
     choice_tiles : TileLayout or None
-        Tiles on which candidates are compared; None: on the whole. (Pictures less than twice as large as the
-        tiles have none either.)
+        Tiles on which candidates are compared; None: they are compared on the whole picture, as is any
+        picture less than twice as large as the tiles.
     weight_tiles : TileLayout or None
-        Tiles from which the weights of the whole are made; None: from the whole.
+        Tiles from which the weights are computed; None: from the whole picture.
     scouted : bool
-        Whether tiles say where to evaluate the whole next.
+        Whether tiles predict where to evaluate the whole picture next.
     bounded : bool
-        Whether coefficients are computed strip by strip, without weights, and little is evaluated.
+        Whether coefficients are computed strip by strip, without weights and with few evaluations.
     strip_rows : int
         Rows of such a strip, a multiple of 16.
     memory : int
@@ -165,7 +167,7 @@ class Plan:
     memory: int
 
     def of_tiles(self, pixels: int) -> Plan:
-        """Return how sample tiles of so many pixels are worked on."""
+        """Return the plan for sample tiles of this many pixels."""
         return replace(
             self,
             resources=Resources(self.resources.threads),
@@ -190,8 +192,8 @@ def plan_search(
 ) -> Plan:
     """Return how a picture is searched.
 
-    Memory is spared under a ceiling that is asked for, and for files of few bytes, which get little unless a
-    ceiling says otherwise. The memory of the machine has no influence on the plan: it may only refuse.
+    The plan uses less memory if a ceiling is given, and for files of few bytes, which have a low ceiling by
+    default. The memory of the machine does not change the plan: a picture that needs more is refused.
 
     Parameters
     ----------

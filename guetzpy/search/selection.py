@@ -39,22 +39,22 @@ def select(
     Parameters
     ----------
     candidates : Candidates
-        The picture and what it may be encoded as.
+        The picture, with its possible sources and table families.
     limits : Limits
-        What must hold.
+        Limits of the scores that the file must meet.
     effort : str
         Name of an effort.
     strict : bool
         Whether limits that the format cannot meet are an error; they are relaxed otherwise.
     measure : callable
-        Returns the bytes of the file of a trial.
+        Returns the size in bytes of a trial's file.
     check : callable
-        Called between passes; raises to give up.
+        Called between passes; it raises an exception to end the search.
 
     Raises
     ------
     TargetError
-        The limits cannot be met, and are strict.
+        The limits cannot be met, and ``strict`` is True.
     """
     if candidates.plan.bounded:
         return bounded.select(candidates, limits, strict=strict, measure=measure, check=check)
@@ -67,7 +67,7 @@ def select(
 
 
 def _is_smooth(candidates: Candidates) -> bool:
-    sample = candidates.sample  # it takes less time than the whole
+    sample = candidates.sample  # this takes less time than the search of the whole picture
     return (sample is None or smooth.is_smooth(sample.sources[0])) and smooth.is_smooth(candidates.source(0))
 
 
@@ -102,7 +102,7 @@ def _select(
     settings: EncodeSettings,
     check: Callable[[], None],
 ) -> Selected:
-    """Search as :func:`select` says, under settings for all but the distance, costs and family."""
+    """Search as :func:`select` says, under settings that fix all but distance, costs and family."""
     search = _Search(candidates, settings, check)
     effort_now, relaxed = EFFORTS[effort], None
     for _ in range(2):
@@ -123,11 +123,11 @@ class _Search:
     Attributes
     ----------
     candidates : Candidates
-        The picture and what it may be encoded as.
+        The picture, with its possible sources and table families.
     settings : EncodeSettings
-        For all but the distance, the costs of symbols and the family.
+        All settings; the distance, the costs of symbols and the family are replaced.
     check : callable
-        Called between passes; raises to give up.
+        Called between passes; it raises an exception to end the search.
     """
 
     candidates: Candidates
@@ -135,9 +135,9 @@ class _Search:
     check: Callable[[], None]
 
     def attempt(self, limits: Limits, effort: Effort) -> tuple[Selected | None, Effort, Evaluation]:
-        """Return what meets the limits, if anything does, the effort that found it, and an evaluation.
+        """Return the result that meets the limits, the effort that found it, and an evaluation.
 
-        Where nothing meets them, the evaluation is that of the finest encode.
+        If nothing meets the limits, the result is None and the evaluation is that of the finest encode.
         """
         entries, judge, sample = self.candidates.entries, self.candidates.judge, self.candidates.sample
         if sample is None:
@@ -164,7 +164,7 @@ class _Search:
             best = self._best(group, limits, effort)
             if best is not None:
                 return best, effort, best.found
-        # Nothing met the limits: can the finest encode that the format has?
+        # Nothing met the limits. Try the finest encode that the format allows.
         number = min(range(len(entries)), key=lambda n: self.candidates.source(n).sampling)
         source, family = self.candidates.source(number), entries[number].family
         found = finest(source, judge, limits, self.settings.of_family(family), check=self.check)
@@ -216,26 +216,26 @@ def select_size(
     *,
     check: Callable[[], None],
 ) -> Selected:
-    """Find the best that fits into some bytes, among all candidates.
+    """Find the file of highest quality within a size, among all candidates.
 
     Parameters
     ----------
     candidates, effort, check
         As for :func:`select`.
     size : int
-        Bytes of the file at most.
+        Largest size of the file in bytes.
     measure : callable
-        Returns the bytes of the file of a trial.
+        Returns the size in bytes of a trial's file.
 
     Raises
     ------
     TargetError
-        Even the coarsest does not fit.
+        Even the coarsest encode is larger than ``size``.
     """
     entries = candidates.entries
     chosen = EFFORTS[effort]
     budget = SizeBudget(chosen.rounds, chosen.probes + 6)
-    if candidates.plan.bounded:  # of the coarsest sampling alone, and with fewer passes
+    if candidates.plan.bounded:  # only the coarsest sampling, and fewer passes
         entries, budget = entries[-1:], bounded.SIZE_BUDGET
     outcomes: list[Selected] = []
     smallest = []

@@ -134,7 +134,7 @@ def is_coordinate(space: str, name: str) -> bool:
         return True
     if _DRONES.search(space) and low.endswith("location"):  # Parrot's TakeOffLocation
         return True
-    # Other names that begin with "alt" are no altitudes: AltTextAccessibility (IPTC), altTimecode (Adobe).
+    # Other names that begin with "alt" are not altitudes: AltTextAccessibility (IPTC), altTimecode (Adobe).
     return len(words) > 1 and words[-1] in ("alt", "hgt")
 
 

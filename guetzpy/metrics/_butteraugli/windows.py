@@ -38,8 +38,8 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 
-#: Smaller sides are extended to this, as in libjxl. Pictures with a side below twice this less 1 are compared
-#: at full size only.
+#: Smaller sides are extended to this, as in libjxl. Pictures with a side below
+#: 2 SMALLEST - 1 are compared at full size only.
 SMALLEST = 8
 #: Gradients of larger pictures are computed window by window; the forward pass is then computed twice.
 TRACED_SAMPLES = TRACED_PIXELS

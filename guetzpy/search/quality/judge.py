@@ -19,7 +19,7 @@ from guetzpy.search.quality.scores import Scores
 
 __all__ = ["Judge", "Window"]
 
-#: Rows of a window of gradients, and rows that it shares with its neighbours: those of the largest MCU.
+#: Rows of a window of gradients, and rows that it shares with its neighbours (the height of the largest MCU).
 _WINDOW, _SHARED = 512, 16
 
 
@@ -31,7 +31,7 @@ class Window(NamedTuple):
     top : int
         Row of the picture that the array begins with.
     first, last : int
-        Rows that count; around them are some more, as far as there are.
+        Rows that belong to this window. ``values`` has further rows around them where the picture has them.
     values : ndarray of float32, shape (1|3, rows, W)
         Derivatives, which grow with distortion.
     """
@@ -46,8 +46,8 @@ class Window(NamedTuple):
 class Judge:
     """Scores and gradients against a reference.
 
-    The metrics' sides of the reference are computed when they are first needed, so that what comes before
-    finds their memory free.
+    Each metric's data of the reference are computed when they are first needed. Until then, earlier steps can
+    use that memory.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Judge:
 
     @property
     def scored(self) -> tuple[int, ...]:
-        """Numbers of the metrics that files are scored by: those with limits, as distances have them."""
+        """Indices of the metrics that files are scored by: those that have a limit at a distance."""
         return tuple(n for n, metric in enumerate(self.metrics) if metric.limit_at(1.0) is not None)
 
     @property
@@ -86,7 +86,7 @@ class Judge:
         return self.resources.threads
 
     def comparator(self, number: int) -> Comparator:
-        """Return a metric's comparator, by the metric's number."""
+        """Return the comparator of the metric with this index."""
         found = self._comparators[number]
         if found is None:
             found = self.metrics[number].comparator(self.codes, self.transform, self.resources)
@@ -94,7 +94,7 @@ class Judge:
         return found
 
     def prepare(self) -> None:
-        """Compute the reference's sides of all metrics that are scored now, side by side."""
+        """Compute the data of the reference for all scored metrics now, at the same time."""
         apart([partial(self.comparator, number) for number in self.scored], self.threads)
 
     def scores(self, codes: npt.NDArray[np.uint8]) -> Scores:
@@ -141,7 +141,7 @@ class Judge:
                 comparator.release()
 
     def release(self) -> None:
-        """Free the memory that only gradients need: two fifths of all that a search would hold."""
+        """Free the memory that only gradients need, which is two fifths of the memory of a search."""
         scored = self.scored
         for number, comparator in enumerate(self._comparators):
             if comparator is not None:
