@@ -25,7 +25,7 @@ _PIECE = 1 << 20
 def copy(other: Skipped, place: str, delivery: Delivery) -> Result:
     """Copy a file that is not a picture, unless ``place`` already has the same contents.
 
-    What cannot be copied, such as a link to nothing, is passed over with a warning.
+    A file that cannot be copied, such as a dangling link, is skipped with a warning.
     """
     if not other.can_copy:
         warning = f"not copied: {other.reason}"

@@ -1,4 +1,4 @@
-"""The command line: one file a command. What a command needs is imported when it runs."""
+"""The command line: one file a command. A command imports its modules when it runs."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 50, 100)
     try:
-        with report_errors():  # of --help and --version; commands report their own
-            # cli.places expands the inputs, and nothing but them.
+        with report_errors():  # errors of --help and --version; commands report their own errors
+            # Only inputs are expanded, by cli.places.
             app(prog_name="guetzpy", windows_expand_args=False)
     except typer.Exit as ended:
         sys.exit(ended.exit_code)

@@ -65,7 +65,7 @@ def compare(
     prefer the better one. IW-SSIM: 1 is equal, about 0.998 hard to see; it does not measure colour. JPEG
     files are decoded as libjpeg-turbo decodes them.
     """
-    made(OptimizeOptions, asked)  # which checks the ranges
+    made(OptimizeOptions, asked)  # this checks the ranges
     with report_errors(), notices(quiet=False):
         from guetzpy._runtime.memory import keep_freed, prepare_for
         from guetzpy._runtime.threads import time_limit
@@ -89,7 +89,7 @@ def compare(
             show(f"{_TITLES[name]:20}{_in_words(name, value, display)}")
 
 
-#: What the scores are called.
+#: Printed name of each score.
 _TITLES = {
     "butteraugli_3norm": "Butteraugli 3-norm",
     "butteraugli_max": "Butteraugli max",
@@ -109,7 +109,7 @@ def _in_words(name: str, value: float | None, display: str) -> str:
 
 
 def _wanted(metrics: str | None, display: str) -> list[str] | None:
-    """Return the metrics asked for; the command ends here if there is no such metric or display."""
+    """Return the requested metrics; an unknown metric or display ends with exit code 2."""
     from guetzpy.metrics._cvvdp.display import DISPLAYS
 
     if display not in DISPLAYS:

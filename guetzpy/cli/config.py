@@ -32,7 +32,7 @@ def config(
 ) -> None:
     """Show the value of each option that can be set by a file or the environment, and its origin.
 
-    Values come from the command line, else from environment variables (GUETZPY_MAX_BYTES=50k for
+    A value comes from the command line, else from environment variables (GUETZPY_MAX_BYTES=50k for
     --max-bytes), else from the first guetzpy.toml, or pyproject.toml with a table [tool.guetzpy], in the
     working folder or above it, else they are defaults.
     """

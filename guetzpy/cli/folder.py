@@ -67,14 +67,14 @@ def run_folders(
     write : bool
         Whether anything is written.
     jpeg_only : bool
-        Whether files that are no JPEG are passed over.
+        Whether files that are not JPEG files are skipped.
     threshold : float, optional
         Saving in percent above which the exit code is 3.
     report : Report, optional
         Takes the results, those of an earlier run that is resumed too.
     """
     _check(inputs, output, in_place, wishes, write)
-    if threshold is not None:  # what --in-place would do
+    if threshold is not None:  # --check reports what --in-place would do
         output, in_place, wishes = None, True, replace(wishes, copy_others=False, suffix=None)
     tally = Tally()
     with report_errors(), notices(quiet):
@@ -86,7 +86,7 @@ def run_folders(
                 for result in run.earlier:
                     report.add(result)
                 if in_place and write:
-                    report.hold(task.input for task in reversed(run.tasks))  # most pictures: the smallest
+                    report.hold(task.input for task in reversed(run.tasks))  # smallest first
             try:
                 with (
                     run,
@@ -233,7 +233,7 @@ def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
         named = ", ".join(f"{other.input} ({other.reason})" for other in passed_over[:3])
         more = f" and {len(passed_over) - 3} more" if len(passed_over) > 3 else ""
         can_copy = any(other.can_copy for other in passed_over) and not in_place and wishes.suffix is None
-        say(f"passed over: {named}{more}" + ("; --copy-others copies them" if can_copy else ""))
+        say(f"skipped: {named}{more}" + ("; --copy-others copies them" if can_copy else ""))
 
 
 def _tell_outcome(run: Run, tally: Tally) -> None:
@@ -254,7 +254,7 @@ def _tell_outcome(run: Run, tally: Tally) -> None:
 
 
 class _Bar:
-    """A line of progress, where somebody watches; rich is imported only then."""
+    """A progress bar if stderr is a terminal; rich is imported only then."""
 
     def __init__(self, run: Run, tally: Tally, shown: bool) -> None:
         self.shown = shown
@@ -286,7 +286,7 @@ class _Bar:
             say(text)
 
     def trial(self, number: int, distance: float, result: Result) -> None:
-        """Count an encode on the way to a total."""
+        """Count an encode of the search for a total."""
         if number != self._pass:
             self._pass, self._tried = number, 0
         self._tried += 1

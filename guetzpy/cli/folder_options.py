@@ -103,7 +103,7 @@ EqualSlope = Annotated[
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """What only matters for many files; see the options of the same names."""
+    """Options that only matter for several files; see the options of the same names."""
 
     recursive: bool = False
     jobs: int | None = None
@@ -124,11 +124,11 @@ class FolderOptions:
 
     def concern(self, inputs: list[str], output: str | None) -> bool:
         """Return whether a batch run is needed, instead of single files one after the other."""
-        wanted = replace(self, suffix=None, names="jpg")  # which are done for single files as well
+        wanted = replace(self, suffix=None, names="jpg")  # both are also possible for single files
         if not any("://" in name or os.path.isdir(name) for name in inputs):
-            wanted = replace(wanted, include=(), exclude=())  # they choose within folders
+            wanted = replace(wanted, include=(), exclude=())  # both select files within folders
         if names_one_file(inputs, output):
-            # These say nothing of one file that is named, or are done for one file as well.
+            # These have no effect on a single file, or are also possible for it.
             wanted = replace(
                 wanted, recursive=False, jobs=None, include=(), exclude=(), copy_others=False, preserve=False
             )

@@ -21,7 +21,7 @@ def inspect(
     **asked: Any,
 ) -> None:
     """Show the coding parameters of a JPEG file, and the bytes of each of its parts."""
-    made(OptimizeOptions, asked)  # which checks the range
+    made(OptimizeOptions, asked)  # this checks the range
     with report_errors(), notices(quiet=False):
         from guetzpy.engine import inspect as inspection
 

@@ -1,4 +1,4 @@
-"""Where files come from and go to: inputs, ``-o`` and ``--in-place`` made into pairs."""
+"""Inputs and outputs: each input is paired with the output that ``-o`` or ``--in-place`` names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
     "write_bytes",
 ]
 
-#: Suffixes that promise another format than is written.
+#: Suffixes of formats other than JPEG.
 _OTHER_SUFFIXES = {
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".pdf", ".png", ".svg", ".tif", ".tiff",
     ".webp",
@@ -43,7 +43,7 @@ STANDARD = "-"
 
 @dataclass(frozen=True)
 class Place:
-    """An input and where its result goes; ``output`` is None if nothing is written."""
+    """An input and its output; ``output`` is None if nothing is written."""
 
     input: str
     output: str | None
@@ -55,7 +55,7 @@ class Place:
 
 
 def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
-    """Return the inputs with ``*``, ``?``, ``[...]`` and ``~`` expanded, which the shells of Windows leave.
+    """Return the inputs with ``*``, ``?``, ``[...]`` and ``~`` expanded, as the shells of Windows do not.
 
     Only inputs: what --include and --exclude hold is theirs. A file of the very name comes first, so that
     ``photo[1].jpg`` can be named; ``**`` is any folders below.
@@ -118,9 +118,9 @@ def plan(
     suffix: str | None = None,
     keep_names: bool = False,
 ) -> list[Place]:
-    """Pair inputs with outputs; anything that makes no sense ends with exit code 2 before work starts.
+    """Pair inputs with outputs; wrong usage ends with exit code 2 before any file is processed.
 
-    With ``jpeg_only`` other files make sense, since they are passed over. With ``suffix`` outputs lie beside
+    With ``jpeg_only`` other files are allowed, since they are skipped. With ``suffix`` outputs are beside
     their inputs. With ``keep_names`` an output in a folder has the name of its input.
     """
     if STANDARD in inputs and len(inputs) > 1:
@@ -178,8 +178,8 @@ def _in_place(name: str, jpeg_only: bool) -> Place:
         with open(name, "rb") as stream:
             head = stream.read(3)
     except OSError:
-        return Place(name, name)  # an error of that file, told when its turn comes
-    called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # then it is that file's error, not the user's
+        return Place(name, name)  # reported as an error of this file when it is processed
+    called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # a fault of the file, not wrong usage
     if head and not head.startswith(b"\xff\xd8") and not called_a_jpeg and not jpeg_only:
         usage_error(f"{name}: {NOT_IN_PLACE}")
     return Place(name, name)
@@ -199,7 +199,7 @@ def _into(inputs: list[str], output: str, preserve: bool, keep_names: bool) -> l
 
 
 def check_suffix(suffix: str, output: str | None, in_place: bool) -> None:
-    """End with exit code 2 if ``--suffix`` cannot be the end of a name, or another option contradicts it."""
+    """End with exit code 2 if ``--suffix`` cannot be the end of a name, or contradicts another option."""
     if output is not None or in_place:
         usage_error(f"--suffix and {'--in-place' if in_place else '-o'} contradict each other: give one")
     if not suffix.strip() or any(sign in suffix for sign in ("/", "\\", "\0")):
@@ -217,7 +217,7 @@ def _beside(inputs: list[str], suffix: str, preserve: bool, keep_names: bool) ->
     made = [name for name in inputs if Path(name).stem.endswith(suffix)] if len(inputs) > 1 else []
     if made:
         count = f"{len(made)} file{'' if len(made) == 1 else 's'}"
-        say(f"passed over: {count} whose name ends with {suffix}, as outputs do (first: {made[0]})")
+        say(f"skipped: {count} whose name ends with {suffix}, as outputs do (first: {made[0]})")
     places = []
     for name in inputs:
         if name in made:
@@ -236,12 +236,12 @@ def names_a_jpeg(output: str) -> bool:
 
 
 def names_one_file(inputs: list[str], output: str | None) -> bool:
-    """Return whether -o names the JPEG file that is made of a single file."""
+    """Return whether -o names the JPEG file that is made from a single input."""
     return bool(output) and len(inputs) == 1 and names_a_jpeg(str(output)) and not os.path.isdir(inputs[0])
 
 
 def is_folder(output: str) -> bool:
-    """Return whether -o says that it is a folder, or is one."""
+    """Return whether -o has the form of a folder, or is an existing folder."""
     return output.endswith(tuple(filter(None, (os.sep, os.altsep)))) or os.path.isdir(output)
 
 
@@ -268,7 +268,7 @@ def _without_clashes(places: list[Place]) -> list[Place]:
 
 
 def prepare(places: list[Place]) -> None:
-    """Make sure that outputs have a folder to go to, before time is spent on them.
+    """Make sure that the folders of the outputs exist, before any file is processed.
 
     Temporaries that a killed run left there are removed.
     """
@@ -310,7 +310,7 @@ def read_bytes(
 
 
 def write_bytes(place: Place, data: bytes, state: os.stat_result | None) -> None:
-    """Write a result to its place; in place only if the input is still what was read."""
+    """Write a result to its place; in place only if the input is unchanged since it was read."""
     if place.output is None:
         return
     if place.output == STANDARD:

@@ -98,7 +98,7 @@ def _distances(text: str) -> list[float]:
 
 
 def _command(picture: str, options: OptimizeOptions) -> str:
-    """Return the command that makes the result of these options, beside the picture."""
+    """Return the command that encodes the picture with these options; the output is beside the picture."""
     words = ["guetzpy", "optimize", picture if not picture.startswith("-") else f"./{picture}"]
     for name, (field, option) in options_of(OptimizeOptions).items():
         value = getattr(options, name)

@@ -1,4 +1,4 @@
-"""``--report``: results on their way into a page or JSON, for runs of any kind."""
+"""``--report``: collects the results of a run, and writes them as a page or as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ReportBeside = Annotated[
     typer.Option(
         "--report-beside",
         metavar="FILE.json|FOLDER",
-        help="Lay an earlier report of the same files beside this one, such as one at another distance.",
+        help="Show an earlier report of the same files beside this one, such as one at another distance.",
     ),
 ]
 
@@ -51,7 +51,7 @@ class Report:
         self._said = 0.0
 
     def add(self, result: Result, before: bytes | None = None) -> None:
-        """Take a result, and the file that it came of where that is at hand."""
+        """Add a result, and the contents of its input file if they are known."""
         self._collection.add(result, before, result.data or None)
 
     def hold(self, names: Iterable[str]) -> None:
@@ -59,7 +59,7 @@ class Report:
         self._collection.hold(names)
 
     def write(self) -> None:
-        """Write it, and say so."""
+        """Write the report, and print its name and size."""
         self._said = time.monotonic()
         size = self._collection.write(self._path, self._progress)
         if not self._quiet:
@@ -80,7 +80,7 @@ def begin(
     beside: str | None = None,
     quiet: bool = False,
 ) -> Report | None:
-    """Make sure that a report can be written, before time is spent on pictures.
+    """Make sure that a report can be written, before any picture is processed.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def begin(
     if any(name is not None and os.path.realpath(name) == place for name in taken):
         usage_error(f"--report {path}: is one of the pictures")
     try:
-        os.makedirs(os.path.dirname(place), exist_ok=True)  # often the output's, which comes later
+        os.makedirs(os.path.dirname(place), exist_ok=True)  # it may be the output folder, which is made later
     except OSError as error:
         usage_error(f"--report {path}: {error.strerror}")
     return _report(path, options, beside, quiet)
@@ -120,12 +120,12 @@ def begin(
 def _begin_folder(
     path: str, options: OptimizeOptions | TranscodeOptions, beside: str | None, quiet: bool
 ) -> Report:
-    """Refuse a folder whose index.html is of another origin, or that is none."""
+    """Refuse a path that is not a folder, or a folder whose index.html is not a report of guetzpy."""
     page = os.path.join(path, "index.html")
     try:
         with open(page, "rb") as stream:
             if b"<title>guetzpy:" not in stream.read(4096):
-                usage_error(f"--report {path}: has an index.html that is no report; name another folder")
+                usage_error(f"--report {path}: its index.html is not a guetzpy report; name another folder")
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -136,7 +136,8 @@ def _begin_folder(
         usage_error(f"--report {path}: {error.strerror}")
     from guetzpy.report import Bounds
 
-    # Pictures in a folder cost no memory of the page; what a run in place replaces is held until its end.
+    # Pictures in the folder do not count towards the memory of the page. The originals that a run in place
+    # replaces are held until the report is written.
     bounds = Bounds(embedded=1_000_000_000, picture_pixels=120_000_000, thumbnails=100_000)
     return _report(path, options, beside, quiet, bounds)
 

@@ -1,4 +1,4 @@
-"""Words on stderr, data on stdout, and what an error makes of the exit code."""
+"""Messages on stderr, data on stdout, and the exit codes of errors."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ __all__ = [
 
 
 def on_one_line(text: str) -> str:
-    """Return a text with escapes for what would break the line or command the terminal.
+    """Return a text in which characters that end a line or control a terminal are escaped.
 
-    Names of files and metadata may hold line breaks, control characters, bytes that are no UTF-8 and
+    Names of files and metadata may hold line breaks, control characters, bytes that are not UTF-8 and
     overrides of the writing direction.
     """
     return printable(text)
@@ -66,7 +66,7 @@ def fail(text: str, code: int = 1) -> NoReturn:
 
 
 def compiling() -> str:
-    """Return what is said when kernels are compiled: the next run compiles again where none can be kept."""
+    """Return the message for the compilation of kernels, with a warning if they cannot be cached."""
     from guetzpy._runtime.kernel_cache import cache_directory, can_keep
 
     if can_keep():
@@ -84,12 +84,12 @@ def quoted(words: Sequence[str]) -> str:
 
 
 def usage_error(text: str) -> NoReturn:
-    """Exit as for any wrong use of the command line."""
+    """Print a message and exit with code 2, for wrong usage."""
     fail(text, 2)
 
 
 def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    """Exit with code 2 if the value of an option is none of its choices."""
+    """Exit with code 2 if the value of an option is not one of its choices."""
     if value not in choices:
         usage_error(f"{option} {value}: expected one of {', '.join(choices)}")
 
@@ -97,12 +97,12 @@ def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
 def print_json(record: dict[str, Any]) -> None:
     """Print one object on one line of stdout."""
     line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    # What a terminal would obey, and bytes that are no UTF-8, become JSON's own escapes.
+    # Control characters, and bytes that are not UTF-8, become JSON escapes.
     typer.echo("".join(json.dumps(c)[1:-1] if is_unprintable(c) else c for c in line))
 
 
 def explain(error: Exception, name: str | None = None) -> str:
-    """Return an error in one line of words, without the name of the file if it is ``name``."""
+    """Return the message of an error in one line, without the name of the file if it is ``name``."""
     if isinstance(error, GuetzpyError):
         return error.reason
     if isinstance(error, OSError) and error.strerror:
@@ -126,8 +126,8 @@ def report_errors() -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         fail("interrupted", 130)
-    except BrokenPipeError:  # nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter complain
+    except BrokenPipeError:  # the reader of stdout has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails
         raise typer.Exit(1) from None
     except Exception as error:
         if isinstance(error, GuetzpyError):
@@ -137,7 +137,7 @@ def report_errors() -> Iterator[None]:
 
 @contextmanager
 def notices(quiet: bool) -> Iterator[None]:
-    """Say it, once, when kernels are being compiled."""
+    """Print a message, once, when a kernel is compiled in this context."""
     from guetzpy._runtime.kernel import compilations
 
     said = quiet
@@ -153,17 +153,17 @@ def notices(quiet: bool) -> Iterator[None]:
 
 
 def compile_if_cold(quiet: bool) -> None:
-    """Compile all kernels by several processes where none are kept yet: half the time on two processors."""
+    """Compile all kernels in several processes if none is cached; two processors need half the time."""
     from guetzpy._runtime import kernel as _jit
     from guetzpy._runtime import warmup
     from guetzpy._runtime.threads import default_threads
 
     processes = min(4, default_threads())
     if processes == 1 or not _jit.is_cold():
-        return  # they are loaded, or compiled one by one, as they are needed
+        return  # kernels are then loaded or compiled when they are needed
     if not quiet:
         say(compiling())
-    # Where processes cannot be started or die, kernels are compiled one by one all the same.
+    # If processes cannot be started or die, kernels are compiled later, when they are needed.
     with suppress(OSError, ImportError, RuntimeError), _counter("kernels compiled", quiet) as count:
         for number, _ in enumerate(warmup.warm_in_processes(processes), 1):
             count(number, len(_jit.kernels()))
@@ -171,7 +171,7 @@ def compile_if_cold(quiet: bool) -> None:
 
 @contextmanager
 def _counter(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a count on the terminal while work goes on; nothing where stderr is no terminal."""
+    """Show a count on the terminal during the work; show nothing if stderr is not a terminal."""
     shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
 
     def count(done: int, total: int) -> None:
@@ -197,7 +197,7 @@ def describe(result: Result) -> str:
     )
     why = f" ({inside})" if inside else ""
     if result.status == "kept" and result.bytes_after is None:
-        return f"{name}: passed over{why}"
+        return f"{name}: skipped{why}"
     if result.status == "kept":
         return f"{name}: {thousands(result.bytes_after)} bytes, kept{why}"
     saving = result.saving
@@ -221,21 +221,21 @@ def describe(result: Result) -> str:
 
 
 def would_change(result: Result, threshold: float) -> bool:
-    """Return whether ``--check`` finds fault with a result.
+    """Return whether ``--check`` counts a result as a file to change.
 
     Parameters
     ----------
     result : Result
-        Of a file that ``--in-place`` would work on.
+        Result of a file that ``--in-place`` would process.
     threshold : float
-        Per cent. A file that would shrink by more, or would have to grow to be as asked, counts.
+        Per cent. A file counts if it would shrink by more, or would grow because an option requires it.
     """
     saving = result.saving or 0.0
     return 100 * saving > threshold or saving < 0
 
 
 def warn(result: Result) -> None:
-    """Print what a result warns of, a line each, on stderr."""
+    """Print the warnings of a result on stderr, one line each."""
     for warning in result.warnings:
         say(f"{result.input or 'array'}: warning: {warning}")
 

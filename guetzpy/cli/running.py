@@ -48,7 +48,7 @@ def run_all(
     Parameters
     ----------
     jpeg_only : bool
-        Whether files that are no JPEG are passed over.
+        Whether files that are not JPEG files are skipped.
     report : Report, optional
         Takes the results.
     threshold : float, optional
@@ -61,7 +61,7 @@ def run_all(
             compile_if_cold(quiet)
         from PIL import Image
 
-        Image.MAX_IMAGE_PIXELS = None  # this process is ours, and max_pixels is checked first
+        Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked first, and this process is guetzpy's own
         keep_freed()
         for place in places:
             result = _run(place, options, jpeg_only, threshold is not None, report)
@@ -91,10 +91,11 @@ def _run(
 ) -> Result:
     name = "stdin" if place.input == STANDARD else place.input
     try:
-        with time_limit(options.timeout):  # of the reading and the work together
+        with time_limit(options.timeout):  # for reading and processing together
             data, state = read_bytes(place, options.max_input, options.max_memory)
             if not data.startswith(_SOI):
-                # --check tells what --in-place would do, which fails on other files that are called a JPEG.
+                # --check reports what --in-place would do, which fails on a file with a JPEG suffix that is
+                # not one.
                 if jpeg_only or (check and not names_a_jpeg(name)):
                     return _passed_over(name, data, options)
                 if data and (check or place.output == place.input != STANDARD):
@@ -104,7 +105,7 @@ def _run(
         result = replace(result, output=place.output)
     except BrokenPipeError:
         raise
-    except Exception as error:  # one bad file must not end the run of many
+    except Exception as error:  # one bad file must not end the run
         data = None
         result = Result.of_failure(error, explain(error, name), name, _target(options))
     if report is not None:
@@ -116,7 +117,7 @@ def _passed_over(name: str, data: bytes, options: OptimizeOptions | TranscodeOpt
     size = len(data)
     return Result(
         status="kept",
-        reason="not a JPEG; passed over",
+        reason="not a JPEG; skipped",
         input=name,
         bytes_before=size,
         bytes_after=size,

@@ -61,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Reports and messages": ("check", "threshold", "report", "report_beside", "as_json", "quiet"),
 }
 
-#: Title of the section with the options that are in no other.
+#: Title of the section of all other options.
 REST = "Options"
 
 
@@ -79,7 +79,7 @@ def _printable_errors() -> Iterator[None]:
 #: First words that ask for help.
 HELP = ("help", "--help", "-h", "?", "/?")
 
-# What other programs call a command of this one.
+# Names of commands in other programs, and the equivalent command here.
 _SYNONYMS = {
     "optimise": "optimize", "compress": "optimize", "shrink": "optimize", "encode": "optimize",
     "convert": "optimize", "repack": "transcode", "lossless": "transcode", "diff": "compare",
@@ -129,7 +129,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _complete(args: Sequence[str]) -> list[str]:
-    """Return the arguments of ``optimize``, with the options that it would ask for."""
+    """Return the arguments of ``optimize`` with the missing options that it requires."""
     added = []
     folders = [name for name in args if not name.startswith("-") and os.path.isdir(name)]
     if folders and not {"-r", "--recursive"} & set(args) and "-o" not in args[:-1]:
@@ -149,7 +149,7 @@ class CommandGroup(TyperGroup):
     """The group of all commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Parse what stands before the command. An option of ``optimize`` there leads to a suggestion."""
+        """Parse the arguments before the command. An option of ``optimize`` there gives a suggestion."""
         given = list(args)
         ctx.meta["guetzpy.arguments"] = given
         try:
@@ -202,7 +202,7 @@ class SectionedCommand(TyperCommand):
             sources = {name: context.get_parameter_source(name) for name in group if name in context.params}
             if any(source.name == "COMMANDLINE" for source in sources.values()):
                 dropped |= {name for name in sources if _is_set(context, name)}
-        if STANDARD in (context.params.get("inputs") or ()):  # stdin has no name, and no times to keep
+        if STANDARD in (context.params.get("inputs") or ()):  # stdin has no name and no times
             dropped |= {name for name in ("suffix", "preserve") if _is_set(context, name)}
         for parameter in self.params:
             if parameter.name in dropped:
@@ -217,7 +217,7 @@ class SectionedCommand(TyperCommand):
         context.meta["guetzpy.dropped"] = dropped
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; options that have no effect are named first."""
+        """Run the command; options that have no effect are reported first."""
         if not ctx.params.get("quiet"):
             given = [name for name in ctx.params if ctx.get_parameter_source(name).name == "COMMANDLINE"]
             for sentence in unused(ctx.params, given):

@@ -24,7 +24,8 @@ __all__ = ["EXCLUSIVE", "PREFIX", "Setting", "find", "keys", "load"]
 #: Start of the names of environment variables.
 PREFIX = "GUETZPY_"
 
-#: Options of which one on the command line, or else one in the environment, replaces all of a lower origin.
+#: Options that exclude each other: one on the command line replaces all of these from the environment and
+#: files, and one in the environment replaces all of these from files.
 EXCLUSIVE = ((*TARGETS, "total_bytes", "total_bpp"), ("suffix", "output", "in_place", "check"))
 
 # Options of a run that may be set, beside the fields of the options. Options that say where results go are
@@ -34,13 +35,13 @@ _OF_RUNS = ("suffix", "jpeg_only", "jobs", "include", "exclude", "names", "prese
 # Options with several values.
 _LISTS = ("include", "exclude")
 
-# Variables that are no options: one of the command line, and two of the tests.
+# Variables that are not options: one of the command line, and two of the tests.
 _OTHER_VARIABLES = ("GUETZPY_DEBUG", "GUETZPY_CHROMIUM", "GUETZPY_STRESS_CACHE")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A default of an option: its value as the command line's parser takes it, its key, and its origin."""
+    """A default of an option: its value in the form that the parser takes, its key, and its origin."""
 
     value: Any
     key: str
@@ -48,7 +49,7 @@ class Setting:
 
 
 def keys() -> dict[str, tuple[str, bool]]:
-    """Return the keys that may be set: the parameter of each, and whether it turns that off."""
+    """Return the parameter that each key sets, and whether the key turns it off (as ``no-mark`` does)."""
     found = {}
     for name, (_, option) in options_of(OptimizeOptions).items():
         on, *off = option.flags(name)[0].split("/")
@@ -84,7 +85,7 @@ def _table(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         usage_error(f"{path}: {error.strerror}")
     if path.name == "pyproject.toml" and b"guetzpy" not in data:
-        return None  # whether it is valid is no matter of this program
+        return None  # other programs check the file
     try:
         content = tomllib.loads(data.decode("utf-8"))
     except ValueError as error:
@@ -98,7 +99,7 @@ def _table(path: Path) -> dict[str, Any] | None:
 
 
 def load(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> dict[str, Setting]:
-    """Return the defaults that apply in a folder, by parameter; a fault of one ends with exit code 2.
+    """Return the defaults that apply in a folder, by parameter; a wrong default ends with exit code 2.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def warmup(
 
 
 def surroundings() -> Iterator[tuple[str, object]]:
-    """Yield names and values of what a report of a fault needs: versions, processor, folders, settings."""
+    """Yield names and values for bug reports: versions, processor, folders, settings."""
     import importlib.metadata
     import platform
     from pathlib import Path

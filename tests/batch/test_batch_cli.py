@@ -78,7 +78,7 @@ def test_folder(photos: Path, verb: str) -> None:
     assert result.stdout == ""
     assert names("out") == {"a.jpg", "sub/b.JPG", ".guetzpy.sqlite"}
     assert "in/a.jpg: 300 -> 150 bytes (-50.0 %)" in result.stderr
-    assert "passed over: in/sub/note.txt (not a picture); --copy-others copies them" in result.stderr
+    assert "skipped: in/sub/note.txt (not a picture); --copy-others copies them" in result.stderr
     assert "guetzpy: 2 files, 500 -> 250 bytes (-50.0 %), 250 B saved: 2 " in result.stderr
 
 

@@ -249,7 +249,7 @@ def test_misnamed_file_in_the_interface(place: Path, misnamed: dict[str, bytes])
 
 
 def test_folder_in_place_leaves_other_pictures_alone(place: Path, misnamed: dict[str, bytes]) -> None:
-    """A PNG is passed over whatever its name; what only its name calls a JPEG is an error."""
+    """A PNG is skipped whatever its name; what only its name calls a JPEG is an error."""
     Path("a.jpg").rename("in/a.jpg")
     for name in misnamed:
         Path(name).rename(Path("in", name))

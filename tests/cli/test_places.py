@@ -62,7 +62,7 @@ def test_suffix_twice_makes_no_output_of_an_output(folder: Path, jobs: tuple[str
     first = tree(folder)
     done = run(*command[:3], "in/a_x.jpg", *command[3:])
     assert done.exit_code == 0
-    assert "passed over" in done.stderr
+    assert "skipped" in done.stderr
     assert "in/a_x.jpg" in done.stderr
     assert tree(folder) == first
 

@@ -97,7 +97,7 @@ def test_misnamed_files_do_not_block_a_commit(
         assert done.exit_code == 0, done.stderr
         for name in misnamed:
             assert f"{name}: " in done.stderr
-        assert done.stderr.count("kept (not a JPEG; passed over)") == 3
+        assert done.stderr.count("kept (not a JPEG; skipped)") == 3
         assert {name: Path(name).read_bytes() for name in misnamed} == misnamed
 
 

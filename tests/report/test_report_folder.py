@@ -65,7 +65,7 @@ def test_folder_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     Path("site").mkdir()
     Path("site/index.html").write_text("my site")
     done = run("transcode", "-r", "in", "-o", "out", "--report", "site/")
-    assert (done.exit_code, "is no report; name another folder" in done.stderr) == (2, True)
+    assert (done.exit_code, "not a guetzpy report; name another folder" in done.stderr) == (2, True)
     assert Path("site/index.html").read_text() == "my site"
 
 
