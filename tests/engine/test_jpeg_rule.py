@@ -59,7 +59,7 @@ def test_total_distance_counts_the_source(photo_array: np.ndarray) -> None:
 @pytest.mark.parametrize("quality", [40, 75, 90])
 def test_the_distance_that_is_proposed_goes_further(coffee: np.ndarray, quality: int, total: bool) -> None:
     source = jpeg(coffee, quality=quality)
-    first = guetzpy.optimize(source, distance=0.3, total_distance=total)
+    first = guetzpy.optimize(source, distance=0.2, total_distance=total)
     assert first.status == "lossless"
     proposed = re.search(r"`-d ([0-9.]+)` would make it smaller", str(first.reason))
     assert proposed, first.reason
