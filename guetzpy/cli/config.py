@@ -34,7 +34,7 @@ def config(
 
     A value comes from the command line, else from environment variables (GUETZPY_MAX_BYTES=50k for
     --max-bytes), else from the first guetzpy.toml, or pyproject.toml with a table [tool.guetzpy], in the
-    working folder or above it, else they are defaults.
+    working folder or above it. Otherwise the default applies.
     """
     made(OptimizeOptions, asked)
     settings, dropped = load(), context.meta["guetzpy.dropped"]

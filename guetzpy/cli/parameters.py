@@ -30,7 +30,7 @@ Suffix = Annotated[
     typer.Option(
         "--suffix",
         metavar="TEXT",
-        help="Write each output beside its input, with this at the end of its name: --suffix -small.",
+        help="Write each output beside its input, with this text at the end of its name, such as -small.",
     ),
 ]
 Names = Annotated[

@@ -1,8 +1,8 @@
 """Larger weights where local errors are far above what the limit of the whole picture allows.
 
-A limit on a mean over the picture leaves single places free. Butteraugli's largest local error is 2.3 times
-its 3-norm in the median of files, and 3 times in some. A viewer sees such a place first. Weights that grow
-with the local error reduce it, at 0.2 % of the bytes.
+A limit on a mean over the picture does not limit the error at a single place. Butteraugli's largest local
+error is 2.3 times its 3-norm in the median of files, and 3 times in some. A viewer sees such a place first.
+Weights that grow with the local error reduce it, at 0.2 % of the bytes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def relieved(weights: Weights, source: CodingSource, scores: Scores, limits: Lim
     weights : Weights
         Weights of the encode that was scored.
     source : CodingSource
-        What was encoded.
+        Source of the encode that was scored.
     scores : Scores
         Scores of the encode, with the local errors of its blocks.
     limits : Limits
