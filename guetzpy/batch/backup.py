@@ -190,7 +190,7 @@ def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool 
     for original, records in sorted(by_file.items()):
         try:
             yield _restore(root, original, records, force, write)
-        except (OSError, GuetzpyError) as error:
+        except (OSError, ValueError, GuetzpyError) as error:  # ValueError: a name that no file can have
             words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             yield Restored(original, "failed", words)
 
@@ -203,15 +203,26 @@ def _records(root: str) -> Iterator[Record]:
         lines = path.read_text("ascii", "replace").splitlines()
         for number, line in enumerate(lines, 1):
             try:
-                yield Record(**json.loads(line))
-            except (TypeError, ValueError):
-                if number < len(lines):  # a run that was killed may have left half of its last line
+                yield _record(line)
+            except (TypeError, ValueError, RecursionError) as error:
+                # A run that was killed may have left half of its last line.
+                if number < len(lines) or not isinstance(error, ValueError):
                     raise GuetzpyError(
                         f"{path}: line {number} is damaged; copy the backups by hand"
                     ) from None
 
 
+def _record(line: str) -> Record:
+    record = Record(**json.loads(line))
+    for name, value in asdict(record).items():
+        if not isinstance(value, float if name == "time" else str):
+            raise TypeError(name)
+    return record
+
+
 def _restore(root: str, original: str, records: list[Record], force: bool, write: bool) -> Restored:
+    if os.path.realpath(original) != original:  # records have real paths
+        return Restored(original, "failed", "its path leads through a link that the run did not see")
     state, data = _contents(original)
     digest = None if data is None else _digest(data)
     found = next((i for i in reversed(range(len(records))) if records[i].after == digest), None)
@@ -227,6 +238,7 @@ def _restore(root: str, original: str, records: list[Record], force: bool, write
         last -= 1
     record = records[last]
     place = os.path.join(root, record.backup)
+    output.check_below(place, root)
     _, backup = _contents(place)
     if backup is None:
         return Restored(original, "failed", f"its backup {place} is gone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +37,9 @@ _OTHER_SUFFIXES = {
     ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".pdf", ".png", ".svg", ".tif", ".tiff",
     ".webp",
 }  # fmt: skip
+
+#: Bytes of the longest list of files: a million names of 256 bytes. A device may have no end.
+_LONGEST_LIST = 2**28
 
 #: Name of stdin and stdout.
 STANDARD = "-"
@@ -96,9 +100,15 @@ def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
     if files_from == STANDARD and STANDARD in given:
         usage_error("- (stdin) is either a picture or the list of --files-from")
     try:
-        data = standard_input().read() if files_from == STANDARD else Path(files_from).read_bytes()
+        stdin = files_from == STANDARD
+        with nullcontext(standard_input()) if stdin else open(files_from, "rb") as stream:
+            data = stream.read(_LONGEST_LIST + 1)
     except OSError as error:
         usage_error(f"--files-from {files_from}: {error.strerror or error}")
+    if len(data) > _LONGEST_LIST:
+        usage_error(
+            f"--files-from {files_from}: has more than {_LONGEST_LIST // 10**6} MB; is it a list of names?"
+        )
     listed = data.split(b"\0") if b"\0" in data else data.removeprefix(b"\xef\xbb\xbf").splitlines()
     found = given + [os.fsdecode(name) for name in listed if name.strip()]
     if not found:

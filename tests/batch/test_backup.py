@@ -168,6 +168,49 @@ def test_a_record_puts_nothing_but_jpeg_files_anywhere(photos: dict[str, bytes],
     assert not (tmp_path / "start.sh").exists()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"original": 5}, {"time": "x"}, {"backup": None}, {"before": 1}],
+    ids=["original", "time", "backup", "before"],
+)
+def test_records_of_other_types_are_damaged(photos: dict[str, bytes], change: dict[str, Any]) -> None:
+    replace()
+    (record,) = Path("kept", backup.RECORDS).iterdir()
+    rows = record.read_text().splitlines()
+    record.write_text("\n".join([*rows, json.dumps(json.loads(rows[0]) | change)]) + "\n")
+    done = run("restore", "kept")
+    assert (done.exit_code, "line 3 is damaged" in done.stderr) == (2, True)
+    record.write_text("[" * 100_000 + "\n" + rows[0] + "\n")
+    assert run("restore", "kept").exit_code == 2
+
+
+def test_a_record_reads_and_writes_through_no_link(photos: dict[str, bytes], tmp_path: Path) -> None:
+    """Backups are below their folder; the file is where the run saw it; other records are still used."""
+    replace()
+    (record,) = Path("kept", backup.RECORDS).iterdir()
+    rows = record.read_text().splitlines()
+    row = next(r for r in map(json.loads, rows) if r["backup"] == "a.jpg")
+    Path("outside.jpg").write_bytes(photos["in/a.jpg"])
+    Path("link.jpg").symlink_to("in/a.jpg")
+    for change, words in (
+        ({"backup": "../outside.jpg"}, "leads out of"),
+        ({"backup": str(tmp_path / "outside.jpg")}, "leads out of"),
+        ({"original": str(tmp_path / "link.jpg")}, "through a link"),
+        ({"original": "in/a.jpg"}, "through a link"),
+        ({"original": "/tmp/\0.jpg"}, "null"),
+        ({"original": "/tmp/\ud800.jpg"}, "surrogates"),
+    ):
+        record.write_text(json.dumps(row | change) + "\n" + rows[1] + "\n" + rows[0] + "\n")
+        if "backup" in change:
+            record.write_text(json.dumps(row | change) + "\n")
+        done = run("restore", "kept", "--dry-run")
+        assert done.exit_code == 1
+        assert words in done.stderr
+        if "original" in change:
+            assert done.stderr.count("would be restored") == 3
+    assert Path("in/a.jpg").read_bytes() != photos["in/a.jpg"]
+
+
 def test_folders_without_records(photos: dict[str, bytes]) -> None:
     done = run("restore", "in")
     assert (done.exit_code, "no record of a run with --backup" in done.stderr) == (2, True)

@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from guetzpy import batch
-from guetzpy.cli import app
+from guetzpy.cli import app, places
 from guetzpy.cli.places import inputs_of
 
 
@@ -171,3 +171,10 @@ def test_any_names_are_listed_as_they_are(tmp_path: Path, names: list[str], zero
     end = b"\0" if zero else b"\n"
     (tmp_path / "list").write_bytes(b"".join(name.encode() + end for name in ["first", *wanted]))
     assert inputs_of(["a"], str(tmp_path / "list")) == ["a", "first", *wanted]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no endless device")
+def test_a_list_of_files_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_LONGEST_LIST", 1000)
+    result = CliRunner().invoke(app, ["transcode", "--files-from", "/dev/zero", "-o", "out/"])
+    assert (result.exit_code, "is it a list of names?" in result.output) == (2, True)
