@@ -24,6 +24,7 @@ __all__ = [
     "TARGET",
     "CommonOptions",
     "kinds",
+    "unknown_option",
 ]
 
 # Sections of ``--help``.
@@ -218,13 +219,8 @@ class CommonOptions:
         ValueError
             A name is unknown, or a value is out of range.
         """
-        known = options_of(cls)
-        unknown = [name for name in values if name not in known]
-        if unknown:
-            near = difflib.get_close_matches(str(unknown[0]), known, 1)
-            raise ValueError(
-                f"unknown option {unknown[0]!r}" + (f"; did you mean {near[0]}?" if near else "")
-            )
+        if fault := unknown_option(cls, values):
+            raise ValueError(fault)
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**dict[str, Any](given))
 
@@ -238,6 +234,16 @@ class CommonOptions:
         fields = {name: getattr(self, name) for name in hashed}
         text = json.dumps([type(self).__name__, fields], sort_keys=True, default=list)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def unknown_option(kind: type[CommonOptions], names: Iterable[str]) -> str | None:
+    """Return a message about the first name that is not an option of ``kind``; None if all are options."""
+    known = options_of(kind)
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is None:
+        return None
+    near = difflib.get_close_matches(str(unknown), known, 1)
+    return f"unknown option {unknown!r}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def kinds(option: str, names: str | Iterable[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, get_type_hints
 
+from guetzpy._common_options import unknown_option
 from guetzpy._option import options_of, with_keywords
 from guetzpy.engine.run import run
 from guetzpy.options import OptimizeKeywords, OptimizeOptions, TranscodeKeywords, TranscodeOptions
@@ -34,6 +35,8 @@ def _parameters(kind: type[Any], keywords: type[Any]) -> Iterator[inspect.Parame
 def _made(kind: type[_Options], options: _Options | None, keywords: Mapping[str, object]) -> _Options:
     """Return the options that a caller gave, either whole or as keywords."""
     if options is None:
+        if fault := unknown_option(kind, keywords):
+            raise TypeError(fault)
         return kind(**dict[str, Any](keywords))
     if keywords:
         raise ValueError(f"options and {', '.join(keywords)}: give either options or keywords, not both")

@@ -222,3 +222,9 @@ def test_background(small: np.ndarray, metric: Any) -> None:
     assert metric(Image.fromarray(clear), small, background="white") == metric(white, small)
     assert metric(clear, small, background="black") != metric(white, small)
     assert metric(small, small, background="white") == metric(small, small)
+
+
+@pytest.mark.parametrize("call", [guetzpy.optimize, guetzpy.transcode])
+def test_a_keyword_with_a_typing_error_gets_a_suggestion(call: Any) -> None:
+    with pytest.raises(TypeError, match=r"unknown option 'stirp'; did you mean strip\?"):
+        call(b"", stirp="gps")
