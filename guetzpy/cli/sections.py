@@ -266,7 +266,7 @@ def one_of(words: Iterable[str]) -> Callable[[str], list[str]]:
 
 
 def some_of(words: Iterable[str]) -> Callable[[str], list[str]]:
-    """Return a function that completes the last of some words with commas between them."""
+    """Return a function that completes the last item of a comma-separated list."""
     known = list(words)
 
     def complete(incomplete: str) -> list[str]:

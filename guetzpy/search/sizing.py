@@ -123,7 +123,7 @@ def search_size(
             end = ends[0] if excess <= 0.0 else ends[1]
             if -root.tolerance <= excess <= 0.0 or abs(x - end) < 1e-9:
                 break
-            # Where bytes hardly follow the distance (most of the file is metadata), secants would creep.
+            # If most of the file is metadata, its size hardly follows the distance: secants converge slowly.
             creeps = best is None and number + 1 - budget.rounds >= _CREEPING and x < ends[1]
             x = ends[1] if creeps else -root.propose()
         x = min(max(x, ends[0]), ends[1])

@@ -126,7 +126,7 @@ class CodingSource(Protocol):
 
 
 def dithered(targets: Coefficients, width: float) -> Coefficients:
-    """Return coefficients whose DC stands for whole codes, with the mean as it was.
+    """Round the DC coefficients to whole codes, by thresholds that keep the mean of the picture.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def dithered(targets: Coefficients, width: float) -> Coefficients:
         T.81 scaling: a code is 8 units of DC.
     width : float
         0 to 1: thresholds lie between ``0.5 - width / 2`` and ``0.5 + width / 2``. They are a sequence of low
-        discrepancy over the blocks (Roberts 2018, R2), so that few blocks in a row are off to one side.
+        discrepancy over the blocks (Roberts 2018, R2): few neighbouring blocks round to the same side.
     """
     rows, columns = np.ogrid[: targets.shape[0], : targets.shape[1]]
     thresholds = 0.5 + width * ((0.7548776662 * columns + 0.5698402910 * rows) % 1.0 - 0.5)
@@ -275,7 +275,7 @@ class StripSource:
         return len(self.codes)
 
     def flat_weights(self) -> Weights:
-        """Return no weights, which strips take for weights of 1."""
+        """Return empty weights, which mean weights of 1 in a search by strips."""
         return Weights((), ())
 
     def quantise(self, quantiser: Quantiser, weights: Weights) -> Quantised:
