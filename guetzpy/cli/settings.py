@@ -79,6 +79,8 @@ def find(folder: Path) -> tuple[Path, dict[str, Any]] | None:
 def _table(path: Path) -> dict[str, Any] | None:
     """Return the settings of a file; None if it does not exist or has none."""
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():
+            usage_error(f"{path}: not a regular file")  # reading a pipe or a device may never end
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -87,7 +89,7 @@ def _table(path: Path) -> dict[str, Any] | None:
     if path.name == "pyproject.toml" and b"guetzpy" not in data:
         return None  # other programs check the file
     try:
-        content = tomllib.loads(data.decode("utf-8"))
+        content = tomllib.loads(data.decode("utf-8-sig"))
     except ValueError as error:
         usage_error(f"{path}: no valid TOML: {error}")
     if path.name == "guetzpy.toml":

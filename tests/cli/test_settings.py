@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,21 @@ def test_environment_and_file_say_the_same(key: str, data: st.DataObject) -> Non
         from_file = load(Path(folder), {})[name].value
     assert from_variable == from_file
     assert from_file == (value if isinstance(value, bool) else str(value))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+@pytest.mark.parametrize("name", ["guetzpy.toml", "pyproject.toml"])
+def test_settings_are_read_from_regular_files_only(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe of this name does not block; a mark of the byte order is no fault."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(name)
+    result = CliRunner().invoke(app, ["config"])
+    assert (result.exit_code, "not a regular file" in result.output) == (2, True)
+    os.unlink(name)
+    table = "[tool.guetzpy]\n" if name == "pyproject.toml" else ""
+    Path(name).write_text(f"{table}distance = 2.5\n", "utf-8-sig")
+    result = CliRunner().invoke(app, ["config"])
+    assert result.exit_code == 0
+    assert "2.5" in result.output
