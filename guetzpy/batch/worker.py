@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import os
 import threading
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -85,6 +86,7 @@ def start() -> None:
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked before Pillow decodes
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     keep_freed()
     before_end.append(partial(_writing.acquire, timeout=_LAST_WRITE))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -79,6 +80,8 @@ def main() -> None:
     and once more at the end, took a third of a short run.
     """
     gc.set_threshold(100_000, 50, 100)
+    # Pillow warns of damaged tags with the line of its own code; guetzpy says what it cannot read.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         with report_errors():  # errors of --help and --version; commands report their own errors
             # Only inputs are expanded, by cli.places.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import types
@@ -330,3 +331,19 @@ def test_as_a_process(folder: Path) -> None:
     assert broken.returncode == 1
     assert b"Traceback" not in broken.stderr
     assert b"Exception" not in broken.stderr
+
+
+def test_warnings_of_pillow_are_not_shown(tmp_path: Path) -> None:
+    """A TIFF tag whose values lie beyond the end makes Pillow warn with a line of its code."""
+    entries = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 150)]
+    entries += [(279, 4, 1, 64), (305, 2, 400, 9000)]
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(4)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tif").write_bytes(data.ljust(150, b"\0") + bytes(range(64)))
+    for source, target in (("in/a.tif", "a.jpg"), ("in", "out")):
+        command = [sys.executable, "-m", "guetzpy", "optimize", source, "-o", target, "-e", "fast"]
+        command += ["-r", "-j", "1"] if source == "in" else []
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert "UserWarning" not in done.stderr, done.stderr
+        assert "guetzpy: in/a.tif" in done.stderr
