@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401
 import contextlib
+import logging  # noqa: F401
 import os
 import threading
 from collections.abc import Iterator
 from typing import Protocol
 
 __all__ = ["not_forked", "wait_for"]
+
+# concurrent.futures.thread and logging register fork hooks of their own when they are imported. If that
+# happens while a fork waits, they release a lock after the fork that they did not take before it. So they are
+# imported before any thread of this package works.
 
 
 class _Lock(Protocol):

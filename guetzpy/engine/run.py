@@ -87,10 +87,15 @@ def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions)
 
 
 def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
-    """Import the modules that are needed, with no other thread forking this process meanwhile."""
+    """Import the modules that functions here import, with no other thread forking this process meanwhile."""
+    modules = ["engine.loading", "engine.wishes", "jpeg.transcode"]
+    if isinstance(options, OptimizeOptions):
+        modules += ["engine.optimize", "metrics._butteraugli.comparator", "metrics._ssimulacra2.comparator"]
+        modules += ["metrics._cvvdp.comparator"] if options.effort != "fast" else []
+        modules += ["engine.fitting"] if options.fit else []
     with not_forked():
-        module = "engine.optimize" if isinstance(options, OptimizeOptions) else "jpeg.transcode"
-        importlib.import_module(f"guetzpy.{module}")
+        for module in modules:
+            importlib.import_module(f"guetzpy.{module}")
 
 
 def _name_of(source: Readable) -> str | None:
