@@ -88,8 +88,9 @@ def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions)
 
 def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
     """Import the modules that functions here import, with no other thread forking this process meanwhile."""
-    modules = ["engine.loading", "engine.wishes", "jpeg.transcode"]
+    modules = ["jpeg.transcode"]
     if isinstance(options, OptimizeOptions):
+        modules += ["engine.loading", "engine.wishes"]
         modules += ["engine.optimize", "metrics._butteraugli.comparator", "metrics._ssimulacra2.comparator"]
         modules += ["metrics._cvvdp.comparator"] if options.effort != "fast" else []
         modules += ["engine.fitting"] if options.fit else []
