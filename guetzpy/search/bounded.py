@@ -74,36 +74,36 @@ def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callabl
     """Search as :func:`select` says, without a limit on the mean colour."""
     start, judge = limits.starting_distance(), candidates.judge
     base = EncodeSettings(start, dc_limit=tables.dc_limit(start))
-    told = _told_by_tiles(candidates, limits, base, check)
-    settings = base.of_family(candidates.entries[told.number].family).priced(told.rates)
+    tried = _tried_on_tiles(candidates, limits, base, check)
+    settings = base.of_family(candidates.entries[tried.number].family).priced(tried.rates)
 
     def landed(source: CodingSource, limits: Limits, start: float, budget: Budget) -> Evaluation | None:
         return _land(source, judge, limits, settings.at(start), budget, check)
 
-    source = candidates.source(told.number)
-    if told.start is not None and not told.out_of_reach:
-        best = landed(source, limits, told.start, _WHOLE)
+    source = candidates.source(tried.number)
+    if tried.start is not None and not tried.out_of_reach:
+        best = landed(source, limits, tried.start, _WHOLE)
         if best is not None:
             return Selected(best, source)
     # The limits are not met so far. The finest encode decides whether, and how far, they are relaxed.
     source = candidates.source(0)
-    found = finest(source, judge, limits, settings, (told.bias,), check=check)
+    found = finest(source, judge, limits, settings, (tried.bias,), check=check)
     scores, relaxed = found.scores, None
     if found.excess > 0.0:
         if strict:
             raise limits.unmet(scores)
         limits = relaxed = limits.relaxed(scores)
-    if told.start is None:
+    if tried.start is None:
         return Selected(found, source, relaxed)
     del found  # the levels of the trial take memory
-    begin = told.start if told.out_of_reach else limits.starting_distance()
+    begin = tried.start if tried.out_of_reach else limits.starting_distance()
     best = landed(source, limits, begin, _WHOLE_RELAXED)
     if best is None:
-        best = Evaluation(encode(source, settings.at_finest(told.bias)).bare(), scores, 0.0)
+        best = Evaluation(encode(source, settings.at_finest(tried.bias)).bare(), scores, 0.0)
     return Selected(best, source, relaxed)
 
 
-def _told_by_tiles(
+def _tried_on_tiles(
     candidates: Candidates, limits: Limits, base: EncodeSettings, check: Callable[[], None]
 ) -> _Told:
     sample = candidates.sample

@@ -123,7 +123,7 @@ def land(
         if scout is not None and number < _SCOUTED:
             scout = scout.seen(excess)
             found = scout.next(settings, excesses, approach, number)
-            moved, scout = found.approach, replace(scout, told=found.change, before=excess)
+            moved, scout = found.approach, replace(scout, expected=found.change, before=excess)
             if (moved.log_distance, moved.log_lambda) != (approach.log_distance, approach.log_lambda):
                 approach = moved
                 continue
@@ -200,7 +200,7 @@ class _Scout:
         Limits of the scores that the file must meet.
     follows : float
         Share of the tiles' changes by which the whole picture changes; 0 before the first evaluation.
-    told, before : float
+    expected, before : float
         Change of the excess that the last prediction expected, and the excess before it.
     """
 
@@ -208,7 +208,7 @@ class _Scout:
     weights: Weights
     limits: Limits
     follows: float = 0.0
-    told: float = 0.0
+    expected: float = 0.0
     before: float = 0.0
 
     def seen(self, excess: float) -> _Scout:
@@ -216,10 +216,12 @@ class _Scout:
         if not self.follows:
             met = excess <= 0.0  # the next evaluation will be of worse quality
             return replace(self, follows=calibration.FOLLOWS_WORSE if met else calibration.FOLLOWS_BETTER)
-        if abs(self.told) <= calibration.TELLING_CHANGE:
+        if abs(self.expected) <= calibration.TELLING_CHANGE:
             return self
         low, high = calibration.FOLLOWS_RANGE
-        return replace(self, follows=min(max(self.follows * (excess - self.before) / self.told, low), high))
+        return replace(
+            self, follows=min(max(self.follows * (excess - self.before) / self.expected, low), high)
+        )
 
     def next(
         self, settings: EncodeSettings, excesses: Sequence[float], here: Approach, number: int

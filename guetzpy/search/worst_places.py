@@ -51,10 +51,10 @@ def relieved(weights: Weights, source: CodingSource, scores: Scores, limits: Lim
     Weights
         The same weights if no local error exceeds the one allowed.
     """
-    if worst(scores, limits) <= 1.0:
+    errors = _relative(scores, limits)
+    if max((float(field.max()) for field in errors), default=0.0) <= 1.0:
         return weights
-    factors = [_factors(field) for field in _relative(scores, limits)]
-    factor = np.maximum.reduce(factors)
+    factor = np.maximum.reduce([_factors(field) for field in errors])
     blocks = []
     for number, field in enumerate(weights.blocks):
         part = factor

@@ -26,8 +26,9 @@ class Scores:
         Their scores.
     details : mapping of str to float
         Further values that the metrics computed.
-    blocks : mapping of str to ndarray of float32
-        Largest local error in each block of 8 x 8 pixels, by the name of a metric that has a map of errors.
+    blocks : mapping of str to ndarray of float32, shape (ceil(H / 8), ceil(W / 8))
+        Largest local error in each block of 8 x 8 pixels, in units of the score, by the name of a metric that
+        has a map of errors.
     """
 
     metrics: tuple[Metric, ...]
