@@ -124,7 +124,7 @@ def optimize(
     places = plan(
         inputs,
         output,
-        in_place,
+        in_place or check,  # --check reports what --in-place would do
         write=not (dry_run or check),
         jpeg_only=jpeg_only,
         preserve=preserve,

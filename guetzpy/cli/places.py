@@ -130,8 +130,9 @@ def plan(
 ) -> list[Place]:
     """Pair inputs with outputs; wrong usage ends with exit code 2 before any file is processed.
 
-    With ``jpeg_only`` other files are allowed, since they are skipped. With ``suffix`` outputs are beside
-    their inputs. With ``keep_names`` an output in a folder has the name of its input.
+    With ``in_place`` and not ``write`` (``--check``), a file that ``--in-place`` refuses is refused. With
+    ``jpeg_only`` other files are allowed, since they are skipped. With ``suffix`` outputs are beside their
+    inputs. With ``keep_names`` an output in a folder has the name of its input.
     """
     if STANDARD in inputs and len(inputs) > 1:
         usage_error("- (stdin) must be the only input")
@@ -144,10 +145,14 @@ def plan(
     for name in inputs:
         if name != STANDARD and os.path.isdir(name):
             usage_error(f"{name}: is a folder; add -r to process the files in it and in its subfolders")
+    if in_place:
+        for name in inputs:
+            if write or name != STANDARD:  # --check may read stdin
+                _check_in_place(name, jpeg_only)
     if not write:
         return [Place(name, None) for name in inputs]
     if in_place:
-        return [_in_place(name, jpeg_only) for name in inputs]
+        return [Place(name, name) for name in inputs]
     if suffix is not None:
         return _beside(inputs, suffix, preserve, keep_names)
     if output is None and inputs == [STANDARD]:
@@ -179,7 +184,8 @@ def refuse_other_suffix(output: str) -> None:
         usage_error(f"{output}: guetzpy writes JPEG files, and {suffix} names another format; use -o {hint}")
 
 
-def _in_place(name: str, jpeg_only: bool) -> Place:
+def _check_in_place(name: str, jpeg_only: bool) -> None:
+    """End with exit code 2 if ``--in-place`` cannot replace a file because of its kind."""
     if name == STANDARD:
         usage_error("--in-place cannot replace stdin")
     if os.path.exists(name) and not os.path.isfile(name):
@@ -188,11 +194,10 @@ def _in_place(name: str, jpeg_only: bool) -> Place:
         with open(name, "rb") as stream:
             head = stream.read(3)
     except OSError:
-        return Place(name, name)  # reported as an error of this file when it is processed
+        return  # reported as an error of this file when it is processed
     called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # a fault of the file, not wrong usage
     if head and not head.startswith(b"\xff\xd8") and not called_a_jpeg and not jpeg_only:
         usage_error(f"{name}: {NOT_IN_PLACE}")
-    return Place(name, name)
 
 
 def _into(inputs: list[str], output: str, preserve: bool, keep_names: bool) -> list[Place]:

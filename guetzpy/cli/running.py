@@ -9,7 +9,7 @@ import typer
 from guetzpy import api
 from guetzpy._runtime.memory import keep_freed
 from guetzpy._runtime.threads import time_limit
-from guetzpy.cli.places import STANDARD, Place, is_there, names_a_jpeg, prepare, read_bytes, write_bytes
+from guetzpy.cli.places import STANDARD, Place, is_there, prepare, read_bytes, write_bytes
 from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -94,9 +94,7 @@ def _run(
         with time_limit(options.timeout):  # for reading and processing together
             data, state = read_bytes(place, options.max_input, options.max_memory)
             if not data.startswith(_SOI):
-                # --check reports what --in-place would do, which fails on a file with a JPEG suffix that is
-                # not one.
-                if jpeg_only or (check and not names_a_jpeg(name)):
+                if jpeg_only:
                     return _passed_over(name, data, options)
                 if data and (check or place.output == place.input != STANDARD):
                     raise UnsupportedError(NOT_IN_PLACE)

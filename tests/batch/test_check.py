@@ -130,11 +130,21 @@ def test_check_and_in_place_agree_of_files(
     make(folder)
     before = _contents(tmp_path)
     check = CliRunner().invoke(app, ["optimize", str(folder / name), "--check", *jpeg_only])
-    fails = make is _misnamed_png and not jpeg_only
-    assert check.exit_code == (3 if changes else int(fails)), check.output
     assert _contents(tmp_path) == before
-    CliRunner().invoke(app, ["optimize", str(folder / name), "--in-place", *jpeg_only])
+    done = CliRunner().invoke(app, ["optimize", str(folder / name), "--in-place", *jpeg_only])
+    refused = {_misnamed_png: 1, _png: 2}.get(make, 0)
+    assert done.exit_code == (0 if jpeg_only else refused), done.output
+    assert check.exit_code == (3 if changes else done.exit_code), check.output
+    if done.exit_code:
+        assert check.stderr == done.stderr
     assert (_contents(tmp_path) != before) == changes
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_check_of_stdin(kind: str) -> None:
+    """--in-place cannot replace stdin, but its data can be checked as a file's."""
+    check = CliRunner().invoke(app, ["optimize", "-", "--check"], input=_file(kind))
+    assert check.exit_code == (3 if kind == "JPEG" else 1), check.output
 
 
 @pytest.mark.parametrize("options", [[], ["-r"]])
