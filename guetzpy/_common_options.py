@@ -230,10 +230,18 @@ class CommonOptions:
         It is the same in every process and on every machine, and stays the same in later versions of guetzpy
         unless an option with another default is added. Limits, threads and the timeout are left out.
         """
-        hashed = [name for name, (_, wanted) in options_of(type(self)).items() if wanted.affects_bytes]
-        fields = {name: getattr(self, name) for name in hashed}
-        text = json.dumps([type(self).__name__, fields], sort_keys=True, default=list)
+        fields = {
+            name: getattr(self, name)
+            for name, (_, wanted) in options_of(type(self)).items()
+            if wanted.affects_bytes and (wanted.hashed_unset or getattr(self, name) is not None)
+        }
+        text = json.dumps([type(self).__name__, fields], sort_keys=True, default=_hashable)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _hashable(value: Any) -> Any:
+    """Return what stands for a value in the hash of the options, as JSON can hold it."""
+    return value.digest if hasattr(value, "digest") else list(value)
 
 
 def unknown_option(kind: type[CommonOptions], names: Iterable[str]) -> str | None:

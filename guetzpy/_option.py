@@ -47,6 +47,9 @@ class Option:
     affects_bytes : bool
         Whether the bytes of a result may depend on the option. If not, a run with ``resume``
         takes results that were made with another value.
+    hashed_unset : bool
+        Whether the option is part of the hash of the options while it is None. False for options that were
+        added later, so that the hash of older options stays.
     size : bool
         Whether the number counts bytes or pixels. The command line takes it with a unit: see :func:`size_of`.
     """
@@ -63,6 +66,7 @@ class Option:
     choices: tuple[str, ...] = ()
     size: bool = False
     affects_bytes: bool = True
+    hashed_unset: bool = True
 
     @property
     def range(self) -> str:

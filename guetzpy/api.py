@@ -78,8 +78,8 @@ def optimize(
         - the target, at most one of ``distance`` (default 1.0), ``quality``, ``ssimulacra2``,
           ``butteraugli``, ``max_bytes`` and ``bpp``; with ``distance`` also ``strict`` and
           ``total_distance``;
-        - the encoding: ``effort``, ``subsampling``, ``progressive``, ``to_srgb``, ``fit``, ``background``,
-          ``min_saving``, ``mark``, ``keep_components``, ``repair``;
+        - the encoding: ``effort``, ``model``, ``subsampling``, ``progressive``, ``to_srgb``, ``fit``,
+          ``background``, ``min_saving``, ``mark``, ``keep_components``, ``repair``;
         - the metadata: ``keep``, ``strip``;
         - the limits: ``threads``, ``max_pixels``, ``max_scans``, ``max_metadata``, ``max_directories``,
           ``max_input``, ``max_memory``, ``timeout``.
@@ -104,7 +104,7 @@ def optimize(
     CancelledError
         ``cancel`` was set.
     OSError
-        The source cannot be read.
+        The source or the model cannot be read.
     TypeError, ValueError
         The source is not a picture, or the options are wrong; ValueError also for ``options`` together with
         keywords.

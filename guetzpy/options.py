@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
@@ -21,6 +22,7 @@ from guetzpy._common_options import (
     kinds,
 )
 from guetzpy._option import box_of, option
+from guetzpy.model.file import Model
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -93,6 +95,9 @@ class OptimizeOptions(CommonOptions):
     effort : {"fast", "balanced", "max"}
         How long the search may take. If fast misses the limits twice, the search continues as balanced, and
         ``Result.reason`` says so.
+    model : path or Model, optional
+        Model file of ``guetzpy train``, or a model that was read from one; it is read when the options are
+        made, and stored as a Model. Default: the built-in model.
     subsampling : {"auto", "444", "420", "keep"}
         Chroma subsampling. auto: the one that gives the smaller file; a JPEG keeps its own, or changes to
         4:2:0. keep: that of the JPEG. "4:4:4" and "4:2:0" are taken for "444" and "420".
@@ -171,6 +176,13 @@ class OptimizeOptions(CommonOptions):
         short="-e",
         choices=get_args(Effort),
     )
+    model: str | os.PathLike[str] | Model | None = option(
+        None,
+        "Model file of guetzpy train. Default: the built-in model.",
+        ENCODING,
+        metavar="FILE",
+        hashed_unset=False,
+    )
     subsampling: Subsampling = option("auto", "Chroma subsampling.", ENCODING, choices=get_args(Subsampling))
     progressive: bool = option(
         True, "Kind of scans; progressive ones only if they are smaller.", ENCODING, off="--baseline"
@@ -216,6 +228,8 @@ class OptimizeOptions(CommonOptions):
         if isinstance(notation, str) and notation in _NOTATIONS:
             object.__setattr__(self, "subsampling", _NOTATIONS[notation])
         super().__post_init__()
+        if self.model is not None and not isinstance(self.model, Model):
+            object.__setattr__(self, "model", Model.load(self.model))
         if self.fit is not None:
             object.__setattr__(self, "fit", box_of(self.fit))
         asked = [name for name in TARGETS if getattr(self, name) is not None]
@@ -238,6 +252,21 @@ class OptimizeOptions(CommonOptions):
             if value is not None:
                 return name, value
         raise AssertionError("__post_init__ leaves one target")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options by name, as JSON can hold them: tuples become lists, a model its path.
+
+        Raises
+        ------
+        ValueError
+            The model was not read from a file.
+        """
+        values = super().to_dict()
+        if isinstance(self.model, Model):
+            if self.model.path is None:
+                raise ValueError("the model has no file: save it and give its path")
+            values["model"] = self.model.path
+        return values
 
     def replace(self, **changes: object) -> OptimizeOptions:
         """Return a copy with some options changed. A new target replaces the old one."""
@@ -304,6 +333,7 @@ class OptimizeKeywords(_CommonKeywords, total=False):
     bpp: float | None
     strict: bool
     effort: Effort
+    model: str | os.PathLike[str] | Model | None
     subsampling: Subsampling
     progressive: bool
     to_srgb: bool

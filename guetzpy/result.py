@@ -74,6 +74,9 @@ class Result:
         Whether the file is progressive.
     effort : str, optional
         The effort that was asked for.
+    model : str, optional
+        The model that the search used: its name, ``@`` and the first 12 digits of its file's SHA-256. None if
+        nothing was searched.
     seconds : float, optional
         Wall time in seconds.
     error : str, optional
@@ -110,6 +113,7 @@ class Result:
     subsampling: str | None = None
     progressive: bool | None = None
     effort: str | None = None
+    model: str | None = None
     seconds: float | None = None
     error: str | None = None
     smallest_bytes: int | None = None

@@ -12,6 +12,7 @@ import typer
 from guetzpy._option import Option, options_of, size_of, with_keywords
 from guetzpy.cli.reporting import usage_error
 from guetzpy.cli.sections import one_of, some_of
+from guetzpy.errors import GuetzpyError
 from guetzpy.options import TARGETS, OptimizeOptions, TranscodeOptions
 
 __all__ = ["LIMITS", "FilesFrom", "Names", "Suffix", "made", "size", "takes"]
@@ -121,5 +122,7 @@ def made(kind: type[_Options], asked: Mapping[str, Any]) -> _Options:
     """Return the options that a command line asked for; the command ends here if they make no sense."""
     try:
         return kind(**asked)
-    except ValueError as error:
+    except (ValueError, GuetzpyError) as error:
         usage_error(str(error))
+    except OSError as error:  # of the model
+        usage_error(f"{error.filename}: {error.strerror}")

@@ -108,6 +108,6 @@ def _command(picture: str, options: OptimizeOptions) -> str:
         if isinstance(value, bool):
             words.append(flag if value else off)
         else:
-            text = f"{value:g}" if isinstance(value, float) else str(value)
+            text = f"{value:g}" if isinstance(value, float) else str(getattr(value, "path", value))
             words += [flag, ",".join(value) if isinstance(value, tuple) else text]
     return quoted([*words, "--suffix", "-small"])

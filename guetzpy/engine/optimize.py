@@ -27,7 +27,7 @@ from guetzpy.picture.pillow import guarded, opened_jpeg
 from guetzpy.picture.transform import Transform
 from guetzpy.progress import Reporter
 from guetzpy.result import Result
-from guetzpy.search.candidates import Candidates
+from guetzpy.search.candidates import Candidates, model_of
 from guetzpy.search.coding.encoder import Trial, decode, subsampling_name
 from guetzpy.search.coding.encoder import image as image_of
 from guetzpy.search.coding.source import CodingSource
@@ -297,6 +297,7 @@ def _result(
         subsampling=subsampling_name(selected.source),
         progressive=_is_progressive(data),
         effort=options.effort,
+        model=model_of(options).label,
         reason=_FELL_BACK if selected.fell_back else None,
     )
 

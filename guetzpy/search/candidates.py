@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, TypeAlias
 
@@ -11,16 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.jpeg.structure import JpegImage
+from guetzpy.model.file import Model, built_in
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture.transform import Transform
 from guetzpy.search.coding.compensation import Compensation
+from guetzpy.search.coding.learnt_tables import families_of
 from guetzpy.search.coding.source import CodingSource, PlaneSource, StripSource
-from guetzpy.search.coding.tables import MultiplesOf, TableFamily, families
+from guetzpy.search.coding.tables import MultiplesOf, TableFamily
 from guetzpy.search.plan import Plan, TileLayout
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.tiles import Part, Sample, Tiles
 
-__all__ = ["Candidate", "Candidates", "samplings", "source_of_codes"]
+__all__ = ["Candidate", "Candidates", "model_of", "samplings", "source_of_codes"]
 
 Codes: TypeAlias = npt.NDArray[Any]
 Maker: TypeAlias = Callable[[], PlaneSource]
@@ -50,6 +52,8 @@ class Candidates:
         The finest chroma sampling first.
     sample : Sample or None
         Sample tiles with a source for each candidate.
+    model : Model
+        Fitted parameters.
     """
 
     codes: Codes
@@ -57,11 +61,13 @@ class Candidates:
     plan: Plan
     entries: tuple[Candidate, ...]
     sample: Sample | None = None
+    model: Model = field(default_factory=built_in)
 
     @classmethod
     def of_pixels(cls, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions) -> Candidates:
         """Return the candidates of pixels: 4:4:4 and 4:2:0, or gray."""
-        allowed = samplings(options, len(codes))
+        allowed, model = samplings(options, len(codes)), model_of(options)
+        families = families_of(model)
 
         def make(part: Codes, sampling: tuple[int, int]) -> PlaneSource:
             return source_of_codes(part, sampling, judge.transform, judge.threads)
@@ -72,24 +78,24 @@ class Candidates:
             return make(codes, sampling)
 
         makers = [cache(partial(whole, sampling)) for sampling in allowed]
-        entries = tuple(Candidate(maker, family) for maker in makers for family in families())
+        entries = tuple(Candidate(maker, family) for maker in makers for family in families)
         sample = None
         tiles = _tiles(codes, plan.choice_tiles)
         small = tiles.cut_picture(codes) if tiles is not None else _middle(codes, plan)
         if small is not None:
-            sources = tuple(make(small, sampling) for sampling in allowed for _ in families())
+            sources = tuple(make(small, sampling) for sampling in allowed for _ in families)
             sample = Sample(tiles, sources, _judge_of_tiles(small, judge, plan))
-        return cls(codes, judge, plan, entries, sample)
+        return cls(codes, judge, plan, entries, sample, model)
 
     @classmethod
     def of_jpeg(
         cls, image: JpegImage, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions
     ) -> Candidates:
         """Return the candidates of a JPEG's own coefficients, which decode to ``codes``."""
-        own = _source_of_jpeg(image, codes, judge)
+        own, model = _source_of_jpeg(image, codes, judge), model_of(options)
         tables = [component.qtable for component in image.components]
         whole = _sources_of(own, tables, codes, options)
-        pairs = [(n, family) for n, (_, steps) in enumerate(whole) for family in (steps, *families())]
+        pairs = [(n, family) for n, (_, steps) in enumerate(whole) for family in (steps, *families_of(model))]
         entries = tuple(Candidate(whole[n][0], family) for n, family in pairs)
         sample = None
         tiles = _tiles(codes, plan.choice_tiles)
@@ -97,7 +103,7 @@ class Candidates:
             small = tiles.cut_picture(codes)
             made = [make() for make, _ in _sources_of(tiles.cut_source(own, small), tables, small, options)]
             sample = Sample(tiles, tuple(made[n] for n, _ in pairs), _judge_of_tiles(small, judge, plan))
-        return cls(codes, judge, plan, entries, sample)
+        return cls(codes, judge, plan, entries, sample, model)
 
     def source(self, number: int) -> Any:
         """Return the source of a candidate; further calls return the same object."""
@@ -114,6 +120,12 @@ class Candidates:
             return None
         small = tiles.cut_picture(self.codes)
         return Part(tiles, tiles.cut_source(source, small), _judge_of_tiles(small, self.judge, self.plan))
+
+
+def model_of(options: OptimizeOptions) -> Model:
+    """Return the model that the options name, or the built-in one."""
+    given: Model | None = options.model  # type: ignore[assignment]
+    return built_in() if given is None else given
 
 
 def samplings(options: OptimizeOptions, planes: int) -> list[tuple[int, int]]:

@@ -170,8 +170,8 @@ def test_environment_and_file_say_the_same(key: str, data: st.DataObject) -> Non
     elif option.choices:
         text = data.draw(st.sampled_from(option.choices))
         value, literal = text, json.dumps(text)
-    elif name in ("background", "fit"):
-        value = {"background": "white", "fit": "640x480"}[name]
+    elif name in ("background", "fit", "model"):
+        value = {"background": "white", "fit": "640x480", "model": "m.npz"}[name]
         text, literal = value, json.dumps(value)
     else:
         on = data.draw(st.booleans())

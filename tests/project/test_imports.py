@@ -26,21 +26,23 @@ BENCH = sorted((PACKAGE.parent / "bench").rglob("*.py"))
 ROWS = [
     {"_option", "errors"},
     {"_common_options"},
+    {"_runtime", "notebook", "output"},
+    {"model"},
     {"options"},
-    {"_runtime", "notebook"},
-    {"output", "progress", "result"},
+    {"progress", "result"},
     {"picture"},
     {"jpeg", "metrics"},
     {"search"},
     {"engine"},
     {"api"},
     {"batch", "report", "integrations"},
+    {"train"},
     {"cli"},
     {"__main__"},
 ]
 ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
 #: Neighbours in a row that may still import each other.
-FRIENDS = {("result", "output"), ("integrations", "batch"), ("report", "batch")}
+FRIENDS = {("integrations", "batch"), ("report", "batch")}
 
 
 def module_of(path: Path) -> str:

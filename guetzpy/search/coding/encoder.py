@@ -71,12 +71,13 @@ def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | No
     Trial
         Its ``rates`` are the costs of symbols for the next quantisation.
     """
-    tables = settings.tables(source.components, source.sampling == (2, 2))
+    subsampled = source.sampling == (2, 2)
+    tables = settings.tables(source.components, subsampled)
     if weights is None:
         weights = source.flat_weights()
     quantiser = Quantiser(
-        tables, settings.lagrangians(len(tables)), settings.rates, settings.bias, settings.compensation,
-        settings.dither,
+        tables, settings.lagrangians(len(tables), subsampled), settings.rates, settings.bias,
+        settings.compensation(subsampled), settings.dither,
     )  # fmt: skip
     levels, targets = source.quantise(quantiser, weights)
     rates = tuple(rate.measure(part, BANDS, source.threads) for part in levels)

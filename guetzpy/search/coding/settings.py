@@ -89,14 +89,13 @@ class EncodeSettings:
             table[0] = min(int(table[0]), int(self.chroma_dc_limit))
         return tables
 
-    def lagrangians(self, components: int) -> tuple[float, ...]:
+    def lagrangians(self, components: int, subsampled: bool) -> tuple[float, ...]:
         """Return the Lagrange multiplier of each component: squared error, in squared steps, per bit."""
         if self.finest:
             return (0.0,) * components
         usual = exp(self.log_lambda + self.shape.log_lambda) * lagrangian(self.distance)
-        return tuple(usual * self.family.multiplier(self.distance, c) for c in range(components))
+        return tuple(usual * self.family.multiplier(self.distance, c, subsampled) for c in range(components))
 
-    @property
-    def compensation(self) -> float:
+    def compensation(self, subsampled: bool) -> float:
         """Share of the chroma's error in luminance that the luma makes up for, 0 to 1."""
-        return self.family.compensation(self.distance)
+        return self.family.compensation(self.distance, subsampled)

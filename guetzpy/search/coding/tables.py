@@ -256,11 +256,11 @@ class TableFamily(ABC):
     def finest(self, components: int) -> tuple[Table, ...]:
         """Return the tables with the smallest steps that the family allows."""
 
-    def multiplier(self, distance: float, component: int) -> float:
+    def multiplier(self, distance: float, component: int, subsampled: bool) -> float:
         """Return the factor by which a component's Lagrange multiplier differs from the usual one."""
         return 1.0
 
-    def compensation(self, distance: float) -> float:
+    def compensation(self, distance: float, subsampled: bool) -> float:
         """Return the share of the chroma's error in luminance that the luma compensates, 0 to 1.
 
         The usual share is 0.5. Full compensation gains another tenth by Butteraugli and SSIMULACRA 2, which
@@ -293,7 +293,7 @@ class _Jpegli(TableFamily):
     def finest(self, components: int) -> tuple[Table, ...]:
         return tuple(np.ones(64, np.uint16) for _ in range(components))
 
-    def multiplier(self, distance: float, component: int) -> float:
+    def multiplier(self, distance: float, component: int, subsampled: bool) -> float:
         return _CHROMA_LAMBDA if component else 1.0
 
 

@@ -1,0 +1,80 @@
+"""The table family of a model: the usual tables times fitted, smooth factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._runtime.exact_math import exp
+from guetzpy.model.file import Model
+from guetzpy.model.tables import TablesPart
+from guetzpy.search.coding.tables import JPEGLI, Shape, TableFamily, families, steps
+
+__all__ = ["LearntTables", "families_of"]
+
+_FREQUENCY = np.add.outer(np.arange(8), np.arange(8)).ravel()
+_LOW = (_FREQUENCY >= 1) & (_FREQUENCY <= 2)
+_SPREAD = _FREQUENCY / 14.0
+#: Mean of the frequencies that most bits go to: slopes turn about it, so that they hardly change the quality.
+_CENTRE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class LearntTables(TableFamily):
+    """A family of tables with fitted parameters."""
+
+    part: TablesPart
+
+    def tables(
+        self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
+    ) -> tuple[npt.NDArray[np.uint16], ...]:
+        """Return the tables; see :class:`~guetzpy.search.coding.tables.TableFamily`."""
+        result = []
+        for c in range(components):
+            values = steps(distance, c, subsampled, shape) * self.factors(distance, c, subsampled)
+            if c == 0:
+                values[0] = min(values[0], dc_limit)
+            result.append(np.clip(np.floor(values + 0.5), 1, 255).astype(np.uint16))
+        return tuple(result)
+
+    def factors(self, distance: float, component: int, subsampled: bool) -> npt.NDArray[np.float64]:
+        """Return the factors on the usual steps of a component, float64 (64,), natural order."""
+        part = "chroma" if component else "luma"
+
+        def of(name: str) -> float:
+            return self.part.parameter(f"{part}.{name}", distance, subsampled)
+
+        level = 0.0
+        if component:
+            red = of("red")
+            level = of("level") + (red if component == 2 else -red)
+        logs = level + of("slope") * (_SPREAD - _CENTRE) + of("low") * _LOW
+        if component == 0:
+            logs = logs + of("curve") * (_SPREAD**2 - _CENTRE**2)
+        logs[0] = level + of("dc")
+        return np.array([exp(float(value)) for value in logs])
+
+    def finest(self, components: int) -> tuple[npt.NDArray[np.uint16], ...]:
+        """Return tables of ones."""
+        return JPEGLI.finest(components)
+
+    def multiplier(self, distance: float, component: int, subsampled: bool) -> float:
+        """Return the Lagrange multiplier of a component over the usual one."""
+        name = "chroma.lambda" if component else "luma.lambda"
+        fitted = exp(self.part.parameter(name, distance, subsampled))
+        return JPEGLI.multiplier(distance, component, subsampled) * fitted
+
+    def compensation(self, distance: float, subsampled: bool) -> float:
+        """Return the share of the chroma's error in luminance that the luma compensates."""
+        change = self.part.parameter("compensation", distance, subsampled)
+        return min(max(super().compensation(distance, subsampled) + change, 0.0), 1.0)
+
+
+def families_of(model: Model) -> tuple[TableFamily, ...]:
+    """Return the families that compete, the usual one with the parameters of a model."""
+    part = model.tables
+    if part is None:
+        return families()
+    return tuple(LearntTables(part) if family is JPEGLI else family for family in families())

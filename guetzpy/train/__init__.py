@@ -1,0 +1,1 @@
+"""Training: fitting the parameters of a model on a folder of pictures. Needs ``guetzpy[train]``."""
