@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from guetzpy.jpeg.metadata import exif, xmp
+from guetzpy.jpeg.metadata import afcp, exif, xmp
 from guetzpy.jpeg.metadata.appended import Part
 from guetzpy.jpeg.metadata.stripping import Edit
 from guetzpy.jpeg.structure import Segment
 
-__all__ = ["Anchor", "Length", "Picture", "Pointer", "find_anchors", "write_length"]
+__all__ = ["Anchor", "Length", "Mention", "Picture", "Pointer", "find_anchors", "write_length"]
 
 #: An MPF index may point this many bytes before EOI and still mean the first byte after EOI.
 _SLACK = 16
@@ -60,7 +60,19 @@ class Length:
     end: int
 
 
-Anchor: TypeAlias = Picture | Pointer | Length
+@dataclass(frozen=True)
+class Mention:
+    """A 32-bit position after EOI that counts from the start of the file, in the data after EOI.
+
+    ``at`` is where it is stored, ``place`` the byte it means; both count from the end of EOI.
+    """
+
+    at: int
+    order: str
+    place: int
+
+
+Anchor: TypeAlias = Picture | Pointer | Length | Mention
 
 
 def find_anchors(edit: Edit, kept: dict[int, Segment]) -> tuple[Anchor, ...]:
@@ -75,7 +87,8 @@ def find_anchors(edit: Edit, kept: dict[int, Segment]) -> tuple[Anchor, ...]:
     """
     has_index = edit.survey.mpf is not None and edit.survey.mpf in kept
     pictures = _picture_anchors(edit) if has_index else ()
-    return (*pictures, *_pointer_anchors(edit, kept), *_length_anchors(edit, kept))
+    pointers, lengths = _pointer_anchors(edit, kept), _length_anchors(edit, kept)
+    return (*pictures, *pointers, *lengths, *_trailer_anchors(edit))
 
 
 def _moved(parts: list[Part], place: int) -> int:
@@ -135,6 +148,18 @@ def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[Length]:
         if items[0].semantic == "Primary" and items[0].length in known:
             start, end = items[0].length_span
             yield Length(kept[number], len(xmp.HEADER) + start, len(xmp.HEADER) + end)
+
+
+def _trailer_anchors(edit: Edit) -> Iterator[Mention]:
+    """Find the positions in an AFCP trailer."""
+    last = edit.parts[-1] if edit.parts else None
+    if last is None or last.kind != "trailing" or last.end != len(edit.trailing):
+        return
+    trailer = afcp.read_trailer(bytes(edit.trailing[last.start :]))
+    for at, place in trailer.positions if trailer is not None else ():
+        yield Mention(
+            _moved(edit.parts, last.start + at), trailer.order, _moved(edit.parts, last.start + place)
+        )
 
 
 def _picture_starts(trailing: bytes | bytearray, parts: list[Part]) -> list[int]:

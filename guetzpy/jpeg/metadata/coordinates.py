@@ -6,7 +6,18 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
-from guetzpy.jpeg.metadata import appended, exif, exif_parts, flir, photoshop, video, xmp, xmp_segments
+from guetzpy.jpeg.metadata import (
+    afcp,
+    appended,
+    exif,
+    exif_parts,
+    flir,
+    iptc,
+    photoshop,
+    video,
+    xmp,
+    xmp_segments,
+)
 from guetzpy.jpeg.metadata.policy import kind_of
 from guetzpy.jpeg.metadata.property_kinds import coordinates_in_bytes, tells_coordinates, xmp_test
 from guetzpy.jpeg.structure import Segment
@@ -97,6 +108,10 @@ def scrub(data: bytes, kind: str) -> Scrubbed:
     """
     done = Scrubbed(data)
     edited = bytearray(data)
+    trailer = afcp.read_trailer(data)
+    if trailer is not None:
+        _scrub_trailer(edited, trailer, kind, done)
+        data = data[: trailer.start]
     pictures = [m.start() for m in itertools.islice(re.finditer(_PICTURE, data), _MAX_PICTURES)]
     known = 0  # end of the data that was searched
     for start in pictures:
@@ -111,7 +126,7 @@ def scrub(data: bytes, kind: str) -> Scrubbed:
         clean, searched = (
             video.without_gps(data[begin:]) if kind == "gps" else (data[begin:], kind != "place")
         )
-        edited[begin:] = clean
+        edited[begin : len(data)] = clean
         if not searched:
             done.unsearched.add("video after the picture")
         if data[known:begin].strip(b"\0"):
@@ -120,6 +135,23 @@ def scrub(data: bytes, kind: str) -> Scrubbed:
         done.unsearched.add("data after the picture")
     done.data = bytes(edited)
     return done
+
+
+def _scrub_trailer(edited: bytearray, trailer: afcp.Trailer, kind: str, done: Scrubbed) -> None:
+    """Blank a kind of metadata in the entries of an AFCP trailer."""
+    for entry in trailer.entries:
+        value = bytes(edited[entry.start : entry.end])
+        after = scrub_embedded(value, kind)
+        if entry.tag == b"IPTC":
+            try:
+                after = iptc.without(value, lambda d: exif_parts.unwanted_dataset(d, kind))
+            except ValueError:
+                after = b""  # it cannot be searched, so all of it is removed
+        elif kind == "gps" and coordinates_in_bytes(value):
+            after = b""
+        elif entry.tag not in (b"Nail", b"PrVw") and not (kind == "gps" and entry.tag == b"TEXT"):
+            done.unsearched.add("data after the picture")
+        edited[entry.start : entry.end] = after.ljust(len(value), b"\0")
 
 
 def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:

@@ -19,7 +19,15 @@ from dataclasses import dataclass, field, replace
 
 from guetzpy.jpeg.markers import segment as segment_bytes
 from guetzpy.jpeg.metadata import appended, exif, mpf, photoshop
-from guetzpy.jpeg.metadata.anchors import Anchor, Length, Picture, Pointer, find_anchors, write_length
+from guetzpy.jpeg.metadata.anchors import (
+    Anchor,
+    Length,
+    Mention,
+    Picture,
+    Pointer,
+    find_anchors,
+    write_length,
+)
 from guetzpy.jpeg.metadata.declared import says_adobe_rgb
 from guetzpy.jpeg.metadata.holdings import look
 from guetzpy.jpeg.metadata.policy import KINDS, PARTS, Policy, exif_groups, kind_of, segments_for
@@ -190,6 +198,8 @@ def settle(written: bytes, carried: Carried) -> bytes:
                 struct.pack_into(order + "I", data, start + position, eoi + place - start - base)
             case Length(segment, start, end) if id(segment) in payloads:
                 write_length(data, payloads[id(segment)] + start, payloads[id(segment)] + end, eoi)
+            case Mention(at, order, place):
+                struct.pack_into(order + "I", data, eoi + at, eoi + place)
     if pictures and carried._mpf is not None and id(carried._mpf) in payloads:
         index = mpf.read_index(carried._mpf.payload)
         if index is not None:
