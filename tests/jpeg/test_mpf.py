@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import jpeg_files
 
+import guetzpy
 from guetzpy.jpeg.metadata import mpf, photoshop
 
 
@@ -59,6 +60,38 @@ def test_hostile_mpf(data: bytes, changes: list[tuple[int, int]]) -> None:
     index = mpf.read_index(bytes(payload))
     if index is not None:
         assert len(index.without({1})) == len(index.with_places({0: (1, 2)})) == len(payload)
+
+
+_SECOND = jpeg_files.picture(24, 20, seed=2)
+_HEAD = 2 + 4 + len(mpf.HEADER)  # SOI, marker and length: offsets of the index count from here
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "damaged"),
+    [
+        (0, len(_SECOND), False), (0, 10**8, False),
+        (7, len(_SECOND), True), (10**6, len(_SECOND), True), (-500, len(_SECOND), True), (0, 0, True),
+    ],
+)  # fmt: skip
+def test_an_index_with_wrong_offsets_is_told(offset: int, size: int, damaged: bool) -> None:
+    """The data after the picture stays byte for byte; --strip mpf cannot remove it, which is told too."""
+    first = jpeg_files.picture()
+    length = len(first) + len(jpeg_files.segment(0xE2, jpeg_files.mpf("<", [(0, 0, 0)] * 2)))
+    index = jpeg_files.mpf("<", [(0x030000, length, 0), (0, size, length - _HEAD + offset)])
+    data = jpeg_files.with_segments(first, jpeg_files.segment(0xE2, index)) + _SECOND
+    for strip in ((), ("mpf",)):
+        done = guetzpy.transcode(data, strip=strip)
+        assert any("MPF index is damaged" in warning for warning in done.warnings) == damaged
+        assert (_SECOND in done.data) == damaged
+    assert not guetzpy.transcode(data, strip=("mpf", "trailing")).warnings
+
+
+def test_an_index_that_cannot_be_read_is_told() -> None:
+    data = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE2, b"MPF\0II*\0" + bytes(9)))
+    assert not guetzpy.transcode(data).warnings
+    done = guetzpy.transcode(data + _SECOND)
+    assert any("MPF index is damaged" in warning for warning in done.warnings)
+    assert done.data.endswith(_SECOND)
 
 
 def resource(identifier: int, data: bytes, name: bytes = b"") -> bytes:

@@ -156,10 +156,11 @@ def _trailer_anchors(edit: Edit) -> Iterator[Mention]:
     if last is None or last.kind != "trailing" or last.end != len(edit.trailing):
         return
     trailer = afcp.read_trailer(bytes(edit.trailing[last.start :]))
-    for at, place in trailer.positions if trailer is not None else ():
-        yield Mention(
-            _moved(edit.parts, last.start + at), trailer.order, _moved(edit.parts, last.start + place)
-        )
+    if trailer is None:
+        return
+    for at, place in trailer.positions:
+        place = _moved(edit.parts, last.start + place)
+        yield Mention(_moved(edit.parts, last.start + at), trailer.order, place)
 
 
 def _picture_starts(trailing: bytes | bytearray, parts: list[Part]) -> list[int]:

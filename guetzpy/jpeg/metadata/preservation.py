@@ -112,7 +112,22 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     edit.strip_appended()
     edit.strip_segments()
     edit.note_credentials()
+    _note_wrong_index(edit, image)
     return _with_meaning(_result(edit), image, policy)
+
+
+def _note_wrong_index(edit: Edit, image: JpegImage) -> None:
+    """Note that data after the picture stays which an MPF index should describe, but does not."""
+    if not any(part.kind == "trailing" for part in edit.parts):
+        return
+    index = edit.survey.index
+    wanted = set(range(1, len(index.pictures))) if index is not None else set()
+    found = {part.number for part in edit.survey.parts}
+    if wanted - found or (index is None and any(kind_of(s) == "mpf" for s in image.segments)):
+        edit.changes.append(
+            "the MPF index is damaged: it does not tell where further pictures are; "
+            "the data after the picture is kept as it is"
+        )
 
 
 def _with_meaning(carried: Carried, image: JpegImage, policy: Policy) -> Carried:
