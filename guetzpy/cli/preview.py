@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -57,8 +58,7 @@ def preview(
     page = Path(output or f"{Path(picture).stem}-preview.html")
     if page.suffix.lower() not in (".html", ".htm"):
         usage_error(f"{page}: a preview is an HTML page; give -o {page.with_suffix('.html')}")
-    if not os.path.isfile(picture):
-        usage_error(f"{picture}: is not a file; preview takes one picture")
+    _check_picture(picture)
     with report_errors(), notices(quiet=False):
         from guetzpy import api
         from guetzpy import output as files
@@ -66,6 +66,8 @@ def preview(
         from guetzpy.picture.reading import read_path
         from guetzpy.report import preview as render
 
+        if not page.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(page.parent))
         data, _ = read_path(picture, options.max_input, options.max_memory)
         compile_if_cold(quiet=False)
         keep_freed()
@@ -85,6 +87,14 @@ def preview(
         say(f"{page}: {bytes_text(len(text))}; open it in a browser, choose a distance, and copy the command")
     if open_page and sys.stderr is not None and sys.stderr.isatty():
         typer.launch(str(page))
+
+
+def _check_picture(name: str) -> None:
+    if os.path.isdir(name):
+        command = quoted(["guetzpy", "optimize", "-r", name, "-n", "--report", "report.html"])
+        usage_error(f"{name}: is a folder, and preview takes one picture; {command} shows all")
+    if not os.path.isfile(name):
+        usage_error(f"{name}: is not a file; preview takes one picture")
 
 
 def _distances(text: str) -> list[float]:

@@ -83,14 +83,19 @@ def _table(path: Path) -> dict[str, Any] | None:
             usage_error(f"{path}: not a regular file")  # reading a pipe or a device may never end
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
+        if path.name == "guetzpy.toml" and path.is_symlink():
+            usage_error(
+                f"{path}: is a link to a file that does not exist; restore the file or remove the link"
+            )
         return None
     except OSError as error:
-        usage_error(f"{path}: {error.strerror}")
+        words = "guetzpy reads its settings from it: make it readable, or rename it"
+        usage_error(f"{path}: {error.strerror}; {words}")
     if path.name == "pyproject.toml" and b"guetzpy" not in data:
         return None  # other programs check the file
     try:
         content = tomllib.loads(data.decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         usage_error(f"{path}: no valid TOML: {error}")
     if path.name == "guetzpy.toml":
         return content

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from guetzpy.errors import LimitError
+from guetzpy.picture.reading import read_path
 from guetzpy.report import pictures
 
 __all__ = ["FOLDER", "Earlier", "PictureFolder"]
@@ -63,16 +65,11 @@ class Earlier:
     """
 
     def __init__(self, path: str) -> None:
-        place = Path(path, "report.json") if os.path.isdir(path) else Path(path)
-        record = json.loads(place.read_text("utf-8"))
-        if (
-            not isinstance(record, dict)
-            or "guetzpy" not in record
-            or not isinstance(record.get("files"), list)
-        ):
-            raise ValueError("no report of guetzpy in JSON")
-        self._files: dict[str, dict[str, Any]] = {
-            os.path.abspath(file["input"]): file for file in record["files"] if file.get("input")
+        files = _record(Path(path, "report.json") if os.path.isdir(path) else Path(path))
+        self._files = {
+            os.path.abspath(file["input"]): file
+            for file in files
+            if isinstance(file, dict) and isinstance(file.get("input"), str)
         }
         self.found: list[dict[str, Any]] = []
 
@@ -81,7 +78,12 @@ class Earlier:
         file = self._files.get(os.path.abspath(name)) if name is not None else None
         if file is None or not isinstance(file.get("bytes_after"), int):
             return None
-        record = {"bytes_after": file["bytes_after"], "output": file.get("output"), "words": _words(file)}
+        output = file.get("output")
+        record = {
+            "bytes_after": file["bytes_after"],
+            "output": output if isinstance(output, str) else None,
+            "words": _words(file),
+        }
         self.found.append(record)
         return record
 
@@ -95,6 +97,22 @@ class Earlier:
             "bytes_after": sum(record["bytes_after"] for record in self.found),
             "words": kinds[0] if len(kinds) == 1 else "several targets",
         }
+
+
+def _record(path: Path) -> list[Any]:
+    """Return the records of the files in the JSON of a report."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a regular file")  # reading a pipe or a device may never end
+    try:
+        record = json.loads(read_path(path)[0])
+    except FileNotFoundError as error:
+        raise ValueError(f"No such file: {path}") from error
+    except (ValueError, RecursionError, LimitError) as error:
+        raise ValueError(f"{path} is no report of guetzpy in JSON") from error
+    files = record.get("files") if isinstance(record, dict) and "guetzpy" in record else None
+    if not isinstance(files, list):
+        raise ValueError(f"{path} is no report of guetzpy in JSON")
+    return files
 
 
 def _words(file: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -123,6 +124,7 @@ def test_several_kinds_of_metadata_are_taken(folder: Path) -> None:
         ('max-bytes = "50kk"', "'50kk': expected a size"),
         ("exclude = [1]", "a list of texts"),
         ("distance = ", "no valid TOML"),
+        ("distance = " + "[" * 50_000, "no valid TOML"),
         ("distance = 1\nquality = 80", "contradict"),
         ('effort = "slow"', "fast, balanced, max"),
     ],
@@ -200,3 +202,39 @@ def test_settings_are_read_from_regular_files_only(
     result = CliRunner().invoke(app, ["config"])
     assert result.exit_code == 0
     assert "2.5" in result.output
+
+
+@pytest.mark.parametrize("name", ["guetzpy.toml", "pyproject.toml"])
+def test_settings_that_cannot_be_read_end_the_run(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of this name, and a file without permission to read it; root may read every file."""
+    (folder / name).mkdir()
+    result = run("optimize", "a.jpg", "-n")
+    assert (result.exit_code, f"{folder / name}: Is a directory; guetzpy reads" in result.stderr) == (2, True)
+    (folder / name).rmdir()
+    (folder / name).write_text("distance = 2")
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path == folder / name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    result = run("optimize", "a.jpg", "-n")
+    assert (result.exit_code, f"{folder / name}: Permission denied; guetzpy reads" in result.stderr) == (
+        2,
+        True,
+    )
+
+
+def test_a_broken_link_to_settings_is_told(folder: Path) -> None:
+    (folder / "pyproject.toml").symlink_to("gone.toml")  # it may be another program's
+    assert run("config").exit_code == 0
+    (folder / "guetzpy.toml").symlink_to("gone.toml")
+    result = run("config")
+    assert (result.exit_code, "guetzpy.toml: is a link to a file that does not exist" in result.stderr) == (
+        2,
+        True,
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +99,39 @@ def test_wrong_earlier_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     Path("a.jpg").write_bytes(jpeg(1, 95))
     Path("no.json").write_text("[1]")
+    Path("deep.json").write_text("[" * 100_000)
+    Path("empty").mkdir()
+    os.mkfifo("pipe")
     for arguments, words in (
         (("--report-beside", "no.json"), "needs --report"),
         (("--report", "r.html", "--report-beside", "no.json"), "no report of guetzpy"),
-        (("--report", "r.html", "--report-beside", "missing"), "No such file"),
+        (("--report", "r.html", "--report-beside", "missing"), "No such file: missing"),
+        (("--report", "r.html", "--report-beside", "empty"), "No such file: empty/report.json"),
+        (("--report", "r.html", "--report-beside", "a.jpg"), "a.jpg is no report of guetzpy in JSON"),
+        (("--report", "r.html", "--report-beside", "deep.json"), "deep.json is no report of guetzpy in JSON"),
+        (("--report", "r.html", "--report-beside", "pipe"), "pipe is not a regular file"),
         (("--report", "r.pdf"), "FILE.html, FILE.json or FOLDER/"),
     ):
         done = run("transcode", "a.jpg", "-n", *arguments)
         assert (done.exit_code, words in done.stderr) == (2, True), done.stderr
+
+
+def test_wrong_records_of_an_earlier_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records with values of other types are left out, and the report is written."""
+    monkeypatch.chdir(tmp_path)
+    before = jpeg(1, 95)
+    Path("a.jpg").write_bytes(before)
+    good = {"input": "a.jpg", "bytes_after": 7, "target": {"distance": 2.0}}
+    for files in (
+        [1, None, {"input": 5}, {"input": "b.jpg"}],
+        [{"input": "a.jpg", "bytes_after": "7"}],
+        [good | {"output": {"a": 1}, "target": {"distance": 1e400, "x": True}}],
+        [good | {"output": "/dev/zero", "target": [1]}],
+    ):
+        Path("old.json").write_text(json.dumps({"guetzpy": 1, "files": files}))
+        done = run("transcode", "a.jpg", "-n", "--report", "r/", "--report-beside", "old.json")
+        assert (done.exit_code, Path("r/index.html").is_file()) == (0, True), done.stderr
+        shutil.rmtree("r")
 
 
 def test_ten_thousand_files(tmp_path: Path) -> None:
@@ -165,6 +192,7 @@ def test_preview_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ("arguments", "words"),
     [
         (("missing.jpg",), "is not a file"),
+        (("./",), "guetzpy optimize -r ./ -n --report report.html shows all"),
         (("a.jpg", "-o", "x.pdf"), "give -o x.html"),
         (("a.jpg", "--distances", "near"), "such as 0.5,1,2"),
         (("a.jpg", "--distances", ","), "1 to 12 numbers"),
@@ -179,6 +207,15 @@ def test_wrong_previews(
     done = run("preview", *arguments)
     assert (done.exit_code, words in done.stderr) == (2, True), done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+def test_a_preview_in_a_missing_folder_fails_before_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").write_bytes(jpeg(1, 95))
+    done = run("preview", "a.jpg", "-o", "missing/a.html")
+    assert (done.exit_code, done.stderr) == (1, "guetzpy: missing: there is no such folder\n")
 
 
 def test_settings_of_a_report() -> None:
