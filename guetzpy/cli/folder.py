@@ -112,6 +112,7 @@ def run_folders(
                 _tell_outcome(run, tally)
                 step = tally.next_step(
                     written=write, checked=threshold is not None,
+                    placed=in_place or output is not None or wishes.suffix is not None,
                     resumable=run.manifest is not None and not wishes.resume,
                     backup=wishes.backup, report=report is not None,
                 )  # fmt: skip

@@ -123,12 +123,12 @@ def optimize(
         return
     places = plan(
         inputs,
-        output,
-        in_place or check,  # --check reports what --in-place would do
+        None if check else output,  # --check reports what --in-place would do
+        in_place or check,
         write=not (dry_run or check),
         jpeg_only=jpeg_only,
         preserve=preserve,
-        suffix=suffix,
+        suffix=None if check else suffix,
         keep_names=names == "keep",
     )
     if as_json and any(place.output == STANDARD for place in places):

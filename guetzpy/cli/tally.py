@@ -67,7 +67,14 @@ class Tally:
             say(f"warning: {len(kinds) - _MOST_KINDS} more kinds; --json and the manifest have all warnings")
 
     def next_step(
-        self, *, written: bool, checked: bool = False, resumable: bool, backup: str | None, report: bool
+        self,
+        *,
+        written: bool,
+        checked: bool = False,
+        placed: bool = True,
+        resumable: bool,
+        backup: str | None,
+        report: bool,
     ) -> str | None:
         """Return what the user may want to do next.
 
@@ -77,6 +84,8 @@ class Tally:
             Whether the run wrote its outputs.
         checked : bool, optional
             Whether the run had ``--check``.
+        placed : bool, optional
+            Whether the command says where outputs go.
         resumable : bool
             Whether ``--resume`` would process only what failed.
         backup : str, optional
@@ -87,7 +96,12 @@ class Tally:
         if not self.files:
             return None
         if not written:
-            instead = "with --in-place instead of --check" if checked else "without --dry-run"
+            changed = self.outcomes["optimized"] + self.outcomes["lossless"]
+            if not (changed if checked else self.files - self.failed):
+                return None  # that command would write nothing either
+            instead = "without --dry-run" if placed else "with -o FOLDER/ instead of --dry-run"
+            if checked:
+                instead = "with --in-place instead of --check"
             return f"nothing was written; the same command {instead} writes the files"
         if self.failed and resumable:
             return "the same command with --resume processes only the files that failed"

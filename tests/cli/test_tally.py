@@ -54,6 +54,10 @@ def test_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.stderr.endswith(
         "next: nothing was written; the same command with --in-place instead of --check writes the files\n"
     )
+    done = CliRunner().invoke(app, ["transcode", "-r", "in", "--dry-run"])
+    assert done.stderr.endswith("the same command with -o FOLDER/ instead of --dry-run writes the files\n")
+    done = CliRunner().invoke(app, ["transcode", "-r", "in/b.jpg", "--dry-run"])
+    assert (done.exit_code, "next:" in done.stderr) == (1, False)  # nothing would be written
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 1
     assert done.stderr.endswith("next: the same command with --resume processes only the files that failed\n")
@@ -61,6 +65,9 @@ def test_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(app, [*command, "--resume"])
     assert done.exit_code == 0
     assert "1 files done by an earlier run, 1 to do" in done.stderr
+    done = CliRunner().invoke(app, ["optimize", "-r", "out", "--check", "-d", "0.1"])
+    assert (done.exit_code, "1 kept" in done.stderr or "2 kept" in done.stderr) == (0, True), done.stderr
+    assert "next:" not in done.stderr  # --in-place would write nothing either
 
 
 def test_a_folder_with_a_space_is_quoted() -> None:
