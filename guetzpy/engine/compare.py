@@ -24,7 +24,7 @@ from guetzpy.metrics import (
 from guetzpy.options import DEFAULT_METRICS, MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS, METRICS
 from guetzpy.picture.reading import MAX_INPUT, contents
 from guetzpy.picture.transform import Transform
-from guetzpy.search.plan import check_comparing, check_decoding
+from guetzpy.search.plan import check_comparing, check_decoding, comparing_memory
 
 __all__ = ["compare", "compare_sources", "diffmap_of", "load_pair"]
 
@@ -121,7 +121,7 @@ def load_pair(
 
     def checks(size: int | None) -> Callable[[int, int], None]:
         def check(width: int, height: int) -> None:
-            check_decoding(width * height, size, max_memory)
+            check_decoding(width * height, size, max_memory, enough=comparing_memory(width, height))
             check_comparing(width, height, largest, max_memory)
 
         return check

@@ -48,7 +48,10 @@ _ANY_MARK = 1.0
 _FELL_BACK = "fast missed the limits twice: searched as balanced does"
 
 #: The reason given where the plan bounds the memory of the search.
-_BOUNDED = "few bytes for so many pixels, or little memory allowed: searched without weights (max_memory)"
+_BOUNDED = (
+    "few bytes for so many pixels, or little memory allowed: searched without weights (max_memory); "
+    "--max-memory {} is enough for weights"
+)
 
 #: Typical number of passes of a search, from which the progress is estimated.
 _PASSES = {"fast": 3, "balanced": 8, "max": 24}
@@ -132,7 +135,7 @@ def _from_pixels(source: Source, options: OptimizeOptions, plan: Plan, clock: _C
     data = _finish(selected, carried, options)
     result = _result(source, options, data, selected, goal)
     if plan.bounded:
-        result = replace(result, reason=_BOUNDED)
+        result = replace(result, reason=_BOUNDED.format(plan.unbounded))
     warnings = () if source.image is None else tuple(source.image.warnings)
     return replace(result, removed=tuple(carried.removed), warnings=(*warnings, *carried.warnings))
 

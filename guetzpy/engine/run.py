@@ -163,7 +163,8 @@ def _optimized(source: Readable, options: OptimizeOptions, name: str | None, rep
         if options.fit is None:
             plan = planned(width, height, file_size)
         else:
-            check_decoding(width * height, file_size, options.max_memory)
+            enough = _enough_memory(width, height, options)
+            check_decoding(width * height, file_size, options.max_memory, enough=enough)
 
     picture = load(
         source,
@@ -228,11 +229,28 @@ def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None
         _, width, height = frame_of(data)
     except FormatError:
         return  # load() raises the error with its reason
-    check_memory(width * height, packing_memory(width * height), options.max_memory, name)
+    area, enough = width * height, _enough_memory(width, height, options, jpeg=True)
+    check_memory(area, packing_memory(area), options.max_memory, name, enough=enough)
     if options.fit is not None:
-        check_decoding(width * height, len(data), options.max_memory)
+        check_decoding(area, len(data), options.max_memory, enough=enough)
     elif sparseness(data):  # only with to_srgb, where its pixels are searched
         plan_search(width, height, options.effort, ceiling=options.max_memory, file_size=len(data), name=name)
+
+
+def _enough_memory(width: int, height: int, options: OptimizeOptions, jpeg: bool = False) -> int:
+    """Return the value of ``max_memory`` that is enough for each step of the work on a picture."""
+    from guetzpy.picture.fitting import fitted_size
+    from guetzpy.search.plan import decoding_memory, least_memory, packing_memory
+
+    steps, sizes = [packing_memory(width * height)] if jpeg else [], [(width, height)]
+    if isinstance(options.fit, tuple):
+        steps.append(decoding_memory(width * height))
+        sizes = [fitted_size(width, height, options.fit, turned=turned) for turned in (False, True)]
+    coefficients = jpeg and not options.to_srgb and (width, height) in sizes
+    steps += [least_memory(*size, options.effort, coefficients) for size in sizes]
+    if options.fit is not None:
+        steps += [least_memory(*size, options.effort) for size in sizes]
+    return max(steps)
 
 
 def _kept(source: Source, options: OptimizeOptions) -> Result:

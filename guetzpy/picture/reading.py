@@ -110,7 +110,9 @@ def check_input(size: int, max_input: int, max_memory: int | None) -> None:
         raise LimitError(f"{_count(size)} are more than the limit of {max_input}: --max-input (max_input)")
     allowed = physical() if max_memory is None else max_memory
     if allowed is not None and size * (1 if max_memory is None else _COPIES) > allowed:
-        words = "of this machine" if max_memory is None else "allowed by --max-memory (max_memory)"
+        words = "of this machine"
+        if max_memory is not None:
+            words = f"allowed by --max-memory (max_memory): {_COPIES * size} is the least for them"
         raise LimitError(f"{_count(size)} do not fit in the {allowed} bytes of memory {words}")
 
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from guetzpy._runtime.memory import physical
+from guetzpy._runtime.memory_limits import (
+    FEW_BYTES,
+    FOR_FEW_BYTES,
+    MORE,
+    check_few_bytes,
+    check_memory,
+    few,
+    rounded,
+    sufficient,
+    too_much,
+)
 from guetzpy.errors import LimitError
 from guetzpy.jpeg.transcode import SPARSE
 from guetzpy.metrics.base import Resources
@@ -21,6 +31,9 @@ __all__ = [
     "check_comparing",
     "check_decoding",
     "check_memory",
+    "comparing_memory",
+    "decoding_memory",
+    "least_memory",
     "packing_memory",
     "plan_search",
     "search_memory",
@@ -68,18 +81,17 @@ _BOUNDED = 32, 40_000_000, 75, 202
 #: number of rows. For wide, low pictures this is more than Butteraugli's windows take; measured at 65,500 x
 #: 1, 20 and 64.
 _BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 175, 64
-#: Bytes of such columns up to which metrics that keep nothing are enough, gradients included.
-_LEAN_FOR_COLUMNS = 100_000_000
 #: And for a search of a JPEG's coefficients by metrics that keep nothing; measured at 2 and 4 megapixels.
 _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
+#: Bytes of SSIMULACRA 2's columns up to which metrics that keep nothing are enough, gradients included.
+_LEAN_FOR_COLUMNS = 100_000_000
 
-#: A file of fewer bytes gets so much memory, however many pixels it declares: a photograph of so few bytes is
-#: small; blank pages, drawings and decompression bombs need not be.
-_FEW_BYTES, _FOR_FEW_BYTES = 500_000, 500_000_000
-#: Largest number of pixels of such a file that is not a JPEG, so that its search ends within ten seconds.
+#: Largest number of pixels of a file of few bytes that is not a JPEG, so that its search ends within ten
+#: seconds.
 _MOST_FOR_FEW_BYTES = 9_000_000
-#: Bytes that the usual search may take for such a file, by the table above, which does not include the memory
-#: of the libraries; and bytes up to which a search whose metrics keep no data of the reference is sufficient.
+#: Bytes that the usual search may take for such a file, by ``search_memory``, which does not include the
+#: memory of the libraries; and bytes up to which a search whose metrics keep no data of the reference is
+#: sufficient.
 _USUAL_FOR_FEW_BYTES, _LEAN_FOR_FEW_BYTES = 370_000_000, 500_000_000
 
 #: JPEG files of at most this many pixels are always searched, whatever their bytes.
@@ -155,6 +167,8 @@ class Plan:
         Rows of such a strip, a multiple of 16.
     memory : int
         Bytes that the search takes at its peak.
+    unbounded : int
+        Bytes that it would take if it spared no memory: as ``ceiling``, they are enough for that.
     """
 
     resources: Resources
@@ -165,6 +179,7 @@ class Plan:
     bounded: bool
     strip_rows: int
     memory: int
+    unbounded: int
 
     def of_tiles(self, pixels: int) -> Plan:
         """Return the plan for sample tiles of this many pixels."""
@@ -248,6 +263,7 @@ def plan_search(
         bounded=bounded,
         strip_rows=max(_STRIP // width // 16 * 16, _FEWEST_ROWS),
         memory=spared if spares else usual,
+        unbounded=rounded(usual),
     )
 
 
@@ -261,23 +277,23 @@ def _must_spare(
     name: str | None,
 ) -> bool:
     """Return whether the search must spare memory; raise LimitError where even that is not enough."""
-    if ceiling is not None or file_size is None or file_size >= _FEW_BYTES:
+    enough = min(usual, spared)
+    if ceiling is not None or file_size is None or file_size >= FEW_BYTES:
         spares = ceiling is not None and usual > ceiling
-        check_memory(pixels, spared if spares else usual, ceiling, name)
+        check_memory(pixels, spared if spares else usual, ceiling, name, enough=enough)
         return spares
     if usual <= _USUAL_FOR_FEW_BYTES:
         return False
-    if spared > _FOR_FEW_BYTES:
-        few = f"for a file of only {file_size} bytes; --max-memory (max_memory) allows more"
-        raise _too_much(pixels, spared, _FOR_FEW_BYTES, few, name)
+    if spared > FOR_FEW_BYTES:
+        raise too_much(pixels, spared, FOR_FEW_BYTES, few(file_size), enough, name)
     if pixels > _MOST_FOR_FEW_BYTES and not coefficients:
         error = LimitError(
             f"{pixels / 1e6:.1f} megapixels in a file of only {file_size} bytes, more than the"
-            f" {_MOST_FOR_FEW_BYTES / 1e6:g} that are searched; --max-memory (max_memory) allows more"
+            f" {_MOST_FOR_FEW_BYTES / 1e6:g} that are searched; {MORE}: {sufficient(enough)}"
         )
         error.name = name
         raise error
-    check_memory(pixels, spared, None, name)
+    check_memory(pixels, spared, None, name, enough=enough)
     return True
 
 
@@ -312,26 +328,35 @@ def packing_memory(pixels: int) -> int:
     return pixels * _PACKING
 
 
-def check_memory(pixels: int, wanted: int, ceiling: int | None, name: str | None = None) -> None:
-    """Raise LimitError if work wants more bytes than the ceiling (default: the machine's memory)."""
-    allowed = physical() if ceiling is None else ceiling
-    if allowed is not None and wanted > allowed:
-        words = "that are there; --max-memory (max_memory) is the limit to set"
-        if ceiling is not None:
-            words = "that are allowed by --max-memory (max_memory)"
-        raise _too_much(pixels, wanted, allowed, words, name)
+def decoding_memory(pixels: int) -> int:
+    """Return the bytes that a picture takes at its peak while it is decoded and converted."""
+    return pixels * _DECODING
 
 
-def check_decoding(pixels: int, file_size: int | None, ceiling: int | None = None) -> None:
+def comparing_memory(width: int, height: int) -> int:
+    """Return the bytes that a comparison of two pictures takes at its peak."""
+    by_pixel, besides = _COMPARING
+    return width * height * by_pixel + besides + width * _column_memory(height)
+
+
+def least_memory(width: int, height: int, effort: str, coefficients: bool = False) -> int:
+    """Return the smallest ``ceiling`` with which :func:`plan_search` accepts a picture."""
+    usual = search_memory(_whole(width) * _whole(height), effort)
+    return min(usual, _spared_memory(width, height, effort, coefficients))
+
+
+def check_decoding(
+    pixels: int, file_size: int | None, ceiling: int | None = None, *, enough: int | None = None
+) -> None:
     """Raise LimitError if a picture takes too much memory to be decoded and converted, whatever follows.
 
-    Files of few bytes get little, as for :func:`plan_search`.
+    Files of few bytes get little, as for :func:`plan_search`. ``enough`` is as for :func:`check_memory`.
     """
-    _check_few_bytes(pixels, pixels * _DECODING, file_size, ceiling)
+    check_few_bytes(pixels, decoding_memory(pixels), file_size, ceiling, enough)
 
 
 def check_comparing(width: int, height: int, file_size: int | None, ceiling: int | None = None) -> None:
-    """Raise LimitError if the comparison of two pictures takes too much memory.
+    """Raise LimitError if two pictures take too much memory to be compared; see :func:`check_decoding`.
 
     Parameters
     ----------
@@ -342,25 +367,7 @@ def check_comparing(width: int, height: int, file_size: int | None, ceiling: int
     ceiling : int, optional
         Bytes that may be taken.
     """
-    by_pixel, besides = _COMPARING
-    wanted = width * height * by_pixel + besides + width * _column_memory(height)
-    _check_few_bytes(width * height, wanted, file_size, ceiling)
-
-
-def _check_few_bytes(pixels: int, wanted: int, file_size: int | None, ceiling: int | None) -> None:
-    if file_size is not None and file_size < _FEW_BYTES and ceiling is None and wanted > _FOR_FEW_BYTES:
-        few = f"for a file of only {file_size} bytes; --max-memory (max_memory) allows more"
-        raise _too_much(pixels, wanted, _FOR_FEW_BYTES, few, None)
-    check_memory(pixels, wanted, ceiling)
-
-
-def _too_much(pixels: int, wanted: int, allowed: int, words: str, name: str | None) -> LimitError:
-    error = LimitError(
-        f"{pixels / 1e6:.1f} megapixels would take about {wanted / 1e9:.3g} GB of memory,"
-        f" more than the {allowed / 1e9:.3g} GB {words}"
-    )
-    error.name = name
-    return error
+    check_few_bytes(width * height, comparing_memory(width, height), file_size, ceiling)
 
 
 def too_sparse(width: int, height: int, file_size: int) -> str | None:

@@ -1,0 +1,80 @@
+"""Limits on memory, and the messages about them, which name the value of ``max_memory`` that is enough."""
+
+from __future__ import annotations
+
+from guetzpy._runtime.memory import physical
+from guetzpy.errors import LimitError
+
+__all__ = [
+    "FEW_BYTES", "FOR_FEW_BYTES", "MORE", "check_few_bytes", "check_memory", "few", "rounded", "sufficient",
+    "too_much",
+]  # fmt: skip
+
+#: A file of fewer bytes gets so much memory, however many pixels it declares: a photograph of so few bytes is
+#: small; blank pages, drawings and decompression bombs need not be.
+FEW_BYTES, FOR_FEW_BYTES = 500_000, 500_000_000
+#: Words of a message about the limits for such files.
+MORE = "--max-memory (max_memory) allows more"
+
+
+def check_memory(
+    pixels: int, wanted: int, ceiling: int | None, name: str | None = None, *, enough: int | None = None
+) -> None:
+    """Raise LimitError if work wants more bytes than the ceiling (default: the machine's memory).
+
+    Parameters
+    ----------
+    pixels : int
+        Of the picture.
+    wanted : int
+        Bytes that this step takes.
+    ceiling : int, optional
+        Bytes that may be taken.
+    name : str, optional
+        For the message.
+    enough : int, optional
+        The ceiling that is enough for all steps, which the message names. Default: ``wanted``.
+    """
+    allowed = physical() if ceiling is None else ceiling
+    if allowed is not None and wanted > allowed:
+        words = "that are there; --max-memory (max_memory) is the limit to set"
+        if ceiling is not None:
+            words = "that are allowed by --max-memory (max_memory)"
+        raise too_much(pixels, wanted, allowed, words, enough, name)
+
+
+def check_few_bytes(
+    pixels: int, wanted: int, file_size: int | None, ceiling: int | None, enough: int | None = None
+) -> None:
+    """Raise LimitError as :func:`check_memory` does; files of few bytes get little without a ceiling."""
+    if file_size is not None and file_size < FEW_BYTES and ceiling is None and wanted > FOR_FEW_BYTES:
+        raise too_much(pixels, wanted, FOR_FEW_BYTES, few(file_size), enough, None)
+    check_memory(pixels, wanted, ceiling, enough=enough)
+
+
+def few(file_size: int) -> str:
+    """Return the words about the limit for a file of few bytes."""
+    return f"for a file of only {file_size} bytes; {MORE}"
+
+
+def rounded(count: int) -> int:
+    """Return a number rounded up to three digits."""
+    unit = int(10 ** max(0, len(str(count)) - 3))
+    return -(-count // unit) * unit
+
+
+def sufficient(count: int) -> str:
+    """Return the option that allows ``count`` bytes, and that it is enough."""
+    return f"--max-memory {rounded(count)} is enough"
+
+
+def too_much(
+    pixels: int, wanted: int, allowed: int, words: str, enough: int | None, name: str | None
+) -> LimitError:
+    """Return the error for work that takes ``wanted`` bytes; see :func:`check_memory` for ``enough``."""
+    error = LimitError(
+        f"{pixels / 1e6:.1f} megapixels would take about {wanted / 1e9:.3g} GB of memory,"
+        f" more than the {allowed / 1e9:.3g} GB {words}: {sufficient(wanted if enough is None else enough)}"
+    )
+    error.name = name
+    return error
