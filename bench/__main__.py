@@ -16,7 +16,6 @@ PARTS = {
     "compile_time": "seconds to compile each kernel",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "bytes saved on JPEG files, by quality of the source",
-    "fit_search": "fit the open loop's tables, Lagrange multipliers and compensation on training pictures",
     "source_quality": "error of the distance that is estimated from the tables of a JPEG",
     "foreign_decoders": "whether other decoders show the same picture before and after",
     "batch_speedup": "speed of folders on several processes",

@@ -18,6 +18,7 @@ from guetzpy.cli.preview import preview
 from guetzpy.cli.reporting import report_errors, show, usage_error
 from guetzpy.cli.restore import restore
 from guetzpy.cli.sections import CommandGroup, SectionedCommand
+from guetzpy.cli.train import train
 from guetzpy.cli.transcode import transcode
 from guetzpy.cli.warmup import surroundings, warmup
 
@@ -39,6 +40,7 @@ for command, words in (
     (compare, "Measure how visible the difference of two pictures is."),
     (inspect, "Show the parts of a JPEG file."),
     (restore, "Undo runs that replaced files and had --backup."),
+    (train, "Fit a model on pictures of your own, for --model."),
     (config, "Show the values of options and where they were set."),
     (warmup, "Compile all kernels, for a fast first start."),
 ):

@@ -1,7 +1,7 @@
 """Fitted constants of the search, with the pictures on which they were fitted.
 
-``bench/fit_search.py`` measures them again and prints its results beside the values of this file. The excess
-of a file by a metric is the logarithm of its distance, by this metric, over the requested distance.
+Parameters of tables, Lagrange multipliers and compensation are in models, which ``guetzpy train`` fits. The
+excess of a file by a metric is the logarithm of its distance, by this metric, over the requested distance.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from bench import corpus, curves, peers, quality
+from guetzpy.train import measures
 
 VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 
@@ -46,7 +47,7 @@ def test_ms_ssim_equals_its_definition() -> None:
     # Gray, so that the twin walks over one channel only.
     a, b = (np.repeat(x[..., 1:2], 3, axis=2) for x in (a, b))
     x, y = a[..., 0].astype(float), b[..., 0].astype(float)
-    for scale, weight in enumerate(quality.MS_SSIM_WEIGHTS):
+    for scale, weight in enumerate(measures.MS_SSIM_WEIGHTS):
         whole, structure = slow_ssim_scale(x, y)
         expected *= (whole if scale == 4 else structure) ** weight
         # As scipy.ndimage.convolve in the challenge's script: what lies beyond the edge mirrors it.

@@ -1,0 +1,131 @@
+"""``guetzpy train``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from guetzpy.cli.reporting import compile_if_cold, notices, report_errors, say, usage_error
+
+__all__ = ["train"]
+
+#: Seconds between two lines of progress where stderr is not a terminal.
+_EVERY = 60.0
+
+
+def train(
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="Training pictures, of any format that optimize opens.")
+    ],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="Model file to write, such as model.npz."),
+    ],
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Fit on 24 pictures, in about 10 minutes on two processors."),
+    ] = False,
+    pictures: Annotated[
+        int | None,
+        typer.Option(
+            "--pictures",
+            metavar="N",
+            min=2,
+            max=10000,
+            help="Pictures at most, taken at equal intervals. Default: 200, or 24 with --quick.",
+        ),
+    ] = None,
+    size: Annotated[
+        int,
+        typer.Option(
+            "--size", metavar="PIXELS", min=64, max=2048, help="Side of the part of each that is used."
+        ),
+    ] = 512,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the random numbers.")] = 0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--time",
+            metavar="MINUTES",
+            min=0,
+            help="End the fit after this time with what it has. The result then depends on the machine.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", metavar="N", min=1, help="Processes. Default: one for each processor."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only errors.")] = False,
+) -> None:
+    """Fit a model on a folder of pictures, for optimize --model.
+
+    Every fifth picture is held out: the fit does not use it, and the figures of the model come from it. A run
+    that was stopped goes on when the same command is given again.
+    """  # fmt: skip
+    with report_errors(), notices(quiet):
+        from guetzpy._runtime.threads import default_threads
+        from guetzpy.train import train as work
+
+        compile_if_cold(quiet)
+        chosen = replace(work.QUICK if quick else work.WHOLE, size=size, seed=seed)
+        if pictures is not None:
+            chosen = replace(chosen, pictures=pictures)
+        began = time.monotonic()
+        try:
+            with _shown(quiet) as progress:
+                model = work.train(
+                    folder, output, chosen,
+                    jobs=jobs or default_threads(),
+                    minutes=float("inf") if minutes is None else minutes,
+                    progress=progress,
+                    tell=(lambda text: None) if quiet else say,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            say("the same command goes on from here")
+            raise
+        except ModuleNotFoundError as error:
+            usage_error(f"train: {error.name} is missing: pip install guetzpy[train]")
+        if not quiet:
+            for line in lines(model.about["figures"]):
+                say(line)
+            took = (time.monotonic() - began) / 60
+            say(f"{output}: {model.label}, {len(model.data)} bytes, {took:.1f} minutes")
+
+
+def lines(figures: dict[str, Any]) -> Iterator[str]:
+    """Yield a line about each part: the change of bytes at equal score on the pictures that are held out."""
+    for name, part in figures.items():
+        per_cent = part.get("per_cent", {})
+        told = ", ".join(f"{metric} {value:+.1f} %" for metric, value in per_cent.items())
+        yield f"{name}: {told} (bytes at equal score, {part.get('pictures', 0)} pictures held out)"
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[Any]:
+    """Give a function that shows progress: on a terminal on one line, else by a line each minute."""
+    terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
+    last, since = "", 0.0
+
+    def show(stage: str, done: int, total: int) -> None:
+        nonlocal last, since
+        if quiet:
+            return
+        if terminal:
+            typer.echo(f"\r\x1b[K{stage}: {done} of {total}", err=True, nl=False)
+            return
+        now = time.monotonic()
+        if stage != last or done == total or now - since > _EVERY:
+            last, since = stage, now
+            say(f"{stage}: {done} of {total}")
+
+    try:
+        yield show
+    finally:
+        if terminal:
+            typer.echo("\r\x1b[K", err=True, nl=False)  # erase in line (ECMA-48, 8.3.41)
