@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from guetzpy.model.block_weights import WeightsPart
     from guetzpy.model.tables import TablesPart
 
 __all__ = ["MAX_BYTES", "Model", "Part", "built_in"]
@@ -38,7 +39,10 @@ _MAX_ARRAYS = 64
 _FORMAT = 1
 
 #: Module and class of each part. They are imported only when a file is read, since they need NumPy.
-_PARTS = {"tables": ("guetzpy.model.tables", "TablesPart")}
+_PARTS = {
+    "tables": ("guetzpy.model.tables", "TablesPart"),
+    "weights": ("guetzpy.model.block_weights", "WeightsPart"),
+}
 
 #: Every entry has this date, the first one that a zip file can hold: equal models are equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -128,6 +132,11 @@ class Model:
     def tables(self) -> TablesPart | None:
         """Parameters of the tables; None if the model has none."""
         return self.parts.get("tables")  # type: ignore[return-value]
+
+    @property
+    def weights(self) -> WeightsPart | None:
+        """Networks for the weights of blocks; None if the model has none."""
+        return self.parts.get("weights")  # type: ignore[return-value]
 
     @property
     def digest(self) -> str:

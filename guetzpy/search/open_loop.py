@@ -10,6 +10,7 @@ from guetzpy.search.approach import slope
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.coding.weights import Weights
 from guetzpy.search.evaluation import Evaluation, evaluate, leads_of
 from guetzpy.search.landing import evaluate_part
 from guetzpy.search.quality.judge import Judge
@@ -34,6 +35,7 @@ def open_loop(
     judge: Judge,
     limits: Limits,
     settings: EncodeSettings,
+    weights: Weights,
     *,
     part: Part | None = None,
     check: Callable[[], None] = lambda: None,
@@ -47,6 +49,8 @@ def open_loop(
     settings : EncodeSettings
         Settings at the distance that is expected to meet the limits, with the costs of symbols of the sample
         tiles if there are any.
+    weights : Weights
+        Weights of blocks and bands.
     part : Part, optional
         Sample tiles of the picture at the same sampling.
 
@@ -57,12 +61,11 @@ def open_loop(
     """
     x = log(settings.distance)
     leads: Sequence[float] | None = None
-    weights = source.flat_weights()
     if part is None:
         settings = settings.priced(encode(source, settings.priced(()), weights).rates)
         x -= calibration.OPEN_WITHOUT_TILES
     else:
-        seen = evaluate_part(part, part.source.flat_weights(), limits, settings)
+        seen = evaluate_part(part, part.tiles.cut_weights(weights, source), limits, settings)
         excesses = [e + missed for e, missed in zip(seen, _deficits(limits, part.tiles), strict=True)]
         x -= max(
             (excess + calibration.OPEN_MARGIN) / calibration.steering(metric.name).follow

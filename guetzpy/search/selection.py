@@ -12,6 +12,7 @@ from guetzpy.search.candidates import Candidates
 from guetzpy.search.choice import Start, choose
 from guetzpy.search.coding import tables
 from guetzpy.search.coding.encoder import decode
+from guetzpy.search.coding.learnt_weights import predicted_weights
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.evaluation import Evaluation, Selected, size_of
@@ -156,7 +157,9 @@ class _Search:
         if not effort.rounds:
             first = finalists[0]
             source, part = self.candidates.source(first.number), self.candidates.part(first.number)
-            quick = open_loop(source, judge, limits, self._settings_of(first), part=part, check=self.check)
+            settings = self._settings_of(first)
+            weights = predicted_weights(self.candidates.model, source, settings.distance)
+            quick = open_loop(source, judge, limits, settings, weights, part=part, check=self.check)
             if quick is not None:
                 return Selected(quick, source), effort, quick
             effort = EFFORTS["balanced"]
@@ -248,6 +251,7 @@ def select_size(
             measure,
             budget,
             EncodeSettings(1.0, family=entry.family),
+            predict=partial(predicted_weights, candidates.model, source),
             weight_part=partial(candidates.weight_part, source),
             check=check,
         )

@@ -10,6 +10,7 @@ from guetzpy.search import calibration
 from guetzpy.search.coding.encoder import Trial, decode, encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource, PlaneSource
+from guetzpy.search.coding.weights import Weights
 from guetzpy.search.evaluation import Evaluation
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import COARSEST, FINEST
@@ -57,6 +58,7 @@ def search_size(
     budget: SizeBudget,
     settings: EncodeSettings,
     *,
+    predict: Callable[[float], Weights] | None = None,
     weight_part: Callable[[], Part | None] = lambda: None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Evaluation | None, int]:
@@ -74,6 +76,8 @@ def search_size(
         How long to search.
     settings : EncodeSettings
         For all but the distance.
+    predict : callable, optional
+        Returns the weights for a distance, for a search without gradients. Default: weights of 1.
 
     Returns
     -------
@@ -88,6 +92,8 @@ def search_size(
     ends = log(FINEST), log(COARSEST)
     bits = 8.0 * size / (source.width * source.height)
     x = min(max(log(calibration.BITS_AT_DISTANCE_1 / bits) / calibration.BYTES_BY_DISTANCE, ends[0]), ends[1])
+    if predict is not None and not budget.rounds:
+        weights = predict(exp(x))
     best: Trial | None = None
     smallest = 0
     root = Root(slope=calibration.BYTES_BY_DISTANCE, tolerance=budget.tolerance)

@@ -19,6 +19,7 @@ from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import PlaneSource
 from guetzpy.search.coding.tables import TableFamily, dc_limit
+from guetzpy.search.coding.weights import Weights
 from guetzpy.search.evaluation import size_of
 from guetzpy.train.measures import MS_SSIM_SMALLEST, decibels, haarpsi, luma, ms_ssim, psnr, squared_error
 
@@ -78,12 +79,14 @@ class Subject:
         }
         return {name: kind(self._picture, threads=1) for name, kind in kinds.items()}
 
-    def measure(self, sampling: str, distance: float, family: TableFamily) -> Measured:
-        """Return log bytes and log errors of an encode without weights; see :data:`Measured`."""
+    def measure(
+        self, sampling: str, distance: float, family: TableFamily, weights: Weights | None = None
+    ) -> Measured:
+        """Return log bytes and log errors of an encode, by default without weights; see :data:`Measured`."""
         source = self.source(sampling)
         settings = EncodeSettings(distance, dc_limit=dc_limit(distance), family=family)
-        settings = settings.priced(encode(source, settings).rates)
-        trial = encode(source, settings)
+        settings = settings.priced(encode(source, settings, weights).rates)
+        trial = encode(source, settings, weights)
         return [log(size_of(source, trial)), *self.log_errors(decode(source, trial))]
 
     def log_errors(self, codes: npt.NDArray[np.uint8]) -> list[float]:

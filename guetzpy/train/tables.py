@@ -10,7 +10,6 @@ once, so that this takes fewer encodes than a search by coordinates or an evolut
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ from guetzpy.train.judges import WEIGHTS, Measured, Subject, at_equal_error, sha
 from guetzpy.train.outcome import Outcome
 from guetzpy.train.run import Run
 
-__all__ = ["DISTANCES", "SPREADS", "Sample", "Surface", "fit", "measure", "weighted"]
+__all__ = ["BESIDE", "DISTANCES", "SPREADS", "Sample", "Surface", "figures_of", "fit", "measure", "weighted"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,8 +44,8 @@ _ROUNDS = (1.0, 0.8, 0.6, 0.5)
 _QUICK_ROUNDS = 3
 #: Pairs of opposite samples of each picture, sampling and distance in a round.
 _PAIRS = 2
-#: Largest step of a round at any distance, and loss of a step of 1, both in standard deviations.
-_REACH, _DAMPING = 1.5, 0.0005
+#: Largest step of a round, in standard deviations.
+_STEP = 2.0
 #: Largest absolute loss of an encode; larger ones are cut, since a few pictures would outweigh the others.
 _CUT = 0.15
 #: Standard deviation of the losses of single encodes. Expected sizes of the coefficients of the quadratic
@@ -201,29 +200,22 @@ class Surface:
         result: Floats = total / len(DISTANCES)
         return result
 
-    def best(self, centre: Floats, spread: Floats) -> Floats:
-        """Return the parameters of least weighted loss near ``centre``, where the samples are.
+    def best(self, centre: Floats, reach: Floats) -> Floats:
+        """Return the parameters of least weighted loss whose distance from ``centre`` is within ``reach``.
 
-        At every distance the parameters differ from those of ``centre`` by at most :data:`_REACH` standard
-        deviations ``spread`` in all. A loss of :data:`_DAMPING` times the square of this difference is added,
-        since the function is less certain there. The search is by coordinates with steps that shrink; each
-        is a parameter at distance 1, or its change by the log distance.
+        The search is by coordinates with steps that shrink; each coordinate is a parameter at distance 1,
+        or its change by the log distance.
         """
-
-        def loss(tried: Floats) -> float:
-            away = [(((_at(tried, d) - _at(centre, d)) / spread) ** 2).sum() for d in DISTANCES]
-            if max(away) > _REACH**2:
-                return math.inf
-            return weighted(self.losses(tried)) + _DAMPING * float(np.mean(away))
-
-        best, least, step = centre.copy(), loss(centre), 0.5
-        while step > 0.02:
+        best, least, step = centre.copy(), weighted(self.losses(centre)), 0.5
+        while step > 0.01:
             moved = False
             for index in np.ndindex(*centre.shape):
                 for sign in (1.0, -1.0):
                     tried = best.copy()
-                    tried[index] += sign * step * spread[index[1]]
-                    now = loss(tried)
+                    tried[index] += sign * step * reach[index[1]]
+                    low = np.minimum(centre - reach, centre + reach)
+                    tried = np.clip(tried, low, centre + reach)
+                    now = weighted(self.losses(tried))
                     if now < least - 1e-7:
                         best, least, moved = tried, now, True
                         break
@@ -250,7 +242,9 @@ def fit(run: Run) -> Outcome:
             if not samples[sampling]:
                 continue
             surface = Surface.of(samples[sampling])
-            centres[sampling] = surface.best(centres[sampling], _ROUNDS[number] * SPREADS)
+            centres[sampling] = surface.best(centres[sampling], _STEP * _ROUNDS[number] * SPREADS)
+    if not any(samples.values()):
+        return Outcome("tables", None, {})
     both = np.clip(np.array([centres[sampling] for sampling in SAMPLINGS]), -3.0, 3.0)
     part = TablesPart(np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1]))
     encodes = sum(len(one) for one in samples.values())
@@ -269,15 +263,28 @@ def _held_out(run: Run, part: TablesPart) -> dict[str, Any]:
             fitted = np.clip(values, -3.0, 3.0).tolist()
             own += [*_beside(sampling, distance), [sampling, distance, usual], [sampling, distance, fitted]]
         tasks.append((run.pictures[n].codes, own))
+    return figures_of(run.map("tables, pictures held out", measure, tasks), len(_CASES))
+
+
+def figures_of(measured: list[list[Measured]], cases: int) -> dict[str, Any]:
+    """Return by how many per cent bytes at equal error change on pictures.
+
+    Parameters
+    ----------
+    measured : list of list of Measured
+        For each picture and case: at a finer and at a coarser distance, before, and after the change.
+    cases : int
+        Number of cases of a picture; the first half of them is 4:4:4, the other 4:2:0.
+    """
     losses = []
-    for measured in run.map("tables, pictures held out", measure, tasks):
+    for of_picture in measured:
         rows = []
-        for k in range(0, len(measured), 4):
-            before, after = (at_equal_error(measured[k + i], measured[k : k + 2]) for i in (2, 3))
+        for k in range(0, 4 * cases, 4):
+            before, after = (at_equal_error(of_picture[k + i], of_picture[k : k + 2]) for i in (2, 3))
             rows.append(after - before)
         losses.append(rows)
     found = np.array(losses)  # pictures, samplings and distances, metrics
-    by_case, half = _mean(found, 0), len(_CASES) // 2
+    by_case, half = _mean(found, 0), cases // 2
     mean, by_picture = _mean(by_case, 0), _mean(found, 1)
     error = by_picture.std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.zeros(len(mean))
     return {

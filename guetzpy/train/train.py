@@ -15,15 +15,15 @@ from typing import Any
 from guetzpy import __version__
 from guetzpy.model.file import Model
 from guetzpy.model.file import Part as ModelPart
-from guetzpy.train import tables
+from guetzpy.train import block_weights, tables
 from guetzpy.train.outcome import Outcome
 from guetzpy.train.pictures import digest, find
 from guetzpy.train.run import Run, read_checkpoint
 
 __all__ = ["QUICK", "WHOLE", "Settings", "train"]
 
-#: Fits of the parts, in order.
-_FITS: tuple[Callable[[Run], Outcome], ...] = (tables.fit,)
+#: Fits of the parts, in order. The last one takes most of the time, and can end early.
+_FITS: tuple[Callable[[Run], Outcome], ...] = (block_weights.fit, tables.fit)
 
 
 @dataclass(frozen=True)

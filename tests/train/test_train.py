@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from guetzpy.cli import app
 from guetzpy.errors import FormatError
 from guetzpy.model.file import Model
-from guetzpy.train import pictures, tables
+from guetzpy.train import block_weights, pictures, tables
 from guetzpy.train.run import Run, read_checkpoint
 from guetzpy.train.train import Settings, train
 
@@ -30,6 +30,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for n in range(3):
         Image.fromarray(photo(96 + 16 * n, 80, seed=n)).save(place / f"{n}.png")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    monkeypatch.setattr(block_weights, "_CASES", [("444", 1.0), ("420", 1.0)])
+    monkeypatch.setattr(block_weights, "_QUICK_STEPS", 20)
     monkeypatch.setattr(tables, "_CASES", [("444", 1.0), ("420", 1.0)])
     monkeypatch.setattr(tables, "_PAIRS", 1)
     monkeypatch.setattr(tables, "_QUICK_ROUNDS", 2)

@@ -1,0 +1,216 @@
+"""The fit of the networks that predict weights of blocks.
+
+The closed loop makes weights from the gradients of the metrics. It is run once on each picture at several
+distances and both samplings. The networks are fitted to the logarithms of its weights, from features that
+need no gradients. A network gives the mean of the weights of similar blocks.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy.metrics.base import Resources
+from guetzpy.model.block_features import CHROMA_FEATURES, LUMA_FEATURES, block_features
+from guetzpy.model.block_weights import UNITS, Network, WeightsPart
+from guetzpy.model.tables import SAMPLINGS
+from guetzpy.picture.transform import Transform
+from guetzpy.search.coding.encoder import encode
+from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.tables import JPEGLI, dc_limit
+from guetzpy.search.coding.weights import Weights
+from guetzpy.search.quality.judge import Judge
+from guetzpy.search.quality.limits import Limits
+from guetzpy.search.quality.weighting import Mix, carry, reweigh
+from guetzpy.train.judges import Measured, Subject
+from guetzpy.train.outcome import Outcome
+from guetzpy.train.run import Run
+from guetzpy.train.tables import BESIDE, DISTANCES, figures_of
+
+__all__ = ["fit", "fitted", "measure", "targets"]
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.float32]
+
+#: What the closed loop is run at.
+_CASES = [(sampling, distance) for sampling in SAMPLINGS for distance in DISTANCES]
+
+#: Blocks of a component that are fitted on, in each case; they are spread evenly over the picture.
+_BLOCKS = 512
+
+#: Units of the binary logarithm in which weights are kept, and their largest absolute value.
+_UNIT, _MOST = 1.0 / 60.0, 127
+
+#: Powers of the closed loop's weights of luma and of chroma that the networks predict. A prediction differs
+#: less from the mean than what it predicts.
+_POWERS = (1.1, 1.4)
+#: Power with which the predicted weights fall with the energy of a luma block, and of 3 x 3 chroma blocks, in
+#: addition. It saves 0.1 % by the 3-norm and 0.2 % by CVVDP and HaarPSI, and costs 0.2 % by PSNR.
+_CALM = 0.05
+
+#: Steps of the fit, rows of a step, and the first rate of learning. The rate falls to 0 (Kingma and Ba 2015).
+_STEPS, _QUICK_STEPS, _BATCH, _RATE = 5000, 1000, 2048, 0.01
+
+
+def targets(codes: npt.NDArray[np.uint8]) -> list[list[str]]:
+    """Return the closed loop's weights of some blocks of a picture.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (3, H, W)
+        sRGB.
+
+    Returns
+    -------
+    list of list of str
+        For each case and component, binary logarithms of weights less their mean, in units of 1/60, as int8
+        in base64. The blocks are those of :func:`_chosen`.
+    """
+    subject, judge = Subject(codes), Judge(codes, Transform(), Resources(1))
+    result = []
+    for sampling, distance in _CASES:
+        source = subject.source(sampling)
+        settings, flat = EncodeSettings(distance, dc_limit=dc_limit(distance)), source.flat_weights()
+        for _ in range(2):
+            trial = encode(source, settings, flat)
+            settings = settings.priced(trial.rates)
+        carried = carry(source, trial, judge)
+        mix = Mix.of(carried.metrics, carried.excesses(Limits.at_distance(distance)))
+        weights = reweigh(source, trial, carried, replace(mix, rate=0.0), flat)
+        result.append([_packed(field) for field in weights.blocks])
+    return result
+
+
+def _packed(field: Rows) -> str:
+    logs = np.log2(field.reshape(-1).astype(np.float64))
+    logs = (logs - logs.mean())[_chosen(field.size)] / _UNIT
+    return base64.b64encode(np.clip(np.rint(logs), -_MOST, _MOST).astype(np.int8).tobytes()).decode()
+
+
+def _chosen(count: int) -> npt.NDArray[np.int64]:
+    """Return the indices of the blocks that are fitted on, of ``count`` blocks row by row."""
+    chosen = min(count, _BLOCKS)
+    return np.arange(chosen) * count // chosen
+
+
+def _rows(codes: npt.NDArray[np.uint8], packed: list[list[str]]) -> list[tuple[Rows, Rows]]:
+    """Return features and targets of luma and of chroma blocks of a picture."""
+    subject = Subject(codes)
+    found: tuple[list[Rows], ...] = ([], [], [], [])
+    for (sampling, distance), weights in zip(_CASES, packed, strict=True):
+        source = subject.source(sampling)
+        for c, features in enumerate(block_features(source.coefficients, source.sampling, distance)):
+            rows = features.reshape(-1, features.shape[2])
+            values = np.frombuffer(base64.b64decode(weights[c]), np.int8).astype(np.float32)
+            energy = CHROMA_FEATURES.index("own3") if c else LUMA_FEATURES.index("total")
+            own = rows[:, energy]
+            chosen = _chosen(len(rows))
+            kind = min(c, 1)
+            aim = _POWERS[kind] * _UNIT * values - _CALM * (own - own.mean())[chosen]
+            found[2 * kind].append(rows[chosen])
+            found[2 * kind + 1].append(aim.astype(np.float32))
+    return [(np.concatenate(found[n]), np.concatenate(found[n + 1])) for n in (0, 2)]
+
+
+def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> Network:
+    """Return the network that predicts ``aims`` from ``rows`` with the least squared error, nearly.
+
+    Parameters
+    ----------
+    rows : ndarray of float32, shape (n, features)
+        Features.
+    aims : ndarray of float32, shape (n,)
+        What to predict.
+    steps : int
+        Steps of the fit.
+    random : Generator
+        Of the first parameters, and of the rows of each step.
+
+    Returns
+    -------
+    Network
+        Its result differs from the prediction by a constant.
+    """
+    # Features that are uncorrelated and of variance 1 make the fit fast.
+    mean = rows.mean(axis=0, dtype=np.float64)
+    values, vectors = np.linalg.eigh(np.cov((rows - mean).T))
+    whiten = vectors / np.sqrt(np.maximum(values, 1e-3))
+    x = ((rows - mean) @ whiten).astype(np.float32)
+    count = x.shape[1]
+    hidden = random.standard_normal((count, UNITS)) * np.sqrt(2.0 / count)
+    out = random.standard_normal((UNITS, 1)) * np.sqrt(1.0 / UNITS)
+    parameters = [p.astype(np.float32) for p in (hidden, np.zeros(UNITS), out, np.zeros(1))]
+    means, squares = [np.zeros_like(p) for p in parameters], [np.zeros_like(p) for p in parameters]
+    for step in range(1, steps + 1):
+        chosen = random.integers(len(x), size=min(_BATCH, len(x)))
+        gradients = _gradients(parameters, x[chosen], aims[chosen])
+        rate = _RATE * (1.0 - step / (steps + 1.0))
+        for p, mean_p, square, gradient in zip(parameters, means, squares, gradients, strict=True):
+            mean_p += np.float32(0.1) * (gradient - mean_p)
+            square += np.float32(0.001) * (gradient * gradient - square)
+            scaled = (mean_p / (1.0 - 0.9**step)) / (np.sqrt(square / (1.0 - 0.999**step)) + 1e-8)
+            p -= (rate * scaled).astype(np.float32)
+    inner = whiten @ parameters[0]
+    bias = parameters[1] - mean @ inner
+    return Network(inner.astype(np.float32), bias.astype(np.float32), parameters[2][:, 0].copy())
+
+
+def _gradients(parameters: list[Rows], x: Rows, aims: Rows) -> list[Rows]:
+    """Return the gradient of the mean squared error by each array of parameters."""
+    hidden, bias, out, constant = parameters
+    active = np.maximum(x @ hidden + bias, 0)
+    error = (active @ out + constant - aims[:, None]) * np.float32(2.0 / len(x))
+    inner = (error @ out.T) * (active > 0)
+    return [x.T @ inner, inner.sum(axis=0), active.T @ error, error.sum(axis=0)]
+
+
+def measure(codes: npt.NDArray[np.uint8], arrays: dict[str, npt.NDArray[Any]]) -> list[Measured]:
+    """Return measurements of a picture that is held out.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (3, H, W)
+        sRGB.
+    arrays : dict of ndarray
+        The part.
+
+    Returns
+    -------
+    list of Measured
+        For each case: without weights at a finer and a coarser distance and at its own, and with weights.
+    """
+    subject, part = Subject(codes), WeightsPart.from_arrays(arrays)
+    result = []
+    for sampling, distance in _CASES:
+        source = subject.source(sampling)
+        flat = source.flat_weights()
+        predicted = part.predict(source.coefficients, source.sampling, distance)
+        for ratio in (1 / BESIDE, BESIDE, 1.0):
+            result.append(subject.measure(sampling, distance * ratio, JPEGLI))
+        result.append(subject.measure(sampling, distance, JPEGLI, Weights(predicted, flat.bands)))
+    return result
+
+
+def fit(run: Run) -> Outcome:
+    """Return the fitted networks; no part if they save nothing on the pictures that are held out."""
+    numbers = run.numbers(held_out=False)
+    found = run.map(
+        "weights, closed loop", targets, [(run.pictures[n].codes,) for n in numbers], optional=True
+    )
+    if not found:
+        return Outcome("weights", None, {})
+    parts = [_rows(run.pictures[n].codes, packed) for n, packed in zip(numbers, found, strict=False)]
+    steps = _QUICK_STEPS if run.quick else _STEPS
+    networks = []
+    for kind, name in enumerate(("luma", "chroma")):
+        rows, aims = (np.concatenate([part[kind][k] for part in parts]) for k in (0, 1))
+        networks.append(fitted(rows, aims, steps, run.random("weights", name)))
+    part = WeightsPart(*networks)
+    held_out = [run.pictures[n].codes for n in run.numbers(held_out=True)]
+    measured = run.map("weights, pictures held out", measure, [(codes, part.arrays()) for codes in held_out])
+    figures = figures_of(measured, len(_CASES))
+    return Outcome("weights", part if figures["loss"] < 0 else None, figures)
