@@ -163,8 +163,9 @@ _STEERING = {
         patient_level=(0.1, 0.2),
         fixed_share=48,
     ),
-    # The largest of 8, 12, 16 and 24 that costs no bytes by the other metrics (7 training pictures).
-    "cvvdp": MetricSteering(guide_share=12),
+    # 12 was the largest of 8, 12, 16 and 24 that costs no bytes by the other metrics (7 training pictures). 17
+    # saves 0.6 % more by CVVDP and costs 0.1 % by SSIMULACRA 2 (43 photographs).
+    "cvvdp": MetricSteering(guide_share=17),
 }
 
 _UNFITTED = MetricSteering()
