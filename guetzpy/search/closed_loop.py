@@ -17,7 +17,7 @@ from guetzpy.search.landing import Budget, land
 from guetzpy.search.plan import Effort
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
-from guetzpy.search.quality.weighting import Mix, carry, reweigh
+from guetzpy.search.quality.weighting import Mix, carry, into_steps, reweigh
 from guetzpy.search.spreading import spread
 from guetzpy.search.tiles import Part
 from guetzpy.search.tuning import cost, tune
@@ -98,7 +98,8 @@ def weigh(
         fitting = _fitting(x, limits.excess(scores))
         last = cost(source, trial, scores, limits) - calibration.CLEARLY_BETTER
         _, weights, x = min((*seen, (last, weights, fitting)), key=lambda entry: entry[0])
-    return Weighed(weights, settings.at(exp(x)), leads)
+    shape, weights = into_steps(settings.shape, weights, carried)
+    return Weighed(weights, replace(settings, shape=shape).at(exp(x)), leads)
 
 
 def _fitting(x: float, excess: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guetzpy._runtime.exact_math import exp, log
 from guetzpy.search import calibration
@@ -14,7 +14,7 @@ from guetzpy.search.coding.weights import Weights
 from guetzpy.search.evaluation import Evaluation
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import COARSEST, FINEST
-from guetzpy.search.quality.weighting import Mix, carry, reweigh
+from guetzpy.search.quality.weighting import Mix, carry, into_steps, reweigh
 from guetzpy.search.root import Root
 from guetzpy.search.spreading import spread
 from guetzpy.search.tiles import Part
@@ -110,6 +110,8 @@ def search_size(
             known = reweigh(weighed, trial, carried, Mix.fixed(carried.metrics), known)
             if number + 1 == budget.rounds:
                 scorer.release()
+                shape, known = into_steps(settings.shape, known, carried)
+                settings = replace(settings, shape=shape)
             if larger is None:
                 weights = known
             else:

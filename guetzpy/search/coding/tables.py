@@ -131,7 +131,7 @@ _FITTED = _fitted()
 
 @dataclass(frozen=True)
 class Shape:
-    """Departures from the usual tables. Each is the logarithm of a factor; 0 gives the usual tables.
+    """Departures from the usual tables. Numbers are logarithms of factors; 0 gives the usual tables.
 
     Attributes
     ----------
@@ -145,6 +145,8 @@ class Shape:
         Growth of the logarithm of the steps from frequency (0, 0) to (7, 7).
     luma_low, chroma_low : float
         Logarithm of the factor on the steps of the six lowest frequencies, u + v <= 2.
+    by_frequency : tuple of tuple of float
+        Factors on the 64 steps of each component, natural order; empty: 1.
     """
 
     log_lambda: float = 0.0
@@ -154,6 +156,7 @@ class Shape:
     chroma_slope: float = 0.0
     luma_low: float = 0.0
     chroma_low: float = 0.0
+    by_frequency: tuple[tuple[float, ...], ...] = ()
 
     def factors(self, component: int) -> npt.NDArray[np.float64]:
         """Return the factors on a component's steps, float64 (64,), natural order."""
@@ -167,7 +170,7 @@ class Shape:
             u, v = n % 8, n // 8
             radius = float(np.sqrt(u * u + v * v)) / 9.9
             result[n] = exp(level + slope * (radius - middle) + (low if u + v <= 2 else 0.0))
-        return result
+        return result * self.by_frequency[component] if self.by_frequency else result
 
 
 USUAL = Shape()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy._runtime.exact_math import exp, log
 from guetzpy.jpeg import pixels
+from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
 from guetzpy.metrics.base import Metric
 from guetzpy.search.calibration import (
     BAND_POWER,
@@ -16,17 +18,19 @@ from guetzpy.search.calibration import (
     BLOCK_RANGE,
     CALM_POWER,
     CHROMA_WEIGHT,
+    STEP_POWER,
     steering,
 )
 from guetzpy.search.coding.encoder import Trial, decode
 from guetzpy.search.coding.source import CodingSource
+from guetzpy.search.coding.tables import Shape
 from guetzpy.search.coding.weights import Weights
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.scores import Scores
 from guetzpy.search.quality.sensitivity import Growth, shifts
 
-__all__ = ["Carried", "Mix", "carry", "reweigh"]
+__all__ = ["Carried", "Mix", "carry", "into_steps", "reweigh"]
 
 Field = npt.NDArray[np.float64]
 
@@ -285,3 +289,44 @@ def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, befo
                 )
             )
     return Weights(tuple(all_blocks), tuple(all_bands), tuple(all_shifts))
+
+
+def into_steps(shape: Shape, weights: Weights, carried: Carried) -> tuple[Shape, Weights]:
+    """Return tables that follow the weights by frequency, and the weights relative to the new steps.
+
+    With uniform quantisers of high rate, bytes are least where every frequency has the same weighted error,
+    that is, where steps are the weights' power -1/2 (Yang, Sun and Meng 2014). With the trellis and at the
+    rates of photographs the power is smaller: :data:`~guetzpy.search.calibration.STEP_POWER`.
+
+    Parameters
+    ----------
+    shape : Shape
+        Shape under which the weights were measured.
+    weights : Weights
+        Weights of blocks and frequencies.
+    carried : Carried
+        The gradients that the weights were made from.
+
+    Returns
+    -------
+    shape : Shape
+        The factors keep the weighted error, to first order.
+    weights : Weights
+        The same weights of the error in codes.
+    """
+    components = range(len(weights.bands))
+    old = [np.array(shape.by_frequency[c]) if shape.by_frequency else np.ones(64) for c in components]
+    wanted = [1.0 / _power(weights.bands[c][ZIGZAG_ORDER] / old[c] ** 2, STEP_POWER) for c in components]
+    errors = [weights.bands[c] * carried.sums[0][c].band_power for c in components]  # DC has none
+    changes = [(wanted[c] / old[c])[NATURAL_ORDER] for c in components]
+    total = sum(
+        float(e) * log(float(q)) for c in components for e, q in zip(errors[c], changes[c], strict=True)
+    )
+    level = exp(total / max(sum(float(error.sum()) for error in errors), 1e-30))
+    steps, bands = [], []
+    for c in components:
+        factors = wanted[c] / level
+        factors[0] = 1.0
+        steps.append(tuple(factors.tolist()))
+        bands.append((weights.bands[c] * ((factors / old[c]) ** 2)[NATURAL_ORDER]).astype(np.float32))
+    return replace(shape, by_frequency=tuple(steps)), replace(weights, bands=tuple(bands))
