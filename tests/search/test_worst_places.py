@@ -73,7 +73,7 @@ def test_the_worst_place_of_a_photo_gets_better(monkeypatch: pytest.MonkeyPatch,
     after = guetzpy.optimize(pixels, distance=2.0)
     monkeypatch.setattr(calibration, "WORST_OVER_LIMIT", float("inf"))
     before = guetzpy.optimize(pixels, distance=2.0)
-    assert before.butteraugli_max > 2.5
+    assert before.butteraugli_max > 2.4
     assert after.butteraugli_max < 0.9 * before.butteraugli_max
     assert after.distance <= 2.0
     assert len(after.data) < 1.01 * len(before.data)
