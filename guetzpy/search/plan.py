@@ -74,13 +74,15 @@ _PACKING = 36
 _DECODING = 12
 #: The same for two pictures that are compared; measured with JPEG files of 8 and 12 megapixels.
 _COMPARING = 33, 40_000_000
-#: The same for a bounded search: bytes per pixel, further bytes, bytes per pixel of Butteraugli's windows,
-#: and rows of these windows with margins. Measured at 8 and 12 megapixels.
-_BOUNDED = 32, 40_000_000, 75, 202
-#: SSIMULACRA 2 works on bands of whole rows: bytes per column, bytes per sample of a column, and largest
-#: number of rows. For wide, low pictures this is more than Butteraugli's windows take; measured at 65,500 x
-#: 1, 20 and 64.
-_BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 175, 64
+#: The same for a bounded search: bytes per pixel, further bytes (of them 90 MB for the sample tiles), bytes
+#: per pixel of Butteraugli's windows, and rows of these windows with margins. Measured, in MB, with colour:
+#: 350 at 65,500 x 1, 413 at x 10, 501 at 40,000 x 30, 407 at 12,000 x 200, 208 at 1800 x 1200, 442 at 3840 x
+#: 2160 and 385 at 3000 x 3000.
+_BOUNDED = 32, 130_000_000, 75, 202
+#: SSIMULACRA 2 works on bands of whole rows: bytes per column, bytes per sample of a column, and smallest
+#: and largest number of rows. For wide, low pictures this is more than Butteraugli's windows take; measured
+#: with the pictures above.
+_BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 220, (8, 64)
 #: And for a search of a JPEG's coefficients by metrics that keep nothing; measured at 2 and 4 megapixels.
 _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
 #: Bytes of SSIMULACRA 2's columns up to which metrics that keep nothing are enough, gradients included.
@@ -256,7 +258,7 @@ def plan_search(
         tiles = _LARGER if very_large or effort == "max" else _CHOICE
     return Plan(
         resources=resources,
-        side_by_side=pixels <= _SIDE_BY_SIDE,
+        side_by_side=pixels <= _SIDE_BY_SIDE and not spares,
         choice_tiles=tiles,
         weight_tiles=_WEIGHTS if very_large and not bounded else None,
         scouted=very_large and not bounded,
@@ -284,8 +286,6 @@ def _must_spare(
         return spares
     if usual <= _USUAL_FOR_FEW_BYTES:
         return False
-    if spared > FOR_FEW_BYTES:
-        raise too_much(pixels, spared, FOR_FEW_BYTES, few(file_size), enough, name)
     if pixels > _MOST_FOR_FEW_BYTES and not coefficients:
         error = LimitError(
             f"{pixels / 1e6:.1f} megapixels in a file of only {file_size} bytes, more than the"
@@ -293,6 +293,8 @@ def _must_spare(
         )
         error.name = name
         raise error
+    if spared > FOR_FEW_BYTES:
+        raise too_much(pixels, spared, FOR_FEW_BYTES, few(file_size), enough, name)
     check_memory(pixels, spared, None, name, enough=enough)
     return True
 
@@ -320,7 +322,8 @@ def _whole(side: int) -> int:
 
 def _column_memory(height: int) -> int:
     """Return the bytes that SSIMULACRA 2 takes for each column of a picture."""
-    return _BY_COLUMN + _BY_BAND_ROW * min(_whole(height), _BAND_ROWS)
+    least, most = _BAND_ROWS
+    return _BY_COLUMN + _BY_BAND_ROW * min(max(height, least), most)
 
 
 def packing_memory(pixels: int) -> int:

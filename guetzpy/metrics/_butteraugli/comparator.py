@@ -135,7 +135,7 @@ class ButteraugliComparator:
         self._threads = threads
         self._traced = windows.TRACED_SAMPLES if rows is None else 0
         self._shape = light.height, light.width
-        self._memory = MemoryPool()
+        self._memory = MemoryPool(keep=rows is None)
         light = self._inner(light)
         if keep is None:
             keep = light.height * light.width <= CACHED_PIXELS

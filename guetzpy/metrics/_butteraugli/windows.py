@@ -178,9 +178,16 @@ def whole_picture(height: int) -> Window:
 
 
 class MemoryPool:
-    """Working memory that is kept between calls; calls at the same time get separate memory."""
+    """Working memory that is kept between calls; calls at the same time get separate memory.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    keep : bool
+        Whether memory is kept. If not, each call allocates it, so that other metrics can use it in between.
+    """
+
+    def __init__(self, keep: bool = True) -> None:
+        self._keep = keep
         self._spare: list[Memory] = []
 
     @contextlib.contextmanager
@@ -190,4 +197,5 @@ class MemoryPool:
         except IndexError:
             memory = Memory()
         yield memory
-        self._spare.append(memory)
+        if self._keep:
+            self._spare.append(memory)
