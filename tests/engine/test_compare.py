@@ -202,12 +202,12 @@ def test_memory_of_lines(what: str, shape: tuple[int, int], tmp_path: Path) -> N
     "shape", [(20, 40_000), (200, 12_000), pytest.param((2160, 3840), marks=pytest.mark.slow)]
 )
 def test_the_estimate_of_a_bounded_search(shape: tuple[int, int], tmp_path: Path) -> None:
-    """The growth of the process at its peak exceeds the estimate by at most 5 %, and never 500 MB."""
+    """The growth of the process at its peak exceeds the estimate by at most 10 %, and never 500 MB."""
     array = np.full((*shape, 3), 90, np.uint8)
     array[:, ::7, 0] = 190
     plan = plan_search(shape[1], shape[0], file_size=8_000)
     assert plan.bounded
-    assert measured("optimize", encoded(array), tmp_path, min(500e6, 1.05 * plan.memory)) == "done"
+    assert measured("optimize", encoded(array), tmp_path, min(500e6, 1.1 * plan.memory)) == "done"
 
 
 @linux
