@@ -1,1 +1,1 @@
-"""Where the codec and the metrics meet: the search for the smallest file that looks as asked."""
+"""The search for the smallest file that meets a target. It uses both the codec and the metrics."""

@@ -80,9 +80,9 @@ _BY_TABLES = Root(slope=1.0, tolerance=calibration.TILE_TOLERANCE, aim=calibrati
 class ByDistanceAndLambda:
     """An approach first by the distance of the tables, until a file passes, then by the Lagrange multiplier.
 
-    Tables of small integers make the score jump; under the same tables it moves smoothly with the multiplier.
-    A multiplier below the usual one takes half as many bytes again as other tables for the same quality, so
-    it is used only where evaluations are expensive.
+    Steps are integers, so a small change of the tables can change the score by a jump. Under the same tables
+    the score changes smoothly with the multiplier. For the same gain in quality, a multiplier below the usual
+    one adds 1.5 times as many bytes as finer tables. So it is used only where evaluations are expensive.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
-"""A search in little memory and bounded time: many pixels in few bytes, or a ceiling of memory.
+"""A search in little memory and bounded time, for large pictures in small files and under a limit on memory.
 
-The choice of sampling and the distance to begin at come from sample tiles. The whole picture is then
-quantised strip by strip, without weights, and scored a few times by metrics that keep nothing of the
-reference.
+Sample tiles determine the chroma sampling and the distance at which the search of the whole picture begins.
+The whole picture is then quantised strip by strip, without weights, and scored a few times by metrics that
+keep no data of the reference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from guetzpy.search.sizing import Measure, SizeBudget
 
 __all__ = ["SIZE_BUDGET", "select"]
 
-#: Evaluations of the tiles and of the whole picture, and the tolerance of each, as a log distance.
+#: Budgets (evaluations, evaluations before any file that passes is taken, tolerance as an excess): for the
+#: tiles, for the whole picture, and for the whole picture if the limits were relaxed.
 _TILES, _WHOLE, _WHOLE_RELAXED = Budget(6, 6, 0.012), Budget(4, 4, 0.05), Budget(2, 2, 0.05)
 
 #: Budget of a search for a size: no weights, and a wider tolerance, since each pass computes all
@@ -38,9 +39,20 @@ SIZE_BUDGET = SizeBudget(rounds=0, passes=10, tolerance=0.02, settled=False)
 
 @dataclass(frozen=True)
 class _Told:
-    """Results of the tiles: the candidate, the first distance, costs of symbols, limits that no encode meets.
+    """What the sample tiles determine for the search of the whole picture.
 
-    If ``start`` is None, only the finest encode was near the limits.
+    Attributes
+    ----------
+    number : int
+        Index of the candidate.
+    start : float or None
+        Distance at which the search begins. None if only the finest encode of the tiles is near the limits.
+    rates : tuple of Rate
+        Costs of symbols.
+    bias : float
+        Addition to the luma of the finest encode, in codes.
+    out_of_reach : bool
+        Whether no encode of the tiles meets the limits.
     """
 
     number: int

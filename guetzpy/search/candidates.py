@@ -30,7 +30,7 @@ Maker: TypeAlias = Callable[[], PlaneSource]
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A source, made when it is first asked for, and the family of its tables."""
+    """A function that returns a source, which it makes at its first call, and the family of the tables."""
 
     make: Callable[[], CodingSource]
     family: TableFamily

@@ -51,8 +51,8 @@ def choose(
 ) -> Choice:
     """Return the candidates that get a full search.
 
-    Each is evaluated once without weights; its bytes at the limits are then estimated from the usual fall
-    of bytes with distance.
+    Each candidate is evaluated once, without weights. Its bytes at the limits are then estimated by the usual
+    ratio of a change of log bytes to a change of log distance.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Evaluations: trials, decoded and scored by no more metrics than the verdict needs."""
+"""Evaluations: trials that are decoded and scored, without the metrics that cannot change the decision."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Selected:
     found : Evaluation
         The trial and its scores.
     source : CodingSource
-        Of the trial.
+        Source of the trial.
     relaxed : Limits or None
-        The limits that hold where the format reaches none closer.
+        The limits that the file meets, if no JPEG file meets those of the target; otherwise None.
     fell_back : bool
         Whether the open loop missed the limits, so that the closed loop went on.
     """
@@ -60,25 +60,25 @@ def leads_of(excesses: Sequence[float]) -> tuple[float, ...]:
 def evaluate(
     judge: Judge, limits: Limits, codes: npt.NDArray[np.uint8], leads: Sequence[float] | None
 ) -> tuple[Scores | None, tuple[float, ...]]:
-    """Score codes by the metric that binds, and by the others if that does not fail them already.
+    """Score codes by the metric that is expected to bind, and by the others if its limit holds.
 
     Parameters
     ----------
     judge : Judge
         Scores against the reference.
     limits : Limits
-        What must hold.
+        Limits that the codes should meet.
     codes : ndarray of uint8, shape (1|3, H, W)
-        What a decoder shows.
+        Codes that a decoder shows.
     leads : sequence of float, optional
-        Expected :func:`leads_of` the metrics; None if unknown.
+        Expected result of :func:`leads_of`; None if unknown.
 
     Returns
     -------
     scores : Scores or None
-        None if one metric fails the codes and the others were not evaluated.
+        None if the first metric exceeds its limit, so that the others were not evaluated.
     excesses : tuple of float
-        By all metrics. Those that were not evaluated are estimated by ``leads``.
+        Excess by each metric. The excess by a metric that was not evaluated is estimated from ``leads``.
     """
     if leads is not None and len(leads) > 1:
         first, second = sorted(range(len(leads)), key=lambda n: -leads[n])[:2]
@@ -97,6 +97,6 @@ def evaluate(
 
 
 def size_of(source: CodingSource, trial: Trial) -> int:
-    """Return about how many bytes a trial takes: those of the simplest progressive file of it."""
+    """Return the approximate bytes of a trial: those of a progressive file with a fixed scan script."""
     file = image(source, trial)
     return len(write(file, script=simple_progression(file), threads=source.threads))

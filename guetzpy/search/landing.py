@@ -1,4 +1,4 @@
-"""From weights to the coarsest quantisation that just meets the limits."""
+"""Landing: find the coarsest quantisation that just meets the limits, under given weights."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _SCOUTED, _ON_TILES = 4, 5
 #: After half of them, any file that meets the limits is taken.
 _PATIENCE = 6
 
-#: Further encodes to reduce the largest local error, at most.
+#: Largest number of further encodes that reduce the largest local error.
 _RELIEFS = 2
 
 
 class Budget(NamedTuple):
-    """How many evaluations a landing may take.
+    """Number of evaluations that a landing may take, and its tolerance.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def land(
     part: Part | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
-    """Find where the limits are just met under given weights.
+    """Find the coarsest quantisation that meets the limits under given weights.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def evaluate_part(
 
 
 class _Proposal(NamedTuple):
-    """Where to evaluate the whole picture next, and the change of its excess expected there."""
+    """The next point at which to evaluate the whole picture, and the expected change of its excess."""
 
     approach: Approach
     change: float
@@ -187,15 +187,15 @@ class _Proposal(NamedTuple):
 class _Scout:
     """A prediction, from sample tiles, of where the whole picture meets the limits.
 
-    The difference between the excesses of the tiles and of the whole picture is assumed to be constant under
-    the same weights. A change of the tiles' excess changes that of the whole picture by a share of it.
+    Under the same weights, a change of the excess of the tiles is assumed to change the excess of the whole
+    picture by a fixed share of it, ``follows``.
 
     Attributes
     ----------
     part : Part
         The tiles.
     weights : Weights
-        Cut to the tiles.
+        Weights of the blocks of the tiles.
     limits : Limits
         Limits of the scores that the file must meet.
     follows : float

@@ -1,7 +1,7 @@
-"""How a picture of a size is searched, and the memory that this takes. Every threshold of size stands here.
+"""How a picture is searched, depending on its size, and the memory that the search takes.
 
-Memory was measured as the growth of the process at its peak, with two threads, at 2.5, 12, 24 and 100
-megapixels (4:4:4). It is refused before it is taken.
+This module has all thresholds of size. Memory was measured as the growth of the process at its peak, with two
+threads, at 2.5, 12, 24 and 100 megapixels (4:4:4). A search that needs too much is refused before it begins.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _SIDE_BY_SIDE = 600_000
 #: Pixels from which on the open loop compares candidates on sample tiles.
 _OPEN_LOOP_TILES = 460_800
 
-#: Pixels from which on a picture is very large: its weights come from tiles, tiles predict where to evaluate
-#: it, and Butteraugli's data of the reference are computed again for each of the few evaluations, which takes
-#: no longer than to allocate memory for them.
+#: Pixels from which on a picture is very large. Its weights are computed from tiles, and tiles predict the
+#: distances at which it is evaluated. Butteraugli's data of the reference are computed again for each of the
+#: few evaluations, because to allocate memory for them takes as long.
 _VERY_LARGE = 6 << 20
 
 #: Pixels from which on the metrics keep no data of the reference.
@@ -82,9 +82,11 @@ _BOUNDED = 32, 110_000_000, 75, 202
 #: and largest number of rows. For wide, low pictures this is more than Butteraugli's windows take; measured
 #: with the pictures above.
 _BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 220, (8, 64)
-#: And for a search of a JPEG's coefficients by metrics that keep nothing; measured at 2 and 4 megapixels.
+#: The same as _BOUNDED for a search of a JPEG's coefficients, whose metrics keep no data of the reference;
+#: measured at 2 and 4 megapixels.
 _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
-#: Bytes of SSIMULACRA 2's columns up to which metrics that keep nothing are enough, gradients included.
+#: Largest number of bytes of SSIMULACRA 2's columns with which a search with gradients, whose metrics keep no
+#: data of the reference, is sufficient for a file of few bytes.
 _LEAN_FOR_COLUMNS = 100_000_000
 
 #: Largest number of pixels of a file of few bytes that is not a JPEG, so that its search ends within ten
@@ -217,24 +219,24 @@ def plan_search(
     Parameters
     ----------
     width, height : int
-        Of the picture, in pixels.
+        Size of the picture, in pixels.
     effort : {"fast", "balanced", "max"}
-        Of the search.
+        Effort of the search.
     threads : int, optional
-        Threads to use.
+        Number of threads; default: the processors available.
     ceiling : int, optional
         Bytes of memory that may be taken.
     file_size : int, optional
-        Bytes of the file; None for pictures that come from none.
+        Bytes of the file; None for pictures that are not from a file.
     coefficients : bool
-        Whether they are a JPEG's coefficients, which are always kept.
+        Whether the picture is a JPEG whose coefficients are searched; these are always kept.
     name : str, optional
-        For messages.
+        Name of the file, for messages.
 
     Raises
     ------
     LimitError
-        It would take too much memory.
+        The search would take too much memory.
     """
     pixels = width * height
     usual = search_memory(_whole(width) * _whole(height), effort)
@@ -319,7 +321,10 @@ def _spared_memory(width: int, height: int, effort: str, coefficients: bool) -> 
 
 
 def _whole(side: int) -> int:
-    """Return a side with what metrics and blocks of 16 add to it: much of a picture that is one row."""
+    """Return a side rounded up to a multiple of 16, as metrics and MCUs extend it.
+
+    Without this, the estimate would be far too low for a picture of a few rows.
+    """
     return side + -side % 16
 
 
@@ -367,11 +372,11 @@ def check_comparing(width: int, height: int, file_size: int | None, ceiling: int
     Parameters
     ----------
     width, height : int
-        Of each.
+        Size of each picture, in pixels.
     file_size : int, optional
-        Bytes of the larger file; None if one of the pictures comes from none.
+        Bytes of the larger file; None if one of the pictures is not from a file.
     ceiling : int, optional
-        Bytes that may be taken.
+        Bytes of memory that may be taken.
     """
     check_few_bytes(width * height, comparing_memory(width, height), file_size, ceiling)
 

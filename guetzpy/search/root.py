@@ -49,7 +49,7 @@ class Root:
 
     @property
     def hopeless(self) -> bool:
-        """Whether the last three points all fail and going down hardly helps any more."""
+        """Whether the last three points all fail, and a smaller x hardly reduces f."""
         if len(self.points) < 3 or any(f <= 0.0 for _, f in self.points):
             return False
         (x0, f0), (x1, f1) = self.points[-3], self.points[-1]

@@ -87,7 +87,8 @@ def _with_mean(
     error = mean.error(decode(selected.source, selected.found.trial))
     if error <= smooth.mean_limit(start):
         return selected
-    # All blocks share a remainder of chroma, as those of a toned picture do: it is spread over the blocks.
+    # In a picture of one tone, the DC of chroma has the same rounding error in all blocks. The dither rounds
+    # it up in some blocks and down in others, which keeps the mean.
     settings = replace(settings, chroma_dc_limit=settings.dc_limit, dither=(0.0, 1.0))
     again = _select(candidates, limits, effort, strict, settings, check)
     better = mean.error(decode(again.source, again.found.trial)) < error

@@ -1,4 +1,4 @@
-"""The finest quantisation whose file fits into some bytes."""
+"""Search for the finest quantisation whose file has at most a given number of bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from guetzpy.search.tiles import Part
 
 __all__ = ["Measure", "SizeBudget", "search_size"]
 
-#: Passes without a file that fits, after which the coarsest is tried.
+#: Number of trials without a file that fits, after which the coarsest one is tried.
 _CREEPING = 4
 
 #: Returns the bytes of the file of a trial of a source.
@@ -35,13 +35,13 @@ class SizeBudget:
     Attributes
     ----------
     rounds : int
-        Times that the weights are made anew from gradients.
+        Number of times that weights are computed from gradients.
     passes : int
-        Passes after the rounds, at most.
+        Largest number of trials after the rounds.
     tolerance : float
-        Log bytes below the limit that are close enough.
+        How far below the limit a file may be, in log bytes, for the search to stop.
     settled : bool
-        Whether the first pass is made twice, so that the costs of symbols settle.
+        Whether the first trial is made twice, the second time with the costs of symbols of the first.
     """
 
     rounds: int

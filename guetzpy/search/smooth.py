@@ -145,7 +145,7 @@ def _means(codes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Recipe:
-    """The parameters of one encode of the fixed set. The encode depends on nothing else.
+    """The parameters of an encode of the fixed set (see the module). The encode depends on nothing else.
 
     Attributes
     ----------
@@ -187,9 +187,9 @@ def _finest(candidates: Sequence[Candidate], sparing: bool) -> list[_Recipe]:
 
 
 def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) -> Iterator[_Recipe]:
-    """Yield the fixed set but for the finest encodes, coarsest first.
+    """Yield the fixed set without the finest encodes, coarsest first.
 
-    A larger distance asked for only adds encodes. Up to distance 1 the set is the same.
+    A larger requested distance only adds encodes. Up to distance 1 the set is the same.
     """
     source = candidates[0].make()
     area = source.width * source.height
@@ -214,7 +214,7 @@ def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) ->
 
 @dataclass(frozen=True)
 class _Floor:
-    """What the finest encodes reach. It does not depend on the limits.
+    """The best scores and the smallest error of the mean that the finest encodes reach, under any limits.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class _Floor:
 def _floor(
     finest: Sequence[_Recipe], judge: Judge, limits: Limits, mean: Mean, check: Callable[[], None]
 ) -> _Floor:
-    """Return what the finest encodes reach, or the first of them that meets the limits."""
+    """Return the best that the finest encodes reach, or the scores of the first one that meets the limits."""
     seen: list[tuple[Scores, float]] = []
     for recipe in finest:
         if _is_needless(recipe, seen[-1][1] if seen else inf):
@@ -250,7 +250,11 @@ def _floor(
 
 
 def _is_needless(recipe: _Recipe, error: float) -> bool:
-    """Return whether the encode before it, the same without dithered luma, has the right mean already."""
+    """Return whether an encode with dithered luma can be omitted.
+
+    ``error`` is that of the encode before it, the same without dithered luma. If its mean colour is right
+    already, dither is not needed.
+    """
     return recipe.settings.dither == (1.0, 1.0) and error <= MEAN_LIMIT
 
 

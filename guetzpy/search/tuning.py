@@ -38,7 +38,7 @@ _STEPS = {
 
 _CHROMA_COORDINATES = {"chroma", "red", "chroma_low", "chroma_slope"}
 
-#: Smallest gain that is accepted, in log bytes: one small change of the levels changes the cost by about as
+#: Smallest gain that is accepted, in log bytes. A change of a few levels alone changes the cost by about as
 #: much.
 _LEAST = 2e-4
 

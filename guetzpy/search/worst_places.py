@@ -20,14 +20,15 @@ from guetzpy.search.quality.scores import Scores
 
 __all__ = ["relieved", "worst"]
 
-#: Local error from which weights grow, as a share of the one allowed; the power, and the largest factor.
+#: A local error above _FROM times the allowed one multiplies the weight of its block by the ratio of the two
+#: to the power of _POWER, at most by _LARGEST.
 _FROM, _POWER, _LARGEST = 0.75, 3, 8.0
 
 
 def worst(scores: Scores, limits: Limits) -> float:
-    """Return the largest local error over the one allowed, by the metrics that have maps of errors.
+    """Return the ratio of the largest local error to the allowed one, by the metrics with maps of errors.
 
-    The result is 0 if no metric has a limit and a map. It exceeds 1 where weights should grow.
+    The result is 0 if no metric has a limit and a map. If it exceeds 1, weights should be increased.
     """
     return max((float(field.max()) for field in _relative(scores, limits)), default=0.0)
 
@@ -67,7 +68,7 @@ def relieved(weights: Weights, source: CodingSource, scores: Scores, limits: Lim
 
 
 def _relative(scores: Scores, limits: Limits) -> list[npt.NDArray[np.float32]]:
-    """Return the local errors of the blocks over the error allowed, of each metric with a limit and a map."""
+    """Return the ratios of local errors to the allowed one, by each metric with a limit and a map."""
     found = []
     for name, errors in scores.blocks.items():
         bound = limits.bound(name)
@@ -77,7 +78,7 @@ def _relative(scores: Scores, limits: Limits) -> list[npt.NDArray[np.float32]]:
 
 
 def _factors(field: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the factors on the weights of blocks; a block counts the errors of its neighbours."""
+    """Return factors on the weights of blocks, from the largest error of each block and its neighbours."""
     rows, columns = field.shape
     padded = np.pad(field, 1, mode="edge")
     near = np.maximum.reduce([padded[y : y + rows, x : x + columns] for y in range(3) for x in range(3)])
@@ -87,6 +88,6 @@ def _factors(field: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _of_shape(field: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return a field of as many blocks as a component has: those of its padding repeat the last ones."""
+    """Return a field with as many entries as a component has blocks; padding repeats the last entries."""
     padding = [(0, max(0, wanted - length)) for wanted, length in zip(shape, field.shape, strict=True)]
     return np.pad(field, padding, mode="edge")[: shape[0], : shape[1]]

@@ -1,4 +1,4 @@
-"""One quantisation of a picture, and the JPEG and the pixels that it stands for."""
+"""One quantisation of a picture (a trial), and the JPEG and the decoded codes that result from it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Trial:
     Attributes
     ----------
     settings : EncodeSettings
-        What it was made with.
+        Settings of the quantisation.
     tables : tuple of ndarray of uint16, shape (64,)
         Steps, natural order.
     levels : tuple of ndarray of int16, shape (blocks_y, blocks_x, 64)
         Quantised coefficients.
     rates : tuple of Rate
-        Costs of symbols by the statistics of the levels.
+        Costs of symbols, from the statistics of the levels.
     targets : tuple of ndarray of float32, shape (blocks_y, blocks_x, 64)
-        What the levels stand for, without the weights' shifts. Empty in a bare trial.
+        Unquantised coefficients after compensation, without shifts. Empty in a bare trial.
     """
 
     settings: EncodeSettings
@@ -46,11 +46,11 @@ class Trial:
 
     @property
     def distance(self) -> float:
-        """Distance that the tables were made for."""
+        """Distance of the tables."""
         return self.settings.distance
 
     def bare(self) -> Trial:
-        """Return the trial without its targets, which only weights are made from."""
+        """Return the trial without its targets, which only the computation of weights needs."""
         return replace(self, targets=())
 
 
@@ -64,7 +64,7 @@ def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | No
     settings : EncodeSettings
         Tables, Lagrange multiplier and costs of symbols.
     weights : Weights, optional
-        Of blocks and frequencies; default: all 1.
+        Weights of blocks and frequencies. Default: all are 1.
 
     Returns
     -------

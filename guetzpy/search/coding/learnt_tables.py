@@ -17,7 +17,8 @@ __all__ = ["LearntTables", "families_of"]
 _FREQUENCY = np.add.outer(np.arange(8), np.arange(8)).ravel()
 _LOW = (_FREQUENCY >= 1) & (_FREQUENCY <= 2)
 _SPREAD = _FREQUENCY / 14.0
-#: Mean of the frequencies that most bits go to: slopes turn about it, so that they hardly change the quality.
+#: Frequency, as (u + v) / 14, whose steps the slopes do not change. It is the mean over the frequencies that
+#: take most bits, so that a slope hardly changes the quality.
 _CENTRE = 0.25
 
 

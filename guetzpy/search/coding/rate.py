@@ -125,8 +125,8 @@ def measure(levels: npt.NDArray[np.int16], bands: npt.NDArray[np.int64], threads
         for symbol in np.flatnonzero(counts[band]):
             symbols[band, symbol] = min(offset - log2(int(counts[band, symbol]) + 0.5), 16.0)
         bits = sum(int(counts[band, n << 4]) * (float(symbols[band, n << 4]) + n) for n in range(15))
-        # The first empty or ended block pays for the whole EOBn symbol. An empty block mostly continues a run
-        # that is open, so that it costs nearly nothing.
+        # The whole cost of an EOBn symbol is counted at the block that begins the run, which mostly has a
+        # nonzero level. A block without one mostly continues a run, which costs nearly nothing.
         eob[band, 1] = bits / max(int(runs[band, 0]), 1)
         eob[band, 0] = 0.1
     return Rate(bands, symbols, eob)

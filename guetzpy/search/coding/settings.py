@@ -37,9 +37,9 @@ class EncodeSettings:
     shape : Shape
         How the tables differ from the family's usual ones.
     dc_limit : float
-        Largest step of the luma's DC. It keeps slow gradients free of visible steps, which no metric counts.
+        Largest step of the luma's DC. It prevents visible bands in slow gradients, which no metric counts.
     chroma_dc_limit : float
-        The same of chroma's.
+        The same for the DC of chroma.
     dither : tuple of (float, float)
         Width of the thresholds by which the DC of luma and of chroma is rounded to whole codes; see
         :func:`guetzpy.search.coding.source.dithered`.
@@ -97,5 +97,5 @@ class EncodeSettings:
         return tuple(usual * self.family.multiplier(self.distance, c, subsampled) for c in range(components))
 
     def compensation(self, subsampled: bool) -> float:
-        """Share of the chroma's error in luminance that the luma makes up for, 0 to 1."""
+        """Share of the chroma's error in luminance that the luma compensates, 0 to 1."""
         return self.family.compensation(self.distance, subsampled)

@@ -1,4 +1,4 @@
-"""A picture as an encoder sees it: unquantised coefficients, kept or computed strip by strip."""
+"""Sources of coding: a picture's unquantised coefficients, which are kept or computed strip by strip."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ Coefficients: TypeAlias = npt.NDArray[np.float32]
 Tables: TypeAlias = tuple[npt.NDArray[np.uint16], ...]
 Rates: TypeAlias = tuple[trellis.Rate, ...]
 
-#: Spectral band of each component whose symbols the trellis counts together, by zigzag index.
+#: First and last zigzag index of the bands for which costs of symbols are counted: one band of all AC.
 BANDS = np.array([[1, 63]], np.int64)
 
 #: The first costs of symbols are estimated from about so many blocks.
 _FIRST_BLOCKS = 8192
 
-#: Rows around a strip that up-sampling and the fit of chroma read.
+#: Rows above and below a strip that up-sampling and down-sampling of chroma read.
 _MARGIN = 16
 
 
 class Quantiser(NamedTuple):
-    """What all components are quantised by.
+    """Parameters by which all components are quantised.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Quantiser(NamedTuple):
     bias : float
         Codes added to all luma.
     compensation : float
-        Share of the chroma's error in luminance that the luma makes up for, 0 to 1.
+        Share of the chroma's error in luminance that the luma compensates, 0 to 1.
     dither : tuple of (float, float)
         Width of the thresholds for the DC of luma and of chroma; see :func:`dithered`.
     """
@@ -69,7 +69,7 @@ class Quantiser(NamedTuple):
 
 
 class Quantised(NamedTuple):
-    """Levels of all components, what they stand for, and the costs of symbols that follow from them.
+    """Levels of all components, and the coefficients that they approximate.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Quantised(NamedTuple):
 
 
 class CodingSource(Protocol):
-    """A picture at one chroma sampling. Nothing in it changes.
+    """A picture at one chroma sampling. It is immutable.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class CodingSource(Protocol):
     components : int
         1 or 3.
     threads : int or None
-        Threads to use. Results do not depend on it.
+        Number of threads; None: the processors available. Results do not depend on it.
     """
 
     @property
@@ -166,7 +166,7 @@ class PlaneSource:
     coefficients : tuple of ndarray of float32, shape (blocks_y, blocks_x, 64)
         Unquantised coefficients, natural order, T.81 scaling.
     compensation : Compensation, optional
-        Moves the luma to make up for the chroma's error.
+        Change of the luma that compensates for the error of the chroma.
     """
 
     width: int
@@ -207,7 +207,7 @@ class PlaneSource:
             )
         levels: list[Levels] = [np.empty(0, np.int16)] * count
         targets = list(self.coefficients)
-        # Chroma first: the luma makes up for its error.
+        # Chroma is quantised first, because the luma compensates for its error.
         for c in [*range(1, count), 0]:
             if c == 0 and count == 3 and self.compensation is not None:
                 luma = np.broadcast_to(np.zeros(64, np.int16), self.coefficients[0].shape)
@@ -228,16 +228,16 @@ class PlaneSource:
 
 
 def _estimated(coefficients: Coefficients, table: npt.NDArray[np.uint16]) -> Levels:
-    """Return levels of some rows of blocks, about as the trellis will choose them."""
+    """Return approximate levels of evenly spaced rows of blocks, for the first costs of symbols."""
     every = -(-coefficients.shape[0] * coefficients.shape[1] // _FIRST_BLOCKS)
     scaled = coefficients[every // 2 :: every] / table.astype(np.float32)
-    # The trellis acts about as a dead zone of 0.6 does.
+    # The trellis is approximated by a dead zone of 0.6 steps.
     return np.where(np.abs(scaled) < np.float32(0.6), 0, np.rint(scaled)).astype(np.int16)
 
 
 @dataclass(frozen=True, eq=False)
 class StripSource:
-    """A picture whose coefficients are computed strip by strip, whenever it is quantised.
+    """A picture whose coefficients are computed strip by strip, each time that it is quantised.
 
     Attributes
     ----------
@@ -279,7 +279,7 @@ class StripSource:
         return Weights((), ())
 
     def quantise(self, quantiser: Quantiser, weights: Weights) -> Quantised:
-        """Quantise all components strip by strip; ``weights`` are taken for 1."""
+        """Quantise all components strip by strip. ``weights`` are ignored; all weights are 1."""
         units = [(8, 8)] + [(8 * self.sampling[1], 8 * self.sampling[0])] * (self.components - 1)
         levels = [np.empty((-(-self.height // v), -(-self.width // h), 64), np.int16) for v, h in units]
         for first in range(0, self.height, self.rows):

@@ -98,14 +98,14 @@ _RESCALE_420 = np.array(
     ]
 )  # fmt: skip
 
-#: Factors that were fitted without the closed loop: luma's DC, all luma by frequency, chroma's DC, Cr.
+#: Factors on luma's DC, on luma by frequency, on chroma's DC and on Cr, fitted without the closed loop.
 _LUMA_DC, _LUMA_SLOPE, _CHROMA_DC, _CR = 0.85, 1.1, 0.8, 1.25
-#: Logarithms of factors that were fitted on top of them with the closed loop and CVVDP in it (10 training
+#: Logarithms of further factors, which were fitted later, with the closed loop and CVVDP (10 training
 #: pictures): luma's DC, the slopes of luma and of chroma over the other frequencies, Cr against Cb.
 _CLOSED_LUMA_DC, _CLOSED_LUMA_SLOPE, _CLOSED_CHROMA_SLOPE, _CLOSED_RED = 0.15, 0.15, -0.2, 0.15
-#: Frequency, as (u + v) / 14, about which the latter slopes turn.
+#: Frequency, as (u + v) / 14, whose steps these slopes do not change.
 _CENTRE = 0.25
-#: Factor on the Lagrange multiplier of chroma, fitted along with them.
+#: Factor on the Lagrange multiplier of chroma, fitted together with the further factors.
 _CHROMA_LAMBDA = 0.78
 
 

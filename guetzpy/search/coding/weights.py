@@ -1,4 +1,4 @@
-"""How much errors of blocks and frequencies matter to one quantisation."""
+"""Weights of the errors of blocks and frequencies, and shifts of targets, for one quantisation."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Weights"]
 
 @dataclass(frozen=True)
 class Weights:
-    """How much a squared error matters, relative to the mean; one entry for each component.
+    """Weights of squared errors, relative to the mean, and shifts; one entry for each component.
 
     Attributes
     ----------
     blocks : tuple of ndarray of float32, shape (blocks_y, blocks_x)
-        By block.
+        Weight of each block.
     bands : tuple of ndarray of float32, shape (64,)
-        By frequency, zigzag index.
+        Weight of each frequency, by zigzag index.
     shifts : tuple of ndarray of int8, shape (blocks_y, blocks_x, 64)
-        What to add to the coefficients before they are quantised, in units of ``trellis.SHIFT`` steps;
-        empty for nothing.
+        Added to the coefficients before they are quantised, in units of ``trellis.SHIFT`` steps; empty for no
+        shifts.
     """
 
     blocks: tuple[npt.NDArray[np.float32], ...]

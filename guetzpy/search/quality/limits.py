@@ -43,7 +43,7 @@ class Limits:
 
     @classmethod
     def at_distance(cls, distance: float, metrics: tuple[Metric, ...] | None = None) -> Limits:
-        """Return the limits that a distance stands for."""
+        """Return the limits of a distance."""
         chosen = registered() if metrics is None else metrics
         return cls(chosen, tuple(metric.limit_at(distance) for metric in chosen))
 

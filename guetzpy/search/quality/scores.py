@@ -16,7 +16,7 @@ __all__ = ["Scores"]
 
 @dataclass(frozen=True)
 class Scores:
-    """What the metrics say of a picture.
+    """Scores of a picture by several metrics, with the further values that the metrics computed.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Scores:
 
     @property
     def distance(self) -> float:
-        """Smallest distance whose limits all metrics meet that set one."""
+        """Smallest distance whose limits these scores meet, by all metrics that have limits."""
         return max(
             0.0 if metric.is_identical(value) else exp(metric.log_distance(value))
             for metric, value in zip(self.metrics, self.values, strict=True)

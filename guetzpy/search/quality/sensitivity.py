@@ -1,17 +1,18 @@
-"""How much the metrics mind the error of a pass, and which way they would have it.
+"""Sensitivity of a metric to the errors of blocks and frequencies, and shifts of targets along its gradient.
 
-With the gradient g of a metric at the reconstruction and the coefficient error e, both in the DCT
-domain, the metric's local growth is g . e. Over a block (or a frequency) the quotient
+Let g be the derivatives of a metric by the dequantised coefficients of a trial, e the errors of these
+coefficients, and q their quantiser steps. To first order, the errors have increased the metric by sum(g * e),
+which is called its growth here. Over a block, or over a frequency, the weight
 
     sum(g * e) / sum(e**2 / q**2)
 
-is the weight that makes the squared error in squared steps predict the metric's growth. The
-quotients of single coefficients are noise; those of a block, smoothed over its neighbours, and
-those of a frequency over the whole picture are not.
+makes the squared error, in squared steps, predict the growth. The quotient of a single coefficient is mostly
+noise. So the sums are taken over 3 x 3 blocks, or over all blocks of a picture for a frequency.
 
-What a block's own error does not explain of its gradient comes from its neighbours and from the
-coarser scales. Following it outright diverges, since all blocks move at once; moving each target a
-tenth of the way, and never more than a tenth of a step, pays.
+A metric blurs the picture and compares it at several scales. So the gradient of a coefficient also depends on
+the errors of other coefficients. :func:`shifts` changes the target of each coefficient against this part of
+the gradient. The whole change would make the picture worse, because all coefficients change at once, so only
+a share of it is made, and at most a small fraction of a step.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _VALUES = 64 * _GROUP
 
 @kernel("int64(float32[::1], float32[::1], int16[::1], float32[::1], float64[::1], float64[::1])", inner=True)
 def _products(gradient: Any, targets: Any, levels: Any, steps: Any, growth: Any, power: Any) -> int:
-    """Write the growth and the squared error of each coefficient of some blocks."""
+    """Write the growth by each coefficient of some blocks, and its squared error in squared steps."""
     for i in range(levels.shape[0]):
         error = np.float32(levels[i]) - targets[i] / steps[i]
         power[i] = np.float64(error * error)
@@ -59,7 +60,7 @@ def _add_band(values: Any, sums: Any) -> int:
 
 @kernel("int64(float64[::1], float64[::1])", inner=True)
 def _add_block(values: Any, sums: Any) -> int:
-    """Write the sums of four blocks; one sum alone would wait for each addition."""
+    """Write the sums of four blocks. The processor adds to four independent sums at the same time."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     for n in range(1, 64):
         a += values[n]
@@ -86,9 +87,10 @@ def _accumulate(
     band_power: Any,
     halves: Any,
 ) -> int:
-    """Add up some blocks, and write the upper halves of the gradient's floats.
+    """Write the sums of each block, add those of each frequency, and write the upper halves of the gradient.
 
-    ``steps`` are those of four blocks; ``work`` is scratch, float64 (3, 256), of zeros at first.
+    ``steps`` are the 64 steps, four times. ``work`` is scratch, float64 (3, 256), all zero at first.
+    ``halves`` gets the upper 16 bits of each float of the gradient.
     """
     bits = gradient.view(np.uint32)
     for i in range(halves.shape[0]):
@@ -115,7 +117,7 @@ def _accumulate(
 
 @kernel("int64(uint16[::1], float32, int64, float32[::1], float32[::1])")
 def _mix(halves: Any, factor: Any, further: int, work: Any, out: Any) -> int:
-    """Write floats from their upper halves times a factor, or add them if ``further`` is 1.
+    """Write ``factor`` times the floats whose upper 16 bits are ``halves``; add them if ``further`` is 1.
 
     ``work`` is scratch, float32 (256,).
     """
@@ -166,7 +168,9 @@ def _shift(
 
 
 class Growth:
-    """Sums of a metric's local growth and of the squared error in squared steps, without DC.
+    """Sums of a metric's growth and of the squared errors of a component, by block and by frequency.
+
+    The squared errors are in squared steps. DC is left out.
 
     Parameters
     ----------
@@ -176,7 +180,9 @@ class Growth:
     Attributes
     ----------
     block_growth, block_power : ndarray of float64, shape (blocks_y, blocks_x)
-    band_growth, band_power : ndarray of float64, shape (64,), zigzag index
+        Growth and squared error of each block.
+    band_growth, band_power : ndarray of float64, shape (64,)
+        Growth and squared error of each frequency, by zigzag index.
     """
 
     def __init__(self, blocks_y: int, blocks_x: int) -> None:
@@ -195,14 +201,15 @@ class Growth:
         halves: npt.NDArray[np.uint16],
         threads: int | None = None,
     ) -> None:
-        """Take rows of blocks.
+        """Include some rows of blocks in the sums.
 
         Parameters
         ----------
         first : int
-            The first of them.
+            Index of the first row of blocks.
         gradient : ndarray of float32, shape (rows, blocks_x, 64)
-            Derivative of the metric (growing with distortion) by dequantised coefficient.
+            Derivatives of the metric by dequantised coefficients, natural order. The metric must grow with
+            distortion.
         targets : ndarray of float32, same shape
             Unquantised coefficients.
         levels : ndarray of int16, same shape
@@ -210,10 +217,10 @@ class Growth:
         qtable : ndarray of uint16, shape (64,)
             Steps, natural order.
         halves : ndarray of uint16, shape (rows, blocks_x, 64)
-            Gets the upper halves of the gradient's floats: 8 significant bits, which is plenty for a
-            direction to go.
+            Gets the upper 16 bits of each float of the gradient. Their 8 significant bits are precise enough
+            for :func:`shifts`.
         threads : int, optional
-            Threads to use.
+            Number of threads; None: the processors available.
         """
         steps = np.tile(qtable.astype(np.float32), _GROUP)
         starts = range(0, len(gradient), _STRIP)
@@ -249,14 +256,15 @@ def shifts(
     before: npt.NDArray[np.int8] | None = None,
     threads: int | None = None,
 ) -> npt.NDArray[np.int8]:
-    """Return what to add to the targets of the next pass.
+    """Return the shifts of a component's targets for the next trial.
 
     Parameters
     ----------
     gradients : sequence of ndarray of uint16, shape (blocks_y, blocks_x, 64)
-        Of each metric, the halves that :meth:`Growth.add` writes.
+        For each metric, the ``halves`` that :meth:`Growth.add` writes.
     factors : sequence of float
-        Factor on each: its share over its mean growth per squared step.
+        Factor on the gradient of each metric: the metric's share of the weights over its mean growth per
+        squared step.
     targets, levels, qtable
         As for :meth:`Growth.add`.
     weights : ndarray of float32, shape (blocks_y, blocks_x)
@@ -264,18 +272,23 @@ def shifts(
     bands : ndarray of float32, shape (64,)
         Weight of each frequency, zigzag index.
     rate : float
-        Share of the way to go.
+        Share of the full change that is made, 0 to 1.
     limit : float
-        Largest change, in steps; at most 127 units.
+        Largest absolute value of a shift, in steps; at most ``127 * trellis.SHIFT``.
     before : ndarray of int8, shape (blocks_y, blocks_x, 64), optional
-        Changes of the pass.
+        Shifts under which the trial was made, to which the change is added. Default: none.
     threads : int, optional
-        Threads to use.
+        Number of threads; None: the processors available.
 
     Returns
     -------
     ndarray of int8, shape (blocks_y, blocks_x, 64)
-        In units of ``trellis.SHIFT`` steps; 0 for DC.
+        Shifts in units of ``trellis.SHIFT`` steps; 0 for DC.
+
+    Raises
+    ------
+    ValueError
+        ``limit`` is too large.
     """
     out = np.empty(targets.shape, np.int8)
     steps = qtable.astype(np.float32)

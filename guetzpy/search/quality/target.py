@@ -1,4 +1,4 @@
-"""Targets: what is asked of a file, as limits of the metrics or as a size in bytes."""
+"""Targets: what the user requests of a file, as limits of the metrics or as a size in bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Goal:
     limits : Limits or None
         Limits of the metrics.
     size : int or None
-        Bytes of the whole file at most.
+        Largest size of the whole file, in bytes.
     exact : bool
         Whether limits that the format cannot meet are always an error.
     """
@@ -39,7 +39,7 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a target may depend on.
+    """Data of a picture from which a target may compute its goal.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Picture:
     codes : ndarray, shape (1|3, H, W), or None
         The reference; None before it is decoded.
     judge : Judge or None
-        Of the reference.
+        Judge of files against the reference.
     """
 
     area: int
@@ -63,7 +63,7 @@ class Target:
     Attributes
     ----------
     name : str
-        As in ``OptimizeOptions.target``.
+        Name, as in ``OptimizeOptions.target``.
     goal : callable
         ``goal(value, picture)`` returns the goal for a value.
     needs_pixels : bool

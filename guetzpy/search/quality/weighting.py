@@ -1,4 +1,9 @@
-"""Weights for the trellis from how much the metrics mind what the last pass did."""
+"""Weights for the next trial, computed from the gradients of the metrics at the last trial.
+
+A block or frequency gets a larger weight if its squared error increases the metrics more than the mean; see
+:mod:`guetzpy.search.quality.sensitivity`. The weights by several metrics are multiplied, each to the power of
+the metric's share.
+"""
 
 from __future__ import annotations
 
@@ -37,18 +42,18 @@ Field = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Mix:
-    """How weights are made of the metrics' sensitivities.
+    """Parameters of the computation of weights and shifts from gradients.
 
     Attributes
     ----------
     shares : tuple of int
         Share of each metric in the logarithm of the weights, in 64ths; their sum is 64.
     block_range, band_range : float
-        Weights are kept within this factor of their mean.
+        Weights of blocks, and of frequencies and components, are kept within this factor of their mean.
     band_power : int
-        Power of the weights by frequency, in 64ths.
+        Power to which the weights by frequency are raised, in 64ths.
     rate, limit : float
-        Share of the way that targets go along the gradient, and the largest change in steps.
+        Parameters of :func:`~guetzpy.search.quality.sensitivity.shifts`; without shifts ``rate`` is 0.
     """
 
     shares: tuple[int, ...]
@@ -60,16 +65,17 @@ class Mix:
 
     @classmethod
     def of(cls, metrics: Sequence[Metric], excesses: Sequence[float], *, patient: bool = False) -> Mix:
-        """Return the mix for the metrics that have gradients: the one that binds gets a larger share.
+        """Return the parameters under known limits. A metric has a larger share if its excess is larger.
 
         Parameters
         ----------
         metrics : sequence of Metric
-            In the order of the gradients.
+            Metrics that have gradients, in the order of the gradients.
         excesses : sequence of float
-            Excess of each over its limit.
+            Excess of each metric.
         patient : bool
-            Whether there are several rounds. Shifts of a round are kept then, so they grow in small steps.
+            Whether there are several rounds. Each round adds to the shifts of the rounds before, so that the
+            change in one round is smaller.
         """
         parts = []
         for number, metric in enumerate(metrics):
@@ -85,12 +91,16 @@ class Mix:
 
     @classmethod
     def fixed(cls, metrics: Sequence[Metric]) -> Mix:
-        """Return the mix where no limits are known."""
+        """Return the parameters for a search without limits, such as one for a size in bytes."""
         return cls(_with_guides(metrics, [steering(metric.name).fixed_share for metric in metrics]))
 
 
 def _with_guides(metrics: Sequence[Metric], parts: Sequence[int]) -> tuple[int, ...]:
-    """Return shares in 64ths: a guide has its own, others share the rest in proportion to their parts."""
+    """Return shares in 64ths.
+
+    A metric without limits (a guide) has a fixed share. The other metrics divide the rest in proportion to
+    ``parts``.
+    """
     guides = [m.limit_at(1.0) is None for m in metrics]
     own = [steering(m.name).guide_share if guide else 0 for m, guide in zip(metrics, guides, strict=True)]
     others = [0 if guide else part for part, guide in zip(parts, guides, strict=True)]
@@ -99,7 +109,7 @@ def _with_guides(metrics: Sequence[Metric], parts: Sequence[int]) -> tuple[int, 
 
 
 def _in_whole(parts: Sequence[int], whole: int) -> tuple[int, ...]:
-    """Return whole numbers in about the given proportions with a given sum (largest remainders)."""
+    """Return integers with the sum ``whole``, in about the proportions of ``parts`` (largest remainders)."""
     total = sum(parts)
     floors = [whole * part // total for part in parts]
     order = sorted(range(len(parts)), key=lambda i: (-(whole * parts[i] % total), i))
@@ -109,7 +119,10 @@ def _in_whole(parts: Sequence[int], whole: int) -> tuple[int, ...]:
 
 
 def _power(x: Field, share: int) -> Field:
-    """Return ``x`` to the power ``share / 64`` by square roots alone, which are exact everywhere."""
+    """Return ``x`` to the power ``share / 64``.
+
+    Only square roots and products are used, since IEEE 754 defines every bit of their results.
+    """
     if share == 64:
         return x.copy()
     result = np.ones_like(x)
@@ -130,16 +143,17 @@ def _blend(fields: Sequence[Field], shares: Sequence[int]) -> Field:
 
 
 def _smooth(field: Field) -> Field:
-    """Return 3 x 3 sums, edges replicated."""
+    """Return the sums over 3 x 3 entries; entries at the edges are replicated."""
     padded = np.pad(field, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
 
 
 def _calm(source: CodingSource, trial: Trial, number: int) -> Field:
-    """Return how little the luma's AC coefficients are in the blocks of a component, relative to the mean."""
+    """Return the mean contrast of the luma over the contrast in each block of a component."""
     squares = np.square(trial.targets[0][..., 1:]).sum(axis=-1, dtype=np.float64)
-    # An eighth of the norm is the standard deviation of the block's pixels, in codes.
+    # An eighth of the norm is the standard deviation of the block's samples, in codes. Adding 4 codes bounds
+    # the quotient in flat blocks.
     active = np.sqrt(squares) / 8.0 + 4.0
     if number and source.sampling != (1, 1):
         across, down = source.sampling
@@ -152,27 +166,29 @@ def _calm(source: CodingSource, trial: Trial, number: int) -> Field:
 
 
 def _relative(growth: Field, power: Field, limit: float) -> Field:
-    """Return quotients relative to their mean, within ``limit``; 1 where there is no error."""
+    """Return growth per squared error, relative to its mean and clipped to a factor of ``limit`` from it."""
     mean = max(float(growth.sum()), 1e-30) / max(float(power.sum()), 1e-30)
-    # A block without error says nothing: it is drawn towards the mean by half a step squared.
+    # Half a squared step of mean growth is added to each entry, so that entries with small errors, whose
+    # quotients are noise, are near the mean.
     quotient = (growth + 0.5 * mean) / (power + 0.5) / mean
     return np.clip(quotient, 1.0 / limit, limit)
 
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """Gradients by the coefficients of a trial, of the metrics that have gradients.
+    """Derivatives of metrics by the coefficients of a trial.
 
     Attributes
     ----------
     metrics : tuple of Metric
-        Those metrics.
+        Metrics that have gradients.
     values : tuple of float
-        Their scores by the formulas of the gradients.
+        Score of each metric, as its gradient computes it.
     sums : tuple of list of Growth
-        Of each metric and component.
-    gradients : tuple of list of ndarray of uint16
-        Of each metric and component, the halves of :meth:`~guetzpy.search.quality.sensitivity.Growth.add`.
+        Sums for each metric and each component.
+    gradients : tuple of list of ndarray of uint16, shape (blocks_y, blocks_x, 64)
+        For each metric and each component, the ``halves`` that
+        :meth:`~guetzpy.search.quality.sensitivity.Growth.add` writes.
     """
 
     metrics: tuple[Metric, ...]
@@ -181,7 +197,7 @@ class Carried:
     gradients: tuple[list[npt.NDArray[np.uint16]], ...]
 
     def scores(self, limits: Limits) -> Scores:
-        """Return the scores of all metrics; one without a gradient is taken to meet its limit."""
+        """Return the scores of all metrics. A metric without a gradient counts as being at its limit."""
         known = {metric.name: value for metric, value in zip(self.metrics, self.values, strict=True)}
         values = []
         for metric, bound in zip(limits.metrics, limits.bounds, strict=True):
@@ -195,14 +211,14 @@ class Carried:
 
 
 def carry(source: CodingSource, trial: Trial, judge: Judge) -> Carried:
-    """Score a trial, and carry the gradients by its codes to gradients by its coefficients, window by window.
+    """Score a trial, and compute the derivatives of the metrics by its coefficients, window by window.
 
     Parameters
     ----------
     source : CodingSource
-        What was encoded.
+        Source of the trial.
     trial : Trial
-        With its targets.
+        A trial that has its targets (not :meth:`~guetzpy.search.coding.encoder.Trial.bare`).
     judge : Judge
         Scores against the reference.
     """
@@ -231,20 +247,20 @@ def carry(source: CodingSource, trial: Trial, judge: Judge) -> Carried:
 
 
 def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, before: Weights) -> Weights:
-    """Return weights for the next pass.
+    """Return weights and shifts for the next trial.
 
     Parameters
     ----------
     source : CodingSource
-        What was encoded.
+        Source of the trial.
     trial : Trial
-        The pass.
+        The last trial.
     carried : Carried
-        The gradients at its reconstruction.
+        Derivatives of the metrics at this trial.
     mix : Mix
-        How the metrics are mixed.
+        Parameters of the computation.
     before : Weights
-        Those of the pass.
+        Weights under which the trial was made; the change of the shifts is added to its shifts.
     """
     threads = source.threads
     sums = carried.sums
@@ -252,7 +268,7 @@ def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, befo
     totals = [np.array([s.band_growth.sum() for s in by_component]) for by_component in sums]
     means = [max(float(total.sum()), 1e-30) / max(float(powers.sum()), 1e-30) for total in totals]
 
-    # Components against each other: their mean sensitivities relative to the picture's.
+    # Weight of each component as a whole: its growth per squared error, relative to that of all components.
     relative = [
         np.clip(total / np.maximum(powers, 1e-30) / mean, 1.0 / mix.band_range, mix.band_range)
         for total, mean in zip(totals, means, strict=True)
