@@ -28,7 +28,10 @@ _VALUES = (_kinds.Number, _kinds.Boolean, _kinds.Array, _kinds.UniTuple, _kinds.
 
 
 class _Typing(typing.Context):  # type: ignore[misc]
-    """Numba's typing context; all attributes are shared with the original."""
+    """Numba's typing context, which looks up each signature only once.
+
+    All attributes are shared with numba's own context, ``usual``.
+    """
 
     _signatures: ClassVar[dict[tuple[Any, ...], Any]] = {}
     _modules: ClassVar[int] = 0
@@ -56,7 +59,10 @@ class _Typing(typing.Context):  # type: ignore[misc]
 
 
 class _Target(cpu.CPUContext):  # type: ignore[misc]
-    """Numba's target context; all attributes are shared with the original."""
+    """Numba's target context, which reads the registries only if modules were imported since.
+
+    All attributes are shared with numba's own context, ``usual``.
+    """
 
     _missing: ClassVar[set[tuple[Any, ...]]] = set()
     _modules: ClassVar[int] = 0
@@ -156,7 +162,7 @@ class _Nobody:
 
 
 class LoadingContext(cpu.CPUContext):  # type: ignore[misc]
-    """Numba's target context, which loads kernels from the cache."""
+    """Numba's target context for kernels that are loaded from the cache."""
 
     def __init__(self, usual: Any) -> None:
         self.__dict__ = usual.__dict__

@@ -3,11 +3,12 @@
 Numba's own disk cache has faults: a caller keeps the code of a callee that changed in another
 file (numba#1833), import fails where no folder is writable (numba#5566), a cache that is
 read-only is not even read, files stay in site-packages after an uninstall (numba#9312), damaged
-files are unpickled and run, and code with bounds checks is not told from code without. Here the
-stamp of a kernel covers every guetzpy module that its file imports, files go to the user's
-cache folder only and carry a digest, and any failure to read or write one means compiling again.
-The code that Python runs may be older than the source that the stamp reads, if the package is upgraded
-or edited under a running process. Nothing is kept then, since it would be kept under the new source's name.
+files are unpickled and run, and code with bounds checks is not distinguished from code without. Here the
+stamp of a kernel covers every guetzpy module that its file imports. Files are written to the user's cache
+folder only, and begin with a digest. If a file cannot be read or written, the kernel is compiled again.
+
+If the package is upgraded or edited while a process runs, the running code is older than the source from
+which the stamp is computed. Nothing is written then, because the stamp would be that of the new source.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def imports(source: str) -> Iterator[str]:
 
 @functools.cache
 def _imported(module: str) -> tuple[str, ...]:
-    """Return what :func:`imports` finds in a module; many kernels share most of their modules."""
+    """Return what :func:`imports` finds in a module; stored, because many kernels import the same modules."""
     source = _source(module)
     return () if source is None else tuple(imports(source.decode("utf-8")))
 
@@ -115,7 +116,7 @@ def fingerprint(module: str) -> str | None:
 
 
 def cache_directory() -> Path | None:
-    """Return the folder of compiled kernels, which need not exist, or None without a home.
+    """Return the folder of compiled kernels, which need not exist; None if there is no safe folder.
 
     ``$NUMBA_CACHE_DIR/guetzpy`` if that variable is set, else in the user's cache folder.
     """

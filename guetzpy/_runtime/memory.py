@@ -1,4 +1,4 @@
-"""The machine's memory, and what becomes of memory that is freed."""
+"""The machine's memory, and how much freed memory a process keeps."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def physical() -> int | None:
 
 
 def keep_freed() -> bool:
-    """Let this process keep memory that it frees, for the next picture; return whether it can.
+    """Let this process keep the memory that it frees, for the next picture; return whether this is possible.
 
-    To give it back and fetch it anew at every array costs a quarter of a search's time, on virtual
-    machines more. Only for processes that guetzpy starts: the command line's and a folder's workers. The
-    allocator of a program that calls the API is that program's to set.
+    Otherwise the allocator returns the memory of each array to the system and requests it again. This takes a
+    quarter of the time of a search, and more on virtual machines. Call this function only in processes that
+    guetzpy starts (the command line and the workers of a folder), since a program that calls the API sets its
+    own allocator.
     """
     global _ours
     _ours = True
@@ -37,18 +38,18 @@ def keep_freed() -> bool:
 
 
 def prepare_for(pixels: int | None) -> None:
-    """Set how much freed memory is kept for the next picture, in a process of our own; else do nothing.
+    """Set how much freed memory is kept for the next picture. Without :func:`keep_freed`, do nothing.
 
     Parameters
     ----------
     pixels : int or None
-        Of the picture; None for work that must take little memory.
+        Number of pixels of the picture; None for work that must take little memory.
     """
     global _largest
     if not _ours:
         return
     held = pixels is not None and pixels <= _HELD
-    if not held or _largest > 2 * (pixels or 0):  # no more is kept than the picture may need
+    if not held or _largest > 2 * (pixels or 0):  # a far larger picture left more memory than this one needs
         if _set_thresholds(*((_SMALL, _SMALL) if pixels is None else (_KEPT,))):
             _libc().malloc_trim(0)
         _largest = 0
@@ -57,23 +58,25 @@ def prepare_for(pixels: int | None) -> None:
         _set_thresholds(_MOST, mapped_at_once=0)
 
 
-# The largest array that glibc can be told to map by itself.
+# Largest value of glibc's M_MMAP_THRESHOLD: larger arrays are mapped one by one, and returned when freed.
 _MAPPED = 32 << 20
+# Bytes of free memory that the heap keeps: usually, and for work that must take little memory.
 _KEPT = 512 << 20
 _SMALL = 4 << 20
-# As much as mallopt takes. Arrays of pictures up to so many pixels come from the heap, whatever their size:
-# mapped ones are fetched anew at each use, which on virtual machines took a third of a search of 12 MP, a
-# quarter of one of 2 MP.
+# Largest value that mallopt accepts.
 _MOST = (2 << 30) - 1
+# Arrays of pictures up to this many pixels are taken from the heap, whatever their size. A mapped array is
+# requested from the system at each use, which took a third of the time of a search of 12 MP on virtual
+# machines, and a quarter of one of 2 MP.
 _HELD = 25_000_000
-# M_ARENA_MAX of malloc.h: one heap for all threads, so that none fetches and keeps memory of its own. numpy
-# allocates under the interpreter's lock, so that threads do not wait for each other.
+# M_ARENA_MAX of malloc.h. With one heap for all threads, no thread keeps memory of its own. Threads do not
+# wait for each other, because numpy allocates under the interpreter's lock.
 _ARENAS = -8
-# As many as glibc maps if nobody says otherwise.
+# glibc's default number of mapped arrays (M_MMAP_MAX).
 _MAPS = 65536
 
 _ours = False
-#: Pixels of the largest picture since memory was given back.
+#: Pixels of the largest picture since memory was last returned to the system.
 _largest = 0
 
 
@@ -85,9 +88,16 @@ def _libc() -> Any:
 
 
 def _set_thresholds(trim: int, mapped: int = _MAPPED, mapped_at_once: int = _MAPS) -> bool:
-    """Set how much free memory the heap keeps at its end, and how many arrays are mapped, from what size on.
+    """Set glibc's thresholds for freed memory; return whether the C library accepts them.
 
-    Returns whether that can be set here.
+    Parameters
+    ----------
+    trim : int
+        Bytes of free memory that the heap keeps at its end.
+    mapped : int
+        Size in bytes from which on arrays are mapped one by one.
+    mapped_at_once : int
+        Largest number of mapped arrays.
     """
     trim_threshold, mmap_threshold, mmap_max = -1, -3, -4  # malloc.h
     try:

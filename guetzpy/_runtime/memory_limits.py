@@ -10,30 +10,31 @@ __all__ = [
     "too_much",
 ]  # fmt: skip
 
-#: A file of fewer bytes gets so much memory, however many pixels it declares: a photograph of so few bytes is
-#: small; blank pages, drawings and decompression bombs need not be.
+#: A file of fewer bytes than FEW_BYTES may take at most FOR_FEW_BYTES of memory, however many pixels it
+#: declares. Photographs of so few bytes have few pixels, but blank pages, drawings and decompression bombs
+#: can have many.
 FEW_BYTES, FOR_FEW_BYTES = 500_000, 500_000_000
-#: Words of a message about the limits for such files.
+#: End of the messages about the limits for such files.
 MORE = "--max-memory (max_memory) allows more"
 
 
 def check_memory(
     pixels: int, wanted: int, ceiling: int | None, name: str | None = None, *, enough: int | None = None
 ) -> None:
-    """Raise LimitError if work wants more bytes than the ceiling (default: the machine's memory).
+    """Raise LimitError if a step takes more bytes than the ceiling allows.
 
     Parameters
     ----------
     pixels : int
-        Of the picture.
+        Number of pixels of the picture, for the message.
     wanted : int
-        Bytes that this step takes.
+        Bytes of memory that this step takes.
     ceiling : int, optional
-        Bytes that may be taken.
+        Bytes of memory that may be taken. Default: the machine's memory.
     name : str, optional
-        For the message.
+        Name of the file, for the message.
     enough : int, optional
-        The ceiling that is enough for all steps, which the message names. Default: ``wanted``.
+        The ceiling that is sufficient for all steps, which the message names. Default: ``wanted``.
     """
     allowed = physical() if ceiling is None else ceiling
     if allowed is not None and wanted > allowed:
@@ -46,14 +47,18 @@ def check_memory(
 def check_few_bytes(
     pixels: int, wanted: int, file_size: int | None, ceiling: int | None, enough: int | None = None
 ) -> None:
-    """Raise LimitError as :func:`check_memory` does; files of few bytes get little without a ceiling."""
+    """Raise LimitError as :func:`check_memory` does, with a lower limit for files of few bytes.
+
+    Without a ceiling, a file of fewer than ``FEW_BYTES`` bytes may take ``FOR_FEW_BYTES``. ``file_size`` is
+    None for a picture that is not from a file.
+    """
     if file_size is not None and file_size < FEW_BYTES and ceiling is None and wanted > FOR_FEW_BYTES:
         raise too_much(pixels, wanted, FOR_FEW_BYTES, few(file_size), enough, None)
     check_memory(pixels, wanted, ceiling, enough=enough)
 
 
 def few(file_size: int) -> str:
-    """Return the words about the limit for a file of few bytes."""
+    """Return the part of a message that names the size of a file of few bytes as the reason for its limit."""
     return f"for a file of only {file_size} bytes; {MORE}"
 
 
@@ -64,14 +69,17 @@ def rounded(count: int) -> int:
 
 
 def sufficient(count: int) -> str:
-    """Return the option that allows ``count`` bytes, and that it is enough."""
+    """Return the part of a message that names the value of ``--max-memory`` that is sufficient."""
     return f"--max-memory {rounded(count)} is enough"
 
 
 def too_much(
     pixels: int, wanted: int, allowed: int, words: str, enough: int | None, name: str | None
 ) -> LimitError:
-    """Return the error for work that takes ``wanted`` bytes; see :func:`check_memory` for ``enough``."""
+    """Return the error for a step that takes ``wanted`` bytes of memory, of which ``allowed`` are allowed.
+
+    ``words`` follow the number of allowed bytes in the message. See :func:`check_memory` for ``enough``.
+    """
     error = LimitError(
         f"{pixels / 1e6:.1f} megapixels would take about {wanted / 1e9:.3g} GB of memory,"
         f" more than the {allowed / 1e9:.3g} GB {words}: {sufficient(wanted if enough is None else enough)}"

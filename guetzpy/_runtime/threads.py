@@ -169,9 +169,9 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
 
 
 def apart(functions: Sequence[Callable[[], object]], threads: int | None = None) -> None:
-    """Call functions side by side, each on one thread for all that it shares in its turn.
+    """Call functions at the same time, each on one thread. Calls of :func:`each` by a function stay on it.
 
-    For work on small pictures, whose pieces are so short that threads would mostly wait for each other.
+    This is faster for small pictures, whose work items are so short that threads would mostly wait.
 
     Parameters
     ----------

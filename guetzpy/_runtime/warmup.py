@@ -53,7 +53,7 @@ def _longest_first() -> list[str]:
 
 
 def _warm_module(module: str) -> list[tuple[str, float]]:
-    """Compile a module's kernels, in a worker."""
+    """Compile a module's kernels in a worker process; return their names and seconds of processor time."""
     gc.disable()  # garbage collection takes a tenth of the time; without it the process needs up to 0.5 GB
     importlib.import_module(module)
     done = []
