@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 
 class Journal:
-    """Values by key, kept on disk. Keys and values are what JSON can hold.
+    """Results of units of work by key, kept on disk. Keys and values must be representable in JSON.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def add_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def journal(options: argparse.Namespace) -> Journal:
-    """Return the journal of a part with ``--name``, ``--output`` and ``--resume``."""
+    """Return the journal of a part of the bench, by its options ``--name``, ``--output`` and ``--resume``."""
     return Journal(options.output / f"{options.name}.partial.jsonl", resume=options.resume)
 
 

@@ -1,4 +1,4 @@
-"""What each lever of the search is worth: bytes with the lever off, against all of them on, at equal quality.
+"""What each part of the search saves: bytes with the part (a lever) off against all on, at equal quality.
 
     python -m bench levers --images DIR --limit 8 --jobs 2
 
@@ -104,7 +104,7 @@ def _444(stack: ExitStack) -> None:
     stack.enter_context(mock.patch.object(candidates, "samplings", full))
 
 
-#: What turns a lever off, by its name.
+#: For each lever, by its name: the function that turns it off.
 LEVERS: dict[str, Callable[[ExitStack], None]] = {
     "weights of blocks and frequencies": _no_weights,
     "shifts": _no_shifts,
@@ -176,7 +176,7 @@ def report(summary: dict[str, dict[str, tuple[float, float]]]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure what each lever of the search is worth by each metric."""
+    """Measure how many bytes each lever of the search saves, by each metric."""
     parser = argparse.ArgumentParser(prog="python -m bench levers", description=main.__doc__)
     corpus.add_arguments(parser)
     parser.add_argument("--name", default="levers", help="name of the files that are written")

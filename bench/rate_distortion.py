@@ -216,7 +216,7 @@ def summarise(table: Table, baseline: tuple[str, ...]) -> dict[str, dict[str, An
 
 
 def base_line(table: Table) -> tuple[str, ...]:
-    """Return the kinds of the base line, the strongest that were measured."""
+    """Return the kinds of encoders that form the base line: jpegli and mozjpeg, else libjpeg-turbo."""
     measured = {kind for kinds in table.values() for kind in kinds}
     for kinds in (curves.BEST_OF_FOUR, ("turbo444", "turbo420")):
         found = tuple(kind for kind in kinds if kind in measured)

@@ -71,10 +71,10 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # which would take any name for one of ours
+if not TYPE_CHECKING:  # a type checker would accept any name of a module that has __getattr__
 
     def __getattr__(name: str) -> Any:
-        # Numba alone takes 0.3 s to import: only who works with pictures pays for it.
+        # Modules are imported at the first use of a name, because the import of numba alone takes 0.3 s.
         home = name if name in ("batch", "metrics") else _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module 'guetzpy' has no attribute {name!r}")

@@ -240,7 +240,7 @@ class CommonOptions:
 
 
 def _hashable(value: Any) -> Any:
-    """Return what stands for a value in the hash of the options, as JSON can hold it."""
+    """Return the form of a value that is hashed, as JSON can hold it: the digest of a model, else a list."""
     return value.digest if hasattr(value, "digest") else list(value)
 
 

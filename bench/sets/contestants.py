@@ -20,21 +20,21 @@ from guetzpy.batch.rates import FINEST
 
 COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
-#: Setting of an encode: a peer's setting, or the aim that guetzpy's budget finds.
+#: Setting of an encode: a number for other encoders; for guetzpy the distance or size that its budget finds.
 Setting = float | Aim
 Encode = Callable[[corpus.Picture, Any], "bytes | Result"]
 
 
 @dataclass
 class Contestant:
-    """An encoder that takes part with a budget.
+    """An encoder in the comparison of sets under a budget of bytes.
 
     Attributes
     ----------
     title : str
         Name in tables.
     encode, decode : callable
-        Picture and setting to file; bytes and the original's size to picture.
+        ``encode(picture, setting)`` returns a file; ``decode(data, size)`` a picture of the original's size.
     scale : tuple of float
         Worst and best setting.
     way : {"whole", "real", "common", "spread"}

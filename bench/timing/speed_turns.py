@@ -1,9 +1,10 @@
 """The part ``turns`` of ``python -m bench speed``: guetzpy against mozjpeg and jpegli in the same run.
 
 Figures of two machines can be compared by the ratios of encoders that take turns. In each round every encoder
-encodes the picture in a process of its own: a first call, which loads what it needs, and further calls, of
-which the median counts. A ratio is taken within a round; its least and its median over the rounds are
-reported. Seconds are the least and the median of wall time, and the medians of user and system time.
+encodes the picture in a process of its own. The first call loads the modules and kernels; the median of the
+further calls is used. Ratios are computed within a round. The minimum and the median of a ratio over the
+rounds are reported. Seconds are the minimum and the median of wall time, and the medians of user and system
+time.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from bench.timing.speed_worker import finish, run, start
 
 __all__ = ["turns", "turns_report"]
 
-#: Encoders that the ratios are to.
+#: Encoders by whose times guetzpy's times are divided.
 AGAINST = ("moz444", "jpegli444")
-#: Calls of a process: the first, and those whose median counts.
+#: Number of calls in a process: the first one, and those of which the median is used.
 _CALLS = 4
-#: Pictures of the folder, their megapixels, the processes that share it, and the rounds that have it.
+#: The folder: its number of pictures, their megapixels, the number of processes, and the rounds with it.
 _FOLDER, _MEGAPIXELS, _JOBS, _FOLDER_ROUNDS = 200, 0.5, 2, 2
 
 _ENCODE_FILE = """

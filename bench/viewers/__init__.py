@@ -1,1 +1,1 @@
-"""Metrics compared with what people said of JPEG files."""
+"""Comparison of metrics with the judgements of people on JPEG files."""

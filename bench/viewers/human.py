@@ -1,4 +1,4 @@
-"""Comparison of metrics with what people said of JPEG files in two published studies.
+"""Comparison of metrics with the judgements of people on JPEG files, from two published studies.
 
     python -m bench human --folder DIR
 
@@ -151,7 +151,7 @@ def report(result: dict[str, Any]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Compare metrics with what people said of JPEG files."""
+    """Compare metrics with the judgements of people on JPEG files."""
     parser = argparse.ArgumentParser(prog="python -m bench human", description=main.__doc__)
     parser.add_argument(
         "--folder", type=Path, required=True, metavar="DIR", help="the studies' tables and originals"

@@ -1,4 +1,4 @@
-"""JPEG AIC-4's sample: how metrics rank what people saw, and the scores that correspond to a number of JND.
+"""JPEG AIC-4's sample: correlations of metrics with visible distortions, and scores by number of JND.
 
 The sample has 300 pictures: 5 originals, 6 codecs, 10 levels. Distortions are in just noticeable differences
 (JND), from comparisons of boosted triplets (jpeg-aic/JPEG-AIC-4-datasets). The scores are those of the study;

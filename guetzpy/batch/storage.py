@@ -83,7 +83,7 @@ def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any,
     except ImportError:
         raise ValueError(f"{url}: URLs need fsspec: pip install 'guetzpy[cloud]'") from None
     try:
-        if "::" in url and not _CHAIN.search(url):  # not a chained URL, but fsspec would split it
+        if "::" in url and not _CHAIN.search(url):  # no chained URL; without the replacement fsspec splits it
             system, path = core.url_to_fs(url.replace("::", _COLONS), **(options or {}))
             path = path.replace(_COLONS, "::")
         else:
@@ -139,7 +139,9 @@ def read(
     max_input: int = MAX_INPUT,
     max_memory: int | None = None,
 ) -> tuple[bytes, Entry, os.stat_result | None]:
-    """Return a file's contents, its entry when it was read, and the status of a local file or None.
+    """Read a file; return its contents, its entry (:class:`Entry`), and its ``os.stat_result``.
+
+    Entry and status are those of the file at the time of reading. The status is None for a URL.
 
     Raises
     ------

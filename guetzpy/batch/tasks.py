@@ -41,7 +41,7 @@ PICTURE_SUFFIXES = frozenset(
 )
 
 
-#: Kind of a task whose output is named, so that it must be a JPEG.
+#: Kind of a task for which the caller named the output file. The output must then be a JPEG.
 NAMED = "named"
 
 

@@ -78,11 +78,12 @@ def _options(
 def main() -> None:
     """Run the command line; never returns.
 
-    Numba makes a million objects that live to the end. Looking for garbage among them, again and again
-    and once more at the end, took a third of a short run.
+    Numba creates a million objects that exist until the process ends. The garbage collector searched them
+    many times, and once more at the end, which took a third of the time of a short run. So it runs less
+    often, and not at the end.
     """
     gc.set_threshold(100_000, 50, 100)
-    # Pillow warns of damaged tags with the line of its own code; guetzpy says what it cannot read.
+    # Pillow's warnings of damaged tags quote a line of its code. guetzpy reports itself what it cannot read.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         with report_errors():  # errors of --help and --version; commands report their own errors

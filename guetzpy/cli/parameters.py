@@ -20,7 +20,7 @@ __all__ = ["LIMITS", "FilesFrom", "Names", "Suffix", "made", "size", "takes"]
 _Options = TypeVar("_Options", OptimizeOptions, TranscodeOptions)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-#: Options that bound what one file may ask for.
+#: Options that limit the size and the contents of a file.
 LIMITS = tuple(
     name for name in options_of(OptimizeOptions) if name.startswith("max_") and name not in TARGETS
 )
@@ -119,10 +119,10 @@ def _type_of(hint: Any) -> Any:
 
 
 def made(kind: type[_Options], asked: Mapping[str, Any]) -> _Options:
-    """Return the options that a command line asked for; the command ends here if they make no sense."""
+    """Return the options of a command line; invalid options end the command with exit code 2."""
     try:
         return kind(**asked)
     except (ValueError, GuetzpyError) as error:
         usage_error(str(error))
-    except OSError as error:  # of the model
+    except OSError as error:  # the file that --model names cannot be read
         usage_error(f"{error.filename}: {error.strerror}")

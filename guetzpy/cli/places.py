@@ -61,8 +61,8 @@ class Place:
 def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
     """Return the inputs with ``*``, ``?``, ``[...]`` and ``~`` expanded, as the shells of Windows do not.
 
-    Only inputs: what --include and --exclude hold is theirs. A file of the very name comes first, so that
-    ``photo[1].jpg`` can be named; ``**`` is any folders below.
+    The patterns of --include and --exclude are not expanded. A name that exists is not expanded either, such
+    as ``photo[1].jpg``. ``**`` matches folders at any depth.
     """
     if not windows:
         return names

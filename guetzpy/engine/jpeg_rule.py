@@ -14,14 +14,15 @@ from guetzpy.search.quality.target import Goal
 
 __all__ = ["counted", "further", "own_distance", "reason_to_repack", "source_distance"]
 
-#: With ``total_distance``, a JPEG is searched only if its own distance is below this share of the distance.
+#: With ``total_distance``, a JPEG is searched only if its own distance is below this share of the requested
+#: distance.
 _HEADROOM = 0.9
 
-#: A JPEG is not searched if its own distance is more than this multiple of the distance. At 5.6 times the
-#: distance, encoding anew saved 0 to 5.6 % over the repack (4 photos of quality 40).
+#: A JPEG is not searched if its own distance is at least this multiple of the requested distance. At the
+#: multiple 5.6, encoding anew saved 0 to 5.6 % over the repack (4 photos of quality 40).
 _HOPELESS = 6.0
 
-#: A JPEG is expected to get smaller from this multiple of its own distance on.
+#: A JPEG is expected to get smaller if the requested distance is above this multiple of its own distance.
 _PROMISING = 1.0
 
 #: Exponent with which the losses of two runs add up.
@@ -43,7 +44,7 @@ def source_distance(image: JpegImage) -> float | None:
 
 
 def own_distance(image: JpegImage, options: OptimizeOptions) -> float:
-    """Return the distance of guetzpy's own mark; 0 without a mark, and without ``options.mark``."""
+    """Return the distance of guetzpy's own mark; 0 without a mark, or if ``options.mark`` is False."""
     return (marked_distance(image) or 0.0) if options.mark else 0.0
 
 

@@ -41,7 +41,7 @@ __all__ = ["optimize"]
 
 Codes = npt.NDArray[np.uint8]
 
-#: A file with a mark of this distance is as long as with any: its length is fixed.
+#: Distance of the mark in files whose size is measured. The length of a mark does not depend on its distance.
 _ANY_MARK = 1.0
 
 #: The reason given where effort fast was replaced by balanced.

@@ -89,8 +89,8 @@ def stream(
             yield _one(name, picture, options, explain)
         return
     with contextlib.ExitStack() as stack:
-        # At the end: no thread starts a worker any more, the workers end, the threads notice it and end. What
-        # a thread started meanwhile is on the stack, and ends too.
+        # The stack is unwound in reverse order. First ``closing`` is set: threads start no more workers. Then
+        # the workers end, also those that threads have started. Last, the threads notice this and end.
         threads = ThreadPoolExecutor(count, thread_name_prefix="guetzpy-stream")
         stack.callback(threads.shutdown)
         idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()

@@ -22,8 +22,7 @@ from guetzpy.integrations import _uploads
 
 __all__ = ["OptimizeMixin"]
 
-# Bytes that are read at a time from a stream that cannot seek, and bytes kept in memory before a file is
-# used.
+# For a stream that cannot seek: bytes per read, and bytes from which on its copy is in a file, not in memory.
 _CHUNK = 1 << 16
 _IN_MEMORY = 1 << 22
 

@@ -18,7 +18,7 @@ __all__ = ["FORMAT", "register"]
 #: The name of the format.
 FORMAT = "GUETZPY"
 
-#: Names and numbers of chroma samplings in Pillow's JPEG plugin and in guetzpy, and guetzpy's names for them.
+#: Chroma samplings as Pillow's JPEG plugin (names and numbers) and guetzpy call them, with guetzpy's names.
 _SUBSAMPLINGS: dict[Any, str] = {
     -1: "auto", 0: "444", "4:4:4": "444", 2: "420", "4:2:0": "420", "4:1:1": "420",
     "auto": "auto", "444": "444", "420": "420",

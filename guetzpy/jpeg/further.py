@@ -1,4 +1,4 @@
-"""Code the further pictures of a file anew without loss: gain maps and other pictures of the MPF index.
+"""Repack the further pictures of a file without loss: gain maps and other pictures of the MPF index.
 
 They are JPEG files after the first picture's EOI. Their lengths and offsets are in the MPF index (CIPA
 DC-007), in the container directory in XMP (Ultra HDR 1.1), and, for previews, in Exif. All of these are
@@ -77,7 +77,10 @@ def with_packed_pictures(
 
 
 def _moved(carried: Carried, image: JpegImage, survey: Survey, changed: dict[Part, bytes]) -> Carried | None:
-    """Return the metadata of the file with the changed parts; None if an offset cannot be rewritten."""
+    """Return the metadata of the file with the changed parts; None if an offset cannot be rewritten.
+
+    ``changed`` has the new bytes of each part. The anchors of the result have the new places and sizes.
+    """
     if carried.segments != image.segments or carried.trailing != image.trailing:
         return None
     anchors: list[Anchor] = []

@@ -55,7 +55,7 @@ def _upsample_rows(
     out_width: int,
     sums: npt.NDArray[np.int32],
 ) -> int:
-    # Writes rows first..last of the picture to out, from its row 0 on. sums has width + 2 elements.
+    # Writes rows first to last - 1 of the picture to out, from its row 0 on. sums has width + 2 elements.
     for y in range(first, last):
         row = out[y - first]
         near = samples[y // v]
@@ -111,8 +111,8 @@ def _adjoint_rows(
     last: int,
     sums: npt.NDArray[np.float32],
 ) -> int:
-    # Rows first..last of the component. sums has h * width + 2 elements, all zero at first. Its elements
-    # right of the picture stay zero; rows below the picture count as zero too.
+    # Writes rows first to last - 1 of the component. sums has h * width + 2 elements, all zero at first. Its
+    # elements right of the picture stay zero; rows below the picture count as zero too.
     near = np.float32(0.75)
     far = np.float32(0.25)
     out_height, out_width = gradient.shape

@@ -189,7 +189,7 @@ class Transform:
         planes = _checked(planes)
         if self.channels not in (None, len(planes)):
             return _SRGB.pull_back(gradient, planes, threads=threads)
-        if self.tables is not None:  # lcms' conversion of codes counts as the identity
+        if self.tables is not None:  # the derivative of lcms' conversion of codes is taken as 1
             by_codes = _SRGB.pull_back(gradient, self._managed(planes), threads=threads)
             return by_codes if len(planes) == 3 else by_codes.sum(axis=0, keepdims=True)
         gradient = np.asarray(gradient, np.float32)

@@ -59,7 +59,7 @@ class Collection:
     settings : mapping, optional
         Names and values of the settings that the page shows.
     earlier : Earlier, optional
-        An earlier report of the same files, which is laid beside this one.
+        An earlier report of the same files, with which this one is compared.
     """
 
     def __init__(

@@ -61,11 +61,11 @@ from guetzpy.metrics._cvvdp.powers import power
 
 __all__ = ["SLOPE_ROWS", "slope_rows"]
 
-# First rows of further scratch.
+# First rows of further scratch, each after the rows of the one before.
 DIFFERENCES = WORK_ROWS  # a ring of TAPS rows of three channels: contrasts less the reference's
-BY_DIFFERENCE = DIFFERENCES + 3 * TAPS  # a ring of REACH + 1 rows of three channels
-GAINS = BY_DIFFERENCE + 3 * (REACH + 1)  # TAPS rows
-BY_MASK = GAINS + TAPS  # for each channel 2 TAPS rows, like MUTUAL
+BY_DIFFERENCE = DIFFERENCES + 3 * TAPS  # derivatives by these: a ring of REACH + 1 rows of three channels
+GAINS = BY_DIFFERENCE + 3 * (REACH + 1)  # reciprocals of the background's luminance: TAPS rows
+BY_MASK = GAINS + TAPS  # derivatives by the masks: for each channel 2 TAPS rows, like MUTUAL
 SLOPE_ROWS = BY_MASK + 3 * 2 * TAPS
 
 _S1, _S2 = STRIDE, 2 * STRIDE

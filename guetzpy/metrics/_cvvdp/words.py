@@ -20,4 +20,4 @@ def jod_in_words(jod: float) -> str:
     for least, words in _WORDS:
         if jod >= least:
             return words
-    return "a difference that three in four viewers mind, or more"
+    return "a clearly visible difference"
