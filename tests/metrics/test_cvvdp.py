@@ -252,7 +252,7 @@ def test_light_that_is_not_finite():
         (9.8, "hardly"),
         (9.6, "side by side"),
         (9.2, "a visible"),
-        (8, "three"),
+        (8, "clearly"),
     ],
 )
 def test_jod_in_words(jod, words):
