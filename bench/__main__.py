@@ -14,6 +14,7 @@ PARTS = {
     "speed": "time and memory against other encoders; growth with size, threads, stages",
     "start": "seconds to help, to an import, and to the first small file, cold and warm",
     "compile_time": "seconds to compile each kernel",
+    "screenshots": "draw screenshots to train on and to measure",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "bytes saved on JPEG files, by quality of the source",
     "source_quality": "error of the distance that is estimated from the tables of a JPEG",

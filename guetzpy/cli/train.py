@@ -99,11 +99,17 @@ def train(
 
 
 def lines(figures: dict[str, Any]) -> Iterator[str]:
-    """Yield a line about each part: the change of bytes at equal score on the pictures that are held out."""
+    """Yield a line about each part, with its figures on the pictures that are held out."""
     for name, part in figures.items():
-        per_cent = part.get("per_cent", {})
-        told = ", ".join(f"{metric} {value:+.1f} %" for metric, value in per_cent.items())
-        yield f"{name}: {told} (bytes at equal score, {part.get('pictures', 0)} pictures held out)"
+        if "per_cent" in part:
+            told = ", ".join(f"{metric} {value:+.1f} %" for metric, value in part["per_cent"].items())
+            yield f"{name}: bytes at equal score: {told}"
+        for effort, found in part.items():
+            if isinstance(found, dict) and "evaluations" in found:
+                yield (
+                    f"{name}: evaluations a file, {effort}: "
+                    f"{found['evaluations_before']:.2f} -> {found['evaluations']:.2f}"
+                )
 
 
 @contextmanager

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from guetzpy.model.block_weights import WeightsPart
+    from guetzpy.model.start import StartPart
     from guetzpy.model.tables import TablesPart
 
 __all__ = ["MAX_BYTES", "Model", "Part", "built_in"]
@@ -42,6 +43,7 @@ _FORMAT = 1
 _PARTS = {
     "tables": ("guetzpy.model.tables", "TablesPart"),
     "weights": ("guetzpy.model.block_weights", "WeightsPart"),
+    "start": ("guetzpy.model.start", "StartPart"),
 }
 
 #: Every entry has this date, the first one that a zip file can hold: equal models are equal files.
@@ -137,6 +139,11 @@ class Model:
     def weights(self) -> WeightsPart | None:
         """Networks for the weights of blocks; None if the model has none."""
         return self.parts.get("weights")  # type: ignore[return-value]
+
+    @property
+    def start(self) -> StartPart | None:
+        """Parameters of the first evaluation; None if the model has none."""
+        return self.parts.get("start")  # type: ignore[return-value]
 
     @property
     def digest(self) -> str:

@@ -92,6 +92,14 @@ OPEN_MARGIN, OPEN_MARGIN_AFTER, OPEN_ENOUGH = 0.07, 0.04, 0.25
 #: Amount by which the first log distance is reduced if there are no tiles.
 OPEN_WITHOUT_TILES = 0.02
 
+# With a model that predicts the first excess, in standard deviations of the prediction.
+
+#: Margin of the first evaluation of the open loop, which nine of ten files then pass.
+OPEN_SPREADS = 1.3
+#: Margin of the first evaluation of the closed loop; and the largest margin below the limits with which it
+#: ends. A margin of 0.01 is 0.65 % of the bytes at a distance, and nothing at equal score.
+FIRST_SPREADS, ENOUGH_SPREADS = 0.4, 0.8
+
 # Choice of the sampling.
 
 #: Log bytes that weights save more under 4:2:0 than under 4:4:4: the median is 0.035 (14 training pictures at

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from guetzpy._runtime.exact_math import exp, log
+from guetzpy.model.start import StartPart
 from guetzpy.search import calibration
 from guetzpy.search.approach import ByDistanceAndLambda
 from guetzpy.search.coding.encoder import decode, encode
@@ -40,11 +41,14 @@ class Weighed:
         Settings at the distance that is expected to meet the limits with these weights.
     leads : tuple of float
         Excess by each metric less that of the binding one.
+    before : float
+        Largest excess of the encode that the last weights were made from.
     """
 
     weights: Weights
     settings: EncodeSettings
     leads: tuple[float, ...]
+    before: float = 0.0
 
 
 def weigh(
@@ -78,11 +82,13 @@ def weigh(
         settings = settings.priced(trial.rates)
     seen: list[tuple[float, Weights, float]] = []
     leads: tuple[float, ...] = ()
+    before = 0.0
     for number in range(effort.rounds):
         check()
         carried = carry(source, trial, judge)
         excesses = carried.excesses(limits)
-        fitting = _fitting(x, max(excesses))
+        before = max(excesses)
+        fitting = _fitting(x, before)
         if number:
             seen.append((cost(source, trial, carried.scores(limits), limits), weights, fitting))
         leads = _leads_of_all(limits, carried.metrics, excesses)
@@ -99,7 +105,7 @@ def weigh(
         last = cost(source, trial, scores, limits) - calibration.CLEARLY_BETTER
         _, weights, x = min((*seen, (last, weights, fitting)), key=lambda entry: entry[0])
     shape, weights = into_steps(settings.shape, weights, carried)
-    return Weighed(weights, replace(settings, shape=shape).at(exp(x)), leads)
+    return Weighed(weights, replace(settings, shape=shape).at(exp(x)), leads, before)
 
 
 def _fitting(x: float, excess: float) -> float:
@@ -118,6 +124,7 @@ def search(
     part: Part | None = None,
     scouted: bool = False,
     weight_part: Callable[[], Part | None] = lambda: None,
+    start: StartPart | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
     """Find the coarsest quantisation that meets the limits.
@@ -140,6 +147,8 @@ def search(
         Whether the tiles also predict where to evaluate the whole picture next.
     weight_part : callable, optional
         Returns larger tiles of a very large picture, from which weights for the whole are made.
+    start : StartPart, optional
+        Fitted parameters of the first evaluation, for searches of one round of weights.
     check : callable
         Called between passes; it raises an exception to end the search (timeout, cancellation).
 
@@ -153,6 +162,7 @@ def search(
         tuned = tune(part.source, part.judge, limits, first.weights, first.settings, check)
         settings = replace(settings, distance=tuned.distance, shape=tuned.shape)
     scout = part if scouted else None
+    budget = Budget.of_probes(effort.probes)
     larger = weight_part()
     if larger is not None:
         weighed = weigh(larger.source, larger.judge, limits, effort, settings, check)
@@ -165,13 +175,19 @@ def search(
             tuned = tune(source, judge, limits, weighed.weights, weighed.settings, check)
             weighed = weigh(source, judge, limits, effort, tuned, check, weighed.weights)
         weights, leads, settings = weighed.weights, weighed.leads, weighed.settings
-        if not effort.tuned and scout is None:
+        if not effort.tuned and scout is None and start is not None:
+            distance = limits.starting_distance()
+            off = start.spread_at("balanced", distance)
+            expected = start.expected("balanced", distance, source.sampling == (2, 2), weighed.before)
+            settings = _finer(settings, expected + calibration.FIRST_SPREADS * off)
+            budget = budget._replace(tolerance=calibration.ENOUGH_SPREADS * off)
+        elif not effort.tuned and scout is None:
             settings = _finer(settings, calibration.RESERVE)
     patience = effort.probes if effort.tuned else 0
-    start = ByDistanceAndLambda if scout is None else ByDistanceAndLambda.where_expensive
+    begin = ByDistanceAndLambda if scout is None else ByDistanceAndLambda.where_expensive
     return land(
-        source, judge, limits, weights, settings, start(log(settings.distance), patience=patience),
-        Budget.of_probes(effort.probes), leads=leads, part=scout, check=check,
+        source, judge, limits, weights, settings, begin(log(settings.distance), patience=patience),
+        budget, leads=leads, part=scout, check=check,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from guetzpy._runtime.exact_math import exp, log
+from guetzpy.model.start import StartPart
 from guetzpy.search import calibration
 from guetzpy.search.approach import slope
 from guetzpy.search.coding.encoder import decode, encode
@@ -30,6 +31,15 @@ def _deficits(limits: Limits, tiles: Tiles) -> list[float]:
     return deficits
 
 
+def _margin(limits: Limits, source: CodingSource, start: StartPart | None) -> float:
+    """Return by how much the first log distance is reduced if there are no tiles."""
+    if start is None:
+        return calibration.OPEN_WITHOUT_TILES
+    distance = limits.starting_distance()
+    expected = start.expected("fast", distance, source.sampling == (2, 2), 0.0)
+    return expected + calibration.OPEN_SPREADS * start.spread_at("fast", distance)
+
+
 def open_loop(
     source: CodingSource,
     judge: Judge,
@@ -38,6 +48,7 @@ def open_loop(
     weights: Weights,
     *,
     part: Part | None = None,
+    start: StartPart | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
     """Find a quantisation that meets the limits, in at most two evaluations of the whole picture.
@@ -53,6 +64,8 @@ def open_loop(
         Weights of blocks and bands.
     part : Part, optional
         Sample tiles of the picture at the same sampling.
+    start : StartPart, optional
+        Fitted parameters of the first evaluation, which are used if there are no tiles.
 
     Returns
     -------
@@ -63,7 +76,7 @@ def open_loop(
     leads: Sequence[float] | None = None
     if part is None:
         settings = settings.priced(encode(source, settings.priced(()), weights).rates)
-        x -= calibration.OPEN_WITHOUT_TILES
+        x -= _margin(limits, source, start)
     else:
         seen = evaluate_part(part, part.tiles.cut_weights(weights, source), limits, settings)
         excesses = [e + missed for e, missed in zip(seen, _deficits(limits, part.tiles), strict=True)]

@@ -160,7 +160,10 @@ class _Search:
             source, part = self.candidates.source(first.number), self.candidates.part(first.number)
             settings = self._settings_of(first)
             weights = predicted_weights(self.candidates.model, source, settings.distance)
-            quick = open_loop(source, judge, limits, settings, weights, part=part, check=self.check)
+            quick = open_loop(
+                source, judge, limits, settings, weights,
+                part=part, start=self.candidates.model.start, check=self.check,
+            )  # fmt: skip
             if quick is not None:
                 return Selected(quick, source), effort, quick
             effort = EFFORTS["balanced"]
@@ -187,7 +190,8 @@ class _Search:
             found = closed_loop.search(
                 source, self.candidates.judge, limits, effort, self._settings_of(start),
                 part=self.candidates.part(start.number), scouted=self.candidates.plan.scouted,
-                weight_part=partial(self.candidates.weight_part, source), check=self.check,
+                weight_part=partial(self.candidates.weight_part, source), start=self.candidates.model.start,
+                check=self.check,
             )  # fmt: skip
             if found is not None:
                 outcomes.append((Selected(found, source), start))

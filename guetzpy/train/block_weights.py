@@ -17,6 +17,7 @@ import numpy.typing as npt
 from guetzpy.metrics.base import Resources
 from guetzpy.model.block_features import CHROMA_FEATURES, LUMA_FEATURES, block_features
 from guetzpy.model.block_weights import UNITS, Network, WeightsPart
+from guetzpy.model.file import Model
 from guetzpy.model.tables import SAMPLINGS
 from guetzpy.picture.transform import Transform
 from guetzpy.search.coding.encoder import encode
@@ -195,7 +196,7 @@ def measure(codes: npt.NDArray[np.uint8], arrays: dict[str, npt.NDArray[Any]]) -
     return result
 
 
-def fit(run: Run) -> Outcome:
+def fit(run: Run, model: Model) -> Outcome:
     """Return the fitted networks; no part if they save nothing on the pictures that are held out."""
     numbers = run.numbers(held_out=False)
     found = run.map(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import log
+from guetzpy.model.file import Model
 from guetzpy.model.tables import PARAMETERS, SAMPLINGS, TablesPart
 from guetzpy.search.coding.learnt_tables import LearntTables
 from guetzpy.train.judges import WEIGHTS, Measured, Subject, at_equal_error, share
@@ -228,7 +229,7 @@ def weighted(losses: Floats) -> float:
     return float(share() @ np.where(losses > 0, _WORSE * losses, losses))
 
 
-def fit(run: Run) -> Outcome:
+def fit(run: Run, model: Model) -> Outcome:
     """Return the fitted parameters; no part if they save nothing on the pictures that are held out."""
     centres = {sampling: np.zeros((2, len(PARAMETERS))) for sampling in SAMPLINGS}
     samples: dict[str, list[Sample]] = {sampling: [] for sampling in SAMPLINGS}

@@ -15,15 +15,15 @@ from typing import Any
 from guetzpy import __version__
 from guetzpy.model.file import Model
 from guetzpy.model.file import Part as ModelPart
-from guetzpy.train import block_weights, tables
+from guetzpy.train import block_weights, start, tables
 from guetzpy.train.outcome import Outcome
 from guetzpy.train.pictures import digest, find
 from guetzpy.train.run import Run, read_checkpoint
 
 __all__ = ["QUICK", "WHOLE", "Settings", "train"]
 
-#: Fits of the parts, in order. The last one takes most of the time, and can end early.
-_FITS: tuple[Callable[[Run], Outcome], ...] = (block_weights.fit, tables.fit)
+#: Fits of the parts, in order. Each gets the model of those before it.
+_FITS: tuple[Callable[[Run, Model], Outcome], ...] = (block_weights.fit, tables.fit, start.fit)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def train(
     parts: dict[str, ModelPart] = {}
     figures: dict[str, Any] = {}
     for fit in _FITS:
-        outcome = fit(run)
+        outcome = fit(run, Model.of(parts, {}))
         figures[outcome.name] = outcome.figures
         if outcome.part is not None:
             parts[outcome.name] = outcome.part

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
@@ -41,6 +41,7 @@ def file_of(**members: Any) -> bytes:
     return stream.getvalue()
 
 
+@settings(deadline=None)
 @given(
     at_1=st.lists(st.floats(-3, 3), min_size=24, max_size=24),
     name=st.text(max_size=20),
@@ -130,6 +131,7 @@ def test_newer_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Model.from_bytes(bomb.getvalue())
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_damage_is_a_clear_error(data: st.DataObject) -> None:
     """A changed byte gives an error of guetzpy, or a model with valid parts."""

@@ -35,6 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tables, "_CASES", [("444", 1.0), ("420", 1.0)])
     monkeypatch.setattr(tables, "_PAIRS", 1)
     monkeypatch.setattr(tables, "_QUICK_ROUNDS", 2)
+    monkeypatch.setattr("guetzpy.train.train._FITS", (tables.fit,))
     monkeypatch.setattr(tables, "_WORSE", 0.0)  # so few encodes give nothing that is better by all metrics
     real = tables._held_out
     monkeypatch.setattr(tables, "_held_out", lambda *task: real(*task) | {"loss": -1.0})

@@ -10,6 +10,7 @@ from golden import photo
 
 from guetzpy.model.block_features import CHROMA_FEATURES, LUMA_FEATURES
 from guetzpy.model.block_weights import UNITS, Network, WeightsPart
+from guetzpy.model.file import built_in
 from guetzpy.search.coding.tables import JPEGLI
 from guetzpy.train import block_weights
 from guetzpy.train.judges import Subject
@@ -70,7 +71,7 @@ def test_fit_is_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_weights, "_CASES", [("444", 1.0), ("420", 1.0)])
     monkeypatch.setattr(block_weights, "_QUICK_STEPS", 50)
     pictures = tuple(Picture(str(n), codes(n), n == 2) for n in range(3))
-    one, other = (block_weights.fit(Run(pictures, quick=True)) for _ in range(2))
+    one, other = (block_weights.fit(Run(pictures, quick=True), built_in()) for _ in range(2))
     assert one.figures == other.figures
     assert one.figures["pictures"] == 1
     assert one.name == "weights"
@@ -83,4 +84,4 @@ def test_fit_is_deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_time_no_part() -> None:
     pictures = tuple(Picture(str(n), codes(n), n == 1) for n in range(2))
-    assert block_weights.fit(Run(pictures, deadline=0.0)).part is None
+    assert block_weights.fit(Run(pictures, deadline=0.0), built_in()).part is None

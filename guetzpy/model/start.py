@@ -1,0 +1,86 @@
+"""Parameters that predict where a search begins: the excess at the first evaluation of the picture.
+
+The excess at the point where a search expects the limits to be just met has a mean that depends on the
+distance and the sampling. The first evaluation is moved by this mean and by a margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._runtime.exact_math import log
+from guetzpy.model.arrays import Expected, checked
+
+__all__ = ["EFFORTS", "FEATURES", "StartPart", "features"]
+
+#: Efforts, and features of a search, in the order of the arrays.
+EFFORTS = ("fast", "balanced")
+FEATURES = ("one", "log_distance", "log_distance_squared", "subsampled", "subsampled_log_distance", "before")
+
+#: Log distances of the fit: 0.35 to 8; largest excess before that counts.
+_RANGE, _BEFORE = (-1.05, 2.08), 0.3
+#: Smallest standard deviation: the steps of tables of small integers.
+_LEAST = 0.01
+
+_EXPECTED = {
+    "start/excess": Expected((len(EFFORTS), len(FEATURES)), -2.0, 2.0),
+    "start/spread": Expected((len(EFFORTS), 2), -0.2, 0.2),
+}
+
+
+def features(distance: float, subsampled: bool, before: float) -> list[float]:
+    """Return the features of a search, in the order of :data:`FEATURES`.
+
+    Parameters
+    ----------
+    distance : float
+        Distance at which the limits begin, above 0.
+    subsampled : bool
+        Whether chroma is coded at half size in both directions.
+    before : float
+        Excess of the encode from which the search expects to know where the limits are met.
+    """
+    x = min(max(log(max(distance, 1e-6)), _RANGE[0]), _RANGE[1])
+    coarse = float(subsampled)
+    return [1.0, x, x * x, coarse, coarse * x, min(max(before, -_BEFORE), _BEFORE)]
+
+
+@dataclass(frozen=True, eq=False)
+class StartPart:
+    """Fitted parameters of the first evaluation.
+
+    Attributes
+    ----------
+    excess : ndarray of float64, shape (2, 6)
+        Coefficients of the expected excess (:data:`EFFORTS` by :data:`FEATURES`).
+    spread : ndarray of float64, shape (2, 2)
+        Standard deviation of the excess around it at distance 1, and its change by the log distance.
+    """
+
+    excess: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays by name."""
+        return {"start/excess": self.excess, "start/spread": self.spread}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> StartPart:
+        """Return the part of these arrays; FormatError if they are none."""
+        found = checked(arrays, _EXPECTED)
+        return cls(found["start/excess"], found["start/spread"])
+
+    def expected(self, effort: str, distance: float, subsampled: bool, before: float) -> float:
+        """Return the expected excess; see :func:`features` for the arguments."""
+        row = self.excess[EFFORTS.index(effort)]
+        return sum(float(a) * b for a, b in zip(row, features(distance, subsampled, before), strict=True))
+
+    def spread_at(self, effort: str, distance: float) -> float:
+        """Return the standard deviation of the excess around the expected one."""
+        at_1, by_log_distance = self.spread[EFFORTS.index(effort)]
+        return max(float(at_1) + float(by_log_distance) * features(distance, False, 0.0)[1], _LEAST)
