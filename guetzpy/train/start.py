@@ -144,9 +144,9 @@ def _regressed(rows: Floats) -> tuple[Floats, Floats]:
     terms, excess = rows[:, :-1], rows[:, -1]
     # The prior of a coefficient has a standard deviation of 0.1, the excess one of 0.03.
     prior = np.eye(len(FEATURES)) * (0.03 / 0.1) ** 2
-    weight: Floats = np.ones(len(rows))
-    solved: Floats = np.zeros(len(FEATURES))
-    left = np.abs(excess)
+    weight: Any = np.ones(len(rows))
+    solved: Any = np.zeros(len(FEATURES))
+    left: Any = np.abs(excess)
     for _ in range(20):
         weighted = terms * weight[:, None]
         solved = np.linalg.solve(weighted.T @ terms + prior, weighted.T @ excess)

@@ -10,6 +10,7 @@ once, so that this takes fewer encodes than a search by coordinates or an evolut
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +46,8 @@ _ROUNDS = (1.0, 0.8, 0.6, 0.5)
 _QUICK_ROUNDS = 3
 #: Pairs of opposite samples of each picture, sampling and distance in a round.
 _PAIRS = 2
-#: Largest step of a round, in standard deviations.
-_STEP = 2.0
+#: Largest step of a round at any distance, and loss of a step of 1, both in standard deviations.
+_REACH, _DAMPING = 1.5, 0.0005
 #: Largest absolute loss of an encode; larger ones are cut, since a few pictures would outweigh the others.
 _CUT = 0.15
 #: Standard deviation of the losses of single encodes. Expected sizes of the coefficients of the quadratic
@@ -201,22 +202,29 @@ class Surface:
         result: Floats = total / len(DISTANCES)
         return result
 
-    def best(self, centre: Floats, reach: Floats) -> Floats:
-        """Return the parameters of least weighted loss whose distance from ``centre`` is within ``reach``.
+    def best(self, centre: Floats, spread: Floats) -> Floats:
+        """Return the parameters of least weighted loss near ``centre``, where the samples are.
 
-        The search is by coordinates with steps that shrink; each coordinate is a parameter at distance 1,
-        or its change by the log distance.
+        At every distance the parameters differ from those of ``centre`` by at most :data:`_REACH` standard
+        deviations ``spread`` in all. A loss of :data:`_DAMPING` times the square of this difference is added,
+        since the function is less certain there. The search is by coordinates with steps that shrink; each
+        is a parameter at distance 1, or its change by the log distance.
         """
-        best, least, step = centre.copy(), weighted(self.losses(centre)), 0.5
-        while step > 0.01:
+
+        def loss(tried: Floats) -> float:
+            away = [(((_at(tried, d) - _at(centre, d)) / spread) ** 2).sum() for d in DISTANCES]
+            if max(away) > _REACH**2:
+                return math.inf
+            return weighted(self.losses(tried)) + _DAMPING * float(np.mean(away))
+
+        best, least, step = centre.copy(), loss(centre), 0.5
+        while step > 0.02:
             moved = False
             for index in np.ndindex(*centre.shape):
                 for sign in (1.0, -1.0):
                     tried = best.copy()
-                    tried[index] += sign * step * reach[index[1]]
-                    low = np.minimum(centre - reach, centre + reach)
-                    tried = np.clip(tried, low, centre + reach)
-                    now = weighted(self.losses(tried))
+                    tried[index] += sign * step * spread[index[1]]
+                    now = loss(tried)
                     if now < least - 1e-7:
                         best, least, moved = tried, now, True
                         break
@@ -243,7 +251,7 @@ def fit(run: Run, model: Model) -> Outcome:
             if not samples[sampling]:
                 continue
             surface = Surface.of(samples[sampling])
-            centres[sampling] = surface.best(centres[sampling], _STEP * _ROUNDS[number] * SPREADS)
+            centres[sampling] = surface.best(centres[sampling], _ROUNDS[number] * SPREADS)
     if not any(samples.values()):
         return Outcome("tables", None, {})
     both = np.clip(np.array([centres[sampling] for sampling in SAMPLINGS]), -3.0, 3.0)
