@@ -176,6 +176,7 @@ django.setup()
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from guetzpy.engine.inspect import inspect
 from guetzpy.integrations.django import OptimizeMixin
 
 
@@ -226,7 +227,8 @@ for upload in uploads:
     name = storage.save(getattr(upload, "name", None) or "x.jpg", upload)
     with storage.open(name) as stream:
         kept = stream.read()
-    print(name, len(kept), b"guetzpy d=" in kept, *storage.kind)
+    ours = kept.startswith(b"\\xff\\xd8") and len(kept) > 500 and inspect(kept)["mark"] == 2.0
+    print(name, len(kept), ours, *storage.kind)
 """
 
 

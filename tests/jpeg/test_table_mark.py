@@ -154,3 +154,23 @@ def test_a_jpeg_is_marked_as_pixels_are(photo_array: np.ndarray) -> None:
     assert "encoded by guetzpy" in str(again.reason)
     assert inspect(first.data)["mark"] == 2.0
     assert inspect(guetzpy.optimize(file.getvalue(), distance=2.0, mark=False).data)["mark"] is None
+
+
+def test_a_forged_mark_is_kept_without_a_loss_and_can_be_ignored(photo_array: np.ndarray) -> None:
+    """Anybody can write the mark into a file: it is then repacked, and ``mark=False`` searches it."""
+    file = io.BytesIO()
+    Image.fromarray(photo_array).save(file, "JPEG", quality=90)
+    source = read(file.getvalue())
+    for component in source.components:  # a picture whose last frequencies are zero has room for a mark
+        component.coefficients[..., NATURAL_ORDER[56:]] = 0
+    forged = write(marked(source, 3.0))
+    assert marked_distance(read(forged)) == 3.0
+    plain = guetzpy.optimize(write(source), distance=1.0)
+    assert plain.status == "optimized"
+    kept = guetzpy.optimize(forged, distance=1.0)
+    assert kept.status in ("kept", "lossless")
+    assert "encoded by guetzpy at this distance before" in str(kept.reason)
+    assert len(kept.data) <= len(forged)
+    samples = [np.asarray(Image.open(io.BytesIO(data))) for data in (forged, kept.data)]
+    assert np.array_equal(*samples)
+    assert guetzpy.optimize(forged, distance=1.0, mark=False).status == "optimized"

@@ -166,3 +166,36 @@ def test_the_mean_counts_16_bits_and_floats_alike() -> None:
     codes = np.full((3, 9, 7), 100, np.uint8)
     for same in (codes, codes.astype(np.uint16) * 257, codes.astype(np.float32)):
         assert Mean(same).error(codes + np.uint8(2)) == pytest.approx(2.0)
+
+
+def _nearest(colour: list[int]) -> float:
+    """Return the least error, over all codes of JFIF, of the worst channel of a colour (ITU-T T.871, 7)."""
+    y, cb, cr = np.meshgrid(np.arange(256), np.arange(256) - 128, np.arange(256) - 128, indexing="ij")
+    found = (y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb)
+    off = [np.abs(np.clip(np.rint(f), 0, 255) - c) for f, c in zip(found, colour, strict=True)]
+    return float(np.maximum(np.maximum(*off[:2]), off[2]).min())
+
+
+@pytest.mark.parametrize("colour", [[255, 0, 0], [0, 0, 255]])
+def test_saturated_colours_are_as_near_as_the_format_allows(colour: list[int]) -> None:
+    """Pure red and pure blue have no code within half a code; ramps from them keep their mean."""
+    assert _nearest(colour) == 1.0
+    assert _nearest([c // 2 for c in colour]) == 0.0
+    flat = np.full((32, 48, 3), colour, np.uint8)
+    ramp = _ramp([float(c) for c in colour], [c / 3.0 for c in colour], (32, 48), 0.4, False)
+    for distance in (1.0, 2.0):
+        assert _off(flat, guetzpy.optimize(flat, distance=distance).data) <= 1.0
+        assert _off(ramp, guetzpy.optimize(ramp, distance=distance).data) <= 0.5
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_gradients_that_are_jpeg_files_never_grow_with_the_distance(subsampling: int) -> None:
+    codes = _ramp([20, 23, 30], [60, 40, 90], (48, 64), 0.4, False)
+    stream = io.BytesIO()
+    Image.fromarray(codes).save(stream, "JPEG", quality=95, subsampling=subsampling)
+    with Image.open(stream) as picture:
+        shown = np.asarray(picture.convert("RGB"))
+    results = [guetzpy.optimize(stream.getvalue(), distance=d) for d in (0.5, 1.0, 2.0, 4.0, 8.0)]
+    assert max(_off(shown, result.data) for result in results[:3]) <= 0.5
+    sizes = [len(result.data) for result in results]
+    assert sizes == sorted(sizes, reverse=True)
