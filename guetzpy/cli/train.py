@@ -12,8 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from guetzpy.cli.reporting import compile_if_cold, notices, report_errors, say, usage_error
+from guetzpy.cli.sections import some_of
+from guetzpy.model.file import Model
 
 __all__ = ["train"]
+
+#: Names of the parts, in the order of their fits. Those of ``guetzpy.train.train`` need NumPy.
+PARTS = ("weights", "tables", "start")
 
 #: Seconds between two lines of progress where stderr is not a terminal.
 _EVERY = 60.0
@@ -48,6 +53,19 @@ def train(
         ),
     ] = 512,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the random numbers.")] = 0,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            "--parts",
+            metavar="LIST",
+            autocompletion=some_of(PARTS),
+            help="Parts to fit, separated by commas: weights, tables, start. Default: all.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="FILE", help="Model file from which the other parts are taken."),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -76,6 +94,10 @@ def train(
         chosen = replace(work.QUICK if quick else work.WHOLE, size=size, seed=seed)
         if pictures is not None:
             chosen = replace(chosen, pictures=pictures)
+        if parts is not None:
+            chosen = replace(chosen, parts=tuple(name for name in PARTS if name in _names(parts)))
+        if base is not None:
+            chosen = replace(chosen, base=Model.load(base))
         began = time.monotonic()
         try:
             with _shown(quiet) as progress:
@@ -96,6 +118,13 @@ def train(
                 say(line)
             took = (time.monotonic() - began) / 60
             say(f"{output}: {model.label}, {len(model.data)} bytes, {took:.1f} minutes")
+
+
+def _names(text: str) -> set[str]:
+    names = {name.strip() for name in text.split(",")} - {""}
+    if not names or names - set(PARTS):
+        usage_error(f"--parts {text}: expected some of: {', '.join(PARTS)}")
+    return names
 
 
 def lines(figures: dict[str, Any]) -> Iterator[str]:

@@ -43,6 +43,8 @@ _RANGE, _SEARCHES = (-0.7, 1.4), 3
 _OFF = 0.12
 #: Distances at which searches of the pictures that are held out are compared.
 _COMPARED = (0.7, 1.7)
+#: Largest number of these pictures.
+_HELD_OUT = 12
 
 
 def _prepared(
@@ -162,7 +164,7 @@ def _regressed(rows: Floats) -> tuple[Floats, Floats]:
 def _compared(run: Run, model: Model, part: StartPart) -> Outcome:
     """Compare searches with and without the part on the pictures that are held out."""
     tasks: list[list[Any]] = [[effort, distance] for effort in EFFORTS for distance in _COMPARED]
-    numbers = run.numbers(held_out=True)
+    numbers = run.numbers(held_out=True)[:_HELD_OUT]
     with_part = Model.of({**model.parts, "start": part}, {})
     each = [
         np.array(run.map(f"start, {name}", search, [(run.pictures[n].codes, tasks, one) for n in numbers]))

@@ -48,6 +48,8 @@ _QUICK_ROUNDS = 3
 _PAIRS = 2
 #: Largest step of a round at any distance, and loss of a step of 1, both in standard deviations.
 _REACH, _DAMPING = 1.5, 0.0005
+#: Pictures that are held out are measured up to this number.
+_HELD_OUT = 20
 #: Largest absolute loss of an encode; larger ones are cut, since a few pictures would outweigh the others.
 _CUT = 0.15
 #: Standard deviation of the losses of single encodes. Expected sizes of the coefficients of the quadratic
@@ -264,7 +266,7 @@ def fit(run: Run, model: Model) -> Outcome:
 def _held_out(run: Run, part: TablesPart) -> dict[str, Any]:
     """Return by how many per cent bytes at equal error change on the pictures that are held out."""
     tasks = []
-    for n in run.numbers(held_out=True):
+    for n in run.numbers(held_out=True)[:_HELD_OUT]:
         own: list[list[Any]] = []
         for sampling, distance in _CASES:
             row, usual = SAMPLINGS.index(sampling), [0.0] * len(PARAMETERS)

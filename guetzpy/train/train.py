@@ -20,10 +20,17 @@ from guetzpy.train.outcome import Outcome
 from guetzpy.train.pictures import digest, find
 from guetzpy.train.run import Run, read_checkpoint
 
-__all__ = ["QUICK", "WHOLE", "Settings", "train"]
+__all__ = ["PARTS", "QUICK", "WHOLE", "Settings", "train"]
 
-#: Fits of the parts, in order. Each gets the model of those before it.
-_FITS: tuple[Callable[[Run, Model], Outcome], ...] = (block_weights.fit, tables.fit, start.fit)
+#: Fits of the parts, in order. Each gets the model of those before it, and of those that are not fitted.
+_FITS: dict[str, Callable[[Run, Model], Outcome]] = {
+    "weights": block_weights.fit,
+    "tables": tables.fit,
+    "start": start.fit,
+}
+
+#: Names of the parts.
+PARTS = tuple(_FITS)
 
 
 @dataclass(frozen=True)
@@ -40,16 +47,24 @@ class Settings:
         Whether the fit has fewer rounds.
     seed : int
         Of all random numbers.
+    parts : tuple of str
+        The parts that are fitted, of :data:`PARTS`.
+    base : Model, optional
+        Where the other parts come from.
     """
 
     pictures: int
     size: int
     quick: bool = False
     seed: int = 0
+    parts: tuple[str, ...] = PARTS
+    base: Model | None = None
 
     def key(self, hashed: str) -> str:
         """Return a digest of the settings, guetzpy's version, and the digest of the pictures."""
-        text = json.dumps([self.pictures, self.size, self.quick, self.seed, __version__, hashed])
+        base = None if self.base is None else self.base.digest
+        own = [self.pictures, self.size, self.quick, self.seed, self.parts, base]
+        text = json.dumps([*own, __version__, hashed])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -111,9 +126,11 @@ def train(
     run = Run(
         pictures, settings.seed, settings.quick, jobs, began + 60 * minutes, checkpoint, done, key, progress
     )
-    parts: dict[str, ModelPart] = {}
+    base, fits = settings.base, [fit for name, fit in _FITS.items() if name in settings.parts]
+    kept = {} if base is None else {k: v for k, v in base.parts.items() if k not in settings.parts}
+    parts: dict[str, ModelPart] = dict(kept)
     figures: dict[str, Any] = {}
-    for fit in _FITS:
+    for fit in fits:
         outcome = fit(run, Model.of(parts, {}))
         figures[outcome.name] = outcome.figures
         if outcome.part is not None:
@@ -134,6 +151,8 @@ def train(
         "date": _date(),
         "figures": figures,
     }  # fmt: skip
+    if base is not None and kept:
+        about["base"] = {"parts": sorted(kept), "sha256": base.digest, "about": dict(base.about)}
     model = Model.of(parts, about)
     model.save(output)
     with suppress(FileNotFoundError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from typer.testing import CliRunner
 from guetzpy.cli import app
 from guetzpy.errors import FormatError
 from guetzpy.model.file import Model
+from guetzpy.model.start import StartPart
 from guetzpy.train import block_weights, pictures, tables
 from guetzpy.train.run import Run, read_checkpoint
-from guetzpy.train.train import Settings, train
+from guetzpy.train.train import PARTS, Settings, train
 
 SETTINGS = Settings(3, 64, quick=True)
 
@@ -35,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tables, "_CASES", [("444", 1.0), ("420", 1.0)])
     monkeypatch.setattr(tables, "_PAIRS", 1)
     monkeypatch.setattr(tables, "_QUICK_ROUNDS", 2)
-    monkeypatch.setattr("guetzpy.train.train._FITS", (tables.fit,))
+    monkeypatch.setattr("guetzpy.train.train._FITS", {"tables": tables.fit})
     monkeypatch.setattr(tables, "_WORSE", 0.0)  # so few encodes give nothing that is better by all metrics
     real = tables._held_out
     monkeypatch.setattr(tables, "_held_out", lambda *task: real(*task) | {"loss": -1.0})
@@ -151,3 +153,25 @@ def test_command_line(folder: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["train", str(tmp_path / "none"), "-o", str(output)])
     assert done.exit_code == 1
     assert "none" in done.stderr
+
+
+def test_parts_of_a_base(folder: Path, tmp_path: Path) -> None:
+    """Parts that are not fitted come from the base, which the file tells of."""
+    excess = np.zeros((2, 6))
+    first = StartPart(excess, np.full((2, 2), 0.03))
+    base = Model.of({"start": first}, {"name": "first"})
+    base.save(tmp_path / "base.npz")
+    output = tmp_path / "m.npz"
+    line = ["train", str(folder), "-o", str(output), "--quick", "--size", "64", "--jobs", "1", "--quiet"]
+    done = CliRunner().invoke(app, [*line, "--parts", "tables", "--base", str(tmp_path / "base.npz")])
+    assert done.exit_code == 0, done.output
+    model = Model.load(output)
+    assert set(model.parts) == {"start", "tables"}
+    assert model.about["base"]["sha256"] == base.digest
+    done = CliRunner().invoke(app, [*line, "--parts", "nonsense"])
+    assert done.exit_code == 2
+    assert "weights, tables, start" in done.stderr
+
+
+def test_names_of_the_parts() -> None:
+    assert sys.modules["guetzpy.cli.train"].PARTS == PARTS  # the package's attribute is the command
