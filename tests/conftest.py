@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# The same examples every time: a change is not refused for what it did not touch. `.ci/full` takes others
-# each time (--hypothesis-profile default).
+# Hypothesis generates the same examples in each run, so that a change fails only by its own faults.
+# `.ci/full` uses new examples each time (--hypothesis-profile default).
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
@@ -22,7 +22,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def photo_array() -> np.ndarray:
-    """A small colour picture with edges, texture and smooth parts: (96, 128, 3) uint8."""
+    """Return a small colour picture with edges, texture and smooth parts, uint8 (96, 128, 3)."""
     y, x = np.mgrid[0:96, 0:128]
     noise = np.random.default_rng(7).normal(0, 6, (96, 128))
     disc = np.hypot(y - 40, x - 70) < 25
@@ -34,7 +34,7 @@ def photo_array() -> np.ndarray:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run if any test made a kernel compile for types other than its own."""
+    """Fail the run if a kernel was compiled for other types than those of its signature."""
     jit = sys.modules.get("guetzpy._runtime.kernel")
     if jit is None:
         return

@@ -1,7 +1,7 @@
 """Pictures, options and digests of the files that the search writes for them.
 
-The digests in ``data/golden.json`` hold the bytes still while the code is rearranged. A change that means to
-change bytes records them anew, and its commit says why: ``python tests/golden.py --record``.
+The digests in ``data/golden.json`` show whether a change of the code changes bytes. A change that is intended
+to do so updates them by ``python tests/golden.py --record``, and its commit says why.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _photo() -> npt.NDArray[np.uint8]:
 
 
 def photo(width: int, height: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Return a photograph of any size: mirrored copies of one, of varied brightness, with some noise."""
+    """Return a photograph of any size: mirrored copies of a photo, with varied brightness and some noise."""
     tile = np.concatenate([_photo(), _photo()[:, ::-1]], axis=1)
     tile = np.concatenate([tile, tile[::-1]], axis=0)
     rows, columns = -(-height // tile.shape[0]), -(-width // tile.shape[1])
@@ -56,7 +56,7 @@ def photo(width: int, height: int, seed: int = 0) -> npt.NDArray[np.uint8]:
 
 
 def smooth(width: int, height: int) -> npt.NDArray[np.uint8]:
-    """Return a drawing whose PNG is small for its many pixels."""
+    """Return a drawing with many pixels whose PNG is small."""
     y, x = np.mgrid[:height, :width]
     codes = np.stack([x * 255 // width, y * 255 // height, (x + y) * 255 // (width + height)], axis=-1)
     codes[(x // 64 + y // 64) % 7 == 0] = (240, 30, 60)
@@ -108,7 +108,7 @@ def _cases() -> Iterator[Case]:
     yield Case("narrow", lambda: photo(1200, 17), {})
     yield Case("relaxed", lambda: np.full((40, 56, 3), (255, 0, 255), np.uint8), {"distance": 0.1})
     yield Case("relaxed-noise", _saturated, {"distance": 0.1})
-    # Both sides of each size at which the search works in another way.
+    # Sizes on both sides of each threshold of search/plan.py.
     for width, height in ((720, 639), (720, 640)):
         yield Case(f"fast-{width}x{height}", lambda w=width, h=height: photo(w, h), {"effort": "fast"})  # type: ignore[misc]
     for width, height in ((1024, 511), (1024, 512), (1000, 600), (1000, 601)):
@@ -129,7 +129,7 @@ def _cases() -> Iterator[Case]:
     yield Case("size-3072x2048", lambda: photo(3072, 2048), {"bpp": 1.0}, slow=True)
     yield Case("balanced-4200x3000", lambda: photo(4200, 3000), {"distance": 1.5}, slow=True)
     yield Case("fast-4200x3000", lambda: photo(4200, 3000), {"effort": "fast"}, slow=True)
-    # Little memory: a ceiling, or few bytes for so many pixels.
+    # Little memory: a limit on memory, or a small file with many pixels.
     ceiling = {"max_memory": 200_000_000}
     yield Case("memory-d1", lambda: photo(1400, 1000), ceiling)
     yield Case("memory-d2.5", lambda: photo(1400, 1000), {"distance": 2.5, **ceiling})
@@ -158,7 +158,7 @@ CASES = list(_cases())
 
 
 def digest(case: Case) -> dict[str, Any]:
-    """Return the digest of the file that a case gives, and how the result tells of it."""
+    """Return the digest of the file that a case gives, and some fields of its result."""
     import guetzpy
 
     result = guetzpy.optimize(case.source(), **case.options)

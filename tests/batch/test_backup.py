@@ -53,7 +53,7 @@ def replace() -> None:
 
 
 def exchange(name: str, data: bytes) -> None:
-    """Replace a file by another inode, as guetzpy does: the backup may be a hard link to the old one."""
+    """Replace a file by a new inode, as guetzpy does, since the backup may be a hard link to the old one."""
     Path("new").write_bytes(data)
     os.replace("new", name)
 
@@ -64,7 +64,7 @@ def contents(files: dict[str, bytes]) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_restore_undoes_a_run(photos: dict[str, bytes], jobs: str) -> None:
-    """Contents and times are those from before the run; a second restore changes nothing."""
+    """Contents and times are those before the run. A second restore changes nothing."""
     done = run("transcode", "-r", "in", "--in-place", "--backup", "kept", "-j", jobs)
     assert done.exit_code == 0
     assert "next: guetzpy restore kept puts the originals back" in done.stderr
@@ -143,7 +143,7 @@ def test_damaged_backups_are_not_used(photos: dict[str, bytes], harm: str, words
 
 
 def test_a_killed_run_leaves_a_record(photos: dict[str, bytes]) -> None:
-    """The record is written before the file is replaced; half a line at its end is ignored."""
+    """The record is written before the file is replaced. An incomplete last line is ignored."""
     data = photos["in/a.jpg"]
     backup.keep("in/a.jpg", "a.jpg", data, jpeg(5), "kept")
     (record,) = Path("kept", backup.RECORDS).iterdir()
@@ -156,7 +156,7 @@ def test_a_killed_run_leaves_a_record(photos: dict[str, bytes]) -> None:
 
 
 def test_a_record_puts_nothing_but_jpeg_files_anywhere(photos: dict[str, bytes], tmp_path: Path) -> None:
-    """The backup folder of a stranger cannot make a start-up script."""
+    """A hostile record cannot write a file that is not a JPEG, such as a start-up script."""
     backup.keep("in/a.jpg", "a.jpg", photos["in/a.jpg"], jpeg(5), "kept")
     (record,) = Path("kept", backup.RECORDS).iterdir()
     row = json.loads(record.read_text())
@@ -185,7 +185,7 @@ def test_records_of_other_types_are_damaged(photos: dict[str, bytes], change: di
 
 
 def test_a_record_reads_and_writes_through_no_link(photos: dict[str, bytes], tmp_path: Path) -> None:
-    """Backups are below their folder; the file is where the run saw it; other records are still used."""
+    """A record whose backup or file is reached through a link is refused. Other records are used."""
     replace()
     (record,) = Path("kept", backup.RECORDS).iterdir()
     rows = record.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Times, permissions, owners and extended attributes of what is replaced, mirrored and kept."""
+"""Times, permissions, owners and extended attributes of outputs, of copies and of backups."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def engine(data: bytes, options: Any, *, name: str) -> Result:
-    """Half of the bytes."""
+    """Return a result with half of the bytes of the file."""
     half = data[: len(data) // 2]
     return Result(data=half, status="lossless", input=name, bytes_before=len(data), bytes_after=len(half))
 
@@ -49,7 +49,7 @@ def photo(name: str = "in/a.jpg") -> dict[str, Any]:
         try:
             os.setxattr(path, "user.rating", b"5")
         except OSError:
-            pass  # a file system without them
+            pass  # a file system without extended attributes
     if os.geteuid() == 0:
         os.chown(path, 1234, 2345)
     os.utime(path, ns=(YEAR_2001, YEAR_2001))
@@ -111,7 +111,7 @@ def test_backup_has_all_attributes(place: Path, monkeypatch: pytest.MonkeyPatch,
 def test_backup_of_a_file_that_is_not_replaced_is_removed(
     place: Path, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
-    """As a link it would change with the original."""
+    """If the backup is a hard link, it would change together with the original."""
     photo()
     if not links:
         monkeypatch.setattr(os, "link", cross_device)

@@ -1,4 +1,4 @@
-"""Folders from the command line, with a quick stand-in for the engine and threads for the processes."""
+"""Folders from the command line, with a fast replacement of the engine, and threads instead of processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JPEG = b"\xff\xd8\xff\xe0"
 
 
 def engine(data: bytes, options: Any, *, name: str) -> Result:
-    """Half of the bytes."""
+    """Return a result with half of the bytes of the file; fail if it has the word "broken"."""
     if b"broken" in data:
         raise FormatError("it is broken")
     if b"stop" in data:
@@ -211,7 +211,7 @@ def test_total_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_where_somebody_watches(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a bar takes the place of the lines; what failed is still told."""
+    """On a terminal a progress bar replaces the lines of files, except those of files that failed."""
     put("in/bad.jpg", 100, JPEG + b"broken")
 
     class Terminal(io.StringIO):

@@ -1,4 +1,4 @@
-"""Which files are pictures, where each goes, and what is refused before work starts."""
+"""Discovery of pictures, names of outputs, and arguments that are refused before the run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_contents_decide_not_the_name(tmp_path: Path) -> None:
     kinds = {task.relative: task.kind for task in found.pictures}
     assert kinds == {
         "a.JPG": "jpeg", "b.txt": "jpeg", "noext": "jpeg", "c.png": "picture", "sub/deep/F.JPEG": "jpeg",
-        "e.jpg": "unknown",  # calls itself a picture: an error to be told
+        "e.jpg": "unknown",  # a picture by its name only: its error is reported
     }  # fmt: skip
     assert [(other.relative, other.reason) for other in found.others] == [("d.dat", "not a picture")]
     only = discover([str(tmp_path)], jpeg_only=True)
@@ -87,7 +87,7 @@ def test_unreadable_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_pipes_are_not_opened(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
+    os.mkfifo(tmp_path / "pipe.jpg")  # opening it for reading would block
     found = discover([str(tmp_path)])
     assert [other.reason for other in found.others] == ["not a regular file"]
 
@@ -173,7 +173,7 @@ def test_every_file_is_in_one_shard(relative: str, count: int) -> None:
 
 
 def test_shards_stay_the_same() -> None:
-    """Parts that run at other times, on other machines, must agree for ever."""
+    """The parts of a set must not change, since they may be run at different times on different machines."""
     assert [k for k in range(1, 17) if in_shard("2024/a.jpg", (k, 16))] == [
         1 + int.from_bytes(bytes.fromhex(SHA_OF_2024_A), "big") % 16
     ]

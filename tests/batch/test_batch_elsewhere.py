@@ -1,4 +1,4 @@
-"""Past this machine: URLs, an S3-compatible server, a Dask cluster that loses a worker."""
+"""Runs beyond this machine: URLs, an S3-compatible server, a Dask cluster that loses a worker."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_missing_extra_and_misnamed_objects(memory: Any, monkeypatch: pytest.Mon
 
 
 def test_urls_of_this_machine_are_paths(tmp_path: Path) -> None:
-    """Rules for links hold whatever the spelling."""
+    """The rules for links also apply to local files whose names are URLs."""
     for name in ("in/a.jpg", "outside/b.jpg"):
         storage.write(str(tmp_path / name), jpeg(1))
     (tmp_path / "in/link.jpg").symlink_to("../outside/b.jpg")
@@ -207,7 +207,7 @@ def test_home_that_cannot_be_written_matters_only_with_resume(
 def test_stores_without_whole_objects_are_written_by_renaming(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fsspec's local files stand for SFTP and the like; a write that fails leaves the old file."""
+    """A write that fails leaves the old file. (fsspec's local files are used in place of SFTP.)"""
     url = f"local://{tmp_path}/x.jpg"
     storage.write(url, b"first")
     system, _ = storage.filesystem(url)
@@ -228,7 +228,7 @@ def test_unknown_scheme() -> None:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """A real S3-compatible server in this process, and the options to reach it."""
+    """Start an S3-compatible server in this process; yield the options for fsspec."""
     pytest.importorskip("s3fs")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -264,7 +264,7 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def slow(task: Any, options: Any, delivery: Any) -> Done:
-    """Leave time to be killed; runs on the cluster."""
+    """Process a file on the cluster, with a delay in which the worker can be killed."""
     time.sleep(0.2)
     return worker.process(task, options, delivery)
 

@@ -1,4 +1,4 @@
-"""Faults that cost a folder run one file, or end it with one line."""
+"""Faults that make one file of a folder run fail, or that end the run with one line."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_warmup_without_processes_compiles_here(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_other_files_are_copied_whatever_their_size(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A video beside the photos need not fit into memory: nothing reads it as a whole."""
+    """A file of any size can be copied, because it is copied in pieces."""
     monkeypatch.setattr(copying, "_PIECE", 1000)
     monkeypatch.setattr(output, "_PIECE", 1000)
     jpeg("in/a.jpg")
@@ -129,7 +129,7 @@ def test_other_files_are_copied_whatever_their_size(place: Path, monkeypatch: py
     assert Path("out/video.mp4").read_bytes() == video
     node = Path("out/video.mp4").stat().st_ino
     assert run(*arguments).exit_code == 0
-    assert Path("out/video.mp4").stat().st_ino == node  # the same is not written again
+    assert Path("out/video.mp4").stat().st_ino == node  # an equal file is not written again
     changed = video[:-1] + b"x"
     Path("in/video.mp4").write_bytes(changed)
     assert run(*arguments).exit_code == 0
@@ -167,7 +167,7 @@ def test_next_run_removes_temporaries(place: Path) -> None:
     for _ in range(2):
         assert run("transcode", "in", "-r", "-o", "out", "--resume").exit_code == 0
         assert not any(path.exists() for path in left)
-        left = leave("out", "out/sub")  # nothing is left to do in the second run
+        left = leave("out", "out/sub")  # the second run has no files to process
     assert elsewhere[0].exists()
 
 
@@ -207,7 +207,7 @@ def test_next_run_over_single_files_removes_temporaries(place: Path, how: list[s
 
 @pytest.fixture
 def misnamed(place: Path) -> dict[str, bytes]:
-    """Two photos, and what is called a photo but is none."""
+    """Make two photos, and other files with names of photos; return the contents of the latter by name."""
     jpeg("a.jpg")
     jpeg("z.JPEG")
     for name, kind in (("png.jpg", "PNG"), ("tga.jpg", "TGA"), ("bmp.jfif", "BMP")):
@@ -248,14 +248,14 @@ def test_misnamed_file_in_the_interface(place: Path, misnamed: dict[str, bytes])
         assert len(list(planned)) == 1
 
 
-def test_folder_in_place_leaves_other_pictures_alone(place: Path, misnamed: dict[str, bytes]) -> None:
-    """A PNG is skipped whatever its name; what only its name calls a JPEG is an error."""
+def test_folder_in_place_skips_other_pictures(place: Path, misnamed: dict[str, bytes]) -> None:
+    """A PNG is skipped, whatever its name. A file that is a JPEG only by its name fails."""
     Path("a.jpg").rename("in/a.jpg")
     for name in misnamed:
         Path(name).rename(Path("in", name))
     result = run("transcode", "in", "-r", "--in-place")
     assert result.exit_code == 1
-    assert "3 failed" in result.stderr  # text, empty and TGA, whose kind only its name tells
+    assert "3 failed" in result.stderr  # text, empty, and TGA, which has no signature
     assert "in/text.jpg: not a JPEG" in result.stderr
     assert "in/png.jpg (not a JPEG)" in result.stderr
     assert {name: Path("in", name).read_bytes() for name in misnamed} == misnamed

@@ -1,4 +1,4 @@
-"""The manifest: whose file it is, where it lies, and what happens when it cannot be written."""
+"""The manifest: its owner, its place, and faults when it cannot be written."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ JPEG = b"\xff\xd8\xff\xe0"
 
 
 def engine(data: bytes, options: Any, *, name: str) -> Result:
-    """Half of the bytes."""
+    """Return a result with half of the bytes of the file."""
     half = data[: len(data) // 2]
     return Result(data=half, status="optimized", input=name, bytes_before=len(data), bytes_after=len(half))
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Five pictures in ``in``, a home of their own, a quick stand-in for the engine."""
+    """Return a working folder with five pictures in ``in``, its own home, and a fast engine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(api, "run", engine)
@@ -116,7 +116,7 @@ def test_database_with_a_write_ahead_log_is_untouched(place: Path) -> None:
 def test_what_is_no_regular_file_is_refused(place: Path, kind: str) -> None:
     path = place / "other"
     if kind == "pipe":
-        os.mkfifo(path)  # opening it would wait for ever
+        os.mkfifo(path)  # opening it for reading would block
     elif kind == "folder":
         path.mkdir()
     else:
@@ -189,7 +189,7 @@ def test_full_disk_under_the_manifest(place: Path, monkeypatch: pytest.MonkeyPat
     for i in range(40):
         write(place / f"in/more{i:02}.jpg", JPEG + bytes(200 + i))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, limits[1]))  # SQLite's writes beyond it fail
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, limits[1]))  # SQLite's writes beyond this size fail
     try:
         result = run("optimize", "-r", "in", "-o", "out", "--quiet")
     finally:
@@ -234,7 +234,7 @@ def test_old_records_of_the_state_folder_are_removed(place: Path) -> None:
     run("optimize", "-r", "in", "--in-place")
     left = {path.name for path in state.iterdir()}
     assert {"mine.sqlite", "x.txt", recent.name} < left
-    assert len(left) == 4  # the three, and the record of this run
+    assert len(left) == 4  # the three files, and the record of this run
 
 
 # --- encodes of totals ------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_only_own_encodes_are_removed(place: Path) -> None:
     path = trials.path_of(str(folder), task, OptimizeOptions())
     trials.save(path, Result(data=b"12", status="optimized", bytes_after=2))
     write(folder / "notes.txt", b"of the user")
-    for number in range(256):  # folders come in any order: each of them may come before that of the encode
+    for number in range(256):  # the order of folders varies: any may precede that of the encode
         write(folder / f"{number:02x}/notes.txt", b"of the user")
     trials.forget_all(str(folder))
     assert not os.path.exists(path)

@@ -1,4 +1,4 @@
-"""Names of files that are hard to print, to store or to write: each works, or fails alone with one line."""
+"""Names of files that are hard to print, store or write: each works, or fails alone with one line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def engine(data: bytes, options: Any, *, name: str) -> Result:
-    """Half of the bytes."""
+    """Return a result with half of the bytes of the file; fail if it has the word "broken"."""
     if b"broken" in data:
         raise FormatError("it is broken")
     half = data[: len(data) // 2]
@@ -71,7 +71,7 @@ def run(*arguments: str) -> Any:
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_odd_name(place: Path, kind: str) -> None:
-    """In the mirror, the manifest, the JSON lines and the report; as a folder, and of a broken file."""
+    """The name works in outputs, manifest, JSON and report, as a folder's name, and for a broken file."""
     name = NAMES[kind]
     put(b"in/" + name + b".jpg")
     put(b"in/" + name + b"/a.jpg", JPEG + bytes(50))
@@ -80,7 +80,7 @@ def test_odd_name(place: Path, kind: str) -> None:
     arguments = ["transcode", "-r", "in", "-o", "out", "--json", "--copy-others", "--report"]
     result = run(*arguments, "r.json")
     assert result.exit_code == 1
-    assert len(result.stderr.splitlines()) == 7  # four files, their total, what is next, the report
+    assert len(result.stderr.splitlines()) == 7  # four files, their total, the next step, the report
     assert all(line.startswith("guetzpy: ") for line in result.stderr.splitlines())
     assert not any(sign in result.stderr for sign in "\x1b\x9b\r\u202e")
     records = [json.loads(line) for line in result.stdout.splitlines()]
@@ -102,7 +102,7 @@ def test_longest_names(place: Path) -> None:
     longest = {
         b"n" * 251 + b".jpg": b"n" * 251 + b".jpg",
         b"p" * 251 + b".png": b"p" * 251 + b".jpg",
-        b"x" * 255: None,  # would get .jpg
+        b"x" * 255: None,  # no name is left with .jpg appended
         "ü".encode() * 125 + b".jpeg": "ü".encode() * 125 + b".jpeg",
     }
     for name in longest:
@@ -117,7 +117,7 @@ def test_longest_names(place: Path) -> None:
 
 
 def test_longest_names_in_place_with_a_backup(place: Path) -> None:
-    """The second backup of a name gets a suffix for which there is no room: the file stays as it is."""
+    """A second backup needs a suffix, which makes its name too long, so the file is not replaced."""
     name = b"in/" + b"n" * 251 + b".jpg"
     put(name)
     assert run("transcode", "-r", "in", "--in-place", "--backup", "kept").exit_code == 0

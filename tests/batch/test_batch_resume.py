@@ -1,4 +1,4 @@
-"""Runs that go on where an earlier one stopped, and where their manifest lies."""
+"""Resumed runs, and the place of their manifest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_resume_does_only_what_is_missing(photos: Path, tmp_path: Path, go: Go, 
         go(photos, out, resume=True, **changes)
         return sorted(engine.calls)
 
-    assert again() == ["bad.jpg"]  # what failed is tried again
+    assert again() == ["bad.jpg"]  # files that failed are processed again
     (photos / "bad.jpg").unlink()
     assert again() == []
     (out / "a.jpg").unlink()
@@ -41,11 +41,11 @@ def test_resume_does_only_what_is_missing(photos: Path, tmp_path: Path, go: Go, 
     put(photos / "new.jpg", JPEG)
     assert again() == ["new.jpg"]
     assert len(again(options=OptimizeOptions(distance=2.0))) == 4
-    assert again(options=OptimizeOptions(distance=2.0, threads=2, timeout=9)) == []  # change no byte
+    assert again(options=OptimizeOptions(distance=2.0, threads=2, timeout=9)) == []  # same bytes
     assert len(again()) == 4
     engine.calls.clear()
     go(photos, out)
-    assert len(engine.calls) == 4  # without resume all is done
+    assert len(engine.calls) == 4  # without resume, all files are processed
 
 
 def test_resume_from_another_folder(

@@ -1,4 +1,4 @@
-"""Runs over folders, with a quick stand-in for the engine and threads for the processes."""
+"""Runs over folders, with a fast replacement of the engine, and threads instead of processes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_in_place(photos: Path, go: Go) -> None:
     assert (photos / "a.jpg").stat().st_size == 150
     assert (photos / "a.jpg").stat().st_mode & 0o777 == 0o640
     assert (photos / "a.jpg").stat().st_mtime > 10**9
-    assert (photos / "sub/c.png").stat().st_size == 400  # no JPEG: left alone
+    assert (photos / "sub/c.png").stat().st_size == 400  # not a JPEG, so not changed
     after = small.stat()
     assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (
         before.st_ino, before.st_mtime_ns, before.st_ctime_ns,
@@ -115,7 +115,7 @@ def test_backup_keeps_originals(photos: Path, tmp_path: Path, go: Go) -> None:
     assert (kept.read_bytes(), kept.stat().st_mtime) == (original, 10**9)
     second = (photos / "sub/b.JPG").read_bytes()
     go(photos, in_place=True, backup=tmp_path / "kept")
-    assert kept.read_bytes() == original  # never replaced by a later one
+    assert kept.read_bytes() == original  # a backup is never replaced
     assert (tmp_path / "kept/sub/b.JPG.1").read_bytes() == second
 
 
@@ -227,7 +227,7 @@ def test_shards_make_the_whole(tmp_path: Path, go: Go) -> None:
 
 
 class Fragile(Executor):
-    """Dies of some files, always or once, and notes how many were at work."""
+    """An engine whose process dies for some files, always or once; records the number of busy workers."""
 
     def __init__(self, always: str = "", once: str = "") -> None:
         self.always, self.once, self.log = always, once, []
@@ -287,7 +287,7 @@ def test_a_full_disk_leaves_nothing_half(
 
 
 def test_large_pictures_wait_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two at once only while both fit; one that fits nowhere is still let in alone."""
+    """Pictures are processed at once while they fit into memory together. A larger one is processed alone."""
     monkeypatch.setattr(memory, "pixels", lambda task, _: task.size)
     monkeypatch.setattr(pool._Slot, "submit", lambda slot, task, *_: setattr(slot, "task", task))
     processes = pool.Processes(3, budget=2 * memory.PER_WORKER + 1000, wanted=lambda area: 10 * area)

@@ -1,4 +1,4 @@
-"""Runs with a total of bytes, on stand-ins whose size follows the distance."""
+"""Runs with a total of bytes, with a fake engine whose sizes are a function of the distance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from guetzpy.result import Result
 
 
 class Sized(Engine):
-    """Files whose bytes fall with distance as a power law, each with its own."""
+    """An engine whose files have sizes by a power law of the distance, with other parameters for each."""
 
     def __call__(self, data: bytes, options: Any, *, name: str) -> Result:
         self.calls.append(os.path.basename(name))
@@ -60,7 +60,7 @@ def test_total_is_hit(tmp_path: Path, sized: Sized, threads: Executor, bits: flo
     assert 0.995 * limit <= total <= limit
     assert run.fit is not None
     assert (run.fit.total, run.fit.limit) == (total, limit)
-    assert run.fit.encodes == len(sized.calls) / 40 <= 5  # the last pass is not made twice
+    assert run.fit.encodes == len(sized.calls) / 40 <= 5  # the last pass is not repeated
     distances = {r.distance for r in results}
     assert (len(distances) > 10) if free else (distances == {run.fit.distance})
     assert not list((tmp_path / "out").glob("*.trials"))

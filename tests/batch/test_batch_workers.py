@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 def fragile(task: Any, options: Any, delivery: Any) -> Done:
-    """Do a file as ever, but die or hang of some names; runs in the worker process."""
+    """Process a file in the worker process, but die or hang for some names."""
     name = Path(task.input).name
     if name.startswith("kills"):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -152,7 +152,7 @@ def command(*arguments: str) -> list[str]:
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_kill_9_and_resume(tmp_path: Path) -> None:
-    """The parent is killed in the middle: its workers end, nothing is half-written, nothing is done twice."""
+    """If the parent is killed, its workers end, files are complete, and recorded files are not repeated."""
     folder = make(tmp_path / "in", *(f"{i % 7}/{i:03}.jpg" for i in range(300)))
     originals = hashes(folder)
     process = subprocess.Popen(command("-o", "out", "--quiet"), cwd=tmp_path)
@@ -174,12 +174,12 @@ def test_kill_9_and_resume(tmp_path: Path) -> None:
     assert 60 <= len(half) < 300
     subprocess.run(command("-o", "whole", "--quiet"), cwd=tmp_path, check=True)
     whole = hashes(tmp_path / "whole")
-    assert half.items() <= whole.items()  # every file that is there is whole, and there is no litter
+    assert half.items() <= whole.items()  # complete files, and no temporary ones
     resumed = subprocess.run(
         command("-o", "out", "--json", "--resume"), cwd=tmp_path, check=True, capture_output=True, text=True
     )
     assert hashes(tmp_path / "out") == whole
-    # Rows are committed every second or 64 files: what came after is done again.
+    # Rows are committed every second or 64 files. Later files are processed again.
     again = len(resumed.stdout.splitlines())
     assert again <= 300 - len(half) + 64 + 8
     assert hashes(folder) == originals
@@ -190,12 +190,12 @@ def test_ctrl_c(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("-o", "out", "--json"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # after a & of a shell it is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & makes it ignored
     )  # fmt: skip
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
     assert first["status"] == "lossless"
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    os.killpg(process.pid, signal.SIGINT)  # to the workers too, as a terminal does
     _, words = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in words

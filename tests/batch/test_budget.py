@@ -1,4 +1,4 @@
-"""A set in so many bytes: at one distance, of equal slope, and by sizes where distances end."""
+"""A set under a total of bytes: at one distance, at equal slopes, or by a size for each file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from guetzpy.errors import TargetError
 
 @dataclass
 class File:
-    """A file whose bytes fall with distance as a power law, down to a smallest one."""
+    """A file whose size is a power law of the distance, with a smallest size."""
 
     pixels: int
-    bits: float  # per pixel at distance 1
+    bits: float  # bits per pixel at distance 1
     slope: float
     noise: float = 0.0
     least: int = 1
-    packed: int | None = None  # a JPEG that has so few bytes without loss
+    packed: int | None = None  # bytes of a lossless repack, if it is a JPEG
     broken: bool = False
 
     def size(self, distance: float) -> int:
@@ -155,7 +155,7 @@ def test_what_is_impossible_names_the_smallest_reached(limit: int) -> None:
     found = re.search(r"has (\d+) bytes, (\d+) were", str(caught.value))
     assert found is not None
     assert int(found[2]) == limit
-    assert 5_000 <= int(found[1]) <= 6_000  # the least is 5000; files at distance 25 make far more
+    assert 5_000 <= int(found[1]) <= 6_000  # the least is 5000; at distance 25 it is far larger
     assert size_at(files, COARSEST) > 60_000
 
 
@@ -208,7 +208,7 @@ def test_any_set_fits_or_names_the_smallest(files: list[File], share: float, fre
         fit = budget.fit(1)
         assert fit.total <= limit
         assert budget.best is not None
-        # The very encodes of the best attempt fit: what is written then is what was measured.
+        # The encodes of the best attempt are written, so the total is the measured one.
         assert budget.best.total == fit.total
     except TargetError:
         assert smallest > limit
@@ -230,7 +230,7 @@ def test_sizes_of_a_first_pass_never_exceed_the_limit() -> None:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small cut-outs of photos, and one JPEG."""
+    """Return a folder of small parts of photos, and one JPEG."""
     import skimage.data
 
     folder = tmp_path_factory.mktemp("photos")

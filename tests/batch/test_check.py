@@ -1,4 +1,4 @@
-"""--check finds fault with just what --in-place would change."""
+"""--check reports exactly the files that --in-place would change."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _hidden(folder: Path) -> None:
 
 
 def _arithmetic(folder: Path) -> None:
-    """A file that is kept as it is: its frame header says arithmetic coding (T.81 B.2.2)."""
+    """Make a file that is kept, because its frame header declares arithmetic coding (T.81 B.2.2)."""
     data = _file("JPEG")
     (folder / "a.jpg").write_bytes(data.replace(b"\xff\xc0", b"\xff\xc9", 1))
 
@@ -124,7 +124,7 @@ def test_check_and_in_place_agree_in_folders(
 def test_check_and_in_place_agree_of_files(
     tmp_path: Path, make: Callable[[Path], None], name: str, changes: bool, jpeg_only: list[str]
 ) -> None:
-    """A link that is named is followed by both."""
+    """Both options follow a link that is named."""
     folder = tmp_path / "in"
     folder.mkdir()
     make(folder)
@@ -142,7 +142,7 @@ def test_check_and_in_place_agree_of_files(
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_check_of_stdin(kind: str) -> None:
-    """--in-place cannot replace stdin, but its data can be checked as a file's."""
+    """--in-place cannot replace stdin, but --check accepts it."""
     check = CliRunner().invoke(app, ["optimize", "-", "--check"], input=_file(kind))
     assert check.exit_code == (3 if kind == "JPEG" else 1), check.output
 

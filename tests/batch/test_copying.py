@@ -1,4 +1,4 @@
-"""--copy-others names what it does not copy."""
+"""--copy-others names the files that it does not copy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from guetzpy.cli import app
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 def test_links_that_are_not_copied_are_named(tmp_path: Path) -> None:
-    """They were named among at most three files, and neither in the results nor in the report."""
+    """Regression: at most three of them were named, and none in the results or the report."""
     folder = tmp_path / "in"
     folder.mkdir()
     Image.new("RGB", (16, 16)).save(folder / "a.jpg")

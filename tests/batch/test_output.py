@@ -1,4 +1,4 @@
-"""A file is whole, old or new, whatever happens."""
+"""Atomic writes: a file is always complete, old or new."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_changed_meanwhile(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
 def test_write_that_fails_half_way(tmp_path: Path) -> None:
-    """The system refuses to write on after some bytes, as on a full disk."""
+    """The system refuses to write more after some bytes, as on a full disk."""
     import resource
 
     path = tmp_path / "a.jpg"

@@ -15,7 +15,7 @@ from bench import rate_distortion as rd
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Points of one small picture, as a run writes them, and all else that it writes."""
+    """Return a folder with all files that a run of ``rate_distortion`` over one small picture writes."""
     folder = tmp_path_factory.mktemp("rd")
     images = folder / "images"
     images.mkdir()

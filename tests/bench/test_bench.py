@@ -1,4 +1,4 @@
-"""The bench: curves, metrics of its own, corpus, peers, budgets, and figures in step with results."""
+"""The bench: curves, corpus, other encoders, budgets, and figures that are up to date with the results."""
 
 from __future__ import annotations
 

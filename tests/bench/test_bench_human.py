@@ -1,4 +1,4 @@
-"""What metrics are worth: studies that were made up so that the answer is known."""
+"""Comparison of metrics with people: made-up studies whose results are known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLE = "chelsea"
 
 
 def rated() -> list[mucped.Setting]:
-    """Settings whose Elo is 1000 log bpp + 2000 for jpegli, 100 less for the others at equal bytes."""
+    """Return settings with an Elo score of 1000 log bpp + 2000 for jpegli, and 100 less for others."""
     found = []
     for encoder, sampling, qualities in (
         ("jpegli", "444", (55, 65, 75, 85, 95)),
@@ -40,7 +40,7 @@ def log_bpp(quality: int) -> float:
 
 
 def rows(images: int = 5) -> list[dict[str, Any]]:
-    """Scores of those settings by a metric that credits jpegli as people do, and one that credits nobody."""
+    """Return scores by a metric that prefers jpegli as people do, and by one that prefers no encoder."""
     found = []
     for setting in mucped.all_settings(rated()):
         rate = log_bpp(setting.quality)
@@ -55,7 +55,7 @@ def rows(images: int = 5) -> list[dict[str, Any]]:
 def test_a_metric_that_agrees_with_people_has_no_bias() -> None:
     scores = mucped.Scores(rows(), ("psnr", "ssimulacra2"))
     found = mucped.prediction(rated(), scores, draws=40)["encoders"]
-    # of class 4:2:2 both, of 4:4:4 both; mozjpeg's 4:2:0 is below what jpegli's reaches
+    # Both pairs of 4:2:2 and of 4:4:4. mozjpeg's 4:2:0 has a lower Elo score than any of jpegli's.
     assert [p["setting"] for p in found["pairs"]] == [
         "mozjpeg-q70-yuv444", "mozjpeg-q80-yuv444", "libjpeg-turbo-q70-yuv422", "libjpeg-turbo-q80-yuv422",
     ]  # fmt: skip
@@ -89,7 +89,7 @@ def test_rates_go_on_straight_beyond_the_ends() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as ``--folder`` takes it: three small originals, six settings, a made-up AIC-4 table."""
+    """Return a folder for ``--folder``: three small originals, six settings, a made-up AIC-4 table."""
     from bench import corpus
 
     path: Path = tmp_path_factory.mktemp("studies")
@@ -125,7 +125,7 @@ def test_correlations_and_scale(tmp_path: Path) -> None:
     assert cvvdp["rmse"] < 0.05
     assert found["correlations"]["SSIM"]["all"]["srocc"] < 1
     quarter, half, one = found["scale"]
-    assert "CVVDP" not in quarter  # the least distortion is 0.31
+    assert "CVVDP" not in quarter  # the smallest distortion is 0.31
     assert half["CVVDP"] == {"mean": pytest.approx(95), "sd": 0, "originals": 2}
     assert one["CVVDP"]["mean"] == pytest.approx(90)
     assert one["distance"] > half["distance"]
@@ -187,5 +187,5 @@ def test_tables_of_the_page(tmp_path: Path) -> None:
     text = readme_tables.updated_page(page, tmp_path)
     assert "old" not in text
     assert "| PSNR | " in text
-    assert "| 0.25 |  |  |  |  |  | 0 |" in text  # no file is as good as that
+    assert "| 0.25 |  |  |  |  |  | 0 |" in text  # no file has so little distortion
     assert "90.00 ± 0.00" in text

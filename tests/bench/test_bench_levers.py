@@ -1,4 +1,4 @@
-"""The bench's levers: each changes the file while it is off, and nothing afterwards."""
+"""The levers of the bench: each changes the file while it is off, and has no effect afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_lever_changes_the_file_while_it_is_off(work: rate_distortion.Work
 
     whole = points("")
     same = [lever for lever in levers.LEVERS if points(lever) == whole]
-    # The picture may be in 4:4:4 anyway.
+    # The picture may be encoded in 4:4:4 in any case.
     assert set(same) <= {"4:2:0 (off: 4:4:4 always)"}
     assert points("") == whole
 

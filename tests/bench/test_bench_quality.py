@@ -1,4 +1,4 @@
-"""The metrics that the bench has of its own, against definitions and other programs."""
+"""The bench's own implementations of metrics, compared with definitions and other programs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 
 
 def photo(height: int = 176, width: int = 184) -> corpus.Picture:
-    """A cut-out of a photo."""
+    """Return a part of a photo."""
     return np.ascontiguousarray(corpus.Named("coffee").read()[60 : 60 + height, 150 : 150 + width])
 
 
 def slow_ssim_scale(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """SSIM and its contrast-structure part by the definition, window by window."""
+    """Return SSIM and its contrast and structure term by the definition, window by window."""
     offsets = np.arange(-5, 6)
     window = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / 4.5)
     window /= window.sum()
@@ -44,19 +44,19 @@ def test_ms_ssim_equals_its_definition() -> None:
     a = photo(177, 182)
     b = peers.decode(peers.by_pillow(a, "JPEG", quality=30))
     expected = 1.0
-    # Gray, so that the twin walks over one channel only.
+    # Gray, because the slow implementation takes one channel.
     a, b = (np.repeat(x[..., 1:2], 3, axis=2) for x in (a, b))
     x, y = a[..., 0].astype(float), b[..., 0].astype(float)
     for scale, weight in enumerate(measures.MS_SSIM_WEIGHTS):
         whole, structure = slow_ssim_scale(x, y)
         expected *= (whole if scale == 4 else structure) ** weight
-        # As scipy.ndimage.convolve in the challenge's script: what lies beyond the edge mirrors it.
+        # As scipy.ndimage.convolve in the challenge's script: samples beyond an edge are mirrored.
         x, y = (convolve(v, np.full((2, 2), 0.25), mode="reflect")[::2, ::2] for v in (x, y))
     assert quality.ms_ssim(a, b) == pytest.approx(expected, abs=2e-5)
 
 
 def slow_psnr_hvs_m(a: np.ndarray, b: np.ndarray) -> float:
-    """The published program, loop by loop."""
+    """Return PSNR-HVS-M by the loops of the published program."""
     from scipy.fft import dctn
 
     table = quality.LUMINANCE_TABLE

@@ -1,4 +1,4 @@
-"""The results of the bench: their tables, the README, and runs that go on."""
+"""The results of the bench: their tables, the README, and runs that are resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part ``speed`` of the bench: that it measures, not how long something takes."""
+"""The part ``speed`` of the bench gives figures. No test depends on their values."""
 
 from __future__ import annotations
 

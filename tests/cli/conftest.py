@@ -17,7 +17,7 @@ from guetzpy._runtime import kernel as _jit
 
 @pytest.fixture
 def no_notices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words about compiling come at whichever test meets a kernel first; processes show them below."""
+    """Suppress notices of compilation, which would appear in the first test that needs a kernel."""
     monkeypatch.setattr(_jit, "compilations", lambda callback: contextlib.nullcontext())
     monkeypatch.setattr(_jit, "is_cold", lambda: False)
 
@@ -33,7 +33,7 @@ def search(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo_array: np.ndarray) -> Path:
-    """A working folder with a photo in two formats."""
+    """Return a working folder with a photo in two formats."""
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photo_array).save("photo.png")
     Path("photo.JPG").write_bytes(encode(photo_array, quality=95))

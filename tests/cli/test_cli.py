@@ -1,4 +1,4 @@
-"""The command line: places, exit codes, words; with a quick stand-in for the search."""
+"""The command line: outputs, exit codes and messages, with a fast replacement of the search."""
 
 from __future__ import annotations
 

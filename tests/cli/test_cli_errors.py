@@ -1,4 +1,4 @@
-"""The command line on inputs and places that fail, and its commands besides optimize."""
+"""The command line with inputs and outputs that fail, and its commands other than optimize."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("search", "no_notices")
 
 
 def bad_inputs(folder: Path) -> dict[str, str]:
-    """Name of a bad file -> words that tell why; the files are made."""
+    """Make files that cannot be processed; return a part of the error message for each name."""
     png = (folder / "photo.png").read_bytes()
     jpeg = (folder / "photo.JPG").read_bytes()
     frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
@@ -57,7 +57,7 @@ def bad_inputs(folder: Path) -> dict[str, str]:
 
 
 def test_bad_inputs(folder: Path) -> None:
-    """Each says in one line what is wrong with which file, writes nothing, and exits with 1."""
+    """Each gives one line with the file and the reason, writes nothing, and exits with 1."""
     for name, words in bad_inputs(folder).items():
         before = (folder / name).read_bytes() if name != "missing.jpg" else None
         result = run("optimize", name, "-o", "out.jpg")
@@ -231,7 +231,7 @@ def test_compare_by_some_metrics_on_a_display(folder: Path) -> None:
     assert re.fullmatch(r"PSNR +\d+\.\d\d dB", second)
     scores = json.loads(run("compare", "photo.png", "photo.JPG", "--metrics", "cvvdp", "--json").stdout)
     assert set(scores) == {"cvvdp"}
-    assert scores["cvvdp"] < float(first.split()[1])  # pixels of a phone are smaller to the eye
+    assert scores["cvvdp"] < float(first.split()[1])  # a phone's pixels have a smaller visual angle
     drawn = run("compare", "photo.png", "photo.JPG", "--metrics", "cvvdp", "--heatmap", "map.png")
     assert drawn.exit_code == 0, drawn.stderr
     with Image.open("map.png") as legend:
@@ -308,7 +308,7 @@ def test_cold_start_survives_without_processes(folder: Path, monkeypatch: pytest
 
 
 def test_as_a_process(folder: Path) -> None:
-    """The real thing: exit code, a pipe that nobody reads, the notice of the first run."""
+    """A real process: its exit codes, a pipe without a reader, and the notice of the first run."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")}
     command = [sys.executable, "-m", "guetzpy"]
     first = subprocess.run(
@@ -334,7 +334,7 @@ def test_as_a_process(folder: Path) -> None:
 
 
 def test_warnings_of_pillow_are_not_shown(tmp_path: Path) -> None:
-    """A TIFF tag whose values lie beyond the end makes Pillow warn with a line of its code."""
+    """For a TIFF tag with values beyond the end, Pillow's warning quotes a line of its code."""
     entries = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 150)]
     entries += [(279, 4, 1, 64), (305, 2, 400, 9000)]
     table = b"".join(struct.pack("<HHII", *entry) for entry in entries)

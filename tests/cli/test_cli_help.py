@@ -1,4 +1,4 @@
-"""Help in sections, shell completion by a real shell, the manual page, colours only where they are wanted."""
+"""Help in sections, shell completion by a real shell, the manual page, and colours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def guetzpy(*arguments: str, **environment: str) -> str:
 
 
 def test_every_option_has_a_section() -> None:
-    """Options of long commands stand in a section that says what they are about."""
+    """Every option of commands with many options is in a section of the help."""
     placed = [name for names in SECTIONS.values() for name in names]
     assert len(placed) == len(set(placed))
     for command in ("optimize", "transcode"):
@@ -46,7 +46,7 @@ def test_every_option_has_a_section() -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("optimize", OptimizeOptions), ("transcode", TranscodeOptions)])
 def test_parameters_are_made_of_the_fields(name: str, kind: type[Any]) -> None:
-    """Each field is a parameter with its default; choices complete, and stand in place of the value."""
+    """Each field is a parameter with its default and help text; the help shows the choices of a value."""
     parameters = {p.name: p for p in COMMANDS[name].params}
     for field, option in options_of(kind).values():
         parameter = parameters[field.name]
@@ -100,7 +100,7 @@ def test_list_of_commands_is_not_cut() -> None:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Path:
-    """A bash script that completes a line as bash does when Tab is pressed, with guetzpy on its path."""
+    """Return a bash script that completes lines as bash does for the Tab key, with guetzpy on its path."""
     if shutil.which("bash") is None:
         pytest.skip("no bash")
     program = tmp_path / "bin" / "guetzpy"
@@ -164,7 +164,7 @@ def test_completion_scripts(name: str) -> None:
 
 
 def test_install_completion_touches_the_home_only(tmp_path: Path) -> None:
-    """Typer finds the shell by the parent process; without one that it knows, the name is an argument."""
+    """Typer detects the shell by the parent process. The test disables this, so the shell is an argument."""
     home = tmp_path / "home"
     home.mkdir()
     guetzpy(
@@ -191,7 +191,7 @@ COLOUR = re.compile(rb"\x1b\[[0-9;]*[1-9][0-9;]*m")
 
 
 def on_a_terminal(folder: Path, **environment: str) -> bytes:
-    """What a folder run shows on a terminal."""
+    """Return the output of a folder run on a terminal."""
     pty = pytest.importorskip("pty")
     main, terminal = pty.openpty()
     try:
@@ -208,7 +208,7 @@ def on_a_terminal(folder: Path, **environment: str) -> bytes:
         while True:
             try:
                 part = os.read(main, 4096)
-            except OSError:  # Linux ends a terminal that nobody holds like this
+            except OSError:  # so Linux reports that no process has the terminal open
                 break
             if not part:
                 break
@@ -221,7 +221,7 @@ def on_a_terminal(folder: Path, **environment: str) -> bytes:
 
 @pytest.mark.parametrize(("name", "colours"), [("NO_COLOR", False), ("OTHER", True)])
 def test_no_color(tmp_path: Path, name: str, colours: bool) -> None:
-    """A bar on a terminal has colours unless NO_COLOR asks for none."""
+    """The progress bar on a terminal has colours unless NO_COLOR is set."""
     (tmp_path / "in").mkdir()
     Image.new("RGB", (64, 64), "tan").save(tmp_path / "in" / "a.jpg")
     shown = on_a_terminal(tmp_path, **{name: "1"})

@@ -1,4 +1,4 @@
-"""What the command line says: warnings reach those who watch, and no name or metadata commands a terminal."""
+"""Messages of the command line: warnings are shown, and names and metadata cannot control a terminal."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_warnings_on_the_page(tmp_path: Path) -> None:
     other.write_bytes(jpeg_files.picture())
     run("transcode", str(path), str(other), "-o", f"{tmp_path}/out/", "--report", str(page))
     text = page.read_text()
-    assert text.count("content credentials (C2PA) are kept") == 2  # in the table, and for the viewer
+    assert text.count("content credentials (C2PA) are kept") == 2  # in the table and in the viewer
 
 
 def test_notes_that_differ_in_numbers_are_of_one_kind() -> None:

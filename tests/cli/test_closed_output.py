@@ -1,4 +1,4 @@
-"""Help that cannot be written, and kernels that cannot be kept."""
+"""Help that cannot be written, and kernels that cannot be stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from guetzpy.cli import app
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["transcode", "--help"]])
 def test_help_that_cannot_be_written(arguments: list[str]) -> None:
-    """It ended in a traceback."""
+    """Regression: it ended with a traceback."""
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "guetzpy", *arguments]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)

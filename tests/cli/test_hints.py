@@ -1,4 +1,4 @@
-"""Hints name options that exist, and can be followed as they are written."""
+"""Hints name options that exist, and the commands that they propose work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from guetzpy.search.plan import check_memory, least_memory, packing_memory, plan
 
 _ROOT = Path(guetzpy.__file__).parent
 
-#: Options of other programs, which texts of guetzpy name.
+#: Options of other programs that occur in texts of guetzpy.
 _OF_OTHERS = {"--no-sandbox"}
 
 
@@ -43,7 +43,7 @@ def options_of(command: Any) -> set[str]:
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Yield the place and text of each literal of the package, f-strings included."""
+    """Yield the place and text of each string literal of the package, also in f-strings."""
     for path in sorted(_ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -51,7 +51,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def test_each_option_that_a_text_names_exists() -> None:
-    """Also those in docstrings, of which help texts are made."""
+    """This includes options in docstrings, because help texts are made of them."""
     known = set().union(*map(options_of, commands().values())) | _OF_OTHERS
     named = [
         (place, option)
@@ -63,7 +63,7 @@ def test_each_option_that_a_text_names_exists() -> None:
 
 
 def test_each_command_that_is_proposed_takes_its_options() -> None:
-    """Commands are made of lists that begin with "guetzpy" and a command."""
+    """The code builds commands as lists that begin with "guetzpy" and the name of a command."""
     known, found = commands(), []
     for path in sorted(_ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -114,7 +114,7 @@ def png(width: int, height: int) -> bytes:
 
 
 def test_the_memory_that_a_refused_comparison_names_is_enough() -> None:
-    """Of a small and a large file of the same picture too: its first check is for the small one."""
+    """This also holds for a small and a large file, of which the small one has its own check."""
     small, large = png(7000, 6000), png(7000, 6000) + bytes(600_000)
     with pytest.raises(LimitError) as caught:
         load_pair(large, small)
@@ -125,9 +125,9 @@ def test_the_memory_that_a_refused_comparison_names_is_enough() -> None:
 def test_the_memory_that_the_command_names_is_enough(
     fit: tuple[int, int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At each limit from small to large, the value in the message ends the messages."""
+    """At each limit, the command succeeds with the value that the message names."""
     monkeypatch.chdir(tmp_path)
-    noise = np.random.default_rng(1).integers(0, 256, (6, 8, 3)).astype(np.uint8)  # files of few bytes
+    noise = np.random.default_rng(1).integers(0, 256, (6, 8, 3)).astype(np.uint8)  # small files
     picture = Image.fromarray(noise).resize((128, 96), Image.Resampling.NEAREST)
     picture.save("a.png")
     picture.save("a.jpg", quality=95)

@@ -71,7 +71,7 @@ def test_hash_and_equality() -> None:
 
 @pytest.mark.parametrize("kind", [OptimizeOptions, TranscodeOptions])
 def test_every_field_has_help_section_and_range(kind: type[Any]) -> None:
-    """The command line is made of them; a number without a range would not be checked."""
+    """The command line's options are made of the fields. A number without a range would not be checked."""
     fields = options_of(kind)
     assert set(fields) == {field.name for field in dataclasses.fields(kind)}
     hints = get_type_hints(kind)
@@ -88,7 +88,7 @@ def test_every_field_has_help_section_and_range(kind: type[Any]) -> None:
                         kind(**{name: value})
 
 
-#: Hashes that manifests of earlier runs hold.
+#: Hashes of options in the manifests of earlier runs.
 HASHES = {
     "622fa2c1e813928b": OptimizeOptions(),
     "d8d19c38a41a459e": OptimizeOptions(quality=80, keep=("exif",)),
@@ -103,7 +103,7 @@ HASHES = {
 
 @pytest.mark.parametrize("known", HASHES)
 def test_hash_of_options_stays(known: str) -> None:
-    """Otherwise --resume would do all files of an earlier run again."""
+    """Otherwise --resume would process all files of an earlier run again."""
     assert options_hash(HASHES[known]) == known
 
 

@@ -1,4 +1,4 @@
-"""-o names a file or a folder, and the suffix is true."""
+"""-o names a file or a folder, and the suffix of an output is that of its format."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_suffix_of_another_format_is_wrong_usage(photo: Path, suffix: str) -> 
 
 @pytest.mark.parametrize("options", [[], ["-j", "2"], ["--exclude", "*.png"], ["-r"]])
 def test_a_jpeg_name_is_a_file(photo: Path, options: list[str]) -> None:
-    """It became a folder of that name."""
+    """Regression: a folder of that name was created."""
     output = photo.with_name("out.jpg")
     done = CliRunner().invoke(app, ["transcode", str(photo), "-o", str(output), *options])
     assert done.exit_code == 0
@@ -84,7 +84,7 @@ def test_resume_leaves_out_a_file_that_is_done(photo: Path) -> None:
 
 
 def test_no_picture_is_kept_under_the_name_of_a_jpeg(photo: Path) -> None:
-    """A small PNG, of which a folder gets a copy."""
+    """The PNG is smaller than its JPEG; an output folder would get a copy of it."""
     Image.new("RGB", (8, 8)).save(photo.with_suffix(".png"))
     output = photo.with_name("out.jpg")
     done = CliRunner().invoke(

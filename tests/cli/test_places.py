@@ -1,4 +1,4 @@
-"""Outputs beside their inputs, names that stay, and lists of inputs."""
+"""Outputs beside their inputs, outputs with the names of their inputs, and lists of inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from guetzpy.cli.places import inputs_of
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo_array: np.ndarray) -> Path:
-    """A folder with two JPEG files, a PNG and a text, one of them in a folder below."""
+    """Return a working folder whose folder ``in`` has two JPEG files, a PNG and a text file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in" / "below").mkdir(parents=True)
     small = Image.fromarray(photo_array[:32, :48])
@@ -73,7 +73,7 @@ def test_suffix_for_a_tree(folder: Path) -> None:
     assert done.exit_code == 0, done.stderr
     made = {"in/a-small.jpg", "in/below/b-small.JPEG", "in/c-small.jpg"}
     assert tree(folder) == before | made
-    assert "--copy-others" not in done.stderr  # which would be wrong usage here
+    assert "--copy-others" not in done.stderr  # this option would be wrong usage here
     again = run("optimize", "-r", "in", "--suffix", "-small", "-e", "fast")
     assert again.exit_code == 0
     assert "its name ends with -small" in again.stderr
@@ -81,7 +81,7 @@ def test_suffix_for_a_tree(folder: Path) -> None:
 
 
 def test_suffix_writes_through_no_link(folder: Path) -> None:
-    """A link in the tree must not lead outputs to another folder."""
+    """No output is written to another folder through a link in the tree."""
     (folder / "elsewhere").mkdir()
     os.rename("in/a.jpg", "elsewhere/a.jpg")
     os.symlink("../elsewhere", "in/link")
@@ -115,7 +115,7 @@ def test_wrong_usage(folder: Path, arguments: tuple[str, ...], words: str) -> No
 
 
 def test_names(folder: Path) -> None:
-    """The default names the JPEG of a PNG .jpg; keep leaves its name, so that links stay valid."""
+    """By default the JPEG of a PNG gets the suffix .jpg. With --names keep it has the name of the PNG."""
     assert run("optimize", "-r", "in", "-o", "out", "-e", "fast").exit_code == 0
     assert tree(folder / "out") - {".guetzpy.sqlite"} == {"a.jpg", "below/b.JPEG", "c.jpg"}
     assert run("optimize", "-r", "in", "-o", "kept", "--names", "keep", "-e", "fast").exit_code == 0

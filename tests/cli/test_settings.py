@@ -24,7 +24,7 @@ from guetzpy.options import OptimizeOptions
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a small JPEG, below a folder for settings."""
+    """Return a folder for settings. The working folder is below it, and has a small JPEG."""
     (tmp_path / "site" / "work").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "site" / "work")
     pixels = np.random.default_rng(5).integers(0, 256, (24, 24, 3), np.uint8)
@@ -46,7 +46,7 @@ def shown(*arguments: str, **environment: str) -> dict[str, tuple[Any, str]]:
 
 
 def test_precedence(folder: Path) -> None:
-    """Command line before environment before file before default."""
+    """The order is command line, environment, file, default."""
     assert shown()["effort"] == ("balanced", "default")
     (folder / "guetzpy.toml").write_text('effort = "fast"\n')
     assert shown()["effort"] == ("fast", str(folder / "guetzpy.toml"))
@@ -96,12 +96,12 @@ def test_commands_take_the_settings(folder: Path) -> None:
     assert run("transcode", "a.jpg", "-o", "b.jpg").exit_code == 0
     assert Path("b.jpg").exists()
     done = CliRunner().invoke(app, ["transcode", "-"], input=Path("a.jpg").read_bytes())
-    assert done.exit_code == 0  # stdin has no name that could take the suffix
+    assert done.exit_code == 0  # the suffix does not apply to stdin
     assert run("transcode", "a.jpg", "--progressive", "-o", "c.jpg").exit_code == 0
 
 
 def test_several_kinds_of_metadata_are_taken(folder: Path) -> None:
-    """The reference's own example, strip = ["gps", "place"], was refused as one unknown kind."""
+    """Regression: the reference's example, strip = ["gps", "place"], was refused as one unknown kind."""
     (folder / "guetzpy.toml").write_text('strip = ["gps", "place"]\n')
     assert shown()["strip"][0] == "gps,place"
     assert run("optimize", "a.jpg", "-n", "-e", "fast").exit_code == 0
@@ -163,7 +163,7 @@ def test_every_option_of_a_picture_can_be_set() -> None:
     st.data(),
 )
 def test_environment_and_file_say_the_same(key: str, data: st.DataObject) -> None:
-    """Each value of a field is read from both, and becomes the field's value."""
+    """A value of a field has the same effect in the environment and in a file."""
     name, inverted = keys()[key]
     option = options_of(OptimizeOptions)[name][1]
     if option.low is not None:
@@ -191,7 +191,7 @@ def test_environment_and_file_say_the_same(key: str, data: st.DataObject) -> Non
 def test_settings_are_read_from_regular_files_only(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipe of this name does not block; a mark of the byte order is no fault."""
+    """A pipe of this name gives an error without blocking. A byte order mark is accepted."""
     monkeypatch.chdir(tmp_path)
     os.mkfifo(name)
     result = CliRunner().invoke(app, ["config"])
@@ -208,7 +208,7 @@ def test_settings_are_read_from_regular_files_only(
 def test_settings_that_cannot_be_read_end_the_run(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder of this name, and a file without permission to read it; root may read every file."""
+    """The name is that of a folder, or of a file without permission to read it (simulated for root)."""
     (folder / name).mkdir()
     result = run("optimize", "a.jpg", "-n")
     assert (result.exit_code, f"{folder / name}: Is a directory; guetzpy reads" in result.stderr) == (2, True)
@@ -230,7 +230,7 @@ def test_settings_that_cannot_be_read_end_the_run(
 
 
 def test_a_broken_link_to_settings_is_told(folder: Path) -> None:
-    (folder / "pyproject.toml").symlink_to("gone.toml")  # it may be another program's
+    (folder / "pyproject.toml").symlink_to("gone.toml")  # the file may belong to another program
     assert run("config").exit_code == 0
     (folder / "guetzpy.toml").symlink_to("gone.toml")
     result = run("config")

@@ -39,7 +39,7 @@ def test_bytes(count: float, text: str) -> None:
 
 
 def test_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last line says what can be done next, and what it says works."""
+    """The last line proposes a next command, and that command works."""
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
     pixels = np.random.default_rng(5).integers(0, 256, (24, 24, 3), np.uint8)

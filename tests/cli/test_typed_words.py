@@ -1,4 +1,4 @@
-"""Sizes with units, notations of subsampling, and suggestions for command lines that name no command."""
+"""Sizes with units, notations of subsampling, and suggestions for command lines without a command."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_sizes_with_units(number: Decimal, unit: str, end: str, space: str, lowe
     else:
         with pytest.raises(ValueError, match="whole number, for example") as caught:
             size_of(text)
-        assert size_of(str(caught.value).rpartition(" ")[2]) >= 1  # what the message proposes is accepted
+        assert size_of(str(caught.value).rpartition(" ")[2]) >= 1  # the proposed value is accepted
 
 
 @given(st.integers(0, 10**15))

@@ -1,4 +1,4 @@
-"""Make coffee.jpg as a camera would have: quality 96, 4:2:2, fixed Huffman tables, Exif with a thumbnail.
+"""Make coffee.jpg like a camera's file: quality 96, 4:2:2, fixed Huffman tables, Exif with a thumbnail.
 
 The picture is scikit-image's ``coffee``, CC0 by Rachel Michetti, courtesy of Pikolo Espresso Bar.
 """

@@ -62,7 +62,7 @@ def test_options_by_position(small: np.ndarray) -> None:
     threads=st.sampled_from([None, 1, 8]),
 )
 def test_dict_and_back(target: dict[str, Any], keep: set[str], background: Any, threads: Any) -> None:
-    """Also through JSON; threads do not change the hash, which the manifest holds too."""
+    """Options survive the conversion to JSON and back. The number of threads does not change their hash."""
     options = OptimizeOptions(**target, keep=tuple(keep), background=background, threads=threads)
     again = OptimizeOptions.from_dict(json.loads(json.dumps(options.to_dict())))
     assert again == options
@@ -107,7 +107,7 @@ def test_image_of_a_written_file(small: np.ndarray, tmp_path: Path) -> None:
 
 
 def test_notebook(small: np.ndarray, tmp_path: Path) -> None:
-    """Both pictures and the figures, of bounded size, without live HTML from names."""
+    """The HTML has both pictures and the figures, is of bounded size, and escapes names."""
     result = guetzpy.optimize(small, FAST)
     html = result._repr_html_()
     assert html.count("data:image/jpeg;base64,") == 2
@@ -128,7 +128,7 @@ def test_notebook(small: np.ndarray, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_pictures_of_any_kind(small: np.ndarray, jobs: int) -> None:
-    """Each result is that of the same call alone; a bad picture is a failed result."""
+    """Each result equals that of a single call. A bad picture gives a failed result."""
     pictures = {
         "array": small,
         "image": Image.fromarray(small),
@@ -161,7 +161,7 @@ def test_pictures_are_taken_as_needed(small: np.ndarray, jobs: int) -> None:
 
 
 def test_workers_end_with_a_run_that_is_left(small: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that dies because the run is closed is not replaced by one that nobody ends."""
+    """A worker that ends because the run is closed is not replaced by a new one."""
     begun: list[Worker] = []
 
     class Known(Worker):
@@ -212,7 +212,7 @@ def test_largest_norm(small: np.ndarray) -> None:
 
 @pytest.mark.parametrize("metric", [metrics.butteraugli, metrics.ssimulacra2, metrics.cvvdp, metrics.iwssim])
 def test_background(small: np.ndarray, metric: Any) -> None:
-    """Transparent pictures are compared as composited; on another colour the score differs."""
+    """Transparent pictures are composited before the comparison, so the score depends on the background."""
     alpha = np.full((40, 56, 1), 128, np.uint8)
     clear = np.concatenate([small, alpha], axis=2)
     white = np.rint(small * (128 / 255) + 255 * (1 - 128 / 255)).astype(np.uint8)

@@ -106,11 +106,11 @@ def test_rule() -> None:
     with pytest.raises(LimitError, match="allowed by --max-memory"):
         check_comparing(4000, 4000, many, 400_000_000)
     with pytest.raises(LimitError):
-        check_comparing(65_500, 64, few)  # bands of whole rows
+        check_comparing(65_500, 64, few)  # metrics work on bands of whole rows
 
 
 def test_the_larger_file_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A photograph's file is large, that of its JPEG may be small."""
+    """The limit for files of few bytes does not apply if one of the two files is large."""
     seen: list[int | None] = []
     monkeypatch.setattr(comparison, "check_comparing", lambda w, h, size, ceiling: seen.append(size))
     dice = np.random.default_rng(3).integers(0, 256, (40, 40, 3)).astype(np.uint8)
@@ -161,7 +161,7 @@ print(status, memory("VmHWM") - before)
 
 
 def measured(what: str, data: bytes, tmp_path: Path, most: float = 500e6) -> str:
-    """Return whether a small file is worked on, and check that it takes no more memory than allowed."""
+    """Return the status of a small file, and check that it takes at most ``most`` bytes of memory."""
     assert len(data) < 500_000
     (tmp_path / "picture").write_bytes(data)
     command = [sys.executable, "-c", MEASURED, what, str(tmp_path / "picture")]
@@ -189,7 +189,7 @@ def test_memory_of_few_bytes(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["compare", "optimize"])
 @pytest.mark.parametrize("shape", [(1, 65_500), (10, 65_500), (65_500, 1)])
 def test_memory_of_lines(what: str, shape: tuple[int, int], tmp_path: Path) -> None:
-    """Metrics work on bands of whole rows, of which a line alone is no small part."""
+    """Metrics work on bands of whole rows, which take much memory for pictures of a few long rows."""
     array = np.zeros((*shape, 3), np.uint8)
     array[:, ::7] = 190
     array[::7, :900] = 90

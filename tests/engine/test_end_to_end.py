@@ -1,4 +1,4 @@
-"""From a picture to a verified file, with nothing stood in for."""
+"""From a picture to a verified file, with the real search."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def picture(photo_array: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def camera(picture: np.ndarray) -> bytes:
-    """A JPEG as from a phone: turned, with a profile, GPS data and something after its end."""
+    """Return a JPEG like a phone's: with an Orientation, a profile, GPS data and data after EOI."""
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010F] = "Maker"
@@ -47,7 +47,7 @@ def camera(picture: np.ndarray) -> bytes:
 
 
 def check(result: guetzpy.Result, source: Any, distance: float) -> None:
-    """The file is a plain JPEG; both limits hold, as measured anew; the result tells the truth."""
+    """Check that the file is a JPEG that meets both limits, and that the result states its scores."""
     with Image.open(io.BytesIO(result.data)) as image:
         image.load()
         assert image.format in ("JPEG", "MPO")
@@ -115,7 +115,7 @@ def test_chroma_of_a_jpeg_may_be_halved(picture: np.ndarray, pillows: int, own: 
     for result in results.values():
         check(result, source, 2.0)
     least = min(len(results["keep"].data), len(results["420"].data))
-    # The choice is made from one pass of each, and misses by some per cent now and then.
+    # The choice is made from one trial of each sampling, and is sometimes wrong by some per cent.
     assert len(results["auto"].data) < 1.05 * least
 
 

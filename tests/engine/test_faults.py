@@ -1,8 +1,8 @@
-"""Nothing is lost, whatever fails: disk, permissions, processes, and broken pictures of other formats.
+"""Faults of the disk, of permissions and of processes, and broken pictures: no file is lost.
 
-Single steps of writing are made to fail in test_output.py, commands in test_cli.py, runs over folders in
-test_batch_run.py and test_batch_workers.py, the kernel cache in test_jit.py. Here are the faults of the world
-outside, on real processes.
+These tests use real processes. Faults of single steps of writing are in test_output.py, of commands in
+test_cli.py, of runs over folders in test_batch_run.py and test_batch_workers.py, and of the kernel cache in
+test_jit.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits 
 def run(
     *arguments: str, cwd: Path, limit: int | None = None, **environment: str
 ) -> subprocess.CompletedProcess:
-    """Run the command line, perhaps unable to write files of more than ``limit`` bytes."""
+    """Run the command line; with ``limit``, it cannot write files of more bytes."""
 
     def prepare() -> None:
         if limit is not None:
@@ -94,7 +94,7 @@ def test_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_output_folder_vanishes_while_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder is there when the work begins, and gone when it is done."""
+    """The output folder is removed between the start and the end of the work."""
     folder = tmp_path / "out"
     folder.mkdir()
     result = guetzpy.transcode(picture())
@@ -130,7 +130,7 @@ def test_input_removed_or_changed_between_reading_and_writing(tmp_path: Path) ->
 
 
 def test_input_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
-    """A file that another program is still writing is no picture yet; nothing is made of it."""
+    """A file that another program is still writing is truncated: it gives an error and is not changed."""
     path = tmp_path / "photo.jpg"
     whole = picture(64, 64)
     path.write_bytes(whole[: len(whole) // 2])
@@ -154,7 +154,7 @@ while True:
 
 @linux
 def test_kill_9_at_any_instant(tmp_path: Path) -> None:
-    """The file is the old or the new one, whole; what is left over has a name that is known."""
+    """The file is complete, old or new; other files that remain have the names of temporary files."""
     old, new = os.urandom(300_000), os.urandom(200_000)
     (tmp_path / "old").write_bytes(old)
     (tmp_path / "new").write_bytes(new)
@@ -177,7 +177,7 @@ def test_kill_9_at_any_instant(tmp_path: Path) -> None:
         assert others == set(temporaries(tmp_path))
         for name in others:
             (tmp_path / name).unlink()
-    assert len(seen) == 2  # or the kills came too early to mean anything
+    assert len(seen) == 2  # otherwise the processes were killed too early for a valid test
 
 
 @linux
@@ -203,7 +203,7 @@ def test_a_whole_run_killed_at_any_instant(tmp_path: Path) -> None:
 @linux
 @pytest.mark.slow
 def test_read_only_home_and_cache(tmp_path: Path) -> None:
-    """Nowhere to keep kernels: they are compiled, the work is done, nothing is said of it but a notice."""
+    """If no folder for kernels can be written, they are compiled, and the file is written."""
     (tmp_path / "photo.jpg").write_bytes(picture())
     places = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "TMPDIR"), "/proc/nowhere")
     done = run("transcode", "photo.jpg", "-o", "out.jpg", cwd=tmp_path, **places)
@@ -229,7 +229,7 @@ def small(photo_array: np.ndarray) -> Image.Image:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])
 def test_broken_pictures(small: Image.Image, kind: str) -> None:
-    """Cut, or with bytes changed: a result or an error of ours."""
+    """A truncated or changed file gives a result or an error of guetzpy."""
     whole = encode(small, kind)
     assert guetzpy.optimize(whole, effort="fast").width == 32
     dice = random.Random(kind)
@@ -277,7 +277,7 @@ def test_outcomes_of_unusual_pictures(small: Image.Image) -> None:
     for name, data in {**taken, **refused}.items():
         try:
             result = guetzpy.optimize(data, effort="fast")
-        except (FormatError, UnsupportedError) as error:  # versions of Pillow differ in TIFF
+        except (FormatError, UnsupportedError) as error:  # for TIFF it depends on Pillow's version
             outcomes[name] = str(error)
         else:
             assert (result.width, result.height) == small.size
@@ -289,11 +289,11 @@ def test_outcomes_of_unusual_pictures(small: Image.Image) -> None:
         assert guetzpy.optimize(refused[name], effort="fast", background="white").status == "optimized"
 
 
-# A thread of the caller's
+# Threads of the caller
 
 
 def test_errors_of_worker_threads_reach_the_caller(photo_array: np.ndarray) -> None:
-    """Several pictures at once in one process, one of them broken: each gets what is its own."""
+    """Several pictures are processed at once in one process; each gets its own result or error."""
     data = picture(64, 64)
     sources = [data, data[:300], data, b"no picture"]
     outcomes: list[str] = [""] * 4

@@ -173,7 +173,7 @@ def test_pictures_that_cannot_be_decoded_are_an_error(coffee: np.ndarray) -> Non
 
 
 def test_folders_do_not_keep_what_does_not_fit(coffee: np.ndarray, tmp_path: Path) -> None:
-    """A CMYK picture that cannot be made smaller fails, as alone; one that fits is written."""
+    """A CMYK picture that cannot be made smaller fails, as a single file does. One that fits is written."""
     (tmp_path / "in").mkdir()
     for name, size in (("large.jpg", (120, 80)), ("small.jpg", (60, 40))):
         Image.fromarray(coffee).convert("CMYK").resize(size).save(tmp_path / "in" / name)

@@ -24,7 +24,7 @@ from guetzpy.jpeg.reader import read
 
 
 def ended(data: bytes) -> bytes:
-    """Return the file with an EOI marker if that is all that is missing, so that Pillow opens it."""
+    """Return the file with an EOI marker added if it has none, so that Pillow opens it."""
     image = read(data)
     return data if image.eoi else data[: len(data) - len(image.trailing)] + b"\xff\xd9"
 
@@ -144,7 +144,7 @@ def test_scans() -> None:
             function(data, max_scans=9)
 
 
-def test_thousands_of_scans_cost_no_time() -> None:
+def test_thousands_of_scans_take_little_time() -> None:
     """Each scan has a few bytes and covers the whole picture."""
     data = picture(1000, 1000, progressive=True)
     last = data.rindex(b"\xff\xda")

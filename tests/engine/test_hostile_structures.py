@@ -119,7 +119,7 @@ def test_limits_name_their_options() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "PPM"])
-def test_the_limit_of_pillow_is_not_ours(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_pillow_is_not_used(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow's limit applies only to what a program opens with Pillow itself."""
     buffer = io.BytesIO()
     Image.new("L", (64, 64), 99).save(buffer, kind)
@@ -328,8 +328,8 @@ def test_corpus(what: str) -> None:
     assert all(message.startswith("truncated: 0 of 2") for message in refused.values())
 
 
-def test_truncated_like_the_table_says() -> None:
-    """Data that ends early is an error without EOI; with EOI the file is kept."""
+def test_truncated_files() -> None:
+    """A file whose data ends early gives an error without EOI; with EOI the file is kept."""
     data = picture(64, 64)
     cut = data[: len(data) * 2 // 3]
     for function in (guetzpy.optimize, guetzpy.transcode):

@@ -1,4 +1,4 @@
-"""inspect: every byte is accounted for, components share scans as an encoder that knows them would."""
+"""inspect: the parts add up to the file, and the bytes of scans are divided among the components."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_metadata_is_named_and_counted_once() -> None:
 
 @pytest.mark.parametrize(("sampling", "restart"), [("4:4:4", 0), ("4:2:0", 0), ("4:2:2", 2), ("4:2:0", 5)])
 def test_bits_of_components_make_up_the_scan(sampling: str, restart: int) -> None:
-    """All but what belongs to none: stuffed zeros, restart markers, bits that fill up bytes."""
+    """The rest of the scan is stuffed zeros, restart markers and padding bits."""
     options = {"restart_marker_blocks": restart} if restart else {}
     data = picture(128, 96, seed=5, subsampling=sampling, **options)
     image, parts = reader.read(data), anatomy.survey(data)
@@ -104,13 +104,13 @@ def test_shares_of_progressive_dc_scans() -> None:
     assert first["components"] == last["components"] == ["Y", "Cb", "Cr"]
     luma = [scan["bytes_by_component"]["Y"] / scan["bytes"] for scan in (first, last)]
     assert luma[0] > 0.4
-    assert luma[1] == pytest.approx(130 / (130 + 35 + 35), abs=0.05)  # one bit a block
+    assert luma[1] == pytest.approx(130 / (130 + 35 + 35), abs=0.05)  # one bit per block
 
 
 def test_what_cannot_be_read_is_described_by_its_headers() -> None:
     data = bytearray(picture(progressive=False))
     at = data.index(b"\xff\xc0")
-    data[at + 1] = 0xC9  # said to be coded arithmetically
+    data[at + 1] = 0xC9  # declares arithmetic coding
     record = inspection.inspect(bytes(data))
     assert record["mode"] == "extended, arithmetic coding"
     assert (record["reencodable"], record["reason"]) == (False, "arithmetic coding is not supported")
@@ -138,7 +138,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
 
 def test_survey_never_fails_but_by_its_own_errors() -> None:
-    """Cut and damaged files: the parts still add up, or FormatError says what is wrong."""
+    """The parts of truncated and damaged files add up too, or FormatError states the reason."""
     rng = random.Random(11)
     whole = picture(60, 44, progressive=True)
     for _ in range(300):
@@ -200,7 +200,7 @@ def parts_add_up(data: bytes) -> None:
 def test_parts_of_damaged_files_add_up(
     name: str, changes: list[tuple[int, bytes]], cut: int, tail: bytes
 ) -> None:
-    """Parts add up to the file and none is negative, or an error of our own says what is wrong."""
+    """The parts add up to the file and none is negative, or an error of guetzpy states the reason."""
     whole = {
         "baseline": picture(40, 30, restart_marker_blocks=2),
         "progressive": picture(40, 30, progressive=True),
@@ -218,7 +218,7 @@ def test_parts_of_damaged_files_add_up(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(range(8)), max_size=8), st.integers(0, 50))
 def test_parts_of_shuffled_files_add_up(order: list[int], seed: int) -> None:
-    """Segments and scans of a file in any order, some of them twice, with bytes between."""
+    """The files have segments and scans in any order, some of them twice, with bytes in between."""
     rng = random.Random(seed)
     plain = picture(24, 16, progressive=bool(seed % 2))
     starts = [match.start() for match in re.finditer(rb"\xff[\xc0\xc2\xc4\xda-\xdd\xe0\xe1\xfe\xd9]", plain)]
@@ -232,7 +232,7 @@ def test_parts_of_shuffled_files_add_up(order: list[int], seed: int) -> None:
 
 @pytest.mark.parametrize("tail", [b"", b"\xff\xd9", b"\xff\xd9text"])
 def test_parts_of_a_file_with_a_second_scan_add_up(tail: bytes) -> None:
-    """The reader takes what follows the only scan of a sequential file for trailing data."""
+    """The reader counts data after the only scan of a sequential file as trailing data."""
     plain = picture(progressive=False)[:-2]
     scan = plain[plain.index(b"\xff\xda") :]
     data = plain + scan + tail
@@ -242,7 +242,7 @@ def test_parts_of_a_file_with_a_second_scan_add_up(tail: bytes) -> None:
 
 
 def test_only_files_without_a_mark_have_an_estimated_distance() -> None:
-    """The distance of the mark is known; an estimate from the tables beside it would contradict it."""
+    """An estimate from the tables could contradict the distance of the mark, so it is not shown."""
     source = (Path(__file__).parents[1] / "data" / "coffee.jpg").read_bytes()
     marked = guetzpy.optimize(source, distance=4.0, effort="fast").data
     assert "about distance" in inspection.table_text(inspection.inspect(source))

@@ -1,4 +1,4 @@
-"""The rule for JPEG sources: the limits count from the file, its own loss is told, and drift is bounded."""
+"""The rule for JPEG sources: limits relative to the file, the source's own distance, and repeated runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks and cancellation: told in order, ended at once, nothing half-written; the logger is silent."""
+"""Progress callbacks, cancellation without incomplete files, and the logger, which is silent by default."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def jpeg(photo_array: np.ndarray) -> bytes:
 
 
 class Watcher:
-    """Keeps what it is told, and the threads in which it is told."""
+    """A callback that records its events and the threads that call it."""
 
     def __init__(self) -> None:
         self.events: list[Progress] = []
@@ -90,7 +90,7 @@ def test_what_the_callback_raises_comes_out(jpeg: bytes, stage: str) -> None:
 
     with pytest.raises(Stop):
         guetzpy.optimize(jpeg, distance=2.0, progress=callback)
-    assert guetzpy.optimize(jpeg, distance=2.0, effort="fast").status == "optimized"  # and nothing is stuck
+    assert guetzpy.optimize(jpeg, distance=2.0, effort="fast").status == "optimized"  # later calls work
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -122,7 +122,7 @@ def test_cancel_that_is_set_already(jpeg: bytes, tmp_path: Path) -> None:
 
 
 def test_cancel_reaches_what_threads_share() -> None:
-    """Between two items, in the caller and in the pool; and time limits within each other add up."""
+    """Work ends between two items, in the calling thread and in the pool. Nested time limits all apply."""
     cancel = threading.Event()
     done: list[int] = []
 
@@ -141,7 +141,7 @@ def test_cancel_reaches_what_threads_share() -> None:
             done.clear()
     with _threads.time_limit(1e-9), _threads.time_limit(60), pytest.raises(guetzpy.LimitError):
         _threads.each(work, range(5), 1)
-    _threads.each(work, range(5), 2)  # and afterwards all is as before
+    _threads.each(work, range(5), 2)  # without a limit afterwards
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_folder_cancelled_keeps_what_is_done(folder: Path, tmp_path: Path) -> No
         assert Path(result.output or "").read_bytes()[:2] == b"\xff\xd8"
     for path in (tmp_path / "out").glob("*.*"):
         if not path.name.startswith(".guetzpy.sqlite"):
-            Image.open(path).load()  # whole, and no temporary
+            Image.open(path).load()  # the file is complete, and not a temporary file
     resumed = run(folder, tmp_path / "out", resume=True)
     assert {result.input for result in resumed.earlier} >= {result.input for result in done}
     assert len(list(resumed)) + len(resumed.earlier) == 4
@@ -207,15 +207,15 @@ def test_folder_ended_by_the_callback(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_processes_are_ended(folder: Path, tmp_path: Path, photo_array: np.ndarray) -> None:
-    """A worker process that is in the midst of a long search ends, and writes nothing of it."""
+    """A worker process ends during a long search, and does not write its file."""
     large = np.tile(photo_array, (16, 16, 1)).astype(np.int16)
-    large += np.random.default_rng(3).integers(-20, 20, large.shape, np.int16)  # not of few bytes
+    large += np.random.default_rng(3).integers(-20, 20, large.shape, np.int16)  # for a large file
     Image.fromarray(np.clip(large, 0, 255).astype(np.uint8)).save(folder / "0-large.png")
     cancel = threading.Event()
     options = guetzpy.OptimizeOptions(effort="max")
 
     def callback(_: Progress) -> None:
-        cancel.set()  # at the first small file that is done, while the large one keeps the other process busy
+        cancel.set()  # when the first small file is finished; the other process still works on the large one
 
     work = batch.run(folder, tmp_path / "out", options, jobs=2, progress=callback, cancel=cancel)
     with pytest.raises(guetzpy.CancelledError):
@@ -236,7 +236,7 @@ def test_logging(jpeg: bytes, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_silent_by_default(tmp_path: Path) -> None:
-    """Neither print nor Python's handler of last resort says a word, even where a file is damaged."""
+    """Nothing is printed, also not by Python's handler of last resort for a damaged file."""
     code = (
         "import guetzpy, logging\n"
         "import guetzpy.progress\n"

@@ -1,4 +1,4 @@
-"""A target is a promise: a file that does not meet it is an error, which carries what was reached."""
+"""A target that no file meets raises TargetError, whose attributes state the best that was reached."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def jpeg(picture: np.ndarray, **options: Any) -> bytes:
 
 
 def arithmetic(data: bytes) -> bytes:
-    """Return a file whose frame header says arithmetic coding (T.81 B.2.2), which is kept as it is."""
+    """Return a file whose frame header declares arithmetic coding (T.81 B.2.2), so that it is not changed."""
     at = data.index(b"\xff\xc0")
     return data[: at + 1] + b"\xc9" + data[at + 2 :]
 
@@ -103,7 +103,7 @@ def test_a_raw_score_that_cannot_be_met_tells_the_best(photo_array: np.ndarray) 
 
 
 def test_a_jpeg_whose_limits_no_encode_meets_is_packed() -> None:
-    """Relaxed limits are for pixels; a JPEG has a file of distance 0, its repack."""
+    """Limits are relaxed for pixels only. A JPEG is repacked instead, which has the distance 0."""
     magenta = np.full((40, 56, 3), (255, 0, 255), np.uint8)
     magenta[::2, ::2] = (0, 255, 0)
     data = jpeg(magenta, quality=100, qtables=[[1] * 64] * 2)
@@ -118,7 +118,7 @@ def test_a_jpeg_whose_limits_no_encode_meets_is_packed() -> None:
 def test_a_size_that_the_coarsest_file_has_is_met_under_much_metadata(
     photo_array: np.ndarray, share: float
 ) -> None:
-    """Bytes hardly follow the distance then, and a search by secants alone would give up too early."""
+    """The size then hardly depends on the distance, so that a search by secants alone would end too early."""
     comment = b"x" * 5000
     data = jpeg(photo_array, comment=comment)
     with pytest.raises(TargetError) as caught:

@@ -1,4 +1,4 @@
-"""Files of anybody's: those below half a megabyte within 10 s and 500 MB, whatever is in them."""
+"""Any file of less than 500 kB is processed within 10 s and 500 MB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 IMAGES = Path(__file__).parents[3] / "shared" / "images"
 
-#: Works on the files that it is told, and says for each what came of it, in what time and memory.
+#: Processes the files that stdin lists; prints the outcome, time and memory of each.
 WORKER = """
 import io, json, sys, time
 from pathlib import Path
@@ -58,7 +58,7 @@ for path in sys.stdin.read().splitlines():
     "folder", ["jpeg-features", "jpeg-camera", "jpeg-orientation", "jpeg-gainmap", "jpeg-corrupt"]
 )
 def test_every_file(folder: str, tmp_path: Path) -> None:
-    """One result or one error of ours for each; two processors' time is what two threads take."""
+    """Each file gives a result or an error of guetzpy. Processor time is halved, because two threads work."""
     files = [str(p) for p in sorted((IMAGES / folder).iterdir()) if p.is_file() and p.suffix != ".tsv"]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", WORKER], input="\n".join(files), capture_output=True, text=True

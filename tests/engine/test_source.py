@@ -1,4 +1,4 @@
-"""Anything that people call a picture, in; planes or coefficients, out."""
+"""Loading of pictures of all kinds as planes of codes or as coefficients."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_jpeg_is_coefficients_but_an_image_is_pixels(photo: Image.Image, tmp_pat
 
 
 def png16(array: np.ndarray) -> bytes:
-    """A PNG of uint16 samples, made by hand: Pillow writes none in colour."""
+    """Return a PNG of uint16 samples. Pillow does not write 16-bit colour."""
     height, width, channels = array.shape
     rows = array.astype(">u2").tobytes()
     step = 2 * width * channels
@@ -188,7 +188,7 @@ def test_more_than_one_picture_is_refused(kind: str) -> None:
 )
 def test_no_picture(data: bytes, words: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own, about broken TIFF
+        warnings.simplefilter("ignore")  # Pillow's warnings about the broken TIFF
         with pytest.raises(FormatError, match=words) as caught:
             load(data, name="some.file")
     assert str(caught.value).startswith("some.file: ")
@@ -204,7 +204,7 @@ def test_cut_files_end_in_a_clear_error(photo: Image.Image, kind: str) -> None:
                 source = load(data[: int(share * len(data))])
             except FormatError:
                 continue
-        assert source.planes().shape == (3, 96, 128), kind  # GIF has a last row by then
+        assert source.planes().shape == (3, 96, 128), kind  # the shorter part of the GIF has all rows
 
 
 def test_limits(photo: Image.Image) -> None:
@@ -270,7 +270,7 @@ def segments_of(source: Source, **policy: Any) -> dict[str, Segment]:
 
 
 def reread(source: Source, photo: Image.Image, **policy: Any) -> Image.Image:
-    """A JPEG with the source's segments, opened by Pillow."""
+    """Return a JPEG with the source's segments, opened by Pillow."""
     body = encoded(photo, "JPEG")
     head = b"".join(
         bytes((0xFF, s.marker)) + struct.pack(">H", len(s.payload) + 2) + s.payload
@@ -294,7 +294,7 @@ def test_metadata_is_carried(photo: Image.Image, kind: str) -> None:
     source = load(Image.open(io.BytesIO(data)) if kind == "JPEG" else data)
     assert source.kind == "pixels"
     again = reread(source, photo)
-    if kind == "TIFF":  # Pillow turns these upright itself
+    if kind == "TIFF":  # Pillow applies the Orientation of a TIFF
         assert (source.height, source.width) == (128, 96)
         assert 0x0112 not in again.getexif()
     else:
@@ -303,7 +303,7 @@ def test_metadata_is_carried(photo: Image.Image, kind: str) -> None:
     assert again.getexif().get_ifd(0x8825)[1] == "N"
     assert again.info["icc_profile"] == ICC
     assert again.info["xmp"] == XMP
-    if kind != "WEBP":  # has no place for it
+    if kind != "WEBP":  # WebP stores no resolution
         assert tuple(map(round, again.info["dpi"])) == (300, 300)
 
 

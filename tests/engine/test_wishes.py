@@ -88,7 +88,7 @@ def test_warnings_reach_stderr(tmp_path: Path) -> None:
     "wrong", [["--background", "nocolour"], ["--keep", "icc", "--to-srgb"], ["--background", "#12345"]]
 )
 def test_wrong_usage_whatever_the_picture(wrong: list[str], tmp_path: Path) -> None:
-    """A wrong background passed with opaque pictures and with JPEG files."""
+    """Regression: a wrong background was not noticed with opaque pictures and JPEG files."""
     for name in ("a.jpg", "a.png"):
         Image.new("RGB", (16, 16), "red").save(tmp_path / name)
         done = CliRunner().invoke(app, ["optimize", str(tmp_path / name), "-n", *wrong])
@@ -115,7 +115,7 @@ def test_an_earlier_mark_stays_in_a_repack() -> None:
 
 
 def test_texts_of_a_png() -> None:
-    """They were lost without a word, the comment too."""
+    """Regression: texts, and the comment, were lost without a warning."""
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Comment", "a comment")
     texts.add_text("Copyright", "somebody")

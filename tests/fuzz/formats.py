@@ -1,10 +1,10 @@
-"""Fuzz the reading of all formats, from bytes to pixels, and the whole of optimize on a sample.
+"""Fuzz the reading of all formats from bytes to pixels, and ``optimize`` for a sample of the files.
 
     python tests/fuzz/formats.py [--count 20000] [--kinds PNG,GIF] [--sample 400] [--findings FOLDER]
 
-Mutants of each format go to processes of their own, some hundred at a time, within bounds of time and
-memory. A number names a mutant: ``--kinds PNG --only 17`` runs it alone. Anything but a result or one of
-guetzpy's errors is a finding; findings are told, kept in the folder, and make the exit code 1.
+Some hundred mutants of a format at a time run in a new process, within limits of time and memory. Each mutant
+has a number: ``--kinds PNG --only 17`` runs it alone. Anything but a result or one of guetzpy's errors is a
+finding. Findings are printed and stored in the folder, and the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.seeds import KINDS, mutate, seeds
 
-#: Mutants in a process, seconds for each and for all, and bytes of memory above those of the seeds.
+#: Mutants in a process, limits of seconds for each and for all, and of bytes beyond the memory of the seeds.
 BATCH, SECONDS, ALL_SECONDS, MEMORY = 500, 20, 1200, 500_000_000
 
 
 def mutant(kind: str, files: list[bytes], number: int) -> bytes:
-    """Return the mutant of that number."""
+    """Return the mutant with this number."""
     return mutate(kind, files, random.Random(f"{kind} {number}"))
 
 
 def once(data: bytes, whole: bool) -> str:
-    """Read a file to its pixels, or optimise it; return the outcome in a word."""
+    """Read the pixels of a file, or optimise it if ``whole``; return the outcome in a word."""
     import guetzpy
     from guetzpy.engine.loading import load
 
@@ -58,7 +58,7 @@ def _late(*_: object) -> None:
 
 
 def peak() -> int:
-    """Return the most memory that this process has held, in bytes; 0 where that is not told."""
+    """Return the peak memory of this process in bytes; 0 if the system does not report it."""
     try:
         text = Path("/proc/self/status").read_text()
     except OSError:
@@ -67,7 +67,7 @@ def peak() -> int:
 
 
 def batch(kind: str, numbers: range, sample: int, progress: Path) -> dict[str, Any]:
-    """Run mutants in this process and return how often each outcome came, and findings."""
+    """Run mutants in this process; return the number of each outcome, and the findings."""
     files = seeds(kind)
     for data in files:
         once(data, False)
@@ -83,7 +83,7 @@ def batch(kind: str, numbers: range, sample: int, progress: Path) -> dict[str, A
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
         try:
             with warnings.catch_warnings():
-                # What warns must not become another error where warnings are errors.
+                # If warnings are errors, a file that causes a warning must still give an error of guetzpy.
                 warnings.simplefilter("error" if number % 4 == 1 else "ignore")
                 outcome = once(data, whole)
             outcomes[outcome] += 1
@@ -99,7 +99,7 @@ def batch(kind: str, numbers: range, sample: int, progress: Path) -> dict[str, A
 
 
 def apart(kind: str, numbers: range, sample: int) -> dict[str, Any]:
-    """Run mutants in a process of their own; one that dies is a finding, and the rest goes on without."""
+    """Run mutants in a new process. If it dies, that is a finding, and the other mutants are run again."""
     with tempfile.TemporaryDirectory() as scratch:
         progress, outcome = Path(scratch, "number"), Path(scratch, "outcome")
         command = [sys.executable, __file__, "--batch", kind, str(numbers.start), str(numbers.stop)]
@@ -122,7 +122,7 @@ def apart(kind: str, numbers: range, sample: int) -> dict[str, Any]:
 
 
 def run(kind: str, count: int, sample: int, findings: Path | None = None) -> tuple[dict[str, int], list[str]]:
-    """Run so many mutants of a format; return outcomes with their numbers, and findings in words."""
+    """Run ``count`` mutants of a format; return the number of each outcome, and the findings as text."""
     outcomes: collections.Counter[str] = collections.Counter()
     words = []
     files = seeds(kind)
@@ -138,7 +138,7 @@ def run(kind: str, count: int, sample: int, findings: Path | None = None) -> tup
 
 
 def main() -> int:
-    """Run; see the module's words."""
+    """Run the fuzzer; see the module."""
     parser = argparse.ArgumentParser(description="Fuzz the reading of pictures.")
     parser.add_argument("--count", type=int, default=20_000, help="mutants of each format")
     parser.add_argument("--kinds", default=",".join(KINDS))

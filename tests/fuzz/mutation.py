@@ -1,4 +1,4 @@
-"""Damage JPEG files as someone who knows the format would: by segment, table, header and bit."""
+"""Damage JPEG files by changes of segments, tables, headers and bits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from guetzpy.errors import FormatError
 from guetzpy.jpeg import markers
 
-#: Bytes that mean something to a decoder.
+#: Bytes with a meaning to decoders, such as marker codes.
 _TELLING = (0, 1, 3, 4, 16, 63, 64, 127, 128, 254, 255)
 _SIZES = (0, 1, 7, 8, 9, 16, 255, 256, 4096, 65500, 65535)
 
@@ -77,7 +77,7 @@ def pieces(data: bytes) -> list[bytes]:
 
 
 def mutate(data: bytes, dice: random.Random, times: int | None = None) -> bytes:
-    """Return a damaged copy, one to five changes away."""
+    """Return a copy with one to five changes."""
     parts = [bytearray(piece) for piece in pieces(data)]
     for _ in range(times or dice.randint(1, 5)):
         dice.choice(_MUTATIONS)(parts, dice)
@@ -184,7 +184,7 @@ def _swap(parts: list[bytearray], dice: random.Random) -> None:
 
 
 def _offsets(parts: list[bytearray], dice: random.Random) -> None:
-    """Numbers of four bytes in APPn: offsets and counts of EXIF and MPF."""
+    """Change a number of four bytes in an APPn segment, such as an offset or a count of EXIF and MPF."""
     part = _pick(parts, dice, range(0xE0, 0xF0))
     if part and len(part) > 12:
         place = dice.randrange(4, len(part) - 4)

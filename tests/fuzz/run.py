@@ -1,11 +1,11 @@
-"""Fuzz the reader and what stands on it, guided by coverage.
+"""Fuzz the JPEG reader and the transcoder, guided by coverage.
 
     python tests/fuzz/run.py [--seconds 60] [--corpus FOLDER] [FILE ...]
 
-Files are run once each, to see a finding again. Kernels are compiled and show no coverage;
-NUMBA_BOUNDSCHECK=1 makes them check every index. Without atheris (``pip install atheris``) mutation is blind,
-but knows the format. Anything but a result or one of guetzpy's errors ends the run with an exit code above 0
-and leaves the file in the corpus folder.
+Given files are run once each, to reproduce a finding. Kernels are compiled, so their coverage is not known;
+with NUMBA_BOUNDSCHECK=1 they check every index. Without atheris (``pip install atheris``) mutants are not
+guided by coverage. Anything but a result or one of guetzpy's errors ends the run with an exit code above 0.
+The file is then in the corpus folder.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ except ImportError:
 
 import guetzpy
 
-# What holds kernels is left out: instrumented code is nothing that numba compiles.
-_ROOM = Path(guetzpy.__file__).parent / "jpeg"
+# Modules with kernels are not instrumented, because numba cannot compile instrumented code.
+_PACKAGE = Path(guetzpy.__file__).parent / "jpeg"
 _KERNELS = [
     f"guetzpy.jpeg.{path.stem}"
-    for path in _ROOM.glob("*.py")
+    for path in _PACKAGE.glob("*.py")
     if "@kernel" in path.read_text(encoding="utf-8")
 ]
 _watch = contextlib.nullcontext()
@@ -59,7 +59,7 @@ _POLICIES = [
 
 
 def once(data: bytes) -> None:
-    """Read, repair and repack a file; the policy follows from its length."""
+    """Read, repair and repack a file. Its length determines the policy for metadata."""
     for repair in (False, True):
         try:
             image = reader.read(data, limits=_LIMITS, repair=repair)
@@ -81,7 +81,7 @@ def once(data: bytes) -> None:
 
 
 def _custom(data: bytes, size: int, seed: int) -> bytes:
-    """Mutate by structure half of the time; libFuzzer's own way otherwise."""
+    """Mutate a file by its structure or, in half of the calls, by libFuzzer's mutations."""
     dice = random.Random(seed)
     if dice.random() < 0.5:
         return bytes(atheris.Mutate(data, size))
@@ -108,7 +108,7 @@ def _blindly(seconds: float, corpus: Path) -> int:
 
 
 def main() -> int:
-    """Run; see the module's words."""
+    """Run the fuzzer; see the module."""
     parser = argparse.ArgumentParser(description="Fuzz guetzpy's JPEG reader.")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--corpus", type=Path, help="folder of files to begin with, and for new ones")
@@ -120,7 +120,7 @@ def main() -> int:
         once(path.read_bytes())
     if asked.files:
         return 0
-    for seed in mutation.seeds():  # kernels are compiled before any clock runs
+    for seed in mutation.seeds():  # compiles the kernels before the time is measured
         once(seed)
     with tempfile.TemporaryDirectory() as scratch:
         corpus = asked.corpus or Path(scratch)

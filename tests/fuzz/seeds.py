@@ -1,4 +1,4 @@
-"""Tiny files of every format that Pillow is handed, and ways to damage them."""
+"""Tiny files of every format that is read by Pillow, and changes that damage them."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ _SAVED: dict[str, Callable[[Any, Any, Any], None]] = {
 
 
 def mutate(kind: str, files: list[bytes], dice: random.Random) -> bytes:
-    """Return a damaged copy of one of the files, one to five changes away."""
+    """Return a copy of one of the files with one to five changes."""
     data = dice.choice(files)
     if kind == "JPEG" and dice.random() < 0.8:
         return mutation.mutate(data, dice)
@@ -141,7 +141,7 @@ def mutate(kind: str, files: list[bytes], dice: random.Random) -> bytes:
 
 
 def _place(mutant: bytearray, dice: random.Random) -> int:
-    """Return a place, most often near the begin, where headers are."""
+    """Return a random position, most often near the beginning, where headers are."""
     end = len(mutant) if dice.random() < 0.5 else min(len(mutant), 80)
     return dice.randrange(max(1, end))
 
@@ -187,7 +187,7 @@ _DAMAGES = (_byte, _byte, _byte, _bit, _bit, _number, _number, _cut, _drop, _rep
 
 
 def _with_checksums(data: bytes) -> bytes:
-    """Return a PNG whose chunks have the sums that fit them, so that damage reaches further."""
+    """Return a PNG with correct checksums, so that its damaged chunks are read."""
     parts, place = [data[:8]], 8
     while place + 12 <= len(data):
         (size,) = struct.unpack_from(">I", data, place)

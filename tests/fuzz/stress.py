@@ -1,16 +1,16 @@
-"""Run everything on random pictures and options, with kernels that cannot leave their arrays unseen.
+"""Run guetzpy on random pictures and options, with kernels whose accesses outside their arrays are detected.
 
     python tests/fuzz/stress.py [--seconds 60] [--seed 0] [--check indices|fences|nothing]
 
-``indices`` compiles kernels that check every index and take none below zero (NUMBA_BOUNDSCHECK alone lets
--1 through, which means the last element). ``fences`` hands them copies of their arrays that end, or
-begin, at a page that may not be touched. ``nothing`` is for the checks of others, such as
+``indices`` compiles kernels that check every index and refuse negative ones (NUMBA_BOUNDSCHECK alone accepts
+-1, which is the last element). ``fences`` calls kernels with copies of their arrays that end, or begin, at a
+page of memory without access rights. ``nothing`` is for checks by other tools, such as
 
     export LD_PRELOAD=libc_malloc_debug.so.0 MALLOC_CHECK_=3 MALLOC_PERTURB_=165
     python tests/fuzz/stress.py --check nothing
 
-Anything but a result or one of guetzpy's errors ends the run; the case's number is printed, and runs again,
-alone, by ``--seed S --only NUMBER``.
+Anything but a result or one of guetzpy's errors ends the run and prints the number of the case.
+``--seed S --only NUMBER`` runs this case alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def refuse_negative_indices() -> None:
-    """Make numba compile index checks, and take negative indices for errors; before guetzpy is imported."""
+    """Make numba compile checks of indices that refuse negative ones. Call it before guetzpy is imported."""
     from numba.core import config, types
     from numba.np import arrayobj
 
@@ -58,7 +58,7 @@ def refuse_negative_indices() -> None:
 
 
 class _Fences(threading.local):
-    """Regions between two pages that may not be touched, by the number of pages; used again."""
+    """Regions of memory between two pages without access rights, by their number of pages, for reuse."""
 
     def __init__(self) -> None:
         self.free: dict[int, list[tuple[mmap.mmap, int]]] = {}
@@ -93,7 +93,7 @@ def fenced(kernel: Any) -> Callable[..., Any]:
                 start = argument.__array_interface__["data"][0]
                 arrays[start, argument.nbytes] = argument
         spans = sorted(arrays)
-        overlapping = {s for a, b in pairwise(spans) if a[0] + a[1] > b[0] for s in (a, b)}  # slices of ones
+        overlapping = {s for a, b in pairwise(spans) if a[0] + a[1] > b[0] for s in (a, b)}  # of one array
         _calls["fenced"] += 1
         at_end = _calls["fenced"] % 2 == 0
         copies, kept, taken = {}, {}, []
@@ -114,7 +114,7 @@ def fenced(kernel: Any) -> Callable[..., Any]:
             replaced.append(argument)
         outcome = kernel(*replaced)
         for span, array in arrays.items():
-            changed = kept[span] != copies[span]  # and no more: other threads may write elsewhere in it
+            changed = kept[span] != copies[span]  # only these, since other threads may write to the rest
             if changed.any():
                 assert span not in overlapping, f"{kernel.py_func.__qualname__} writes to arrays that overlap"
                 array.reshape(-1).view(np.uint8)[changed] = copies[span][changed]
@@ -126,11 +126,11 @@ def fenced(kernel: Any) -> Callable[..., Any]:
 
 
 def put_fences() -> None:
-    """Replace every kernel, wherever a module of the package names it."""
+    """Replace every kernel in all modules of the package that have a name for it."""
     from guetzpy._runtime import kernel as _jit
 
     _jit.import_kernels()
-    for _ in _jit.warm():  # kernels that call kernels find them by the same names
+    for _ in _jit.warm():  # compile all first: kernels find others by these names
         pass
     found = {id(dispatcher): fenced(dispatcher) for dispatcher, _ in _jit.kernels().values()}
     for name, module in list(sys.modules.items()):
@@ -170,7 +170,7 @@ def picture(dice: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def case(dice: np.random.Generator) -> tuple[Any, str, dict[str, Any]]:
-    """Return a source, what it is, and options of ``optimize``."""
+    """Return a source, a description of it, and options of ``optimize``."""
     large = dice.random() < 0.08
     height, width = (int(v) for v in (dice.integers(150, 700, 2) if large else dice.integers(1, 71, 2)))
     codes = picture(dice, height, width)
@@ -219,7 +219,7 @@ def case(dice: np.random.Generator) -> tuple[Any, str, dict[str, Any]]:
 
 
 def once(dice: np.random.Generator) -> str:
-    """Run a case; return what came of it."""
+    """Run a case; return its outcome in a word."""
     import guetzpy
     from guetzpy import metrics
     from guetzpy.engine import inspect as inspection
@@ -269,7 +269,7 @@ def cases(seed: int, only: int | None, seconds: float) -> Iterator[int]:
 
 
 def main() -> int:
-    """Run; see the module's words."""
+    """Run the cases; see the module."""
     global _log
     parser = argparse.ArgumentParser(description="Stress guetzpy with kernels under watch.")
     parser.add_argument("--seconds", type=float, default=60)
@@ -280,11 +280,11 @@ def main() -> int:
     asked = parser.parse_args()
     faulthandler.enable()
     warnings.simplefilter("ignore")
-    ImageFile.MAXBLOCK = 1 << 22  # Pillow's own guess is too small for tiny noisy pictures
+    ImageFile.MAXBLOCK = 1 << 22  # Pillow's default is too small for tiny noisy pictures
     _log = open(asked.log or os.devnull, "w")
     with tempfile.TemporaryDirectory() as scratch:
         if asked.check == "indices":
-            # Not among kernels that are compiled otherwise: a folder of its own.
+            # Kernels with these checks are kept in a folder of their own.
             from numba.core import config
 
             config.CACHE_DIR = os.environ.get("GUETZPY_STRESS_CACHE", scratch)

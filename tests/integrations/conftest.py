@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def picture(photo_array: np.ndarray) -> np.ndarray:
-    """64 wide, 48 high, and its corners tell which way up it is."""
+    """Return a picture of 64 x 48 pixels whose corners show its orientation."""
     array = photo_array[:48, :64].copy()
     array[:8, :8] = (250, 20, 20)
     array[-8:, -8:] = (20, 20, 250)

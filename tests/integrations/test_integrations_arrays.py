@@ -1,4 +1,4 @@
-"""Arrays through imageio, scikit-image and NumPy: all their bits count, and what is no picture is refused."""
+"""Arrays by imageio, scikit-image and NumPy: all bits are used, and arrays of other kinds are refused."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_skimage_arrays_in_and_out(photo_array: np.ndarray, tmp_path: Path) -> N
     result = skimage.imsave(tmp_path / "a.jpg", photo_array[:, :, 0], distance=1.0)
     assert result.subsampling == "gray"
     assert (tmp_path / "a.jpg").read_bytes() == result.data
-    seen[:] = 0  # an array of one's own
+    seen[:] = 0  # the array is a writable copy
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.bool_])
@@ -85,7 +85,7 @@ def test_kinds_of_skimage_mean_what_img_as_ubyte_makes_of_them(photo_array: np.n
 
 @pytest.mark.parametrize("form", ["uint16", "big-endian", "float"])
 def test_sixteen_bits_beat_a_detour_by_eight(form: str) -> None:
-    """A smooth sky: its steps of 8 bits would be coded as edges, those of 16 bits are none."""
+    """In a smooth sky, 8 bits have steps that are coded as edges; 16 bits have none."""
     y, x = np.mgrid[0:128, 0:192]
     sky = 20000 + 40 * x + 25 * y
     deep = np.stack([sky, 1.07 * sky, 1.3 * sky], -1).astype(np.uint16)
@@ -103,7 +103,7 @@ def test_sixteen_bits_beat_a_detour_by_eight(form: str) -> None:
 
 
 def png16(array: np.ndarray) -> bytes:
-    """A PNG of 16-bit RGB, which Pillow does not write."""
+    """Return a PNG of 16-bit RGB, which Pillow does not write."""
     import struct
     import zlib
 

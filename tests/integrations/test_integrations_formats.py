@@ -1,4 +1,4 @@
-"""HEIC, AVIF, JPEG XL and RAW in, each by its own package; other colours kept, or converted to sRGB."""
+"""Reading of HEIC, AVIF, JPEG XL and RAW by their packages; colours are kept or converted to sRGB."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def need(name: str) -> None:
 
 
 def shown(data: bytes) -> np.ndarray:
-    """The picture as a viewer shows it: turned by its Exif."""
+    """Return the picture as a viewer shows it: rotated by the Orientation of its Exif."""
     from PIL import ImageOps
 
     return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)).convert("RGB")))
@@ -46,7 +46,7 @@ def shown(data: bytes) -> np.ndarray:
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
         (b"\0\0\0\x18ftypavif\0\0\0\0mif1miaf", "AVIF"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "RAW"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", None),  # a film
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", None),  # a video
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"FUJIFILMCCD-RAW 0201", "RAW"),
@@ -69,7 +69,7 @@ def test_tiff_is_raw_only_if_it_holds_a_sensors_data(picture: np.ndarray) -> Non
     assert formats.kind_of(file.getvalue()) is None
     data = dng(picture)
     assert formats.kind_of(data) == "RAW"
-    # A DNG's version tag aside, the colour filter array says it, in a directory below the first too.
+    # Besides DNG's version tag, a colour filter array shows that a TIFF is RAW, also in a sub-directory.
     assert formats.kind_of(data.replace(struct.pack("<H", 0xC612), struct.pack("<H", 0xC6FF))) == "RAW"
 
 
@@ -159,7 +159,7 @@ def test_heic_of_ten_bits_keeps_them() -> None:
     assert source.codes is not None
     assert source.codes.dtype == np.uint16
     error = source.codes.transpose(1, 2, 0) - deep.astype(float)
-    assert np.abs(error).mean() < 96  # in 8 bits: 128 and more by rounding alone
+    assert np.abs(error).mean() < 96  # 8 bits would have 128 or more by rounding alone
 
 
 @pytest.mark.integrations
@@ -241,7 +241,7 @@ def test_jpeg_xl(picture: np.ndarray, size: tuple[int, int], container: bool) ->
     result = guetzpy.optimize(data, distance=0.5)
     assert np.abs(decoded(result.data).astype(int) - array).mean() < 6
     read = Image.open(io.BytesIO(result.data))
-    assert read.getexif().get(0x0112, 1) == 1  # in JPEG XL the codestream says which way up, not the Exif
+    assert read.getexif().get(0x0112, 1) == 1  # JPEG XL has the orientation in the codestream, not in Exif
     if container:
         assert read.getexif()[0x010F] == "a maker"
     with pytest.raises(guetzpy.LimitError):
@@ -252,7 +252,7 @@ def test_jpeg_xl(picture: np.ndarray, size: tuple[int, int], container: bool) ->
 
 
 def dng(array: np.ndarray, orientation: int = 1, width: int = 128, height: int = 96) -> bytes:
-    """A DNG of one colour in each quarter, mosaicked: a TIFF with the tags of the DNG specification."""
+    """Return a DNG with the mosaic of a picture of one colour in each quarter."""
     scene = np.zeros((height, width, 3))
     scene[: height // 2, : width // 2] = (0.5, 0.02, 0.02)  # red, top left
     scene[: height // 2, width // 2 :] = (0.02, 0.5, 0.02)
@@ -265,8 +265,8 @@ def dng(array: np.ndarray, orientation: int = 1, width: int = 128, height: int =
 
     xyz_to_camera = [3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570]
     rational = b"".join(struct.pack("<ii", round(v * 10000), 10000) for v in xyz_to_camera)
-    neutral = struct.pack("<6I", 5, 10, 1, 1, 8, 10)  # the camera sees half the red and 0.8 of the blue
-    note = b"x" * 70000  # as large as makers' notes are
+    neutral = struct.pack("<6I", 5, 10, 1, 1, 8, 10)  # the sensor's response to red is 0.5 and to blue 0.8
+    note = b"x" * 70000  # maker notes of cameras are as large
 
     def exif_directory(start: int) -> bytes:
         entries = [(0x9003, 2, 20, b"2026:01:02 03:04:05\0"), (0x927C, 7, len(note), note)]
@@ -296,7 +296,7 @@ def dng(array: np.ndarray, orientation: int = 1, width: int = 128, height: int =
 
 
 def directory(entries: list[tuple[int, int, int, bytes]], start: int) -> bytes:
-    """A TIFF directory that begins at ``start``, its longer values behind it."""
+    """Return a TIFF directory that begins at ``start``, followed by its longer values."""
     table, values = struct.pack("<H", len(entries)), b""
     behind = start + 2 + 12 * len(entries) + 4
     for tag, kind, count, value in entries:
@@ -327,17 +327,17 @@ def test_raw(
     read = Image.open(io.BytesIO(result.data))
     assert read.size == size
     seen = shown(result.data)
-    assert seen.shape[1::-1] == size  # turned once, by the pixels
+    assert seen.shape[1::-1] == size  # rotated once, by the decoder
     y, x = (24 if edge == 0 else seen.shape[axis] - 24 for axis, edge in enumerate(corner))
     red, green, blue = seen[y, x].astype(int)
     assert red > 2 * max(green, blue)
     white = seen[seen.shape[0] - 1 - y, seen.shape[1] - 1 - x].astype(int)
-    assert np.ptp(white) < 12  # the camera's white balance: the mosaic itself is green
+    assert np.ptp(white) < 12  # by the camera's white balance; the mosaic itself is green
     exif = read.getexif()
     assert exif[0x010F] == "a maker"
     assert exif.get_ifd(0x8769)[0x9003] == "2026:01:02 03:04:05"
     assert exif.get(0x0112, 1) == 1
-    assert len(read.info["exif"]) < 2000  # without the maker's note, which JPEG has no room for
+    assert len(read.info["exif"]) < 2000  # without the maker note, which exceeds a JPEG segment
     assert "icc_profile" not in read.info
     with pytest.raises(guetzpy.LimitError):
         guetzpy.optimize(path, max_pixels=100)

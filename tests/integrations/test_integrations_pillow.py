@@ -1,4 +1,4 @@
-"""guetzpy as a format of Pillow's: the keys that Pillow users know, and nothing of Pillow's own changed."""
+"""guetzpy as a format of Pillow: it takes the keys of Pillow's JPEG format, and changes no other format."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_subsampling(picture: Image.Image, given: Any, layers: tuple[int, int]) 
     [({}, True), ({"progressive": False}, False), ({"progressive": 1}, True), ({"progression": True}, True)],
 )
 def test_progressive(picture: Image.Image, keys: dict[str, Any], progressive: bool) -> None:
-    large = picture.resize((640, 480))  # of a small one the sequential file may be the smaller
+    large = picture.resize((640, 480))  # for a small picture the sequential file may be smaller
     assert ("progressive" in saved(large, **keys).info) is progressive
 
 
@@ -106,7 +106,7 @@ def comments(read: Image.Image) -> list[bytes]:
 
 
 def test_metadata_of_the_opened_file_as_pillow_has_it(picture: Image.Image) -> None:
-    """Pillow's JPEG drops Exif (and so the place where it was taken) unless it is given; so does this."""
+    """As in Pillow's JPEG format, Exif (which may have coordinates) is written only if it is given."""
     exif = Image.Exif()
     exif[0x0112] = 6
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -118,11 +118,11 @@ def test_metadata_of_the_opened_file_as_pillow_has_it(picture: Image.Image) -> N
     assert "xmp" not in read.info
     assert "dpi" not in read.info
     assert b"old" in comments(read)
-    assert read.info["icc_profile"] == profile  # or the colours would change
+    assert read.info["icc_profile"] == profile  # without it the colours would change
     read = saved(opened, icc_profile=None, comment="")
     assert "icc_profile" not in read.info
     assert b"old" not in comments(read)
-    assert opened.info["comment"] == b"old"  # the caller's picture is as it was
+    assert opened.info["comment"] == b"old"  # the caller's picture is not changed
 
 
 @pytest.mark.parametrize(

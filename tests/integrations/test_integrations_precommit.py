@@ -1,4 +1,4 @@
-"""The hook of .pre-commit-hooks.yaml, and --check, in a repository as pre-commit meets them."""
+"""The hooks of .pre-commit-hooks.yaml, and --check, in a git repository."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def git(*arguments: str, where: Path) -> str:
 
 @pytest.fixture
 def site(tmp_path: Path, photo_array: np.ndarray) -> Path:
-    """A repository with three JPEG files, one of them called otherwise, and other files."""
+    """Return a repository with three JPEG files with different suffixes, and other files."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     place = tmp_path / "site"
@@ -65,7 +65,7 @@ def test_hooks_say_what_they_do(repository: Path) -> None:
 def test_check_and_in_place_as_the_hooks_call_them(
     repository: Path, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without pre-commit: the entries with the changed files behind, in one process."""
+    """The entries of the hooks with the changed files are run in this process, without pre-commit."""
     entries = {hook["id"]: hook["entry"].split()[1:] for hook in hooks(repository)}
     files = ["a.jpg", "b with blank.jpeg", "c.JPG"]
     monkeypatch.chdir(site)
@@ -87,7 +87,7 @@ def test_check_and_in_place_as_the_hooks_call_them(
 def test_misnamed_files_do_not_block_a_commit(
     repository: Path, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pre-commit goes by names: text, PNG and empty files named .jpg reach the hooks."""
+    """pre-commit selects files by name, so hooks get text, PNG and empty files named .jpg."""
     monkeypatch.chdir(site)
     misnamed = {"text.jpg": b"not yet drawn\n", "empty.jpg": b"", "png.jpg": (site / "d.png").read_bytes()}
     for name, data in misnamed.items():
@@ -120,7 +120,7 @@ def need_pre_commit() -> None:
 
 @pytest.mark.integrations
 def test_pre_commit_shrinks_what_is_committed(repository: Path, site: Path, tmp_path: Path) -> None:
-    """The hook's own entry, with the guetzpy that is installed here: language system needs no network."""
+    """The hook's entry runs with the installed guetzpy. (``language: system`` needs no network.)"""
     need_pre_commit()
     local = []
     for hook in hooks(repository):
@@ -140,7 +140,7 @@ def test_pre_commit_shrinks_what_is_committed(repository: Path, site: Path, tmp_
     assert "exit code: 3" in checked.stdout
     before = {path.name: path.read_bytes() for path in site.iterdir() if path.is_file()}
     first = pre_commit("run", "guetzpy", where=site, home=tmp_path / "home")
-    assert first.returncode == 1  # pre-commit's way to say that files were changed
+    assert first.returncode == 1  # pre-commit's exit code if files were changed
     assert "files were modified by this hook" in first.stdout
     for name in ("a.jpg", "b with blank.jpeg", "c.JPG"):
         assert len((site / name).read_bytes()) < len(before[name])
@@ -158,7 +158,7 @@ def test_pre_commit_shrinks_what_is_committed(repository: Path, site: Path, tmp_
 def test_pre_commit_installs_the_hook_from_the_repository(
     repository: Path, site: Path, tmp_path: Path
 ) -> None:
-    """As users have it: pre-commit clones the repository and installs it; needs a package index."""
+    """pre-commit clones the repository and installs it, as for users. This needs a package index."""
     need_pre_commit()
     if not (repository / ".git").exists():
         pytest.skip("not a git checkout")

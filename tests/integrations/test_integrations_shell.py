@@ -1,4 +1,4 @@
-"""Shells: globs that Windows leaves to programs, paths with drive letters, NO_COLOR."""
+"""Shells: globs that programs expand on Windows, paths with drive letters, NO_COLOR."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["*.jpg"], ["a.jpg", "b.jpg", "photo1.jpg", "photo[1].jpg"]),
         (["?.jpg", "c.png"], ["a.jpg", "b.jpg", "c.png"]),
         (["[ab].jpg"], ["a.jpg", "b.jpg"]),
-        (["photo[1].jpg"], ["photo[1].jpg"]),  # a file of that very name
+        (["photo[1].jpg"], ["photo[1].jpg"]),  # a file with exactly this name
         (["below/*.jpg"], [os.path.join("below", "d.jpg")]),
         (["**/e.jpg"], [os.path.join("below", "deep", "e.jpg")]),
         (["-"], ["-"]),
-        (["missing.jpg"], ["missing.jpg"]),  # an error of its own, when its turn comes
+        (["missing.jpg"], ["missing.jpg"]),  # an error when the file is processed
         (["s3://bucket/*.jpg"], ["s3://bucket/*.jpg"]),
         (["below"], ["below"]),
     ],
 )
 def test_globs_that_the_shell_left(photos: Path, given: list[str], found: list[str]) -> None:
     assert [os.path.normpath(n) if "://" not in n else n for n in expand(given, windows=True)] == found
-    assert expand(given, windows=False) == given  # other shells have done it
+    assert expand(given, windows=False) == given  # other shells expand globs themselves
 
 
 def test_home(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_drives_are_no_urls(path: str) -> None:
 
 @pytest.mark.parametrize("no_color", [True, False])
 def test_progress_without_colour(no_color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one place of the command line that has colours, on a terminal that has them too."""
+    """The progress bar is the only coloured output of the command line."""
 
     class Run:
         def __len__(self) -> int:

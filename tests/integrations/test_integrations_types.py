@@ -1,4 +1,4 @@
-"""What type checkers see of guetzpy: all of the public names, and nothing else than what is meant."""
+"""The types of guetzpy's public names, as type checkers see them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_program_that_uses_everything_passes_mypy(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def completeness(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
-    """Pyright's report on a copy of the package that lies as an installed one does."""
+    """Return Pyright's report on a copy of the package in a folder like site-packages."""
     if importlib.util.find_spec("pyright") is None:
         pytest.skip("pyright is not installed")
     site = tmp_path_factory.mktemp("site")
@@ -115,7 +115,7 @@ def completeness(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, obj
     return list(report["typeCompleteness"]["symbols"])
 
 
-#: Rooms whose names people use; of all others the score above is enough.
+#: Modules whose names users import. Their types must be complete; for others the score above is sufficient.
 PUBLIC = ("api", "batch", "errors", "integrations", "metrics", "options", "progress", "result")
 
 
@@ -124,7 +124,7 @@ def test_public_names_are_typed_completely(completeness: list[dict[str, object]]
     seen, unknown = 0, []
     for symbol in completeness:
         parts = str(symbol["name"]).split(".")
-        # imageio, whose class the plugin is one of, has no types.
+        # imageio, from whose class the plugin derives, has no types.
         public = len(parts) == 2 or parts[1] in PUBLIC
         if symbol["isExported"] and public and "imageio" not in parts:
             seen += 1

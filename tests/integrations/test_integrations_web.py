@@ -1,4 +1,4 @@
-"""Hooks of web programs, each run by the program itself."""
+"""Integrations into web programs, each run by the program itself."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_files_are_replaced_only_by_smaller_ones(photo: bytes, tmp_path: Path) -
     assert len(data) < len(photo)
     _uploads.shrink_file(path, effort="fast", distance=2.0)
     assert path.read_bytes() == data
-    assert path.stat().st_ino == state.st_ino  # not even written
+    assert path.stat().st_ino == state.st_ino  # the file is not written
 
 
 @pytest.mark.parametrize("name", ["willow", "thumbor", "django", "nikola", "pelican"])
@@ -85,7 +85,7 @@ def test_thumbor_class_without_thumbor(photo: bytes) -> None:
 
 
 def need(name: str) -> None:
-    """Skip where a package is missing; found without importing it, which some do not bear."""
+    """Skip the test if a package is missing. It is not imported, since some packages need settings first."""
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
 
@@ -315,7 +315,7 @@ def test_thumbor_serves_smaller_files(photo: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.integrations
 def test_nikola(photo: bytes, tmp_path: Path) -> None:
-    """A site as Nikola makes it, built twice: the second time there is nothing to do."""
+    """Nikola builds a site twice. The second build has nothing to do."""
     need("nikola")
     site = tmp_path / "site"
 
@@ -365,7 +365,7 @@ def test_pelican(photo: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.integrations
 def test_options_are_those_of_optimize(photo: bytes) -> None:
-    """What the settings hold is handed on as it is, so a misspelt one is told."""
+    """Settings are passed on unchanged, so a wrong name gives an error."""
     for wrong in ({"distanc": 1}, {"effort": "lazy"}):
         with pytest.raises((TypeError, ValueError)):
             _uploads.smaller(photo, **wrong)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from guetzpy.picture.transform import Transform
 
 
 def p3_and_srgb(picture: np.ndarray) -> np.ndarray:
-    """What lcms makes of Display P3 codes in sRGB."""
+    """Return the sRGB codes to which lcms converts Display P3 codes."""
     converted = ImageCms.profileToProfile(
         Image.fromarray(picture),
         ImageCms.ImageCmsProfile(io.BytesIO(P3 or b"")),
@@ -54,7 +54,7 @@ def test_profiles_of_code_points_are_understood_by_lcms(primaries: int, name: st
 
 
 def test_display_p3_green_is_known() -> None:
-    """One colour through the definitions of Display P3 and sRGB (CSS Color 4, section 10)."""
+    """One colour is converted by the definitions of Display P3 and sRGB (CSS Color 4, section 10)."""
     codes = np.rint(np.array([0.5, 0.6, 0.4]) * 65535).astype(np.uint16).reshape(3, 1, 1)
     converted = to_srgb(codes, Transform.from_icc(P3), P3 or b"")
     assert converted.dtype == np.uint16
@@ -83,14 +83,14 @@ def test_wide_gamut_is_kept_and_converted(picture: np.ndarray, kind: str, tmp_pa
     assert "icc_profile" not in read.info
     wanted = p3_and_srgb(picture).astype(int)
     assert np.abs(np.asarray(read).astype(int) - wanted).mean() < 4
-    assert np.abs(wanted - picture).mean() > 6  # which is not the same
+    assert np.abs(wanted - picture).mean() > 6  # the codes without conversion differ
     if kind != "PIL":
         assert read.getexif()[0x010F] == "a maker"
         assert read.getexif()[0x0112] == 6
     if kind == "JPEG":
         assert b"mine" in result.data
         again = guetzpy.optimize(result.data, distance=0.5, to_srgb=True)
-        assert again.data == result.data  # sRGB now: nothing more to convert
+        assert again.data == result.data  # it is sRGB already, so nothing is converted
         stripped = guetzpy.optimize(source, distance=0.5, to_srgb=True, strip="exif")
         assert "exif" in stripped.removed
 
@@ -115,7 +115,7 @@ def test_gray_stays_gray(picture: np.ndarray) -> None:
 
 
 def gray_profile(gamma: float) -> bytes:
-    """An ICC profile of gray: kTRC, white point and a name, put together from one of RGB."""
+    """Return an ICC profile of gray with kTRC, white point and a name."""
     from guetzpy.picture import profiles as _profiles
 
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
@@ -142,7 +142,7 @@ def zlib_chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def test_cmyk_with_a_profile(picture: np.ndarray) -> None:
-    """Without a profile of CMYK nothing is known of its colours; one of RGB in it is an error."""
+    """A CMYK picture without a profile is not converted. An RGB profile in it is an error."""
     data = file_of(Image.fromarray(picture).convert("CMYK"), "JPEG", quality=90)
     plain = guetzpy.optimize(data, to_srgb=True)
     assert plain.status in ("lossless", "kept")

@@ -1,4 +1,4 @@
-"""What is written: strict decoders take it without a warning, and its scores hold by another path."""
+"""Written files: strict decoders read them without a warning, and other tools confirm their scores."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_strict_decoder(photo_array: np.ndarray, progressive: bool) -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("progressive", [True, False])
 def test_corpora(folder: str, progressive: bool) -> None:
-    """Strict decoders take every file of the collections, at a distance that most have to be searched for."""
+    """Strict decoders read the output of every file of the collections, at a distance that needs a search."""
     outcomes: Counter[str] = Counter()
     for path in sorted((IMAGES / folder).iterdir()):
         try:
@@ -89,7 +89,7 @@ def test_corpora(folder: str, progressive: bool) -> None:
         try:
             strictly(path.read_bytes())
         except AssertionError:
-            if result.status == "lossless":  # the same data beside the coefficients gives the same warnings
+            if result.status == "lossless":  # other data is unchanged
                 continue
         strictly(result.data)
         if result.status == "optimized":
@@ -126,7 +126,7 @@ def test_scores_by_foreign_tools(photo_array: np.ndarray, tmp_path: Path, source
         assert result.status == "optimized"
         shown(result.data).save(after)
         score = foreign.compute_ssimulacra2(str(before), str(after))
-        assert score == pytest.approx(result.ssimulacra2, abs=1.5)  # it blurs by another Gaussian
+        assert score == pytest.approx(result.ssimulacra2, abs=1.5)  # the package blurs by another Gaussian
         if tools:
             printed = [
                 subprocess.run([Path(tools, tool), before, after], capture_output=True, text=True, check=True)

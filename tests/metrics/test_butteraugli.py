@@ -33,7 +33,7 @@ def image(name: str) -> np.ndarray:
 
 
 def light(codes: np.ndarray) -> np.ndarray:
-    """Linear planes of sRGB codes 0..255, float64."""
+    """Return the linear planes of sRGB codes 0..255, float64."""
     v = np.moveaxis(np.asarray(codes, np.float64), -1, 0) / 255.0
     return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
 
@@ -156,9 +156,9 @@ DISTORTIONS = [
 def test_gradient_agrees_with_finite_differences(name, norm):
     """Central differences of the twin along random directions.
 
-    The score has kinks: each step of 0.05 levels crosses some, whose share in the difference does not
-    shrink. Along the gradient and along smooth directions that is little; white noise is nearly
-    orthogonal to the gradient, so a smaller step is needed to see the derivative at all.
+    The score is not differentiable everywhere. A step of 0.05 levels crosses such points, which changes the
+    difference. Along the gradient and along smooth directions this change is small. White noise is nearly
+    orthogonal to the gradient, so that a smaller step is needed there.
     """
     reference = light(image(name.split(".")[0] + ".png")[40:117, 30:121])
     codes = image(name)[40:117, 30:121].astype(np.float64)
@@ -189,11 +189,12 @@ def test_gradient_agrees_with_finite_differences(name, norm):
 
 @pytest.mark.parametrize("name", [*DISTORTIONS, "astronaut_256.chroma_noise.png"])
 def test_gradient_is_the_derivative_along_white_noise(name):
-    """Eight directions at once: the vector of derivatives against those of differences, in norm.
+    """The derivatives along eight directions are compared with differences, by the norm of the error.
 
-    A step of 0.05 levels crosses bends of the score (nearly all are those of the line detectors' clipped
-    difference, in the ultra-high band of luma), so that its difference is up to some per cent off the
-    derivative. Ours may be as far from it, but not farther; and from that of 0.001 levels a thousandth.
+    A step of 0.05 levels crosses points where the score is not differentiable. (Nearly all are those of the
+    line detectors' clipped difference, in the ultra-high band of luma.) Its difference therefore deviates
+    from the derivative by up to some per cent; this is the tolerance. For steps of 0.001 levels the
+    tolerance is a thousandth.
     """
     reference = light(image(name.split(".")[0] + ".png")[60:124, 50:114])
     codes = image(name)[60:124, 50:114].astype(np.float64)

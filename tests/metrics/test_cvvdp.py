@@ -40,7 +40,7 @@ KNOWN = {
     "small_65x43.jpeg_q75_420": (9.70737, 9.81635, 9.87771),
     "gray_ramp.blocks": (7.24577, 7.93199, 8.69022),
 }
-#: The same of :func:`noisy` pairs, by height and width.
+#: Scores of the package for the pairs of :func:`noisy`, by height and width.
 KNOWN_NOISE = {
     (2, 2): (9.72005, 9.72005, 9.67360),
     (3, 50): (9.61085, 9.61085, 9.53180),
@@ -104,7 +104,7 @@ def test_agrees_with_the_twin_where_strips_and_blocks_meet(shape):
 
 
 def test_a_column_of_pixels():
-    # The package has no band for these sizes; here they have a base band only.
+    # The package has no band for these sizes; guetzpy uses a base band only.
     a, b = np.full((1, 9), 100, np.uint8), np.full((1, 9), 150, np.uint8)
     b[0, :4] = 90
     assert cvvdp(a, a) == 10
@@ -113,7 +113,7 @@ def test_a_column_of_pixels():
 
 @pytest.mark.parametrize(
     ("display", "pixels_per_degree"),
-    # of the package: vvdp_display_geometry.load(name).get_ppd()
+    # Values of the package: vvdp_display_geometry.load(name).get_ppd()
     [
         ("standard_fhd", 37.842504),
         ("standard_4k", 75.402449),

@@ -25,7 +25,7 @@ from guetzpy.search.quality.weighting import Mix
 
 @dataclass(frozen=True)
 class Counted:
-    """CVVDP that counts what is asked of it."""
+    """CVVDP that counts the calls of its comparator."""
 
     calls: list[str] = field(default_factory=list)
     name: str = CVVDP.name
@@ -83,7 +83,7 @@ def test_cvvdp_makes_files_better_by_cvvdp() -> None:
     photo = np.ascontiguousarray(data.coffee()[100:356, 150:406])
 
     def error_by_bytes(result: guetzpy.Result) -> float:
-        # Along a curve of one search 10 - JOD times the squared bytes hardly changes.
+        # For the files of one search, (10 - JOD) times the squared bytes hardly changes.
         score = CVVDPComparator(photo).score(Image.open(io.BytesIO(result.data)))
         return float(np.log(10.0 - score) + 2.0 * np.log(len(result.data)))
 

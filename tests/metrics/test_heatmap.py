@@ -79,7 +79,7 @@ def test_legend_is_below_the_map(height: int, width: int) -> None:
     legend = picture[height:]
     ramp = legend[:, legend.shape[1] // 2]  # the middle column of the bar has the colour of about 1
     assert np.abs(ramp - heatmap.PALETTE[128]).sum(axis=1).min() < 20
-    assert (legend.max(axis=2) < 80).any()  # words
+    assert (legend.max(axis=2) < 80).any()  # text
     assert with_title.height > heatmap.with_legend(errors).height
 
 

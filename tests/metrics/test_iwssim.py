@@ -146,7 +146,7 @@ def test_gradient_against_central_differences(name, cut):
     rng = np.random.default_rng(3)
     numeric, analytic = [], []
     for direction in [*rng.standard_normal((4, *codes.shape)), gradient / np.abs(gradient).max()]:
-        # smaller than what makes a difference where the reference is nearly flat
+        # smaller than the differences that matter where the reference is nearly flat
         ends = [twin.score(luma(a), twin.luma(codes + h * direction)) for h in (1e-4, -1e-4)]
         numeric.append((ends[0] - ends[1]) / 2e-4)
         analytic.append(float((gradient * direction).sum(dtype=np.float64)))
@@ -154,7 +154,7 @@ def test_gradient_against_central_differences(name, cut):
 
 
 def test_gradient_tells_of_steps_where_the_reference_is_nearly_flat():
-    """The slope by g is valid for a thousandth of a code only, and would be a fifth of the gradient."""
+    """The slope by g is valid for a thousandth of a code only. It would be a fifth of the gradient."""
     a, b = pair("astronaut_256.blur.png")
     _, gradient = IWSSIMComparator(a).gradient(b)
     direction = gradient / np.sqrt(np.square(gradient).mean())
@@ -265,7 +265,7 @@ def test_sixteen_bits_and_floats_are_the_same_picture():
 
 
 def in_display_p3(picture):
-    """Return the same colours in codes of Display P3, 16 bits, and what the codes mean."""
+    """Return the same colours in 16-bit codes of Display P3, and the transform of these codes."""
     transform = Transform.from_icc(PROFILE.read_bytes())
     light = np.tensordot(np.linalg.inv(transform.matrix), Transform().linear(planes_of(picture)[0]), 1)
     grid = np.linspace(0, 1, 65536)

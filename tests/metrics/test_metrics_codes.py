@@ -1,4 +1,4 @@
-"""Comparators of codes, which become light window by window, against those of whole planes of light."""
+"""Comparators of codes, which are converted to light window by window, compared with those of light."""
 
 from __future__ import annotations
 

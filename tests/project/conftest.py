@@ -12,7 +12,7 @@ from reference.doc_blocks import ROOT
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a few small pictures, in which the blocks of the pages make sense."""
+    """Return a working folder with the small pictures that the blocks of the pages use."""
     with Image.open(ROOT / "tests" / "data" / "coffee.jpg") as coffee:
         exif = coffee.info["exif"]
         parts = [coffee.crop((x, 90, x + 128, 186)) for x in (180, 240, 300)]

@@ -40,7 +40,7 @@ def script(repository: Path) -> ModuleType:
 @pytest.mark.slow
 @pytest.mark.skipif(not docker_runs(), reason="no Docker")
 def test_image_runs_read_only(repository: Path, tmp_path: Path) -> None:
-    """Not as root, without a network, without a writable root, and without compiling."""
+    """The image runs without root, network and a writable root file system, and compiles nothing."""
     subprocess.run(["docker", "build", "-q", "-t", "guetzpy-test", str(repository)], check=True)
     tmp_path.chmod(0o777)
     Image.radial_gradient("L").save(tmp_path / "a.jpg", quality=95)
@@ -58,7 +58,7 @@ def test_image_runs_read_only(repository: Path, tmp_path: Path) -> None:
 
 
 def test_image_has_all_that_the_build_needs(repository: Path) -> None:
-    """What the Dockerfile copies is not left out by .dockerignore, and the user is not root."""
+    """.dockerignore does not exclude the files that the Dockerfile copies, and the user is not root."""
     recipe = (repository / "Dockerfile").read_text()
     kept = {line[1:] for line in (repository / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     copied = [
@@ -86,7 +86,7 @@ def test_recipes_have_the_requirements_of_the_project(repository: Path) -> None:
 
 
 def test_action_is_well_formed(repository: Path) -> None:
-    """Every step has a shell, and no expression stands within a script, where a branch name would be run."""
+    """Every step has a shell. No script contains an expression, since it could run the name of a branch."""
     yaml = pytest.importorskip("yaml")
     action = yaml.safe_load((repository / "action.yml").read_text())
     steps = action["runs"]["steps"]
@@ -112,7 +112,7 @@ def git(*arguments: str) -> str:
 def test_comment_of_a_pull_request(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo_array: Any
 ) -> None:
-    """Only the JPEG files that the branch adds are listed, names are quoted, failures are rows."""
+    """The comment lists only JPEG files that the branch adds, with quoted names, and files that failed."""
     monkeypatch.chdir(tmp_path)
     git("init", "-q")
     picture = Image.fromarray(photo_array[:48, :48])

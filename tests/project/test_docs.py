@@ -1,7 +1,8 @@
-"""Every block of code in README.md and docs/ is run, or it is an error; pages are in step with their sources.
+"""Every block of code in README.md and docs/ is run or checked.
 
-A block is run as its language says: Python by itself, ``sh`` as commands, ``console`` with what it prints. A
-comment above it, ``<!-- test: NAME -->``, names another way, one of WAYS.
+The language of a block determines how: Python is executed, ``sh`` is run as commands, and the output of the
+commands of ``console`` is compared. A comment above it, ``<!-- test: NAME -->``, names another way, one of
+WAYS.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def parse(words: list[str]) -> None:
-    """Let the command line take a command apart, and do nothing."""
+    """Parse a command by the command line's parser, without running it."""
     assert words[0] == "guetzpy", words
     COMMANDS[words[1]].make_context(words[1], list(words[2:]))
 
@@ -64,7 +65,7 @@ def run_commands(block: Block, desk: Path) -> None:
 
 
 def run_shell(block: Block, desk: Path, replaced: dict[str, str] | None = None) -> None:
-    """Run a block by bash, or by another Python, as a user would."""
+    """Run a block by bash, or by a new Python process."""
     text = block.text
     for old, new in (replaced or {}).items():
         text = text.replace(old, new)
@@ -86,7 +87,7 @@ def run_shell(block: Block, desk: Path, replaced: dict[str, str] | None = None) 
 
 
 def run_script(block: Block, desk: Path) -> None:
-    """Run a file that starts processes, which import it again. It writes as many files as it reads."""
+    """Run a block that starts processes, which import its file again. It writes as many files as it reads."""
     pytest.importorskip("fsspec")
     (desk / "block.py").write_text(block.text)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -104,7 +105,7 @@ def run_check(block: Block, desk: Path) -> None:
 
 
 def run_transcript(block: Block, desk: Path) -> None:
-    """The lines after ``$`` print what follows them; ``python -m bench.transcript`` writes that anew."""
+    """Check the output of the commands after ``$``. ``python -m bench.transcript`` updates it."""
     done = []
     for line, printed in transcript(block):
         result = invoke(shlex.split(line))
@@ -118,12 +119,12 @@ def run_transcript(block: Block, desk: Path) -> None:
 
 
 def without_numbers(text: str) -> str:
-    """The same bytes on other processors are not promised; words, order and signs are."""
+    """Return text with N for each number. Other kinds of processors may give other numbers of bytes."""
     return re.sub(r" +", " ", re.sub(r"\d+(?:[ .]\d+)*", "N", text))
 
 
 def check_install(block: Block, desk: Path) -> None:
-    """What pip is asked for exists; other commands are understood."""
+    """Check that the extras that pip installs exist, and that other commands are valid."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for words in commands(block.text):
         if words[:2] == ["pip", "install"]:
@@ -161,7 +162,7 @@ def check_pre_commit(block: Block, desk: Path) -> None:
 
 
 def check_toml(block: Block, desk: Path) -> None:
-    """A file of defaults, which `guetzpy config` takes."""
+    """Check that `guetzpy config` accepts a file of defaults."""
     (desk / "guetzpy.toml").write_text(block.text)
     done = invoke(["guetzpy", "config"])
     assert done.exit_code == 0, done.output
@@ -169,7 +170,7 @@ def check_toml(block: Block, desk: Path) -> None:
 
 
 def check_container(block: Block, desk: Path) -> None:
-    """What is run in the image is a valid command; tests/project/test_containers.py runs one."""
+    """Check that the command in the image is valid. tests/project/test_containers.py runs such a command."""
     build, run = block.text.replace("\\\n", "").strip().splitlines()
     assert build.startswith("docker build -t guetzpy ")
     words = shlex.split(run)
@@ -250,7 +251,7 @@ def run_django(block: Block, desk: Path) -> None:
 
 
 def run_wagtail(block: Block, desk: Path) -> None:
-    if importlib.util.find_spec("willow") is None:  # importing it asks for Django's settings, here
+    if importlib.util.find_spec("willow") is None:  # an import would need Django's settings
         pytest.skip("no Willow")
     work = (
         "from willow.registry import registry\n"
@@ -260,7 +261,7 @@ def run_wagtail(block: Block, desk: Path) -> None:
 
 
 def check_settings(block: Block, desk: Path) -> None:
-    """Settings name what the blocks beside them define."""
+    """Check that settings name the classes that other blocks of the page define."""
     settings: dict[str, Any] = {}
     exec(block.text, settings)
     page = block.page.read_text()
@@ -308,7 +309,7 @@ def run_dask(block: Block, desk: Path) -> None:
     assert len(list((desk / "out").rglob("*.jpg"))) == 3
 
 
-#: How blocks are run; those that need more time or packages than the default suite has, with their marker.
+#: How blocks are run, and the marker of ways that need more time or packages than the default suite has.
 WAYS: dict[str, tuple[Callable[[Block, Path], None], str | None]] = {
     "python": (run_python, None),
     "sh": (run_commands, None),
@@ -335,7 +336,7 @@ WAYS: dict[str, tuple[Callable[[Block, Path], None], str | None]] = {
 
 
 def cases() -> Iterator[Any]:
-    """A case for each block, but one for all transcripts of a page, whose commands build on each other."""
+    """Yield a case for each block, but one for all transcripts of a page, which depend on each other."""
     for page in PAGES:
         shown = [block for block in blocks(page) if block.way == "console"]
         if shown:
@@ -349,7 +350,7 @@ def cases() -> Iterator[Any]:
 
 
 def test_every_block_has_a_way() -> None:
-    """A fence without a language, or with one that nothing runs, is an error."""
+    """A block without a language, or with a language that no way handles, is an error."""
     assert len(BLOCKS) > 40
     assert [str(block) for block in BLOCKS if block.way not in WAYS] == []
     fences = sum(len(re.findall(r"^ *```", page.read_text(), re.MULTILINE)) for page in PAGES)
@@ -365,5 +366,5 @@ def test_every_block_has_a_way() -> None:
 def test_block(block: Block, desk: Path, request: pytest.FixtureRequest) -> None:
     way, marker = WAYS[block.way]
     if marker:
-        request.node.add_marker(pytest.mark.filterwarnings("ignore"))  # of other people's packages
+        request.node.add_marker(pytest.mark.filterwarnings("ignore"))  # warnings of other packages
     way(block, desk)

@@ -1,4 +1,4 @@
-"""Users of ``mypy --strict`` get no error from the examples of the documentation."""
+"""The examples of the documentation pass ``mypy --strict``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def blocks(page: Path) -> list[str]:
 
 
 def check(folder: Path, repository: Path) -> subprocess.CompletedProcess[str]:
-    """Run mypy over all files of a folder, as a user has it who installed guetzpy."""
+    """Run mypy over all files of a folder, as for a user who has installed guetzpy."""
     config = folder / "mypy.ini"
     config.write_text(
         "[mypy]\nstrict = True\nignore_missing_imports = True\n"
@@ -42,7 +42,7 @@ def check(folder: Path, repository: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_examples_have_no_type_errors(repository: Path, tmp_path: Path) -> None:
-    """The blocks of a page are one program, as in the test that runs them."""
+    """All blocks of a page are checked as one program, as in the test that runs them."""
     count = 0
     for page in [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]:
         found = blocks(page)

@@ -1,4 +1,4 @@
-"""The fuzzer of formats: a short run of each, and that it sees what it is there to see."""
+"""The fuzzer of formats: a short run for each format, and that it finds a fault that is put in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_mutants_end_in_a_result_or_an_error(kind: str) -> None:
     outcomes, findings = formats.run(kind, 200, sample=100)
     assert not findings, findings[0]
     assert sum(outcomes.values()) == 200
-    # They would test little if all of them were refused, or none.
+    # The test would check little if all mutants were refused, or none.
     assert outcomes["read"] >= 10
     assert outcomes["FormatError"] >= 10
 

@@ -1,4 +1,4 @@
-"""Imports go one way, cost little, and the kernel cache sees them all."""
+"""Imports go in one direction and load little, and the kernel cache finds all of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGE = Path(guetzpy.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 BENCH = sorted((PACKAGE.parent / "bench").rglob("*.py"))
 
-#: Rooms from the inside out; what a room imports lies in an earlier row, or in the room itself.
+#: Packages and modules in layers. Each imports only from itself and from earlier layers.
 ROWS = [
     {"_option", "errors"},
     {"_common_options"},
@@ -40,8 +40,8 @@ ROWS = [
     {"cli"},
     {"__main__"},
 ]
-ROW_OF = {room: i for i, row in enumerate(ROWS) for room in row}
-#: Neighbours in a row that may still import each other.
+ROW_OF = {name: i for i, row in enumerate(ROWS) for name in row}
+#: Pairs of the same layer of which the first may import the second.
 FRIENDS = {("integrations", "batch"), ("report", "batch")}
 
 
@@ -56,7 +56,7 @@ def is_module(name: str) -> bool:
 
 
 def imported(node: ast.AST) -> Iterator[str]:
-    """Names that an import statement binds or loads, dotted."""
+    """Yield the dotted names of the modules that an import statement loads."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -71,7 +71,7 @@ def for_types_only(node: ast.AST) -> bool:
 
 
 def run_time_imports(tree: ast.AST) -> Iterator[str]:
-    """All imports, those inside functions too, but not those for type checkers."""
+    """Yield all imports, also those inside functions, without those for type checkers."""
     for child in ast.iter_child_nodes(tree):
         if not for_types_only(child):
             yield from imported(child)
@@ -86,19 +86,19 @@ def top_level_imports(tree: ast.Module) -> Iterator[str]:
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_imports_go_one_way(path: Path) -> None:
     module = module_of(path)
-    room = [*module.split("."), ""][1]
+    own = [*module.split("."), ""][1]
     for name in run_time_imports(ast.parse(path.read_text())):
         if not name.startswith("guetzpy."):
             continue
         other = name.split(".")[1]
-        assert other in ROW_OF, f"{module} imports {name}, whose room is new: give it a row"
-        if room in ("", other) or (room, other) in FRIENDS:
+        assert other in ROW_OF, f"{module} imports {name}, which is not in ROWS: add it to a layer"
+        if own in ("", other) or (own, other) in FRIENDS:
             continue
-        assert ROW_OF[other] < ROW_OF[room], f"{module} must not import {name}"
+        assert ROW_OF[other] < ROW_OF[own], f"{module} must not import {name}"
 
 
 def test_imports_of_the_bench_go_one_way() -> None:
-    """Imports within functions count: a part that needs another's names takes them from a third module."""
+    """No modules of the bench import each other in a cycle, also not by imports within functions."""
     graph = {
         module_of(path): {
             name for name in run_time_imports(ast.parse(path.read_text())) if name.startswith("bench.")
@@ -106,12 +106,12 @@ def test_imports_of_the_bench_go_one_way() -> None:
         for path in BENCH
     }
     assert "bench.peers" in graph["bench.rate_distortion"]
-    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the circle
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the cycle
 
 
 @pytest.mark.parametrize("path", BENCH, ids=module_of)
 def test_what_the_bench_imports_is_there(path: Path) -> None:
-    """Imports within functions run late, in parts that take minutes, and a module may have moved."""
+    """Imports within functions would otherwise fail late, in parts that take minutes."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "guetzpy":
             module = importlib.import_module(str(node.module))
@@ -125,7 +125,7 @@ def test_the_package_does_not_know_the_bench(path: Path) -> None:
 
 
 def test_no_circle() -> None:
-    """Modules import each other one way inside the rooms as well, also where they do so in functions."""
+    """No modules import each other in a cycle, within packages too, and by imports within functions too."""
     graph = {}
     for path in FILES:
         module = module_of(path)
@@ -138,7 +138,7 @@ def test_no_circle() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_rooms_are_of_a_size_to_be_read() -> None:
+def test_packages_have_at_most_20_files() -> None:
     for folder in {path.parent for path in FILES}:
         count = sum(path.parent == folder and path.name != "__init__.py" for path in FILES)
         assert count <= 20, f"{folder.name}: {count} files"
@@ -165,7 +165,7 @@ def test_heavy_packages_stay_in_their_place(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_kernel_cache_sees_every_import(path: Path) -> None:
-    """The regular expression of the fingerprint finds what Python's own parser finds."""
+    """The regular expression of the kernel cache finds all imports that Python's parser finds."""
     source = path.read_text()
     wanted = {name for name in top_level_imports(ast.parse(source)) if name.split(".")[0] == "guetzpy"}
     assert wanted <= set(kernel_cache.imports(source))
@@ -183,7 +183,7 @@ def test_fingerprint_regex_on_awkward_layouts() -> None:
 
 
 def loaded_after(code: str) -> set[str]:
-    """Top-level packages that a fresh interpreter has loaded after some code."""
+    """Return the top-level packages that a new interpreter has loaded after some code."""
     script = f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
@@ -199,7 +199,7 @@ def test_what_is_imported_is_installed_with_the_package() -> None:
     imported = {
         name.split(".")[0]
         for path in FILES
-        if path.parent.name != "integrations"  # each is for those who have the package
+        if path.parent.name != "integrations"  # these import packages that their users have
         for name in run_time_imports(ast.parse(path.read_text()))
     }
     others = imported - set(sys.stdlib_module_names) - {"guetzpy"}
@@ -224,7 +224,7 @@ def test_help_is_light(arguments: list[str]) -> None:
 
 
 def test_a_warm_start_is_light(tmp_path: Path) -> None:
-    """Loading kernels does not bring in what numba needs to compile them, nor what only folders need."""
+    """Loading kernels does not import numba's modules for compilation, nor those that only folders need."""
     if numba.config.DISABLE_JIT:
         pytest.skip("needs compiled kernels")
     photo = PACKAGE.parent / "tests" / "data" / "coffee.jpg"
@@ -234,7 +234,7 @@ def test_a_warm_start_is_light(tmp_path: Path) -> None:
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
         "print(*sys.modules)"
     )
-    for _ in range(2):  # the first may have to compile
+    for _ in range(2):  # the first run may compile kernels
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "guetzpy._runtime.kernel" in loaded

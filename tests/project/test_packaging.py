@@ -1,4 +1,4 @@
-"""What a release holds, and that it works where nothing else of this repository is."""
+"""The contents of a release, and that it works without the repository."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Where the packages that guetzpy needs lie.
+#: Folder of the installed packages that guetzpy needs.
 PACKAGES = Path(pytest.__file__).parents[1]
 
 
@@ -38,17 +38,17 @@ def call(*command: str | Path, cwd: Path | None = None, **environment: str) -> s
 
 
 def tracked() -> Iterator[str]:
-    """Files that belong to the repository, or are about to."""
+    """Yield the files of the repository, also new ones that are not committed."""
     if (ROOT / ".git").exists():
         listing = ("ls-files", "--cached", "--others", "--exclude-standard")
         yield from call("git", "-C", ROOT, *listing).splitlines()
-    else:  # an unpacked sdist holds nothing else
+    else:  # an unpacked sdist has no other files
         yield from (path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file())
 
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sdist, and the wheel that was built from it."""
+    """Return a folder with the sdist, and the wheel that was built from it."""
     for package in ("build", "hatchling"):
         pytest.importorskip(package)
     folder = tmp_path_factory.mktemp("dist")
@@ -62,7 +62,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel; the packages that it needs are borrowed from this one."""
+    """Return the Python of an environment with the wheel. The packages that it needs are borrowed."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -70,7 +70,7 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel)
     (place,) = call(
         python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    ).split()  # what the wheel brought comes before what is borrowed
+    ).split()  # packages of this folder precede the borrowed ones
     Path(place, "borrowed.pth").write_text(f"{PACKAGES}\n")
     return python
 
@@ -102,7 +102,7 @@ def test_wheel_holds_the_package_and_the_manual(dist: Path) -> None:
 
 
 def test_sdist_holds_what_the_tests_need(dist: Path, tmp_path: Path) -> None:
-    """All that is tracked, but for settings of tools; its tests are found, and those that read files pass."""
+    """The sdist has all tracked files except settings of tools, and tests that read files pass in it."""
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         archive.extractall(tmp_path, filter="data")

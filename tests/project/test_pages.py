@@ -1,4 +1,4 @@
-"""Pages, transcripts, tables and figures of the documentation are in step with the code."""
+"""Pages, transcripts, tables and figures of the documentation are up to date with the code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_readme_transcript_tells_of_smaller_files(desk: Path) -> None:
 
 
 def test_pictures_of_the_readme_show_the_bytes_of_its_transcript() -> None:
-    """After a change of bytes: python -m bench.transcript, and python docs/make_figures.py."""
+    """To update them after a change of bytes: python -m bench.transcript, and python docs/make_figures.py."""
     found = json.loads((DOCS / "figures" / "distances.json").read_text())["coffee"]
     readme = (ROOT / "README.md").read_text()
     before, after = (f"{size:,}" for size in found.values())
@@ -57,7 +57,7 @@ def test_readme_names_every_command() -> None:
 
 
 def test_reference_of_the_command_line_is_in_step() -> None:
-    """After a change of options: python docs/make_reference.py."""
+    """To update it after a change of options: python docs/make_reference.py."""
     assert script("make_reference").main(["--check"]) == 0
 
 
@@ -70,8 +70,8 @@ def test_reference_names_every_public_name() -> None:
     for name in guetzpy.__all__:
         if name not in ("__version__", "batch", "metrics"):
             assert f"guetzpy.{name}" in listed, name
-    for room in (guetzpy.batch, guetzpy.metrics):
-        missing = {f"{room.__name__}.{name}" for name in room.__all__} - set(listed)
+    for package in (guetzpy.batch, guetzpy.metrics):
+        missing = {f"{package.__name__}.{name}" for name in package.__all__} - set(listed)
         assert not missing - {"guetzpy.batch.Skipped", "guetzpy.batch.Task"}
 
 
@@ -95,7 +95,7 @@ def test_manual_page_is_clean_roff() -> None:
 
 
 def test_table_of_distances_is_in_step() -> None:
-    """After a change of the figures: python docs/make_figures.py."""
+    """To update it after a change of the figures: python docs/make_figures.py."""
     pytest.importorskip("skimage")
     found = json.loads((DOCS / "figures" / "distances.json").read_text())
     page = (DOCS / "choosing.md").read_text()
@@ -105,7 +105,7 @@ def test_table_of_distances_is_in_step() -> None:
 
 
 def test_table_of_starts_is_in_step() -> None:
-    """It is written by: python -m bench start."""
+    """To update it: python -m bench start."""
     from bench.timing import start
 
     found = json.loads((ROOT / "bench" / "results" / "start.json").read_text())
@@ -141,6 +141,6 @@ def test_documentation_is_built_without_warnings(tmp_path: Path) -> None:
     for page in pages:
         text = page.read_text()
         fetched = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?(?:https?:)?//[^\s\">]+", text)
-        assert fetched == [], page  # nothing comes from elsewhere
+        assert fetched == [], page  # the page loads nothing from a network
         assert ":class:" not in text
         assert ":data:" not in text

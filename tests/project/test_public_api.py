@@ -1,4 +1,4 @@
-"""The public names are there, sorted, callable again and again, and documented."""
+"""The public names exist, are sorted and documented, and can be called repeatedly."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_keyword_is_an_option(function: Any, options: type[Any], keywords:
         assert f"``{name}``" in function.__doc__, name
     types = get_type_hints(options) | dict.fromkeys(("keep", "strip"), str | Iterable[str])
     assert get_type_hints(keywords) == types
-    assert "Unpack" in str(function.__annotations__["keywords"])  # what type checkers read
+    assert "Unpack" in str(function.__annotations__["keywords"])  # for type checkers
 
 
 def test_options_come_whole_or_as_keywords(photo_array: np.ndarray) -> None:
@@ -116,6 +116,6 @@ print("fine")
 
 
 def test_public_names_survive_the_import_of_every_module() -> None:
-    """No module of the package hides a public name, whatever was imported before."""
+    """No import of a module of the package replaces a public name."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr

@@ -1,4 +1,4 @@
-"""Files, functions and packages have a size that a reader can keep in mind."""
+"""Limits on the size of files, functions and packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path for folder in ("guetzpy", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
 
 LINES_OF_A_FILE = 400
-#: Without the signature and the docstring: those of public functions with many options are long.
+#: Without the signature and the docstring, since those of public functions with many options are long.
 LINES_OF_A_FUNCTION = 80
 FILES_OF_A_PACKAGE = 20
 
@@ -30,7 +30,7 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def long_functions(tree: ast.AST) -> Iterator[str]:
-    """Yield the long functions, without kernels: numba copies a function that a kernel calls into it."""
+    """Yield the long functions without kernels. (Each function that a kernel calls takes time to compile.)"""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             decorators = {ast.unparse(each).partition("(")[0] for each in node.decorator_list}

@@ -1,4 +1,4 @@
-"""Nothing comes from elsewhere at run time: no network, no other program, no code out of files."""
+"""At run time, guetzpy uses no network, starts no programs, and runs no code from files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import guetzpy
 
 PACKAGE = Path(guetzpy.__file__).parent
 
-#: Runs the functions on files; prints what Python's audit events say of the world outside.
+#: Runs the functions on files; prints Python's audit events about networks, programs and pickles.
 SCRIPT = """
 import io, json, sys
 
@@ -64,7 +64,7 @@ print(json.dumps([outside, sorted(unpickled)]))
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled, nothing kept")
 def test_no_network_no_program_no_pickle_but_the_cache() -> None:
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(Path(__file__).parents[1])]
-    for _ in range(2):  # the first may have to compile
+    for _ in range(2):  # the first run may compile kernels
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         outside, unpickled = json.loads(done.stdout.splitlines()[-1])
@@ -76,7 +76,7 @@ def test_no_network_no_program_no_pickle_but_the_cache() -> None:
         "builtins", "collections", "copyreg", "functools", "guetzpy", "llvmlite", "numba", "numpy",
         "operator", "types",
     }  # fmt: skip
-    assert unpickled  # the watch works: kernels were loaded
+    assert unpickled  # the audit hook works: kernels were loaded
 
 
 def test_a_pickle_for_a_picture(tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_a_pickle_for_a_picture(tmp_path: Path) -> None:
     assert not (tmp_path / "pwned").exists()
 
 
-#: Where names that run code, or load it, may stand.
+#: Files that may import modules that run or load code.
 ALLOWED = {
     "pickle": {"kernel_cache.py", "processes.py"},  # cache files with a digest; calls from the parent
     "marshal": set(),
-    "ctypes": {"memory.py"},  # mallopt() of the C library that is there already
+    "ctypes": {"memory.py"},  # mallopt() of the C library, which is already loaded
     "socket": set(),
     "urllib.request": set(),
     "http": set(),
@@ -103,7 +103,7 @@ ALLOWED = {
 
 def test_sources_import_nothing_that_runs_what_it_reads() -> None:
     for path in PACKAGE.rglob("*.py"):
-        if path.parent.name == "integrations":  # those serve other people's web frameworks
+        if path.parent.name == "integrations":  # these are run by web frameworks
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []

@@ -1,4 +1,4 @@
-"""A quick stand-in for the engine, and folders of files for it."""
+"""A fast replacement of the engine, and folders of files for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from guetzpy.result import Result
 
 
 class Engine:
-    """Instead of ``api.run``: half of a JPEG's bytes, a line for any other picture; it remembers calls."""
+    """A replacement of ``api.run`` that returns half of a JPEG's bytes, and records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -14,7 +14,7 @@ from bench import (
 
 
 def photo(height: int = 176, width: int = 184) -> corpus.Picture:
-    """A cut-out of a photo."""
+    """Return a part of a photo."""
     return np.ascontiguousarray(corpus.Named("coffee").read()[60 : 60 + height, 150 : 150 + width])
 
 

@@ -1,4 +1,4 @@
-"""Butteraugli in plain float64 numpy: slow, obvious, the twin of ``guetzpy.metrics._butteraugli.comparator``.
+"""Slow reference implementation of ``guetzpy.metrics._butteraugli.comparator`` in plain float64 numpy.
 
 Follows libjxl's ``lib/jxl/butteraugli/butteraugli.cc`` (constants and structure), at 80 nits.
 Pictures are (3, H, W) linear sRGB, 1.0 = white.
@@ -64,7 +64,7 @@ def taps(sigma):
 
 
 def blur_axis(plane, kernel, axis):
-    """Correlate along an axis; beyond the edge there is nothing, and the weights are renormalised."""
+    """Correlate along an axis. Samples beyond the edge are left out, and the weights are renormalised."""
     plane = np.moveaxis(plane, axis, -1)
     radius = len(kernel) // 2
     total = np.zeros_like(plane)
@@ -83,7 +83,7 @@ def blur(plane, sigma):
 
 
 def blur_mirrored(plane, sigma):
-    """Blur of radius 2 with the picture mirrored at its edges (the edge sample is repeated)."""
+    """Return the blur of radius 2; the picture is mirrored at its edges (the edge sample is repeated)."""
     kernel = taps(sigma)
     kernel = kernel / kernel.sum()
     radius = len(kernel) // 2
@@ -124,7 +124,7 @@ def soft_clamp(x, limit):
 
 
 def bands(xyb):
-    """Low (3), middle (3), high (2) and ultra-high (2) frequency bands."""
+    """Return the low (3), middle (3), high (2) and ultra-high (2) frequency bands."""
     low = np.stack([blur(plane, 7.15593339443) for plane in xyb])
     rest = xyb - low
     low = np.stack(
@@ -178,7 +178,7 @@ def mask_activity(high, ultra):
 
 
 def erode(plane):
-    """Mix of the three smallest among the pixel and its eight neighbours at distance 3."""
+    """Return a weighted mean of the three smallest of a pixel and its eight neighbours at a distance of 3."""
     padded = np.pad(plane, 3, constant_values=np.inf)
     height, width = plane.shape
     stack = [padded[dy : dy + height, dx : dx + width] for dy in (0, 3, 6) for dx in (0, 3, 6)]
@@ -218,14 +218,14 @@ def diffmap_single(reference, distorted):
 
 
 def halve(linear):
-    """2 x 2 mean; the last row or column of an odd size is averaged with itself."""
+    """Return the means of 2 x 2 samples; the last row or column of an odd size is averaged with itself."""
     _, height, width = linear.shape
     padded = np.pad(linear, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     return 0.25 * (padded[:, ::2, ::2] + padded[:, 1::2, ::2] + padded[:, ::2, 1::2] + padded[:, 1::2, 1::2])
 
 
 def extend(linear):
-    """Replicate the edges of pictures under 8 pixels; returns the picture and where the old one lies."""
+    """Extend pictures below 8 pixels by their edges; return the picture, and the place of the old one."""
     _, height, width = linear.shape
     top, left = max(0, (8 - height) // 2), max(0, (8 - width) // 2)
     bottom, right = max(0, 8 - height - top), max(0, 8 - width - left)

@@ -1,4 +1,4 @@
-"""A quick stand-in for the search, and runs of the command line."""
+"""A fast replacement of the search, and runs of the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def names(path: Path) -> set[str]:
 
 
 def quick(source: Source, options: OptimizeOptions, *_: Any, **how: Any) -> Result:
-    """Encode by Pillow, in place of the search."""
+    """Encode by Pillow instead of the search."""
     codes = source.planes()
     array = np.moveaxis(codes, 0, -1) if len(codes) == 3 else codes[0]
     data = encode(array.astype(np.uint8), quality=60, optimize=True)

@@ -51,7 +51,8 @@ def reduce(x, odd_as_rows_are):
 
 
 def halve(x):
-    odd = x.shape[1] % 2 == 1  # the package asks the number of rows for the columns' end, too
+    # The package uses the parity of the number of rows for the ends of rows and of columns.
+    odd = x.shape[1] % 2 == 1
     return reduce(reduce(x.swapaxes(1, 2), odd).swapaxes(1, 2), odd)
 
 

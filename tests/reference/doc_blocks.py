@@ -35,7 +35,7 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """All fenced blocks of a page."""
+    """Return all fenced blocks of a page."""
     pattern = r"^(?:<!-- test: (\S+) -->\n)?```(\S*)[^\n]*\n(.*?)^```$"
     for number, found in enumerate(re.findall(pattern, page.read_text(), re.MULTILINE | re.DOTALL)):
         way, language, text = found
@@ -54,7 +54,7 @@ def transcript(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def script(name: str) -> ModuleType:
-    """A script of docs/ as a module."""
+    """Return a script of docs/ as a module."""
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

@@ -12,7 +12,7 @@ from PIL import Image
 from guetzpy.report import Collection
 from guetzpy.result import Result
 
-#: A name as a stranger would choose it.
+#: A name that an attacker could choose.
 EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script> \"'&{{7*7}}\u202egpj.exe\n.jpg"
 
 
@@ -29,7 +29,7 @@ def jpeg(seed: int, quality: int, size: tuple[int, int] = (64, 48), **options: A
 
 
 def result(name: str, before: bytes, after: bytes, seed: int = 0, **changes: Any) -> Result:
-    """Return what a search might have said of two files."""
+    """Return a result of a search with these two files."""
     with Image.open(io.BytesIO(after)) as picture:
         width, height = picture.size
     fields: dict[str, Any] = {

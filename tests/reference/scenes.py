@@ -1,4 +1,4 @@
-"""Drawn pictures of subjects in which metrics miss what people see, and measures of what people see there.
+"""Drawings of subjects in which metrics miss visible errors, and measures of these errors.
 
 Pictures are ``(H, W, 3)`` uint8 sRGB, drawn with a fixed seed. The measures compare a decoded picture with
 its reference. They use none of guetzpy's metrics.
@@ -133,7 +133,7 @@ def text_on(background: tuple[int, int, int]) -> Callable[[int, int], Picture]:
 
 
 def banding(reference: Picture, shown: Picture) -> tuple[float, float]:
-    """Return by how much the steps of lightness between neighbouring blocks are higher than the reference's.
+    """Return how much the steps of lightness between neighbouring blocks exceed the reference's.
 
     The edge of a band is a step of the mean lightness of blocks of 8 x 8 pixels. CIE 1976 lightness is
     scaled to 0..255, so that one unit is about the lightness of one code of gray.

@@ -1,8 +1,7 @@
 """A slow, plain float64 twin of SSIMULACRA 2 (libjxl tools/ssimulacra2.cc, tools/gauss_blur.cc).
 
-Without the rounding of libjxl's float32 kernels, so scores near 100 are higher than libjxl's; the
-function whose gradient guetzpy takes. ``recursion`` is the blur as published, ``taps`` its
-impulse response.
+It lacks the rounding of libjxl's float32 kernels, so scores near 100 are higher than libjxl's. guetzpy
+computes the gradient of this function. ``recursion`` is the blur as published, ``taps`` its impulse response.
 """
 
 from __future__ import annotations

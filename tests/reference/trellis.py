@@ -1,4 +1,4 @@
-"""Exhaustive twin of the trellis for one block and band: every subset of kept coefficients by recursion."""
+"""Exhaustive reference of the trellis for a block and a band: all subsets of nonzero levels, by recursion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def cost(
     eob: tuple[float, float],
     lagrangian: float,
 ) -> float:
-    """Cost of given levels (absolute), as T.81 F.1.2.2 codes them."""
+    """Return the cost of given absolute levels, as T.81 F.1.2.2 codes them."""
     total = sum(w * (a - level) ** 2 for w, a, level in zip(weights, magnitudes, levels, strict=True))
     run = 0
     bits = 0.0
@@ -37,12 +37,12 @@ def best(
     eob: tuple[float, float],
     lagrangian: float,
 ) -> float:
-    """Least cost over zero, the rounded level and the one below for each coefficient."""
+    """Return the least cost over zero, the rounded level and the one below, for each coefficient."""
     count = len(magnitudes)
 
     @cache
     def after(position: int, previous: int) -> float:
-        """Least cost of what follows, if the last kept coefficient is at ``previous``."""
+        """Return the least cost of the rest, if the last nonzero coefficient is at ``previous``."""
         if position == count:
             return lagrangian * eob[1 if previous >= 0 else 0] if previous < count - 1 else 0.0
         a, w = magnitudes[position], weights[position]

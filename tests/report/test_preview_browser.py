@@ -1,4 +1,4 @@
-"""The preview, arrow keys, lossless files, and reports side by side, in Chromium."""
+"""The preview, arrow keys, lossless files, and comparisons with earlier reports, in Chromium."""
 
 from __future__ import annotations
 

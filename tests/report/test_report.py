@@ -1,4 +1,4 @@
-"""The report: numbers, what a page holds and how large it may grow, names from strangers."""
+"""The report: its numbers, the contents and the size of the page, and hostile names of files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NO_MAPS = Bounds(heatmaps=0)
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page: elements with their attributes, and the data within."""
+    """The elements of a page with their attributes, and its embedded data."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -265,7 +265,7 @@ def test_originals_of_runs_in_place_are_held(tmp_path: Path) -> None:
     collection.add(result(str(path), before, after, output=str(path)))
     (file,) = data_of(collection.html(str(tmp_path / "report.html")))
     assert base64.b64decode(file["view"]["before"].split(",")[1]) == before
-    assert file["view"]["before_link"] is None  # what lies there now is the other one
+    assert file["view"]["before_link"] is None  # the file there now is another one
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The page in a real browser: Chromium opens it from disk, as a user would, and nothing leaves it.
+"""The page in Chromium, opened from the disk. It sends no request to a network.
 
 Needs Playwright (PyPI) and a Chromium of the system; set ``GUETZPY_CHROMIUM`` if it has another name.
 """
@@ -38,7 +38,7 @@ def browser() -> Iterator[Any]:
 
 
 class Watched:
-    """A page, and all that it said and asked for."""
+    """A page with its console messages, errors and requests."""
 
     def __init__(self, browser: Any, path: Path, **options: Any) -> None:
         self.context = browser.new_context(**({"viewport": DESK} | options))
@@ -59,7 +59,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Reports of many files, embedded and linked, of one file, and of a thousand."""
+    """Return a folder of reports: of many files, embedded and linked, of one file, and of a thousand."""
     folder = tmp_path_factory.mktemp("report")
     collection = Collection(threads=1)
     results = run_of(folder, 12, collection, (400, 300))
@@ -109,7 +109,7 @@ def wait_for_pictures(page: Any) -> None:
 
 
 def cut_at(page: Any) -> float:
-    """Return where the picture after begins, in pixels from the left edge of the pictures."""
+    """Return where the picture "after" begins, in pixels from the left edge of the pictures."""
     shape = page.evaluate("document.getElementById('after').style.clipPath")
     return float(re.findall(r"[\d.]+(?=px)", shape)[-1])
 
@@ -127,7 +127,7 @@ def test_table_sorts_by_every_column(watched: Watched) -> None:
                 column,
             )
             known = [value for value in values if value != ""]
-            assert values == known + [""] * (len(values) - len(known))  # the unknown are last
+            assert values == known + [""] * (len(values) - len(known))  # files without a value are last
             if "number" in (head.get_attribute("class") or ""):
                 numbers = [float(value) for value in known]
                 assert numbers == sorted(numbers, reverse=orders[-1] == "descending")
@@ -135,7 +135,7 @@ def test_table_sorts_by_every_column(watched: Watched) -> None:
         assert page.locator("#table th[aria-sort=ascending], #table th[aria-sort=descending]").count() == 1
     page.locator("#table thead th").first.get_by_role("button").click()
     order = names(page)
-    assert order.index("photo 2.jpg") < order.index("photo 10.jpg")  # as people count
+    assert order.index("photo 2.jpg") < order.index("photo 10.jpg")  # in the order of numbers
 
 
 def test_table_filters_by_name_and_status(watched: Watched) -> None:
@@ -200,7 +200,7 @@ def test_slider_shows_before_left_and_after_right(browser: Any, folder: Path) ->
         assert found[colour] > 150
         assert found[2 - colour] < 60
     page.get_by_label("Flicker").check()
-    assert pixel(page, "#layers", 0.9, 0.9)[0] > 150  # before, everywhere
+    assert pixel(page, "#layers", 0.9, 0.9)[0] > 150  # "before" is shown everywhere
     page.get_by_role("button", name="Swap").click()
     assert pixel(page, "#layers", 0.1, 0.9)[2] > 150
     assert page.locator("#shown").inner_text() == "shown: after"
@@ -219,7 +219,7 @@ def test_zoom_is_one_to_one_on_the_screen(browser: Any, folder: Path, scale: int
         page.get_by_label(label, exact=True).check()
         width = page.evaluate("document.getElementById('after').getBoundingClientRect().width")
         assert width * scale == pytest.approx(400 * zoom, abs=0.5)
-    if scale == 1:  # 1600 pixels do not fit: they scroll, and the cut stays under the divider
+    if scale == 1:  # 1600 pixels do not fit, so the picture scrolls
         page.evaluate(f"{SCROLLER}.scrollLeft = 100")
         page.wait_for_timeout(50)
         assert cut_at(page) == pytest.approx(100 + page.evaluate(f"{SCROLLER}.clientWidth") / 2, abs=1)
@@ -262,7 +262,7 @@ def test_viewer_goes_through_what_is_shown_and_gives_focus_back(watched: Watched
     assert page.locator(".steps").first.locator("td").count() == 64
     page.keyboard.press("Escape")
     assert not page.locator("#dialog").is_visible()
-    # The focus goes back in an event that follows the closing.
+    # The focus returns in an event after the one that closes the view.
     page.wait_for_function(
         "name => document.activeElement.className == 'open'"
         " && document.activeElement.textContent.includes(name)",
@@ -291,7 +291,7 @@ def test_everything_is_reached_by_keyboard(watched: Watched) -> None:
     assert page.locator("#dialog").is_visible()
 
 
-# Words whose contrast with what is behind them is below 4.5 (WCAG 2.2, 1.4.3).
+# Returns the texts whose contrast with their background is below 4.5 (WCAG 2.2, 1.4.3).
 CONTRAST = """() => {
   const parse = (text) => {
     const parts = text.match(/[\\d.]+/g).map(Number);
@@ -362,7 +362,7 @@ def test_a_thousand_files_stay_usable(browser: Any, tmp_path: Path) -> None:
     watched = Watched(browser, tmp_path / "report.html")
     page = watched.page
     loaded = page.evaluate("document.querySelectorAll('.thumb[src]').length")
-    assert 0 < loaded < 100  # those that are seen, and a few more
+    assert 0 < loaded < 100  # the visible ones, and a few more
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
     sync_api.expect(page.locator(".thumb").last).to_have_attribute("src", re.compile("^data:image/jpeg"))
     page.get_by_label("Name contains").fill("nothing of that name")

@@ -1,4 +1,4 @@
-"""Reports with their pictures in a folder, reports side by side, large reports, and previews."""
+"""Reports with their pictures in a folder, comparisons with earlier reports, large reports, and previews."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def data(page: str) -> list[dict[str, Any]]:
 
 
 def test_pictures_beside_the_page(tmp_path: Path) -> None:
-    """The page is small, all of its pictures exist, and a new report removes those of the last one."""
+    """The page is small, all of its pictures exist, and a new report removes those of the earlier one."""
     collection = Collection(threads=1)
     run_of(tmp_path, 6, collection, (400, 300))
     size = collection.write(f"{tmp_path}/rep/")
@@ -72,7 +72,7 @@ def test_folder_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_earlier_report_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes, target and picture of each file in the earlier report; its files may be gone."""
+    """The page has bytes, target and picture of each file of the earlier report, also of missing files."""
     monkeypatch.chdir(tmp_path)
     before = jpeg(1, 95)
     Path("a.jpg").write_bytes(before)
@@ -135,7 +135,7 @@ def test_wrong_records_of_an_earlier_report(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_ten_thousand_files(tmp_path: Path) -> None:
-    """A page of some 2.5 kB a file, without quantisation tables."""
+    """The page takes about 2.5 kB for each file, and has no quantisation tables."""
     collection = Collection(threads=1)
     before, after = jpeg(1, 95), jpeg(1, 50)
     paths = tmp_path / "a.jpg", tmp_path / "b.jpg"
@@ -173,7 +173,7 @@ def test_preview_page() -> None:
 
 
 def test_preview_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command on the page makes the file whose bytes the page shows."""
+    """The command on the page gives a file with the number of bytes on the page."""
     monkeypatch.chdir(tmp_path)
     Path("my photo.jpg").write_bytes(jpeg(3, 95))
     done = run("preview", "my photo.jpg", "--distances", "1,2.5", "-e", "fast", "--no-mark", "--no-open")

@@ -1,4 +1,4 @@
-"""A report holds no metadata of the pictures in it, and no more bytes and pixels than it may."""
+"""A report has no metadata of its pictures, and respects its limits on bytes and pixels."""
 
 from __future__ import annotations
 

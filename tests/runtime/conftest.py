@@ -13,14 +13,14 @@ from guetzpy._runtime import kernel as _jit
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder of this test's own."""
+    """Return an empty folder for the kernel cache of this test."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
-    """Leave the registry as it was, but for modules imported meanwhile."""
+    """Restore the registry of kernels after each test; kernels of modules imported meanwhile stay."""
     before = dict(_jit._REGISTRY)
     yield
     _jit._REGISTRY.update(before)

@@ -1,4 +1,4 @@
-"""Compiled kernels come from folders only that nobody else can write to."""
+"""Compiled kernels are loaded only from folders that no other user can write to."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (0o755, 0o700, True),
         (0o755, 0o755, True),
-        (0o1777, 0o700, True),  # as /tmp is
-        (0o775, 0o700, True),  # many systems give each user a group
+        (0o1777, 0o700, True),  # the mode of /tmp
+        (0o775, 0o700, True),  # on many systems, each user has a group of their own
         (0o755, 0o770, False),
         (0o755, 0o702, False),
         (0o777, 0o700, False),
@@ -48,7 +48,7 @@ def test_who_else_may_write(above: int, mode: int, safe: bool, home: Path) -> No
         assert _cache.cache_directory() is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not _cache.can_keep()  # told once
+        assert not _cache.can_keep()  # the warning is given once
     _jit.prune_cache()
     assert home.is_dir()
 
@@ -68,7 +68,7 @@ def test_another_owner(which: str, home: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_roots_folder_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of an image that was warmed up when it was made."""
+    """A container image may have kernels that root compiled when the image was built."""
     root = os.stat_result((0o40755, 0, 0, 2, 0, 0, 0, 0, 0, 0))
     assert _cache._objection(root) is None
     stranger = os.stat_result((0o40755, 0, 0, 2, os.getuid() + 1, 0, 0, 0, 0, 0))

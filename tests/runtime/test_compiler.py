@@ -1,4 +1,4 @@
-"""The pipeline of kernels, against numba's own, and the numba that it needs."""
+"""The compiler of kernels compared with numba's own, and the parts of numba that it uses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def in_a_process(script: str, *arguments: str, cache: Path) -> str:
 
 
 def instructions(assembly: str) -> list[str]:
-    """Return the operations of a kernel's own function, without what takes Python's arguments apart."""
+    """Return the operations of a kernel's own function, without the wrapper for Python's arguments."""
     found = []
     inside = False
     for line in assembly.splitlines():
@@ -45,14 +45,14 @@ def instructions(assembly: str) -> list[str]:
 
 @pytest.mark.slow
 def test_own_pipeline_makes_the_same_machine_code_as_numbas(tmp_path: Path) -> None:
-    """What it leaves out spares time, not instructions: seen on kernels that call no other."""
+    """The passes that are left out change no instruction of kernels that call no other kernel."""
     script = (
         "import json, sys\nfrom guetzpy._runtime import kernel as _jit\n"
         "if sys.argv[1] == 'usual':\n"
         "    from numba.core.compiler import Compiler\n    _jit.KernelCompiler = Compiler\n"
         "_jit.import_kernels()\n"
-        "rooms = 'colorspace', 'malta', '.dct'\n"
-        "names = [name for name in _jit.kernels() if any(room in name for room in rooms)]\n"
+        "parts = 'colorspace', 'malta', '.dct'\n"
+        "names = [name for name in _jit.kernels() if any(part in name for part in parts)]\n"
         "list(_jit.warm(names))\n"
         "found = {name: _jit.kernels()[name][0] for name in names}\n"
         "assert all(k.targetoptions for k in found.values())\n"
@@ -70,7 +70,7 @@ def test_own_pipeline_makes_the_same_machine_code_as_numbas(tmp_path: Path) -> N
 
 
 def test_other_programs_functions_are_compiled_by_numba_as_ever(tmp_path: Path) -> None:
-    """No class or module of numba's is changed by kernels, neither when they are compiled nor loaded."""
+    """Compiling and loading kernels changes no class and no module of numba."""
     script = (
         "import sys, types\n"
         "import numba, numba.core.compiler, numba.np.arrayobj, numba.np.arraymath\n"
@@ -157,7 +157,7 @@ def test_numba_has_what_the_package_touches() -> None:
 
 
 def test_inner_kernels_are_left_to_their_callers(tmp_path: Path) -> None:
-    """An inner kernel has no machine code; callers link it, out of the cache too."""
+    """An inner kernel has no machine code. Its callers link it, also if it is loaded from the cache."""
     script = (
         "import numpy as np\n"
         "from guetzpy.metrics import blur\n"

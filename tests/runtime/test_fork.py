@@ -1,4 +1,4 @@
-"""A fork while other threads work: the child's first call works or raises, and never waits for ever."""
+"""Forks while other threads work: the first call in the child works or raises an error; it never hangs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def outcomes(count: int, pause: float, first: str = "", alarm: int = 100) -> lis
 
 
 def test_forks_while_threads_work() -> None:
-    """Pools and locks are made anew in the child."""
+    """The child gets new pools and locks."""
     found = outcomes(50, 0.01, "guetzpy.optimize(little, effort='fast')")
     assert len(found) == 50
     assert set(found) <= {0, 3}
@@ -63,7 +63,7 @@ def test_forks_while_threads_work() -> None:
 
 
 def test_forks_while_threads_import_and_load() -> None:
-    """The first use of a name imports its module: the child would wait for the lock of that import."""
+    """The first use of a name imports its module. A child forked meanwhile would wait for the import lock."""
     for _ in range(4):
         assert set(outcomes(1, 0)) <= {0, 3}
 

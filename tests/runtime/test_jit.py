@@ -1,4 +1,4 @@
-"""The kernel cache: each trap of numba's own, and what a disk can do to files."""
+"""The kernel cache: the faults of numba's cache that it avoids, and damaged or missing files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIGNATURE = "int64(uint8[::1], float32[::1], float32[::1])"
 
 
 def fresh() -> Any:
-    """The kernel that looks codes up in a table, as a new process would have it."""
+    """Return the kernel that looks up codes in a table, not yet compiled or loaded, as in a new process."""
     original = _jit.kernels()["guetzpy.picture.transform._lookup8"][0]
     return _jit.kernel(SIGNATURE)(original.py_func)
 
@@ -55,7 +55,7 @@ def files(cache: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def small_files_only() -> Iterator[None]:
-    """Writes fail after some bytes, as on a full disk; no fixture, pytest too may write to a file."""
+    """Make writes fail after 1000 bytes, as on a full disk. Not a fixture, since pytest also writes files."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
@@ -151,7 +151,7 @@ def test_notice_only_when_compiling(cache: Path) -> None:
         works(fresh())
         assert calls == [1]
         works(fresh())
-        numba.njit(lambda x: x + 1)(1)  # someone else's function is none of our business
+        numba.njit(lambda x: x + 1)(1)  # functions of other programs are not reported
     assert calls == [1]
 
 
@@ -179,7 +179,7 @@ def test_every_kernel_compiles_as_declared() -> None:
 
 
 def test_no_kernel_is_left_out_of_the_warm_up() -> None:
-    """import_kernels() finds kernels by their text; all that decorators saw must be among them."""
+    """import_kernels() finds modules by a search in their source. No module with kernels may be missed."""
     _jit.import_kernels()
     modules = {name.rpartition(".")[0] for name in _jit.kernels()}
     for name in list(sys.modules):
@@ -201,7 +201,7 @@ def test_without_jit() -> None:
 
 
 def build_wheel(folder: Path, version: str, inner: str) -> Path:
-    """Make a wheel of a small guetzpy: this _runtime, a kernel in inner.py, its caller in outer.py."""
+    """Make a wheel of a small guetzpy: the real _runtime, a kernel in inner.py, its caller in outer.py."""
     info = f"guetzpy-{version}.dist-info"
     contents = {
         "guetzpy/__init__.py": "_BEGAN = float('inf')\n",
@@ -226,7 +226,7 @@ def build_wheel(folder: Path, version: str, inner: str) -> Path:
 def test_upgrade_by_wheels(tmp_path: Path) -> None:
     """Version 2 changes the callee's file only; the caller must not keep version 1's code (numba#1833).
 
-    And nothing but what the wheel holds lies in site-packages (numba#9312).
+    No file is written to site-packages (numba#9312).
     """
     site, home = tmp_path / "site", tmp_path / "home"
     environment = {
@@ -277,7 +277,7 @@ def test_outsiders_have_no_fingerprint() -> None:
 
 
 def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> None:
-    """An upgrade under a running process: its old code must never be found under the new source's name."""
+    """If a process runs during an upgrade, its old code must not be stored with the new source's stamp."""
     package = tmp_path / "site" / "guetzpy"
     package.mkdir(parents=True)
     shutil.copytree(RUNTIME, package / "_runtime")
@@ -303,11 +303,11 @@ def test_file_that_changes_while_it_is_imported_is_not_kept(tmp_path: Path) -> N
 
     assert run("upgrade now") == "2"
     assert run() == "3"
-    assert files(tmp_path / "home")  # and this one is kept
+    assert files(tmp_path / "home")  # this kernel is kept
 
 
 def test_warm_up_by_processes(tmp_path: Path) -> None:
-    """New processes compile all kernels, for a script whose work is not guarded against its import."""
+    """Worker processes compile all kernels. The script needs no ``if __name__ == "__main__":``."""
     script = (
         "import numpy as np\n"
         "from guetzpy._runtime import kernel as _jit, warmup as _warmup\n"

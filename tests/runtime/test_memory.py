@@ -1,4 +1,4 @@
-"""How much memory work is said to take, and what becomes of memory that was used."""
+"""Estimates of memory, and how much freed memory a process keeps."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def test_memory_of_large_arrays_is_used_again_and_held_no_longer_than_it_may_be_
         pytest.skip("an allocator without these settings")
     assert again < 0.2 * usual
     assert less < 30e6
-    assert very_large < 30e6  # so much memory as those take is not held
+    assert very_large < 30e6  # the memory of very large pictures is not kept
     assert spared < 30e6
 
 
-def test_allocator_of_callers_is_left_alone() -> None:
-    """Neither a search nor a comparison sets anything of the allocator, or leaves a thread that will."""
+def test_allocator_of_callers_is_not_changed() -> None:
+    """A search and a comparison change no setting of the allocator, and leave no timer that would."""
     script = (
         "import threading, numpy as np, guetzpy\n"
         "import guetzpy._runtime.memory as memory\n"

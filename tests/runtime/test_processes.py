@@ -1,4 +1,4 @@
-"""Worker processes of the package's own: what they import, what they raise, and how they end."""
+"""The package's worker processes: their imports, their errors, and their end."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_worker_that_hangs_is_killed() -> None:
 
 
 def test_nothing_of_the_main_module_or_of_the_folder_is_imported(tmp_path: Path) -> None:
-    """A script without a guard, beside files of the names of standard modules."""
+    """The script has no guard (``if __name__ == ...``), and a file beside it has a standard module's name."""
     (tmp_path / "pickle.py").write_text("raise SystemExit('the folder of the script was searched')")
     script = """
         import sys

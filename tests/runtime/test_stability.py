@@ -17,7 +17,7 @@ import guetzpy
 
 TESTS = Path(__file__).parents[1]
 
-#: Prints digests of results, and how many instructions of the kernels use each width of vectors.
+#: Prints digests of results, and for each width of vectors the number of instructions of kernels that use it.
 SCRIPT = """
 import hashlib, json, re, sys
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/runtime"]
@@ -36,7 +36,7 @@ print(json.dumps([found, widths]))
 
 
 def results(size: tuple[int, int]) -> dict[str, bytes]:
-    """Return files of every kind that a search writes, from pictures of a size."""
+    """Return files of each kind of result, for pictures of this size."""
     height, width = size
     y, x = np.mgrid[:height, :width]
     noise = np.random.default_rng(4).integers(-9, 10, (height, width, 3))
@@ -51,7 +51,7 @@ def results(size: tuple[int, int]) -> dict[str, bytes]:
 
 
 def elsewhere(size: tuple[int, int], *, assembly: bool = False, **environment: str) -> tuple[dict, dict]:
-    """Return digests and vector widths of another process."""
+    """Return the digests and the counts of vector instructions from a new process."""
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(TESTS), json.dumps(size)]
     done = subprocess.run(
         command + ["assembly"] * assembly, env=os.environ | environment, capture_output=True, text=True
@@ -76,7 +76,7 @@ def test_threads(photo_array: np.ndarray, effort: str) -> None:
 
 
 def test_again_and_again(photo_array: np.ndarray) -> None:
-    """What a process did before leaves no trace."""
+    """Results do not depend on earlier calls of the process."""
     first = guetzpy.optimize(photo_array, effort="fast").data
     guetzpy.optimize(photo_array[:40, :50].copy(), distance=4.0, effort="fast")
     assert guetzpy.optimize(photo_array, effort="fast").data == first
@@ -106,7 +106,7 @@ def test_bounds_checked(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
 def test_processors(tmp_path: Path) -> None:
-    """AVX-512 (where the machine has it), AVX2 and plain x86-64; the assembly shows that it was so."""
+    """Results are equal with AVX-512 (if the machine has it), AVX2 and plain x86-64, by the assembly."""
     levels = {"x86-64": ("xmm",), "x86-64-v3": ("ymm", "xmm")}
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     digests = {}

@@ -92,7 +92,7 @@ def test_after_an_error_apart_work_is_shared_again() -> None:
     gate = threading.Barrier(2)
 
     def meet(_: int) -> None:
-        gate.wait(10)  # only two threads get past it
+        gate.wait(10)  # needs two threads
         names.add(threading.current_thread().name)
 
     each(meet, range(2), 2)

@@ -1,4 +1,4 @@
-"""Searches in little memory: strips, sample tiles, and their results."""
+"""Searches in little memory, by strips and sample tiles, and their results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_strips_are_the_whole(large: np.ndarray, sampling: tuple[int, int]) -> N
     expected, found = encode(whole, settings), encode(strips, settings)
     for one, other in zip(found.levels, expected.levels, strict=True):
         assert one.shape == other.shape
-        # The least squares fit of chroma reads more rows than a margin has, but they hardly matter.
+        # The down-sampling by least squares depends on more rows than a margin has, but only slightly.
         assert np.mean(one != other) <= (0 if sampling == (1, 1) else 1e-4)
     assert subsampling_name(strips) == subsampling_name(whole)
     assert decode(strips, found).shape == codes.shape
@@ -117,7 +117,7 @@ def test_what_the_format_cannot_reach(large: np.ndarray) -> None:
 
 
 def test_the_whole_is_scored_once_where_only_the_finest_will_do() -> None:
-    """If sample tiles show that no quality meets the limits, the whole picture is not evaluated for it."""
+    """If the tiles show that no quality meets the limits, only the finest encode of the picture is scored."""
     picture = planes(np.asarray(screen((1920, 1080))))
     scored: list[Any] = []
 
@@ -192,7 +192,7 @@ def test_no_coefficients_of_the_whole_are_kept(large: np.ndarray, monkeypatch: p
 
 
 def test_a_ceiling_makes_other_files() -> None:
-    """A run that goes on must not take files for done that another ceiling made."""
+    """The limit of memory changes files, so a resumed run with another limit must process them again."""
     plain = options_hash(OptimizeOptions())
     assert options_hash(OptimizeOptions(max_memory=10**9)) != plain
     assert options_hash(OptimizeOptions(max_directories=9, max_scans=9, threads=1)) == plain
@@ -207,7 +207,7 @@ def blank(kind: str, side: int) -> bytes:
 
 
 def jpeg(size: tuple[int, int]) -> bytes:
-    """Return a mostly blank JPEG whose tables are so fine that it is searched."""
+    """Return a mostly blank JPEG with fine tables, so that it is searched."""
     picture = Image.new("RGB", size, "white")
     noise = np.random.default_rng(2).integers(0, 256, (60, 80, 3)).astype(np.uint8)
     picture.paste(Image.fromarray(noise).resize((480, 360), Image.Resampling.BICUBIC), (300, 300))
@@ -305,8 +305,8 @@ def screen(side: tuple[int, int]) -> Image.Image:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory as Linux tells it")
 @pytest.mark.parametrize("what", ["blank", "screen", "too many"])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF"])
-def test_few_bytes_cost_little(kind: str, what: str, tmp_path: Path) -> None:
-    """Within 10 s of processor time and 500 MB above a process that has worked before."""
+def test_few_bytes_take_little_time_and_memory(kind: str, what: str, tmp_path: Path) -> None:
+    """A small file takes at most 10 s of processor time, and 500 MB more than a process that is warm."""
     import subprocess
     import sys
 

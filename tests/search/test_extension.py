@@ -1,4 +1,4 @@
-"""A new metric, a new family of tables or a new target takes a registration, and no change of the search."""
+"""A new metric, family of tables or target is registered, without a change of the search."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def green_error(picture: np.ndarray, data: bytes) -> float:
 def test_a_third_metric_is_held_to_its_limit(photo_array: np.ndarray, effort: Any, green: GreenError) -> None:
     strict = guetzpy.optimize(photo_array, distance=1.0, effort=effort)
     assert green_error(photo_array, strict.data) <= 2.0
-    # It binds: the search comes close to its limit, not to the others'.
+    # This metric binds: the search comes close to its limit, and not to those of the others.
     assert green_error(photo_array, strict.data) > (1.0 if effort == "fast" else 1.8)
     assert effort == "fast" or any(comparator.gradients for comparator in green.made[0])
 
@@ -148,7 +148,7 @@ def test_a_family_of_tables_competes(
     assert len(steps(usual.data)) > 5
     tables.register("flat", Flat())
     try:
-        # The usual family is made worse, so that the new one wins.
+        # The usual family is made worse, so that the new one is chosen.
         worse = tables._Jpegli.tables
         monkeypatch.setattr(
             tables._Jpegli, "tables", lambda self, d, *rest: tuple(t // t for t in worse(self, d, *rest))

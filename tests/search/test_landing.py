@@ -18,7 +18,7 @@ from guetzpy.search.quality.scores import Scores
 
 
 def excess_of(x: float, y: float) -> float:
-    """Scores jump with the tables, by 0.03 here, and follow the Lagrange multiplier smoothly."""
+    """Return an excess that changes with the tables in steps of 0.03, and smoothly with the multiplier."""
     return 0.8 * (round(x / 0.04) * 0.04) + 0.15 * y + 0.005
 
 
@@ -58,8 +58,8 @@ def test_a_multiplier_without_effect_is_given_up_for_other_tables() -> None:
     assert approach.log_lambda >= 0.0
 
 
-def test_evaluations_end_where_the_format_is_at_its_end() -> None:
-    """A drawing for which no quality meets the limits takes two evaluations."""
+def test_evaluations_end_if_no_quality_meets_the_limits() -> None:
+    """If the excess hardly depends on the distance, the search ends after two evaluations."""
 
     def evaluations(slope: float) -> int:
         return len(walk(ByDistance.from_start(0.0, 0.01), 6, lambda x, y: 1.0 + slope * x)[0])
@@ -89,12 +89,12 @@ LIMITS = Limits(DEFINING, (1.0, 80.0))
 @pytest.mark.parametrize(
     ("given", "leads", "asked"),
     [
-        ((0.9, 79.0), (-0.1, 0.0), [1]),  # SSIMULACRA 2 fails it
-        ((0.9, 81.0), (-0.1, 0.0), [1, 0]),  # it passes so far
-        ((1.1, 81.0), (-0.1, 0.0), [1, 0]),  # and fails by the other, against what was expected
+        ((0.9, 79.0), (-0.1, 0.0), [1]),  # SSIMULACRA 2's limit is missed
+        ((0.9, 81.0), (-0.1, 0.0), [1, 0]),  # both limits hold
+        ((1.1, 81.0), (-0.1, 0.0), [1, 0]),  # the other limit is missed, unexpectedly
         ((1.1, 81.0), (0.0, -0.1), [0]),
         ((0.9, 81.0), (0.0, -0.1), [0, 1]),
-        ((1.1, 79.0), (0.0, -0.01), [0, 1]),  # either may bind
+        ((1.1, 79.0), (0.0, -0.01), [0, 1]),  # either metric may bind
         ((1.1, 79.0), None, [0, 1]),
     ],
 )
@@ -109,7 +109,7 @@ def test_the_binding_metric_is_evaluated_first(
         assert scores.values == given
         assert excesses == known
         return
-    # It is never accepted; the excess by the other metric is estimated.
+    # The file is never accepted; the excess by the other metric is estimated.
     assert len(asked) == 1
     assert max(excesses) > 0.0
     assert excesses[asked[0]] == known[asked[0]]

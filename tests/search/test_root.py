@@ -19,13 +19,13 @@ def measured(*points: tuple[float, float]) -> Root:
 
 
 def test_the_first_step_follows_the_expected_slope() -> None:
-    assert measured((0.0, 0.5)).propose() == pytest.approx(-0.504)  # to -0.4 times the tolerance
+    assert measured((0.0, 0.5)).propose() == pytest.approx(-0.504)  # aims at -0.4 times the tolerance
     assert measured((0.0, 9.0)).propose() == pytest.approx(-1.5)  # the longest step
     assert measured((0.0, -9.0)).propose() == pytest.approx(1.5)
 
 
 def test_a_point_at_exactly_0_passes() -> None:
-    """The secant through these points leads below the passing one, so the bracket is halved."""
+    """The secant through these points leads below the one that passes, so the bracket is halved."""
     assert measured((0.0, 0.0)).done
     assert measured((0.0, 0.0), (1.0, 0.5)).propose() == 0.5
     assert measured((0.0, 0.0), (1.0, 0.5)).gap == 1.0
@@ -52,9 +52,9 @@ def test_gap_needs_a_point_beyond_the_last_that_passes() -> None:
 def test_hopeless_after_three_failures_without_progress() -> None:
     assert measured((0.0, 0.5), (-0.5, 0.48), (-1.0, 0.46)).hopeless
     assert not measured((0.0, 0.5), (-1.0, 0.46)).hopeless
-    assert not measured((0.0, 0.5), (-0.5, 0.2), (-1.0, 0.05)).hopeless  # it helps
-    assert not measured((0.0, 0.5), (-0.5, -0.1), (-1.0, 0.46)).hopeless  # one passed
-    assert not measured((0.0, 0.03), (-0.5, 0.025), (-1.0, 0.02)).hopeless  # nearly there
+    assert not measured((0.0, 0.5), (-0.5, 0.2), (-1.0, 0.05)).hopeless  # f decreases
+    assert not measured((0.0, 0.5), (-0.5, -0.1), (-1.0, 0.46)).hopeless  # one point passes
+    assert not measured((0.0, 0.03), (-0.5, 0.025), (-1.0, 0.02)).hopeless  # f is nearly 0
 
 
 def test_flat_is_far_above_0_without_change() -> None:

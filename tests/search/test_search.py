@@ -1,4 +1,4 @@
-"""The whole search, on scikit-image's pictures and on drawn ones."""
+"""The whole search, on scikit-image's photos and on drawings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def photo() -> np.ndarray:
 
 
 def luminance_error(picture: np.ndarray, source: PlaneSource) -> float:
-    """RMS error of linear luminance with the luma's steps at 1, so that only chroma is coarse."""
+    """Return the RMS error of linear luminance, with steps of 1 for luma and coarse steps for chroma."""
     settings = EncodeSettings(8.0)
     tables = np.ones(64, np.uint16), *settings.tables(3, source.sampling == (2, 2))[1:]
     quantiser = Quantiser(tables, (1e-6,) * 3, compensation=0.6)
@@ -48,19 +48,19 @@ def luminance_error(picture: np.ndarray, source: PlaneSource) -> float:
     weights = np.array([0.265, 0.657, 0.078])[:, None, None]
     want = (weights * transform.linear(codes(picture))).sum(axis=0)
     got = (weights * transform.linear(decode(source, trial))).sum(axis=0)
-    # Means over 4 x 4 pixels: single ones are off by the rounding to whole codes, whatever the chroma.
+    # Means over 4 x 4 pixels, since single pixels also have the error of rounding to whole codes.
     error = (want - got).reshape(64, 4, 64, 4).mean(axis=(1, 3))
     return float(np.sqrt(np.mean(error**2)))
 
 
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 2)])
-def test_luma_makes_up_for_chroma(photo: np.ndarray, sampling: tuple[int, int]) -> None:
+def test_luma_compensates_for_chroma(photo: np.ndarray, sampling: tuple[int, int]) -> None:
     plain = PlaneSource.from_codes(codes(photo), sampling)
     moved = PlaneSource.from_codes(codes(photo), sampling, Compensation.towards(codes(photo), Transform()))
     assert luminance_error(photo, moved) < 0.8 * luminance_error(photo, plain)
 
 
-def test_nothing_to_make_up_for(photo: np.ndarray) -> None:
+def test_nothing_to_compensate(photo: np.ndarray) -> None:
     source = PlaneSource.from_codes(
         codes(photo), (1, 1), Compensation.towards(codes(photo), Transform(), dead=1.0)
     )
@@ -68,7 +68,7 @@ def test_nothing_to_make_up_for(photo: np.ndarray) -> None:
     levels = tuple(np.rint(c).astype(np.int16) for c in source.coefficients)
     assert source.compensation is not None
     change = source.compensation.change(image(source, Trial(EncodeSettings(1.0), ones, levels, ())), 0.6)
-    # All that is left is what the rounding of chroma to whole codes does to single pixels.
+    # Only the effect of rounding chroma to whole codes on single pixels remains.
     assert np.abs(change).mean() < 0.5
 
 
@@ -82,7 +82,7 @@ def test_limits_hold_on_the_file(photo: np.ndarray, distance: float) -> None:
     assert butteraugli == pytest.approx(result.butteraugli_3norm, rel=1e-6)
     assert ssimulacra2 == pytest.approx(result.ssimulacra2, rel=1e-6)
     excesses = limits.excess_by(0, butteraugli), limits.excess_by(1, ssimulacra2)
-    assert -0.1 < max(excesses) <= 0.0  # met, and not much better than asked
+    assert -0.1 < max(excesses) <= 0.0  # the limits hold, with a small margin
 
 
 def test_second_run_changes_no_byte(photo: np.ndarray) -> None:
@@ -108,14 +108,14 @@ def test_gray_stays_gray(photo: np.ndarray) -> None:
 
 @pytest.mark.parametrize("flat", [(255, 0, 0), (0, 0, 255), (255, 0, 255), (0, 255, 0), (255, 255, 255)])
 def test_corners_of_the_gamut(flat: tuple[int, int, int]) -> None:
-    """No YCbCr code decodes to (255, 0, 0). The nearest code has a 3-norm of 1.56, another rounding 0.2."""
+    """No YCbCr code decodes to (255, 0, 0). The nearest one has a 3-norm of 1.56, another one of 0.2."""
     result = guetzpy.optimize(np.full((32, 40, 3), flat, np.uint8), distance=1.0)
     assert not result.limited_by_format
     assert result.butteraugli_3norm is not None
     assert result.butteraugli_3norm < 0.679
 
 
-def test_red_is_rounded_to_the_side_that_looks_better() -> None:
+def test_red_is_rounded_to_the_side_with_the_better_score() -> None:
     red = np.full((32, 40, 3), (255, 0, 0), np.uint8)
     result = guetzpy.optimize(red, butteraugli=0.3)
     assert result.butteraugli_3norm is not None
@@ -167,7 +167,7 @@ def test_ground_beside_text_is_as_clean_as_jpeglis(
         middle = (fine * coarse) ** 0.5
         larger = len(ajpegli.encode(picture, distance=middle, progressive=2)) > len(result.data)
         fine, coarse = (middle, coarse) if larger else (fine, middle)
-    other = ajpegli.encode(picture, distance=fine, progressive=2)  # just not smaller than ours
+    other = ajpegli.encode(picture, distance=fine, progressive=2)  # not smaller than guetzpy's
 
     def error(data: bytes) -> float:
         shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(np.float64)
@@ -177,7 +177,7 @@ def test_ground_beside_text_is_as_clean_as_jpeglis(
 
 
 def test_small_and_large_pictures_are_judged_alike() -> None:
-    """Metrics computed in parallel or in turn give the same scores and the same choice."""
+    """Metrics that are computed at the same time or one by one give the same scores and the same choice."""
     codes = np.ascontiguousarray(data.astronaut()[:240, :320].transpose(2, 0, 1))
     transform = Transform()
     outcomes = []

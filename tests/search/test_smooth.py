@@ -29,7 +29,7 @@ def _ramp(start: list[float], end: list[float], size: tuple[int, int], angle: fl
 
 
 def _off(codes: Codes, data: bytes) -> float:
-    """Return the largest error of the mean of a channel, in codes, as Pillow decodes the file."""
+    """Return the largest error of the mean of a channel, in codes, of the file as decoded by Pillow."""
     with Image.open(io.BytesIO(data)) as picture:
         shown = np.asarray(picture.convert("RGB"))
     depth = 257.0 if codes.dtype == np.uint16 else 1.0
@@ -92,13 +92,13 @@ def test_small_ramps_keep_their_mean_and_never_grow_with_the_distance(
 
 
 def test_no_encode_is_left_out_because_of_the_sizes_of_others() -> None:
-    """The search at distance 10 ended before the file of 229 bytes, which those of 2 and 5 found."""
+    """Regression: the search at distance 10 missed the file of 229 bytes that those at 2 and 5 found."""
     codes = _ramp([241.91, 79.52, 107.95], [245.84, 78.43, 108.54], (43, 43), 2.0, True)
     _check_ramp(codes, [5.0, 10.0], "balanced")
 
 
 def test_steep_ramps_are_smooth() -> None:
-    """Another such ramp had files of 503 bytes at distance 5 and of 571 at 8."""
+    """Regression: a steep ramp had a file of 503 bytes at distance 5, and of 571 at 8."""
     rng = np.random.default_rng(1)
     start, end = rng.uniform(0, 255, (2, 3))
     codes = _ramp(list(start), list(end), (124, 27), 0.3, False)
@@ -122,7 +122,7 @@ def test_limits_that_the_format_cannot_meet_are_relaxed_or_an_error() -> None:
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_dark_gradients_whose_blocks_share_a_remainder(deep: bool) -> None:
-    """The mean of blue was wrong by 1.96 codes at distance 1 and by 5.2 at 2, where the file was larger."""
+    """Regression: the mean of blue was wrong by 1.96 codes at distance 1, and by 5.2 at distance 2."""
     codes = _ramp([20, 23, 30], [40, 43, 50], (96, 160), 0.4, deep)
     fine, coarse = (guetzpy.optimize(codes, distance=d) for d in (1.0, 2.0))
     assert max(_off(codes, fine.data), _off(codes, coarse.data)) <= 0.5
@@ -130,7 +130,7 @@ def test_dark_gradients_whose_blocks_share_a_remainder(deep: bool) -> None:
 
 
 def test_a_large_gradient_of_few_bytes_keeps_its_mean() -> None:
-    """In little memory, blue was wrong by 2 codes at distance 0.7, and the file at 1 was 24 % larger."""
+    """Regression: blue was wrong by 2 codes at distance 0.7, and the file at distance 1 was 24 % larger."""
     codes = _ramp([20, 23, 30], [40, 43, 50], (1000, 1400), 0.4, False)
     file = io.BytesIO()
     Image.fromarray(codes).save(file, "PNG")
@@ -142,7 +142,7 @@ def test_a_large_gradient_of_few_bytes_keeps_its_mean() -> None:
 
 @pytest.mark.parametrize("effort", ["fast", "balanced"])
 def test_toned_pictures_keep_their_mean(effort: Effort) -> None:
-    """With equal chroma in all blocks the mean of a channel was wrong by up to 1.7 codes."""
+    """Regression: with equal chroma in all blocks, the mean of a channel was wrong by up to 1.7 codes."""
     rng = np.random.default_rng(3)
     noise = np.repeat(np.repeat(rng.integers(60, 190, (32, 48)), 4, axis=0), 4, axis=1)
     codes = (noise[..., None] + np.array([-3, 0, 5])).astype(np.uint8)

@@ -108,7 +108,7 @@ def test_spread_weights_are_kept_in_the_tiles_and_told_by_activity_elsewhere():
 
 @pytest.mark.parametrize("scouted", [False, True])
 def test_landing_meets_the_limits_closely(scouted):
-    """Tiles only choose where to evaluate the whole picture, which is scored in any case."""
+    """Tiles only determine where to evaluate the whole picture; the whole picture is always scored."""
     codes = photo(640, 960)
     source = PlaneSource.from_codes(codes, (1, 1))
     judge = Judge(codes, Transform())

@@ -127,7 +127,7 @@ def test_same_levels_for_any_number_of_threads() -> None:
 
 @pytest.mark.parametrize("weight", [0.0, 1e35, np.inf, np.nan, -1.0])
 def test_weights_beyond_all_bounds(weight: float) -> None:
-    """Extreme weights may give bad levels, but the path contains no entries that were never written."""
+    """Extreme weights may give bad levels, but the path has no entries of uninitialised memory."""
     blocks = np.random.default_rng(3).normal(0, 200, (8, 8, 64)).astype(np.float32)
     weights = np.full((8, 8), weight, np.float32)
     table = np.full(64, 3, np.uint16)

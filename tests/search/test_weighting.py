@@ -1,4 +1,4 @@
-"""The weights of a trial, and the choice of the sampling that counts what they save."""
+"""Weights of blocks by contrast, and the choice of the sampling, which includes the gain of weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _half_noise(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 2), (2, 1), (1, 2)])
 def test_calm_blocks_weigh_more_in_every_component(sampling: tuple[int, int]) -> None:
-    """The factor has the size of each component, also at odd sizes, and is above 1 in calm blocks."""
+    """The factor has the size of each component, also at odd sizes, and exceeds 1 in flat blocks."""
     source = source_of_codes(_half_noise(83, 133), sampling, Transform(), 1)
     trial = encode(source, EncodeSettings(1.0))
     for number, levels in enumerate(trial.levels):
@@ -40,7 +40,7 @@ def test_calm_blocks_weigh_more_in_every_component(sampling: tuple[int, int]) ->
 
 @pytest.mark.parametrize(("gain", "number"), [(5.0, 1), (-5.0, 0)])
 def test_choice_counts_what_weights_save(monkeypatch: pytest.MonkeyPatch, gain: float, number: int) -> None:
-    """The gain of weights under 4:2:0 moves the choice where weights are made, and nowhere else."""
+    """The gain of weights under 4:2:0 changes the choice only for efforts that use weights."""
     monkeypatch.setattr(choice, "GAIN_OF_WEIGHTS_420", gain)
     codes = _half_noise(64, 96)
     judge = Judge(codes, Transform(), Resources(1), False)

@@ -1,4 +1,4 @@
-"""Larger weights where local errors are too large: the map's blocks, the factors, and what a search gains."""
+"""Larger weights where local errors are too large: the errors of blocks, the factors, and a whole search."""
 
 from __future__ import annotations
 
