@@ -148,7 +148,7 @@ def transcode(
     Returns
     -------
     Result
-        With status "lossless", or "kept" where the file is as small as it gets.
+        The status is "lossless", or "kept" if the file cannot be made smaller.
 
     Raises
     ------

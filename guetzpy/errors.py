@@ -31,7 +31,7 @@ class GuetzpyError(Exception):
 
     @property
     def reason(self) -> str:
-        """The message without the name."""
+        """The message without the name of the file."""
         return super().__str__()
 
     def __str__(self) -> str:

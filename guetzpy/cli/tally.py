@@ -11,7 +11,7 @@ from guetzpy.result import Result
 
 __all__ = ["Tally", "bytes_text"]
 
-# Lines of warnings at the end of a run.
+# Largest number of lines of warnings at the end of a run.
 _MOST_KINDS = 20
 
 # Name of each outcome in the summary, in its order.

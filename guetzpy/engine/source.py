@@ -29,7 +29,7 @@ Readable: TypeAlias = (
     "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | npt.NDArray[Any] | Image.Image"
 )
 
-#: Kinds of metadata that are pictures of the size that the picture had.
+#: Kinds of metadata that contain pictures. They do not fit a picture that was made smaller.
 _OF_OTHER_SIZES = frozenset({"thumbnail", "gainmap", "mpf"})
 
 # Bytes of Photoshop resources per segment: 65533 bytes of payload less 14 of the header.

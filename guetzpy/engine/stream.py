@@ -76,7 +76,8 @@ def stream(
     options : OptimizeOptions or TranscodeOptions
         The options of all pictures.
     explain : callable
-        Returns an error in words, without a name that is given. It must be importable in other processes.
+        ``explain(error, name)`` returns the message of an error without this name of the picture. It must be
+        importable in other processes.
     jobs : int, optional
         Number of processes. Default: the processors available. With 1 the work is done in this process.
     check : callable

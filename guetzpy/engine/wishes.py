@@ -16,7 +16,7 @@ from guetzpy.result import Result
 
 __all__ = ["large_parts", "unmet"]
 
-#: Share of a file from which a kind of metadata is named.
+#: Smallest share of a file at which a kind of metadata is named.
 _LARGE = 0.2
 
 _NAMES = {"trailing": "trailing data", "mpf": "further pictures", "thumbnail": "a thumbnail"}

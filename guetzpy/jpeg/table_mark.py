@@ -50,7 +50,7 @@ class _Tables(NamedTuple):
         return [(int(t), int(k)) for t, k in found[:wanted]] if len(found) >= wanted else []
 
     def digest(self, places: Sequence[tuple[int, int]], value: Sequence[int]) -> list[int]:
-        """Return the last steps of a mark."""
+        """Return the steps of a mark that hold the digest of its places, its value and the other steps."""
         used = np.where(self.unused, 0, self.steps).astype(">u2").tobytes()
         text = bytes(self.numbers) + used + bytes(number for place in places for number in place)
         hashed = hashlib.blake2s(text + bytes(value), key=_KEY).digest()
