@@ -87,7 +87,7 @@ class Mix:
             lead = excesses[number] - max(others) if others else float("inf")
             parts.append(shares[0] if lead < level[0] else shares[1] if lead < level[1] else shares[2])
         mixed = _with_guides(metrics, parts)
-        return cls(mixed, rate=0.08, limit=0.15) if patient else cls(mixed)
+        return cls(mixed, rate=0.05) if patient else cls(mixed)
 
     @classmethod
     def fixed(cls, metrics: Sequence[Metric]) -> Mix:
