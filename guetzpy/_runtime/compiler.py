@@ -201,7 +201,7 @@ class KernelCompiler(compiler.CompilerBase):  # type: ignore[misc]
         super().__init__(_Typing(typingctx), _Target(targetctx), *others)
 
     def define_pipelines(self) -> list[Any]:
-        """Return the list of passes; their names tell what they do."""
+        """Return the list of passes."""
         manager = PassManager("kernel")
         for kind in (
             untyped_passes.TranslateByteCode,

@@ -89,8 +89,8 @@ def run(
         Instead of a destination: outputs lie beside their inputs, and have this text at the end of their
         names, before the extension, such as ``-small``. Pictures whose names end so are not processed.
     keep_names : bool
-        Whether the JPEG of ``photo.png`` is named ``photo.png``, so that links to it stay valid; browsers
-        look at the contents. Default: it is named ``photo.jpg``.
+        Whether the JPEG of ``photo.png`` is named ``photo.png``, so that links to it stay valid. (Browsers
+        determine the format by the contents.) Default: it is named ``photo.jpg``.
     write : bool
         Whether outputs are written. If False, files are processed, but nothing is written.
     backup : path or URL, optional

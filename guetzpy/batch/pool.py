@@ -212,7 +212,7 @@ class Processes:
         done: list[tuple[Task, Outcome]] = []
         while working and not done:
             times = [slot.left for slot in working.values()]
-            # The time of a task whose worker is still starting has not begun; look again after 0.5 s.
+            # The time of a task whose worker is still starting has not begun; check again after 0.5 s.
             limited = [0.5 if left is None else max(0.0, left) for left in times]
             if all(slot._limit is None for slot in working.values()):
                 limited = []

@@ -19,7 +19,7 @@ def unused(params: Mapping[str, Any], given: Collection[str]) -> Iterator[str]:
     params : mapping
         Value of each parameter of the command, by its name in Python.
     given : collection of str
-        Names of those that stand on the command line.
+        Names of the parameters that the command line sets.
     """
     if "inputs" in params:
         yield from _of_writing(params, given)
@@ -33,10 +33,10 @@ def _of_writing(params: Mapping[str, Any], given: Collection[str]) -> Iterator[s
     if "threshold" in given and not check:
         yield "--threshold has no effect without --check"
     if check and params["output"] is not None:
-        yield "-o has no effect with --check, which tells of what --in-place would change"
+        yield "-o has no effect with --check, which reports what --in-place would change"
     if (check or params["dry_run"]) and (params["resume"] or params["manifest"] is not None):
         which = "--check" if check else "--dry-run"
-        yield f"--resume and --manifest have no effect with {which}: every file is done, and none recorded"
+        yield f"--resume and --manifest have no effect with {which}: all files are processed, none recorded"
     size = next((name for name in ("max_bytes", "bpp") if params.get(name) is not None), None)
     if size is not None:
         option = "--" + size.replace("_", "-")
@@ -58,6 +58,6 @@ def _of_places(params: Mapping[str, Any], given: Collection[str]) -> Iterator[st
         if params["copy_others"] and names_one_file(inputs, output):
             yield "--copy-others has no effect: it copies from folders, and none is given"
         if "jobs" in given and params["jobs"] > 1 and params["dask"] is None and len(inputs) == 1:
-            yield "--jobs has no effect: one picture is one process's work (--threads is for it)"
+            yield "--jobs has no effect: one picture is processed by one process (--threads sets its threads)"
     if "jobs" in given and params["dask"] is not None:
-        yield "--jobs has no effect with --dask, whose workers do the files"
+        yield "--jobs has no effect with --dask, whose workers process the files"

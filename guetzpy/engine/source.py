@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import UnsupportedError
-from guetzpy.jpeg.metadata.declared import say_size, say_srgb
+from guetzpy.jpeg.metadata.declared import declare_srgb, set_size
 from guetzpy.jpeg.metadata.photoshop import HEADER
 from guetzpy.jpeg.metadata.policy import Policy, kind_of, segments_for
 from guetzpy.jpeg.metadata.preservation import Carried, carry
@@ -128,7 +128,7 @@ class Source:
         if not self.resized:
             return self._carried(policy)
         carried = self._carried(replace(policy, stripped=policy.stripped | _OF_OTHER_SIZES))
-        say_size(carried.segments, self.width, self.height)
+        set_size(carried.segments, self.width, self.height)
         dropped = [kind for kind in carried.removed if kind in _OF_OTHER_SIZES - policy.stripped]
         told = [f"made smaller: {kind} was dropped" for kind in dropped]
         return replace(carried, notes=[*carried.notes, *told])
@@ -143,7 +143,7 @@ class Source:
             if not any(kind_of(s) == "jfif" for s in segments):
                 segments = segments_for() + segments
             if not self.profile_kept:
-                say_srgb(segments)
+                declare_srgb(segments)
             return replace(carried, segments=segments)
         own = self.metadata
         segments = segments_for(

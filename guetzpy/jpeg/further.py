@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from guetzpy.jpeg.metadata.anchors import Anchor, Length, Picture, write_length
 from guetzpy.jpeg.metadata.appended import Part, item_ranges, places
-from guetzpy.jpeg.metadata.holdings import Survey, look
+from guetzpy.jpeg.metadata.holdings import Survey, locate
 from guetzpy.jpeg.metadata.preservation import Carried, carry, splice
 from guetzpy.jpeg.metadata.xmp import HEADER
 from guetzpy.jpeg.structure import JpegImage, Segment
@@ -52,7 +52,7 @@ def with_packed_pictures(
     """
     if not image.trailing or not image.eoi:
         return source, image
-    survey = look(source, image)
+    survey = locate(source, image)
     changed: dict[Part, bytes] = {}
     for part in survey.parts if survey.places else ():
         if part.kind in _PICTURES and part.kind not in without:
@@ -71,7 +71,7 @@ def with_packed_pictures(
     wanted = [(part.kind, part.number, changed.get(part, b"")) for part in survey.parts]
     found = [
         (part.kind, part.number, result.trailing[part.start : part.end] if old in changed else b"")
-        for part, old in zip(look(data, result).parts, survey.parts, strict=False)
+        for part, old in zip(locate(data, result).parts, survey.parts, strict=False)
     ]
     return (data, result) if found == wanted else (source, image)
 

@@ -286,14 +286,14 @@ def _objection(
     same = False
     shown: dict[bytes, _Shown | None] = {}
 
-    def look(what: bytes | None) -> None:
+    def decode_and_read(what: bytes | None) -> None:
         nonlocal same
         if what is None:
             same = _reads_as(data, image)
         else:
             shown[what] = _show(what)
 
-    each(look, [data, None, source], threads)
+    each(decode_and_read, [data, None, source], threads)
     if not same:
         return "the new file does not have the same coefficients"
     before, after = shown[source], shown[data]

@@ -52,7 +52,7 @@ def preview(
         )
     before = pictures.showable(original, background)
     files[0]["view"]["before"] = pictures.data_url(before) if before else None
-    # The distance that most viewers do not tell from the original is shown first.
+    # The distance at which most viewers see no difference from the original is shown first.
     picked = min(range(len(results)), key=lambda i: abs((results[i].target or {}).get("distance", 0.0) - 1.0))
     date = datetime.date.today().isoformat()
     return render_preview(printable(name), files, picked, __version__, date)

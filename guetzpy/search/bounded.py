@@ -38,7 +38,7 @@ SIZE_BUDGET = SizeBudget(rounds=0, passes=10, tolerance=0.02, settled=False)
 
 
 @dataclass(frozen=True)
-class _Told:
+class _TileResults:
     """What the sample tiles determine for the search of the whole picture.
 
     Attributes
@@ -117,7 +117,7 @@ def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callabl
 
 def _tried_on_tiles(
     candidates: Candidates, limits: Limits, base: EncodeSettings, check: Callable[[], None]
-) -> _Told:
+) -> _TileResults:
     sample = candidates.sample
     assert sample is not None, "a bounded search has sample tiles"
     judge, start = sample.judge, limits.starting_distance()
@@ -135,11 +135,11 @@ def _tried_on_tiles(
         number = min(sizes, key=lambda n: sizes[n])
         best = found[number]
         assert best is not None
-        return _Told(number, best.trial.distance, best.trial.rates)
+        return _TileResults(number, best.trial.distance, best.trial.rates)
     reached = finest(sample.sources[0], judge, limits, ready[0], check=check)
     relaxed = limits.relaxed(reached.scores)
     near = _land(sample.sources[0], judge, relaxed, ready[0].at(relaxed.starting_distance()), _TILES, check)
-    return _Told(
+    return _TileResults(
         0,
         None if near is None else near.trial.distance,
         () if near is None else near.trial.rates,

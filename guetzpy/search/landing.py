@@ -17,7 +17,7 @@ from guetzpy.search.evaluation import Evaluation, evaluate, leads_of
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.tiles import Part
-from guetzpy.search.worst_places import relieved, worst
+from guetzpy.search.worst_places import increased, worst
 
 __all__ = ["Budget", "evaluate_part", "land"]
 
@@ -30,7 +30,7 @@ _SCOUTED, _ON_TILES = 4, 5
 _PATIENCE = 6
 
 #: Largest number of further encodes that reduce the largest local error.
-_RELIEFS = 2
+_REDUCTIONS = 2
 
 
 class Budget(NamedTuple):
@@ -119,7 +119,7 @@ def land(
         ):
             break
         if scores is not None and scout is None:
-            weights = relieved(weights, source, scores, limits)
+            weights = increased(weights, source, scores, limits)
         if scout is not None and number < _SCOUTED:
             scout = scout.seen(excess)
             found = scout.next(settings, excesses, approach, number)
@@ -132,10 +132,10 @@ def land(
         if following is None:
             break
         approach = following
-    return None if best is None else _relieved(source, judge, limits, best, *best_at, check)
+    return None if best is None else _with_smaller_errors(source, judge, limits, best, *best_at, check)
 
 
-def _relieved(
+def _with_smaller_errors(
     source: CodingSource,
     judge: Judge,
     limits: Limits,
@@ -145,11 +145,11 @@ def _relieved(
     check: Callable[[], None],
 ) -> Evaluation:
     """Return an encode whose largest local error is allowed, or smaller than that of ``best``."""
-    for _ in range(_RELIEFS):
+    for _ in range(_REDUCTIONS):
         if worst(best.scores, limits) <= 1.0:
             break
         check()
-        weights = relieved(weights, source, best.scores, limits)
+        weights = increased(weights, source, best.scores, limits)
         trial = encode(source, settings, weights).bare()
         scores = judge.scores(decode(source, trial))
         excess = limits.excess(scores)

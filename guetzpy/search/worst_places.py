@@ -18,7 +18,7 @@ from guetzpy.search.coding.weights import Weights
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.scores import Scores
 
-__all__ = ["relieved", "worst"]
+__all__ = ["increased", "worst"]
 
 #: A local error above _FROM times the allowed one multiplies the weight of its block by the ratio of the two
 #: to the power of _POWER, at most by _LARGEST.
@@ -33,7 +33,7 @@ def worst(scores: Scores, limits: Limits) -> float:
     return max((float(field.max()) for field in _relative(scores, limits)), default=0.0)
 
 
-def relieved(weights: Weights, source: CodingSource, scores: Scores, limits: Limits) -> Weights:
+def increased(weights: Weights, source: CodingSource, scores: Scores, limits: Limits) -> Weights:
     """Return weights for the next encode that are larger where local errors are too large.
 
     Parameters

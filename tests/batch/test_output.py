@@ -220,12 +220,12 @@ def test_temporary_in_use_is_not_removed(tmp_path: Path, monkeypatch: pytest.Mon
     real = getattr(os, step)
     removed = []
 
-    def look(*arguments: Any) -> None:
+    def inspect_step(*arguments: Any) -> None:
         if not removed:
             removed.append(remove_temporaries(tmp_path))
         real(*arguments)
 
-    monkeypatch.setattr(os, step, look)
+    monkeypatch.setattr(os, step, inspect_step)
     write(tmp_path / "a.jpg", b"new")
     assert removed == [0]
     assert (tmp_path / "a.jpg").read_bytes() == b"new"

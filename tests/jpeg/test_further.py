@@ -13,7 +13,7 @@ from reference import jpeg_files
 import guetzpy
 from guetzpy.jpeg.further import with_packed_pictures
 from guetzpy.jpeg.metadata import mpf
-from guetzpy.jpeg.metadata.holdings import look
+from guetzpy.jpeg.metadata.holdings import locate
 from guetzpy.jpeg.metadata.policy import Policy
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.transcode import transcode_bytes
@@ -40,7 +40,7 @@ def mpo(count: int = 3) -> bytes:
 
 def in_container(data: bytes) -> dict[str, bytes]:
     """Return the files that the container directory lists, found by their lengths from the end."""
-    survey = look(data, read(data))
+    survey = locate(data, read(data))
     found, end = {}, len(data)
     for item in reversed(survey.items[1:]):
         found[item.semantic] = data[end - item.length : end]
@@ -63,7 +63,7 @@ def test_gain_maps(order: str, padding: int, video: bytes, length: bool) -> None
     assert listed["GainMap"][-2:] == b"\xff\xd9"
     assert b"hdrgm:GainMapMax" in listed["GainMap"]
     assert listed.get("MotionPhoto", b"") == video
-    survey = look(result.data, read(result.data))
+    survey = locate(result.data, read(result.data))
     assert survey.index is not None
     second = survey.index.pictures[1]
     start = survey.base + second.offset
@@ -83,7 +83,7 @@ def test_pictures_of_the_index() -> None:
 
 
 def frames_sizes(data: bytes) -> list[int]:
-    survey = look(data, read(data))
+    survey = locate(data, read(data))
     assert survey.index is not None
     return [picture.size for picture in survey.index.pictures]
 

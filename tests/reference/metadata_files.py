@@ -185,10 +185,10 @@ def datasets(payload: bytes) -> list[tuple[int, bytes]]:
     """Return (number, value) of record 2 in the payload of a Photoshop segment."""
     found: list[tuple[int, bytes]] = []
 
-    def look(identifier: int, data: bytes) -> bytes:
+    def collect(identifier: int, data: bytes) -> bytes:
         if identifier == photoshop.IPTC:
             found.extend((d.number, d.value) for d in iptc.datasets(data) if d.record == 2)
         return data
 
-    photoshop.edited([payload], look)
+    photoshop.edited([payload], collect)
     return found

@@ -16,7 +16,7 @@ from guetzpy.search import calibration
 from guetzpy.search.candidates import source_of_codes
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.scores import Scores
-from guetzpy.search.worst_places import relieved, worst
+from guetzpy.search.worst_places import increased, worst
 
 METRICS = registered()
 
@@ -47,11 +47,11 @@ def test_weights_grow_beside_large_errors_only(sampling: tuple[int, int]) -> Non
     source = source_of_codes(codes, sampling, Transform(), 1)
     weights, limits = source.flat_weights(), Limits.at_distance(1.0)
     errors = np.full((12, 15), 0.5)
-    assert relieved(weights, source, scored(errors, limits), limits) is weights
+    assert increased(weights, source, scored(errors, limits), limits) is weights
     errors[4, 6] = 1.5
     scores = scored(errors, limits)
     assert worst(scores, limits) == pytest.approx(1.5)
-    luma, *chroma = relieved(weights, source, scores, limits).blocks
+    luma, *chroma = increased(weights, source, scores, limits).blocks
     grown = np.zeros(luma.shape, bool)
     grown[3:6, 5:8] = True
     assert np.array_equal(luma > 1.0, grown)

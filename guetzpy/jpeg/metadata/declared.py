@@ -10,7 +10,7 @@ from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.picture.declared import Colour, colour_of
 from guetzpy.picture.exif_colour import as_srgb, exif_colour
 
-__all__ = ["colour_of_jpeg", "exif_of", "say_srgb", "says_adobe_rgb"]
+__all__ = ["colour_of_jpeg", "declare_srgb", "declares_adobe_rgb", "exif_of"]
 
 
 def exif_of(segments: list[Segment]) -> bytes | None:
@@ -48,15 +48,15 @@ def _adobe(image: JpegImage) -> str | None:
     return None
 
 
-def says_adobe_rgb(segments: list[Segment]) -> bool:
+def declares_adobe_rgb(segments: list[Segment]) -> bool:
     """Return whether Exif declares Adobe RGB and there is no ICC profile."""
     if any(kind_of(segment) == "icc" for segment in segments):
         return False
     return exif_colour(exif_of(segments)).space is not None
 
 
-def say_size(segments: list[Segment], width: int, height: int) -> None:
-    """Make Exif tell a picture's size, and XMP no other size, in place, after the picture was made smaller.
+def set_size(segments: list[Segment], width: int, height: int) -> None:
+    """Set the size in Exif, and remove other sizes from XMP, in place, after the picture was made smaller.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _tells_size(space: str, name: str) -> bool:
     )
 
 
-def say_srgb(segments: list[Segment]) -> None:
+def declare_srgb(segments: list[Segment]) -> None:
     """Make Exif declare sRGB, in place, after the picture was converted to sRGB."""
     groups = exif_groups(segments)
     for group in groups[:1]:

@@ -10,7 +10,7 @@ from guetzpy.jpeg.metadata.appended import Part, Place
 from guetzpy.jpeg.metadata.policy import kind_of
 from guetzpy.jpeg.structure import JpegImage
 
-__all__ = ["Survey", "look"]
+__all__ = ["Survey", "locate"]
 
 _GCAMERA = "http://ns.google.com/photos/1.0/camera/"
 
@@ -37,7 +37,7 @@ class Survey:
         return sum(part.end - part.start for part in self.parts if part.video)
 
 
-def look(source: bytes, image: JpegImage) -> Survey:
+def locate(source: bytes, image: JpegImage) -> Survey:
     """Locate the segments, index, directory and trailing data of a file.
 
     Parameters

@@ -28,8 +28,8 @@ from guetzpy.jpeg.metadata.anchors import (
     find_anchors,
     write_length,
 )
-from guetzpy.jpeg.metadata.declared import says_adobe_rgb
-from guetzpy.jpeg.metadata.holdings import look
+from guetzpy.jpeg.metadata.declared import declares_adobe_rgb
+from guetzpy.jpeg.metadata.holdings import locate
 from guetzpy.jpeg.metadata.policy import KINDS, PARTS, Policy, exif_groups, kind_of, segments_for
 from guetzpy.jpeg.metadata.stripping import Edit
 from guetzpy.jpeg.structure import JpegImage, Segment
@@ -104,7 +104,7 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     Carried
         The metadata for the new file, to be passed to ``settle``.
     """
-    edit = Edit(source, image, look(source, image), policy)
+    edit = Edit(source, image, locate(source, image), policy)
     for kind in PARTS:
         if kind in policy.stripped:
             edit.strip_part(kind)
@@ -137,7 +137,7 @@ def _with_meaning(carried: Carried, image: JpegImage, policy: Policy) -> Carried
     """
     if "icc" in policy.stripped or len(image.components) == 4:
         return carried
-    if not says_adobe_rgb(image.segments) or says_adobe_rgb(carried.segments):
+    if not declares_adobe_rgb(image.segments) or declares_adobe_rgb(carried.segments):
         return carried
     profile = [s for s in segments_for(icc=adobe_rgb(len(image.components))) if kind_of(s) == "icc"]
     start = int(bool(carried.segments) and kind_of(carried.segments[0]) == "jfif")
@@ -285,7 +285,7 @@ def describe(source: bytes, image: JpegImage, segments: Sequence[Segment] | None
         "mark", and "motion_photo" (the video). The bytes of ``gps`` and ``thumbnail`` are also counted in
         ``exif`` or ``iptc``, those of ``motion_photo`` also in ``trailing``.
     """
-    survey = look(source, image)
+    survey = locate(source, image)
     sizes: dict[str, int] = {}
 
     def count(kind: str, size: int) -> None:

@@ -366,7 +366,7 @@ class Edit:
         """Remove gain maps, further pictures and other trailing data, and the entries that list them."""
         stays, goes = appended.unwritten(self.parts, bytes(self.trailing), self.stripped)
         self.removed.update(part.kind for part in goes if part.kind in self.stripped)
-        self.announce_no_more(goes)
+        self.blank_listings(goes)
         if self.index is not None and self.survey.mpf is not None:
             gone = {part.number for part in goes if part.number is not None}
             self.pictures = [n for n in self.pictures if n not in gone]
@@ -382,7 +382,7 @@ class Edit:
             self.drop(self.of_kind("gainmap"), "gainmap")
         self.parts = stays
 
-    def announce_no_more(self, goes: list[Part]) -> None:
+    def blank_listings(self, goes: list[Part]) -> None:
         """Blank the XMP items and properties that describe removed parts."""
         eoi = self.survey.eoi
         spans = [

@@ -70,7 +70,7 @@ def reached(rows: Bools) -> Bools:
     Returns
     -------
     ndarray of bool, shape (n + 8, blocks)
-        Row i stands for row i - 4 of ``rows``.
+        Row i corresponds to row i - 4 of ``rows``.
     """
     out = np.zeros((len(rows) + 8, rows.shape[1]), np.bool_)
     for shift in range(9):
