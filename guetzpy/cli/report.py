@@ -85,15 +85,15 @@ def begin(
     Parameters
     ----------
     path : str or None
-        What ``--report`` named.
+        Value of ``--report``.
     options : OptimizeOptions or TranscodeOptions
-        What is asked for.
+        Options of the run.
     taken : iterable of str or None
         Inputs and outputs, none of which the report may replace.
     beside : str, optional
-        What ``--report-beside`` named.
+        Value of ``--report-beside``.
     quiet : bool
-        Whether nothing is said.
+        Whether no messages are printed.
     """
     if path is None:
         if beside is not None:

@@ -174,7 +174,7 @@ class Plan:
     memory : int
         Bytes that the search takes at its peak.
     unbounded : int
-        Bytes that it would take if it spared no memory: as ``ceiling``, they are enough for that.
+        Bytes that it would take if it spared no memory; with this ``ceiling`` it does not spare memory.
     """
 
     resources: Resources

@@ -54,7 +54,7 @@ class Judge:
     codes : ndarray, shape (1|3, H, W)
         The reference as codes: uint8, uint16, or float32 on the scale of 0 to 255. Kept.
     transform : Transform
-        What codes mean, on both sides.
+        Conversion to linear light, of the codes of the reference and of trials.
     resources : Resources
         Memory and threads to use.
     side_by_side : bool
