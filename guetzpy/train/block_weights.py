@@ -40,6 +40,9 @@ Rows = npt.NDArray[np.float32]
 #: What the closed loop is run at.
 _CASES = [(sampling, distance) for sampling in SAMPLINGS for distance in DISTANCES]
 
+#: What pictures that are held out are measured at.
+_HELD_OUT_CASES = [("444", 1.0), ("420", 1.7)]
+
 #: Blocks of a component that are fitted on, in each case; they are spread evenly over the picture.
 _BLOCKS = 512
 
@@ -186,7 +189,7 @@ def measure(codes: npt.NDArray[np.uint8], arrays: dict[str, npt.NDArray[Any]]) -
     """
     subject, part = Subject(codes), WeightsPart.from_arrays(arrays)
     result = []
-    for sampling, distance in _CASES:
+    for sampling, distance in _HELD_OUT_CASES:
         source = subject.source(sampling)
         flat = source.flat_weights()
         predicted = part.predict(source.coefficients, source.sampling, distance)
@@ -213,5 +216,5 @@ def fit(run: Run, model: Model) -> Outcome:
     part = WeightsPart(*networks)
     held_out = [run.pictures[n].codes for n in run.numbers(held_out=True)]
     measured = run.map("weights, pictures held out", measure, [(codes, part.arrays()) for codes in held_out])
-    figures = figures_of(measured, len(_CASES))
+    figures = figures_of(measured, len(_HELD_OUT_CASES))
     return Outcome("weights", part if figures["loss"] < 0 else None, figures)

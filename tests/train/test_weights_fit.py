@@ -56,7 +56,7 @@ def test_targets_are_the_closed_loop_s_weights(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_weights_of_1_change_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_weights, "_CASES", [("420", 1.0)])
+    monkeypatch.setattr(block_weights, "_HELD_OUT_CASES", [("420", 1.0)])
     networks = [
         Network(*(np.zeros(shape, np.float32) for shape in ((len(names), UNITS), UNITS, UNITS)))
         for names in (LUMA_FEATURES, CHROMA_FEATURES)
