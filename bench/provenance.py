@@ -44,12 +44,12 @@ def package(name: str) -> str | None:
 
 @cache
 def source_hash(folder_name: str = "") -> str:
-    """Return a hash of guetzpy's sources, or of those of one of its packages."""
+    """Return a hash of guetzpy's sources and its built-in model, or of those of one of its packages."""
     import guetzpy
 
     folder = Path(guetzpy.__file__).parent / folder_name
     found = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.npz")]):
         found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
 
