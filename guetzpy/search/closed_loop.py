@@ -114,6 +114,10 @@ def _fitting(x: float, excess: float) -> float:
     return min(max(moved, log(FINEST)), log(COARSEST))
 
 
+def _flat(source: PlaneSource, distance: float) -> Weights:
+    return source.flat_weights()
+
+
 def search(
     source: PlaneSource,
     judge: Judge,
@@ -125,6 +129,7 @@ def search(
     scouted: bool = False,
     weight_part: Callable[[], Part | None] = lambda: None,
     start: StartPart | None = None,
+    predict: Callable[[PlaneSource, float], Weights] = _flat,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
     """Find the coarsest quantisation that meets the limits.
@@ -149,6 +154,9 @@ def search(
         Returns larger tiles of a very large picture, from which weights for the whole are made.
     start : StartPart, optional
         Fitted parameters of the first evaluation, for searches of one round of weights.
+    predict : callable
+        Returns the weights of the encode at which the first gradients are computed, for a source and a
+        distance. Default: 1.
     check : callable
         Called between passes; it raises an exception to end the search (timeout, cancellation).
 
@@ -158,19 +166,22 @@ def search(
         The coarsest evaluation that meets the limits; None if none does.
     """
     if effort.tuned and part is not None:
-        first = weigh(part.source, part.judge, limits, effort, settings, check)
+        begun = predict(part.source, settings.distance)
+        first = weigh(part.source, part.judge, limits, effort, settings, check, begun)
         tuned = tune(part.source, part.judge, limits, first.weights, first.settings, check)
         settings = replace(settings, distance=tuned.distance, shape=tuned.shape)
     scout = part if scouted else None
     budget = Budget.of_probes(effort.probes)
     larger = weight_part()
     if larger is not None:
-        weighed = weigh(larger.source, larger.judge, limits, effort, settings, check)
+        begun = predict(larger.source, settings.distance)
+        weighed = weigh(larger.source, larger.judge, limits, effort, settings, check, begun)
         weights, leads = spread(source, larger.tiles, weighed.weights), _on_whole(limits, weighed.leads)
         settings = _finer(weighed.settings, calibration.WEIGHT_TILES_DEFICIT)
         del larger
     else:
-        weighed = weigh(source, judge, limits, effort, settings, check)
+        begun = predict(source, settings.distance)
+        weighed = weigh(source, judge, limits, effort, settings, check, begun)
         if effort.tuned and part is None:
             tuned = tune(source, judge, limits, weighed.weights, weighed.settings, check)
             weighed = weigh(source, judge, limits, effort, tuned, check, weighed.weights)

@@ -191,6 +191,7 @@ class _Search:
                 source, self.candidates.judge, limits, effort, self._settings_of(start),
                 part=self.candidates.part(start.number), scouted=self.candidates.plan.scouted,
                 weight_part=partial(self.candidates.weight_part, source), start=self.candidates.model.start,
+                predict=partial(predicted_weights, self.candidates.model),
                 check=self.check,
             )  # fmt: skip
             if found is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -123,13 +125,16 @@ def test_a_model_without_networks_predicts_weights_of_1() -> None:
     assert all((field == 1.0).all() for field in (*found.blocks, *found.bands))
 
 
-@pytest.mark.parametrize("options", [{"distance": 1.5}, {"max_bytes": 6000}])
-def test_fast_uses_the_weights_of_the_model(options: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "options", [{"effort": "fast"}, {"effort": "fast", "max_bytes": 6000}, {"effort": "balanced"}]
+)
+def test_searches_begin_with_the_weights_of_the_model(options: dict[str, Any]) -> None:
+    """Effort fast ends with them too; the closed loop computes its first gradients under them."""
     picture = photo(192, 128)
-    tables = {name: part for name, part in built_in().parts.items() if name != "weights"}
+    others = {name: part for name, part in built_in().parts.items() if name != "weights"}
     files = [
-        guetzpy.optimize(picture, effort="fast", model=Model.of(parts, {}), **options).data  # type: ignore[arg-type]
-        for parts in (tables, {**tables, "weights": some_part()}, {**tables, "weights": some_part()})
+        guetzpy.optimize(picture, model=Model.of(parts, {}), **options).data
+        for parts in (others, {**others, "weights": some_part()}, {**others, "weights": some_part()})
     ]
     assert files[0] != files[1] == files[2]
 
