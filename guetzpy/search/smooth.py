@@ -14,7 +14,8 @@ of the sizes of others: which ones those are depends on the limits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from math import inf
 from typing import Any
 
@@ -71,6 +72,11 @@ _LARGE = 700_000
 
 #: Additions to the luma beside ``BIASES``. Where dithered luma has two codes, they move its mean.
 _FINER_BIASES = (0.25, -0.25)
+
+#: Additions to each component, in codes, that are tried together if no other finest encode has the right mean
+#: colour. Near the edge of the gamut a channel is clamped: (60, 31, 0) has Cb = 107.6, and the dither of 107
+#: and 108 shows a mean of blue of 0.56. With these additions, all of 300 random saturated colours are right.
+_EDGE_BIASES = (0.0, -0.5, 0.5)
 
 #: Widths of the DC thresholds for luma and for chroma: no dither, chroma only, both.
 _DITHERS = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
@@ -183,6 +189,19 @@ def _finest(candidates: Sequence[Candidate], sparing: bool) -> list[_Recipe]:
         for bias in (BIASES if sparing else (*BIASES, *_FINER_BIASES))
         for candidate in candidates
         for dither in (_dithers(candidate)[-2:-1] if sparing else _dithers(candidate))
+    ]
+
+
+def _at_the_edge(finest: Sequence[_Recipe]) -> list[_Recipe]:
+    """Return finest encodes for colours at the edge of the gamut: see ``_EDGE_BIASES``."""
+    first = next((recipe for recipe in finest if recipe.settings.dither == _DITHERS[1]), None)
+    if first is None:
+        return []
+    return [
+        replace(first, settings=replace(first.settings, bias=luma, chroma_bias=(cb, cr), dither=dither))
+        for cb, cr, luma in product(_EDGE_BIASES, repeat=3)
+        for dither in _DITHERS[1:]
+        if cb or cr
     ]
 
 
@@ -304,6 +323,9 @@ def search(
     distance = limits.starting_distance()
     finest = _finest(candidates, sparing)
     floor = _floor(finest, judge, limits, mean, check)
+    if floor.error > MEAN_LIMIT:
+        finest += _at_the_edge(finest)
+        floor = _floor(finest, judge, limits, mean, check)
     relaxed = None if strict or limits.met(floor.scores) else limits.relaxed(floor.scores)
     wanted = relaxed or limits
     allowed = max(mean_limit(distance), floor.error)

@@ -188,6 +188,13 @@ def test_saturated_colours_are_as_near_as_the_format_allows(colour: list[int]) -
         assert _off(ramp, guetzpy.optimize(ramp, distance=distance).data) <= 0.5
 
 
+def test_a_flat_colour_at_the_edge_of_the_gamut_keeps_its_mean() -> None:
+    """The two nearest codes of Cb show blue as 0 and 1, with a mean of 0.56; a smaller Cb shows 0."""
+    flat = np.full((134, 134, 3), (60, 31, 0), np.uint8)
+    for distance in (1.0, 2.0):
+        assert _off(flat, guetzpy.optimize(flat, distance=distance).data) <= 0.5
+
+
 @pytest.mark.parametrize("subsampling", [0, 2])
 def test_gradients_that_are_jpeg_files_never_grow_with_the_distance(subsampling: int) -> None:
     codes = _ramp([20, 23, 30], [60, 40, 90], (48, 64), 0.4, False)

@@ -76,7 +76,8 @@ def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | No
     if weights is None:
         weights = source.flat_weights()
     quantiser = Quantiser(
-        tables, settings.lagrangians(len(tables), subsampled), settings.rates, settings.bias,
+        tables, settings.lagrangians(len(tables), subsampled), settings.rates,
+        (settings.bias, *settings.chroma_bias),
         settings.compensation(subsampled), settings.dither,
     )  # fmt: skip
     levels, targets = source.quantise(quantiser, weights)

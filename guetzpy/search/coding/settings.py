@@ -45,6 +45,8 @@ class EncodeSettings:
         :func:`guetzpy.search.coding.source.dithered`.
     bias : float
         Codes added to all luma, to choose the side of rounding at the corners of the gamut.
+    chroma_bias : tuple of (float, float)
+        Codes added to all Cb and Cr, for the same purpose.
     rates : tuple of Rate
         Costs of symbols for each component; empty: they are estimated from rounded coefficients.
     family : TableFamily
@@ -60,6 +62,7 @@ class EncodeSettings:
     chroma_dc_limit: float = 255.0
     dither: tuple[float, float] = (0.0, 0.0)
     bias: float = 0.0
+    chroma_bias: tuple[float, float] = (0.0, 0.0)
     rates: tuple[Rate, ...] = ()
     family: TableFamily = JPEGLI
     finest: bool = False

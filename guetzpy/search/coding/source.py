@@ -52,8 +52,8 @@ class Quantiser(NamedTuple):
         Lagrange multiplier of each component: squared error, in squared steps, per bit.
     rates : tuple of Rate
         Costs of symbols; empty: they are estimated from rounded coefficients.
-    bias : float
-        Codes added to all luma.
+    bias : tuple of (float, float, float)
+        Codes added to all luma, Cb and Cr.
     compensation : float
         Share of the chroma's error in luminance that the luma compensates, 0 to 1.
     dither : tuple of (float, float)
@@ -63,7 +63,7 @@ class Quantiser(NamedTuple):
     tables: Tables
     lagrangians: tuple[float, ...]
     rates: Rates = ()
-    bias: float = 0.0
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
     compensation: float = 0.0
     dither: tuple[float, float] = (0.0, 0.0)
 
@@ -214,9 +214,9 @@ class PlaneSource:
                 chroma = image_of(self, tables, (luma, *levels[1:]))
                 targets[0] = self.compensation.change(chroma, quantiser.compensation)
                 targets[0] += self.coefficients[0]
-            if c == 0 and quantiser.bias:
-                targets[0] = targets[0].copy()
-                targets[0][..., 0] += np.float32(8.0 * quantiser.bias)
+            if quantiser.bias[c]:
+                targets[c] = targets[c].copy()
+                targets[c][..., 0] += np.float32(8.0 * quantiser.bias[c])
             width = quantiser.dither[c > 0]
             wanted = dithered(targets[c], width) if width else targets[c]
             levels[c] = trellis.quantise(
