@@ -95,10 +95,10 @@ OPEN_WITHOUT_TILES = 0.02
 # With a model that predicts the first excess, in standard deviations of the prediction.
 
 #: Margin of the first evaluation of the open loop, which nine of ten files then pass.
-OPEN_SPREADS = 1.3
+OPEN_SPREADS = 0.9
 #: Margin of the first evaluation of the closed loop; and the largest margin below the limits with which it
 #: ends. A margin of 0.01 is 0.65 % of the bytes at a distance, and nothing at equal score.
-FIRST_SPREADS, ENOUGH_SPREADS = 0.4, 0.8
+FIRST_SPREADS, ENOUGH_SPREADS = 0.4, 1.1
 
 # Choice of the sampling.
 

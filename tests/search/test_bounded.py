@@ -76,7 +76,7 @@ def test_sample(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "target", [{}, {"distance": 3.0}, {"quality": 80}, {"ssimulacra2": 80.0}, {"butteraugli": 1.0}]
+    "target", [{}, {"distance": 2.5}, {"quality": 80}, {"ssimulacra2": 80.0}, {"butteraugli": 1.0}]
 )
 def test_targets_hold(large: np.ndarray, target: dict[str, Any]) -> None:
     result = guetzpy.optimize(large, max_memory=LITTLE, **target)
