@@ -31,6 +31,7 @@ __all__ = [
     "print_json",
     "quoted",
     "report_errors",
+    "rewrite_line",
     "say",
     "show",
     "thousands",
@@ -169,6 +170,11 @@ def compile_if_cold(quiet: bool) -> None:
             count(number, len(_jit.kernels()))
 
 
+def rewrite_line(text: str) -> None:
+    """Replace the current line of stderr, which is a terminal."""
+    typer.echo(f"\r\x1b[K{text}", err=True, nl=False)  # erase in line (ECMA-48, 8.3.41)
+
+
 @contextmanager
 def _counter(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Show a count on the terminal during the work; show nothing if stderr is not a terminal."""
@@ -176,13 +182,13 @@ def _counter(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
     def count(done: int, total: int) -> None:
         if shown:
-            typer.echo(f"\r{what}: {done} of {total}", err=True, nl=False)
+            rewrite_line(f"{what}: {done} of {total}")
 
     try:
         yield count
     finally:
         if shown:
-            typer.echo("\r\x1b[K", err=True, nl=False)  # erase in line (ECMA-48, 8.3.41)
+            rewrite_line("")
 
 
 def describe(result: Result) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.reporting import compile_if_cold, notices, report_errors, say, usage_error
+from guetzpy.cli.reporting import compile_if_cold, notices, report_errors, rewrite_line, say, usage_error
 from guetzpy.cli.sections import some_of
 from guetzpy.model.file import Model
 
@@ -152,7 +152,7 @@ def _shown(quiet: bool) -> Iterator[Any]:
         if quiet:
             return
         if terminal:
-            typer.echo(f"\r\x1b[K{stage}: {done} of {total}", err=True, nl=False)
+            rewrite_line(f"{stage}: {done} of {total}")
             return
         now = time.monotonic()
         if stage != last or done == total or now - since > _EVERY:
@@ -163,4 +163,4 @@ def _shown(quiet: bool) -> Iterator[Any]:
         yield show
     finally:
         if terminal:
-            typer.echo("\r\x1b[K", err=True, nl=False)  # erase in line (ECMA-48, 8.3.41)
+            rewrite_line("")
