@@ -191,7 +191,7 @@ def search(
             off = start.spread_at("balanced", distance)
             expected = start.expected("balanced", distance, source.sampling == (2, 2), weighed.before)
             settings = _finer(settings, expected + calibration.FIRST_SPREADS * off)
-            budget = budget._replace(tolerance=calibration.ENOUGH_SPREADS * off)
+            budget = budget._replace(tolerance=calibration.ENOUGH)
         elif not effort.tuned and scout is None:
             settings = _finer(settings, calibration.RESERVE)
     patience = effort.probes if effort.tuned else 0
