@@ -319,7 +319,10 @@ def test_corpus(what: str) -> None:
                 refused[path.name] = str(error)
         else:
             if isinstance(result, guetzpy.Result) and path.name in good and result.status != "optimized":
-                assert np.array_equal(shown(result.data), shown(data)), path.name
+                after, before_it = shown(result.data), shown(data)
+                if after.ndim < before_it.ndim:  # R = G = B everywhere is written as gray
+                    after = np.repeat(after[..., np.newaxis], 3, axis=2)
+                assert np.array_equal(after, before_it), path.name
         assert time.process_time() - began < 10, path.name
         assert memory("VmHWM") - before < 500e6, path.name
     # These end without EOI in the first of two MCU rows. Pillow opens them, but they are truncated.

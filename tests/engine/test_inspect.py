@@ -172,7 +172,9 @@ def test_real_files_add_up_and_agree_with_the_encoder() -> None:
                 continue
             add_up(record, data)
             if record["reason"]:
-                assert guetzpy.optimize(data, distance=25.0).reason == record["reason"], path.name
+                reason = guetzpy.optimize(data, distance=25.0).reason
+                assert reason is not None
+                assert reason.split("; ")[0] == record["reason"], path.name  # then what would save more
                 packed += 1
             count += 1
     assert count > 80

@@ -75,8 +75,9 @@ def decodes(data: bytes) -> bool:
 
 @cache
 def transcoded(path: Path) -> Transcoded | GuetzpyError:
+    """Return the file with all its components, and its further pictures as they are."""
     try:
-        return transcode_bytes(path.read_bytes())
+        return transcode_bytes(path.read_bytes(), keep_components=True, further=False)
     except GuetzpyError as error:
         return error
 
@@ -162,6 +163,46 @@ def test_metadata_of_file(path: Path) -> None:
         assert same_pixels(data, spliced) is True
         left = describe(spliced, read(spliced))
         assert kind == "all" or kind not in left
+
+
+@pytest.mark.parametrize("path", files() if IMAGES.is_dir() else [], ids=lambda p: p.name)
+def test_gray_and_further_pictures_of_file(path: Path) -> None:
+    """By default, gray as R = G = B has one component, and further pictures are packed: all pixels stay."""
+    kept = transcoded(path)
+    if isinstance(kept, GuetzpyError):
+        pytest.skip("not read")
+    data = path.read_bytes()
+    result = transcode_bytes(data)
+    assert len(result.data) <= len(kept.data)
+    assert np.array_equal(in_colour(result.data), in_colour(data))
+    if result.data != kept.data:
+        gray = result.image is not None and len(result.image.components) == 1
+        assert gray or path.parent.name == "jpeg-gainmap" or path.suffix == ".mpo"
+    assert [shown.tobytes() for shown in pictures(result.data)] == [
+        shown.tobytes() for shown in pictures(data)
+    ]
+
+
+def in_colour(data: bytes) -> np.ndarray | None:
+    """Return the first picture as Pillow shows it in RGB; None if Pillow cannot."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def pictures(data: bytes) -> list[Image.Image]:
+    """Return all pictures of the MPF index, as Pillow shows them in RGB."""
+    found: list[Image.Image] = []
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            for number in range(getattr(picture, "n_frames", 1)):
+                picture.seek(number)
+                found.append(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError):
+        pass
+    return found
 
 
 def test_total_size() -> None:
