@@ -89,7 +89,7 @@ def _jpegli_tables(stack: ExitStack) -> None:
 def _rounding(stack: ExitStack) -> None:
     from guetzpy.search.coding.settings import EncodeSettings
 
-    def free(settings: EncodeSettings, components: int) -> tuple[float, ...]:
+    def free(settings: EncodeSettings, components: int, subsampled: bool) -> tuple[float, ...]:
         return (0.0,) * components
 
     stack.enter_context(mock.patch.object(EncodeSettings, "lagrangians", free))
