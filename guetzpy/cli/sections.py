@@ -181,7 +181,8 @@ class SectionedCommand(TyperCommand):
         """Parse the arguments, with defaults from the settings of the working folder and the environment."""
         if kwargs.get("resilient_parsing") or {"-h", "--help"} & set(args):
             return super().make_context(info_name, args, *rest, **kwargs)
-        settings = load()
+        notes: list[str] = []
+        settings = load(notice=notes.append)
         kwargs["default_map"] = {name: setting.value for name, setting in settings.items()}
         with _printable_errors():
             try:
@@ -193,6 +194,8 @@ class SectionedCommand(TyperCommand):
                     usage_error(f"{setting.origin}: {setting.key}: {getattr(error, 'message', error)}")
                 raise
         self._apply(context, settings)
+        for note in notes if not context.params.get("quiet") else ():
+            say(note)
         return context
 
     def _apply(self, context: Any, settings: dict[str, Setting]) -> None:

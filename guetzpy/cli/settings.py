@@ -3,6 +3,9 @@
 The command line takes precedence over the environment, the environment over a file, and a file over the
 default. The file is searched in the working folder and above it, and never in the folders of pictures: files
 that lie beside pictures of a stranger do not change a run.
+
+``guetzpy.toml`` is guetzpy's own: one that cannot be read, or is no TOML, is an error. ``pyproject.toml``
+belongs to other programs as well, often above the working folder: one that cannot be read is a warning.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,15 +61,24 @@ def keys() -> dict[str, tuple[str, bool]]:
     return found | {name.replace("_", "-"): (name, False) for name in _OF_RUNS}
 
 
-def find(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+def find(
+    folder: Path, notice: Callable[[str], None] = lambda text: None
+) -> tuple[Path, dict[str, Any]] | None:
     """Return the file with the settings of a folder, and its table; None if there is none.
 
-    The first folder that has one counts, from ``folder`` up.
+    The first folder that has one counts, from ``folder`` up. ``notice`` takes a line about each file of other
+    programs that could not be read.
     """
     for place in (folder, *folder.parents):
         found = []
         for name in ("guetzpy.toml", "pyproject.toml"):
-            table = _table(place / name)
+            try:
+                table = _table(place / name)
+            except _Unreadable as error:
+                if name == "guetzpy.toml":
+                    usage_error(str(error))
+                notice(f"warning: {error}; if it has settings in [tool.guetzpy], they are not used")
+                continue
             if table is not None:
                 found.append((place / name, table))
         if len(found) > 1:
@@ -76,28 +88,33 @@ def find(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
+class _Unreadable(Exception):
+    """A file whose settings, if it has any, cannot be known."""
+
+
 def _table(path: Path) -> dict[str, Any] | None:
     """Return the settings of a file; None if it does not exist or has none."""
+    own = path.name == "guetzpy.toml"
     try:
-        if not (path.is_file() or path.is_dir()) and path.exists():
-            usage_error(f"{path}: not a regular file")  # reading a pipe or a device may never end
-        data = path.read_bytes()
+        data = _read(path)
     except (FileNotFoundError, NotADirectoryError):
-        if path.name == "guetzpy.toml" and path.is_symlink():
+        if own and path.is_symlink():
             usage_error(
                 f"{path}: is a link to a file that does not exist; restore the file or remove the link"
             )
         return None
     except OSError as error:
-        words = "guetzpy reads its settings from it: make it readable, or rename it"
-        usage_error(f"{path}: {error.strerror}; {words}")
-    if path.name == "pyproject.toml" and b"guetzpy" not in data:
+        if not _is_listed(path):
+            return None  # the folder cannot be searched, so nobody put settings there for this user
+        words = "; guetzpy reads its settings from it: make it readable, or rename it" if own else ""
+        raise _Unreadable(f"{path}: {error.strerror}{words}") from None
+    if not own and b"guetzpy" not in data:
         return None  # other programs check the file
     try:
         content = tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        usage_error(f"{path}: no valid TOML: {error}")
-    if path.name == "guetzpy.toml":
+        raise _Unreadable(f"{path}: no valid TOML: {error}") from None
+    if own:
         return content
     table = content.get("tool", {}).get("guetzpy") if isinstance(content.get("tool"), dict) else None
     if table is not None and not isinstance(table, dict):
@@ -105,7 +122,27 @@ def _table(path: Path) -> dict[str, Any] | None:
     return table
 
 
-def load(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> dict[str, Setting]:
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file; raise an error for a pipe or a device, whose reading may never end."""
+    if not (path.is_file() or path.is_dir()) and path.exists():
+        raise _Unreadable(f"{path}: not a regular file")
+    return path.read_bytes()
+
+
+def _is_listed(path: Path) -> bool:
+    """Return whether a file is known to exist."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def load(
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    notice: Callable[[str], None] = lambda text: None,
+) -> dict[str, Setting]:
     """Return the defaults that apply in a folder, by parameter; a wrong default ends with exit code 2.
 
     Parameters
@@ -114,9 +151,11 @@ def load(folder: Path | None = None, environment: Mapping[str, str] | None = Non
         Default: the working folder.
     environment : mapping, optional
         Default: the environment of the process.
+    notice : callable, optional
+        Takes a line about each file of other programs that could not be read.
     """
     try:
-        found = find((folder or Path.cwd()).absolute())
+        found = find((folder or Path.cwd()).absolute(), notice)
     except OSError:  # the working folder was removed
         found = None
     settings = dict(_of_file(*found)) if found is not None else {}

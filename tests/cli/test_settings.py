@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -195,7 +197,8 @@ def test_settings_are_read_from_regular_files_only(
     monkeypatch.chdir(tmp_path)
     os.mkfifo(name)
     result = CliRunner().invoke(app, ["config"])
-    assert (result.exit_code, "not a regular file" in result.output) == (2, True)
+    foreign = name == "pyproject.toml"
+    assert (result.exit_code, "not a regular file" in result.output) == (0 if foreign else 2, True)
     os.unlink(name)
     table = "[tool.guetzpy]\n" if name == "pyproject.toml" else ""
     Path(name).write_text(f"{table}distance = 2.5\n", "utf-8-sig")
@@ -204,15 +207,28 @@ def test_settings_are_read_from_regular_files_only(
     assert "2.5" in result.output
 
 
-@pytest.mark.parametrize("name", ["guetzpy.toml", "pyproject.toml"])
-def test_settings_that_cannot_be_read_end_the_run(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "code"), [("guetzpy.toml", 2), ("pyproject.toml", 0)])
+def test_settings_that_cannot_be_read_end_the_run_if_they_are_ours(
+    name: str, code: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name is that of a folder, or of a file without permission to read it (simulated for root)."""
+    """The name is that of a folder, of a file without permission (simulated for root), or of broken TOML.
+
+    Whether a pyproject.toml of these has settings of guetzpy cannot be known, so one line warns.
+    """
+
+    def told(words: str) -> None:
+        result = run("optimize", "a.jpg", "-n")
+        lines = [line for line in result.stderr.splitlines() if str(folder / name) in line]
+        assert (result.exit_code, len(lines), words in result.stderr) == (code, 1, True)
+        assert lines[0].startswith("guetzpy: warning: ") == (code == 0)
+
     (folder / name).mkdir()
-    result = run("optimize", "a.jpg", "-n")
-    assert (result.exit_code, f"{folder / name}: Is a directory; guetzpy reads" in result.stderr) == (2, True)
+    told(f"{folder / name}: Is a directory; ")
     (folder / name).rmdir()
+    (folder / name).write_text("[tool.guetzpy\ndistance = 2")
+    told(f"{folder / name}: no valid TOML: ")
+    (folder / name).write_bytes(b"guetzpy = '\xff\xfe'")
+    told(f"{folder / name}: no valid TOML: ")
     (folder / name).write_text("distance = 2")
     read_bytes = Path.read_bytes
 
@@ -222,11 +238,30 @@ def test_settings_that_cannot_be_read_end_the_run(
         return read_bytes(path)
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    result = run("optimize", "a.jpg", "-n")
-    assert (result.exit_code, f"{folder / name}: Permission denied; guetzpy reads" in result.stderr) == (
-        2,
-        True,
+    told(f"{folder / name}: Permission denied; ")
+
+
+def test_a_foreign_file_that_cannot_be_read_does_not_hide_settings_above_it(folder: Path) -> None:
+    (folder / "guetzpy.toml").write_text("distance = 2.5\n")
+    (folder / "work" / "pyproject.toml").write_text("guetzpy = [\n")
+    result = run("config")
+    assert (result.exit_code, "2.5" in result.stdout) == (0, True)
+    assert result.stderr.count("pyproject.toml: no valid TOML") == 1
+    assert "pyproject.toml" not in run("config", "--quiet").stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root becomes another user")
+def test_a_folder_above_that_cannot_be_searched_does_not_end_the_run() -> None:
+    """A process in a folder below one that its user may not search, as after su."""
+    code = (
+        "import os; from pathlib import Path; from guetzpy.cli.settings import find\n"
+        "os.setuid(65534); print(find(Path.cwd()))"
     )
+    with tempfile.TemporaryDirectory() as outer:  # only its owner may search it
+        inner = Path(outer, "inner")
+        inner.mkdir()
+        done = subprocess.run([sys.executable, "-c", code], cwd=inner, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
 
 
 def test_a_broken_link_to_settings_is_told(folder: Path) -> None:
