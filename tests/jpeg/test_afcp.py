@@ -76,6 +76,43 @@ def test_kinds_are_blanked_and_positions_follow_the_size(order: str) -> None:
     assert OWNER not in guetzpy.transcode(data, strip="copyright").data
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_rights_that_are_kept_survive_in_the_trailer(order: str) -> None:
+    """They survive as those in other IPTC data do. Everything else of the trailer goes."""
+    data = file_with_trailer(order, b"something else")
+    done = guetzpy.transcode(data, strip="all", keep="copyright")
+    assert entries(done.data) == {b"IPTC": dataset(90, b"\x1b%G", 1) + dataset(80, OWNER)}
+    assert {"trailing", "gps", "place"} <= set(done.removed)
+    assert not any(word in done.data for word in (CITY, b"The tower", b"something else", b"Nail"))
+    assert guetzpy.transcode(done.data, strip="all", keep="copyright").data == done.data
+    kept = guetzpy.optimize(data, distance=4, strip="all", keep="copyright")
+    assert OWNER in entries(kept.data)[b"IPTC"]
+
+    assert b"AXS" not in guetzpy.transcode(data, strip="all").data
+    assert b"AXS" not in guetzpy.transcode(data, strip="trailing").data
+    assert entries(guetzpy.transcode(data, keep="iptc").data) == {b"IPTC": record()}
+    located = guetzpy.transcode(data, strip="all,gps", keep="iptc").data
+    assert (CITY in located, b"48.858222" in located) == (True, False)
+
+
+def test_iptc_of_the_trailer_goes_with_other_iptc() -> None:
+    done = guetzpy.transcode(file_with_trailer("<", b"something else"), strip="iptc")
+    assert set(entries(done.data)) == {b"TEXT", b"Nail"}
+    assert b"something else" in done.data
+    assert "iptc" in done.removed
+    done = guetzpy.transcode(file_with_trailer("<"), strip="iptc", keep="place")
+    assert entries(done.data)[b"IPTC"].count(CITY) == 2
+
+
+def test_the_removal_of_data_that_may_have_had_rights_is_told() -> None:
+    data = file_with_trailer("<").replace(dataset(90, CITY), dataset(90, CITY)[:3] + b"\x7f\xff" + CITY)
+    words = "IPTC data after the picture that cannot be edited is removed: copyright in it is lost"
+    assert words in guetzpy.transcode(data, strip="all", keep="copyright").warnings
+    words = "the data after the picture is removed without a search for copyright"
+    done = guetzpy.transcode(jpeg_files.picture() + b"of a camera maker", strip="all", keep="copyright")
+    assert words in done.warnings
+
+
 def test_iptc_that_cannot_be_read_is_removed() -> None:
     data = file_with_trailer("<")
     broken = data.replace(dataset(90, CITY), dataset(90, CITY)[:3] + b"\x7f\xff" + CITY, 1)

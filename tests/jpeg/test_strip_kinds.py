@@ -195,6 +195,34 @@ def test_gain_map_that_is_kept_is_found_without_the_rest_of_xmp() -> None:
     assert b"MotionPhoto" not in result.data
 
 
+def test_rights_in_the_exif_directory_survive_all() -> None:
+    """Photographer (0xA437, Exif 3.0, 4.6.6) is not in the first directory, where Artist is."""
+    rows = [(0xA437, 2, len(OWNER) + 1, OWNER + b"\0"), (0xA431, 2, 7, b"SERIAL\0")]
+    head = jpeg_files.directory("<", 8, [(0x8769, 4, 1, struct.pack("<I", 26))])
+    tiff = b"II*\0\x08\0\0\0" + head + jpeg_files.directory("<", 26, rows)
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + tiff))
+    result = guetzpy.transcode(source, strip="all", keep="copyright")
+    with Image.open(io.BytesIO(result.data)) as picture:
+        assert dict(picture.getexif().get_ifd(0x8769)) == {0xA437: OWNER.decode()}
+    assert guetzpy.transcode(result.data, strip="all", keep="copyright").data == result.data
+
+
+@pytest.mark.parametrize(
+    ("marker", "payload", "what"),
+    [
+        (0xE1, exif.HEADER + b"II*\0\xff\xff\xff\xff" + OWNER, "Exif"),
+        (0xE1, xmp.HEADER + metadata_files.packet()[:-20], "XMP"),
+        (0xED, photoshop.HEADER + b"8BIM\4\4\0\0\0\0\xff\xff" + OWNER, "Photoshop data"),
+    ],
+)
+def test_rights_that_may_be_lost_are_told(marker: int, payload: bytes, what: str) -> None:
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(marker, payload))
+    result = guetzpy.transcode(source, strip="all", keep="copyright")
+    assert OWNER not in result.data
+    assert f"{what} that cannot be edited is removed: copyright in it is lost" in result.warnings
+    assert not guetzpy.transcode(source, strip="all").warnings
+
+
 def test_kept_parts_survive_their_container_alone() -> None:
     result = guetzpy.transcode(metadata_files.everything(), strip="exif,xmp", keep="copyright")
     assert b"dc:creator" in result.data

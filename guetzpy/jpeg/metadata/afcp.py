@@ -10,9 +10,10 @@ describes it.)
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Entry", "Trailer", "read_trailer"]
+__all__ = ["Entry", "Trailer", "edited", "read_trailer"]
 
 _ORDERS = {b"AXS!": ">", b"AXS*": "<"}
 _HEAD, _ROW = 12, 12
@@ -88,3 +89,33 @@ def _trailer_at(data: bytes, start: int, end: int, stated: int, order: str) -> T
         entries.append(Entry(data[at : at + 4], first, first + size))
         positions.append((at + 8, first))
     return Trailer(start, order, tuple(entries), tuple(positions))
+
+
+def edited(data: bytes, trailer: Trailer, edit: Callable[[bytes, bytes], bytes]) -> bytes:
+    """Return the trailer of some data with edited entries; its positions count from its start.
+
+    Parameters
+    ----------
+    data : bytes
+        The data that the trailer was read from.
+    trailer : Trailer
+        What :func:`read_trailer` returned for ``data``.
+    edit : callable
+        Called with the tag and data of each entry; returns its new data, or nothing to remove it.
+
+    Returns
+    -------
+    bytes
+        Nothing if no entry is left.
+    """
+    items = [(entry.tag, edit(entry.tag, data[entry.start : entry.end])) for entry in trailer.entries]
+    items = [(tag, content) for tag, content in items if content]
+    if not items:
+        return b""
+    sign, order = data[trailer.start : trailer.start + 4], trailer.order
+    head = data[trailer.start : trailer.start + 6] + struct.pack(order + "HI", len(items), 0)
+    rows, contents, at = b"", b"", _HEAD + _ROW * len(items)
+    for tag, content in items:
+        rows += tag + struct.pack(order + "II", len(content), at + len(contents))
+        contents += content
+    return head + rows + contents + sign + struct.pack(order + "II", 0, 0)

@@ -153,9 +153,9 @@ def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[Length]:
 def _trailer_anchors(edit: Edit) -> Iterator[Mention]:
     """Find the positions in an AFCP trailer."""
     last = edit.parts[-1] if edit.parts else None
-    if last is None or last.kind != "trailing" or last.end != len(edit.trailing):
+    if last is None or last.kind != "trailing":
         return
-    trailer = afcp.read_trailer(bytes(edit.trailing[last.start :]))
+    trailer = afcp.read_trailer(bytes(edit.trailing[last.start : last.end]))
     if trailer is None:
         return
     for at, place in trailer.positions:

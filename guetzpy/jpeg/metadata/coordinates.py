@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from guetzpy.jpeg.metadata import (
@@ -29,6 +30,7 @@ __all__ = [
     "is_manifest",
     "name_of",
     "names_credentials",
+    "rest_of_trailer",
     "scrub",
     "scrub_embedded",
     "unsearched",
@@ -152,6 +154,54 @@ def _scrub_trailer(edited: bytearray, trailer: afcp.Trailer, kind: str, done: Sc
         elif entry.tag not in (b"Nail", b"PrVw") and not (kind == "gps" and entry.tag == b"TEXT"):
             done.unsearched.add("data after the picture")
         edited[entry.start : entry.end] = after.ljust(len(value), b"\0")
+
+
+def rest_of_trailer(
+    data: bytes, stripped: frozenset[str], kept: frozenset[str], unreadable: Callable[[str], None]
+) -> tuple[bytes, set[str]]:
+    """Return trailing data with an AFCP trailer that has only the IPTC datasets to keep.
+
+    Where "trailing" is stripped, all but the IPTC datasets is removed. Where "iptc" is stripped only, the
+    other entries and the data before the trailer stay.
+
+    Parameters
+    ----------
+    data : bytes
+        The last part of the bytes after EOI.
+    stripped, kept : frozenset of str
+        The kinds of a policy that strips "trailing" or "iptc".
+    unreadable : callable
+        Called with the name of data that is removed because it cannot be read.
+
+    Returns
+    -------
+    data : bytes
+        Nothing where "trailing" is stripped and no dataset is kept.
+    lost : set of str
+        Kinds of the datasets that were removed.
+    """
+    trailer = afcp.read_trailer(data)
+    whole = "trailing" in stripped
+    lost: set[str] = set()
+    if trailer is None:
+        return b"" if whole else data, lost
+
+    def edit(tag: bytes, value: bytes) -> bytes:
+        if tag != b"IPTC":
+            return b"" if whole else value
+        try:
+            if "iptc" in kept:
+                gone = stripped - kept
+                return iptc.without(value, lambda d: any(exif_parts.unwanted_dataset(d, k) for k in gone))
+            rest, others = exif_parts.kept_datasets(value, kept)
+        except ValueError:
+            unreadable("IPTC data after the picture")
+            return b""
+        lost.update(others | {"iptc"} if rest != value else ())
+        return rest
+
+    rest = afcp.edited(data, trailer, edit)
+    return rest if whole else data[: trailer.start] + rest, lost
 
 
 def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:

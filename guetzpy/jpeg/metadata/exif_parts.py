@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from guetzpy.jpeg.metadata import exif, iptc, photoshop, xmp, xmp_segments
 from guetzpy.jpeg.metadata.directories import Entry, Tiff, blanked
 from guetzpy.jpeg.metadata.property_kinds import EXIF_TAGS, IPTC_DATASETS, tells_coordinates, xmp_test
 
-__all__ = ["held", "minimal", "photoshop_edit", "unwanted_dataset", "without"]
+__all__ = [
+    "held", "is_readable", "kept_datasets", "minimal", "photoshop_edit", "photoshop_rest",
+    "unwanted_dataset", "without",
+]  # fmt: skip
 
 _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
-_ORIENTATION, _GPS_POINTER = 0x0112, 0x8825
+_ORIENTATION, _EXIF_POINTER, _GPS_POINTER = 0x0112, 0x8769, 0x8825
 _JPEG_OFFSET, _JPEG_LENGTH, _COMPRESSION = 0x0201, 0x0202, 0x0103
 
 # Tags with text: ImageDescription, UserComment, XPTitle, XPComment, XPKeywords, XPSubject.
@@ -116,6 +119,24 @@ def photoshop_edit(kind: str) -> Callable[[int, bytes], bytes | None]:
     return lambda identifier, data: None if identifier in goes else one(identifier, data)
 
 
+def photoshop_rest(kept: Collection[str], lost: set[str]) -> Callable[[int, bytes], bytes | None]:
+    """Return the function that leaves only some kinds of metadata in a Photoshop resource.
+
+    It adds the other kinds that it finds in IPTC datasets to ``lost``.
+    """
+
+    def edit(identifier: int, data: bytes) -> bytes | None:
+        if identifier == photoshop.IPTC:
+            rest, others = kept_datasets(data, kept)
+            lost.update(others)
+            return rest or None
+        rights = identifier in photoshop.RIGHTS and "copyright" in kept
+        small = identifier in photoshop.THUMBNAILS and "thumbnail" in kept
+        return data if rights or small else None
+
+    return edit
+
+
 def unwanted_dataset(dataset: iptc.Dataset, kind: str) -> bool:
     """Return whether an IPTC dataset belongs to a kind; text with coordinates belongs to "gps"."""
     if dataset.record != 2:
@@ -123,6 +144,19 @@ def unwanted_dataset(dataset: iptc.Dataset, kind: str) -> bool:
     if kind == "gps":
         return tells_coordinates(dataset.value.decode("utf-8", "replace"))
     return dataset.number in IPTC_DATASETS.get(kind, ())
+
+
+def kept_datasets(stream: bytes, kept: Collection[str]) -> tuple[bytes, set[str]]:
+    """Return the IPTC datasets of some kinds, and which of the other kinds the stream has.
+
+    Raises
+    ------
+    ValueError
+        If the stream is invalid.
+    """
+    others = {"gps", "place", "copyright"} - set(kept)
+    lost = {kind for kind in others for one in iptc.datasets(stream) if unwanted_dataset(one, kind)}
+    return iptc.only(stream, lambda one: any(unwanted_dataset(one, kind) for kind in kept)), lost
 
 
 def held(tiff: bytes) -> set[str]:
@@ -134,6 +168,15 @@ def held(tiff: bytes) -> set[str]:
         return found
     tags = {entry.tag for directory in structure.directories for entry in directory.entries}
     return found | {kind for kind, known in EXIF_TAGS.items() if known & tags}
+
+
+def is_readable(tiff: bytes) -> bool:
+    """Return whether the directories of a TIFF structure can be read."""
+    try:
+        exif.read_tiff(tiff)
+    except exif.UnsafeEditError:
+        return False
+    return True
 
 
 def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
@@ -169,20 +212,23 @@ def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
     if "gps" in kinds:
         main += [_row(structure, entry) for entry in first.entries if entry.tag in EXIF_TAGS["gps"]]
     picture = _picture(structure) if "thumbnail" in kinds else None
-    if not (main or gps or picture):
+    inner = [e for d in structure.directories if d.role == "exif" for e in d.entries]
+    own = [_row(structure, e) for e in inner if e.tag in EXIF_TAGS["copyright"] and "copyright" in kinds][:16]
+    if not (main or gps or own or picture):
         return None
 
-    def whole(gps_at: int, small_at: int) -> tuple[bytes, int]:
-        pointer = [(_GPS_POINTER, 4, 1, struct.pack(order + "I", gps_at))] if gps else []
-        data = _table(order, 8, [*main, *pointer], small_at)
-        return data, 8 + len(data)
+    def whole(own_at: int, gps_at: int, small_at: int) -> bytes:
+        pointers = [(_EXIF_POINTER, 4, 1, struct.pack(order + "I", own_at))] if own else []
+        pointers += [(_GPS_POINTER, 4, 1, struct.pack(order + "I", gps_at))] if gps else []
+        return _table(order, 8, [*main, *pointers], small_at)
 
-    data, gps_at = whole(0, 0)
-    block = _table(order, gps_at, gps, 0) if gps else b""
-    small_at = gps_at + len(block) if picture else 0
+    own_at = 8 + len(whole(0, 0, 0))
+    block = _table(order, own_at, own, 0) if own else b""
+    gps_at = own_at + len(block)
+    block += _table(order, gps_at, gps, 0) if gps else b""
+    small_at = own_at + len(block) if picture else 0
     small = _thumbnail(order, small_at, picture) if picture else b""
-    data, _ = whole(gps_at, small_at)
-    return tiff[:4] + struct.pack(order + "I", 8) + data + block + small
+    return tiff[:4] + struct.pack(order + "I", 8) + whole(own_at, gps_at, small_at) + block + small
 
 
 _Row = tuple[int, int, int, bytes]  # tag, type, count, value

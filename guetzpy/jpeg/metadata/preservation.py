@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from guetzpy.jpeg.markers import segment as segment_bytes
-from guetzpy.jpeg.metadata import appended, exif, mpf, photoshop
+from guetzpy.jpeg.metadata import appended, coordinates, exif, mpf, photoshop
 from guetzpy.jpeg.metadata.anchors import (
     Anchor,
     Length,
@@ -111,9 +111,20 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     edit.trim_surplus()
     edit.strip_appended()
     edit.strip_segments()
-    edit.note_credentials()
+    _note_credentials(edit)
     _note_wrong_index(edit, image)
     return _with_meaning(_result(edit), image, policy)
+
+
+def _note_credentials(edit: Edit) -> None:
+    """Note the content credentials that a change of the file makes invalid."""
+    if any(coordinates.is_credentials(edit.segment(i)) for i in edit.of_kind("unknown")):
+        edit.changes.append("content credentials (C2PA) are kept, but no longer match the changed file")
+    for number in edit.of_kind("xmp"):
+        if coordinates.names_credentials(edit.payload(number)):
+            edit.changes.append(
+                "content credentials (C2PA) to which XMP refers no longer match the changed file"
+            )
 
 
 def _note_wrong_index(edit: Edit, image: JpegImage) -> None:

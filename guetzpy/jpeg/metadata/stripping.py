@@ -10,7 +10,6 @@ from guetzpy.jpeg.metadata import (
     exif,
     exif_parts,
     flir,
-    iptc,
     photoshop,
     xmp,
     xmp_segments,
@@ -116,14 +115,15 @@ class Edit:
                 self.drop(self.of_kind(kind), kind)
 
     def _strip_exif(self) -> None:
-        groups = self.exif_groups()
-        if not groups:
+        if not (groups := self.exif_groups()):
             return
         for group in groups:
             self.removed.update(exif_parts.held(self.tiff(group)) - self.kept)
         first = next((tiff for tiff in map(self.tiff, groups) if tiff), b"")
         rest = exif_parts.minimal(first, self.kept) if self.kept & set(PARTS) else None
         if rest is None or len(rest) + len(exif.HEADER) > 65533:
+            if rest is not None or not exif_parts.is_readable(first):
+                self.note_lost("Exif")
             self.replace_exif("exif")
             return
         if rest != first:
@@ -135,6 +135,8 @@ class Edit:
         payloads = [self.payload(i) for i in numbers]
         found = [xmp.read_any_encoding(payload[len(xmp.HEADER) :]) for payload in payloads]
         packets = [packet for packet in found if packet is not None]
+        if any(p.startswith(xmp.HEADER) and one is None for p, one in zip(payloads, found, strict=True)):
+            self.note_lost("XMP")
         for kind in PARTS:
             if kind not in self.kept and any(p.has(lambda s, n, k=kind: xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
                 self.removed.add(kind)
@@ -155,30 +157,20 @@ class Edit:
     def _strip_iptc(self) -> None:
         numbers = self.of_kind("iptc")
         payloads = [self.payload(i) for i in numbers]
-
-        def wanted(dataset: iptc.Dataset) -> bool:
-            return any(exif_parts.unwanted_dataset(dataset, kind) for kind in self.kept)
-
-        def edit(identifier: int, data: bytes) -> bytes | None:
-            if identifier == photoshop.IPTC:
-                for kind in ("gps", "place", "copyright"):
-                    if kind not in self.kept and any(
-                        exif_parts.unwanted_dataset(d, kind) for d in iptc.datasets(data)
-                    ):
-                        self.removed.add(kind)
-                return iptc.only(data, wanted) or None
-            rights = identifier in photoshop.RIGHTS and "copyright" in self.kept
-            small = identifier in photoshop.THUMBNAILS and "thumbnail" in self.kept
-            return data if rights or small else None
-
         try:
-            rest = photoshop.edited(payloads, edit)
+            rest = photoshop.edited(payloads, exif_parts.photoshop_rest(self.kept, self.removed))
         except ValueError:
             rest = [b""] * len(payloads)
+            self.note_lost("Photoshop data")
         if rest != payloads:
             self.drop(numbers, "iptc")
             for number, payload in zip(numbers, rest, strict=True):
                 self.payloads[number] = payload or None
+
+    def note_lost(self, what: str) -> None:
+        """Note that data is removed which cannot be read, and may have had parts that the policy keeps."""
+        if parts := sorted(self.kept & set(PARTS)):
+            self.notes.append(f"{what} that cannot be edited is removed: {', '.join(parts)} in it is lost")
 
     def replace_exif(self, kind: str) -> None:
         """Replace all EXIF by one segment with the orientation, or remove it if the orientation is 1."""
@@ -350,22 +342,15 @@ class Edit:
             if payload[12] and payload[13]:
                 self.change(number, payload[:12] + b"\0\0", "thumbnail")
 
-    def note_credentials(self) -> None:
-        """Note the content credentials that a change of the file makes invalid."""
-        if any(coordinates.is_credentials(self.segment(i)) for i in self.of_kind("unknown")):
-            self.changes.append("content credentials (C2PA) are kept, but no longer match the changed file")
-        for number in self.of_kind("xmp"):
-            if coordinates.names_credentials(self.payload(number)):
-                self.changes.append(
-                    "content credentials (C2PA) to which XMP refers no longer match the changed file"
-                )
-
     # After EOI
 
     def strip_appended(self) -> None:
         """Remove gain maps, further pictures and other trailing data, and the entries that list them."""
         stays, goes = appended.unwritten(self.parts, bytes(self.trailing), self.stripped)
-        self.removed.update(part.kind for part in goes if part.kind in self.stripped)
+        trailer = self.rest_of_trailer()
+        if trailer is not None:
+            stays = [*(part for part in stays if part.end <= trailer.start), trailer]
+        self.removed.update(part.kind for part in goes if part.kind in self.stripped and part != trailer)
         self.blank_listings(goes)
         if self.index is not None and self.survey.mpf is not None:
             gone = {part.number for part in goes if part.number is not None}
@@ -381,6 +366,21 @@ class Edit:
         if "gainmap" in self.stripped:
             self.drop(self.of_kind("gainmap"), "gainmap")
         self.parts = stays
+
+    def rest_of_trailer(self) -> Part | None:
+        """Write an AFCP trailer that has only the IPTC datasets to keep; return its part, if there is one."""
+        last = self.parts[-1] if self.parts else None
+        if last is None or last.kind != "trailing" or not self.stripped & {"trailing", "iptc"}:
+            return None
+        data = bytes(self.trailing[last.start : last.end])
+        rest, lost = coordinates.rest_of_trailer(data, self.stripped, self.kept, self.note_lost)
+        self.removed |= lost
+        if not rest:
+            if "copyright" in self.kept and data.strip(b"\0"):
+                self.notes.append("the data after the picture is removed without a search for copyright")
+            return None
+        self.trailing[last.start : last.start + len(rest)] = rest
+        return Part("trailing", last.start, last.start + len(rest))
 
     def blank_listings(self, goes: list[Part]) -> None:
         """Blank the XMP items and properties that describe removed parts."""
