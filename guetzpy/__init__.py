@@ -1,7 +1,8 @@
 """Perceptually optimised JPEG re-encoding.
 
-``guetzpy.optimize`` makes a picture a smaller JPEG at a wanted quality, ``guetzpy.transcode`` repacks a
-JPEG without loss, ``guetzpy.metrics`` holds the two measures of what an eye would see.
+``guetzpy.optimize`` encodes a picture as a JPEG of a requested quality in few bytes, ``guetzpy.transcode``
+repacks a JPEG without loss, ``guetzpy.compare`` scores two pictures, ``guetzpy.inspect`` describes a JPEG,
+``guetzpy.batch`` processes many pictures, and ``guetzpy.metrics`` has the perceptual metrics.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from guetzpy import batch, metrics
     from guetzpy.api import optimize, transcode, warmup
     from guetzpy.engine.compare import compare
+    from guetzpy.engine.inspect import inspect
     from guetzpy.errors import (
         CancelledError,
         FormatError,
@@ -44,6 +46,7 @@ __all__ = [
     "__version__",
     "batch",
     "compare",
+    "inspect",
     "metrics",
     "optimize",
     "transcode",
@@ -65,6 +68,7 @@ _HOMES = {
     "TranscodeOptions": "options",
     "UnsupportedError": "errors",
     "compare": "engine.compare",
+    "inspect": "engine.inspect",
     "optimize": "api",
     "transcode": "api",
     "warmup": "api",

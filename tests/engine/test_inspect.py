@@ -57,6 +57,12 @@ def test_every_byte_is_somewhere(options: dict, mode: str, subsampling: str) -> 
     json.dumps(record)
 
 
+def test_the_function_of_the_package_is_what_the_command_prints(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(picture(64, 48))
+    printed = CliRunner().invoke(app, ["inspect", str(tmp_path / "a.jpg"), "--json"]).output
+    assert json.loads(printed) == guetzpy.inspect(tmp_path / "a.jpg")
+
+
 def test_metadata_is_named_and_counted_once() -> None:
     tiff = exif(orientation=6)
     icc = b"ICC_PROFILE\0\1\1" + bytes(128)
