@@ -152,6 +152,15 @@ def check_yaml(block: Block, desk: Path) -> None:
                 parse(words)
 
 
+def check_workflow(block: Block, desk: Path) -> None:
+    """Check that a workflow gives the action of this repository only inputs that it has."""
+    yaml = pytest.importorskip("yaml")
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    jobs = yaml.safe_load(block.text)["jobs"].values()
+    (step,) = [s for job in jobs for s in job["steps"] if s["uses"].startswith("guetzpy/")]
+    assert set(step["with"]) <= set(inputs)
+
+
 def check_pre_commit(block: Block, desk: Path) -> None:
     yaml = pytest.importorskip("yaml")
     (repository,) = yaml.safe_load(block.text)["repos"]
@@ -323,6 +332,7 @@ WAYS: dict[str, tuple[Callable[[Block, Path], None], str | None]] = {
     "check": (run_check, "slow"),
     "install": (check_install, None),
     "fresh-machine": (check_fresh_machine, None),
+    "workflow": (check_workflow, None),
     "pre-commit": (check_pre_commit, None),
     "settings": (check_settings, None),
     "thumbor": (run_thumbor, None),
