@@ -52,6 +52,8 @@ def table(records: list[dict[str, Any]], threshold: float, distance: str) -> tup
         elif before and after is not None and 100 * (1 - after / before) > threshold:
             count, saved = count + 1, saved + before - after
             rows.append(f"| {name} | {before:,} | {after:,} | {100 * (1 - after / before):.1f} % |")
+    if not records:
+        return "guetzpy: this pull request adds and changes no JPEG files.\n", 0, 0
     if not rows:
         return f"guetzpy: none of {len(records)} JPEG files can be {threshold:g} % smaller.\n", 0, 0
     what = f"{count} of {len(records)} JPEG files can be smaller at distance {distance}"
