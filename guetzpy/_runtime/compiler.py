@@ -1,8 +1,8 @@
 """The compiler of kernels: numba's pipeline without the passes that kernels do not need.
 
-Numba's option ``pipeline_class`` takes such a compiler ("Customizing the compiler" in its manual). The public
-part of it is the list of passes. The other classes here derive from numba's internal classes; no class of
-numba is changed, so functions of other programs are compiled as without guetzpy. The compilation of all
+Numba's option ``pipeline_class`` takes such a compiler ("Customizing the compiler" in its manual). Only its
+list of passes is public. The other classes here derive from numba's internal classes. No class of numba is
+changed, so numba compiles functions of other programs as if guetzpy were not imported. The compilation of all
 kernels takes a fifth less processor time. The operations of a kernel and their order stay the same.
 
 - Passes for closures, ``with``, literal unrolling, array expressions and object mode are left out.
@@ -59,7 +59,7 @@ class _Typing(typing.Context):  # type: ignore[misc]
 
 
 class _Target(cpu.CPUContext):  # type: ignore[misc]
-    """Numba's target context, which reads the registries only if modules were imported since.
+    """Numba's target context, which reads the registries only if modules were imported since the last time.
 
     All attributes are shared with numba's own context, ``usual``.
     """
@@ -107,8 +107,8 @@ class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 class KeptLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
     """Machine code from the cache.
 
-    The bitcode is parsed only if a kernel that calls this one is compiled. Parsing took half of the time of
-    loading.
+    The bitcode is parsed only when a kernel that calls this one is compiled. Parsing it at each load took
+    half of the loading time.
     """
 
     _bitcode = b""

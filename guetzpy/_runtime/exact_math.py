@@ -16,7 +16,7 @@ _SQRT_HALF = 0.7071067811865476
 
 
 def log(x: float) -> float:
-    """Return the natural logarithm of ``x`` > 0; relative error below 1e-15 away from 1."""
+    """Return the natural logarithm of ``x`` > 0; the relative error is below 1e-15."""
     mantissa, exponent = frexp(x)  # 0.5 <= mantissa < 1
     if mantissa < _SQRT_HALF:
         mantissa, exponent = 2.0 * mantissa, exponent - 1

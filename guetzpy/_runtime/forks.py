@@ -13,8 +13,8 @@ from typing import Protocol
 __all__ = ["not_forked", "wait_for"]
 
 # concurrent.futures.thread and logging register fork hooks of their own when they are imported. If that
-# happens while a fork waits, they release a lock after the fork that they did not take before it. So they are
-# imported before any thread of this package works.
+# happens while a fork waits, their hooks release a lock after the fork which they did not take before it. So
+# they are imported before any thread of this package works.
 
 
 class _Lock(Protocol):
@@ -26,18 +26,18 @@ class _Lock(Protocol):
 #: Held by the thread that forks, and by threads during work that a fork must not interrupt.
 _forking = threading.RLock()
 _locks: list[_Lock] = []  # taken before a fork
-_held: list[_Lock] = []  # taken for the fork that runs now
+_held: list[_Lock] = []  # taken for the fork in progress
 
 
 @contextlib.contextmanager
 def not_forked() -> Iterator[None]:
-    """Make forks by other threads wait, for imports: in a child, their locks would stay held for ever."""
+    """Make forks by other threads wait. Used during imports, whose locks would stay held in a child."""
     with _forking:
         yield
 
 
 def wait_for(lock: _Lock) -> None:
-    """Make every later fork wait for a lock. In a child, a lock that another thread held stays held for ever.
+    """Make every later fork wait until a lock is free: a lock held at a fork would stay held in the child.
 
     A module cannot register a fork hook of its own for this: if it is imported while a fork waits, its lock
     would be released after the fork, but would not have been taken before it.

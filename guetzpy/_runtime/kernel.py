@@ -49,11 +49,11 @@ def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Call
     ----------
     signature : str
         The one signature, e.g. ``"int64(float32[:, ::1], int64)"``. The function is compiled
-        (or loaded from the cache) at its first call, and must be called with just these types.
+        (or loaded from the cache) at its first call, and must be called with exactly these types.
     inline : bool
         For functions that kernels call in few places: the body is copied into the callers, and the function
-        alone is compiled only if Python calls it. (A function that is not inlined is optimised alone, and
-        again in every caller.)
+        is compiled by itself only if Python calls it. (A function that is not inlined is optimised by
+        itself, and again in every caller.)
     inner : bool
         For functions that only kernels call: no wrapper for calls from Python is compiled, so that Python
         cannot call the function.
@@ -104,7 +104,7 @@ def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
 
 
 def is_cold() -> bool:
-    """Return whether kernels can be cached, and some module with kernels has no folder in the cache.
+    """Return whether kernels can be cached, but the cache has no folder for some module with kernels.
 
     Only the folders are checked, so code for another processor counts as cached.
     """

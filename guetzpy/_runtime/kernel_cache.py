@@ -45,7 +45,7 @@ _IMPORT = re.compile(
 
 @functools.cache
 def _path(module: str) -> Path | None:
-    """File of a guetzpy module, or None if ``module`` is none."""
+    """Return the file of a guetzpy module; None if ``module`` is not a module of guetzpy."""
     package, _, rest = module.partition(".")
     if package != "guetzpy":
         return None
@@ -68,7 +68,7 @@ def _is_young(module: str) -> bool:
     if path is None:
         return True
     status = path.stat()
-    # No import: kernels would seem to depend on the package's version.
+    # The module is not imported, because the stamps of kernels would then cover the package's version.
     began: float = sys.modules["guetzpy"]._BEGAN
     return max(status.st_mtime, status.st_ctime) > began
 
@@ -76,7 +76,7 @@ def _is_young(module: str) -> bool:
 def imports(source: str) -> Iterator[str]:
     """Yield the guetzpy modules that a source imports, and imported names that may be modules.
 
-    Imports count if they are absolute and begin a line; the package has no others at module level.
+    Only absolute imports that begin a line are found; the package has no others at module level.
     """
     for plain, base, names in _IMPORT.findall(source):
         yield plain or base
@@ -311,5 +311,5 @@ def can_keep() -> bool:
 
 
 def length(module: str) -> int:
-    """Return the bytes of a guetzpy module's source, 0 if there is none."""
+    """Return the size of a guetzpy module's source in bytes; 0 if there is no source."""
     return len(_source(module) or b"")

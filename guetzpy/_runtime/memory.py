@@ -58,7 +58,8 @@ def prepare_for(pixels: int | None) -> None:
         _set_thresholds(_MOST, mapped_at_once=0)
 
 
-# Largest value of glibc's M_MMAP_THRESHOLD: larger arrays are mapped one by one, and returned when freed.
+# Largest value of glibc's M_MMAP_THRESHOLD. Larger arrays are mapped one by one, and glibc returns their
+# memory to the system when they are freed.
 _MAPPED = 32 << 20
 # Bytes of free memory that the heap keeps: usually, and for work that must take little memory.
 _KEPT = 512 << 20
@@ -76,7 +77,7 @@ _ARENAS = -8
 _MAPS = 65536
 
 _ours = False
-#: Pixels of the largest picture since memory was last returned to the system.
+#: Number of pixels of the largest picture since memory was last returned to the system.
 _largest = 0
 
 

@@ -58,7 +58,7 @@ def check_few_bytes(
 
 
 def few(file_size: int) -> str:
-    """Return the part of a message that names the size of a file of few bytes as the reason for its limit."""
+    """Return the part of a message that says that the limit is low because the file is small."""
     return f"for a file of only {file_size} bytes; {MORE}"
 
 

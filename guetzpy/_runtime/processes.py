@@ -2,7 +2,8 @@
 
 :mod:`multiprocessing` imports the main module of the program again in each process that it spawns, so that
 a script needs ``if __name__ == "__main__":`` around its work. A worker here gets the parent's ``sys.path``
-and imports only what its calls name. It needs no semaphores either, which need ``/dev/shm``.
+and imports only the modules of the functions that it calls. It also needs no semaphores, which would need
+``/dev/shm``.
 
 Calls and their results are pickled, and go through pipes that only the two processes hold: the worker's
 standard input and output. The end of its input ends the worker, also when the parent is killed.
@@ -26,7 +27,7 @@ __all__ = ["Worker", "WorkerDied", "before_end", "serve"]
 
 T = TypeVar("T")
 
-#: Functions that a worker calls before it ends, when its parent has ended or has closed the pipe.
+#: Functions that a worker calls before it ends because its parent has ended or has closed the pipe.
 before_end: list[Callable[[], object]] = []
 
 # -P: the current folder, which may hold a pickle.py, is not on the path of these imports.

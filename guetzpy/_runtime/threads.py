@@ -169,9 +169,10 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
 
 
 def apart(functions: Sequence[Callable[[], object]], threads: int | None = None) -> None:
-    """Call functions at the same time, each on one thread. Calls of :func:`each` by a function stay on it.
+    """Call functions at the same time, each on one thread.
 
-    This is faster for small pictures, whose work items are so short that threads would mostly wait.
+    If a function calls :func:`each`, that work runs on the function's own thread. This is faster for small
+    pictures: their work items are so short that threads would mostly wait.
 
     Parameters
     ----------

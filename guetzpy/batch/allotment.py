@@ -21,8 +21,8 @@ _MARGIN = 1.01
 # Logarithm of the largest distance at which curves are evaluated.
 _FARTHEST = math.log(1000.0)
 
-# Lower bound for the share of the given sizes that a pass used, when the sizes of the next pass are scaled by
-# it.
+# The sizes of the next pass are divided by the share of its targets' bytes that the last pass used. This is
+# the lower bound for that share.
 _LEAST_YIELD = 0.98
 
 
@@ -117,7 +117,7 @@ class Allotment:
         self._free = free
         self._coarsest = coarsest
         self._files = [None if e.size is None else _File(e.size, coarsest) for e in outcomes]
-        self._curves = [Curve() for _ in outcomes]  # bytes over the distance that was reached
+        self._curves = [Curve() for _ in outcomes]  # bytes as a function of the distance reached
         for curve, one in zip(self._curves, outcomes, strict=True):
             if one.size is not None:
                 curve.add(one.distance or coarsest.distance, one.size)
@@ -131,16 +131,17 @@ class Allotment:
     def propose(self) -> tuple[Aim, ...] | None:
         """Return the target of each file; None if the smallest sizes of the files exceed the limit.
 
-        A file that cannot be as small as its size keeps its smallest encode. The other files get the rest.
+        A file that cannot be as small as its target keeps its smallest encode. The other files share the
+        remaining bytes.
         """
         lows = [0 if file is None else file.least for file in self._files]
         if sum(lows) > self.limit:
             return None
-        # Encodes are a little smaller than their targets. After the first pass it is known by how much.
+        # Encodes are a little smaller than their targets; the first pass shows by how much.
         wanted = self.limit if self._yield is None else 0.9975 * self.limit / max(_LEAST_YIELD, self._yield)
         places, sizes = self._solved(wanted, lows)
         total = sum(sizes)
-        if total > wanted:  # the curves do not reach so few bytes, but they are extrapolated there
+        if total > wanted:  # the curves end at a larger total, so they are extrapolated
             fixed = sum(lows)
             share = max(0.0, (wanted - fixed) / max(1.0, total - fixed))
             sizes = [low + (size - low) * share for size, low in zip(sizes, lows, strict=True)]
@@ -189,7 +190,7 @@ class Allotment:
         return sum(misses) / len(misses) if misses else 0.0
 
     def _solved(self, wanted: float, least: Sequence[float]) -> tuple[list[float], list[float]]:
-        """Return the log distances and sizes of all files; the sizes add up to ``wanted`` if bounds allow."""
+        """Return the log distances and sizes of all files, whose sum is ``wanted`` if the bounds allow it."""
         most = [math.inf if file is None else file.most for file in self._files]
 
         def sizes(places: Sequence[float]) -> list[float]:

@@ -61,7 +61,8 @@ class Restored:
     path : str
         The file.
     status : {"restored", "original", "changed", "failed"}
-        "original": it is the original already. "changed": it was changed after the run, and left as it is.
+        "original": it is the original already. "changed": it was changed after the run, so it was not
+        restored.
     words : str
         An explanation, except for "restored" without a remark.
     """
@@ -97,7 +98,7 @@ def keep(
     Returns
     -------
     str or None
-        Path of the backup; None if no local file was made.
+        Path of the backup that was made; None if it is at a URL or existed already.
     """
     wanted = storage.join(folder, relative)
     place = _free(wanted, options)
@@ -105,7 +106,7 @@ def keep(
         storage.write(place, data, options)
         return None
     original = os.path.realpath(name)
-    if place != wanted and _is_same(name, wanted):  # made by a run that was killed after this step
+    if place != wanted and _is_same(name, wanted):  # a killed run made this backup, but no record of it
         _note(folder, original, wanted, data, replacement)
         return None
     os.makedirs(folder, exist_ok=True)
@@ -160,8 +161,8 @@ def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool 
     """Put the originals of a backup folder back in their places.
 
     A file is replaced only if it is what guetzpy wrote, and only by a backup with the recorded digest. If
-    several runs replaced a file, it becomes what it was before the first of them, unless it was changed
-    between them: then what it was after that change. Backups stay.
+    several runs replaced a file, it becomes what it was before the first of them. If it was changed between
+    two runs, it becomes what it was after that change. Backups are not removed.
 
     Parameters
     ----------

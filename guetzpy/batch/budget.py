@@ -29,7 +29,7 @@ _MOST_PASSES = 10
 # After this number of passes of which none met the limit, the coarsest distance is tried. Solving the curves
 # converges slowly where the size hardly depends on the distance, as for files that consist mostly of headers.
 _MOST_CREEPING = 6
-# Most passes in which files are given sizes.
+# Largest number of passes in which the targets of files are sizes.
 _MOST_SIZED = 4
 # Passes with sizes end when the mean of |log(distance reached / distance expected)| is at most this.
 _EVEN = 0.04

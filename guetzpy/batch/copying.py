@@ -18,7 +18,7 @@ from guetzpy.result import Result
 
 __all__ = ["copy", "written"]
 
-# Bytes that are read at a time when two files are compared.
+# Bytes per read when two files are compared.
 _PIECE = 1 << 20
 
 

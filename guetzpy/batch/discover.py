@@ -49,8 +49,8 @@ def discover(
         With ``jpeg_only``: the error message for a file that is not a JPEG, but is a source itself or has a
         suffix of JPEG files. Such a file is listed in ``unreadable``. Default: it is listed in ``others``.
     follow_links : bool
-        Whether links within folders are followed. If not, a link to something that is not found by another
-        name is listed in ``others``. A source itself may be a link in both cases.
+        Whether links within folders are followed. If not, a link is listed in ``others``, unless the search
+        finds its target too. A source itself may be a link in both cases.
     storage_options : mapping, optional
         Options for fsspec.
 
@@ -123,11 +123,12 @@ def pair(
         Whether each file is replaced. A file that was found by several names becomes one task.
     suffix : str, optional
         Each output lies beside its input, and has this text at the end of its name, before the extension.
-        Pictures whose name ends so already are outputs of an earlier run: they are moved to ``found.others``.
+        Pictures whose name already ends with it are outputs of an earlier run: they are moved to
+        ``found.others``.
     copy_others : bool
         Whether the files of ``found.others`` that can be copied will be copied to the destination.
     keep_names : bool
-        Whether an output has the name of its input, also if that is not a JPEG file.
+        Whether an output has the name of its input, even if the input is not a JPEG file.
 
     Raises
     ------
@@ -163,7 +164,7 @@ def pair(
 
 
 def _pass_over_outputs(found: Discovery, suffix: str) -> None:
-    """Move pictures whose stem ends with ``suffix`` to ``found.others``, unless it is the only picture."""
+    """Move pictures whose stem ends with ``suffix`` to ``found.others``, unless there is only one picture."""
     made = [t for t in found.pictures if PurePosixPath(t.relative).stem.endswith(suffix)]
     if len(found.pictures) == 1:
         return

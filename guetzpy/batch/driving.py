@@ -26,7 +26,7 @@ class Threads(Executed):
         super().__init__(self._own, count)
 
     def close(self) -> None:
-        """End the threads after the tasks that run."""
+        """End the threads when the tasks in progress have ended."""
         super().close()
         self._own.shutdown(wait=True, cancel_futures=True)
 

@@ -1,7 +1,7 @@
 """Execution of tasks by worker processes of this machine or by any ``concurrent.futures.Executor``.
 
-Each local worker process has one task at a time. If it dies, the file that it was processing and the time are
-known, and no other task fails.
+Each local worker process has one task at a time. If it dies, it is known which file it
+was processing and for how long, and no other task fails.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Pool(Protocol):
         """Begin a task."""
 
     def finished(self, patience: float | None = None) -> list[tuple[Task, Outcome]]:
-        """Wait for the next tasks to end and return them; an empty list after ``patience`` seconds."""
+        """Wait until tasks end, and return them; return an empty list after ``patience`` seconds."""
 
     def busy(self) -> int:
         """Return the number of tasks that were submitted and not returned by :meth:`finished`."""
@@ -126,7 +126,7 @@ class _Slot:
             self._worker.let_go()
 
     def stop(self, patience: float = 0.0) -> None:
-        """Ask the process to end, which waits for a write in progress; kill it after ``patience`` seconds."""
+        """Ask the process to end after any write in progress; kill it after ``patience`` seconds."""
         worker, self._worker = self._worker, None
         thread, self._thread = self._thread, None
         self.task = self.future = None
@@ -142,7 +142,7 @@ class _Slot:
         future, self.future, self.task = self.future, None, None
         try:
             return future.result()
-        except Exception as error:  # process() catches its errors, so this one is of the worker
+        except Exception as error:  # process() catches the errors of files: this is the worker's
             self.stop()
             return Crash(
                 "its worker process died (killed, or out of memory)" if _is_death(error) else repr(error)
@@ -161,7 +161,7 @@ class Processes:
     jobs : int
         Largest number of processes.
     budget : int, optional
-        Bytes of memory that the pictures being processed may need together. A picture that needs more is
+        Memory, in bytes, for all pictures that are processed at the same time. A picture that needs more is
         processed alone. Default: no limit.
     wanted : callable
         Takes a number of pixels and returns the bytes of memory that such a picture needs.
@@ -212,7 +212,7 @@ class Processes:
         done: list[tuple[Task, Outcome]] = []
         while working and not done:
             times = [slot.left for slot in working.values()]
-            # The time of a task whose worker is still starting has not begun; check again after 0.5 s.
+            # While a worker is starting, its task's timeout has not begun; check again after 0.5 s.
             limited = [0.5 if left is None else max(0.0, left) for left in times]
             if all(slot._limit is None for slot in working.values()):
                 limited = []
@@ -287,7 +287,7 @@ class Executed:
                 done.append((task, future.result()))
             except CancelledError:
                 done.append((task, Crash("the executor cancelled it")))
-            except Exception as error:  # process() catches its errors, so this one is of the executor
+            except Exception as error:  # process() catches the errors of files: this is the executor's
                 done.append((task, Crash(f"{type(error).__name__}: {' '.join(str(error).split())}")))
         return done
 

@@ -19,9 +19,10 @@ FINEST = 0.1
 # Typical values for photos encoded by guetzpy: bits per pixel at distance 1, and d log(bytes) / d
 # log(distance).
 _BITS_AT_ONE, _SLOPE = 1.9, -0.7
-# Bounds for the slope of a curve: two points close to each other may give a wrong slope, as sizes are noisy.
+# Bounds for d log(bytes) / d log(distance): sizes are noisy, so two close points may give a wrong slope.
 _STEEPEST, _FLATTEST = -1.5, -0.3
-# With equal slopes, largest ratio between a file's distance and the common distance, and its inverse.
+# With equal slopes, the largest ratio of a file's distance to the common distance. Its inverse is the
+# smallest.
 _SPREAD = 2.5
 
 # Logarithms of the bracket in which the price of a byte is searched for equal slopes.
@@ -91,7 +92,7 @@ def equal_slope(
     middle: float,
     farthest: float,
 ) -> list[float]:
-    """Return the log distances of least weighted sum at which the files have ``total`` bytes together.
+    """Return the log distances with the least weighted sum of distances for ``total`` bytes of all files.
 
     The bytes of a file at distance d are modelled as b = c d^-k. The sum over all files of
     pixels * d + price * b is least where pixels = price * k b / d for each file, that is, at

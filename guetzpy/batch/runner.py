@@ -33,7 +33,8 @@ from guetzpy.result import Result
 
 __all__ = ["Run"]
 
-# Share of the memory available at the start of a run that pictures being processed may need together.
+# The pictures that are processed at the same time may together need this share of the memory that was
+# available at the start of the run.
 _SHARE_OF_MEMORY = 0.8
 
 
@@ -180,7 +181,7 @@ class Run(Iterator[Result]):
         areas = [memory.pixels(task, self._delivery.storage_options, exact=True) for task in self.tasks]
         limit = total_bytes if total_bytes is not None else int((total_bpp or 0.0) * sum(areas) / 8)
         self._budget = Budget(limit, areas, equal_slope=equal_slope)
-        # In place, finished files have another identity than when the search began, so it is not hashed.
+        # In place, the identities of finished files have changed since the search began: not hashed.
         names = sorted((task.relative, "" if in_place else task.identity) for task in self.tasks)
         wish = json.dumps(["targets", limit, equal_slope, options_hash(self.options), __version__, names])
         self._total_hash = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()
@@ -198,7 +199,7 @@ class Run(Iterator[Result]):
         if self._budget is not None:
             known = self._manifest.budget(self._total_hash)
             if known is None:
-                return  # the search is repeated from the kept encodes, and continued
+                return  # the search repeats its passes with the stored encodes, and goes on from there
             self._targets = {place: (name, value) for place, (name, value) in known["targets"].items()}
             self.fit = Fit(**known["fit"])
         remote = None

@@ -83,7 +83,7 @@ def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any,
     except ImportError:
         raise ValueError(f"{url}: URLs need fsspec: pip install 'guetzpy[cloud]'") from None
     try:
-        if "::" in url and not _CHAIN.search(url):  # no chained URL; without the replacement fsspec splits it
+        if "::" in url and not _CHAIN.search(url):  # a "::" that chains no URLs, at which fsspec would split
             system, path = core.url_to_fs(url.replace("::", _COLONS), **(options or {}))
             path = path.replace(_COLONS, "::")
         else:

@@ -57,7 +57,8 @@ class Task:
         Name relative to the sources, with forward slashes.
     kind : {"jpeg", "picture", "unknown", "named"}
         The kind that the first bytes determine. "unknown": the first bytes are of no known picture, but the
-        file was given by name or has a suffix of JPEG files. :data:`NAMED`, whatever the first bytes are.
+        file was given by name or has a suffix of JPEG files. "named" (:data:`NAMED`): the caller named the
+        output; the first bytes do not matter.
     size : int
         Size in bytes.
     identity : str

@@ -27,7 +27,7 @@ from guetzpy.result import Result
 
 __all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "put", "ready", "start"]
 
-#: Held while a file is written, so that a worker whose parent ended does not end during a write.
+#: Held while a file is written, so that a worker does not end during a write when its parent has ended.
 _writing = threading.Lock()
 
 # Seconds that a worker waits for a write after its parent ended. It must end within 2 s of its parent.
@@ -82,7 +82,7 @@ class Done:
 
 
 def start() -> None:
-    """Prepare a worker process. When its parent ends, it finishes a write in progress before it ends."""
+    """Prepare a worker process, which finishes a write in progress before it ends if its parent has ended."""
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked before Pillow decodes
@@ -171,7 +171,7 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
         result = api.run(data, options, name=task.input)
     except UnsupportedError as error:
         if task.kind in ("unknown", NAMED) or error.extra is not None or _must_change(options):
-            raise  # if it was kept, the metadata or the size would be kept too
+            raise  # a kept file would keep the metadata or the size
         return _kept(task, data, error.reason, options)
     if task.kind in ("jpeg", NAMED):
         return result
@@ -224,7 +224,7 @@ def _deliver(
     identity: str,
     delivery: Delivery,
 ) -> str:
-    """Write an output and return the identity that the input has afterwards."""
+    """Write an output, and return the identity of the input after that (it changes if it is replaced)."""
     if delivery.in_place:
         if result.data == data:
             return identity
@@ -269,7 +269,7 @@ def explain(error: BaseException, name: str | None = None) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename and error.filename != name else ""
         return where + error.strerror
-    if isinstance(error, FileNotFoundError):  # fsspec's has no strerror; its text is the name
+    if isinstance(error, FileNotFoundError):  # fsspec's error has no strerror; its text is the file's name
         return f"no such file: {error}"
     if isinstance(error, MemoryError):
         return "out of memory"

@@ -1,4 +1,4 @@
-"""The command line: one file a command. A command imports its modules when it runs."""
+"""The command line. Each command has a file, which imports other modules only when the command runs."""
 
 from __future__ import annotations
 

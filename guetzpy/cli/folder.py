@@ -60,7 +60,7 @@ def run_folders(
     threshold: float | None = None,
     report: Report | None = None,
 ) -> None:
-    """Process folders and exit with the code that the results give.
+    """Process folders, and exit with the code that follows from the results.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def run_folders(
     threshold : float, optional
         Saving in percent above which the exit code is 3.
     report : Report, optional
-        Takes the results, those of an earlier run that is resumed too.
+        Takes the results, including those of an earlier run that is resumed.
     """
     _check(inputs, output, in_place, wishes, write)
     if threshold is not None:  # --check reports what --in-place would do

@@ -103,7 +103,7 @@ EqualSlope = Annotated[
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """Options that only matter for several files; see the options of the same names."""
+    """Options that have an effect only with several files; see the options of the same names."""
 
     recursive: bool = False
     jobs: int | None = None
@@ -123,12 +123,12 @@ class FolderOptions:
     equal_slope: bool = False
 
     def concern(self, inputs: list[str], output: str | None) -> bool:
-        """Return whether a batch run is needed, instead of single files one after the other."""
-        wanted = replace(self, suffix=None, names="jpg")  # both are also possible for single files
+        """Return whether a batch run is needed. Otherwise the files are processed one after the other."""
+        wanted = replace(self, suffix=None, names="jpg")  # both are allowed for single files too
         if not any("://" in name or os.path.isdir(name) for name in inputs):
             wanted = replace(wanted, include=(), exclude=())  # both select files within folders
         if names_one_file(inputs, output):
-            # These have no effect on a single file, or are also possible for it.
+            # These have no effect on a single file, or are allowed for it too.
             wanted = replace(
                 wanted, recursive=False, jobs=None, include=(), exclude=(), copy_others=False, preserve=False
             )

@@ -113,7 +113,7 @@ def _type_of(hint: Any) -> Any:
     if get_origin(hint) in (Literal, tuple):
         return str
     members = get_args(hint)
-    if str in members:  # the class of the options reads the other forms from text
+    if str in members:  # the options' class converts the text
         return str | None
     return Union[tuple(_type_of(member) for member in members)] if members else hint  # noqa: UP007
 

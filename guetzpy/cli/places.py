@@ -38,7 +38,7 @@ _OTHER_SUFFIXES = {
     ".webp",
 }  # fmt: skip
 
-#: Bytes of the longest list of files: a million names of 256 bytes. A device may have no end.
+#: Largest size of a list of files in bytes: a million names of 256 bytes. A device may have no end.
 _LONGEST_LIST = 2**28
 
 #: Name of stdin and stdout.
@@ -177,7 +177,7 @@ def plan(
 
 
 def refuse_other_suffix(output: str) -> None:
-    """End with exit code 2 if the name of a file has the suffix of another format than JPEG."""
+    """End with exit code 2 if the name of a file has the suffix of a format other than JPEG."""
     suffix = Path(output).suffix
     if suffix.lower() in _OTHER_SUFFIXES:
         hint = output.removesuffix(suffix) + ".jpg"
@@ -195,7 +195,7 @@ def _check_in_place(name: str, jpeg_only: bool) -> None:
             head = stream.read(3)
     except OSError:
         return  # reported as an error of this file when it is processed
-    called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # a fault of the file, not wrong usage
+    called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # the file is at fault, not the usage
     if head and not head.startswith(b"\xff\xd8") and not called_a_jpeg and not jpeg_only:
         usage_error(f"{name}: {NOT_IN_PLACE}")
 
@@ -285,7 +285,7 @@ def _without_clashes(places: list[Place]) -> list[Place]:
 def prepare(places: list[Place]) -> None:
     """Make sure that the folders of the outputs exist, before any file is processed.
 
-    Temporaries that a killed run left there are removed.
+    Temporary files that a killed run left there are removed.
     """
     folders = set()
     for place in places:
@@ -318,7 +318,7 @@ def standard_input() -> BinaryIO:
 def read_bytes(
     place: Place, max_input: int, max_memory: int | None = None
 ) -> tuple[bytes, os.stat_result | None]:
-    """Return an input's contents and its state when read, or None for stdin; within the limits on input."""
+    """Return an input's contents and its state when read (None for stdin), within the limits on inputs."""
     if place.input == STANDARD:
         return read_limited(standard_input(), max_input, max_memory), None
     return read_path(place.input, max_input, max_memory)

@@ -42,7 +42,7 @@ _SECONDS_A_WORD = 5.0
 
 
 class Report:
-    """The report of this run."""
+    """The report of this run, which collects its results."""
 
     def __init__(self, path: str, collection: Collection, quiet: bool) -> None:
         self._path = path

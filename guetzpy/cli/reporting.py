@@ -127,8 +127,8 @@ def report_errors() -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of stdout has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails
+    except BrokenPipeError:  # the program that reads stdout has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the flush at exit fails
         raise typer.Exit(1) from None
     except Exception as error:
         if isinstance(error, GuetzpyError):
@@ -192,7 +192,7 @@ def _counter(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def describe(result: Result) -> str:
-    """Return one line about a file."""
+    """Return the line of output about a processed file."""
     name = result.input or "array"
     if result.status == "failed":
         return f"{name}: {result.error}"

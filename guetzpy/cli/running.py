@@ -43,7 +43,7 @@ def run_all(
     threshold: float | None = None,
     report: Report | None = None,
 ) -> None:
-    """Process all files and exit with the code that their results give.
+    """Process all files, and exit with the code that follows from their results.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ _SYNONYMS = {
     "identify": "inspect", "info": "inspect", "undo": "restore", "settings": "config",
 }  # fmt: skip
 
-# Options that say where results go, or that nothing is written.
+# Options that say where outputs are written, or that none is written.
 _PLACES = ("-o", "--output", "--in-place", "--suffix", "--check", "--dry-run", "-n")
 
 
@@ -149,7 +149,7 @@ class CommandGroup(TyperGroup):
     """The group of all commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Parse the arguments before the command. An option of ``optimize`` there gives a suggestion."""
+        """Parse the arguments before the command; suggest a line for an option of ``optimize``."""
         given = list(args)
         ctx.meta["guetzpy.arguments"] = given
         try:
@@ -175,7 +175,7 @@ class CommandGroup(TyperGroup):
 
 
 class SectionedCommand(TyperCommand):
-    """A command whose help has its options in sections, if there are more than 12."""
+    """A command whose help shows its options in sections if there are more than 12 options."""
 
     def make_context(self, info_name: Any, args: list[str], *rest: Any, **kwargs: Any) -> Any:
         """Parse the arguments, with defaults from the settings of the working folder and the environment."""
@@ -199,7 +199,7 @@ class SectionedCommand(TyperCommand):
         return context
 
     def _apply(self, context: Any, settings: dict[str, Setting]) -> None:
-        """Drop settings that the command line replaces, and check the range of the others."""
+        """Remove the settings that the command line replaces, and check the ranges of the others."""
         dropped: set[str] = set()
         for group in EXCLUSIVE:
             sources = {name: context.get_parameter_source(name) for name in group if name in context.params}

@@ -1,11 +1,11 @@
 """Defaults of options from ``guetzpy.toml``, ``pyproject.toml`` and the environment.
 
 The command line takes precedence over the environment, the environment over a file, and a file over the
-default. The file is searched in the working folder and above it, and never in the folders of pictures: files
-that lie beside pictures of a stranger do not change a run.
+default. The file is searched in the working folder and the folders above it. It is not searched beside the
+pictures, because whoever made a folder of pictures must not change the run.
 
-``guetzpy.toml`` is guetzpy's own: one that cannot be read, or is no TOML, is an error. ``pyproject.toml``
-belongs to other programs as well, often above the working folder: one that cannot be read is a warning.
+If a ``guetzpy.toml`` cannot be read or is not TOML, that is an error. If a ``pyproject.toml`` cannot be read,
+that is a warning, because the file belongs to other programs as well and may lie above the working folder.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ PREFIX = "GUETZPY_"
 #: files, and one in the environment replaces all of these from files.
 EXCLUSIVE = ((*TARGETS, "total_bytes", "total_bpp"), ("suffix", "output", "in_place", "check"))
 
-# Options of a run that may be set, beside the fields of the options. Options that say where results go are
-# not among them, except a suffix, which replaces no file.
+# Options of the command line that a file or the environment may set, besides the fields of the options.
+# Options that say where outputs are written are left out, except ``suffix``, which replaces no file.
 _OF_RUNS = ("suffix", "jpeg_only", "jobs", "include", "exclude", "names", "preserve", "quiet")
 
 # Options with several values.
@@ -66,8 +66,8 @@ def find(
 ) -> tuple[Path, dict[str, Any]] | None:
     """Return the file with the settings of a folder, and its table; None if there is none.
 
-    The first folder that has one counts, from ``folder`` up. ``notice`` takes a line about each file of other
-    programs that could not be read.
+    Folders are searched from ``folder`` up, until one has such a file. ``notice`` takes a line about each
+    file of other programs that could not be read.
     """
     for place in (folder, *folder.parents):
         found = []
@@ -105,7 +105,7 @@ def _table(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         if not _is_listed(path):
-            return None  # the folder cannot be searched, so nobody put settings there for this user
+            return None  # the user cannot list this folder, so it has no settings for this user
         words = "; guetzpy reads its settings from it: make it readable, or rename it" if own else ""
         raise _Unreadable(f"{path}: {error.strerror}{words}") from None
     if not own and b"guetzpy" not in data:

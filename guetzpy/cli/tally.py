@@ -29,7 +29,7 @@ class Tally:
     after: int = 0
     would_change: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
-    warnings: list[tuple[str, str]] = field(default_factory=list)  # name of the file, words
+    warnings: list[tuple[str, str]] = field(default_factory=list)  # name of the file, text
 
     def add(self, result: Result, threshold: float | None = None) -> None:
         """Count a result. ``threshold`` is that of ``--check`` in percent."""
@@ -76,7 +76,7 @@ class Tally:
         backup: str | None,
         report: bool,
     ) -> str | None:
-        """Return what the user may want to do next.
+        """Return a proposal for the user's next command.
 
         Parameters
         ----------

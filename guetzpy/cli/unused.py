@@ -1,4 +1,4 @@
-"""Options that have no effect together with others: each is reported on stderr before the work starts."""
+"""Options that have no effect because of other options. Each is reported on stderr before the work starts."""
 
 from __future__ import annotations
 

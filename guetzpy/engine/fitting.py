@@ -1,4 +1,4 @@
-"""Make a picture smaller before it is searched, for the option ``fit``."""
+"""Reduction of a picture's width and height before the search, for the option ``fit``."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _CHANNELS = {
     "cmyk": ("C", "M", "Y", "K"),
     "ycck": ("Y", "Cb", "Cr", "K"),
 }
-# Kinds that lie within other parts (EXIF, IPTC, data after EOI), where the sum over all parts counts them.
+# Kinds of data within other parts (EXIF, IPTC, data after EOI). ``bytes_by_part`` counts them in those parts.
 _WITHIN = frozenset({"gps", "thumbnail", "motion_photo"})
 
 

@@ -25,7 +25,7 @@ _HOPELESS = 6.0
 #: A JPEG is expected to get smaller if the requested distance is above this multiple of its own distance.
 _PROMISING = 1.0
 
-#: Exponent with which the losses of two runs add up.
+#: The losses of two runs are added as distances to this power.
 _ADDS = 1.2
 
 #: Distances that a message proposes.
@@ -51,9 +51,10 @@ def own_distance(image: JpegImage, options: OptimizeOptions) -> float:
 def counted(goal: Goal, image: JpegImage, options: OptimizeOptions) -> Goal:
     """Return the goal for a source that guetzpy has encoded before: its known loss is part of the distance.
 
-    Without this, the losses of runs at different distances would add up. Sums of squares would allow too
-    much: runs at 1 and 2 lose up to 3.1 points of SSIMULACRA 2 against one run at 2 (8 photos), with an
-    exponent of 1.25 up to 0.6. With the exponent here, four photos gain 0.3 to 3.0 points.
+    Without this, the losses of runs at different distances would add up. An exponent of 2 would allow too
+    much: two runs, at 1 and 2, then lose up to 3.1 points of SSIMULACRA 2 against one run at 2 (8 photos).
+    With an exponent of 1.25 they lose up to 0.6 points. With the exponent here, four photos gain 0.3 to 3.0
+    points.
 
     Parameters
     ----------
@@ -107,10 +108,10 @@ def reason_to_repack(
 
 
 def further(image: JpegImage, options: OptimizeOptions, repack: bytes) -> str:
-    """Return a distance, as an option, at which a JPEG that was only repacked would get smaller.
+    """Return a hint that names a distance at which a JPEG that was only repacked would become smaller.
 
-    The text is empty if none is known, and if less than half of the repack is picture data: no distance is
-    then certain to save ``options.min_saving`` of the file.
+    The hint is empty if no such distance is known, or if metadata takes more than half of the repack: then no
+    distance is certain to save ``options.min_saving`` of the file.
 
     Parameters
     ----------

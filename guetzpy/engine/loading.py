@@ -102,7 +102,7 @@ def load(
     """
     check_size = _size_check(max_pixels, check)
     if background is not None:
-        background_codes(background)  # raises ValueError here, where no file name is added to it
+        background_codes(background)  # its ValueError must not get the name of a file, as errors below do
     try:
         if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
             return _from_python(source, check_size, background, convert_to_srgb, name)

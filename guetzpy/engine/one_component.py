@@ -20,11 +20,11 @@ __all__ = ["Decoded", "decoded_single", "single"]
 
 
 def single(source: Source) -> tuple[Source, str | None]:
-    """Return a source of pixels with one component if its three are equal, and a note for the result.
+    """Return a source of pixels, with one component if its three are equal, and a note for the result.
 
-    The ICC profile is replaced by a gray profile with the same tone curve. A source whose profile has no gray
-    equivalent is returned unchanged, with a note that says so. Other sources are returned unchanged, with
-    None.
+    If the source becomes gray, its ICC profile is replaced by a gray profile with the same tone curve. A
+    source whose profile has no gray equivalent is returned unchanged, with a note that says so. Other sources
+    are returned unchanged, with None instead of a note.
     """
     codes = source.codes
     if source.kind != "pixels" or codes is None or len(codes) != 3 or not is_neutral(codes):

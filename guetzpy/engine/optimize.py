@@ -106,7 +106,7 @@ def optimize(
     CancelledError
         The reporter's ``cancel`` was set.
     GuetzpyError
-        The written file decodes to other pixels than were scored.
+        The file decodes to pixels other than those that were scored.
     """
     clock = _Clock(options.timeout, time.perf_counter(), reporter or Reporter(), _PASSES[options.effort])
     if source.kind == "jpeg":
@@ -215,7 +215,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
 def _search(
     candidates: Candidates, goal: Goal, options: OptimizeOptions, carried: Carried, clock: _Clock
 ) -> Selected:
-    """Return the smallest trial that meets limits, or the best within a size of the whole file."""
+    """Return the smallest trial that meets the limits, or the best one within a size of the file."""
 
     def measure(trial: Trial, coded: CodingSource) -> int:
         return len(_file(trial, coded, carried, options, _ANY_MARK))
@@ -245,7 +245,7 @@ def _finish(selected: Selected, carried: Carried, options: OptimizeOptions, own:
     Raises
     ------
     GuetzpyError
-        libjpeg-turbo decodes the file to other codes than were scored.
+        libjpeg-turbo decodes the file to codes other than those that were scored.
     """
     trial, coded = selected.found.trial, selected.source
     data = _file(trial, coded, carried, options, _marked_distance(selected.found.scores, options, own))

@@ -87,7 +87,7 @@ def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions)
 
 
 def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
-    """Import the modules that functions here import, with no other thread forking this process meanwhile."""
+    """Import the modules that functions here import. No other thread may fork this process meanwhile."""
     modules = ["jpeg.transcode"]
     if isinstance(options, OptimizeOptions):
         modules += ["engine.loading", "engine.wishes"]
@@ -205,9 +205,8 @@ def _optimized(source: Readable, options: OptimizeOptions, name: str | None, rep
     except GuetzpyError as error:
         error.name = error.name or picture.name
         raise
-    warnings = dict.fromkeys(
-        (*picture.warnings, *result.warnings)
-    )  # without repetitions: a repack has some of them too
+    # The result of a repack has some of the picture's warnings too; each is kept once.
+    warnings = dict.fromkeys((*picture.warnings, *result.warnings))
     return replace(result, input=picture.name, warnings=tuple(warnings))
 
 

@@ -32,7 +32,7 @@ Readable: TypeAlias = (
 #: Kinds of metadata that contain pictures. They do not fit a picture that was made smaller.
 _OF_OTHER_SIZES = frozenset({"thumbnail", "gainmap", "mpf"})
 
-# Bytes of Photoshop resources per segment: 65533 bytes of payload less 14 of the header.
+# Largest number of bytes of Photoshop resources in a segment: 65533 of payload less 14 of the header.
 _PIECE = 65519
 
 
@@ -55,7 +55,8 @@ class Source:
         A JPEG's coefficients. None for other pictures and for a JPEG with an ``obstacle``. A JPEG that was
         converted to sRGB has both ``image`` and ``codes``.
     obstacle : str, optional
-        The feature of a valid JPEG that guetzpy does not handle. Such a file can only be kept.
+        The feature, of a valid JPEG, for which guetzpy cannot read it. The picture data of such a file is
+        kept.
     codes : ndarray, shape (1, H, W) or (3, H, W), optional
         Pixels: uint8, uint16, or float32 from 0 to 255. None if ``kind`` is "jpeg".
     transform : Transform
@@ -113,7 +114,7 @@ class Source:
         """Return the metadata segments of a JPEG made from these pixels; the JFIF segment is first.
 
         For a JPEG that was converted to sRGB, they are the source's segments without its ICC profile. If the
-        picture was made smaller, they tell its size and have no thumbnails and further pictures.
+        picture was made smaller, they give the new size, and have no thumbnails or further pictures.
 
         Parameters
         ----------

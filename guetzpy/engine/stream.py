@@ -1,4 +1,4 @@
-"""Processing of pictures of any kind as they come, in worker processes."""
+"""Processing of an iterable of pictures in worker processes, while the iterable produces them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Pictures", "pictures_of", "stream"]
 Options = OptimizeOptions | TranscodeOptions
 Explain = Callable[[BaseException, str | None], str]
 
-# Pictures that wait for each worker: while it works on one, the next is ready.
+# Pictures taken for each worker: while it works on one, the next one is ready.
 _AHEAD = 2
 
 # Seconds between two checks for a cancellation.
@@ -47,7 +47,7 @@ class Pictures(Iterator[tuple[str, Any]]):
 
 
 def pictures_of(sources: Any) -> Any:
-    """Return the sources as Pictures if the first one is no path."""
+    """Return the sources as Pictures if the first one is not a path; otherwise the paths."""
     if isinstance(sources, (str, os.PathLike)):
         return sources
     if isinstance(sources, (bytes, bytearray, memoryview)) or hasattr(sources, "shape"):
@@ -76,7 +76,7 @@ def stream(
     options : OptimizeOptions or TranscodeOptions
         The options of all pictures.
     explain : callable
-        ``explain(error, name)`` returns the message of an error without this name of the picture. It must be
+        ``explain(error, name)`` returns the message of an error, without the name of the picture. It must be
         importable in other processes.
     jobs : int, optional
         Number of processes. Default: the processors available. With 1 the work is done in this process.

@@ -1,4 +1,4 @@
-"""Warnings about options that a result does not follow, although they concern its picture."""
+"""Warnings about options that were not applied to a picture, although they concern it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from guetzpy.result import Result
 
 __all__ = ["large_parts", "unmet"]
 
-#: Smallest share of a file at which a kind of metadata is named.
+#: A kind of metadata is named in a hint if it takes at least this share of the file.
 _LARGE = 0.2
 
 _NAMES = {"trailing": "trailing data", "mpf": "further pictures", "thumbnail": "a thumbnail"}
@@ -38,7 +38,7 @@ def large_parts(data: bytes) -> str | None:
 
 
 def unmet(data: bytes, options: OptimizeOptions, result: Result) -> list[str]:
-    """Return a warning for each option that the result of a JPEG file does not follow.
+    """Return a warning for each option that was not applied to a JPEG file.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _channels(data: bytes) -> int:
 
 
 def _subsampling(data: bytes) -> str | None:
-    """Return the chroma sampling of a JPEG as ``Result.subsampling`` has it; None for another one."""
+    """Return a JPEG's chroma sampling by its name in ``Result.subsampling``; None if it has no such name."""
     payload = _frame(data)
     factors = payload[7 : 6 + 3 * payload[5] : 3] if len(payload) > 5 else b""
     if len(factors) == 1:

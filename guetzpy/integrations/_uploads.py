@@ -18,11 +18,11 @@ def is_jpeg(head: bytes) -> bool:
 
 
 def smaller(data: bytes, name: str | None = None, **options: Any) -> bytes:
-    """Return a JPEG in fewer bytes.
+    """Return the picture as a smaller JPEG.
 
     The data is returned unchanged if it is not a JPEG, cannot be made smaller or is damaged. An error of the
-    picture is logged as a warning of the logger ``guetzpy`` and not raised, so that it does not fail an
-    upload or the build of a page. Invalid options raise TypeError or ValueError.
+    picture is not raised, so that no upload and no build of a page fails; it is logged as a warning of the
+    logger ``guetzpy``. Invalid options raise TypeError or ValueError.
     """
     if not is_jpeg(data):
         return data

@@ -22,7 +22,7 @@ from guetzpy.integrations import _uploads
 
 __all__ = ["OptimizeMixin"]
 
-# For a stream that cannot seek: bytes per read, and bytes from which on its copy is in a file, not in memory.
+# For the copy of a stream that cannot seek: bytes per read, and the size above which it is a file.
 _CHUNK = 1 << 16
 _IN_MEMORY = 1 << 22
 
@@ -37,7 +37,7 @@ class OptimizeMixin:
     Attributes
     ----------
     guetzpy_options : dict
-        Options of :func:`guetzpy.optimize`. The default effort is the lowest, since the visitor waits for the
+        Options of :func:`guetzpy.optimize`. The default effort is the lowest, since the user waits for the
         upload.
     """
 

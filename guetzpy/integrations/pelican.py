@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Optimise all JPEG files of the site in place after it was built, on all processors."""
+    """Register the optimisation of all JPEG files of the built site, in place and on all processors."""
     from pelican import signals
 
     signals.finalized.connect(_optimize)

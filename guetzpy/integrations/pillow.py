@@ -18,14 +18,14 @@ __all__ = ["FORMAT", "register"]
 #: The name of the format.
 FORMAT = "GUETZPY"
 
-#: Chroma samplings as Pillow's JPEG plugin (names and numbers) and guetzpy call them, with guetzpy's names.
+#: Names and numbers of chroma samplings in Pillow's JPEG plugin and in guetzpy, and guetzpy's name of each.
 _SUBSAMPLINGS: dict[Any, str] = {
     -1: "auto", 0: "444", "4:4:4": "444", 2: "420", "4:2:0": "420", "4:1:1": "420",
     "auto": "auto", "444": "444", "420": "420",
 }  # fmt: skip
 
-#: Keys of Pillow's JPEG plugin that are ignored: guetzpy always optimises Huffman tables, and writes whole
-#: files.
+#: Keys of Pillow's JPEG plugin that are ignored: guetzpy always optimises Huffman tables, writes complete
+#: files, and writes no restart markers here.
 _NEEDLESS = {"optimize", "append", "streamtype", "restart_marker_blocks", "restart_marker_rows"}
 
 #: Keys of Pillow's JPEG plugin that guetzpy cannot follow, with the text of their error.

@@ -37,5 +37,5 @@ class Optimizer:
         return _uploads.is_jpeg(image_buffer[:3])
 
     def run_optimizer(self, image_extension: str, buffer: bytes) -> bytes:
-        """Return a JPEG in fewer bytes. Damaged JPEG files and other data are returned unchanged."""
+        """Return the picture as a smaller JPEG. Damaged JPEG files and other data are returned unchanged."""
         return _uploads.smaller(bytes(buffer), image_extension, **self.options)

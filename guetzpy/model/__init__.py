@@ -1,1 +1,1 @@
-"""Models: fitted parameters of the search in a file, which is loaded without executing anything in it."""
+"""Models: files of fitted parameters of the search. Loading a model executes no code of the file."""

@@ -20,28 +20,29 @@ __all__ = ["CHROMA_FEATURES", "LUMA_FEATURES", "block_features"]
 Field = npt.NDArray[np.float32]
 
 #: Features of a luma block. ``total``, ``low`` (u + v <= 2), ``middle`` (3 to 6) and ``high`` are binary
-#: logarithms of the energy of AC coefficients, ``dc`` is the DC coefficient over 1024. A suffix of 3 or 5 is
-#: the mean over so many blocks in each direction, ``least`` and ``most`` the smallest and largest of 3 x 3.
-#: ``step`` is the logarithm of the range of DC over 3 x 3 blocks. The names that begin with ``picture`` are
-#: means over the picture, ``picture_spread`` that of the absolute difference of ``total`` from its mean.
+#: logarithms of the energy of AC coefficients, ``dc`` is the DC coefficient over 1024. A name that ends with
+#: 3 or 5 is the mean over 3 x 3 or 5 x 5 blocks; ``least3`` and ``most3`` are the smallest and the largest
+#: ``total`` of 3 x 3 blocks. ``step3`` is the logarithm of the range of DC over 3 x 3 blocks. Names that
+#: begin with ``picture`` are means over the picture; ``picture_spread`` is the mean absolute difference of
+#: ``total`` from its mean.
 LUMA_FEATURES = (
     "total", "low", "middle", "high", "dc",
     "total3", "least3", "most3", "total5", "low3", "high3", "high5", "dc5", "step3",
     "picture_total", "picture_high", "picture_dc", "picture_spread", "log2_distance",
 )  # fmt: skip
 
-#: Features of a chroma block: those of the luma blocks at its place, in the mean, and further ones of its own
-#: component and of the other chroma component. ``is_red`` is 1 for Cr and 0 for Cb.
+#: Features of a chroma block: the means of the features of the luma blocks at its place, and features of its
+#: own component and of the other chroma component. ``is_red`` is 1 for Cr and 0 for Cb.
 CHROMA_FEATURES = (*LUMA_FEATURES, "own", "own_dc", "own3", "other", "other_dc", "is_red")
 
-#: Range of the distances of the fit.
+#: Range of the distances at which the networks were fitted; the feature is limited to it.
 _FINEST, _COARSEST = 0.5, 4.0
 
 #: Group of each coefficient, natural order: 0 for low, 1 for middle, 2 for high frequencies.
 _FREQUENCY = np.add.outer(np.arange(8), np.arange(8)).ravel()
 _GROUPS = np.digitize(_FREQUENCY, (3, 7)).astype(np.int64)
 
-#: What is added to an energy before its logarithm is taken: about the error of a quantiser step of 4.
+#: Added to an energy before its logarithm is taken: about the squared error of a quantiser step of 4.
 _FLOOR = 64.0
 
 _TOTAL, _LOW, _HIGH, _DC = 0, 1, 3, 4
@@ -95,7 +96,7 @@ def _means(statistics: Any, means: Any) -> int:
 
 @kernel("int64(float32[:, :, ::1], float32[:, :, ::1])")
 def _neighbourhood(statistics: Any, out: Any) -> int:
-    """Write the features of 3 x 3 and 5 x 5 blocks; the picture's edge blocks are repeated beyond it."""
+    """Write the features of 3 x 3 and 5 x 5 blocks; blocks at the picture's edges are repeated outside."""
     rows, columns = statistics.shape[:2]
     work = np.empty(1, np.float32)
     ninth, part = np.float32(1.0 / 9.0), np.float32(1.0 / 25.0)

@@ -28,7 +28,7 @@ UNITS = 16
 #: Largest absolute value of a parameter. Features are below 50, so sums stay finite.
 _LARGEST = 1e4
 
-#: Largest absolute binary logarithm of a weight over the picture's mean, as in the closed loop.
+#: Limit of the absolute binary logarithm of a weight relative to its mean, as in the closed loop.
 _RANGE = 1.0
 
 
@@ -56,7 +56,7 @@ def _evaluate(features: Any, hidden: Any, bias: Any, out: Any, result: Any) -> i
 def _weights(logs: Any, limit: Any) -> int:
     """Replace binary logarithms by weights with a mean of 1.
 
-    The logarithms are limited to ``limit``, at most 1, from their mean.
+    Each logarithm is limited to ``limit`` above or below their mean; ``limit`` is at most 1.
     """
     count = np.float64(logs.shape[0])
     mean = 0.0
@@ -99,7 +99,7 @@ class Network:
         """Return the results, float32 (blocks_y, blocks_x), for features, (blocks_y, blocks_x, n)."""
         result = np.empty(features.shape[:2], np.float32)
         rows = np.ascontiguousarray(features, np.float32).reshape(-1, features.shape[2])
-        # Kernels take arrays that may be written, which arrays of a model are not.
+        # The signature of a kernel takes writable arrays; the arrays of a model are read-only.
         _evaluate(rows, self.hidden.copy(), self.bias.copy(), self.out.copy(), result.reshape(-1))
         return result
 
@@ -121,7 +121,7 @@ class WeightsPart:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> WeightsPart:
-        """Return the part of these arrays; FormatError if they are none."""
+        """Return the part with these arrays; raise FormatError if they are not valid."""
         expected = {}
         for name, features in (("luma", LUMA_FEATURES), ("chroma", CHROMA_FEATURES)):
             for field, shape in (("hidden", (len(features), UNITS)), ("bias", (UNITS,)), ("out", (UNITS,))):
@@ -146,8 +146,8 @@ class WeightsPart:
         Returns
         -------
         tuple of ndarray of float32, shape (blocks_y, blocks_x)
-            Weights with a mean of 1 in each component, within a factor of 2 of their geometric mean before
-            they are divided by the mean.
+            Weights with a mean of 1 in each component. Before the division by their mean, they are within
+            a factor of 2 of their geometric mean.
         """
         result = []
         for c, features in enumerate(block_features(coefficients, sampling, distance)):

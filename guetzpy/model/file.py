@@ -46,7 +46,7 @@ _PARTS = {
     "start": ("guetzpy.model.start", "StartPart"),
 }
 
-#: Every entry has this date, the first one that a zip file can hold: equal models are equal files.
+#: Every entry has this date, the earliest of the zip format, so that equal models give equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -58,7 +58,7 @@ class Part(Protocol):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Part:
-        """Return the part of which :meth:`arrays` returned ``arrays``; FormatError if they are none."""
+        """Return the part with these arrays; raise FormatError if they are not valid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Model:
 
     @classmethod
     def of(cls, parts: Mapping[str, Part], about: Mapping[str, Any]) -> Model:
-        """Return a model of some parts; ``about`` must be what JSON can hold."""
+        """Return a model of some parts; ``about`` must be representable in JSON."""
         arrays: dict[str, npt.NDArray[Any]] = {}
         for part in parts.values():
             arrays |= part.arrays()
@@ -112,7 +112,7 @@ class Model:
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str | None = None) -> Model:
-        """Return the model of a file's contents; errors as of :meth:`load`."""
+        """Return the model of a file's contents; the errors are those of :meth:`load`."""
         try:
             arrays, about = _unpacked(data)
             prefixes = {name.partition("/")[0] for name in arrays}
@@ -152,7 +152,7 @@ class Model:
 
     @property
     def label(self) -> str:
-        """Name and start of the digest, by which results name the model: ``screens@3fa9c01be2d4``."""
+        """Name and start of the digest, which name the model in results: ``screens@3fa9c01be2d4``."""
         return f"{self.about.get('name', 'model')}@{self.digest[:12]}"
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -205,7 +205,7 @@ def _packed(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any]) ->
 
 
 def _unpacked(data: bytes) -> tuple[dict[str, npt.NDArray[Any]], Mapping[str, Any]]:
-    """Return the arrays of a file without ``format`` and ``about``, and the latter."""
+    """Return the arrays of a file other than ``format`` and ``about``, and ``about``."""
     import zipfile
 
     import numpy as np
@@ -220,7 +220,7 @@ def _unpacked(data: bytes) -> tuple[dict[str, npt.NDArray[Any]], Mapping[str, An
             arrays = {entry.filename: _array(entry.filename, archive.read(entry)) for entry in entries}
     except GuetzpyError:
         raise
-    except Exception as error:  # zipfile raises many kinds for damaged, encrypted and unknown kinds of files
+    except Exception as error:  # zipfile raises many kinds of errors for damaged, encrypted and unknown files
         raise FormatError(f"not a model of guetzpy, or damaged: {error}") from None
     found = {name.removesuffix(".npy"): array for name, array in arrays.items()}
     version, text = found.pop("format", None), found.pop("about", None)

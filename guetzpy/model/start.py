@@ -1,7 +1,8 @@
-"""Parameters that predict where a search begins: the excess at the first evaluation of the picture.
+"""Parameters of the first evaluation of a search: they predict its excess.
 
-The excess at the point where a search expects the limits to be just met has a mean that depends on the
-distance and the sampling. The first evaluation is moved by this mean and by a margin.
+A search estimates the log distance at which the limits are just met. The excess that is measured there has a
+mean that depends on the distance and the sampling. The first evaluation is therefore made at a log distance
+that is smaller by this mean and by a margin.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from guetzpy.model.arrays import Expected, checked
 
 __all__ = ["EFFORTS", "FEATURES", "StartPart", "features"]
 
-#: Efforts, and features of a search, in the order of the arrays.
+#: Efforts and features of a search, in the order of the rows and columns of the arrays.
 EFFORTS = ("fast", "balanced")
 FEATURES = ("one", "log_distance", "log_distance_squared", "subsampled", "subsampled_log_distance", "before")
 
-#: Log distances of the fit: 0.35 to 8; largest excess before that counts.
+#: Range of the log distances of the fit (distances 0.35 to 8), and limit of the feature ``before``.
 _RANGE, _BEFORE = (-1.05, 2.08), 0.3
-#: Smallest standard deviation: the steps of tables of small integers.
+#: Lower bound of the standard deviation: table entries are small integers, so the excess changes in steps.
 _LEAST = 0.01
 
 _EXPECTED = {
@@ -39,11 +40,11 @@ def features(distance: float, subsampled: bool, before: float) -> list[float]:
     Parameters
     ----------
     distance : float
-        Distance at which the limits begin, above 0.
+        The smallest distance that has these limits, above 0.
     subsampled : bool
         Whether chroma is coded at half size in both directions.
     before : float
-        Excess of the encode from which the search expects to know where the limits are met.
+        Excess of the encode from which the weights, and the estimate of the log distance, were made.
     """
     x = min(max(log(max(distance, 1e-6)), _RANGE[0]), _RANGE[1])
     coarse = float(subsampled)
@@ -59,7 +60,8 @@ class StartPart:
     excess : ndarray of float64, shape (2, 6)
         Coefficients of the expected excess (:data:`EFFORTS` by :data:`FEATURES`).
     spread : ndarray of float64, shape (2, 2)
-        Standard deviation of the excess around it at distance 1, and its change by the log distance.
+        Standard deviation of the excess from the expected one at distance 1, and its slope over the log
+        distance.
     """
 
     excess: npt.NDArray[np.float64]
@@ -71,7 +73,7 @@ class StartPart:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> StartPart:
-        """Return the part of these arrays; FormatError if they are none."""
+        """Return the part with these arrays; raise FormatError if they are not valid."""
         found = checked(arrays, _EXPECTED)
         return cls(found["start/excess"], found["start/spread"])
 
@@ -81,6 +83,6 @@ class StartPart:
         return sum(float(a) * b for a, b in zip(row, features(distance, subsampled, before), strict=True))
 
     def spread_at(self, effort: str, distance: float) -> float:
-        """Return the standard deviation of the excess around the expected one."""
+        """Return the standard deviation of the excess from the expected one."""
         at_1, by_log_distance = self.spread[EFFORTS.index(effort)]
         return max(float(at_1) + float(by_log_distance) * features(distance, False, 0.0)[1], _LEAST)

@@ -1,7 +1,7 @@
 """Parameters of quantisation tables, Lagrange multipliers and compensation.
 
 Each parameter is linear in the log distance: ``at_1 + by_log_distance * log(distance)``, within the range of
-the fit. All but the compensation are logarithms of factors on the usual values.
+the fit. All but the compensation are logarithms of factors on the values that are used without a model.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ __all__ = ["PARAMETERS", "SAMPLINGS", "TablesPart"]
 #: Rows of the parameters: 4:4:4 (and one component), and 4:2:0 (and other coarser chroma).
 SAMPLINGS = ("444", "420")
 
-#: Parameters in the order of their vector. ``level`` is on all steps of chroma and ``red`` on those of Cr,
-#: against those of Cb; ``dc`` is on the DC, ``low`` on frequencies with 1 <= u + v <= 2; ``slope`` and
-#: ``curve`` grow with (u + v) / 14 and its square; ``lambda`` is on the Lagrange multiplier.
-#: ``compensation`` is the change of the share that the luma compensates, not a logarithm.
+#: Parameters in the order of their vector. ``level`` applies to all steps of chroma, ``red`` to the steps of
+#: Cr relative to those of Cb, ``dc`` to the step of DC, ``low`` to frequencies with 1 <= u + v <= 2.
+#: ``slope`` is the factor of (u + v) / 14, ``curve`` that of its square. ``lambda`` applies to the Lagrange
+#: multiplier. ``compensation`` is not a logarithm: it is added to the share of the chroma error that luma
+#: compensates.
 PARAMETERS = (
     "luma.dc", "luma.low", "luma.slope", "luma.curve", "luma.lambda",
     "chroma.level", "chroma.red", "chroma.dc", "chroma.low", "chroma.slope", "chroma.lambda",
     "compensation",
 )  # fmt: skip
 
-#: Log distances of the fit: 0.35 to 8.
+#: Range of the log distances of the fit (distances 0.35 to 8).
 _RANGE = (-1.05, 2.08)
 
 #: Largest absolute value of a parameter: a factor of 20.
@@ -51,7 +52,7 @@ class TablesPart:
     Attributes
     ----------
     at_1, by_log_distance : ndarray of float64, shape (2, 12)
-        Parameters (:data:`SAMPLINGS` by :data:`PARAMETERS`) at distance 1, and their change by the log
+        Parameters (:data:`SAMPLINGS` by :data:`PARAMETERS`) at distance 1, and their slope over the log
         distance; -3 to 3.
     """
 
@@ -64,7 +65,7 @@ class TablesPart:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> TablesPart:
-        """Return the part of these arrays; FormatError if they are none."""
+        """Return the part with these arrays; raise FormatError if they are not valid."""
         found = checked(arrays, _EXPECTED)
         return cls(found["tables/at_1"], found["tables/by_log_distance"])
 
