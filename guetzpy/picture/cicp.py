@@ -1,6 +1,6 @@
 """ICC profiles for the colour code points (ITU-T H.273) of HEIC, AVIF and PNG files.
 
-JPEG files cannot declare code points. Therefore the same colours are declared by a small ICC profile.
+JPEG files cannot declare code points. Therefore a small ICC profile declares the same colours.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _NAMES = {
     10: "XYZ", 11: "DCI-P3", 12: "Display P3", 22: "EBU 3213",
 }  # fmt: skip
 
-# TransferCharacteristics. The video curves 1, 6, 7, 11, 12, 14 and 15 count as sRGB's (13), the curve of the
-# displays that they are made for.
+# TransferCharacteristics. The video curves 1, 6, 7, 11, 12, 14 and 15 count as the curve of sRGB (13),
+# because displays for such video have that curve.
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 _DISPLAY = frozenset({1, 6, 7, 11, 12, 13, 14, 15})
 _HDR = {16: "PQ", 18: "HLG"}
@@ -63,7 +63,7 @@ def code_points(data: bytes) -> tuple[int, int] | None:
 
 
 def unknown(primaries: int, transfer: int) -> str | None:
-    """Return the name of a code point that has no profile here; None if both are known or unspecified."""
+    """Return the name of a code point that no profile can be made of; None if there is none."""
     if primaries not in (1, _UNSPECIFIED, *_COLORANTS, *_CHROMATICITIES):
         return f"colour primaries {primaries}"
     if transfer not in (_UNSPECIFIED, *_GAMMAS, *_DISPLAY, *_HDR):

@@ -1,6 +1,6 @@
 """Convert the colours that a file declares, in the ways of its format, to one ICC profile.
 
-A declaration that is not used causes a warning.
+Each declaration that is not used gives a warning.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def colour_of_image(
     """
     icc = image.info.get("icc_profile") or None
     warnings: list[str] = []
-    # A copy of a PNG made by Pillow has no format, but its info.
+    # An image that Pillow copied from a PNG has the PNG's info, but no format.
     copied = image.format is None and not icc and not {"gamma", "chromaticity", "srgb"}.isdisjoint(image.info)
     if image.format == "PNG" or copied:
         declared = _of_png(chunks, image.info, icc, channels, warnings)

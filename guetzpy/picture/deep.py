@@ -1,4 +1,4 @@
-"""Read samples that Pillow reads in part or wrongly: 16-bit colours of PNG and TIFF, some layouts of TIFF.
+"""Read samples that Pillow truncates or reads wrongly: 16-bit colours of PNG and TIFF, some layouts of TIFF.
 
 Pillow's decoding of TIFF files was compared with tifffile's, over photometric interpretation, planar
 configuration, depth, sample format, byte order, compression, strips and tiles. This module handles the
@@ -113,7 +113,7 @@ def _needed(image: Image.Image) -> bytes:
 
 
 def _of_ycbcr(image: Image.Image) -> Samples:
-    """Return uncompressed YCbCr, whose chroma may be subsampled, as the RGB that libtiff converts it to."""
+    """Return the RGB to which libtiff converts uncompressed YCbCr; the chroma may be subsampled."""
     from PIL import features
     from PIL.TiffImagePlugin import TiffImageFile
 
@@ -238,8 +238,8 @@ def unmultiplied(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
     """Return the 16-bit samples of a colour PNG or TIFF, or None if Pillow reads them in full.
 
-    Pillow keeps the more significant byte of 16-bit samples. With the other byte order in the tile's mode
-    it keeps the less significant byte. So two decodes give both bytes.
+    Pillow keeps the upper byte of a 16-bit sample. If the byte order in the tile's mode is changed, it keeps
+    the lower byte instead. So two decodes give both bytes.
     """
     tiles = getattr(image, "tile", None)
     if not tiles or image.mode not in ("RGB", "RGBA"):
@@ -278,7 +278,7 @@ def _deep_mode(tile: Any) -> str | None:
 
 
 def _reading(tile: Any, swapped: bool) -> Any:
-    """Return a tile with which Pillow reads one byte of 16-bit samples, without dividing by alpha."""
+    """Return a tile with which Pillow reads one byte of 16-bit samples and does not divide by alpha."""
     arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
     mode = arguments[0].replace("RGBa", "RGBA")
     native = "L" if sys.byteorder == "little" else "B"

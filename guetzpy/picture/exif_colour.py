@@ -27,7 +27,7 @@ class ExifColour:
     Attributes
     ----------
     space : str, optional
-        :data:`ADOBE_RGB`; None for sRGB and without declaration.
+        :data:`ADOBE_RGB`; None for sRGB, or if there is no declaration.
     unused : str, optional
         Name of a declaration that is not supported.
     """
@@ -97,7 +97,7 @@ def exif_colour(tiff: bytes | None) -> ExifColour:
 
 
 def as_srgb(tiff: bytes) -> bytes:
-    """Return the TIFF structure of an Exif block, changed in place to declare sRGB; the same length."""
+    """Return the TIFF structure of an Exif block with sRGB declared; its length does not change."""
     structure = _Tiff(tiff)
     _, space, index = structure.places()
     edited = bytearray(tiff)

@@ -1,9 +1,9 @@
 """Make pictures smaller: Pillow's Lanczos filter in linear light.
 
-A filter averages light, and codes are not proportional to light: averages of codes make fine bright detail
-too dark. Each plane is mapped to light by the tone curve of its profile, filtered in float32, and mapped back
-to codes of 16 bits, so that nothing is rounded to 8 bits in between. The primaries do not matter, because the
-filter and a matrix of colours can be exchanged. Transparent pictures have been composited before.
+Codes are not proportional to light, so a filter of codes would make fine bright detail too dark. Each plane
+is mapped to light by the tone curve of its profile, filtered in float32, and mapped back to codes of 16 bits,
+so that nothing is rounded to 8 bits in between. The primaries do not matter, because the filter and a colour
+matrix commute. Transparent pictures are composited before this step.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def resized(codes: Codes, size: tuple[int, int], transform: Transform) -> npt.ND
     size : tuple of int
         New width and height.
     transform : Transform
-        The meaning of the codes. Curves that do not rise throughout, and profiles with tables, count as sRGB.
+        The meaning of the codes. Curves that are not strictly increasing, and profiles with tables, count as
+        sRGB.
 
     Returns
     -------
@@ -99,11 +100,11 @@ def _cached(
 
 @_cached
 def _values(curve: Curve) -> npt.NDArray[np.float32]:
-    """Return the light of all codes of 16 bits."""
+    """Return the light of each 16-bit code."""
     return curve(np.arange(_TOP + 1) / _TOP).astype(np.float32)
 
 
 @_cached
 def _middles(curve: Curve) -> npt.NDArray[np.float32]:
-    """Return the light at the middle between adjacent codes of 16 bits."""
+    """Return the light halfway between adjacent 16-bit codes."""
     return curve((np.arange(_TOP) + 0.5) / _TOP).astype(np.float32)

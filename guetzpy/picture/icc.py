@@ -39,7 +39,7 @@ _MATRIX_TOLERANCE = 4e-3
 _CURVE_TOLERANCE = 1e-3
 
 _MAX_POINTS = 1 << 16
-#: Largest light, and matrix element, of a valid profile; far above those of any display or film.
+#: Largest light, and largest matrix element, of a valid profile: far above those of any display or film.
 _LARGEST = 16.0
 
 
@@ -80,9 +80,10 @@ def _fused(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], c: float) -> 
 def srgb_curve(codes: Doubles) -> Doubles:
     """Return the linear light of sRGB codes, both 0..1, as float32 values.
 
-    It is IEC 61966-2-1 by the rational polynomial of libjxl (lib/jxl/cms/transfer_functions-inl.h, TF_SRGB)
-    with libjxl's rounding, because SSIMULACRA 2 of nearly identical pictures depends on the last bit. The
-    relative error is below 1e-5, the absolute error below 3e-7.
+    The curve of IEC 61966-2-1 is approximated by the rational polynomial of libjxl
+    (lib/jxl/cms/transfer_functions-inl.h, TF_SRGB) with libjxl's rounding, because SSIMULACRA 2 of nearly
+    identical pictures depends on the last bit. The relative error is below 1e-5, the absolute error below
+    3e-7.
     """
     x = np.asarray(codes).astype(np.float32)
     upper, lower = np.full_like(x, 8.210152774e-01), np.full_like(x, 6.521209011e-03)
@@ -187,7 +188,7 @@ def channels_of(icc: bytes) -> int | None:
 def gray_of(icc: bytes) -> bytes | None:
     """Return a gray profile with the tone curve of an RGB profile.
 
-    None if its three curves differ, if equal codes are not neutral, or if it has tables.
+    The result is None if its three curves differ, if equal codes are not neutral, or if it has tables.
     """
     profile = parse(icc)
     if profile is None or profile.channels != 3 or profile.tables or profile.matrix is None:
@@ -234,7 +235,7 @@ def _parse(icc: bytes) -> Profile | None:
 
 
 def _tags(icc: bytes) -> dict[bytes, bytes]:
-    """Return the contents of the tags by signature, without tags that exceed the profile."""
+    """Return the contents of the tags by signature, without tags that extend beyond the profile's end."""
     count = int.from_bytes(icc[128:132], "big")
     tags: dict[bytes, bytes] = {}
     for i in range(min(count, 200)):

@@ -30,7 +30,7 @@ class Metadata:
     comment : bytes, optional
         Comment.
     lost : tuple of str
-        Keywords of a PNG's texts for which a JPEG has no place.
+        Keywords of a PNG's texts that a JPEG cannot hold.
     """
 
     exif: bytes | None = None

@@ -119,14 +119,14 @@ def guarded(what: str) -> Iterator[None]:
     Parameters
     ----------
     what : str
-        Begin of the message, such as "PNG cannot be decoded".
+        Start of the message, such as "PNG cannot be decoded".
 
     Raises
     ------
     LimitError
-        If memory is out, or Pillow's own limit on pixels is exceeded.
+        If memory runs out, or Pillow's own limit on pixels is exceeded.
     FormatError
-        For any other exception that is no error of guetzpy.
+        For any other exception that is not an error of guetzpy.
     """
     try:
         yield
@@ -158,7 +158,7 @@ def opened(data: bytes, check_size: CheckSize) -> ImageFile:
     Returns
     -------
     PIL.ImageFile.ImageFile
-        The open image. Callers must guard its later exceptions.
+        The open image. Callers must use :func:`guarded` when they use the image.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def opened(data: bytes, check_size: CheckSize) -> ImageFile:
     FormatError
         If the file is broken.
     LimitError
-        If ``check_size`` raises it, or memory is out.
+        If ``check_size`` raises it, or memory runs out.
     """
     name = format_of(data)
     if name is None:
@@ -274,20 +274,20 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _check_tiles(image: Any, check_size: CheckSize) -> None:
-    """Apply the limits of a picture to the tiles of a TIFF, because each is decoded as a whole."""
+    """Check the size of the tiles of a TIFF against the limits, because each tile is decoded as a whole."""
     width, height = image.tag_v2.get(322), image.tag_v2.get(323)
     if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
         check_size(width, height)
 
 
-#: Most pages that are counted in a TIFF. Finding each page takes a pass over all pages before it.
+#: Largest number of pages of a TIFF that are counted. Finding a page takes a pass over all pages before it.
 _MOST_PAGES = 1000
 
 
 def opened_single(data: bytes, check_size: CheckSize) -> ImageFile:
     """Open a file as :func:`opened` does; raise UnsupportedError if it has several frames or pages.
 
-    If the second frame is broken, the picture is what Pillow decodes of the first one.
+    If the second frame is broken, the result is the first one as far as Pillow decodes it.
     """
     image = opened(data, check_size)
     try:

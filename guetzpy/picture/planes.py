@@ -143,7 +143,7 @@ def _without_alpha(array: npt.NDArray[Any], background: Any) -> npt.NDArray[Any]
     return blended.astype(array.dtype)
 
 
-#: Modes that Pillow converts to sRGB-like codes by an exact definition.
+#: Modes whose conversion to RGB or gray by Pillow is defined exactly.
 _CONVERTED = {
     "1": "L",
     "P": "RGB",

@@ -157,7 +157,7 @@ def _described(name: str) -> list[tuple[bytes, bytes]]:
 
 
 def text(words: str) -> bytes:
-    """Return the tag of one text (multiLocalizedUnicodeType, ICC.1 10.15)."""
+    """Return a tag that holds one text (multiLocalizedUnicodeType, ICC.1 10.15)."""
     return (
         b"mluc\0\0\0\0"
         + struct.pack(">II2s2sII", 1, 12, b"en", b"US", 2 * len(words), 28)
@@ -166,7 +166,7 @@ def text(words: str) -> bytes:
 
 
 def assembled(tags: list[tuple[bytes, bytes]], space: bytes = b"RGB ") -> bytes:
-    """Return a display profile (version 4.3) with tags; ``space`` is the signature of its colour space."""
+    """Return a display profile (version 4.3) of these tags; ``space`` is its colour space's signature."""
     table, contents = struct.pack(">I", len(tags)), b""
     places: dict[bytes, int] = {}  # equal tags are stored once
     start = 128 + 4 + 12 * len(tags)

@@ -20,7 +20,7 @@ __all__ = ["MAX_INPUT", "check_input", "contents", "read_limited", "read_path"]
 #: Default limit of the bytes of a file.
 MAX_INPUT = 2_000_000_000
 
-# Copies of a file, including its output, at the peak of memory use; measured on data after a picture.
+# Number of copies of a file in memory at the peak, including the output; measured with data after a picture.
 _COPIES = 8
 
 # Bytes per read, and seconds between two checks of the time limit while no data arrives.
@@ -31,7 +31,7 @@ _PATIENCE = 0.05
 def contents(
     source: Any, max_input: int = MAX_INPUT, max_memory: int | None = None
 ) -> tuple[bytes, str | None]:
-    """Return the bytes of a source (bytes, path, binary file) and its name, None without a name.
+    """Return the bytes of a source (bytes, path, binary file), and its name or None.
 
     A seekable file is read whole from its start. A time limit (:func:`guetzpy._runtime.threads.time_limit`)
     also ends the wait for a pipe, a device or a socket.
@@ -41,14 +41,15 @@ def contents(
     source : bytes, path or binary file
         The source.
     max_input : int
-        Most bytes. Longer files are refused before they are read, or when more bytes have arrived.
+        Largest number of bytes. A longer file is refused before it is read, a longer stream when more bytes
+        have arrived.
     max_memory : int, optional
-        Most bytes of memory for the work, including its input; by default the memory of the machine.
+        Bytes of memory that the work, including its input, may take; by default the memory of the machine.
 
     Raises
     ------
     LimitError
-        If the source has more bytes than that, or the time limit is over.
+        If the source has more bytes than allowed, or the time limit has passed.
     OSError
         If the path or file cannot be read.
     TypeError
@@ -87,7 +88,7 @@ def _takes_sizes(stream: Any) -> bool:
 
 
 def _rewind(stream: Any) -> None:
-    """Seek to the start of an open file, as Pillow does; pipes cannot seek and are read from here."""
+    """Seek to the start of an open file, as Pillow does. A pipe cannot seek: it is read from its position."""
     try:
         stream.seek(0)
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
@@ -102,9 +103,10 @@ def check_input(size: int, max_input: int, max_memory: int | None) -> None:
     size : int
         Bytes of the file.
     max_input : int
-        Most bytes of a file.
+        Largest number of bytes of a file.
     max_memory : int, optional
-        Most bytes of memory for the work; by default the file must only fit in the memory of the machine.
+        Bytes of memory that the work may take; by default the file must only fit in the memory of the
+        machine.
     """
     if size > max_input:
         raise LimitError(f"{_count(size)} are more than the limit of {max_input}: --max-input (max_input)")
@@ -163,7 +165,7 @@ def read_limited(stream: BinaryIO | Any, max_input: int = MAX_INPUT, max_memory:
 
 
 def _handle(stream: Any) -> int | None:
-    """Return the descriptor of a file of the operating system; None for streams that wrap one."""
+    """Return the file descriptor of a file of the operating system; None for streams that wrap a file."""
     raw = getattr(stream, "raw", stream)
     return raw.fileno() if isinstance(raw, io.FileIO) and not raw.closed else None
 
@@ -180,7 +182,7 @@ def _size_left(stream: Any, handle: int | None) -> int | None:
 
 
 def _wait_for(handle: int | None) -> None:
-    """Return when a read would not block; raise if the time limit is over before."""
+    """Wait until a read would not block; raise an error if the time limit passes first."""
     assert handle is not None
     poll = select.poll()
     poll.register(handle, select.POLLIN | select.POLLPRI)

@@ -27,9 +27,9 @@ _ROWS = 64  # rows per task of a thread
 def to_srgb(codes: Codes, transform: Transform, icc: bytes) -> Codes:
     """Convert codes to sRGB, relative colorimetric with black point compensation.
 
-    lcms converts codes of 8 bits, and all codes if the profile has tables. Pillow's lcms takes 8 bits only,
-    so that deeper codes of a profile with matrix and tone curves are converted here. For such profiles, this
-    intent means the matrix with clipping of colours outside sRGB.
+    lcms converts codes of 8 bits, and all codes if the profile has tables. Pillow's lcms takes 8 bits only.
+    So deeper codes are converted here if the profile has a matrix and tone curves. For such profiles, this
+    intent means that the matrix is applied and colours outside sRGB are clipped.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def to_srgb(codes: Codes, transform: Transform, icc: bytes) -> Codes:
 
 @functools.cache
 def _steps() -> npt.NDArray[np.float32]:
-    """Return the light at the middle between adjacent 16-bit codes, the bounds for rounding to codes."""
+    """Return the light halfway between adjacent 16-bit codes: the bounds for rounding to codes."""
     return srgb_curve((np.arange(65535) + 0.5) / 65535).astype(np.float32)
 
 

@@ -2,7 +2,7 @@
 
 Codes are the values of a file (uint8, uint16), or fractions of them (float32 on the 0..255 scale). A
 :class:`Transform` maps them to linear light with the primaries of sRGB, where 1.0 is white. Values outside
-sRGB's gamut are below 0 or above 1 and are not clipped, so that a comparison of two pictures sees them.
+sRGB's gamut are below 0 or above 1 and are not clipped, so that a comparison of two pictures includes them.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Transform:
     curves : tuple of callables
         One tone curve (for gray, or for all channels) or three, from codes 0..1 to light 0..1.
     matrix : ndarray of float64, shape (3, 3), optional
-        From the light of the picture's primaries to that of sRGB's; None for sRGB and gray.
+        From linear light with the picture's primaries to that with sRGB's; None for sRGB and gray.
     channels : int, optional
         1 or 3, the number of channels that the transform is for; planes of another number count as sRGB.
         None for any number.
@@ -222,7 +222,7 @@ class Transform:
     def _look_up(
         self, planes: Codes, out: Floats, which: int, threads: int | None, factors: Floats | None = None
     ) -> None:
-        """Write the light of codes (``which`` 0) or its slope (1), times the factors if there are some."""
+        """Write the light of codes (``which`` 0) or its slope (``which`` 1), times the factors if given."""
         if planes.dtype == np.uint8:
             function, size = _lookup8, 256
         else:

@@ -22,7 +22,7 @@ _OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png|webp|gif)")
 
 
 class PictureFolder:
-    """A folder beside a page with its pictures, which are named by digests of their contents."""
+    """The folder of a page's pictures, beside the page. Its files are named by digests of their contents."""
 
     def __init__(self, page: str) -> None:
         self._folder = Path(page).parent / FOLDER

@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int], object]
 # After this number of pictures that did not fit into the page, no further picture is tried.
 _MISSES = 8
 
-# Largest number of files for which heat maps have the larger of the two sizes.
+# Largest number of files with which heat maps have the larger of the two sizes.
 _FEW = 24
 
 
@@ -124,9 +124,9 @@ class Collection:
         Parameters
         ----------
         path : path
-            The file to write or replace: JSON if its name ends in ``.json``, otherwise an HTML page. A folder
-            (that exists, or with a separator at its end) gets ``index.html`` with its pictures beside it, and
-            ``report.json``.
+            The file to write or replace: JSON if its name ends in ``.json``, otherwise an HTML page. If it is
+            a folder (an existing one, or a name with a separator at its end), ``index.html``, ``report.json``
+            and the folder of the page's pictures are written into it.
         progress : callable, optional
             Called with the kind of item ("files" or "heat maps"), the number of items done, and the largest
             possible number of items.
@@ -160,7 +160,7 @@ class Collection:
         return size
 
     def _put(self, data: bytes) -> str:
-        """Return the URL of a picture of the page."""
+        """Return the URL by which the page shows a picture; write the picture if the report is a folder."""
         return pictures.data_url(data) if self._folder is None else self._folder.put(data)
 
     def json(self, progress: Progress | None = None) -> str:
@@ -269,7 +269,7 @@ class Collection:
             space -= size
 
     def _embed_heat(self, ranked: list[int], files: list[dict[str, Any]], progress: Progress | None) -> int:
-        """Embed heat maps, and return their bytes: at most half of ``bounds.embedded``."""
+        """Embed heat maps, and return their total bytes, which are at most half of ``bounds.embedded``."""
         entries = [(i, self._entries[i]) for i in ranked if self._entries[i].result.status == "optimized"]
         side = pictures.HEATMAP_SIDES[len(entries) > _FEW]
         entries = entries[: self._bounds.heatmaps]
@@ -290,7 +290,7 @@ class Collection:
         return self._bounds.embedded // 2 - space
 
     def _shown(self, entry: _Entry) -> dict[str, bytes]:
-        """Return those of an entry's two files that exist, in formats that browsers show."""
+        """Return an entry's input and output, if they can be read, in formats that browsers show."""
         files = {"before": self._before(entry), "after": self._after(entry)}
         shown = {side: pictures.showable(data, self._background) for side, data in files.items() if data}
         return {side: data for side, data in shown.items() if data is not None}

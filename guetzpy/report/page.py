@@ -159,7 +159,7 @@ def _chroma(name: str) -> str:
 
 
 def _bars(bins: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the coordinates of the histogram in an SVG of 480 x 200 units, the lowest 40 for text."""
+    """Return the coordinates of the histogram in an SVG of 480 x 200 units; the lowest 40 are for text."""
     if not bins:
         return {"bars": [], "label": ""}
     highest = max(one["files"] for one in bins)

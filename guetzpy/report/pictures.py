@@ -27,7 +27,7 @@ __all__ = ["Bounds", "data_url", "heat_overlay", "link", "mime_type", "showable"
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits for the size of a page and the time to make it.
+    """Limits for the size of a page and for the time to make it.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ def thumbnail(data: bytes, side: int = 128) -> bytes | None:
 
 
 def _bounds(data: bytes) -> CheckSize:
-    """Return a check that refuses pictures that need much memory, since failed files are read here too."""
+    """Return a check that refuses pictures that need much memory: files that failed are read here too."""
 
     def check(width: int, height: int) -> None:
         check_decoding(width * height, len(data))

@@ -19,7 +19,8 @@ class Approach(Protocol):
     Attributes
     ----------
     log_distance, log_lambda : float
-        Logarithms of the tables' distance and of the Lagrange multiplier over the usual one.
+        Logarithms of the distance of the tables, and of the ratio of the Lagrange multiplier to the usual
+        one.
     """
 
     @property
@@ -28,7 +29,7 @@ class Approach(Protocol):
 
     @property
     def log_lambda(self) -> float:
-        """Logarithm of the Lagrange multiplier over the usual one."""
+        """Logarithm of the ratio of the Lagrange multiplier to the usual one."""
 
     def after(self, excess: float) -> Approach | None:
         """Return the next point, given the excess at this one; None if no further evaluation would help."""
@@ -80,9 +81,9 @@ _BY_TABLES = Root(slope=1.0, tolerance=calibration.TILE_TOLERANCE, aim=calibrati
 class ByDistanceAndLambda:
     """An approach first by the distance of the tables, until a file passes, then by the Lagrange multiplier.
 
-    Steps are integers, so a small change of the tables can change the score by a jump. Under the same tables
-    the score changes smoothly with the multiplier. For the same gain in quality, a multiplier below the usual
-    one adds 1.5 times as many bytes as finer tables. So it is used only where evaluations are expensive.
+    Steps are integers, so the score can jump at a small change of the tables. Under the same tables the score
+    changes smoothly with the multiplier. For the same gain in quality, a multiplier below the usual one adds
+    1.5 times as many bytes as finer tables. So it is used only where evaluations are expensive.
 
     Attributes
     ----------

@@ -1,4 +1,5 @@
-"""A search in little memory and bounded time, for large pictures in small files and under a limit on memory.
+"""A search in little memory and bounded time: for files of few bytes with many pixels, and for a low
+``max_memory``.
 
 Sample tiles determine the chroma sampling and the distance at which the search of the whole picture begins.
 The whole picture is then quantised strip by strip, without weights, and scored a few times by metrics that
@@ -28,8 +29,9 @@ from guetzpy.search.sizing import Measure, SizeBudget
 
 __all__ = ["SIZE_BUDGET", "select"]
 
-#: Budgets (evaluations, evaluations before any file that passes is taken, tolerance as an excess): for the
-#: tiles, for the whole picture, and for the whole picture if the limits were relaxed.
+#: Budgets for the tiles, for the whole picture, and for the whole picture if the limits were relaxed. Each
+#: has the number of evaluations, the number after which any file that passes is taken, and the tolerance as
+#: an excess.
 _TILES, _WHOLE, _WHOLE_RELAXED = Budget(6, 6, 0.012), Budget(4, 4, 0.05), Budget(2, 2, 0.05)
 
 #: Budget of a search for a size: no weights, and a wider tolerance, since each pass computes all
@@ -50,7 +52,7 @@ class _TileResults:
     rates : tuple of Rate
         Costs of symbols.
     bias : float
-        Addition to the luma of the finest encode, in codes.
+        Codes added to the luma of the finest encode.
     out_of_reach : bool
         Whether no encode of the tiles meets the limits.
     """
@@ -83,7 +85,7 @@ def select(
 
 
 def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callable[[], None]) -> Selected:
-    """Search as :func:`select` says, without a limit on the mean colour."""
+    """Search as :func:`select` does, without a limit on the mean colour."""
     start, judge = limits.starting_distance(), candidates.judge
     base = EncodeSettings(start, dc_limit=tables.dc_limit(start))
     tried = _tried_on_tiles(candidates, limits, base, check)
@@ -107,7 +109,7 @@ def _select(candidates: Candidates, limits: Limits, strict: bool, check: Callabl
         limits = relaxed = limits.relaxed(scores)
     if tried.start is None:
         return Selected(found, source, relaxed)
-    del found  # the levels of the trial take memory
+    del found  # frees the levels of the trial
     begin = tried.start if tried.out_of_reach else limits.starting_distance()
     best = landed(source, limits, begin, _WHOLE_RELAXED)
     if best is None:

@@ -30,7 +30,7 @@ Maker: TypeAlias = Callable[[], PlaneSource]
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A function that returns a source, which it makes at its first call, and the family of the tables."""
+    """A table family, and a function that returns a source (its first call makes the source)."""
 
     make: Callable[[], CodingSource]
     family: TableFamily
@@ -184,7 +184,7 @@ def _source_of_jpeg(image: JpegImage, codes: Codes, judge: Judge) -> PlaneSource
 def _sources_of(
     own: PlaneSource, tables: Sequence[npt.NDArray[np.uint16]], codes: Codes, options: OptimizeOptions
 ) -> list[tuple[Maker, MultiplesOf]]:
-    """Return functions that make the sources of a JPEG, each with the multiples of the JPEG's own steps.
+    """Return functions that make the sources of a JPEG, each with the family of multiples of its own steps.
 
     The sources have the JPEG's own sampling, and 4:2:0 if that is coarser. Multiples of the JPEG's own steps
     add no error where levels stay the same; the steps of other families are better for the metrics.
@@ -198,6 +198,6 @@ def _sources_of(
 
 
 def _halved(own: PlaneSource, codes: Codes) -> PlaneSource:
-    """Return a source of a 4:4:4, 4:2:2 or 4:4:0 JPEG that makes it 4:2:0 and keeps its luma."""
+    """Return a 4:2:0 source of a 4:4:4, 4:2:2 or 4:4:0 JPEG, with the JPEG's own luma."""
     other = PlaneSource.from_codes(codes, (2, 2), own.compensation, own.threads)
     return replace(other, coefficients=(own.coefficients[0], *other.coefficients[1:]))

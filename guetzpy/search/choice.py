@@ -21,13 +21,13 @@ from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
 
 __all__ = ["Choice", "Start", "choose"]
 
-#: Largest excess of a single evaluation; larger excesses are counted as this.
+#: The excess of a single evaluation is clipped to this.
 _LARGEST = 1.5
 
 
 @dataclass(frozen=True)
 class Start:
-    """A candidate (by its index), the distance at which its search begins, and the rates if known."""
+    """The index of a candidate, the distance at which its search begins, and its rates if they are known."""
 
     number: int
     distance: float
@@ -51,8 +51,8 @@ def choose(
 ) -> Choice:
     """Return the candidates that get a full search.
 
-    Each candidate is evaluated once, without weights. Its bytes at the limits are then estimated by the usual
-    ratio of a change of log bytes to a change of log distance.
+    Each candidate is evaluated once, without weights. Its bytes at the limits are then estimated with the
+    usual slope of log bytes over log distance.
 
     Parameters
     ----------

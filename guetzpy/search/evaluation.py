@@ -1,4 +1,4 @@
-"""Evaluations: trials that are decoded and scored, without the metrics that cannot change the decision."""
+"""Evaluations: trials that are decoded and scored. Metrics that cannot change the decision are left out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Selected:
 
 
 def leads_of(excesses: Sequence[float]) -> tuple[float, ...]:
-    """Return the excess by each metric less that of the binding one: 0 for that one, else negative."""
+    """Return the excess by each metric less that of the binding one, which gets 0."""
     binding = max(excesses)
     return tuple(excess - binding for excess in excesses)
 

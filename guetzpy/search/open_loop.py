@@ -22,7 +22,7 @@ __all__ = ["open_loop"]
 
 
 def _deficits(limits: Limits, tiles: Tiles) -> list[float]:
-    """Return the excess by each metric that sample tiles understate."""
+    """Return, for each metric, by how much the excess on sample tiles is too small."""
     side, fine = tiles.side, max(-log(limits.starting_distance()), 0.0)
     deficits = []
     for metric in limits.metrics:

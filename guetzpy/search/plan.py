@@ -43,64 +43,67 @@ __all__ = [
 #: than one after the other on two threads.
 _SIDE_BY_SIDE = 600_000
 
-#: Pixels from which on the open loop compares candidates on sample tiles.
+#: Number of pixels from which the open loop compares candidates on sample tiles.
 _OPEN_LOOP_TILES = 460_800
 
-#: Pixels from which on a picture is very large. Its weights are computed from tiles, and tiles predict the
-#: distances at which it is evaluated. Butteraugli's data of the reference are computed again for each of the
-#: few evaluations, because to allocate memory for them takes as long.
+#: Number of pixels from which a picture is very large. Its weights are computed from tiles, and tiles predict
+#: the distances at which it is evaluated. Butteraugli's data of the reference are computed again for each of
+#: the few evaluations, because allocating memory to keep them would take as long.
 _VERY_LARGE = 6 << 20
 
-#: Pixels from which on the metrics keep no data of the reference.
+#: Number of pixels from which the metrics keep no data of the reference.
 _NOTHING_KEPT = 12_500_000
 
-#: Pixels of a strip where coefficients are computed strip by strip, and the rows that Butteraugli then works
-#: on at a time.
+#: If coefficients are computed strip by strip: pixels of a strip, and rows that Butteraugli works on at a
+#: time.
 _STRIP, _ROWS = 1 << 19, 128
-#: Fewest rows of a strip: four times the rows around it that are computed twice.
+#: Smallest number of rows of a strip: four times the number of rows around it, which are computed twice.
 _FEWEST_ROWS = 64
 
-#: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, and further bytes.
-#: Gradients of small pictures are computed whole, of larger ones by windows. Measured, in MB: balanced 629 at
-#: 2.63 MP, 652 at 2.82, 822 at 4.08, 1298 at 12 and 1254 at 24; fast 445 at 2.63.
+#: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, and bytes added to
+#: them. The gradients of small pictures are computed at once, those of larger pictures window by window.
+#: Measured, in MB: balanced 629 at 2.63 MP, 652 at 2.82, 822 at 4.08, 1298 at 12 and 1254 at 24; fast 445 at
+#: 2.63.
 _FAST = ((12.5, 220, 0), (float("inf"), 46, 700_000_000))
 _SEARCH = ((2.7, 400, 0), (12.5, 220, 60_000_000), (float("inf"), 46, 900_000_000))
 #: Further bytes per pixel for the weights of several rounds.
 _ROUNDS = 40
-#: The same for a lossless repack and its checks: coefficients three times, pixels four times.
+#: Bytes per pixel of a lossless repack and its checks: coefficients three times, pixels four times.
 _PACKING = 36
-#: The same for pixels of 8 bits that are decoded and converted: Pillow's, and two copies.
+#: Bytes per pixel of 8-bit pixels that are decoded and converted: Pillow's, and two copies.
 _DECODING = 12
-#: The same for two pictures that are compared; measured with JPEG files of 8 and 12 megapixels.
+#: Bytes per pixel, and bytes added to them, of a comparison of two pictures; measured with JPEG files of 8
+#: and 12 megapixels.
 _COMPARING = 33, 40_000_000
-#: The same for a bounded search: bytes per pixel, further bytes (of them 90 MB for the sample tiles), bytes
-#: per pixel of Butteraugli's windows, and rows of these windows with margins. Measured, in MB, with colour:
-#: 407 at 65,500 x 1, 413 at x 10, 368 at 40,000 x 20, 423 at 12,000 x 200, 214 at 1800 x 1200, 462 at 3840 x
-#: 2160 and 385 at 3000 x 3000. The estimate is up to 8 % less than these.
+#: Memory of a bounded search: bytes per pixel, bytes added to them (90 MB of these for the sample tiles),
+#: bytes per pixel of Butteraugli's windows, and rows of these windows with margins. Measured, in MB, with
+#: colour: 407 at 65,500 x 1, 413 at x 10, 368 at 40,000 x 20, 423 at 12,000 x 200, 214 at 1800 x 1200, 462 at
+#: 3840 x 2160 and 385 at 3000 x 3000. The estimate is up to 8 % less than these.
 _BOUNDED = 32, 110_000_000, 75, 202
-#: SSIMULACRA 2 works on bands of whole rows: bytes per column, bytes per sample of a column, and smallest
-#: and largest number of rows. For wide, low pictures this is more than Butteraugli's windows take; measured
-#: with the pictures above.
+#: SSIMULACRA 2 works on bands of whole rows: bytes per column, bytes per sample of a column, and smallest and
+#: largest number of rows. For wide pictures of few rows this is more than Butteraugli's windows take.
+#: Measured with the pictures above.
 _BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 220, (8, 64)
 #: The same as _BOUNDED for a search of a JPEG's coefficients, whose metrics keep no data of the reference;
 #: measured at 2 and 4 megapixels.
 _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
-#: Largest number of bytes of SSIMULACRA 2's columns with which a search with gradients, whose metrics keep no
-#: data of the reference, is sufficient for a file of few bytes.
+#: A file of few bytes is searched with gradients, with metrics that keep no data of the reference, if the
+#: columns of SSIMULACRA 2 take at most this number of bytes.
 _LEAN_FOR_COLUMNS = 100_000_000
 
-#: Largest number of pixels of a file of few bytes that is not a JPEG, so that its search ends within ten
+#: Largest number of pixels of a file of few bytes that is not a JPEG. Its search then ends within ten
 #: seconds.
 _MOST_FOR_FEW_BYTES = 9_000_000
-#: Bytes that the usual search may take for such a file, by ``search_memory``, which does not include the
-#: memory of the libraries; and bytes up to which a search whose metrics keep no data of the reference is
-#: sufficient.
+#: Limits for a file of few bytes, by ``search_memory``, which does not include the memory of the libraries.
+#: Up to the first number of bytes the usual search is made; up to the second, a search whose metrics keep no
+#: data of the reference.
 _USUAL_FOR_FEW_BYTES, _LEAN_FOR_FEW_BYTES = 370_000_000, 500_000_000
 
-#: Factor on the estimate, which can be too small, where the limit of such a file is a promise.
+#: Factor on the estimated memory for a file of few bytes: the estimate can be too small, and the
+#: documentation promises the limit.
 _MARGIN = 1.06
 
-#: JPEG files of at most this many pixels are always searched, whatever their bytes.
+#: JPEG files of at most this many pixels are always searched, however few bytes they have.
 _DENSE_PIXELS = 1 << 20
 
 
@@ -138,9 +141,9 @@ class TileLayout:
     side: int
 
 
-#: Tiles to compare candidates; to search the shape of tables and to predict where to evaluate very large
-#: pictures; for the open loop; for the weights of very large pictures; and for a bounded search (wider than
-#: the blurs of the metrics).
+#: Tiles for the comparison of candidates; for the search of the shape of tables and for predictions of where
+#: to evaluate very large pictures; for the open loop; for the weights of very large pictures; and for a
+#: bounded search (these are wider than the blurs of the metrics).
 _CHOICE, _LARGER, _OPEN, _WEIGHTS, _BOUNDED_TILES = (
     TileLayout(4, 128),
     TileLayout(3, 240),
@@ -282,7 +285,7 @@ def _must_spare(
     coefficients: bool,
     name: str | None,
 ) -> bool:
-    """Return whether the search must spare memory; raise LimitError where even that is not enough."""
+    """Return whether the search must spare memory; raise LimitError if it would still take too much."""
     enough = min(usual, spared)
     if ceiling is not None or file_size is None or file_size >= FEW_BYTES:
         spares = ceiling is not None and usual > ceiling
@@ -305,14 +308,14 @@ def _must_spare(
 
 
 def search_memory(pixels: int, effort: str) -> int:
-    """Return the bytes that a search that spares no memory takes at its peak."""
+    """Return the peak memory, in bytes, of a search that does not spare memory."""
     table = _FAST if effort == "fast" else _SEARCH
     by_pixel, besides = next((by, more) for most, by, more in table if pixels <= most * 1e6)
     return pixels * (by_pixel + (_ROUNDS if effort == "max" else 0)) + besides
 
 
 def _spared_memory(width: int, height: int, effort: str, coefficients: bool) -> int:
-    """Return the bytes that a search takes at its peak where it spares memory."""
+    """Return the peak memory, in bytes, of a search that spares memory."""
     by_pixel, besides, by_window, rows = _OF_COEFFICIENTS if coefficients else _BOUNDED
     if coefficients and effort == "max":
         by_pixel += _ROUNDS
@@ -359,9 +362,10 @@ def least_memory(width: int, height: int, effort: str, coefficients: bool = Fals
 def check_decoding(
     pixels: int, file_size: int | None, ceiling: int | None = None, *, enough: int | None = None
 ) -> None:
-    """Raise LimitError if a picture takes too much memory to be decoded and converted, whatever follows.
+    """Raise LimitError if decoding and converting a picture takes too much memory.
 
-    Files of few bytes get little, as for :func:`plan_search`. ``enough`` is as for :func:`check_memory`.
+    Files of few bytes have a low limit, as for :func:`plan_search`. ``enough`` is as for
+    :func:`check_memory`.
     """
     check_few_bytes(pixels, decoding_memory(pixels), file_size, ceiling, enough)
 

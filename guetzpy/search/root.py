@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 __all__ = ["Root"]
 
-#: Longest step, and the range of a measured slope in units of the expected one.
+#: Longest step, and the range to which the ratio of a measured slope to the expected one is limited.
 _LONGEST, _SLOPES = 1.5, (0.35, 3.0)
 
 
@@ -42,7 +42,7 @@ class Root:
 
     @property
     def gap(self) -> float:
-        """Distance between the last x that passes and the first beyond it that fails; 0 without both."""
+        """Difference of the largest x that passes and the next one that fails; 0 without both."""
         passing = [x for x, f in self.points if f <= 0.0]
         beyond = [x for x, f in self.points if f > 0.0 and passing and x > max(passing)]
         return min(beyond) - max(passing) if beyond else 0.0

@@ -80,7 +80,7 @@ def _with_mean(
     mean: smooth.Mean,
     check: Callable[[], None],
 ) -> Selected:
-    """Search as :func:`select` says, a second time with dithered chroma if the mean colour is off."""
+    """Search as :func:`select` does; search again with dithered chroma if the mean colour is wrong."""
     start = limits.starting_distance()
     settings = EncodeSettings(start, dc_limit=tables.dc_limit(start))
     selected = _select(candidates, limits, effort, strict, settings, check)
@@ -104,7 +104,7 @@ def _select(
     settings: EncodeSettings,
     check: Callable[[], None],
 ) -> Selected:
-    """Search as :func:`select` says, under settings that fix all but distance, costs and family."""
+    """Search as :func:`select` does, under settings that fix all but distance, costs and family."""
     search = _Search(candidates, settings, check)
     effort_now, relaxed = EFFORTS[effort], None
     for _ in range(2):
@@ -145,7 +145,7 @@ class _Search:
         if sample is None:
             sources = [(entry.make, entry.family) for entry in entries]
             choice = choose(sources, judge, limits, effort, self.settings)
-            # The search computes the rates again, after it has changed the weights.
+            # The search computes the costs of symbols again, after it has changed the weights.
             finalists = [replace(start, rates=()) for start in choice.finalists]
             rest = [replace(start, rates=()) for start in choice.rest]
         else:
@@ -182,7 +182,7 @@ class _Search:
         return replace(self.settings, distance=start.distance, rates=start.rates, family=family)
 
     def _best(self, starts: Sequence[Start], limits: Limits, effort: Effort) -> Selected | None:
-        """Return the best that some candidates give; None if none meets the limits."""
+        """Return the best result of some candidates; None if none meets the limits."""
         outcomes: list[tuple[Selected, Start]] = []
 
         def attempt(start: Start, effort: Effort) -> None:

@@ -21,10 +21,10 @@ from guetzpy.search.tiles import Part
 
 __all__ = ["Measure", "SizeBudget", "search_size"]
 
-#: Number of trials without a file that fits, after which the coarsest one is tried.
+#: Number of trials that did not fit, after which the coarsest encode is tried.
 _CREEPING = 4
 
-#: Returns the bytes of the file of a trial of a source.
+#: A function that returns the bytes of the file of a trial of a source.
 Measure = Callable[[Trial, CodingSource], int]
 
 
@@ -69,20 +69,20 @@ def search_size(
     source, judge, weight_part, check
         As for :func:`guetzpy.search.closed_loop.search`.
     size : int
-        Bytes at most.
+        Largest size of the file in bytes.
     measure : callable
         Returns the bytes of the file of a trial.
     budget : SizeBudget
         How long to search.
     settings : EncodeSettings
-        For all but the distance.
+        Settings; the distance is replaced.
     predict : callable, optional
         Returns the weights for a distance, for a search without gradients. Default: weights of 1.
 
     Returns
     -------
     best : Evaluation or None
-        None if even the coarsest does not fit.
+        None if even the coarsest encode does not fit.
     smallest : int
         Bytes of the smallest file tried.
     """
@@ -131,7 +131,8 @@ def search_size(
             end = ends[0] if excess <= 0.0 else ends[1]
             if -root.tolerance <= excess <= 0.0 or abs(x - end) < 1e-9:
                 break
-            # If most of the file is metadata, its size hardly follows the distance: secants converge slowly.
+            # If most of the file is metadata, its size hardly depends on the distance, and secants converge
+            # slowly.
             creeps = best is None and number + 1 - budget.rounds >= _CREEPING and x < ends[1]
             x = ends[1] if creeps else -root.propose()
         x = min(max(x, ends[0]), ends[1])

@@ -5,10 +5,10 @@ blocks can then be rounded to the same side, which changes the mean colour of th
 and SSIMULACRA 2 hardly count such a change. DC thresholds that differ from block to block (``dithered``) keep
 the mean, while rounding to whole codes alone can change it by 0.9 codes of blue.
 
-Neither the scores of smooth pictures nor their sizes are monotone in the distance of the tables. So all of a
-fixed set of encodes is made, and the smallest file that meets the limits is taken. A larger distance has
-looser limits and at least the same set, so that its file is never larger. No encode may be left out because
-of the sizes of others: which ones those are depends on the limits.
+Neither the scores of smooth pictures nor their sizes are monotone in the distance of the tables. So a fixed
+set of encodes is made, and the smallest file that meets the limits is taken. A larger distance has looser
+limits, and its set contains that of a smaller distance, so that its file is never larger. No encode may be
+left out because others are smaller: which others were made depends on the limits.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ __all__ = ["MEAN_LIMIT", "Mean", "is_linear", "is_smooth", "mean_limit", "search
 #: the limit grows in proportion to the distance.
 MEAN_LIMIT = 0.5
 
-#: Distance, or twice the smallest distance, up to which a finest encode is taken for its better mean colour.
-#: Pure red is coded as (255, 1, 1), at distance 0.15, and not by two codes with a mean of (254.5, 0.5, 0.5),
-#: at distance 1.9.
+#: A finest encode may be taken for its better mean colour if its distance is at most this, or at most twice
+#: the smallest distance of a finest encode. Pure red is coded as (255, 1, 1), at distance 0.15, and not by
+#: two codes with a mean of (254.5, 0.5, 0.5), at distance 1.9.
 _NEAR = 1.0
 
 #: A picture is smooth if, with the tables of distance 1, a block has at most ``_AVERAGE`` AC coefficients of
@@ -57,23 +57,23 @@ _AVERAGE, _MANY, _EXCEPTIONS = 3.0, 10, 0.01
 #: counted because a drawing whose edges lie between blocks has no AC coefficients.
 _EDGE = 96.0
 
-#: Largest second difference, in codes, of a linear ramp whose pixels were rounded to 8 bits.
+#: Largest second difference, in codes, of a linear ramp after rounding to 8 bits.
 _ROUNDING = 2.0
 
-#: Smallest and largest distance of the tables that are tried beside the finest, and the largest multiple of
-#: the distance asked for (of 1 if that is larger).
+#: Smallest and largest distance of the tables that are tried besides the finest. The largest distance is also
+#: at most _REACH times the requested distance, or _REACH if that is below 1.
 _FINEST, _COARSEST, _REACH = 0.3, 60.0, 8.0
 
-#: Ratios of neighbouring distances, each with the number of pixels from which on it applies.
+#: Ratios of consecutive distances, each with the number of pixels from which it applies.
 _RATIOS = ((3_000_000, 2.0), (700_000, 1.4), (0, 1.2))
 
-#: Number of pixels from which on only the coarsest chroma sampling is tried.
+#: Number of pixels from which only the coarsest chroma sampling is tried.
 _LARGE = 700_000
 
-#: Additions to the luma beside ``BIASES``. Where dithered luma has two codes, they move its mean.
+#: Codes added to the luma, besides ``BIASES``. If dithered luma has two codes, they move its mean.
 _FINER_BIASES = (0.25, -0.25)
 
-#: Additions to each component, in codes, that are tried together if no other finest encode has the right mean
+#: Codes that are added to each component, in all combinations, if no other finest encode has the right mean
 #: colour. Near the edge of the gamut a channel is clamped: (60, 31, 0) has Cb = 107.6, and the dither of 107
 #: and 108 shows a mean of blue of 0.56. With these additions, all of 300 random saturated colours are right.
 _EDGE_BIASES = (0.0, -0.5, 0.5)
@@ -251,7 +251,7 @@ class _Floor:
 def _floor(
     finest: Sequence[_Recipe], judge: Judge, limits: Limits, mean: Mean, check: Callable[[], None]
 ) -> _Floor:
-    """Return the best that the finest encodes reach, or the scores of the first one that meets the limits."""
+    """Return the best scores of the finest encodes, or those of the first one that meets the limits."""
     seen: list[tuple[Scores, float]] = []
     for recipe in finest:
         if _is_needless(recipe, seen[-1][1] if seen else inf):
@@ -271,8 +271,8 @@ def _floor(
 def _is_needless(recipe: _Recipe, error: float) -> bool:
     """Return whether an encode with dithered luma can be omitted.
 
-    ``error`` is that of the encode before it, the same without dithered luma. If its mean colour is right
-    already, dither is not needed.
+    ``error`` is the error of the mean colour of the encode before, which differs only by luma without dither.
+    If its mean colour is right, dither is not needed.
     """
     return recipe.settings.dither == (1.0, 1.0) and error <= MEAN_LIMIT
 
@@ -290,8 +290,8 @@ def search(
 ) -> Selected:
     """Return the smallest of a fixed set of encodes that meets the limits and has the right mean colour.
 
-    Limits that no finest encode meets are relaxed to the scores of the one of smallest distance. This does
-    not depend on the limits, and no other encode was found to be closer by more than 1 %.
+    Limits that no finest encode meets are relaxed to the scores of the one of smallest distance. These scores
+    do not depend on the limits, and no other encode was found that is closer by more than 1 %.
 
     Parameters
     ----------

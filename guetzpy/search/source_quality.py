@@ -13,7 +13,7 @@ __all__ = ["estimate", "obstacle"]
 _SAMPLINGS = ((1, 1), (2, 1), (1, 2), (2, 2))
 
 #: Parameters of the fit (bench/source_quality.py): slope of log distance over log steps, its offset, the
-#: addition under 4:2:0, the usual difference between chroma's and luma's mean log steps, and the smallest
+#: amount added under 4:2:0, the usual difference between chroma's and luma's mean log steps, and the smallest
 #: distance under 4:2:0.
 _SLOPE, _OFFSET, _OFFSET_420, _CHROMA, _FLOOR_420 = 0.95, -1.2, 0.12, 0.95, 0.45
 
@@ -22,8 +22,8 @@ def estimate(image: JpegImage) -> float:
     """Return the distance at which a JPEG was probably encoded.
 
     It is computed from the mean logarithms of the first 21 luma steps and of the first 10 chroma steps in
-    zigzag order. The parameters are fitted to the medians of the distances of files by libjpeg-turbo and
-    cjpegli (bench/source_quality.py).
+    zigzag order. bench/source_quality.py fitted the parameters to the median distances of files by
+    libjpeg-turbo and cjpegli.
 
     Parameters
     ----------

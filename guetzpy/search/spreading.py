@@ -2,7 +2,7 @@
 
 A block outside the tiles gets the mean weight of the blocks of its class inside the tiles. A class is a range
 of activity and a range of brightness. Both are known from the coefficients, and they explain most of the
-difference between the weights of blocks.
+variation of the weights.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _activity(coefficients: npt.NDArray[np.float32]) -> Field:
 
 
 def _classes(coefficients: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """Return the number of each block's class, shape (blocks_y, blocks_x)."""
+    """Return the index of each block's class, shape (blocks_y, blocks_x)."""
     activity = np.searchsorted(_ACTIVITY, _activity(coefficients))
     brightness = np.searchsorted(_BRIGHTNESS, coefficients[..., 0])
     return activity * (len(_BRIGHTNESS) + 1) + brightness

@@ -1,4 +1,4 @@
-"""Sample tiles: parts of a large picture side by side as a small picture, which is evaluated in less time."""
+"""Sample tiles: parts of a large picture, put side by side as a small picture, which takes less time."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def tune(
     judge : Judge
         Scores against the reference.
     limits : Limits
-        Limits of the search; the tables are optimised for the distance at which these begin.
+        Limits of the search; the tables are optimised for the smallest distance that has one of these limits.
     weights : Weights
         Weights of blocks and bands.
     settings : EncodeSettings

@@ -1,8 +1,8 @@
 """Larger weights where local errors are far above what the limit of the whole picture allows.
 
 A limit on a mean over the picture does not limit the error at a single place. Butteraugli's largest local
-error is 2.3 times its 3-norm in the median of files, and 3 times in some. A viewer sees such a place first.
-Weights that grow with the local error reduce it, at 0.1 % of the bytes (12 photographs).
+error is 2.3 times its 3-norm in the median file, and 3 times in some files. A viewer sees such a place first.
+Weights that grow with the local error reduce this error, and cost 0.1 % of the bytes (12 photographs).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from guetzpy.search.quality.scores import Scores
 
 __all__ = ["increased", "worst"]
 
-#: A local error above _FROM times the allowed one multiplies the weight of its block by the ratio of the two
-#: to the power of _POWER, at most by _LARGEST.
+#: If a local error is above _FROM times the allowed one, the weight of its block is multiplied by the ratio
+#: of the two errors to the power of _POWER, but at most by _LARGEST.
 _FROM, _POWER, _LARGEST = 0.75, 3, 8.0
 
 
@@ -34,7 +34,7 @@ def worst(scores: Scores, limits: Limits) -> float:
 
 
 def increased(weights: Weights, source: CodingSource, scores: Scores, limits: Limits) -> Weights:
-    """Return weights for the next encode that are larger where local errors are too large.
+    """Return weights for the next encode, increased where local errors are too large.
 
     Parameters
     ----------

@@ -37,26 +37,27 @@ __all__ = ["fit", "fitted", "measure", "targets"]
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
 
-#: What the closed loop is run at.
+#: Samplings and distances at which the closed loop is run.
 _CASES = [(sampling, distance) for sampling in SAMPLINGS for distance in DISTANCES]
 
-#: What pictures that are held out are measured at.
+#: Samplings and distances at which pictures that are held out are measured.
 _HELD_OUT_CASES = [("444", 1.0), ("420", 1.7)]
 
-#: Blocks of a component that are fitted on, in each case; they are spread evenly over the picture.
+#: Number of blocks of a component used by the fit, in each case; they are spread evenly over the picture.
 _BLOCKS = 512
 
-#: Units of the binary logarithm in which weights are kept, and their largest absolute value.
+#: Unit in which binary logarithms of weights are stored, and the largest absolute value in these units.
 _UNIT, _MOST = 1.0 / 60.0, 127
 
-#: Powers of the closed loop's weights of luma and of chroma that the networks predict. A prediction differs
-#: less from the mean than what it predicts.
+#: The networks predict the closed loop's weights of luma and of chroma to these powers, because a prediction
+#: varies less than what it predicts.
 _POWERS = (1.1, 1.4)
-#: Power with which the predicted weights fall with the energy of a luma block, and of 3 x 3 chroma blocks, in
-#: addition. It saves 0.1 % by the 3-norm and 0.2 % by CVVDP and HaarPSI, and costs 0.2 % by PSNR.
+#: In addition, predicted weights are divided by the energy of a luma block, or of 3 x 3 chroma blocks, to
+#: this power. It saves 0.1 % by the 3-norm and 0.2 % by CVVDP and HaarPSI, and costs 0.2 % by PSNR.
 _CALM = 0.05
 
-#: Steps of the fit, rows of a step, and the first rate of learning. The rate falls to 0 (Kingma and Ba 2015).
+#: Steps of a fit and of a quick fit, rows per step, and the initial learning rate, which falls to 0 (Kingma
+#: and Ba 2015).
 _STEPS, _QUICK_STEPS, _BATCH, _RATE = 5000, 1000, 2048, 0.01
 
 
@@ -96,7 +97,7 @@ def _packed(field: Rows) -> str:
 
 
 def _chosen(count: int) -> npt.NDArray[np.int64]:
-    """Return the indices of the blocks that are fitted on, of ``count`` blocks row by row."""
+    """Return the indices of the blocks that the fit uses, of ``count`` blocks row by row."""
     chosen = min(count, _BLOCKS)
     return np.arange(chosen) * count // chosen
 
@@ -121,7 +122,7 @@ def _rows(codes: npt.NDArray[np.uint8], packed: list[list[str]]) -> list[tuple[R
 
 
 def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> Network:
-    """Return the network that predicts ``aims`` from ``rows`` with the least squared error, nearly.
+    """Return a network that predicts ``aims`` from ``rows`` with nearly the least squared error.
 
     Parameters
     ----------
@@ -132,12 +133,12 @@ def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> N
     steps : int
         Steps of the fit.
     random : Generator
-        Of the first parameters, and of the rows of each step.
+        Source of the initial parameters, and of the rows of each step.
 
     Returns
     -------
     Network
-        Its result differs from the prediction by a constant.
+        Its results differ from ``aims`` by a constant as well, since a network has no constant of its result.
     """
     # Features that are uncorrelated and of variance 1 make the fit fast.
     mean = rows.mean(axis=0, dtype=np.float64)

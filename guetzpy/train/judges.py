@@ -25,8 +25,9 @@ from guetzpy.train.measures import MS_SSIM_SMALLEST, decibels, haarpsi, luma, ms
 
 __all__ = ["WEIGHTS", "Measured", "Subject", "at_equal_error", "share"]
 
-#: Weight of each metric in the loss. Those that track people best on JPEG files have most, but for CVVDP,
-#: by which the closed loop gains most anyway; the others keep the fit from gains that they contradict.
+#: Weight of each metric in the loss. Metrics that agree best with viewers on JPEG files have the largest
+#: weights, except CVVDP, by which the closed loop gains most anyway. The other metrics keep the fit from
+#: gains that they contradict.
 WEIGHTS = {
     "cvvdp": 0.17,
     "ssimulacra2": 0.20,
@@ -37,7 +38,7 @@ WEIGHTS = {
     "psnr": 0.08,
 }
 
-#: Log bytes, then a log error for each metric; NaN for one that the picture is too small for.
+#: Log bytes, then a log error for each metric; NaN if the picture is too small for the metric.
 Measured = list[float]
 
 
@@ -49,7 +50,7 @@ def share() -> npt.NDArray[np.float64]:
 
 
 class Subject:
-    """A picture with what is computed once for all its measurements.
+    """A picture, and the data that is computed once for all its measurements.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Measures of quality that the search does not use, in plain implementations: PSNR, MS-SSIM and HaarPSI.
 
-They keep a fit from gains that other metrics contradict, and serve the bench as independent judges.
+They keep a fit from gains that other metrics contradict. The bench uses them as independent metrics.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def ms_ssim(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     """Return multi-scale SSIM over all channels, (H, W, C). The CLIC challenge computes it over RGB.
 
     Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment", 2003:
-    Gaussian window of 11 taps, sigma 1.5, only positions inside the picture. Pictures are halved by means of
-    2x2 samples; an odd edge is repeated. The challenge's script (tensorflow/models, msssim.py) gives the same
-    to six digits.
+    Gaussian window of 11 taps, sigma 1.5, only positions inside the picture. Pictures are halved (each sample
+    is the mean of 2x2 samples); an odd edge is repeated. The challenge's script (tensorflow/models,
+    msssim.py) gives the same to six digits.
     """
     offsets = np.arange(-5, 6)
     window = np.exp(-(offsets**2) / (2 * 1.5**2))
@@ -95,7 +95,7 @@ def _halved(planes: Floats) -> Floats:
     return np.asarray(sums / 4, np.float32)
 
 
-#: From RGB to YIQ.
+#: Matrix from RGB to YIQ.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
@@ -103,8 +103,8 @@ def haarpsi(a: Picture, b: Picture) -> float:
     """Return HaarPSI: 1 for identical pictures.
 
     Reisenhofer, Bosse, Kutyniok and Wiegand, "A Haar wavelet-based perceptual similarity index for image
-    quality assessment", Signal Processing: Image Communication 61, 2018. Pictures are halved by means of
-    2x2 samples and converted to YIQ; the constants are C = 30 and alpha = 4.2.
+    quality assessment", Signal Processing: Image Communication 61, 2018. Pictures are converted to YIQ and
+    halved (each sample is the mean of 2x2 samples); the constants are C = 30 and alpha = 4.2.
     """
     constant, alpha = 30.0, 4.2
     yiq = [np.moveaxis(p @ _YIQ.T, 2, 0) for p in (a, b)]

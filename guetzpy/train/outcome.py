@@ -1,4 +1,4 @@
-"""What the fit of one part gives."""
+"""The result of the fit of one part."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ from guetzpy.jpeg.pixels import fractions
 
 __all__ = ["FOLD", "SMALLEST", "Picture", "digest", "find"]
 
-#: Smallest side of a training picture in pixels: the metrics compare nothing at coarse scales below it.
+#: Smallest side of a training picture in pixels: smaller pictures have no coarse scales for the metrics.
 SMALLEST = 64
 
-#: Every so many pictures, one is held out: it is not fitted on, and gives the figures of the model.
+#: One picture of this number is held out: the fit does not use it, and the figures of the model come from it.
 FOLD = 5
 
 

@@ -37,9 +37,9 @@ class Run:
     Attributes
     ----------
     pictures : tuple of Picture
-        All pictures, those that are held out too.
+        All pictures, including those that are held out.
     seed : int
-        Of all random numbers.
+        Seed of all random numbers.
     quick : bool
         Whether fewer tasks are done.
     jobs : int
@@ -72,11 +72,11 @@ class Run:
         return time.monotonic() >= self.deadline
 
     def numbers(self, held_out: bool) -> list[int]:
-        """Return the indices of the pictures that are fitted on, or of those that are held out."""
+        """Return the indices of the pictures that the fit uses, or of those that are held out."""
         return [n for n, picture in enumerate(self.pictures) if picture.held_out == held_out]
 
     def random(self, *names: str | int) -> np.random.Generator:
-        """Return random numbers that depend on the seed and some names alone."""
+        """Return a generator whose random numbers depend only on the seed and some names."""
         text = json.dumps([self.seed, *names]).encode()
         return np.random.default_rng(list(text))
 
@@ -99,7 +99,8 @@ class Run:
         tasks : sequence of tuple
             Arguments, which are pickled.
         optional : bool
-            Whether the tasks end where the time of the run is over. The results of those before are returned.
+            Whether no further task begins after the time of the run. The results of the tasks before are
+            returned.
         """
         results: list[Any] = [self.done.get((stage, n)) for n in range(len(tasks))]
         missing = [n for n, result in enumerate(results) if result is None]

@@ -1,4 +1,4 @@
-"""The fit of the first evaluation: the excess where a search expects the limits to be just met.
+"""The fit of the first evaluation: of the excess at the point where a search expects to just meet the limits.
 
 Searches of the training pictures at random distances give this excess. It is regressed on a few features of
 the search. On the pictures that are held out, whole searches with and without the part are compared: how many
@@ -37,13 +37,14 @@ __all__ = ["fit", "observe", "search"]
 
 Floats = npt.NDArray[np.float64]
 
-#: Log distances of the searches, and searches of each picture.
+#: Range of the log distances of the searches, and number of searches of each picture.
 _RANGE, _SEARCHES = (-0.7, 1.4), 3
-#: Largest change of the log distance from which weights are made: choices on tiles are wrong by as much.
+#: Largest random change of the log distance at which the weights are made: the log distance that tiles give
+#: has errors of this size.
 _OFF = 0.12
 #: Distances at which searches of the pictures that are held out are compared.
 _COMPARED = (0.7, 1.7)
-#: Largest number of these pictures.
+#: Largest number of pictures that are held out.
 _HELD_OUT = 12
 
 
@@ -57,7 +58,7 @@ def _prepared(
 
 
 def observe(codes: npt.NDArray[np.uint8], tasks: list[list[Any]], model: Model) -> list[list[float]]:
-    """Return the features of searches of a picture, each with the excess of its first evaluation.
+    """For each search of a picture, return its features and the excess of its first evaluation.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def observe(codes: npt.NDArray[np.uint8], tasks: list[list[Any]], model: Model) 
 
 
 def search(codes: npt.NDArray[np.uint8], tasks: list[list[Any]], model: Model) -> list[list[float]]:
-    """Return the number of evaluations and the excess of the file of searches of a picture.
+    """For each search of a picture, return its number of evaluations and the excess of its file.
 
     Parameters
     ----------

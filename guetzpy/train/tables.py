@@ -29,7 +29,7 @@ __all__ = ["BESIDE", "DISTANCES", "SPREADS", "Sample", "Surface", "figures_of", 
 
 Floats = npt.NDArray[np.float64]
 
-#: Distances of the fit, and the ratio of the reference's encodes beside each.
+#: Distances of the fit, and the factor to the finer and coarser distances at which the reference is encoded.
 DISTANCES = (0.6, 1.0, 1.7, 3.0)
 BESIDE = 1.18
 
@@ -41,21 +41,22 @@ _SPREAD = {
 }  # fmt: skip
 SPREADS: Floats = np.array([_SPREAD[name] for name in PARAMETERS])
 
-#: Factor on the standard deviations in each round; quick runs have the first rounds.
+#: Factor on the standard deviations in each round; quick runs make only the first rounds.
 _ROUNDS = (1.0, 0.8, 0.6, 0.5)
 _QUICK_ROUNDS = 3
-#: Pairs of opposite samples of each picture, sampling and distance in a round.
+#: Number of pairs of opposite samples for each picture, sampling and distance in a round.
 _PAIRS = 2
-#: Largest step of a round at any distance, and loss of a step of 1, both in standard deviations.
+#: Largest step of a round at any distance, in standard deviations, and the loss that is added for a step of
+#: one standard deviation.
 _REACH, _DAMPING = 1.5, 0.0005
-#: Pictures that are held out are measured up to this number.
+#: Largest number of pictures, of those held out, that are measured.
 _HELD_OUT = 20
 #: Largest absolute loss of an encode; larger ones are cut, since a few pictures would outweigh the others.
 _CUT = 0.15
-#: Standard deviation of the losses of single encodes. Expected sizes of the coefficients of the quadratic
-#: function stand in :meth:`Surface.of`; both are in log bytes for a standard deviation of a parameter.
+#: Standard deviation of the losses of single encodes. :meth:`Surface.of` has the expected sizes of the
+#: coefficients of the quadratic function, in log bytes for a standard deviation of a parameter.
 _NOISE = 0.03
-#: Weight of a metric that becomes worse, over that of one that becomes better.
+#: Ratio of the weight of a metric that becomes worse to that of one that becomes better.
 _WORSE = 4.0
 
 
@@ -107,7 +108,7 @@ def _at(centre: Floats, distance: float) -> Floats:
 #: Measurements of the reference's curve of a picture: a pair for each of :data:`_CASES`.
 _Curves = list[list[Measured]]
 
-#: What each picture is measured at.
+#: Samplings and distances at which each picture is measured.
 _CASES = [(sampling, distance) for sampling in SAMPLINGS for distance in DISTANCES]
 
 
@@ -167,7 +168,7 @@ class Surface:
 
     @classmethod
     def of(cls, samples: list[Sample]) -> Surface:
-        """Return the functions that are nearest to some losses; small coefficients are preferred."""
+        """Return functions fitted to losses by least squares, with a penalty on large coefficients."""
         count = len(PARAMETERS)
         upper = np.triu_indices(count)
         p = np.array([s.values for s in samples]) / SPREADS
@@ -264,7 +265,7 @@ def fit(run: Run, model: Model) -> Outcome:
 
 
 def _held_out(run: Run, part: TablesPart) -> dict[str, Any]:
-    """Return by how many per cent bytes at equal error change on the pictures that are held out."""
+    """Return the changes of bytes at equal error on the pictures that are held out, in per cent."""
     tasks = []
     for n in run.numbers(held_out=True)[:_HELD_OUT]:
         own: list[list[Any]] = []
@@ -278,7 +279,7 @@ def _held_out(run: Run, part: TablesPart) -> dict[str, Any]:
 
 
 def figures_of(measured: list[list[Measured]], cases: int) -> dict[str, Any]:
-    """Return by how many per cent bytes at equal error change on pictures.
+    """Return the changes of bytes at equal error on pictures, in per cent.
 
     Parameters
     ----------

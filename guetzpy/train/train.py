@@ -22,7 +22,8 @@ from guetzpy.train.run import Run, read_checkpoint
 
 __all__ = ["PARTS", "QUICK", "WHOLE", "Settings", "train"]
 
-#: Fits of the parts, in order. Each gets the model of those before it, and of those that are not fitted.
+#: Fits of the parts, in order. Each gets a model of the parts fitted before it and of the parts that are not
+#: fitted.
 _FITS: dict[str, Callable[[Run, Model], Outcome]] = {
     "weights": block_weights.fit,
     "tables": tables.fit,
@@ -40,17 +41,17 @@ class Settings:
     Attributes
     ----------
     pictures : int
-        Number of pictures at most.
+        Largest number of pictures.
     size : int
         Largest width and height of the part of a picture that is used, in pixels.
     quick : bool
         Whether the fit has fewer rounds.
     seed : int
-        Of all random numbers.
+        Seed of all random numbers.
     parts : tuple of str
         The parts that are fitted, of :data:`PARTS`.
     base : Model, optional
-        Where the other parts come from.
+        Model that the other parts are taken from.
     """
 
     pictures: int
@@ -96,7 +97,8 @@ def train(
     jobs : int
         Processes. The result does not depend on their number.
     minutes : float
-        Time after which the fit ends with what it has. The result then depends on the speed of the machine.
+        Time after which the fit ends with the results so far. The result then depends on the speed of the
+        machine.
     name : str, optional
         Name of the model. Default: the name of the file, without its suffix.
     progress : callable

@@ -1,1 +1,1 @@
-"""From pixels or coefficients to quantised coefficients under given settings."""
+"""Quantisation: makes quantised coefficients from pixels or coefficients, under given settings."""

@@ -1,9 +1,9 @@
 """Compensation: a change of the luma that restores each pixel's luminance after chroma is quantised.
 
 A decoder adds chroma to luma in codes, which are not linear in light. An error of the chroma therefore
-changes the luminance of a pixel. Luma has the finest steps. So the chroma is quantised first, and the luma
-is then changed until each pixel has the luminance of the original under the decoded chroma. What remains is
-an error of hue, to which Butteraugli and SSIMULACRA 2 are much less sensitive.
+changes the luminance of a pixel. Luma has the finest steps. So the chroma is quantised first, and the luma is
+then changed until each pixel has the luminance of the original under the decoded chroma. An error of hue
+remains, to which Butteraugli and SSIMULACRA 2 are much less sensitive.
 """
 
 from __future__ import annotations
@@ -51,11 +51,12 @@ def _correct(
     entries: Any,
     out: Any,
 ) -> int:
-    """Write the change of the luma of some rows to ``out``, in codes.
+    """Write the change of the luma of some rows, in codes, to ``out``.
 
     ``light[c, i]`` is (value, slope) of entry i of the table of channel c. ``fractions`` and ``entries`` are
     scratch of 6 rows: the positions of the original's codes (0 to 2) and of the decoded picture's (3 to 5) in
-    the tables. Three loops per row keep the table look-ups apart, so that the other two loops vectorise.
+    the tables. Each row has three loops. The table look-ups have one of their own, so that the compiler
+    vectorises the other two.
     """
     top = np.float32(255.0)
     zero = np.float32(0.0)
@@ -137,7 +138,7 @@ class Compensation:
     codes : ndarray, shape (3, H, W)
         Red, green and blue of the original: uint8, uint16, or float32 on the scale 0..255. Not copied.
     light : ndarray of float32, shape (3, entries, 2)
-        Luminance, and its slope per code, by red, green and blue; 8 entries per code.
+        Luminance that red, green and blue contribute, and its slope per code; 8 entries per code.
     dead : float
         Dead zone in codes: smaller changes are not made. It is 1 for a reference that was decoded from a
         JPEG, whose codes are rounded.
@@ -212,7 +213,10 @@ class Compensation:
 
 
 def _light_tables(transform: Transform) -> npt.NDArray[np.float32]:
-    """Return luminance and its slope per code by red, green and blue, shape (3, entries, 2)."""
+    """Return the luminance that each of red, green and blue contributes, and its slope per code.
+
+    The shape is (3, entries, 2).
+    """
     positions = np.arange(255 * _DENSITY + 2) / (255.0 * _DENSITY)
     weights = np.array(_WEIGHTS)
     if transform.matrix is not None:
@@ -224,5 +228,5 @@ def _light_tables(transform: Transform) -> npt.NDArray[np.float32]:
         values = weights[c] * transform.curves[c % len(transform.curves)](np.minimum(positions, 1.0))
         tables[c, :, 0] = values
         tables[c, :-1, 1] = np.diff(values) * _DENSITY
-    tables[:, -2:, 1] = tables[:, -3:-2, 1]  # no difference can be taken at white: repeat the last slope
+    tables[:, -2:, 1] = tables[:, -3:-2, 1]  # at white there is no next entry: repeat the last slope
     return np.maximum(tables, np.float32(1e-7))

@@ -86,7 +86,7 @@ def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | No
 
 
 def image(source: CodingSource, trial: Trial, segments: Sequence[Segment] = ()) -> JpegImage:
-    """Return a trial as a JPEG in coefficients."""
+    """Return a trial as a JpegImage, which holds coefficients."""
     result = image_of(source, trial.tables, trial.levels)
     return replace(result, segments=list(segments))
 
@@ -98,7 +98,7 @@ def decode(source: CodingSource, trial: Trial) -> npt.NDArray[np.uint8]:
 
 
 def subsampling_name(source: CodingSource) -> str:
-    """Return the chroma sampling as people write it: "444", "422", "440", "420" or "gray"."""
+    """Return the name of the chroma sampling: "444", "422", "440", "420" or "gray"."""
     if source.components == 1:
         return "gray"
     return {(1, 1): "444", (2, 1): "422", (1, 2): "440", (2, 2): "420"}[source.sampling]

@@ -17,8 +17,8 @@ __all__ = ["LearntTables", "families_of"]
 _FREQUENCY = np.add.outer(np.arange(8), np.arange(8)).ravel()
 _LOW = (_FREQUENCY >= 1) & (_FREQUENCY <= 2)
 _SPREAD = _FREQUENCY / 14.0
-#: Frequency, as (u + v) / 14, whose steps the slopes do not change. It is the mean over the frequencies that
-#: take most bits, so that a slope hardly changes the quality.
+#: Frequency, as (u + v) / 14, whose steps the parameters ``slope`` and ``curve`` do not change. It is the
+#: mean over the frequencies that take most bits, so that a slope hardly changes the quality.
 _CENTRE = 0.25
 
 
@@ -58,11 +58,11 @@ class LearntTables(TableFamily):
         return np.array([exp(float(value)) for value in logs])
 
     def finest(self, components: int) -> tuple[npt.NDArray[np.uint16], ...]:
-        """Return tables of ones."""
+        """Return tables whose steps are all 1."""
         return JPEGLI.finest(components)
 
     def multiplier(self, distance: float, component: int, subsampled: bool) -> float:
-        """Return the Lagrange multiplier of a component over the usual one."""
+        """Return the ratio of a component's Lagrange multiplier to the usual one."""
         name = "chroma.lambda" if component else "luma.lambda"
         fitted = exp(self.part.parameter(name, distance, subsampled))
         return JPEGLI.multiplier(distance, component, subsampled) * fitted

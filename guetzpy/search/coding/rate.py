@@ -126,7 +126,7 @@ def measure(levels: npt.NDArray[np.int16], bands: npt.NDArray[np.int64], threads
             symbols[band, symbol] = min(offset - log2(int(counts[band, symbol]) + 0.5), 16.0)
         bits = sum(int(counts[band, n << 4]) * (float(symbols[band, n << 4]) + n) for n in range(15))
         # The whole cost of an EOBn symbol is counted at the block that begins the run, which mostly has a
-        # nonzero level. A block without one mostly continues a run, which costs nearly nothing.
+        # nonzero level. A block without a nonzero level mostly continues a run, which costs nearly nothing.
         eob[band, 1] = bits / max(int(runs[band, 0]), 1)
         eob[band, 0] = 0.1
     return Rate(bands, symbols, eob)

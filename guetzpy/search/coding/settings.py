@@ -1,4 +1,4 @@
-"""Everything that one quantisation depends on besides the picture and the weights."""
+"""Settings of one quantisation: all that it depends on besides the picture and the weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["EncodeSettings", "lagrangian"]
 def lagrangian(distance: float) -> float:
     """Return the usual Lagrange multiplier at a distance: squared error in squared steps for one bit.
 
-    Where the tables approach their limit of 255 the multiplier takes over from them, so that any size can be
+    Where steps approach their limit of 255, the multiplier grows faster instead, so that any size can be
     reached.
     """
     usual = 0.05 * power(min(max(distance, 0.5), 6.0), 0.25)
@@ -33,11 +33,11 @@ class EncodeSettings:
     distance : float
         Distance that the tables and the usual Lagrange multiplier are made for, above 0.
     log_lambda : float
-        Logarithm of the Lagrange multiplier over the usual one.
+        Logarithm of the ratio of the Lagrange multiplier to the usual one.
     shape : Shape
         How the tables differ from the family's usual ones.
     dc_limit : float
-        Largest step of the luma's DC. It prevents visible bands in slow gradients, which no metric counts.
+        Largest step of the luma's DC. It prevents visible bands in slow gradients, to which no metric reacts.
     chroma_dc_limit : float
         The same for the DC of chroma.
     dither : tuple of (float, float)
@@ -50,7 +50,7 @@ class EncodeSettings:
     rates : tuple of Rate
         Costs of symbols for each component; empty: they are estimated from rounded coefficients.
     family : TableFamily
-        Where the tables come from.
+        Table family that the tables are taken from.
     finest : bool
         Whether the family's finest tables are used and bits cost nothing.
     """

@@ -31,13 +31,14 @@ Coefficients: TypeAlias = npt.NDArray[np.float32]
 Tables: TypeAlias = tuple[npt.NDArray[np.uint16], ...]
 Rates: TypeAlias = tuple[trellis.Rate, ...]
 
-#: First and last zigzag index of the bands for which costs of symbols are counted: one band of all AC.
+#: Bands for which costs of symbols are counted, by first and last zigzag index: one band of all AC
+#: coefficients.
 BANDS = np.array([[1, 63]], np.int64)
 
-#: The first costs of symbols are estimated from about so many blocks.
+#: Approximate number of blocks from which the first costs of symbols are estimated.
 _FIRST_BLOCKS = 8192
 
-#: Rows above and below a strip that up-sampling and down-sampling of chroma read.
+#: Rows above and below a strip that are read when chroma is up-sampled and down-sampled.
 _MARGIN = 16
 
 

@@ -1,10 +1,10 @@
 """Table families: quantisation tables as smooth functions of distance and frequency.
 
 The usual family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table for each component, which
-was fitted to Butteraugli there, times a scale. Beyond distance 1.5 the scale grows more slowly for low
-frequencies. Under 4:2:0 the steps of chroma are about a third. Some factors were fitted to this encoder,
-whose luma compensates errors of chroma: larger steps of Cr, smaller steps of Cb, of DC and of luma's low
-frequencies.
+jpegli's authors fitted to Butteraugli, times a scale. Beyond distance 1.5 the scale grows more slowly for low
+frequencies. Under 4:2:0 the steps of chroma are multiplied by about a third. Some factors were fitted to this
+encoder, whose luma compensates errors of chroma: larger steps of Cr, smaller steps of Cb, of DC and of luma's
+low frequencies.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Shape:
     red : float
         Logarithm of the factor on the steps of Cr; the steps of Cb are divided by the same factor.
     luma_slope, chroma_slope : float
-        Growth of the logarithm of the steps from frequency (0, 0) to (7, 7).
+        Increase of the logarithm of the steps from frequency (0, 0) to (7, 7).
     luma_low, chroma_low : float
         Logarithm of the factor on the steps of the six lowest frequencies, u + v <= 2.
     by_frequency : tuple of tuple of float
@@ -180,8 +180,8 @@ def dc_limit(distance: float) -> float:
     """Return the largest step of the luma's DC for a distance.
 
     A DC step of 8 is one code of a block's mean. Up to distance 2 the error of the mean stays below half a
-    code, so that slow gradients show no steps beyond those of 8-bit codes. The metrics do not count such
-    steps in nearly flat pictures.
+    code, so that slow gradients show no bands beyond those of 8-bit codes. The metrics do not react to such
+    bands in nearly flat pictures.
     """
     return 7.0 * max(1.0, 0.5 * distance)
 
@@ -266,9 +266,9 @@ class TableFamily(ABC):
     def compensation(self, distance: float, subsampled: bool) -> float:
         """Return the share of the chroma's error in luminance that the luma compensates, 0 to 1.
 
-        The usual share is 0.5. Full compensation gains another tenth by Butteraugli and SSIMULACRA 2, which
-        are computed from light. Metrics that are computed from codes (MS-SSIM, PSNR-HVS) count the change of
-        the luma as an error, which grows with the square of the share.
+        The usual share is 0.5. A share of 1 gains a tenth more by Butteraugli and SSIMULACRA 2, which are
+        computed from light. Metrics that are computed from codes (MS-SSIM, PSNR-HVS) count the change of the
+        luma as an error, which grows with the square of the share.
         """
         return 0.5
 

@@ -77,7 +77,7 @@ def _quantise(
     magnitude = np.empty(65, np.float32)
     weight_at = np.empty(65, np.float32)
     zero_before = np.empty(65, np.float32)
-    # Cost of the best path that ends at a coefficient, less the cost of zeroing everything up to it.
+    # Cost of the best path that ends at a coefficient, less the cost of zeroing all coefficients up to it.
     base = np.empty(65, np.float32)
     half = np.float32(0.5)
     for block in range(coefficients.shape[0]):
@@ -144,7 +144,7 @@ def _quantise(
                 base[i] = best - zero_before[i] - zeroed
                 # A symbol costs at most 16 bits and a level at most ten magnitude bits, so that zeroing this
                 # coefficient saves at most 42 bits (two symbols and the magnitude). If zeroing costs more,
-                # the coefficient is on the best path, and paths around it need not be tried.
+                # the coefficient is on the best path, and paths that skip it need not be tried.
                 if zeroed - high > lagrangian * np.float32(42.0):
                     earliest = i
 

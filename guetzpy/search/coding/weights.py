@@ -32,7 +32,7 @@ class Weights:
 
     @classmethod
     def flat(cls, shapes: Sequence[tuple[int, int]]) -> Weights:
-        """Return weights of 1 for components of these sizes, (blocks_y, blocks_x)."""
+        """Return weights of 1 for components of the given sizes, (blocks_y, blocks_x)."""
         return cls(
             tuple(np.ones(shape, np.float32) for shape in shapes),
             tuple(np.ones(64, np.float32) for _ in shapes),

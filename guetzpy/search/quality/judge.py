@@ -19,7 +19,7 @@ from guetzpy.search.quality.scores import Scores
 
 __all__ = ["Judge", "Window"]
 
-#: Rows of a window of gradients, and rows that it shares with its neighbours (the height of the largest MCU).
+#: Rows of a window of gradients, and rows that neighbouring windows share (the height of the largest MCU).
 _WINDOW, _SHARED = 512, 16
 
 
@@ -46,8 +46,8 @@ class Window(NamedTuple):
 class Judge:
     """Scores and gradients against a reference.
 
-    Each metric's data of the reference are computed when they are first needed. Until then, earlier steps can
-    use that memory.
+    Each metric's data of the reference are computed when they are first needed, so that earlier steps can use
+    the memory.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Judge:
         return self.comparator(number).score(codes)
 
     def joined(self, found: dict[int, Score]) -> Scores:
-        """Return scores by the metrics' numbers as one object."""
+        """Return one object of the scores, which are given by the numbers of the metrics."""
         details: dict[str, float] = {}
         for score in found.values():
             details.update(score.details)
@@ -128,7 +128,7 @@ class Judge:
     def gradients(self, codes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, float, Iterator[Window]]]:
         """Yield the number of each metric that has a gradient, its score, and windows of the gradient.
 
-        Scratch memory of one is freed before the next one starts.
+        The scratch memory of a metric is freed before the next metric starts.
         """
         for number in range(len(self.metrics)):
             comparator = self.comparator(number)

@@ -15,10 +15,10 @@ from guetzpy.search.quality.scores import Scores
 
 __all__ = ["COARSEST", "FINEST", "Limits"]
 
-#: Finest and coarsest tables that are tried, as distances; 0.02 makes every step 1.
+#: Smallest and largest distance of the tables that are tried; at 0.02 every step is 1.
 FINEST, COARSEST = 0.02, 300.0
 
-#: Coarsest distance that a search starts from: the coarsest that can be asked for.
+#: Largest distance that a search starts from: the largest that can be requested.
 _COARSEST_START = 25.0
 
 
@@ -35,7 +35,7 @@ class Limits:
     metrics : tuple of Metric
         The metrics.
     bounds : tuple of (float or None)
-        The worst score of each that is allowed; None: any score is.
+        The worst score that each may have; None: any score is allowed.
     """
 
     metrics: tuple[Metric, ...]
@@ -63,7 +63,7 @@ class Limits:
         return cls(scores.metrics, tuple(v if m.limit_at(1.0) is not None else None for m, v in pairs))
 
     def bound(self, name: str) -> float | None:
-        """Return a metric's limit by its name."""
+        """Return the limit of the metric of this name."""
         return dict(zip((metric.name for metric in self.metrics), self.bounds, strict=True)).get(name)
 
     def excess_by(self, number: int, score: float) -> float:
@@ -95,7 +95,7 @@ class Limits:
 
     @property
     def tolerances(self) -> tuple[float, ...]:
-        """How far below 0 the excess by each metric may lie in a file that is close enough."""
+        """For each metric, how far its excess may be below 0 for a file to be close enough to its limits."""
         return tuple(
             0.0
             if bound is None
@@ -116,7 +116,7 @@ class Limits:
         return sum(excesses) / len(excesses)
 
     def starting_distance(self) -> float:
-        """Return the smallest distance whose limits these are, within the range of distances."""
+        """Return the smallest distance that has one of these limits, within the range of distances."""
         distances = [
             0.0 if metric.is_identical(bound) else exp(metric.log_distance(bound))
             for metric, bound in zip(self.metrics, self.bounds, strict=True)

@@ -16,7 +16,7 @@ __all__ = ["Scores"]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a picture by several metrics, with the further values that the metrics computed.
+    """Scores of a picture by several metrics, and other values that the metrics computed.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Scores:
     values : tuple of float
         Their scores.
     details : mapping of str to float
-        Further values that the metrics computed.
+        Other values that the metrics computed.
     blocks : mapping of str to ndarray of float32, shape (ceil(H / 8), ceil(W / 8))
         Largest local error in each block of 8 x 8 pixels, in units of the score, by the name of a metric that
         has a map of errors.

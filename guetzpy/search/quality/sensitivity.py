@@ -6,12 +6,13 @@ which is called its growth here. Over a block, or over a frequency, the weight
 
     sum(g * e) / sum(e**2 / q**2)
 
-makes the squared error, in squared steps, predict the growth. The quotient of a single coefficient is mostly
-noise. So the sums are taken over 3 x 3 blocks, or over all blocks of a picture for a frequency.
+is the factor by which the squared error, in squared steps, predicts the growth. The quotient of a single
+coefficient is mostly noise. So the sums are taken over 3 x 3 blocks, or over all blocks of a picture for a
+frequency.
 
-A metric blurs the picture and compares it at several scales. So the gradient of a coefficient also depends on
-the errors of other coefficients. :func:`shifts` changes the target of each coefficient against this part of
-the gradient. The whole change would make the picture worse, because all coefficients change at once, so only
+A metric blurs the picture and compares it at several scales. So the derivative by a coefficient also depends
+on the errors of other coefficients. :func:`shifts` moves the target of each coefficient against this part of
+the gradient. Because all coefficients change at once, the whole change would make the picture worse. So only
 a share of it is made, and at most a small fraction of a step.
 """
 
@@ -43,7 +44,7 @@ _VALUES = 64 * _GROUP
 
 @kernel("int64(float32[::1], float32[::1], int16[::1], float32[::1], float64[::1], float64[::1])", inner=True)
 def _products(gradient: Any, targets: Any, levels: Any, steps: Any, growth: Any, power: Any) -> int:
-    """Write the growth by each coefficient of some blocks, and its squared error in squared steps."""
+    """Write the growth and the squared error, in squared steps, of each coefficient of some blocks."""
     for i in range(levels.shape[0]):
         error = np.float32(levels[i]) - targets[i] / steps[i]
         power[i] = np.float64(error * error)

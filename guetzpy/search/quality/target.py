@@ -29,7 +29,7 @@ class Goal:
     size : int or None
         Largest size of the whole file, in bytes.
     exact : bool
-        Whether limits that the format cannot meet are always an error.
+        Whether limits that the format cannot meet are always an error, not only with ``strict``.
     """
 
     limits: Limits | None = None
@@ -79,14 +79,14 @@ _targets: dict[str, Target] = {}
 
 
 def register(target: Target) -> None:
-    """Make a target known; ValueError if another has its name."""
+    """Register a target; raise ValueError if another has its name."""
     if target.name in _targets:
         raise ValueError(f"a target named {target.name} is registered already")
     _targets[target.name] = target
 
 
 def unregister(name: str) -> None:
-    """Take a target out; KeyError if there is none of that name."""
+    """Remove a target; raise KeyError if there is none of that name."""
     del _targets[name]
 
 

@@ -135,7 +135,7 @@ def _power(x: Field, share: int) -> Field:
 
 
 def _blend(fields: Sequence[Field], shares: Sequence[int]) -> Field:
-    """Return the product of the fields, each to the power of its share."""
+    """Return the product of the fields, each raised to the power of its share."""
     result = _power(fields[0], shares[0])
     for field, share in zip(fields[1:], shares[1:], strict=True):
         result = result * _power(field, share)
@@ -150,7 +150,7 @@ def _smooth(field: Field) -> Field:
 
 
 def _calm(source: CodingSource, trial: Trial, number: int) -> Field:
-    """Return the mean contrast of the luma over the contrast in each block of a component."""
+    """Return the mean contrast of the luma divided by the contrast of each block of a component."""
     squares = np.square(trial.targets[0][..., 1:]).sum(axis=-1, dtype=np.float64)
     # An eighth of the norm is the standard deviation of the block's samples, in codes. Adding 4 codes bounds
     # the quotient in flat blocks.
@@ -166,7 +166,7 @@ def _calm(source: CodingSource, trial: Trial, number: int) -> Field:
 
 
 def _relative(growth: Field, power: Field, limit: float) -> Field:
-    """Return growth per squared error, relative to its mean and clipped to a factor of ``limit`` from it."""
+    """Return growth per squared error, relative to its mean and within a factor of ``limit`` from 1."""
     mean = max(float(growth.sum()), 1e-30) / max(float(power.sum()), 1e-30)
     # Half a squared step of mean growth is added to each entry, so that entries with small errors, whose
     # quotients are noise, are near the mean.
@@ -310,9 +310,10 @@ def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, befo
 def into_steps(shape: Shape, weights: Weights, carried: Carried) -> tuple[Shape, Weights]:
     """Return tables that follow the weights by frequency, and the weights relative to the new steps.
 
-    With uniform quantisers of high rate, bytes are least where every frequency has the same weighted error,
-    that is, where steps are the weights' power -1/2 (Yang, Sun and Meng 2014). With the trellis and at the
-    rates of photographs the power is smaller: :data:`~guetzpy.search.calibration.STEP_POWER`.
+    For uniform quantisers at a high rate, bytes are least if every frequency has the same weighted error,
+    that is, if steps are proportional to the weights to the power -1/2 (Yang, Sun and Meng 2014). With the
+    trellis and at the rates of photographs the power is smaller:
+    :data:`~guetzpy.search.calibration.STEP_POWER`.
 
     Parameters
     ----------
@@ -333,7 +334,7 @@ def into_steps(shape: Shape, weights: Weights, carried: Carried) -> tuple[Shape,
     components = range(len(weights.bands))
     old = [np.array(shape.by_frequency[c]) if shape.by_frequency else np.ones(64) for c in components]
     wanted = [1.0 / _power(weights.bands[c][ZIGZAG_ORDER] / old[c] ** 2, STEP_POWER) for c in components]
-    errors = [weights.bands[c] * carried.sums[0][c].band_power for c in components]  # DC has none
+    errors = [weights.bands[c] * carried.sums[0][c].band_power for c in components]  # DC has no weight
     changes = [(wanted[c] / old[c])[NATURAL_ORDER] for c in components]
     total = sum(
         float(e) * log(float(q)) for c in components for e, q in zip(errors[c], changes[c], strict=True)
