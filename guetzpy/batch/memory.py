@@ -24,9 +24,12 @@ _PIXELS_A_BYTE = 20
 
 
 def wanted(options: OptimizeOptions | TranscodeOptions, area: int) -> int:
-    """Return the peak memory, in bytes, of processing a picture of ``area`` pixels."""
+    """Return the peak memory, in bytes, of processing a picture of ``area`` pixels.
+
+    That of a JPEG, which is the larger one, is taken for all.
+    """
     if isinstance(options, OptimizeOptions):
-        return search_memory(area, options.effort)
+        return search_memory(area, options.effort, coefficients=True)
     return packing_memory(area)
 
 

@@ -60,13 +60,15 @@ _STRIP, _ROWS = 1 << 19, 128
 #: Smallest number of rows of a strip: four times the number of rows around it, which are computed twice.
 _FEWEST_ROWS = 64
 
-#: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, and bytes added to
-#: them. The gradients of small pictures are computed at once, those of larger pictures window by window.
-#: Measured, in MB: balanced 629 at 2.63 MP, 652 at 2.82, 822 at 4.08, 1298 at 12 and 1254 at 24; fast 445 at
-#: 2.63.
-_FAST = ((12.5, 220, 0), (float("inf"), 46, 700_000_000))
-_SEARCH = ((2.7, 400, 0), (12.5, 220, 60_000_000), (float("inf"), 46, 900_000_000))
-#: Further bytes per pixel for the weights of several rounds.
+#: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, bytes per pixel added
+#: for the weights of several rounds (effort max), and bytes added to all. The gradients of small pictures are
+#: computed at once, those of larger pictures window by window. Measured, in MB, with PNG: balanced 652 at 2.82
+#: MP, 711 at 3.0, 822 at 4.08, 1298 at 12 and 1254 at 24; fast 445 at 2.63.
+_FAST = ((12.5, 220, 40, 0), (float("inf"), 46, 40, 700_000_000))
+_SEARCH = ((2.7, 400, 40, 0), (12.5, 220, 80, 75_000_000), (float("inf"), 46, 40, 900_000_000))
+#: The same for a JPEG, whose coefficients are searched; tests/search/test_plan.py has what was measured.
+_OF_JPEG = (_SEARCH[0], (6.2915, 245, 80, 110_000_000), _SEARCH[1], (float("inf"), 74, 40, 330_000_000))
+#: Bytes per pixel for the weights of several rounds, if the search spares memory.
 _ROUNDS = 40
 #: Bytes per pixel of a lossless repack and its checks: coefficients three times, pixels four times.
 _PACKING = 36
@@ -242,7 +244,7 @@ def plan_search(
         The search would take too much memory.
     """
     pixels = width * height
-    usual = search_memory(_whole(width) * _whole(height), effort)
+    usual = search_memory(_whole(width) * _whole(height), effort, coefficients)
     spared = _spared_memory(width, height, effort, coefficients)
     spares = _must_spare(pixels, usual, spared, ceiling, file_size, coefficients, name)
     lean = ceiling is None and usual <= _LEAN_FOR_FEW_BYTES
@@ -307,11 +309,14 @@ def _must_spare(
     return True
 
 
-def search_memory(pixels: int, effort: str) -> int:
-    """Return the peak memory, in bytes, of a search that does not spare memory."""
-    table = _FAST if effort == "fast" else _SEARCH
-    by_pixel, besides = next((by, more) for most, by, more in table if pixels <= most * 1e6)
-    return pixels * (by_pixel + (_ROUNDS if effort == "max" else 0)) + besides
+def search_memory(pixels: int, effort: str, coefficients: bool = False) -> int:
+    """Return the peak memory, in bytes, of a search that does not spare memory.
+
+    ``coefficients`` is whether the picture is a JPEG whose coefficients are searched.
+    """
+    table = _FAST if effort == "fast" else _OF_JPEG if coefficients else _SEARCH
+    by_pixel, rounds, besides = next(row[1:] for row in table if pixels <= row[0] * 1e6)
+    return int(pixels * (by_pixel + (rounds if effort == "max" else 0)) + besides)
 
 
 def _spared_memory(width: int, height: int, effort: str, coefficients: bool) -> int:
@@ -355,7 +360,7 @@ def comparing_memory(width: int, height: int) -> int:
 
 def least_memory(width: int, height: int, effort: str, coefficients: bool = False) -> int:
     """Return the smallest ``ceiling`` with which :func:`plan_search` accepts a picture."""
-    usual = search_memory(_whole(width) * _whole(height), effort)
+    usual = search_memory(_whole(width) * _whole(height), effort, coefficients)
     return min(usual, _spared_memory(width, height, effort, coefficients))
 
 

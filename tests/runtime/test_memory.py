@@ -37,7 +37,7 @@ def test_freed_memory_is_used_again() -> None:
 
 
 def test_a_limit_names_both_figures() -> None:
-    with pytest.raises(LimitError, match=r"12.0 megapixels would take about 2.7 GB .* 1 GB that are"):
+    with pytest.raises(LimitError, match=r"12.0 megapixels would take about 2.71 GB .* 1 GB that are"):
         check_memory(12_000_000, search_memory(12_000_000, "balanced"), 1_000_000_000)
     check_memory(12_000_000, packing_memory(12_000_000), 1_000_000_000)
 
