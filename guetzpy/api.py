@@ -60,10 +60,10 @@ def optimize(
     ----------
     source : bytes, path, binary file, PIL image or ndarray
         Files: JPEG, PNG, TIFF, WebP and other formats of Pillow; HEIC, AVIF, JPEG XL and camera RAW by
-        extras (``pip install guetzpy[heic]``, ``[avif]``, ``[jxl]``, ``[raw]``). Arrays: (H, W), (H, W, 3) or
-        (H, W, 4) of uint8, uint16, bool or float 0..1, taken as sRGB. A PIL image counts as its pixels; pass
-        a JPEG by path or bytes, so that its own coefficients are used. An open file is read whole, from its
-        start even if its position is elsewhere; one that cannot seek, from its position.
+        extras (``pip install "guetzpy[heic]"``, ``[avif]``, ``[jxl]``, ``[raw]``). Arrays: (H, W), (H, W, 3)
+        or (H, W, 4) of uint8, uint16, bool or float 0..1, taken as sRGB. A PIL image counts as its pixels;
+        pass a JPEG by path or bytes, so that its own coefficients are used. An open file is read whole, from
+        its start even if its position is elsewhere; one that cannot seek, from its position.
     options : OptimizeOptions, optional
         All options in one object, in place of the keywords below.
     progress : callable, optional

@@ -197,6 +197,8 @@ def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool 
 
 
 def _records(root: str) -> Iterator[Record]:
+    if storage.is_url(root):
+        raise GuetzpyError(f"{root}: backups at URLs have no record; copy them back by hand")
     files = sorted(Path(root, RECORDS).glob("*.jsonl"))
     if not files:
         raise GuetzpyError(f"{root}: holds no record of a run with --backup; name the folder that it named")

@@ -41,7 +41,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
     try:
         distributed = importlib.import_module("distributed")
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("Dask is missing: pip install 'guetzpy[dask]'") from None
+        raise ModuleNotFoundError('Dask is missing: pip install "guetzpy[dask]"') from None
     try:
         client = distributed.Client(address, timeout=_PATIENCE)
     except (OSError, ValueError) as error:

@@ -81,14 +81,14 @@ def filesystem(url: str, options: Mapping[str, Any] | None = None) -> tuple[Any,
     try:
         core = importlib.import_module("fsspec.core")
     except ImportError:
-        raise ValueError(f"{url}: URLs need fsspec: pip install 'guetzpy[cloud]'") from None
+        raise ValueError(f'{url}: URLs need fsspec: pip install "guetzpy[cloud]"') from None
     try:
         if "::" in url and not _CHAIN.search(url):  # a "::" that chains no URLs, at which fsspec would split
             system, path = core.url_to_fs(url.replace("::", _COLONS), **(options or {}))
             path = path.replace(_COLONS, "::")
         else:
             system, path = core.url_to_fs(url, **(options or {}))
-    except ImportError as error:
+    except (ImportError, ValueError) as error:  # the package is missing; the scheme or the URL is wrong
         raise ValueError(f"{url}: {error}") from None
     # fsspec caches listings; an old one would not have the outputs of a finished run.
     system.invalidate_cache()
@@ -106,7 +106,16 @@ def state(name: str, options: Mapping[str, Any] | None = None) -> Entry:
     if not is_url(name):
         return of_stat(name, os.stat(name))
     system, path = filesystem(name, options)
-    return of_info(name, system.info(path))
+    return of_info(name, _info(name, system, path))
+
+
+def _info(name: str, system: Any, path: str) -> Mapping[str, Any]:
+    """Return the record of a URL in the listing of its file system; an error names the URL."""
+    try:
+        info: Mapping[str, Any] = system.info(path)
+    except FileNotFoundError:  # of fsspec: without a number, and with another name or none
+        raise FileNotFoundError(errno.ENOENT, "No such file or folder", name) from None
+    return info
 
 
 def of_stat(name: str, found: os.stat_result) -> Entry:
@@ -155,9 +164,15 @@ def read(
             found = os.fstat(stream.fileno())
             return read_limited(stream, max_input, max_memory), of_stat(name, found), found
     system, path = filesystem(name, options)
-    entry = of_info(name, system.info(path))
+    info = _info(name, system, path)
+    entry = of_info(name, info)
     check_input(entry.size, max_input, max_memory)
-    return system.cat_file(path), entry, None
+    if name.partition("://")[0].lower() in _WHOLE_OBJECTS:
+        return system.cat_file(path), entry, None
+    if info.get("type", "file") != "file":  # such as a device that file:// names
+        raise OSError(errno.EINVAL, NOT_REGULAR, name)
+    with system.open(path, "rb") as stream:  # HTTP servers may state no size, or a wrong one
+        return read_limited(stream, max_input, max_memory), entry, None
 
 
 def open_regular(name: str) -> BinaryIO:

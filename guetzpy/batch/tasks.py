@@ -157,14 +157,11 @@ def kind_of(head: bytes) -> str | None:
 
 
 def jpeg_name(relative: str) -> str:
-    """Return the name of the JPEG made from a file: ``.JPG`` is kept, ``.png`` becomes ``.jpg``."""
-    path = PurePosixPath(relative)
-    suffix = path.suffix.lower()
-    if suffix in output.JPEG_SUFFIXES:
+    """Return the path or URL of the JPEG made from a file: ``.JPG`` is kept, ``.png`` becomes ``.jpg``."""
+    stem, suffix = posixpath.splitext(relative)  # a path object would shorten the // of a URL
+    if suffix.lower() in output.JPEG_SUFFIXES:
         return relative
-    if suffix in PICTURE_SUFFIXES:
-        return str(path.with_suffix(".jpg"))
-    return f"{relative}.jpg"
+    return f"{stem}.jpg" if suffix.lower() in PICTURE_SUFFIXES else f"{relative}.jpg"
 
 
 def beside(relative: str, suffix: str) -> str:

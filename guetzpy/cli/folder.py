@@ -27,6 +27,7 @@ from guetzpy.cli.report import Report
 from guetzpy.cli.reporting import (
     compile_if_cold,
     describe,
+    explain,
     fail,
     notices,
     on_one_line,
@@ -114,7 +115,8 @@ def run_folders(
                     written=write, checked=threshold is not None,
                     placed=in_place or output is not None or wishes.suffix is not None,
                     resumable=run.manifest is not None and not wishes.resume,
-                    backup=wishes.backup, report=report is not None,
+                    backup=None if _on_urls(inputs, wishes.backup) else wishes.backup,
+                    report=report is not None,
                 )  # fmt: skip
                 if step is not None:
                     say(f"next: {step}")
@@ -200,7 +202,12 @@ def _plan(
     except ValueError as error:
         usage_error(str(error))
     except FileNotFoundError as error:
-        fail(f"{error.filename}: {error.strerror}")
+        fail(explain(error))
+
+
+def _on_urls(inputs: list[str], backup: str | None) -> bool:
+    """Return whether a backup has no record, which is written only if no URL is involved."""
+    return any("://" in name for name in [*inputs, backup or ""])
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:

@@ -99,6 +99,8 @@ def begin(
         if beside is not None:
             usage_error("--report-beside needs --report, which names the new report")
         return None
+    if "://" in path:
+        usage_error(f"--report {path}: is a URL; a report is a local file or folder")
     suffix = os.path.splitext(path.rstrip("/" + os.sep))[1].lower()
     is_folder = path.endswith(("/", os.sep)) or os.path.isdir(path)
     if is_folder and suffix in (".html", ".htm", ".json"):

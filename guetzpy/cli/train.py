@@ -112,7 +112,7 @@ def train(
             say("the same command goes on from here")
             raise
         except ModuleNotFoundError as error:
-            usage_error(f"train: {error.name} is missing: pip install guetzpy[train]")
+            usage_error(f'train: {error.name} is missing: pip install "guetzpy[train]"')
         if not quiet:
             for line in lines(model.about["figures"]):
                 say(line)

@@ -107,11 +107,12 @@ def reason_to_repack(
     return None
 
 
-def further(image: JpegImage, options: OptimizeOptions, repack: bytes) -> str:
-    """Return a hint that names a distance at which a JPEG that was only repacked would become smaller.
+def further(image: JpegImage, options: OptimizeOptions, repack: bytes, encoded: int | None = None) -> str:
+    """Return a hint that names a distance at which a JPEG that was only repacked may become smaller.
 
     The hint is empty if no such distance is known, or if metadata takes more than half of the repack: then no
-    distance is certain to save ``options.min_saving`` of the file.
+    distance is certain to save ``options.min_saving`` of the file. It is also empty if an encode at a larger
+    distance than that of the source was no smaller than the repack, as for noise.
 
     Parameters
     ----------
@@ -121,17 +122,21 @@ def further(image: JpegImage, options: OptimizeOptions, repack: bytes) -> str:
         The target.
     repack : bytes
         The lossless repack.
+    encoded : int, optional
+        Bytes of the lossy encode at the target.
     """
     name, wanted = options.target
     parts = survey(repack)
     if name != "distance" or parts.metadata + parts.trailing > len(repack) // 2:
         return ""
     already = source_quality.estimate(image)
+    if encoded is not None and encoded >= len(repack) and wanted >= _PROMISING * already:
+        return ""
     least = max(_PROMISING * already, 1.3 * wanted)
     if options.total_distance:
         least = max(already / _HEADROOM, least)
     proposed = next((d for d in _PROPOSED if d > least), None)
-    return "" if proposed is None else f"`-d {proposed:g}` would make it smaller"
+    return "" if proposed is None else f"`-d {proposed:g}` may make it smaller"
 
 
 def _with_hint(reason: str, hint: str) -> str:

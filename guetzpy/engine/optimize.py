@@ -202,7 +202,8 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     data = _finish(selected, carried, options, own_distance(image, options))
     if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
         reason = f"a lossy encode would save under {options.min_saving:.0%}"
-        return _lossless(source, options, repack, _joined(reason, further(image, options, repack.data)))
+        hint = further(image, options, repack.data, len(data))
+        return _lossless(source, options, repack, _joined(reason, hint))
     result = _result(source, options, data, selected, goal)
     return replace(
         result,

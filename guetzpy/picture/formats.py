@@ -149,7 +149,7 @@ def decode(data: bytes, kind: Kind, check_size: CheckSize) -> tuple[npt.NDArray[
 
 
 def _missing(kind: Kind, detail: str = "") -> UnsupportedError:
-    error = UnsupportedError(f"{kind} files need an extra{detail}: pip install guetzpy[{_EXTRAS[kind]}]")
+    error = UnsupportedError(f'{kind} files need an extra{detail}: pip install "guetzpy[{_EXTRAS[kind]}]"')
     error.extra = _EXTRAS[kind]
     return error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import os
@@ -59,11 +60,11 @@ def contents(
         check_input(memoryview(source).nbytes, max_input, max_memory)
         return bytes(source), None
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
+        name = str(Path(source))
         try:
-            return read_path(path, max_input, max_memory)[0], str(path)
+            return read_path(source, max_input, max_memory)[0], name
         except LimitError as error:
-            error.name = str(path)
+            error.name = name
             raise
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
@@ -129,7 +130,13 @@ def read_path(
     wait = hasattr(select, "poll") and is_limited()
     # Without O_NONBLOCK, opening a named pipe waits until a program opens it for writing.
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    handle = os.open(path, flags | (os.O_NONBLOCK if wait else 0))
+    try:
+        handle = os.open(path, flags | (os.O_NONBLOCK if wait else 0))
+    except FileNotFoundError:
+        if "://" not in os.fsdecode(path):
+            raise
+        words = "no such file; of URLs, guetzpy reads those of optimize and transcode, and of guetzpy.batch"
+        raise FileNotFoundError(errno.ENOENT, words, os.fsdecode(path)) from None
     with open(handle, "rb", buffering=0) as stream:
         state = os.fstat(handle)
         if stat.S_ISDIR(state.st_mode):

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from guetzpy import batch
 from guetzpy.batch import cluster, storage, worker
 from guetzpy.batch.worker import Done
-from guetzpy.errors import GuetzpyError
+from guetzpy.cli import app
+from guetzpy.errors import GuetzpyError, LimitError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
 pytestmark = [pytest.mark.integrations, pytest.mark.filterwarnings("ignore")]
@@ -102,6 +104,63 @@ def test_in_place_with_backup(memory: Any) -> None:
     again.close()
 
 
+def test_outputs_beside_urls(memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PNG gets another extension. Nothing is written to a local folder named like the URL."""
+    monkeypatch.chdir(tmp_path)
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(jpeg(1))).save(stream, "PNG")
+    memory.pipe_file("/in/sub/c.png", stream.getvalue())
+    memory.pipe_file("/in/b.jpg", jpeg(2))
+    results = list(batch.run("memory://in", options=OptimizeOptions(effort="fast"), suffix="-small"))
+    names = {"memory://in/sub/c-small.jpg", "memory://in/b-small.jpg"}
+    assert {result.output for result in results} == names
+    assert sorted(below(memory, "/in")) == ["b-small.jpg", "b.jpg", "sub/c-small.jpg", "sub/c.png"]
+    assert not [path for path in tmp_path.iterdir() if path.name != "state"]
+
+
+@pytest.mark.parametrize("name", ["memory://in", "memory://in/a.jpg", "nowhere://in/a.jpg", "file:///none"])
+def test_a_url_that_does_not_exist_is_named(name: str, memory: Any, tmp_path: Path) -> None:
+    with pytest.raises((FileNotFoundError, ValueError)) as caught:
+        batch.run(name, tmp_path / "out", TranscodeOptions())
+    done = CliRunner().invoke(app, ["transcode", name, "-r", "-o", str(tmp_path / "out")])
+    assert done.exit_code in (1, 2)
+    shown = name.removeprefix("file://")  # such a URL is taken as the path that it names
+    assert (shown in str(caught.value), shown in done.stderr) == (True, True)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no devices")
+def test_devices_and_endless_answers_are_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match="not a regular file"):
+        storage.read("file:///dev/zero")
+
+    class Endless(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            return len(buffer)
+
+    class Server:
+        def info(self, path: str) -> dict[str, Any]:
+            return {"name": path, "size": None, "type": "file"}
+
+        def open(self, path: str, mode: str) -> Any:
+            return Endless()
+
+    monkeypatch.setattr(storage, "filesystem", lambda url, options=None: (Server(), url))
+    with pytest.raises(LimitError, match="--max-input"):
+        storage.read("http://localhost/endless", max_input=50_000_000)
+
+
+def test_originals_kept_at_a_url_are_not_said_to_be_restorable(memory: Any) -> None:
+    """The command would not find a record of the run there."""
+    memory.pipe_file("/in/a.jpg", jpeg(1))
+    command = ["transcode", "memory://in", "-r", "--in-place", "--backup", "memory://kept", "-j", "1"]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, "guetzpy restore" in done.stderr) == (0, False)
+    assert sorted(below(memory, "/kept")) == ["a.jpg"]
+
+
 def test_total_over_urls(memory: Any) -> None:
     for i, name in enumerate(NAMES):
         memory.pipe_file(f"/in/{name}", jpeg(i))
@@ -165,7 +224,7 @@ def test_missing_extra_and_misnamed_objects(memory: Any, monkeypatch: pytest.Mon
     (failed,) = [
         r for r in batch.run("memory://in", "memory://out", OptimizeOptions(effort="fast")) if r.error
     ]
-    assert "pip install guetzpy[heic]" in (failed.error or "")
+    assert 'pip install "guetzpy[heic]"' in (failed.error or "")
     memory.pipe_file("/in/text.jpg", b"not yet drawn")
     names = [f"memory://in/{name}" for name in ("b.jpg", "text.jpg", "a.heic")]
     results = {r.input: r for r in batch.run(names, options=TranscodeOptions(), in_place=True)}

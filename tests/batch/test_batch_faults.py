@@ -63,7 +63,7 @@ def test_missing_extra_fails_as_for_a_single_file(
     assert (single.exit_code, batch.exit_code) == (1, 1)
     (line,) = [line for line in batch.stderr.splitlines() if "a.bin" in line]
     assert line in single.stderr.splitlines()
-    assert f"pip install guetzpy[{extra}]" in line
+    assert f'pip install "guetzpy[{extra}]"' in line
     assert [path.name for path in (place / "out").iterdir()] == [".guetzpy.sqlite"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import guetzpy
 from guetzpy.cli import app
 from guetzpy.engine.compare import load_pair
 from guetzpy.errors import LimitError
+from guetzpy.picture import formats
 from guetzpy.search.plan import check_memory, least_memory, packing_memory, plan_search
 
 _ROOT = Path(guetzpy.__file__).parent
@@ -74,6 +76,37 @@ def test_each_command_that_is_proposed_takes_its_options() -> None:
                 options = {word for word in words if isinstance(word, str) and word.startswith("-")}
                 assert options <= options_of(known[str(words[1])]), (path.name, words)
     assert {"restore", "optimize"} <= set(found)
+
+
+def test_each_extra_that_is_proposed_exists() -> None:
+    """Double quotes keep the brackets in the shells of Unix and of Windows."""
+    with open(_ROOT.parent / "pyproject.toml", "rb") as stream:
+        extras = set(tomllib.load(stream)["project"]["optional-dependencies"])
+    assert extras >= set(formats._EXTRAS.values()) >= {"heic", "avif", "jxl", "raw"}
+    found = [(place, text) for place, text in texts() if "pip install" in text and "``" not in text]
+    assert len(found) == 4
+    for place, text in found:
+        named = re.search(r'pip install "guetzpy\[(\w*)', text)
+        assert named is not None, place
+        assert named[1] in {*extras, ""}, place  # "": the name follows in the code
+
+
+@pytest.mark.parametrize("command", ["inspect", "compare"])
+def test_a_url_where_only_files_are_read_is_told(command: str) -> None:
+    url = "s3://bucket/a.jpg"
+    done = CliRunner().invoke(app, [command, url, url] if command == "compare" else [command, url])
+    assert done.exit_code == 1
+    assert f"{url}: no such file; of URLs, guetzpy reads those of optimize and transcode" in done.stderr
+
+
+def test_a_url_for_a_report_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (8, 8)).save("a.png")
+    done = CliRunner().invoke(app, ["optimize", "a.png", "-o", "a.jpg", "--report", "s3://b/r.html"])
+    assert (done.exit_code, "is a URL" in done.stderr) == (2, True)
+    done = CliRunner().invoke(app, ["restore", "s3://b/kept"])
+    assert (done.exit_code, "copy them back by hand" in done.stderr) == (2, True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png"]
 
 
 def enough(error: object) -> int:

@@ -107,7 +107,7 @@ def test_missing_extra_is_named(
     monkeypatch.setattr(features, "check", lambda name: False)
     path = tmp_path / "a.bin"
     path.write_bytes(data)
-    with pytest.raises(guetzpy.UnsupportedError, match=rf"pip install guetzpy\[{extra}\]") as caught:
+    with pytest.raises(guetzpy.UnsupportedError, match=rf'pip install "guetzpy\[{extra}\]"') as caught:
         guetzpy.optimize(path)
     assert str(caught.value).startswith(str(path))
 
