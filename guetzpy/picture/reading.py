@@ -67,10 +67,10 @@ def contents(
             error.name = name
             raise
     if hasattr(source, "read"):
-        name = getattr(source, "name", None)
+        own = getattr(source, "name", None)
         _rewind(source)
         stream = source if _takes_sizes(source) else io.BytesIO(source.read())
-        return read_limited(stream, max_input, max_memory), name if isinstance(name, str) else None
+        return read_limited(stream, max_input, max_memory), own if isinstance(own, str) else None
     raise TypeError(
         f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}; "
         "convert other arrays and lists by numpy.asarray"
