@@ -60,13 +60,12 @@ _STRIP, _ROWS = 1 << 19, 128
 #: Smallest number of rows of a strip: four times the number of rows around it, which are computed twice.
 _FEWEST_ROWS = 64
 
-#: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, bytes per pixel added
-#: for the weights of several rounds (effort max), and bytes added to all. The gradients of small pictures are
-#: computed at once, those of larger pictures window by window. Measured, in MB, with PNG: balanced 652 at 2.82
-#: MP, 711 at 3.0, 822 at 4.08, 1298 at 12 and 1254 at 24; fast 445 at 2.63.
+#: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, bytes per pixel for
+#: the weights of several rounds (effort max), and bytes added to all. Gradients of larger pictures are computed
+#: window by window. Measured, in MB: tests/search/test_plan.py; effort fast 445 at 2.63 MP.
 _FAST = ((12.5, 220, 40, 0), (float("inf"), 46, 40, 700_000_000))
 _SEARCH = ((2.7, 400, 40, 0), (12.5, 220, 80, 75_000_000), (float("inf"), 46, 40, 900_000_000))
-#: The same for a JPEG, whose coefficients are searched; tests/search/test_plan.py has what was measured.
+#: The same for a JPEG, whose coefficients are searched.
 _OF_JPEG = (_SEARCH[0], (6.2915, 245, 80, 110_000_000), _SEARCH[1], (float("inf"), 74, 40, 330_000_000))
 #: Bytes per pixel for the weights of several rounds, if the search spares memory.
 _ROUNDS = 40

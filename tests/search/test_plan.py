@@ -111,6 +111,7 @@ OF_COEFFICIENTS = {
     (3072, 2060, "balanced"): 958,
     (4000, 3000, "balanced"): 1692,
     (4100, 3100, "balanced"): 1208,
+    (6000, 4000, "balanced"): 2015,
 }
 
 
