@@ -61,8 +61,8 @@ _STRIP, _ROWS = 1 << 19, 128
 _FEWEST_ROWS = 64
 
 #: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, bytes per pixel for
-#: the weights of several rounds (effort max), and bytes added to all. Gradients of larger pictures are computed
-#: window by window. Measured, in MB: tests/search/test_plan.py; effort fast 445 at 2.63 MP.
+#: the weights of several rounds (effort max), and bytes added to all. Gradients of larger pictures are
+#: computed window by window. Measured, in MB: tests/search/test_plan.py; effort fast 445 at 2.63 MP.
 _FAST = ((12.5, 220, 40, 0), (float("inf"), 46, 40, 700_000_000))
 _SEARCH = ((2.7, 400, 40, 0), (12.5, 220, 80, 75_000_000), (float("inf"), 46, 40, 900_000_000))
 #: The same for a JPEG, whose coefficients are searched.
