@@ -32,7 +32,7 @@ METRICS = {
     "ms_ssim_db": True,
 }
 
-#: The ranges that are reported: name -> (metric, low, high).
+#: Ranges of scores over which curves are compared: name -> (metric, low, high).
 RANGES = {
     "SSIMULACRA 2, 50-92": ("ssimulacra2", 50.0, 92.0),
     "SSIMULACRA 2, 50-70": ("ssimulacra2", 50.0, 70.0),

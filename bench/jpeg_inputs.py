@@ -1,4 +1,4 @@
-"""JPEG files as sources: bytes saved by quality of the source, compared with other programs.
+"""JPEG files as sources: bytes saved at each quality of the source, compared with other programs.
 
     python -m bench jpeg_inputs                    JPEGs made by Pillow from scikit-image's photos
     python -m bench jpeg_inputs --images DIR       from a folder's pictures
@@ -10,8 +10,8 @@ guetzpy at a distance, from its own coefficients; decoded to pixels and encoded 
 "Same quality" means: the bytes at guetzpy's score on the curve of each peer's settings (bench/curves.py),
 once by SSIMULACRA 2 and once by Butteraugli's 3-norm. The best of the four peers is taken for each file.
 
-If guetzpy repacks a source without loss because it is coarse already, "lossy" is the result of encoding the
-decoded pixels at that distance.
+If guetzpy repacks a source without loss because its own distance is large, "lossy" is the result of encoding
+the decoded pixels at the requested distance.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
     python -m bench readme_tables            write them
     python -m bench readme_tables --check    exit 1 if they are not current
 
-All text between the markers is generated; every number is from one of the committed JSON files. Of each list
-of files the first that exists is shown. Without any, nothing is between the markers.
+All text between the markers is generated; every number is from one of the committed JSON files. For each
+table, the first existing file of a list of files is used. If none exists, the text between the markers is
+empty.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def people_table(result: dict[str, Any]) -> Iterator[str]:
 
 
 def formats_table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the same for newer formats."""
+    """Yield the table of bytes of newer formats."""
     yield "Newer formats by these metrics, against the same JPEG files:"
     yield ""
     yield from _by_kind({**result, "summary": {k: result["summary"][k] for k in result["peers"]}})
@@ -194,7 +195,7 @@ def clic_table(result: dict[str, Any]) -> Iterator[str]:
 
 
 def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield what JPEG files save at distance 1."""
+    """Yield the table of bytes saved on JPEG files at distance 1."""
     yield (
         "JPEG files at distance 1, under the rule of `--total-distance`: sources that are about as coarse"
         " already are packed without loss:"

@@ -1,4 +1,4 @@
-"""Draw screenshots: windows with text, code, tables and charts, to train on and to measure.
+"""Draw screenshots for training and measurements: windows with text, code, tables and charts.
 
     python -m bench screenshots --out FOLDER --count 60 --seed 0
 
@@ -42,7 +42,7 @@ class Artist:
     Parameters
     ----------
     width, height : int
-        Of the picture, in pixels.
+        Size of the picture in pixels.
     random : numpy.random.Generator
         Source of all choices.
     """
@@ -67,7 +67,7 @@ class Artist:
         return Theme(colour(hue, 0.25, 0.85), (255, 255, 255), (28, 28, 32), (150, 152, 158), accents)
 
     def number(self, low: int, high: int) -> int:
-        """Return a whole number from ``low`` to ``high``, without the latter."""
+        """Return a whole number from ``low`` to ``high - 1``."""
         return int(self.random.integers(low, max(high, low + 1)))
 
     def word(self) -> str:

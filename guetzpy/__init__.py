@@ -82,7 +82,7 @@ if not TYPE_CHECKING:  # a type checker would accept any name of a module that h
         home = name if name in ("batch", "metrics") else _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module 'guetzpy' has no attribute {name!r}")
-        with not_forked():  # a child would wait for the lock of a half imported module
+        with not_forked():  # a forked child would wait for the lock of a half-imported module
             module = importlib.import_module(f"guetzpy.{home}")
         if name == home:
             return module

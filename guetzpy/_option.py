@@ -49,7 +49,7 @@ class Option:
         takes results that were made with another value.
     hashed_unset : bool
         Whether the option is part of the hash of the options while it is None. False for options that were
-        added later, so that the hash of older options stays.
+        added later, so that the hashes of earlier versions stay valid.
     size : bool
         Whether the number counts bytes or pixels. The command line takes it with a unit: see :func:`size_of`.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["html"]
 
-# Longest side of a picture in pixels, and most bytes of one before base64.
+# Longest side of a picture in pixels, and its largest number of bytes before base64.
 _SIDE = 480
 _MOST_BYTES = 70_000
 

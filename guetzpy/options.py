@@ -1,4 +1,4 @@
-"""The options: default, help text, range and section of each stand on its dataclass field."""
+"""The options. Each dataclass field declares the default, help text, range and section of its option."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ __all__ = [
 Effort: TypeAlias = Literal["fast", "balanced", "max"]
 Subsampling: TypeAlias = Literal["auto", "444", "420", "keep"]
 
-# Spellings of a chroma subsampling that are taken for a value of Subsampling.
+# Other spellings of chroma subsamplings, and the value of Subsampling that each means.
 _NOTATIONS = {"4:4:4": "444", "4:2:0": "420"}
 
 #: Names of the targets. At most one can be given.
@@ -100,7 +100,7 @@ class OptimizeOptions(CommonOptions):
         made, and stored as a Model. Default: the built-in model.
     subsampling : {"auto", "444", "420", "keep"}
         Chroma subsampling. auto: the one that gives the smaller file; a JPEG keeps its own, or changes to
-        4:2:0. keep: that of the JPEG. "4:4:4" and "4:2:0" are taken for "444" and "420".
+        4:2:0. keep: that of the JPEG. "4:4:4" and "4:2:0" are accepted for "444" and "420".
     progressive : bool
         Whether the file may be progressive, if that is smaller. If False, it is baseline.
     strict : bool
@@ -110,9 +110,10 @@ class OptimizeOptions(CommonOptions):
         Smallest share, 0 to 1, that a lossy encode of a JPEG must save over its lossless repack. If it saves
         less, the repack is the result.
     total_distance : bool
-        Whether the distance of a JPEG counts from the picture that it was made from, as far as its tables
-        tell: a JPEG that is probably at 0.9 times the distance asked for or more is only repacked. Default:
-        False, the distance counts from the JPEG itself. It has no effect on other targets than a limit.
+        Whether the distance of a JPEG counts from the picture that it was made from, which is estimated from
+        its tables. A JPEG whose own distance is probably at least 0.9 times the requested distance is then
+        only repacked. Default: False, the distance counts from the JPEG itself. It has an effect with
+        ``distance`` only.
     mark : bool
         Whether the file tells a later run that it was encoded at its distance before: in steps of its tables
         that no coefficient uses, or, if fewer than eight are unused, in a comment of 20 bytes.
@@ -281,7 +282,7 @@ def background_codes(background: Any) -> tuple[float, float, float]:
     Raises
     ------
     ValueError
-        It is none of these.
+        The value has another form.
     """
     from PIL import ImageColor
 

@@ -28,7 +28,8 @@ __all__ = [
     "write",
 ]
 
-#: Suffixes of JPEG files, which outputs keep. MPO and JPS are JPEG files with a second view.
+#: Suffixes of JPEG files; an output keeps such a suffix of its input. MPO and JPS are JPEG files with a
+#: second view.
 JPEG_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".jps"}
 )

@@ -53,9 +53,9 @@ class Result:
     width, height : int, optional
         Size in pixels as stored; the Orientation tag is not applied.
     target : dict, optional
-        The target that was asked for, for example ``{"distance": 1.0}``.
+        The requested target, for example ``{"distance": 1.0}``.
     distance : float, optional
-        The smallest distance of which the file meets both limits; 0 if no pixel was changed.
+        The smallest distance whose two limits the file meets; 0 if no pixel was changed.
     source_distance : float, optional
         The distance at which a JPEG source was probably encoded, by its quantisation tables. ``distance``
         counts from the source, so it does not contain this loss. None if the source is not a JPEG, or is a
@@ -73,7 +73,7 @@ class Result:
     progressive : bool, optional
         Whether the file is progressive.
     effort : str, optional
-        The effort that was asked for.
+        The requested effort.
     model : str, optional
         The model that the search used: its name, ``@`` and the first 12 digits of its file's SHA-256. None if
         nothing was searched.

@@ -1,1 +1,1 @@
-"""Sets of pictures under a total of bytes."""
+"""Comparison of encoders that encode a set of pictures within a total number of bytes."""

@@ -1,10 +1,9 @@
 """The part ``turns`` of ``python -m bench speed``: guetzpy against mozjpeg and jpegli in the same run.
 
-Figures of two machines can be compared by the ratios of encoders that take turns. In each round every encoder
-encodes the picture in a process of its own. The first call loads the modules and kernels; the median of the
-further calls is used. Ratios are computed within a round. The minimum and the median of a ratio over the
-rounds are reported. Seconds are the minimum and the median of wall time, and the medians of user and system
-time.
+Ratios between encoders that take turns can be compared between machines. In each round every encoder encodes
+the picture in a process of its own. The first call loads the modules and kernels; the median of the further
+calls is used. Ratios are computed within a round. The minimum and the median of a ratio over the rounds are
+reported. Seconds are the minimum and the median of wall time, and the medians of user and system time.
 """
 
 from __future__ import annotations
@@ -59,9 +58,9 @@ def turns(
     megapixels : float
         Size of the picture.
     rounds : int
-        How often the encoders take turns.
+        Number of rounds; in each, every encoder runs once.
     where : dict
-        Where pictures come from, for the orders of workers.
+        Folder and names of the pictures: entries that every worker's order contains.
     settings : mapping
         Setting of each encoder.
     say : callable

@@ -3,8 +3,8 @@
     python -m bench human --folder DIR
 
 DIR holds ``mucped23_elo.csv`` and ``sources/`` (originals of CID22's validation set that MUCPED23 used; see
-bench/mucped.py), and ``aic4_scores.csv``, JPEG AIC-4's sample of 300 pictures with distortions in JND and the
-scores of nine metrics (jpeg-aic/JPEG-AIC-4-datasets; see bench/jnd.py).
+bench/viewers/mucped.py), and ``aic4_scores.csv``, JPEG AIC-4's sample of 300 pictures with distortions in JND
+and the scores of nine metrics (jpeg-aic/JPEG-AIC-4-datasets; see bench/viewers/jnd.py).
 
 Writes NAME.json (figures, machine, versions) and NAME.csv (means of every setting).
 """

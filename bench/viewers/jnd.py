@@ -1,4 +1,4 @@
-"""JPEG AIC-4's sample: correlations of metrics with visible distortions, and scores by number of JND.
+"""JPEG AIC-4's sample: correlations of metrics with visible distortion, and the scores at given JND.
 
 The sample has 300 pictures: 5 originals, 6 codecs, 10 levels. Distortions are in just noticeable differences
 (JND), from comparisons of boosted triplets (jpeg-aic/JPEG-AIC-4-datasets). The scores are those of the study;
@@ -63,7 +63,7 @@ def correlations(rows: Rows, metric: str) -> dict[str, float]:
         try:
             start = (jnd.min(), jnd.max(), 0.0, 1.0)
             fitted = logistic(x, *curve_fit(logistic, x, jnd, start, maxfev=20000)[0])
-        except RuntimeError:  # no convergence on this scale
+        except RuntimeError:  # the fit does not converge on this scale
             continue
         error = float(np.sqrt(np.mean((fitted - jnd) ** 2)))
         if best is None or error < best[1]:

@@ -1,4 +1,5 @@
-"""MUCPED23 repeated: files at its settings, and the byte ratios at equal quality by metrics and by people.
+"""MUCPED23 repeated: files at the study's settings, and byte ratios at equal quality by metrics and by
+viewers.
 
 MUCPED23 (google-research/google-research, folder mucped23) asked 18 raters which of two JPEG files is more
 like the original, for 49 pictures of CID22 and 31 settings of libjpeg-turbo, mozjpeg and jpegli. It publishes
@@ -76,7 +77,7 @@ def read_settings(path: Path) -> list[Setting]:
 
 
 def all_settings(rated: list[Setting]) -> list[Setting]:
-    """Return the rated settings and those that extend jpegli's curves."""
+    """Return the settings with an Elo score, and further settings of jpegli that extend its curves."""
     more = [Setting("jpegli", q, s) for s in ("444", "420") for q in BEYOND]
     return [*rated, *(m for m in more if m.name not in {r.name for r in rated})]
 

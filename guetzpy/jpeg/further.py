@@ -106,7 +106,7 @@ def _moved(carried: Carried, image: JpegImage, survey: Survey, changed: dict[Par
 
 
 def _new_place(place: int, changed: dict[Part, bytes]) -> int | None:
-    """Return where a byte after EOI is in the new file; None for a byte within a changed part."""
+    """Return the position of a byte after EOI in the new file; None for a byte within a changed part."""
     if any(part.start < place < part.end for part in changed):
         return None
     return place - sum(

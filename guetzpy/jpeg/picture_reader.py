@@ -1,4 +1,4 @@
-"""The scans of a file to coefficients; see :mod:`guetzpy.jpeg.reader` for what damage is accepted."""
+"""Decoding of the scans of a file; :mod:`guetzpy.jpeg.reader` describes which damage is accepted."""
 
 from __future__ import annotations
 

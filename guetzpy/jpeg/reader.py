@@ -1,4 +1,4 @@
-"""Bytes to coefficients: baseline, extended and progressive Huffman files of 8 bits (ITU-T T.81).
+"""Reading of baseline, extended and progressive Huffman files of 8 bits into coefficients (ITU-T T.81).
 
 For files that deviate from the standard, the reference is libjpeg-turbo: a file that it decodes without a
 warning yields the same coefficients here. libjpeg-turbo conceals missing data and lost restart markers with

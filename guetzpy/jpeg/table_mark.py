@@ -1,14 +1,14 @@
 """A mark in the quantisation tables, which tells at which distance guetzpy encoded a file.
 
-The step of a frequency whose coefficients are zero in all blocks changes no sample: 0 times any step is 0.
-A table has 64 bytes whatever its steps are, so that such steps carry a mark at no cost in bytes or quality.
-It survives all programs that keep the tables and coefficients: those that remove metadata, rewrite Huffman
-tables or change between sequential and progressive scans.
+The step of a frequency whose coefficients are zero in all blocks changes no sample: 0 times any step is 0. A
+table has 64 bytes for any steps, so a mark in such steps costs no bytes and no quality. It survives all
+programs that keep the tables and coefficients: those that remove metadata, rewrite Huffman tables or change
+between sequential and progressive scans.
 
 Of all such frequencies, the eight that come last in zigzag order carry the mark. Two of their steps are the
 distance in hundredths, to the base of 255. The other six are a keyed digest of the distance, the places of
-the mark and all other steps that are in use. The steps of a file that has no mark would have to be equal to
-the digest by chance: for each file this has the probability 255**-6, about 2**-48.
+the mark and all other steps that are in use. In a file without a mark, steps equal the digest by chance with
+a probability of 255**-6, about 2**-48.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEY = b"guetzpy table mark 1"
 #: Number of steps for the distance and for the digest, and the number of values of a step.
 _VALUE, _DIGEST, _BASE = 2, 6, 255
 
-#: Largest distance of a mark, as of the mark in a comment.
+#: Largest distance of a mark, the same as that of a mark in a comment.
 _LARGEST = 99
 
 

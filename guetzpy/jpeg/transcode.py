@@ -47,7 +47,8 @@ class Transcoded:
     Attributes
     ----------
     data : bytes
-        The file. It is not larger than its source, unless the source was repaired or "sequential" was asked.
+        The file. It is not larger than its source, unless the source was repaired or the script is
+        "sequential".
     status : str
         "lossless" if the picture data was coded anew or metadata was removed, "kept" if ``data`` is the
         source.
@@ -381,5 +382,5 @@ def bare(data: bytes) -> bytes:
     return b"".join((*pieces, data[at:]))
 
 
-#: Least bytes of payload with which a segment affects pixels or colours.
+#: Smallest number of bytes of payload with which a segment affects pixels or colours.
 _LEAST = {"jfif": 14, "adobe": 12, "icc": 14}

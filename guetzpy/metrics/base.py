@@ -97,11 +97,11 @@ class Metric(Protocol):
     def limit_at(self, distance: float) -> float | None:
         """Return the worst score that a distance allows, or None at all distances if there is no limit.
 
-        The gradient of a metric without limits steers the search, and files are not scored by it.
+        A metric without limits changes the weights by its gradient; files are not scored by it.
         """
 
     def log_distance(self, score: float) -> float:
-        """Return the logarithm of the distance whose limit a score is; it increases with distortion."""
+        """Return the log distance that has a score as its limit; it increases with distortion."""
 
     def close_to(self, limit: float) -> float:
         """Return the best score that the search accepts as close to a limit, so that it may stop there."""

@@ -50,7 +50,7 @@ PALETTE = _palette()
 #: Errors that the legend shows.
 TICKS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
-# Over a photo few levels can be told apart, and 32 levels make files half as large as 256.
+# Over a photo, viewers can tell few levels apart. 32 levels make files half as large as 256 levels do.
 _OVERLAY_LEVELS = 32
 
 

@@ -49,7 +49,7 @@ class Local(threading.local):
     """Scratch arrays that belong to one thread."""
 
     def array(self, name: str, shape: tuple[int, ...]) -> Floats:
-        """Return the array of this name, with undefined contents; made anew if the shape is another."""
+        """Return the array of this name, with undefined contents; make a new one if the shape differs."""
         array: Floats | None = getattr(self, name, None)
         if array is None or array.shape != shape:
             array = np.empty(shape, np.float32)

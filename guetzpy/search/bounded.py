@@ -1,5 +1,4 @@
-"""A search in little memory and bounded time: for files of few bytes with many pixels, and for a low
-``max_memory``.
+"""A search in little memory and bounded time, for many pixels in few bytes and for a low ``max_memory``.
 
 Sample tiles determine the chroma sampling and the distance at which the search of the whole picture begins.
 The whole picture is then quantised strip by strip, without weights, and scored a few times by metrics that

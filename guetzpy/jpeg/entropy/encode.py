@@ -1,4 +1,4 @@
-"""Coefficients to the entropy-coded data of one scan (T.81 F.1.2 and G.1.2).
+"""Encoding of coefficients into the entropy-coded data of one scan (T.81 F.1.2 and G.1.2).
 
 Encoding has two steps. First, each component's codes are written into 64-bit words, most significant bit
 first, without byte stuffing; the end of each MCU or restart interval is recorded (``encode_kernels.py``).

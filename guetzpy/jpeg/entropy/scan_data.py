@@ -108,8 +108,8 @@ def restart_bounds(scan: ScanData, intervals: int) -> tuple[npt.NDArray[np.int64
     Returns
     -------
     bounds : ndarray of int64, shape (intervals, 3)
-        Start and end in ``scan.clean``, and a flag. The flag is 1 if the interval is empty because its
-        marker is missing. A decoder that ran out of data before then continues without data.
+        Start and end in ``scan.clean``, and a flag. The flag is 1 if the interval is empty because its marker
+        is missing. If a decoder has no data left before such an interval, it continues without data.
     regular : bool
         Whether the markers present are in the order of T.81 B.2.1. If not, the bounds are those that
         libjpeg's ``jpeg_resync_to_restart`` (``jdmarker.c``) finds.

@@ -43,7 +43,7 @@ class Trailer:
     entries : tuple of Entry
         Its entries.
     positions : tuple of (int, int)
-        Where each 32-bit position of the trailer is stored, and the byte it means.
+        Where each 32-bit position of the trailer is stored, and the byte that it points at.
     """
 
     start: int
@@ -55,8 +55,8 @@ class Trailer:
 def read_trailer(data: bytes) -> Trailer | None:
     """Return the trailer at the end of some data, such as the bytes after EOI; None if there is none.
 
-    The trailer is found by its signature, so that its positions need not be right: programs that do not know
-    it leave them as they are when the picture before it gets another size.
+    The trailer is found by its signature, because its positions may be wrong: a program that does not know
+    the trailer does not update them when it changes the size of the picture.
     """
     end = len(data) - _HEAD
     sign = data[end : end + 4] if end >= _HEAD else b""
@@ -101,12 +101,12 @@ def edited(data: bytes, trailer: Trailer, edit: Callable[[bytes, bytes], bytes])
     trailer : Trailer
         What :func:`read_trailer` returned for ``data``.
     edit : callable
-        Called with the tag and data of each entry; returns its new data, or nothing to remove it.
+        Called with the tag and data of each entry; returns its new data, which is empty to remove the entry.
 
     Returns
     -------
     bytes
-        Nothing if no entry is left.
+        The trailer; empty if no entry is left.
     """
     items = [(entry.tag, edit(entry.tag, data[entry.start : entry.end])) for entry in trailer.entries]
     items = [(tag, content) for tag, content in items if content]

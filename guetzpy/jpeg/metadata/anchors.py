@@ -32,7 +32,8 @@ class Picture:
     place : int or None
         Its first byte, counted from the end of EOI; None for the first picture.
     size : int
-        Its bytes; for the first picture, the bytes of padding after EOI that the index counts in.
+        Its size in bytes; for the first picture, the bytes of padding after EOI that the index includes in
+        it.
     """
 
     number: int
@@ -64,7 +65,7 @@ class Length:
 class Mention:
     """A 32-bit position after EOI that counts from the start of the file, in the data after EOI.
 
-    ``at`` is where it is stored, ``place`` the byte it means; both count from the end of EOI.
+    ``at`` is where it is stored, ``place`` the byte that it points at; both count from the end of EOI.
     """
 
     at: int
@@ -92,7 +93,7 @@ def find_anchors(edit: Edit, kept: dict[int, Segment]) -> tuple[Anchor, ...]:
 
 
 def _moved(parts: list[Part], place: int) -> int:
-    """Return where a byte after EOI is once only ``parts`` are left, counted from the end of EOI."""
+    """Return the new position of a byte after EOI if only ``parts`` are left, counted from the end of EOI."""
     if place < 0:
         return place
     at = 0

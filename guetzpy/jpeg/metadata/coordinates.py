@@ -161,8 +161,8 @@ def rest_of_trailer(
 ) -> tuple[bytes, set[str]]:
     """Return trailing data with an AFCP trailer that has only the IPTC datasets to keep.
 
-    Where "trailing" is stripped, all but the IPTC datasets is removed. Where "iptc" is stripped only, the
-    other entries and the data before the trailer stay.
+    If "trailing" is stripped, all but the IPTC datasets is removed. If only "iptc" is stripped, the other
+    entries and the data before the trailer stay.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def rest_of_trailer(
     Returns
     -------
     data : bytes
-        Nothing where "trailing" is stripped and no dataset is kept.
+        The edited data; empty if "trailing" is stripped and no dataset is kept.
     lost : set of str
         Kinds of the datasets that were removed.
     """
@@ -207,8 +207,8 @@ def rest_of_trailer(
 def scrub_embedded(data: bytes, kind: str, depth: int = 0) -> bytes:
     """Blank a kind of metadata in JPEG pictures within other data, such as thumbnails and previews.
 
-    The length stays. Pictures within those pictures are edited too, but none below, since a hostile file
-    could nest thousands.
+    The length does not change. Pictures within those pictures are edited too, but none nested more deeply,
+    because a hostile file could nest thousands.
     """
     if depth >= _MAX_DEPTH:
         return data

@@ -21,11 +21,12 @@ _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _EXIF_POINTER, GPS_POINTER, _INTEROP_POINTER, _SUB_POINTERS = 0x8769, 0x8825, 0xA005, 0x014A
 MAKER_NOTE = 0x927C
 
-#: Most entries of all directories of a structure together; cameras write some hundreds. Directories may
-#: overlap, so that one segment could hold thousands of directories with thousands of entries each.
+#: Largest number of entries of all directories of a structure together; cameras write some hundreds.
+#: Directories may overlap, so that one segment could hold thousands of directories with thousands of entries
+#: each.
 _MAX_ENTRIES = 1 << 16
 
-#: Most bytes of a structure, which may span several segments.
+#: Largest number of bytes of a structure, which may span several segments.
 _MAX_SIZE = 1 << 22
 
 
@@ -33,12 +34,12 @@ _MAX_SIZE = 1 << 22
 class Entry:
     """An entry of a directory."""
 
-    position: int  # of the 12-byte entry in the structure
+    position: int  # position of the 12-byte entry in the structure
     tag: int
     kind: int
     count: int
-    start: int  # of the value; values of at most 4 bytes lie in the entry itself
-    size: int  # of the value in bytes, clipped at the end of the segment
+    start: int  # position of the value; one of at most 4 bytes is in the entry itself
+    size: int  # bytes of the value, clipped at the end of the segment
 
     @property
     def outside(self) -> bool:
@@ -53,7 +54,7 @@ class Directory:
     role: str  # "main", "thumbnail", "exif", "gps", "interop" or "sub"
     position: int
     entries: tuple[Entry, ...]
-    next_position: int  # of the offset to the next directory; past the end of the structure if it is missing
+    next_position: int  # position of the next directory's offset; past the end if missing
 
     def find(self, tag: int) -> Entry | None:
         """Return the first entry of a tag."""
@@ -63,7 +64,7 @@ class Directory:
 class Tiff:
     """The directories of a TIFF structure, each listed once even if several entries point at it.
 
-    ``most``, if given, is the number of directories to read at most.
+    ``most``, if given, is the largest number of directories to read.
 
     Raises
     ------

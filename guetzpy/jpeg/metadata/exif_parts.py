@@ -160,7 +160,7 @@ def kept_datasets(stream: bytes, kept: Collection[str]) -> tuple[bytes, set[str]
 
 
 def held(tiff: bytes) -> set[str]:
-    """Return which of the kinds "gps", "place", "thumbnail" and "copyright" a TIFF structure has."""
+    """Return which of the kinds "gps", "place", "thumbnail" and "copyright" a TIFF structure contains."""
     found = set(exif.part_sizes(tiff))
     try:
         structure = exif.read_tiff(tiff)

@@ -200,9 +200,10 @@ def joined_icc(segments: Iterable[Segment]) -> bytes | None:
 def mark(distance: float) -> Segment:
     """Return the COM segment that tells at which distance a file was encoded; its payload has 14 bytes.
 
-    The length is the same for all distances, so that a larger distance gives no larger file by its mark. The
-    distance is rounded up to four characters, so that the same distance asked for again is not finer than
-    the mark. The mark is at most a tenth larger: so much coarser a distance does not re-encode a JPEG either.
+    The length is the same for all distances, so that the mark does not make the file of a larger distance
+    larger. The distance is rounded up to four characters, so that a later run at the same distance is not
+    finer than the mark. The mark exceeds the distance by at most a tenth: a JPEG is not encoded anew either
+    for a distance that is coarser by so little.
 
     Raises
     ------

@@ -128,7 +128,7 @@ def _note_credentials(edit: Edit) -> None:
 
 
 def _note_wrong_index(edit: Edit, image: JpegImage) -> None:
-    """Note that data after the picture stays which an MPF index should describe, but does not."""
+    """Note that data after the picture is kept although no MPF index describes it correctly."""
     if not any(part.kind == "trailing" for part in edit.parts):
         return
     index = edit.survey.index

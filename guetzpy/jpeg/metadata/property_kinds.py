@@ -55,17 +55,18 @@ _COORDINATE_WORDS = frozenset(
     "georeference georeferenced geodetic footprint rtk utm mgrs wkt geo wgs ned enu northing "
     "northings easting eastings lrf".split()
 )  # "longtitude" is DJI's spelling, in GpsLongtitude
-#: Found within names that are written in one case.
+#: Words that are searched within names that are written in one case.
 _COORDINATE_PARTS = re.compile(
     "latitude|longt?itude|geolocation|geopoint|pluscode|openlocationcode|what3words|homepoint|gnss|ecef"
 )
 _GEOGRAPHIC_SPACES = ("wgs84_pos", "georss.org", "opengis.net/gml", "opengis.net/kml")
-#: Such names that end in a word of coordinates. Other words end so too: flat, salon, balon, oblong.
+#: Names in one case that end in a word of coordinates. They are listed, because other words have the same
+#: endings: flat, salon, balon, oblong.
 _GLUED = re.compile(
     "(?:camera|cam|centre|center|drone|end|gimbal|home|image|img|loc|location|photo|pic|pos|position|shot|"
     "start|subject|takeoff|target|uav)_?(?:lat|lon|long|lng|alt)"
 )
-#: Parts of namespaces whose x and y are places in the picture.
+#: Parts of namespaces whose x and y are positions in the picture.
 _OWN_AXES = re.compile(
     r"(?:adobe|microsoft|google|apple|acdsee)\.com|iptc\.org|cipa\.jp|w3\.org|purl\.org|metadataworkinggroup"
 )
@@ -88,7 +89,7 @@ _RIGHTS_NAMES = {
     _IPTC_CORE: {"CreatorContactInfo", "RightsUsageTerms"},
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": {"Creator", "EmbdEncRightsExpr", "LinkedEncRightsExpr"},
 }
-#: Names of any namespace that are written so: PDF's and ACDSee's author, TIFF's artist, PRISM's creditLine,
+#: Names that count as rights in any namespace: PDF's and ACDSee's author, TIFF's artist, PRISM's creditLine,
 #: AOCopyrightNotice of IPTC.
 _RIGHTS_WORDS = re.compile(
     "author|artist|creditline|photographer|.*copyright.*|aocreator|licen[sc]or(?:name|url)?"

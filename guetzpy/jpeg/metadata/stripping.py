@@ -86,7 +86,7 @@ class Edit:
                 self.changes.append("a JFIF or Adobe segment that is too short is removed")
 
     def trim_surplus(self) -> None:
-        """Cut the bytes after the fields of JFIF and Adobe segments: they may have anything."""
+        """Cut the bytes after the fields of JFIF and Adobe segments, which may be any data."""
         if "unknown" not in self.kept and self.stripped & {"unknown", "gps", "place", "copyright"}:
             for number in [*self.of_kind("jfif"), *self.of_kind("adobe")]:
                 self.change(number, without_surplus(self.segment(number)), "unknown")
@@ -168,7 +168,7 @@ class Edit:
                 self.payloads[number] = payload or None
 
     def note_lost(self, what: str) -> None:
-        """Note that data is removed which cannot be read, and may have had parts that the policy keeps."""
+        """Note that unreadable data is removed, which may have had parts that the policy keeps."""
         if parts := sorted(self.kept & set(PARTS)):
             self.notes.append(f"{what} that cannot be edited is removed: {', '.join(parts)} in it is lost")
 

@@ -16,7 +16,7 @@ from guetzpy.jpeg.metadata.xmp import EXTENSION_HEADER, HEADER, blanked, read_an
 
 __all__ = ["Extension", "gather_extensions", "only_properties", "payloads_of", "without_properties"]
 
-# Most bytes of a segment after its header, by the specification, 1.1.3 and 1.1.3.1.
+# Largest number of bytes of a segment after its header (XMP specification part 3, 1.1.3 and 1.1.3.1).
 _MAX_PACKET = 65502
 _MAX_EXTENSION = 65400
 

@@ -1,8 +1,8 @@
 """Derivatives of Butteraugli's stages by their inputs.
 
 Each kernel is the adjoint of a kernel of ``bands``, ``errors`` or ``malta`` of this package, at the distorted
-picture (``b``). The split of the bands maps values by monotone functions with pieces of different slope.
-Which piece a value was on is seen from the result. Where the slope jumps, the slope of one side is used.
+picture (``b``). The split of the bands maps values by monotone, piecewise functions. The result shows on
+which piece a value was. Where the slope jumps, the slope of one side is used.
 """
 
 from __future__ import annotations
@@ -299,7 +299,7 @@ def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, m
 
 @kernel("float32(float32, float32, float32)", inner=True)
 def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
-    """Return the slope of the eye's gain by the absorbed light."""
+    """Return the derivative of the eye's gain by the absorbed light."""
     slope = (GAMMA_MUL / (absorbed + GAMMA_BIAS) - gain) / absorbed
     return slope if absorbed > bias and gain > MIN_SENSITIVITY else _ZERO
 

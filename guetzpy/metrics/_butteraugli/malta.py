@@ -42,7 +42,7 @@ def _weights(weight: float, norm: float, multiplier: float) -> tuple[np.float32,
     return F(norm), F(multiplier * sqrt(0.5 * weight) / (3.75 * 2 + 1) * norm)
 
 
-#: For X and Y of each band: the magnitude from which on errors are masked, and the weight of the difference.
+#: For X and Y of each band: the magnitude above which errors are masked, and the weight of the difference.
 ULTRA_LINES = (
     _weights(173.5, 5.0, 0.39905817637),
     _weights(1.10039032555, 71.7800275169, 0.39905817637),

@@ -1,4 +1,4 @@
-"""Linear light of pictures, and Butteraugli's reference at one size, in windows that bound the memory."""
+"""Linear light of pictures, and Butteraugli's data of the reference, in windows, which bound the memory."""
 
 from __future__ import annotations
 

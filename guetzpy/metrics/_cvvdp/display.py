@@ -67,7 +67,7 @@ class Display:
         """Pixels per degree of the visual field, at the middle of the screen."""
         half = 0.5 * self.pixel_angle_tangent
         angle = 0.0
-        for n in range(15, 0, -2):  # continued nesting of the arc tangent's series; half is below 0.1
+        for n in range(15, 0, -2):  # Horner's scheme for the series of the arc tangent; half < 0.1
             angle = 1.0 / n - half * half * angle
         return _PI / 180.0 / (2.0 * half * angle)
 

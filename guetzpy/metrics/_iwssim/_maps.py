@@ -117,7 +117,8 @@ def _information(vx: Any, vy: Any, cov: Any, energy: Any, eigenvalues: Any, weig
         below = rest * _BY_NOISE
         base = _ONE + below
         part = min((rest + (_ONE + gain * gain) * _NOISE) * (energy[i] * _BY_NOISE_2), _LARGE)
-        # Products of two are still within float32. The exponents of the five products are added as integers.
+        # Products of two factors are within the range of float32. The exponents of the five products are
+        # added as integers.
         a = np.float32((base + part * l0) * (base + part * l1)).view(np.int32)
         b = np.float32((base + part * l2) * (base + part * l3)).view(np.int32)
         c = np.float32((base + part * l4) * (base + part * l5)).view(np.int32)
