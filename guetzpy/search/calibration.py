@@ -100,7 +100,7 @@ OPEN_SPREADS = 0.9
 FIRST_SPREADS = 0.4
 #: Excess below the limits at which the closed loop then ends. A margin of 0.02 would save a third of an
 #: evaluation, and take 1 % more bytes at a requested distance (9 photographs at three distances).
-ENOUGH = 0.01
+ENOUGH = 0.015
 
 # Choice of the sampling.
 

@@ -29,8 +29,9 @@ _SCOUTED, _ON_TILES = 4, 5
 #: After half of them, any file that meets the limits is taken.
 _PATIENCE = 6
 
-#: Largest number of further encodes that reduce the largest local error.
-_REDUCTIONS = 2
+#: Ratio of the largest local error to the allowed one from which on a further encode reduces it. From 1 on,
+#: it would be made for most files, take 8 % of the processor time and save nothing (16 training pictures).
+_REDUCED_FROM = 1.1
 
 
 class Budget(NamedTuple):
@@ -102,6 +103,7 @@ def land(
     """
     best: Evaluation | None = None
     best_at = settings, weights
+    are_increased = part is not None
     scout = None if part is None else _Scout(part, part.tiles.cut_weights(weights, source), limits)
     for number in range(budget.evaluations):
         check()
@@ -118,8 +120,9 @@ def land(
             number + 1 >= budget.settle or _close(best, limits, budget.tolerance, scout is not None, number)
         ):
             break
-        if scores is not None and scout is None:
-            weights = increased(weights, source, scores, limits)
+        if scores is not None and not are_increased:
+            # Only once: what earlier evaluations say of the next distance holds for the same weights.
+            weights, are_increased = increased(weights, source, scores, limits), True
         if scout is not None and number < _SCOUTED:
             scout = scout.seen(excess)
             found = scout.next(settings, excesses, approach, number)
@@ -144,19 +147,17 @@ def _with_smaller_errors(
     weights: Weights,
     check: Callable[[], None],
 ) -> Evaluation:
-    """Return an encode whose largest local error is allowed, or smaller than that of ``best``."""
-    for _ in range(_REDUCTIONS):
-        if worst(best.scores, limits) <= 1.0:
-            break
-        check()
-        weights = increased(weights, source, best.scores, limits)
-        trial = encode(source, settings, weights).bare()
-        scores = judge.scores(decode(source, trial))
-        excess = limits.excess(scores)
-        if excess > 0.0 or worst(scores, limits) >= worst(best.scores, limits):
-            break
-        best = Evaluation(trial, scores, excess)
-    return best
+    """Return an encode whose largest local error is smaller than that of ``best`` if that is too large."""
+    largest = worst(best.scores, limits)
+    if largest <= _REDUCED_FROM:
+        return best
+    check()
+    trial = encode(source, settings, increased(weights, source, best.scores, limits)).bare()
+    leads = leads_of(limits.excesses(best.scores))
+    scores, excesses = evaluate(judge, limits, decode(source, trial), leads)
+    if scores is None or max(excesses) > 0.0 or worst(scores, limits) >= largest:
+        return best
+    return Evaluation(trial, scores, max(excesses))
 
 
 def _close(best: Evaluation, limits: Limits, tolerance: float | None, scouted: bool, number: int) -> bool:
