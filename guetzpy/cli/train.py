@@ -17,7 +17,7 @@ from guetzpy.model.file import Model
 
 __all__ = ["train"]
 
-#: Names of the parts, in the order of their fits; here too because ``guetzpy.train.train`` imports NumPy.
+#: Names of the parts, in the order of their fits. Those of ``guetzpy.train.train`` need NumPy.
 PARTS = ("weights", "tables", "start")
 
 #: Seconds between two lines of progress where stderr is not a terminal.
@@ -52,7 +52,7 @@ def train(
             "--size", metavar="PIXELS", min=64, max=2048, help="Side of the part of each that is used."
         ),
     ] = 512,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random numbers.")] = 0,
     parts: Annotated[
         str | None,
         typer.Option(
@@ -111,8 +111,6 @@ def train(
         except KeyboardInterrupt:
             say("the same command goes on from here")
             raise
-        except ModuleNotFoundError as error:
-            usage_error(f'train: {error.name} is missing: pip install "guetzpy[train]"')
         if not quiet:
             for line in lines(model.about["figures"]):
                 say(line)
@@ -143,7 +141,7 @@ def lines(figures: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _shown(quiet: bool) -> Iterator[Any]:
-    """Yield a function that shows progress: on one line of a terminal, otherwise by a line each minute."""
+    """Give a function that shows progress: on a terminal on one line, else by a line each minute."""
     terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
     last, since = "", 0.0
 

@@ -1,1 +1,1 @@
-"""Training: fitting the parameters of a model on a folder of pictures. Needs ``guetzpy[train]``."""
+"""Training: fitting the parameters of a model on a folder of pictures."""

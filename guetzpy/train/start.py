@@ -78,12 +78,14 @@ def observe(codes: npt.NDArray[np.uint8], tasks: list[list[Any]], model: Model) 
         source = candidates.source(first.number)
         family = candidates.entries[first.number].family
         settings = replace(start.of_family(family), distance=first.distance)
-        weights, before = predicted_weights(model, source, settings.distance), 0.0
+        before = 0.0
         if effort == "balanced":
             moved = settings.at(settings.distance * exp(off))
-            weighed = weigh(source, judge, limits, SEARCHES[effort], moved, lambda: None)
+            begun = predicted_weights(model, source, moved.distance)
+            weighed = weigh(source, judge, limits, SEARCHES[effort], moved, lambda: None, begun)
             weights, settings, before = weighed.weights, weighed.settings, weighed.before
         else:
+            weights = predicted_weights(model, source, settings.distance)
             settings = settings.priced(encode(source, settings, weights).rates)
         scores = judge.scores(decode(source, encode(source, settings, weights)))
         row = features(distance, source.sampling == (2, 2), before)
