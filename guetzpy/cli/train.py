@@ -17,7 +17,7 @@ from guetzpy.model.file import Model
 
 __all__ = ["train"]
 
-#: Names of the parts, in the order of their fits. Those of ``guetzpy.train.train`` need NumPy.
+#: Names of the parts, in the order of their fits; here too because ``guetzpy.train.train`` imports NumPy.
 PARTS = ("weights", "tables", "start")
 
 #: Seconds between two lines of progress where stderr is not a terminal.
@@ -141,7 +141,7 @@ def lines(figures: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _shown(quiet: bool) -> Iterator[Any]:
-    """Give a function that shows progress: on a terminal on one line, else by a line each minute."""
+    """Yield a function that shows progress: on one line of a terminal, otherwise by a line each minute."""
     terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
     last, since = "", 0.0
 

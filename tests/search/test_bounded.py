@@ -90,7 +90,6 @@ def test_targets_hold(large: np.ndarray, target: dict[str, Any]) -> None:
     if result.ssimulacra2_wanted is not None:
         assert result.ssimulacra2 >= result.ssimulacra2_wanted
     usual = guetzpy.optimize(large, effort="fast", **target)
-    assert usual.reason is None
     assert len(result.data) < 1.15 * len(usual.data)
 
 
