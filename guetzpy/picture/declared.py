@@ -163,7 +163,8 @@ def colour_of_image(
     # An image that Pillow copied from a PNG has the PNG's info, but no format.
     copied = image.format is None and not icc and not {"gamma", "chromaticity", "srgb"}.isdisjoint(image.info)
     if image.format == "PNG" or copied:
-        declared = _of_png(chunks, image.info, icc, channels, warnings)
+        # Pillow also reports chunks after the pixels, which are not valid there (PNG, section 5.6).
+        declared = _of_png(chunks, {} if chunks else image.info, icc, channels, warnings)
         if declared is not None:
             return Colour(declared.icc, tuple(warnings), declared.made)
         icc = None  # not valid, see warnings

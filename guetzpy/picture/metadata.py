@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,9 +43,11 @@ class Metadata:
 
 
 #: Tags of a TIFF's first directory that describe the picture and not its storage (TIFF 6.0, Exif 2.32):
-#: description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS.
+#: description, make, model, orientation, software, date, artist, host, copyright, Exif, GPS; and of Windows:
+#: rating, title, comment, author, keywords, subject.
 DESCRIPTIVE = frozenset(
     {0x010E, 0x010F, 0x0110, 0x0112, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825}
+    | {0x4746, 0x4749, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}
 )
 _ORIENTATION = 0x0112
 #: Keyword of a comment in a PNG (PNG specification, 11.3.3.1), and the longest that a COM segment holds.
@@ -108,12 +110,17 @@ def _photoshop(image: Image.Image) -> bytes | None:
             b"".join(_resource(key, value) for key, value in found.items() if isinstance(value, bytes))
             or None
         )
-    resources, iptc = tags.get(_PHOTOSHOP), tags.get(_IPTC)
-    if isinstance(resources, bytes) and resources:
-        return resources
-    if isinstance(iptc, bytes) and iptc:
-        return _resource(0x0404, iptc)
-    return None
+    resources, iptc = _bytes_of(tags, _PHOTOSHOP), _bytes_of(tags, _IPTC)
+    return resources or (_resource(0x0404, iptc) if iptc else None)
+
+
+def _bytes_of(tags: Any, tag: int) -> bytes | None:
+    """Return the bytes of a tag; None if it is missing.
+
+    IPTC is often written as numbers of 32 bits (type LONG), of which Pillow returns the first.
+    """
+    value = tags.get(tag)
+    return value if isinstance(value, bytes) else getattr(tags, "_tagdata", {}).get(tag)
 
 
 def _resource(identifier: int, contents: bytes) -> bytes:

@@ -136,6 +136,8 @@ def guarded(what: str) -> Iterator[None]:
         raise LimitError(f"{what}: out of memory") from None
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, KeyError):  # its text is a number in a table of Pillow, such as a compression
+            words = f"{words} is a value that Pillow does not know"
         if type(error).__name__ in ("DecompressionBombError", "DecompressionBombWarning"):
             raise LimitError(f"{words}; PIL.Image.MAX_IMAGE_PIXELS sets that limit") from None
         raise FormatError(f"{what}: {words}") from None

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
+import guetzpy
 from guetzpy.engine.loading import load
 from guetzpy.engine.source import Source
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
@@ -328,12 +330,29 @@ def test_tiff_tags_of_its_storage_stay_behind(photo: Image.Image) -> None:
     assert not set(exif) & {256, 257, 258, 259, 262, 273, 277, 278, 279, 282, 283}
 
 
-def test_iptc_of_tiff(photo: Image.Image) -> None:
-    iptc = b"\x1c\x02\x05\x00\x05Title"
+def test_texts_of_windows_in_tiff(photo: Image.Image) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
-    tags.tagtype[33723] = 7
-    tags[33723] = iptc
-    source = load(encoded(photo, "TIFF", tiffinfo=tags))
+    for tag in (0x9C9B, 0x9C9D):
+        tags.tagtype[tag] = 1
+        tags[tag] = "Ada\0".encode("utf-16-le")
+    data = encoded(photo, "TIFF", tiffinfo=tags)
+    assert {0x9C9B, 0x9C9D} <= set(reread(load(data), photo).getexif())
+    kept = guetzpy.optimize(data, strip="all", keep="copyright", effort="fast").data
+    with Image.open(io.BytesIO(kept)) as picture:
+        assert set(picture.getexif()) == {0x9C9D}
+
+
+@pytest.mark.filterwarnings("ignore:Metadata Warning")
+@pytest.mark.parametrize("kind", [1, 4, 7])
+def test_iptc_of_tiff(photo: Image.Image, kind: int) -> None:
+    """Many programs write it as numbers of 32 bits (LONG, 4), among them ExifTool and Photoshop."""
+    iptc = b"\x1c\x02\x05\x00\x07A title"
+    value = struct.unpack("<3I", iptc) if kind == 4 else iptc
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream, np.asarray(photo), photometric="rgb", extratags=[(33723, kind, len(value), value, True)]
+    )
+    source = load(stream.getvalue())
     segment = segments_of(source)["iptc"]
     assert segment.payload.startswith(b"Photoshop 3.0\x008BIM\x04\x04")
     assert iptc in segment.payload

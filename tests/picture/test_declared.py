@@ -107,6 +107,12 @@ def test_chromaticities_that_span_nothing(points):
     assert any("cHRM" in warning for warning in result.warnings)
 
 
+def test_declarations_after_the_pixels_do_not_count():
+    """They must come before (PNG, section 5.6); libpng ignores them too."""
+    late = png(gama(100000)).replace(chunk(b"IEND", b""), SRGB + chunk(b"IEND", b""))
+    assert load(late).metadata.icc == load(png(gama(100000))).metadata.icc is not None
+
+
 def test_linear_gama_is_honoured():
     np.testing.assert_allclose(light(png(gama(100_000))), np.moveaxis(RGB / 255, -1, 0), atol=1e-3)
     source = load(png(gama(100_000), array=GRAY))
