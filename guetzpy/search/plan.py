@@ -61,12 +61,12 @@ _STRIP, _ROWS = 1 << 19, 128
 _FEWEST_ROWS = 64
 
 #: Peak memory of a search. Each row: megapixels up to which it applies, bytes per pixel, bytes per pixel for
-#: the weights of several rounds (effort max), and bytes added to all. Gradients of larger pictures are
-#: computed window by window. Measured, in MB: tests/search/test_plan.py; effort fast 445 at 2.63 MP.
+#: the rounds of effort max, and bytes added to all. Measured: tests/search/test_plan.py.
 _FAST = ((12.5, 220, 40, 0), (float("inf"), 46, 40, 700_000_000))
 _SEARCH = ((2.7, 400, 40, 0), (12.5, 220, 80, 75_000_000), (float("inf"), 46, 40, 900_000_000))
 #: The same for a JPEG, whose coefficients are searched.
-_OF_JPEG = (_SEARCH[0], (6.2915, 245, 80, 110_000_000), _SEARCH[1], (float("inf"), 74, 40, 330_000_000))
+_FAST_OF_JPEG = ((12.5, 220, 40, 30_000_000), _FAST[1])
+_OF_JPEG = ((2.7, 400, 70, 0), (6.2915, 245, 80, 110_000_000), _SEARCH[1], (float("inf"), 74, 40, 330_000_000))
 #: Bytes per pixel for the weights of several rounds, if the search spares memory.
 _ROUNDS = 40
 #: Bytes per pixel of a lossless repack and its checks: coefficients three times, pixels four times.
@@ -313,7 +313,8 @@ def search_memory(pixels: int, effort: str, coefficients: bool = False) -> int:
 
     ``coefficients`` is whether the picture is a JPEG whose coefficients are searched.
     """
-    table = _FAST if effort == "fast" else _OF_JPEG if coefficients else _SEARCH
+    fast, other = (_FAST_OF_JPEG, _OF_JPEG) if coefficients else (_FAST, _SEARCH)
+    table = fast if effort == "fast" else other
     by_pixel, rounds, besides = next(row[1:] for row in table if pixels <= row[0] * 1e6)
     return int(pixels * (by_pixel + (rounds if effort == "max" else 0)) + besides)
 

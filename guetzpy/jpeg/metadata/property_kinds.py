@@ -57,7 +57,7 @@ _COORDINATE_WORDS = frozenset(
 )  # "longtitude" is DJI's spelling, in GpsLongtitude
 #: Words that are searched within names that are written in one case.
 _COORDINATE_PARTS = re.compile(
-    "latitude|longt?itude|geolocation|geopoint|pluscode|openlocationcode|what3words|homepoint|gnss|ecef"
+    "latitude|longt?itude|geolocation|geopoint|pluscode|openlocationcode|what3words|w3w|homepoint|gnss|ecef"
 )
 _GEOGRAPHIC_SPACES = ("wgs84_pos", "georss.org", "opengis.net/gml", "opengis.net/kml")
 #: Names in one case that end in a word of coordinates. They are listed, because other words have the same
