@@ -135,8 +135,7 @@ def tables(found: dict[str, Any]) -> str:
     lines += [
         "</div>",
         "",
-        "| photo | distance | bytes | against distance 1 | bits per pixel | SSIMULACRA 2 |"
-        " Butteraugli 3-norm |",
+        "| photo | distance | bytes | against distance 1 | bpp | SSIMULACRA 2 | 3-norm |",
     ]
     lines += ["|---|---|---|---|---|---|---|"]
     usual = {row["photo"]: row["bytes"] for row in found["photos"] if row["asked"] == 1.0}

@@ -132,16 +132,17 @@ def _begin_folder(
         pass
     except OSError as error:
         usage_error(f"--report {path}: {error.strerror}")
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        usage_error(f"--report {path}: {error.strerror}")
     from guetzpy.report import Bounds
 
     # Pictures in the folder do not count towards the memory of the page. The originals that a run in place
     # replaces are held until the report is written.
     bounds = Bounds(embedded=1_000_000_000, picture_pixels=120_000_000, thumbnails=100_000)
-    return _report(path, options, beside, quiet, bounds)
+    report = _report(path, options, beside, quiet, bounds)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        usage_error(f"--report {path}: {error.strerror}")
+    return report
 
 
 def _report(

@@ -18,6 +18,8 @@ __all__ = ["FOLDER", "Earlier", "PictureFolder"]
 #: Name of the folder with the pictures of a page.
 FOLDER = "report-files"
 
+_NO_REPORT = "is no report in JSON; give what --report FOLDER/ or --report FILE.json wrote"
+
 _OURS = re.compile(r"[0-9a-f]{20}\.(jpg|png|webp|gif)")
 
 
@@ -108,10 +110,10 @@ def _record(path: Path) -> list[Any]:
     except FileNotFoundError as error:
         raise ValueError(f"No such file: {path}") from error
     except (ValueError, RecursionError, LimitError) as error:
-        raise ValueError(f"{path} is no report of guetzpy in JSON") from error
+        raise ValueError(f"{path} {_NO_REPORT}") from error
     files = record.get("files") if isinstance(record, dict) and "guetzpy" in record else None
     if not isinstance(files, list):
-        raise ValueError(f"{path} is no report of guetzpy in JSON")
+        raise ValueError(f"{path} {_NO_REPORT}")
     return files
 
 

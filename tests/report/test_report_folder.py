@@ -104,16 +104,18 @@ def test_wrong_earlier_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     os.mkfifo("pipe")
     for arguments, words in (
         (("--report-beside", "no.json"), "needs --report"),
-        (("--report", "r.html", "--report-beside", "no.json"), "no report of guetzpy"),
+        (("--report", "r.html", "--report-beside", "no.json"), "is no report in JSON; give what"),
         (("--report", "r.html", "--report-beside", "missing"), "No such file: missing"),
         (("--report", "r.html", "--report-beside", "empty"), "No such file: empty/report.json"),
-        (("--report", "r.html", "--report-beside", "a.jpg"), "a.jpg is no report of guetzpy in JSON"),
-        (("--report", "r.html", "--report-beside", "deep.json"), "deep.json is no report of guetzpy in JSON"),
+        (("--report", "new/", "--report-beside", "no.json"), "is no report in JSON; give what"),
+        (("--report", "r.html", "--report-beside", "a.jpg"), "a.jpg is no report in JSON"),
+        (("--report", "r.html", "--report-beside", "deep.json"), "deep.json is no report in JSON"),
         (("--report", "r.html", "--report-beside", "pipe"), "pipe is not a regular file"),
         (("--report", "r.pdf"), "FILE.html, FILE.json or FOLDER/"),
     ):
         done = run("transcode", "a.jpg", "-n", *arguments)
         assert (done.exit_code, words in done.stderr) == (2, True), done.stderr
+        assert not Path("new").exists()  # a wrong command makes no folder
 
 
 def test_wrong_records_of_an_earlier_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
