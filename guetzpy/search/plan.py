@@ -23,21 +23,10 @@ from guetzpy.jpeg.transcode import SPARSE
 from guetzpy.metrics.base import Resources
 
 __all__ = [
-    "EFFORTS",
-    "Effort",
-    "Plan",
-    "TileLayout",
-    "check_comparing",
-    "check_decoding",
-    "check_memory",
-    "comparing_memory",
-    "decoding_memory",
-    "least_memory",
-    "packing_memory",
-    "plan_search",
-    "search_memory",
-    "too_sparse",
-]
+    "EFFORTS", "Effort", "Plan", "TileLayout", "check_comparing", "check_decoding", "check_memory",
+    "comparing_memory", "decoding_memory", "least_memory", "packing_memory", "plan_search",
+    "search_memory", "too_sparse",
+]  # fmt: skip
 
 #: Pixels up to which metrics and candidates are computed side by side, each on one thread: 8 to 25 % faster
 #: than one after the other on two threads.
@@ -66,7 +55,9 @@ _FAST = ((12.5, 220, 40, 0), (float("inf"), 46, 40, 700_000_000))
 _SEARCH = ((2.7, 400, 40, 0), (12.5, 220, 80, 75_000_000), (float("inf"), 46, 40, 900_000_000))
 #: The same for a JPEG, whose coefficients are searched.
 _FAST_OF_JPEG = ((12.5, 220, 40, 30_000_000), _FAST[1])
-_OF_JPEG = ((2.7, 400, 70, 0), (6.2915, 245, 80, 110_000_000), _SEARCH[1], (float("inf"), 74, 40, 330_000_000))
+_OF_JPEG = (
+    (2.7, 400, 70, 0), (6.2915, 245, 80, 110_000_000), _SEARCH[1], (float("inf"), 74, 40, 330_000_000),
+)  # fmt: skip
 #: Bytes per pixel for the weights of several rounds, if the search spares memory.
 _ROUNDS = 40
 #: Bytes per pixel of a lossless repack and its checks: coefficients three times, pixels four times.
