@@ -118,7 +118,7 @@ def test_several_kinds_of_metadata_are_taken(folder: Path) -> None:
         ("max_bytes = 3", "unknown key max_bytes; did you mean max-bytes?"),
         ("distanse = 3", "unknown key distanse; did you mean distance?"),
         ("in-place = true", "unknown key in-place"),
-        ("zzzz = 1", "guetzpy config lists the keys"),
+        ("zzzz = 1", "the keys are the options of guetzpy optimize --help"),
         ("distance = 99", "distance 99: expected 0.1 to 25"),
         ('distance = "far"', "distance: "),
         ("distance = true", "distance: expected a number"),
