@@ -234,4 +234,6 @@ def _value(where: str, name: str, value: Any, inverted: bool) -> Any:
 
 def _hint(wrong: str, known: list[str]) -> str:
     near = difflib.get_close_matches(wrong.replace("_", "-") if wrong.islower() else wrong, known, 1, 0.5)
-    return f"; did you mean {near[0]}?" if near else "; the keys are the options of guetzpy optimize --help, without --"
+    if near:
+        return f"; did you mean {near[0]}?"
+    return "; the keys are the options of guetzpy optimize --help, without --"
