@@ -174,6 +174,10 @@ def _settings(options: OptimizeOptions | TranscodeOptions) -> dict[str, str]:
     for name, (field, option) in options_of(type(options)).items():
         value = getattr(options, name)
         if option.affects_bytes and (value != field.default or name == "effort"):
-            text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            text = str(value)
+            if isinstance(value, bool):
+                text = "yes" if value else "no"
+            elif isinstance(value, tuple):
+                text = ("x" if name == "fit" else ", ").join(map(str, value))
             shown[name.replace("_", " ")] = text
     return shown

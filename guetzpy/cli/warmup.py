@@ -86,8 +86,13 @@ def surroundings() -> Iterator[tuple[str, object]]:
     for name in ("pillow-heif", "pillow-jxl-plugin", "rawpy", "fsspec", "distributed", "scikit-image"):
         with suppress(importlib.metadata.PackageNotFoundError):
             yield name, importlib.metadata.version(name)
-    kept = "" if kernel_cache.can_keep() else " (cannot be written: every start compiles)"
-    yield "kernels", f"{kernel_cache.cache_directory()}{kept}"
+    kernels = kernel_cache.cache_directory()
+    words = ""
+    if not kernel_cache.can_keep():
+        # In a container the kernels were compiled with the image, in a folder that is read only afterwards.
+        held = kernels is not None and any(kernels.rglob("*.nbc"))
+        words = " (read only)" if held else " (cannot be written: every start compiles)"
+    yield "kernels", f"{kernels}{words}"
     found = find(Path.cwd())
     yield "settings", found[0] if found else "no file"
     for name in sorted(os.environ):

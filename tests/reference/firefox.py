@@ -5,6 +5,7 @@ Needs ``marionette_driver`` (PyPI) and a Firefox of the system.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any

@@ -225,3 +225,6 @@ def test_settings_of_a_report() -> None:
 
     options = OptimizeOptions(max_bytes=1000, strip=("gps", "exif"), threads=2)
     assert _settings(options) == {"max bytes": "1000", "effort": "balanced", "strip": "exif, gps"}
+    options = OptimizeOptions(to_srgb=True, mark=False, fit=(512, 512))
+    shown = {"distance": "1.0", "to srgb": "yes", "mark": "no", "fit": "512x512", "effort": "balanced"}
+    assert _settings(options) == shown
