@@ -33,6 +33,7 @@ class Firefox:
 
         self._driver = Marionette(
             bin=PROGRAM,
+            gecko_log=os.devnull,
             headless=True,
             startup_timeout=300,
             prefs={"datareporting.policy.dataSubmissionEnabled": False},
