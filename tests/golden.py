@@ -129,7 +129,7 @@ def _cases() -> Iterator[Case]:
     yield Case("size-3072x2048", lambda: photo(3072, 2048), {"bpp": 1.0}, slow=True)
     yield Case("balanced-4200x3000", lambda: photo(4200, 3000), {"distance": 1.5}, slow=True)
     yield Case("fast-4200x3000", lambda: photo(4200, 3000), {"effort": "fast"}, slow=True)
-    # Little memory: a limit on memory, or a small file with many pixels.
+    # Searches that spare memory: because of ``max_memory``, or for a small file with many pixels.
     ceiling = {"max_memory": 200_000_000}
     yield Case("memory-d1", lambda: photo(1400, 1000), ceiling)
     yield Case("memory-d2.5", lambda: photo(1400, 1000), {"distance": 2.5, **ceiling})

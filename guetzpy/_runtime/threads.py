@@ -35,7 +35,7 @@ _local = (
 
 @contextlib.contextmanager
 def time_limit(seconds: float | None, check: Callable[[], None] | None = None) -> Iterator[None]:
-    """Make :func:`each` raise an error when a time is over or ``check`` raises.
+    """Make :func:`each` raise an error after a time, or when ``check`` raises an error.
 
     This applies to calls by this thread and to the work that they give to other threads. Work is divided
     into small items, and the time is checked between them.
@@ -45,7 +45,7 @@ def time_limit(seconds: float | None, check: Callable[[], None] | None = None) -
     seconds : float, optional
         After this time LimitError is raised.
     check : callable, optional
-        Called between items, by any of the threads; raises to end the work.
+        Called between items, by any of the threads; it ends the work by raising an error.
     """
     before: Callable[[], None] | None = getattr(_local, "check", None)
     end = None if seconds is None else time.perf_counter() + seconds

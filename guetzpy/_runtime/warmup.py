@@ -1,4 +1,4 @@
-"""Compilation of all kernels by several processes, as numba compiles one at a time in each."""
+"""Compilation of all kernels by several processes: within a process, numba compiles one kernel at a time."""
 
 from __future__ import annotations
 

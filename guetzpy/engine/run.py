@@ -232,7 +232,7 @@ def _check_jpeg(data: bytes, options: OptimizeOptions, name: str | None) -> None
     check_memory(area, packing_memory(area), options.max_memory, name, enough=enough)
     if options.fit is not None:
         check_decoding(area, len(data), options.max_memory, enough=enough)
-    elif sparseness(data):  # only with to_srgb, where its pixels are searched
+    elif sparseness(data):  # reached only with to_srgb: then its pixels are searched
         plan_search(width, height, options.effort, ceiling=options.max_memory, file_size=len(data), name=name)
 
 

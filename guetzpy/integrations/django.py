@@ -22,7 +22,8 @@ from guetzpy.integrations import _uploads
 
 __all__ = ["OptimizeMixin"]
 
-# For the copy of a stream that cannot seek: bytes per read, and the size above which it is a file.
+# For the copy of a stream that cannot seek: bytes per read, and the size above which the copy is a file on
+# the disk.
 _CHUNK = 1 << 16
 _IN_MEMORY = 1 << 22
 

@@ -76,7 +76,7 @@ class Earlier:
         self.found: list[dict[str, Any]] = []
 
     def find(self, name: str | None) -> dict[str, Any] | None:
-        """Return the record of an input: ``bytes_after``, ``words`` and ``output``; None if there is none."""
+        """Return an input's record (``bytes_after``, ``output``, its target as ``words``), or None."""
         file = self._files.get(os.path.abspath(name)) if name is not None else None
         if file is None or not isinstance(file.get("bytes_after"), int):
             return None

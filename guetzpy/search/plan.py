@@ -169,7 +169,8 @@ class Plan:
     memory : int
         Bytes that the search takes at its peak.
     unbounded : int
-        Bytes that it would take if it spared no memory; with this ``ceiling`` it does not spare memory.
+        Bytes that a search that does not spare memory takes at its peak: the smallest ``ceiling`` at which
+        none is spared.
     """
 
     resources: Resources

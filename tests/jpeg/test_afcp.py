@@ -78,7 +78,7 @@ def test_kinds_are_blanked_and_positions_follow_the_size(order: str) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_rights_that_are_kept_survive_in_the_trailer(order: str) -> None:
-    """They survive as those in other IPTC data do. Everything else of the trailer goes."""
+    """Rights in the trailer survive like those in other IPTC data. The rest of the trailer is removed."""
     data = file_with_trailer(order, b"something else")
     done = guetzpy.transcode(data, strip="all", keep="copyright")
     assert entries(done.data) == {b"IPTC": dataset(90, b"\x1b%G", 1) + dataset(80, OWNER)}

@@ -61,7 +61,7 @@ def test_a_baseline_file_that_cannot_be_made_is_an_error(codes: np.ndarray, work
 def test_a_file_of_12_bits_is_no_baseline_file(
     codes: np.ndarray, work: Any, frame: int, precision: int
 ) -> None:
-    """It is kept otherwise, or stripped of metadata (T.81 B.2.2: baseline means SOF0 and 8 bits)."""
+    """Without --baseline it is kept or stripped of metadata (T.81 B.2.2: baseline is SOF0 and 8 bits)."""
     source = bytearray(_jpeg(codes, quality=75, comment=b"gone"))
     place = source.index(b"\xff\xc0")
     source[place + 1], source[place + 4] = frame, precision

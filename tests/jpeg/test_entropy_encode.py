@@ -149,7 +149,7 @@ def test_longest_eob_runs(blocks, point_transform):
     coefficients = image.components[0].coefficients
     coefficients[0, ::3, 1] = 2 if ah else 0  # non-zero before the refinement
     coefficients[0, -1, 1] = 1
-    image.width = 8  # not the width of the blocks, which alone are used here
+    image.width = 8  # has no effect: the statistics use the blocks only
     statistics = ScanStatistics(image, 2)
     scan = ScanHeader((0,), 1, 5, ah, al)
     slow = slow_scan(image, statistics, scan)

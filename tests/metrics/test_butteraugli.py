@@ -1,4 +1,4 @@
-"""Butteraugli against libjxl's scores and maps, and against its float64 twin."""
+"""Butteraugli against libjxl's scores and maps, and a slow reference implementation in float64."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ DISTORTIONS = [
 @pytest.mark.parametrize("name", DISTORTIONS)
 @pytest.mark.parametrize("norm", [3, 5.5])
 def test_gradient_agrees_with_finite_differences(name, norm):
-    """Central differences of the twin along random directions.
+    """The gradient equals central differences of the reference implementation along random directions.
 
     The score is not differentiable everywhere. A step of 0.05 levels crosses such points, which changes the
     difference. Along the gradient and along smooth directions this change is small. White noise is nearly

@@ -1,4 +1,4 @@
-"""ColorVideoVDP against the authors' package and a float64 twin."""
+"""ColorVideoVDP against the authors' package and a slow reference implementation in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IW-SSIM against numbers of the package piq and a float64 twin."""
+"""IW-SSIM against numbers of the package piq and a slow reference implementation in float64."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_gradient_against_central_differences(name, cut):
 
 
 def test_gradient_tells_of_steps_where_the_reference_is_nearly_flat():
-    """The slope by g is valid for a thousandth of a code only. It would be a fifth of the gradient."""
+    """The part through g, valid only for steps of 0.001 codes, would be a fifth; it is left out."""
     a, b = pair("astronaut_256.blur.png")
     _, gradient = IWSSIMComparator(a).gradient(b)
     direction = gradient / np.sqrt(np.square(gradient).mean())

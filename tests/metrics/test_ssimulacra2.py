@@ -1,4 +1,4 @@
-"""SSIMULACRA 2 against libjxl's scores and a float64 twin."""
+"""SSIMULACRA 2 against libjxl's scores and a slow reference implementation in float64."""
 
 from __future__ import annotations
 

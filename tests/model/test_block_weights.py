@@ -1,4 +1,4 @@
-"""Predicted weights of blocks: the kernels against their twin, and what a model file may hold."""
+"""Predicted weights of blocks: kernels against reference implementations, and limits of model files."""
 
 from __future__ import annotations
 

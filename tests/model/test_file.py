@@ -1,4 +1,4 @@
-"""Model files: what is written is read, and nothing else is."""
+"""Model files: written files are read back, and other files are refused."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_options_hold_the_model(model: Path) -> None:
 
 
 def test_the_hash_of_options(model: Path) -> None:
-    """Without a model it is that of versions that had no such option; with one, its contents count."""
+    """Without a model, the hash is that of versions without the option; with one, its contents count."""
     assert OptimizeOptions().stable_hash() == "622fa2c1e813928b"
     first = OptimizeOptions(model=model).stable_hash()
     assert first not in ("622fa2c1e813928b", OptimizeOptions(model=Model.of({}, {})).stable_hash())
@@ -108,7 +108,7 @@ def test_command_line(model: Path, tmp_path: Path) -> None:
 
 
 def test_workers_get_it(model: Path, tmp_path: Path) -> None:
-    """Also where the file is gone when the work begins, as on another machine."""
+    """Workers get the model even if its file is gone when the work begins, as on another machine."""
     from PIL import Image
 
     picture = photo(64, 48)

@@ -1,4 +1,4 @@
-"""Features and weights of blocks by plain NumPy, in float64: the slow twin of ``guetzpy.model``."""
+"""Slow reference implementation of block features and weights (``guetzpy.model``), in float64 NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slow, plain float64 twin of ColorVideoVDP for still pictures (package cvvdp 0.5.7, cvvdp_metric.py)."""
+"""Slow float64 reference implementation of ColorVideoVDP for still pictures (cvvdp 0.5.7)."""
 
 from __future__ import annotations
 

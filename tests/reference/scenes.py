@@ -1,4 +1,4 @@
-"""Drawings of subjects in which metrics miss visible errors, and measures of these errors.
+"""Drawings whose visible errors metrics do not detect, and measures of these errors.
 
 Pictures are ``(H, W, 3)`` uint8 sRGB, drawn with a fixed seed. The measures compare a decoded picture with
 its reference. They use none of guetzpy's metrics.

@@ -1,4 +1,4 @@
-"""A slow, plain float64 twin of SSIMULACRA 2 (libjxl tools/ssimulacra2.cc, tools/gauss_blur.cc).
+"""Slow float64 reference implementation of SSIMULACRA 2 (libjxl tools/ssimulacra2.cc, gauss_blur.cc).
 
 It lacks the rounding of libjxl's float32 kernels, so scores near 100 are higher than libjxl's. guetzpy
 computes the gradient of this function. ``recursion`` is the blur as published, ``taps`` its impulse response.

@@ -29,7 +29,7 @@ def _half_noise(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 2), (2, 1), (1, 2)])
 def test_calm_blocks_weigh_more_in_every_component(sampling: tuple[int, int]) -> None:
-    """The factor has the size of each component, also at odd sizes, and exceeds 1 in flat blocks."""
+    """The factors have the size of each component, also at odd sizes, and exceed 1 in flat blocks."""
     source = source_of_codes(_half_noise(83, 133), sampling, Transform(), 1)
     trial = encode(source, EncodeSettings(1.0))
     for number, levels in enumerate(trial.levels):

@@ -1,4 +1,4 @@
-"""The fit of the tables: its algebra, and that it is the same however it is run."""
+"""The fit of the tables: its algebra, and the same result for each way of running it."""
 
 from __future__ import annotations
 

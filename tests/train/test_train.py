@@ -26,7 +26,7 @@ SETTINGS = Settings(3, 64, quick=True)
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three small pictures; the fit has few encodes of them, and its part is always kept."""
+    """Return a folder with three small pictures; make the fit use few encodes, and keep its part always."""
     place = tmp_path / "set"
     place.mkdir()
     for n in range(3):
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tables, "_PAIRS", 1)
     monkeypatch.setattr(tables, "_QUICK_ROUNDS", 2)
     monkeypatch.setattr("guetzpy.train.train._FITS", {"tables": tables.fit})
-    monkeypatch.setattr(tables, "_WORSE", 0.0)  # so few encodes give nothing that is better by all metrics
+    monkeypatch.setattr(tables, "_WORSE", 0.0)  # few encodes give no part that is better by all metrics
     real = tables._held_out
     monkeypatch.setattr(tables, "_held_out", lambda *task: real(*task) | {"loss": -1.0})
     return place
@@ -116,7 +116,7 @@ def test_other_checkpoints_are_refused(tmp_path: Path, content: bytes, words: st
 
 
 def test_pictures(tmp_path: Path) -> None:
-    """Any kind of picture, the middle of it, at equal intervals; what cannot be used is told."""
+    """The middle parts of pictures of any kind are taken, at equal intervals; a message names others."""
     for n in range(7):
         Image.fromarray(photo(100, 90, seed=n)).save(tmp_path / f"{n}.jpg", quality=95)
     Image.fromarray(photo(100, 90)[..., 0]).save(tmp_path / "8.png")
@@ -156,7 +156,7 @@ def test_command_line(folder: Path, tmp_path: Path) -> None:
 
 
 def test_parts_of_a_base(folder: Path, tmp_path: Path) -> None:
-    """Parts that are not fitted come from the base, which the file tells of."""
+    """Parts that are not fitted come from the base, which the file names."""
     excess = np.zeros((2, 6))
     first = StartPart(excess, np.full((2, 2), 0.03))
     base = Model.of({"start": first}, {"name": "first"})

@@ -22,7 +22,7 @@ _SIX = np.float32(6.0)
 _SCALE = np.float32(1.0 / 128.0)
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
-#: Samples of a line from which a row of a tile is computed.
+#: Number of samples in the line from which a row of a tile is computed.
 LINE = STRIDE // 2 + 4
 
 

@@ -391,5 +391,5 @@ def backward_strip(
     return 0
 
 
-#: Values of scratch that the two kernels for strips need.
+#: Number of values in the scratch array of the two kernels for strips.
 WORK = 13 * PLANE
