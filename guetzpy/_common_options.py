@@ -105,7 +105,7 @@ class CommonOptions:
 
     keep: tuple[str, ...] = option(
         (),
-        "Keep only these kinds; with --strip all, exceptions from it. Kinds, separated by commas: all, "
+        "Keep only these kinds; with --strip all, do not remove them. Kinds, separated by commas: all, "
         + ", ".join(METADATA_KINDS)
         + ".",
         METADATA,

@@ -213,8 +213,8 @@ class OptimizeOptions(CommonOptions):
     )
     total_distance: bool = option(
         False,
-        "Count a JPEG's own loss, as its tables tell it, as part of the distance. Default: count from the "
-        "JPEG itself.",
+        "Count a JPEG's own loss, estimated from its tables, as part of the distance. Default: count "
+        "from the JPEG itself.",
         TARGET,
     )
     mark: bool = option(

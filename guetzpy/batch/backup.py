@@ -229,7 +229,7 @@ def _restore(root: str, original: str, records: list[Record], force: bool, write
     state, data = _contents(original)
     digest = None if data is None else _digest(data)
     found = next((i for i in reversed(range(len(records))) if records[i].after == digest), None)
-    words = "it was removed since" if data is None else ""
+    words = "it was removed after the run" if data is None else ""
     if found is None and data is not None:
         if any(record.before == digest for record in records):
             return Restored(original, "original", "it is the original already")
@@ -257,7 +257,7 @@ def _restore(root: str, original: str, records: list[Record], force: bool, write
             output.write(kept, data, like=original, keep_times=True)
             words = f"the changed file is kept as {kept}"
         if state is None and os.path.lexists(original):
-            return Restored(original, "failed", "it is no regular file")
+            return Restored(original, "failed", "it is not a regular file")
         output.write(original, backup, like=place, keep_times=True, expected=state)
     return Restored(original, "restored", words)
 

@@ -130,7 +130,9 @@ class Manifest:
         except sqlite3.OperationalError as error:
             self._pending = 0
             if "locked" in str(error):
-                raise GuetzpyError(f"{self.path}: another run uses this manifest; wait for its end") from None
+                raise GuetzpyError(
+                    f"{self.path}: another run uses this manifest; wait until it ends"
+                ) from None
             if "decode" not in str(error):
                 raise OSError(f"{self.path}: the manifest cannot be written: {error}") from None
             raise GuetzpyError(f"{self.path}: damaged manifest; remove it to begin anew") from None

@@ -117,10 +117,10 @@ def refuse_others(path: Path) -> None:
         state = path.stat()
     except FileNotFoundError:
         return
-    problem = f"{path}: no manifest of guetzpy, or a damaged one; it is left as it is"
+    problem = f"{path}: not a manifest of guetzpy, or damaged; it was not changed"
     advice = "name another file with --manifest"
     if not stat.S_ISREG(state.st_mode):
-        raise GuetzpyError(f"{path}: no manifest of guetzpy, since it is no regular file; {advice}")
+        raise GuetzpyError(f"{path}: not a manifest of guetzpy, because it is not a regular file; {advice}")
     if not state.st_size and re.fullmatch(r"\.guetzpy(-\d+-of-\d+)?\.sqlite", path.name):
         return  # left by a run that was killed before its first row was committed
     with path.open("rb") as stream:

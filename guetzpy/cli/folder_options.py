@@ -40,7 +40,7 @@ Jobs = Annotated[
         "-j",
         metavar="N",
         min=1,
-        help="Worker processes, one file each. Default for folders: the processors; fewer while large "
+        help="Worker processes, one file each. Default for folders: one per processor; fewer while large "
         "pictures need the memory.",
     ),
 ]
@@ -97,7 +97,7 @@ TotalBits = Annotated[
 ]
 EqualSlope = Annotated[
     bool,
-    typer.Option("--equal-slope", help="With a total: least sum of distances, instead of one distance."),
+    typer.Option("--equal-slope", help="With a total: let distances differ, with the least sum."),
 ]
 
 

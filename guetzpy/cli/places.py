@@ -189,7 +189,7 @@ def _check_in_place(name: str, jpeg_only: bool) -> None:
     if name == STANDARD:
         usage_error("--in-place cannot replace stdin")
     if os.path.exists(name) and not os.path.isfile(name):
-        usage_error(f"{name}: is no regular file; --in-place replaces files only (use -o)")
+        usage_error(f"{name}: is not a regular file; --in-place replaces files only (use -o)")
     try:
         with open(name, "rb") as stream:
             head = stream.read(3)

@@ -39,7 +39,12 @@ def preview(
     ],
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE.html", help="The page. Default: IN-preview.html, here."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.html",
+            help="The page. Default: IN-preview.html in the working folder.",
+        ),
     ] = None,
     distances: Annotated[
         str, typer.Option("--distances", metavar="LIST", help="Distances, separated by commas.")

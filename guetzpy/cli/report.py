@@ -25,8 +25,8 @@ ReportPath = Annotated[
     typer.Option(
         "--report",
         metavar="FILE|FOLDER/",
-        help="Write a report: FILE.html compares the pictures before and after, FOLDER/ has the pictures "
-        "beside the page, for many or large ones; or FILE.json.",
+        help="Write a report. FILE.html: a page with the pictures before and after. FOLDER/: the page and "
+        "its pictures as files, for many or large pictures. FILE.json: the figures only.",
     ),
 ]
 ReportBeside = Annotated[

@@ -74,7 +74,7 @@ def compiling() -> str:
         return COMPILING
     where = cache_directory() or "no folder for them"
     return (
-        f"compiling kernels for this CPU, as every run does while they cannot be kept ({where}): "
+        f"compiling kernels for this CPU; every run compiles them again, as they cannot be stored ({where}): "
         "set NUMBA_CACHE_DIR to a folder that can be written"
     )
 

@@ -54,7 +54,7 @@ def restore(
         if not quiet:
             parts = [f"{counts[key]} {words[dry_run]}" for key, words in _WORDS.items() if counts[key]]
             total = counts.total()
-            say(f"{total} file{'' if total == 1 else 's'}: {', '.join(parts)}; the backups stay")
+            say(f"{total} file{'' if total == 1 else 's'}: {', '.join(parts)}; the backups are kept")
     if counts["changed"] or counts["failed"]:
         raise typer.Exit(1)
 

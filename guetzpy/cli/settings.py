@@ -113,7 +113,7 @@ def _table(path: Path) -> dict[str, Any] | None:
     try:
         content = tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise _Unreadable(f"{path}: no valid TOML: {error}") from None
+        raise _Unreadable(f"{path}: not valid TOML: {error}") from None
     if own:
         return content
     table = content.get("tool", {}).get("guetzpy") if isinstance(content.get("tool"), dict) else None

@@ -43,13 +43,17 @@ def train(
             metavar="N",
             min=2,
             max=10000,
-            help="Pictures at most, taken at equal intervals. Default: 200, or 24 with --quick.",
+            help="Largest number of pictures, taken at equal intervals. Default: 200, or 24 with --quick.",
         ),
     ] = None,
     size: Annotated[
         int,
         typer.Option(
-            "--size", metavar="PIXELS", min=64, max=2048, help="Side of the part of each that is used."
+            "--size",
+            metavar="PIXELS",
+            min=64,
+            max=2048,
+            help="Longest side of the part used of each picture.",
         ),
     ] = 512,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random numbers.")] = 0,
@@ -72,7 +76,7 @@ def train(
             "--time",
             metavar="MINUTES",
             min=0,
-            help="End the fit after this time with what it has. The result then depends on the machine.",
+            help="End the fit after this time with the results so far, which then depend on the machine.",
         ),
     ] = None,
     jobs: Annotated[

@@ -195,7 +195,7 @@ def read_checkpoint(path: str, key: str) -> dict[tuple[str, int], Any]:
         raise FormatError(f"{path}: not a checkpoint of guetzpy train, or damaged; remove it") from None
     if first[1] != key:
         raise FormatError(
-            f"{path}: a checkpoint of other pictures, settings or another version; remove it to begin anew"
+            f"{path}: a checkpoint of other pictures, settings or versions; remove it to begin anew"
         )
     if len(whole) < len(lines):
         with open(path, "r+b") as stream:

@@ -122,7 +122,7 @@ def test_removed_files_return_and_removed_folders_do_not(photos: dict[str, bytes
     shutil.rmtree("in/below")
     done = run("restore", "kept")
     assert done.exit_code == 1
-    assert "restored, it was removed since" in done.stderr
+    assert "restored, it was removed after the run" in done.stderr
     assert "its folder is gone" in done.stderr
     assert Path("in/a.jpg").read_bytes() == photos["in/a.jpg"]
     assert not Path("in/below").exists()

@@ -91,7 +91,7 @@ def test_file_of_another_program_is_refused_and_untouched(place: Path, kind: str
     for verb in ("optimize", "transcode"):
         result = run(verb, "-r", "in", "-o", "out", "--manifest", "other.db")
         assert result.exit_code == 1
-        assert result.stderr.startswith("guetzpy: other.db: no manifest of guetzpy")
+        assert result.stderr.startswith("guetzpy: other.db: not a manifest of guetzpy")
         assert len(result.stderr.splitlines()) == 1
     assert path.read_bytes() == before
     assert path.stat().st_mtime == 10**9
@@ -106,7 +106,7 @@ def test_database_with_a_write_ahead_log_is_untouched(place: Path) -> None:
     other.execute("INSERT INTO t VALUES (5)")
     other.commit()
     before = {name: (place / name).read_bytes() for name in ("live.db", "live.db-wal")}
-    with pytest.raises(GuetzpyError, match="no manifest of guetzpy"):
+    with pytest.raises(GuetzpyError, match="not a manifest of guetzpy"):
         Manifest(path)
     assert {name: (place / name).read_bytes() for name in before} == before
     other.close()
@@ -121,7 +121,7 @@ def test_what_is_no_regular_file_is_refused(place: Path, kind: str) -> None:
         path.mkdir()
     else:
         path = Path(os.devnull)
-    with pytest.raises(GuetzpyError, match="no manifest of guetzpy"):
+    with pytest.raises(GuetzpyError, match="not a manifest of guetzpy"):
         Manifest(path)
 
 

@@ -125,8 +125,8 @@ def test_several_kinds_of_metadata_are_taken(folder: Path) -> None:
         ("baseline = 1", "expected true or false"),
         ('max-bytes = "50kk"', "'50kk': expected a size"),
         ("exclude = [1]", "a list of texts"),
-        ("distance = ", "no valid TOML"),
-        ("distance = " + "[" * 50_000, "no valid TOML"),
+        ("distance = ", "not valid TOML"),
+        ("distance = " + "[" * 50_000, "not valid TOML"),
         ("distance = 1\nquality = 80", "contradict"),
         ('effort = "slow"', "fast, balanced, max"),
     ],
@@ -226,9 +226,9 @@ def test_settings_that_cannot_be_read_end_the_run_if_they_are_ours(
     told(f"{folder / name}: Is a directory; ")
     (folder / name).rmdir()
     (folder / name).write_text("[tool.guetzpy\ndistance = 2")
-    told(f"{folder / name}: no valid TOML: ")
+    told(f"{folder / name}: not valid TOML: ")
     (folder / name).write_bytes(b"guetzpy = '\xff\xfe'")
-    told(f"{folder / name}: no valid TOML: ")
+    told(f"{folder / name}: not valid TOML: ")
     (folder / name).write_text("distance = 2")
     read_bytes = Path.read_bytes
 
@@ -246,7 +246,7 @@ def test_a_foreign_file_that_cannot_be_read_does_not_hide_settings_above_it(fold
     (folder / "work" / "pyproject.toml").write_text("guetzpy = [\n")
     result = run("config")
     assert (result.exit_code, "2.5" in result.stdout) == (0, True)
-    assert result.stderr.count("pyproject.toml: no valid TOML") == 1
+    assert result.stderr.count("pyproject.toml: not valid TOML") == 1
     assert "pyproject.toml" not in run("config", "--quiet").stderr
 
 

@@ -151,7 +151,7 @@ class Edit:
             self.notes.append("the XMP to keep is removed: it does not fit in the XMP segments of the file")
         needs_it = any(part.kind == "gainmap" or part.video for part in self.parts)
         if needs_it and not {"gainmap", "trailing"} & self.kept:
-            found_by = "programs that find the gain map or motion photo by XMP no longer do"
+            found_by = "programs that need XMP will not find the gain map or motion photo"
             self.notes.append(f"XMP is stripped: {found_by}")
 
     def _strip_iptc(self) -> None:
