@@ -191,7 +191,7 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def report(entries: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield lines of Markdown."""
+    """Yield the lines of the report, in Markdown."""
     yield (
         "| source | distance | files (lossy) | saved | lossless: guetzpy | mozjpeg | jpegoptim |"
         " lossy would save | against best of peers at equal SSIMULACRA 2 | 3-norm |"

@@ -80,7 +80,7 @@ def summarise(found: list[Found]) -> list[dict[str, Any]]:
 
 
 def report(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield lines of Markdown."""
+    """Yield the lines of the report, in Markdown."""
     yield "| encoder | setting | estimated | reached | estimated / reached: median | 10 % | 90 % |"
     yield "|---|---|---|---|---|---|---|"
     for r in rows:

@@ -163,7 +163,7 @@ def least(files: Files) -> int:
 
 
 def report(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield lines of Markdown."""
+    """Yield the lines of the report, in Markdown."""
     yield "| budget, bpp | encoder | bpp | PSNR, dB | MS-SSIM | SSIMULACRA 2 | Butteraugli 3-norm |"
     yield "|---|---|---|---|---|---|---|"
     for row in rows:

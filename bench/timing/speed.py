@@ -173,7 +173,7 @@ def _say(words: str) -> None:
 
 
 def report(result: dict[str, Any]) -> Iterator[str]:
-    """Yield lines of Markdown."""
+    """Yield the lines of the report, in Markdown."""
     if "encode" in result:
         yield from _encode_table(result["encode"])
     if "threads" in result:

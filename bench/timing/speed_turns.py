@@ -135,7 +135,7 @@ def _folder(
 
 
 def turns_report(found: dict[str, Any]) -> Iterator[str]:
-    """Yield lines of Markdown."""
+    """Yield the lines of the report, in Markdown."""
     rounds = found["rounds"]
     kinds = [kind for kind in rounds[0] if kind != "folder"]
     against = [kind for kind in AGAINST if kind in kinds]

@@ -36,10 +36,10 @@ _EXTRAS = {"HEIC": "heic", "AVIF": "avif", "JPEG XL": "jxl", "RAW": "raw"}
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _JXL_CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
-_SIZE_HEADER = 14  # most bytes of signature and sizes
+_SIZE_HEADER = 14  # largest number of bytes of the signature and sizes
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 
-_TIFF_DIRECTORIES = 64  # directories that are read at most
+_TIFF_DIRECTORIES = 64  # largest number of directories that are read
 _SUB_IFDS, _PHOTOMETRIC, _COMPRESSION, _DNG_VERSION = 0x014A, 0x0106, 0x0103, 0xC612
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 _RAW_COMPRESSIONS = {32767, 34713, 65535}  # of Sony, Nikon and Pentax
