@@ -84,7 +84,7 @@ def test_each_extra_that_is_proposed_exists() -> None:
         extras = set(tomllib.load(stream)["project"]["optional-dependencies"])
     assert extras >= set(formats._EXTRAS.values()) >= {"heic", "avif", "jxl", "raw"}
     found = [(place, text) for place, text in texts() if "pip install" in text and "``" not in text]
-    assert len(found) == 4
+    assert len(found) == 3
     for place, text in found:
         named = re.search(r'pip install "guetzpy\[(\w*)', text)
         assert named is not None, place
