@@ -42,9 +42,10 @@ __all__ = ["MEAN_LIMIT", "Mean", "is_linear", "is_smooth", "mean_limit", "search
 #: the limit grows in proportion to the distance.
 MEAN_LIMIT = 0.5
 
-#: A finest encode may be taken for its better mean colour if its distance is at most this, or at most twice
-#: the smallest distance of a finest encode. Pure red is coded as (255, 1, 1), at distance 0.15, and not by
-#: two codes with a mean of (254.5, 0.5, 0.5), at distance 1.9.
+#: A finest encode whose mean colour is within ``MEAN_LIMIT`` may be taken instead of one of smaller distance
+#: if its distance is at most this, or at most twice the smallest one. If no mean is within the limit, only
+#: the second bound holds. Pure red is coded as (255, 1, 1), at distance 0.16, and not by a pattern of two
+#: codes with a smaller error of the mean, 0.85, at distance 0.93.
 _NEAR = 1.0
 
 #: A picture is smooth if, with the tables of distance 1, a block has at most ``_AVERAGE`` AC coefficients of
@@ -262,8 +263,10 @@ def _floor(
         if error <= MEAN_LIMIT and scores.distance <= _NEAR and limits.met(scores):
             return _Floor(scores, MEAN_LIMIT)  # the others would not change the error
         seen.append((scores, error))
-    near = max(_NEAR, 2.0 * min(scores.distance for scores, _ in seen))
-    reach = max(MEAN_LIMIT, min(error for scores, error in seen if scores.distance <= near))
+    nearest = 2.0 * min(scores.distance for scores, _ in seen)
+    reach = MEAN_LIMIT
+    if not any(error <= MEAN_LIMIT and scores.distance <= max(_NEAR, nearest) for scores, error in seen):
+        reach = min(error for scores, error in seen if scores.distance <= nearest)
     allowed = (scores for scores, error in seen if error <= reach)
     return _Floor(min(allowed, key=lambda scores: scores.distance), reach)
 
