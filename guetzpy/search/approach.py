@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from guetzpy._runtime.exact_math import exp, log
+from guetzpy._runtime.exact_math import log
 from guetzpy.search import calibration
 from guetzpy.search.quality.limits import COARSEST, FINEST
 from guetzpy.search.root import Root
 
-__all__ = ["Approach", "ByDistance", "ByDistanceAndLambda", "slope"]
+__all__ = ["Approach", "ByDistance", "ByDistanceAndLambda"]
 
 
 class Approach(Protocol):
@@ -34,14 +34,8 @@ class Approach(Protocol):
     def after(self, excess: float) -> Approach | None:
         """Return the next point, given the excess at this one; None if no further evaluation would help."""
 
-
-def slope(log_distance: float, excess: float) -> float:
-    """Return how the binding excess is expected to change with the log distance from a point."""
-    if excess <= 0.0:
-        return calibration.SLOPE_COARSER
-    if log_distance < calibration.SLOPE_CHANGES_AT:
-        return calibration.SLOPE_FINER_LOW
-    return calibration.SLOPE_FINER
+    def without_points(self) -> Approach:
+        """Return an approach at this point that does not know the excesses measured so far."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +59,10 @@ class ByDistance:
         """Return an approach that ends within a tolerance, as an excess."""
         return cls(log_distance, Root(slope=1.0, tolerance=tolerance))
 
+    def without_points(self) -> ByDistance:
+        """Return the approach without measured points; see :class:`Approach`."""
+        return replace(self, root=replace(self.root, points=()))
+
     def after(self, excess: float) -> ByDistance | None:
         """Return the next point; see :class:`Approach`."""
         root = self.root.with_point(self.log_distance, excess)
@@ -74,7 +72,9 @@ class ByDistance:
         return None if abs(moved - self.log_distance) < 1e-4 else replace(self, log_distance=moved, root=root)
 
 
-_BY_TABLES = Root(slope=1.0, tolerance=calibration.TILE_TOLERANCE, aim=calibration.AIM_OF_TABLES)
+_BY_TABLES = Root(
+    slope=calibration.SLOPE_OF_TABLES, tolerance=calibration.TILE_TOLERANCE, aim=calibration.AIM_OF_TABLES
+)
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,10 @@ class ByDistanceAndLambda:
         """Return an approach for expensive evaluations."""
         return cls(log_distance, log_lambda, patience, expensive=True, corrected=calibration.CORRECTED)
 
+    def without_points(self) -> ByDistanceAndLambda:
+        """Return the approach without measured points; see :class:`Approach`."""
+        return replace(self, by_distance=replace(self.by_distance, points=()), by_lambda=None)
+
     def after(self, excess: float) -> ByDistanceAndLambda | None:
         """Return the next point; see :class:`Approach`."""
         here, by_distance, by_lambda = self.log_distance, self.by_distance, self.by_lambda
@@ -124,14 +128,11 @@ class ByDistanceAndLambda:
         if by_lambda is not None and excess > 0.0 and (log_lambda == 0.0 or in_vain):
             by_lambda, corrected, log_lambda = None, 0.0, 0.0
         if by_lambda is None:
-            if not self.expensive:
-                by_distance = replace(by_distance, slope=slope(here, excess))
             by_distance = by_distance.with_point(here, excess)
             waits = by_distance.gap > calibration.WIDE_GAP and len(by_distance.points) <= self.patience
             if log_lambda > 0.0 or (-calibration.NEAR < excess <= corrected and not waits):
-                grown = exp(calibration.GROWTH_OF_LAMBDA * min(here, calibration.GROWTH_ENDS_AT))
                 by_lambda = Root(
-                    calibration.SLOPE_OF_LAMBDA * grown, calibration.TILE_TOLERANCE, calibration.AIM_OF_LAMBDA
+                    calibration.SLOPE_OF_LAMBDA, calibration.TILE_TOLERANCE, calibration.AIM_OF_LAMBDA
                 )
             else:
                 log_lambda = 0.0

@@ -22,15 +22,12 @@ BYTES_BY_DISTANCE = 0.65
 #: Bits per pixel at distance 1; a search for a size starts from it.
 BITS_AT_DISTANCE_1 = 1.3
 
-# Landing: medians of 43 photographs between distances 0.5 and 4.
+# Landing: medians of photographs between distances 0.7 and 4.
 
-#: Slope of the binding excess by the log distance: towards coarser tables, and towards finer tables below and
-#: above a log distance of 0.4. It is smaller below 0.4, where SSIMULACRA 2 binds.
-SLOPE_COARSER, SLOPE_FINER_LOW, SLOPE_FINER = 1.1, 0.65, 1.0
-SLOPE_CHANGES_AT = 0.4
-#: Slope of the excess by the log Lagrange multiplier at distance 1. It grows as the distance to the power of
-#: GROWTH_OF_LAMBDA, up to a log distance of 1.5.
-SLOPE_OF_LAMBDA, GROWTH_OF_LAMBDA, GROWTH_ENDS_AT = 0.155, 0.6, 1.5
+#: Slope of the binding excess by the log distance of the tables.
+SLOPE_OF_TABLES = 1.25
+#: Slope of the excess by the log Lagrange multiplier.
+SLOPE_OF_LAMBDA = 0.135
 #: If the excess is at most this far below 0, the Lagrange multiplier is changed instead of the tables.
 NEAR = 0.07
 #: Excess at which a change of the Lagrange multiplier aims.
@@ -40,7 +37,7 @@ AIM_OF_LAMBDA = -0.008
 LOWEST_LOG_LAMBDA, CORRECTED = -0.4, 0.01
 #: Excess at which the first change of the tables aims. If the log distances that meet and miss the limits are
 #: more than WIDE_GAP apart, the tables are changed again before the multiplier is.
-AIM_OF_TABLES, WIDE_GAP = -0.02, 0.03
+AIM_OF_TABLES, WIDE_GAP = -0.012, 0.03
 #: Difference of excess from which on the binding metric is evaluated first, alone.
 BINDS = 0.04
 

@@ -17,7 +17,7 @@ from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.scores import Scores
 
-__all__ = ["Evaluation", "Selected", "evaluate", "leads_of", "size_of"]
+__all__ = ["Evaluation", "Selected", "binding", "evaluate", "leads_of", "size_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,11 @@ def leads_of(excesses: Sequence[float]) -> tuple[float, ...]:
     """Return the excess by each metric less that of the binding one, which gets 0."""
     binding = max(excesses)
     return tuple(excess - binding for excess in excesses)
+
+
+def binding(leads: Sequence[float] | None) -> int | None:
+    """Return the number of the binding metric; None if it is not known."""
+    return None if leads is None else max(range(len(leads)), key=lambda number: leads[number])
 
 
 def evaluate(

@@ -13,7 +13,7 @@ from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.coding.weights import Weights
-from guetzpy.search.evaluation import Evaluation, evaluate, leads_of
+from guetzpy.search.evaluation import Evaluation, binding, evaluate, leads_of
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.tiles import Part
@@ -104,6 +104,7 @@ def land(
     best: Evaluation | None = None
     best_at = settings, weights
     are_increased = part is not None
+    bounds_only = False  # whether some excess is that of the expected binding metric alone
     scout = None if part is None else _Scout(part, part.tiles.cut_weights(weights, source), limits)
     for number in range(budget.evaluations):
         check()
@@ -112,7 +113,12 @@ def land(
         settings = settings.priced(trial.rates)
         scores, excesses = evaluate(judge, limits, decode(source, trial), leads)
         excess = max(excesses)
-        if scores is not None:
+        if scores is None:
+            bounds_only = True
+        else:
+            if bounds_only and binding(leads_of(excesses)) != binding(leads):
+                # The excesses before were those of a metric that does not bind, so they were too small.
+                approach, bounds_only = approach.without_points(), False
             leads = leads_of(excesses)
             if excess <= 0.0 and (best is None or excess > best.excess):
                 best, best_at = Evaluation(trial, scores, excess), (here, weights)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from guetzpy._runtime.exact_math import exp, log
 from guetzpy.model.start import StartPart
 from guetzpy.search import calibration
-from guetzpy.search.approach import slope
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
@@ -97,6 +96,6 @@ def open_loop(
             best = Evaluation(trial, scores, excess)
         if attempt or -calibration.OPEN_ENOUGH < excess <= 0.0:
             break
-        step = min(max((excess + calibration.OPEN_MARGIN_AFTER) / slope(x, excess), -1.5), 1.5)
+        step = min(max((excess + calibration.OPEN_MARGIN_AFTER) / calibration.SLOPE_OF_TABLES, -1.5), 1.5)
         x = min(max(x - step, log(FINEST)), log(COARSEST))
     return best

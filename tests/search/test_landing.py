@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from guetzpy.metrics.base import Score
 from guetzpy.metrics.distance import DEFINING
+from guetzpy.search import landing
 from guetzpy.search.approach import Approach, ByDistance, ByDistanceAndLambda
+from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.evaluation import evaluate, leads_of
+from guetzpy.search.landing import Budget
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.scores import Scores
@@ -114,6 +118,43 @@ def test_the_binding_metric_is_evaluated_first(
     assert max(excesses) > 0.0
     assert excesses[asked[0]] == known[asked[0]]
     assert leads_of(excesses) == pytest.approx(leads)
+
+
+def test_excesses_of_a_metric_that_does_not_bind_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: a chart at distance 0.4 got the finest file, with 60 % more bytes than were needed.
+
+    The first excess was that of Butteraugli alone. The second was that of SSIMULACRA 2, and larger at a
+    smaller distance, so the landing ended without a file.
+    """
+
+    class Encoded(NamedTuple):
+        x: float
+        rates: tuple[()] = ()
+
+        def bare(self) -> Encoded:
+            return self
+
+    def encoded(source: Any, settings: EncodeSettings, weights: Any) -> Encoded:
+        return Encoded(math.log(settings.distance))
+
+    def evaluated(
+        judge: Any, limits: Any, x: float, leads: Sequence[float]
+    ) -> tuple[Scores | None, tuple[float, ...]]:
+        excesses = (0.2 + x, 0.55 + 0.8 * x)
+        if leads[0] > leads[1] and excesses[0] > 0.0:
+            return None, (excesses[0], excesses[0] + leads[1])
+        return Scores(DEFINING, (0.9, 79.0)), excesses
+
+    monkeypatch.setattr(landing, "encode", encoded)
+    monkeypatch.setattr(landing, "decode", lambda source, trial: trial.x)
+    monkeypatch.setattr(landing, "evaluate", evaluated)
+    monkeypatch.setattr(landing, "increased", lambda weights, *_: weights)
+    found = landing.land(
+        None, None, LIMITS, None, EncodeSettings(1.0), ByDistanceAndLambda(-0.1), Budget.of_probes(8),
+        leads=(0.0, -0.1),
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert found is not None
+    assert -0.1 < found.excess <= 0.0
 
 
 @pytest.mark.parametrize("bounds", [(1.0, None), (None, 80.0)])
