@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -89,7 +89,10 @@ class Judge:
         """Return the comparator of the metric with this index."""
         found = self._comparators[number]
         if found is None:
-            found = self.metrics[number].comparator(self.codes, self.transform, self.resources)
+            # A metric without limits is used for gradients only. Data of the reference that are used once
+            # take longer to store than to compute: the search takes 10 % longer if those of CVVDP are kept.
+            resources = self.resources if number in self.scored else replace(self.resources, keep="nothing")
+            found = self.metrics[number].comparator(self.codes, self.transform, resources)
             self._comparators[number] = found
         return found
 
