@@ -132,14 +132,16 @@ class FallingComparator:
         :class:`guetzpy.metrics.SSIMULACRA2Comparator` or :class:`guetzpy.metrics.CVVDPComparator`.
     codes, transform, resources
         As for :meth:`Metric.comparator`.
+    **options
+        Further parameters of ``kind.from_codes``.
     """
 
     def __init__(
-        self, kind: Any, codes: npt.NDArray[Any], transform: Transform, resources: Resources
+        self, kind: Any, codes: npt.NDArray[Any], transform: Transform, resources: Resources, **options: Any
     ) -> None:
         self._transform = transform
         keep = None if resources.keep != "nothing" else False
-        self._comparator = kind.from_codes(codes, transform, threads=resources.threads, keep=keep)
+        self._comparator = kind.from_codes(codes, transform, threads=resources.threads, keep=keep, **options)
 
     def score(self, codes: npt.NDArray[Any]) -> Score:
         """Return the score of codes."""

@@ -41,7 +41,9 @@ class _Cvvdp:
     ) -> FallingComparator:
         from guetzpy.metrics._cvvdp.comparator import CVVDPComparator
 
-        return FallingComparator(CVVDPComparator, codes, transform, resources)
+        # The finest band takes most of the time, a tenth of a search, and saves 0.2 % by SSIMULACRA 2 and
+        # 0.4 % by CVVDP (22 training pictures at five distances).
+        return FallingComparator(CVVDPComparator, codes, transform, resources, finest_band=1)
 
 
 CVVDP = _Cvvdp()

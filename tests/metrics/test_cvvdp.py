@@ -19,6 +19,7 @@ from guetzpy.metrics._cvvdp.sensitivity import _table, sensitivity_table
 from guetzpy.metrics._cvvdp.words import jod_in_words
 from guetzpy.picture.icc import _exact_srgb_curve
 from guetzpy.picture.planes import planes_of
+from guetzpy.picture.transform import Transform
 
 VECTORS = Path(__file__).parents[1] / "data" / "metric-vectors"
 
@@ -214,6 +215,24 @@ def test_gradient_by_codes():
     gray = CVVDPComparator(a[..., 0]).gradient(b[..., 0])[1]
     of_three = CVVDPComparator(np.repeat(a[..., :1], 3, axis=2)).gradient(np.repeat(b[..., :1], 3, axis=2))[1]
     np.testing.assert_allclose(gray[0], of_three.sum(axis=0), rtol=1e-4, atol=1e-9)
+
+
+def test_gradient_without_the_finest_band():
+    random = np.random.default_rng(4)
+    a = np.kron(random.uniform(60, 190, (3, 9, 11)), np.ones((8, 8))).astype(np.float32)
+    b = a + np.kron(random.uniform(-9, 9, (3, 36, 44)), np.ones((2, 2))).astype(np.float32)
+    transform = Transform.from_icc(None)
+    comparator = CVVDPComparator.from_codes(a, transform, keep=False, finest_band=1)
+    score, rows = comparator.gradient_codes(b, transform)
+    assert score > CVVDPComparator.from_codes(a, transform).score_codes(b, transform)
+    gradient = rows(0, a.shape[1])
+    assert np.array_equal(rows(16, 40), gradient[:, 16:40])
+    for smooth in (random.standard_normal((3, 9, 11)), np.ones((3, 9, 11))):
+        direction = np.kron(smooth, np.ones((8, 8)))
+        up, down = (
+            comparator.score_codes((b + h * direction).astype(np.float32), transform) for h in (0.2, -0.2)
+        )
+        assert (gradient * direction).sum() == pytest.approx((up - down) / 0.4, rel=0.01, abs=1e-5)
 
 
 def test_equal_pictures_have_no_gradient():

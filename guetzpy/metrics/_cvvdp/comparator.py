@@ -85,6 +85,7 @@ class CVVDPComparator(LightComparator):
         display: str = "standard_fhd",
         threads: int | None = None,
         keep: bool | None = None,
+        finest_band: int = 0,
     ) -> CVVDPComparator:
         """Return a comparator for codes, which are converted to light strip by strip.
 
@@ -102,18 +103,24 @@ class CVVDPComparator(LightComparator):
         keep : bool, optional
             Whether the data of the reference are kept, instead of computed again for each score; default:
             up to 12.5 megapixels.
+        finest_band : int, optional
+            Number of the finest band that counts, from 0. Each band has half the frequencies of the one
+            before. The base band, which is the last one, always counts.
         """
         self = cls.__new__(cls)
-        self._set_up(Rows(codes, transform), display, threads, keep)
+        self._set_up(Rows(codes, transform), display, threads, keep, finest_band)
         return self
 
-    def _set_up(self, level: Rows, display: str, threads: int | None, keep: bool | None = None) -> None:
+    def _set_up(
+        self, level: Rows, display: str, threads: int | None, keep: bool | None = None, finest_band: int = 0
+    ) -> None:
         self.shape: tuple[int, int] = (level.height, level.width)
         self._threads = threads
         self._plan = Plan.of(level.height, level.width, display_named(display))
         self._levels = pyramid(self._plan, level, threads)
         self._base = Base(self._plan, self._levels[-1], len(self._levels) == 1)
         self._scratch = Local(), Local()
+        self._finest = finest_band
         self._kept: list[Floats] = []
         if level.height * level.width <= CACHED_PIXELS if keep is None else keep:
             self._kept = [np.empty((6, *size), np.float32) for size in self._plan.sizes[:-1]]
@@ -121,10 +128,11 @@ class CVVDPComparator(LightComparator):
             self._levels = []
 
     def _strips(self) -> list[tuple[int, int, int]]:
-        """Return (band, first row, row after the last) of all strips of all bands but the base band."""
+        """Return (band, first row, row after the last) of all strips of bands but the base band."""
         return [
             (band, start, min(start + STRIP, height))
             for band, (height, _) in enumerate(self._plan.sizes[:-1])
+            if band >= self._finest
             for start in range(0, height, STRIP)
         ]
 
@@ -159,8 +167,10 @@ class CVVDPComparator(LightComparator):
     def _score_and_gradient(self, level: Rows) -> tuple[float, Callable[[int, int], Floats]]:
         score, slopes, levels = self._score_and_slopes(level)
         base = self._base.slopes(Base(self._plan, levels[-1], len(levels) == 1), self._plan, slopes[-1])
-        keep = bool(self._kept) and level.height * level.width <= TRACED_PIXELS
-        return score, Gradient(self._plan, levels, self._reference, slopes, base, keep, self._threads).rows
+        keep = bool(self._kept) and self._finest == 0 and level.height * level.width <= TRACED_PIXELS
+        return score, Gradient(
+            self._plan, levels, self._reference, slopes, base, self._finest, keep, self._threads
+        ).rows
 
     def _score_and_slopes(self, level: Rows) -> tuple[float, Doubles, list[Rows]]:
         """Return the score, its derivatives by the sums of bands and channels, and the picture's levels."""

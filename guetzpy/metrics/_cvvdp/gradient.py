@@ -34,6 +34,8 @@ class Gradient:
         Derivatives of the quality by the sums of each band.
     base : ndarray of float64, shape (3, h, w)
         Derivatives through the base band.
+    finest_band : int
+        Number of the finest band that counts.
     keep : bool
         Whether the derivatives by the first level are kept, instead of computed twice.
     threads : int or None
@@ -47,17 +49,18 @@ class Gradient:
         reference: Callable[[int, int, int], tuple[Floats, int]],
         slopes: Doubles,
         base: Doubles,
+        finest_band: int,
         keep: bool,
         threads: int | None,
     ) -> None:
         self._plan, self._levels, self._reference, self._threads = plan, levels, reference, threads
-        self._slopes = slopes.astype(np.float32)
+        self._slopes, self._finest = slopes.astype(np.float32), finest_band
         self._local = Local()
         self._by_level = [np.zeros((3, *size), np.float32) for size in plan.sizes[1:-1]]
         self._by_level.append(base.astype(np.float32))
         if len(plan.sizes) > 1:
             self._by_level.insert(0, np.zeros((3, *plan.sizes[0]) if keep else (3, 0, 0), np.float32))
-        for band, (height, _) in enumerate(plan.sizes[:-1]):
+        for band, (height, _) in list(enumerate(plan.sizes[:-1]))[finest_band:]:
             each(functools.partial(self._through, band), range(0, height, STRIP), threads)
         for level in range(len(plan.sizes) - 2, 0, -1):
             self._from_smaller(level)
@@ -69,7 +72,12 @@ class Gradient:
         """Return derivatives by rows of linear light, float32 (3, last - first, W)."""
         if self._whole:
             return self._by_level[0][:, first:last]
-        out = np.empty((3, last - first, self._plan.sizes[0][1]), np.float32)
+        shape = 3, last - first, self._plan.sizes[0][1]
+        if self._finest > 0:
+            out: Floats = np.zeros(shape, np.float32)
+            self._finish(out, first)
+            return out
+        out = np.empty(shape, np.float32)
 
         def strip(start: int) -> None:
             stop = min(start + STRIP, last)
