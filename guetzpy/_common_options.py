@@ -115,7 +115,7 @@ class CommonOptions:
     strip: tuple[str, ...] = option(
         (),
         "Remove these kinds. The orientation is always kept; all keeps the ICC profile. gps removes "
-        "coordinates, place removes names of places.",
+        "coordinates and leaves names of places, which place removes.",
         METADATA,
         metavar="LIST",
         choices=("all", *METADATA_KINDS),

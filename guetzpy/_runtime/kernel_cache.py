@@ -33,6 +33,7 @@ from numba.core import caching, serialize
 from numba.core.runtime import rtsys
 
 from guetzpy._runtime.compiler import LoadingContext
+from guetzpy._runtime.text import printable
 
 __all__ = ["PACKAGE", "KernelCache", "cache_directory", "can_keep", "fingerprint", "imports", "length"]
 
@@ -168,6 +169,7 @@ def _objection(state: os.stat_result, writers: int = 0o022) -> str | None:
 def _warn_of(path: str, directory: str, reason: str) -> None:
     import warnings
 
+    path, directory = printable(path), printable(directory)
     warnings.warn(
         f"{path} {reason}: compiled kernels in {directory} are not used, and none are kept there; "
         "remove the folder, take the right to write from others (chmod go-w), or set NUMBA_CACHE_DIR",

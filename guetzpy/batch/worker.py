@@ -163,15 +163,15 @@ def _measure(
 def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> Result:
     """Return the result for a file's data. A picture that is not a JPEG is kept if its JPEG would be larger.
 
-    A picture of a kind that guetzpy does not handle is kept too, except in four cases, which raise its
-    error: the first bytes are of no picture, an extra that is not installed would handle it, metadata has to
-    be removed, or the picture has to be made smaller.
+    A picture of a kind that guetzpy does not handle is kept too, except in these cases, which raise its
+    error: the first bytes are of no picture, an extra that is not installed would handle it, or the file as
+    it is would not be what the options ask for.
     """
     try:
         result = api.run(data, options, name=task.input)
     except UnsupportedError as error:
-        if task.kind in ("unknown", NAMED) or error.extra is not None or _must_change(options):
-            raise  # a kept file would keep the metadata or the size
+        if task.kind in ("unknown", NAMED) or error.extra is not None or _must_change(task, data, options):
+            raise
         return _kept(task, data, error.reason, options)
     if task.kind in ("jpeg", NAMED):
         return result
@@ -184,10 +184,21 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
     return result
 
 
-def _must_change(options: OptimizeOptions | TranscodeOptions) -> bool:
-    """Return whether the options remove any kind of metadata, or limit the size of the picture."""
-    fits = isinstance(options, OptimizeOptions) and options.fit is not None
-    return fits or bool(options.strip) or bool(set(options.keep) - {"all"})
+def _must_change(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> bool:
+    """Return whether a file that is kept as it is would break an option.
+
+    It would keep metadata that is to be removed, a picture or a file that is to be smaller, or scans that are
+    to be baseline.
+    """
+    if options.strip or set(options.keep) - {"all"}:
+        return True
+    if not options.progressive and task.kind == "jpeg":
+        return True
+    if not isinstance(options, OptimizeOptions):
+        return False
+    if options.max_bytes is not None and len(data) > options.max_bytes:
+        return True
+    return options.fit is not None or options.bpp is not None
 
 
 def _kept(task: Task, data: bytes, reason: str, options: OptimizeOptions | TranscodeOptions) -> Result:

@@ -32,10 +32,17 @@ __all__ = [
     "write_bytes",
 ]
 
-#: Suffixes of formats other than JPEG.
+#: Suffixes of formats other than JPEG: those that guetzpy or Pillow knows, of raw photographs, and of files
+#: that a JPEG is often shown in.
 _OTHER_SUFFIXES = {
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".pdf", ".png", ".svg", ".tif", ".tiff",
-    ".webp",
+    ".apng", ".arw", ".avif", ".avifs", ".blp", ".bmp", ".bufr", ".bw", ".cr2", ".cr3", ".cur", ".dcx",
+    ".dds", ".dib", ".dng", ".emf", ".eps", ".exr", ".fit", ".fits", ".flc", ".fli", ".ftc", ".ftu", ".gbr",
+    ".gif", ".grib", ".h5", ".hdf", ".hdr", ".heic", ".heics", ".heif", ".heifs", ".hif", ".htm", ".html",
+    ".icb", ".icns", ".ico", ".iim", ".im", ".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx", ".json", ".jxl",
+    ".jxr", ".md", ".mpeg", ".mpg", ".msp", ".nef", ".orf", ".palm", ".pam", ".pbm", ".pcd", ".pcx", ".pdf",
+    ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".ps", ".psb", ".psd", ".pxr", ".qoi", ".raf", ".ras", ".rgb",
+    ".rgba", ".rw2", ".sgi", ".svg", ".tga", ".tif", ".tiff", ".txt", ".vda", ".vst", ".webp", ".wmf",
+    ".xbm", ".xcf", ".xpm", ".zip",
 }  # fmt: skip
 
 #: Largest size of a list of files in bytes: a million names of 256 bytes. A device may have no end.

@@ -23,7 +23,15 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "a.jpg"
 
 
-@pytest.mark.parametrize("suffix", [".png", ".webp", ".AVIF"])
+def suffixes_of_other_formats() -> list[str]:
+    Image.init()
+    known = {suffix for suffix, name in Image.registered_extensions().items() if name not in ("JPEG", "MPO")}
+    return sorted(
+        known | {".AVIF", ".dng", ".heic", ".heif", ".hif", ".html", ".jxl", ".nef", ".pdf", ".svg"}
+    )
+
+
+@pytest.mark.parametrize("suffix", suffixes_of_other_formats())
 def test_a_suffix_of_another_format_is_wrong_usage(photo: Path, suffix: str) -> None:
     output = photo.with_name("out" + suffix)
     done = CliRunner().invoke(app, ["transcode", str(photo), "-o", str(output)])

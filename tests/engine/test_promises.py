@@ -94,6 +94,39 @@ def test_a_folder_tells_of_each_file_and_a_budget_of_the_set(
     assert not list((tmp_path / "out").glob("*.jpg"))
 
 
+@pytest.mark.parametrize("verb", ["optimize", "transcode"])
+def test_a_file_that_cannot_become_baseline_fails_in_a_folder_too(
+    verb: str, sources: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Regression: it was copied as it was, with exit code 0."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(sources["arithmetic"])
+    arguments = [verb, str(folder), "-r", "-o", str(out), "-j", "1"]
+    done = CliRunner().invoke(app, [*arguments, "--baseline"])
+    assert done.exit_code == 1
+    assert "arithmetic" in done.stderr
+    assert not list(out.glob("*.jpg"))
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert (out / "a.jpg").read_bytes() == sources["arithmetic"]
+
+
+def test_a_kept_picture_of_a_folder_meets_the_size_too(tmp_path: Path) -> None:
+    """Regression: a transparent PNG of more than the bytes asked was copied, with exit code 0."""
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    Image.new("RGBA", (90, 60), (200, 10, 10, 90)).save(folder / "a.png")
+    size = (folder / "a.png").stat().st_size
+    arguments = ["optimize", str(folder), "-r", "-o", str(out), "-j", "1"]
+    for target in (["--max-bytes", str(size - 1)], ["--bpp", "0.5"]):
+        done = CliRunner().invoke(app, [*arguments, *target])
+        assert done.exit_code == 1
+        assert "transparent" in done.stderr
+        assert not list(out.glob("*.*g"))
+    assert CliRunner().invoke(app, [*arguments, "--max-bytes", str(size)]).exit_code == 0
+    assert (out / "a.png").stat().st_size == size
+
+
 def test_a_raw_score_that_cannot_be_met_tells_the_best(photo_array: np.ndarray) -> None:
     noise = np.random.default_rng(3).choice(np.array([0, 255], np.uint8), (40, 56, 3))
     with pytest.raises(TargetError, match="best reached") as caught:

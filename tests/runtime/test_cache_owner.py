@@ -53,6 +53,17 @@ def test_who_else_may_write(above: int, mode: int, safe: bool, home: Path) -> No
     assert home.is_dir()
 
 
+def test_the_warning_commands_no_terminal(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = home.parent / "a\x1b[31m\n"
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(odd))
+    (odd / "guetzpy").mkdir(parents=True)
+    (odd / "guetzpy").chmod(0o777)
+    with pytest.warns(RuntimeWarning, match="can be written by other users") as seen:
+        assert _cache.cache_directory() is None
+    assert r"a\x1b[31m\n" in str(seen[0].message)
+    assert "\x1b" not in str(seen[0].message)
+
+
 @pytest.mark.parametrize("which", ["guetzpy", "home"])
 def test_another_owner(which: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     owned = home if which == "guetzpy" else home.parent
