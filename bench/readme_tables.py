@@ -100,7 +100,7 @@ def rate_distortion_table(result: dict[str, Any]) -> Iterator[str]:
 def _lost(summary: dict[str, Any], names: list[str]) -> str:
     """Return a sentence that names the metrics by which guetzpy is not the best, or an empty text."""
     means = {n: summary["guetzpy"][n]["mean"] for n in names if n in summary.get("guetzpy", {})}
-    lost = [f"{_RANGES[n]} ({mean:+.1f} %)" for n, mean in means.items() if mean > 0]
+    lost = [f"{_RANGES[n]} ({mean:+.1f} %)" for n, mean in means.items() if round(mean, 1) > 0]
     words = " and ".join(filter(None, [", ".join(lost[:-1]), *lost[-1:]]))
     return f" By {words} the best of jpegli and mozjpeg stays ahead of guetzpy." if lost else ""
 
@@ -264,7 +264,7 @@ def _better(found: list[dict[str, Any]]) -> Iterator[str]:
     if ours is not None and webp is not None and webp < ours:
         yield f"At equal PSNR, WebP is {-webp:.0f} % smaller than the best of jpegli and mozjpeg."
     means = {name: _mean(found, "guetzpy", name) for name in _RANGES}
-    lost = [f"{_RANGES[n]} ({m:+.1f} %)" for n, m in means.items() if m is not None and m > 0]
+    lost = [f"{_RANGES[n]} ({m:+.1f} %)" for n, m in means.items() if m is not None and round(m, 1) > 0]
     if lost:
         yield f"By these metrics the best of jpegli and mozjpeg is ahead of guetzpy: {', '.join(lost)}."
 

@@ -53,7 +53,7 @@ def test_a_jpeg_name_is_a_file(photo: Path, options: list[str]) -> None:
     "options",
     [
         ["-p"], ["--resume"], ["--manifest", "x.sqlite"], ["--shard", "1/1"], ["-p", "--resume"],
-        ["--copy-others"], ["-r", "-j", "2", "--resume", "--include", "*.jpg"],
+        ["--copy-others"], ["-r", "-j", "2", "--resume", "--include", "*.jpg"], ["--names", "keep"],
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])

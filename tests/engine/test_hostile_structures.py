@@ -297,7 +297,7 @@ def test_nothing_keeps_what_was_read() -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("what", ["optimize", "transcode", "inspect", "repair"])
 def test_corpus(what: str) -> None:
-    """Every file takes at most 10 s and 500 MB; valid files are not refused."""
+    """Every file takes at most 30 s of a processor and 500 MB; valid files are not refused."""
     with open(CORPUS / "TABLE.tsv", newline="", errors="replace") as table:
         good = {row["file"] for row in csv.DictReader(table, delimiter="\t") if row["pillow"] == "ok"}
     do: Any = {
@@ -323,7 +323,7 @@ def test_corpus(what: str) -> None:
                 if after.ndim < before_it.ndim:  # R = G = B everywhere is written as gray
                     after = np.repeat(after[..., np.newaxis], 3, axis=2)
                 assert np.array_equal(after, before_it), path.name
-        assert time.process_time() - began < 10, path.name
+        assert time.process_time() - began < 30, path.name
         assert memory("VmHWM") - before < 500e6, path.name
     # These end without EOI in the first of two MCU rows. Pillow opens them, but they are truncated.
     expected = {"afl-jpeg-full__0059.bin", "afl-jpeg-full__0175.bin", "zune-fuzz__0295.bin"}

@@ -113,6 +113,21 @@ def test_no_name_of_a_place_is_left() -> None:
     )
 
 
+@pytest.mark.parametrize("number", [26, 27, 90, 92, 95, 100, 101])
+def test_names_of_places_in_iptc(number: int) -> None:
+    """Content location, city, sub-location, province, country code and name of record 2 of IIM 4.2."""
+    parts = ((105, b"HEADLINE THAT STAYS"), (number, b"NAME OF A PLACE"))
+    iim = b"".join(struct.pack(">BBBH", 0x1C, 2, key, len(text)) + text for key, text in parts)
+    resource = b"8BIM" + struct.pack(">H2xI", 0x0404, len(iim)) + iim + b"\0" * (len(iim) % 2)
+    payload = b"Photoshop 3.0\0" + resource
+    segment = b"\xff\xed" + struct.pack(">H", 2 + len(payload)) + payload
+    plain = jpeg_files.picture()
+    result = guetzpy.transcode(plain[:2] + segment + plain[2:], strip="place")
+    assert b"NAME OF A PLACE" not in result.data
+    assert b"HEADLINE THAT STAYS" in result.data
+    assert "place" in result.removed
+
+
 @pytest.mark.foreign
 @needs_exiftool
 def test_exiftool_finds_no_place(tmp_path: Path) -> None:

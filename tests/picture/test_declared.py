@@ -19,6 +19,7 @@ from guetzpy.picture.declared import Colour, colour_of_points, objection
 from guetzpy.picture.icc import parse
 from guetzpy.picture.planes import planes_of
 from guetzpy.picture.profiles import adobe_rgb, colorants_of, gamma_curve, gray_profile, rgb_profile
+from guetzpy.picture.transform import Transform
 
 RNG = np.random.default_rng(3)
 RGB = RNG.integers(0, 256, (16, 24, 3)).astype(np.uint8)
@@ -354,3 +355,19 @@ def test_objections_to_profiles():
     assert "RGB" in objection(P3, 1)
     assert objection(b"", 3) == "broken"
     assert objection(P3[:200], 3)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [(cicp(12, 13),), (gama(45455), chrm(P3_POINTS)), (gama(100000),)],
+    ids=["cICP", "cHRM", "gAMA"],
+)
+def test_stripping_all_keeps_the_meaning_of_colours(chunks):
+    """The file has no chunks, so a profile says what they said, and ``strip="all"`` keeps profiles."""
+    source = png(*chunks, array=np.repeat(np.repeat(RGB, 4, axis=0), 4, axis=1))
+    result = guetzpy.optimize(source, strip="all", distance=3, effort="fast")
+    with Image.open(io.BytesIO(result.data)) as shown:
+        icc = shown.info["icc_profile"]
+    expected = light(source)
+    found = Transform.from_icc(icc).linear(load(source).codes)
+    assert np.abs(found - expected).max() < 0.01
