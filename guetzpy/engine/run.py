@@ -86,17 +86,22 @@ def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions)
     raise UnsupportedError(f"a baseline file cannot be made{why}; leave out --baseline")
 
 
+#: Modules that the work imports besides those of guetzpy: numba at the first call of a kernel, and Python for
+#: the model's file and for tables in ASCII.
+_OTHERS_IMPORT = ("numpy.ma", "zipfile", "encodings.ascii", "encodings.cp437")
+
+
 def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
-    """Import the modules that functions here import. No other thread may fork this process meanwhile."""
-    modules = ["jpeg.transcode"]
+    """Import the modules that functions import. No other thread may fork this process meanwhile."""
+    names = ["jpeg.transcode", "engine.wishes", "picture.reading", "search.plan"]
     if isinstance(options, OptimizeOptions):
-        modules += ["engine.loading", "engine.wishes"]
-        modules += ["engine.optimize", "metrics._butteraugli.comparator", "metrics._ssimulacra2.comparator"]
-        modules += ["metrics._cvvdp.comparator"] if options.effort != "fast" else []
-        modules += ["engine.fitting"] if options.fit else []
+        names += ["engine.loading", "engine.optimize", "picture.fitting"]
+        names += [f"metrics._{name}.comparator" for name in ("butteraugli", "ssimulacra2", "cvvdp")]
+        names += [f"model.{part}" for part in ("tables", "block_weights", "start")]
+        names += ["engine.fitting"] if options.fit else []
     with not_forked():
-        for module in modules:
-            importlib.import_module(f"guetzpy.{module}")
+        for module in (*(f"guetzpy.{name}" for name in names), *_OTHERS_IMPORT):
+            importlib.import_module(module)
 
 
 def _name_of(source: Readable) -> str | None:

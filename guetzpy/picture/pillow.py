@@ -14,6 +14,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from guetzpy._runtime.forks import not_forked
 from guetzpy._runtime.threads import check_time
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
 
@@ -243,7 +244,8 @@ def size_of(stream: Any) -> tuple[int, int]:
 
 def _plugin(name: str) -> Callable[[Any, str], ImageFile]:
     module, cls = _PLUGINS[name]
-    plugin: Callable[[Any, str], ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), cls)
+    with not_forked():
+        plugin: Callable[[Any, str], ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), cls)
     return plugin
 
 
