@@ -379,9 +379,12 @@ def test_reports_that_cannot_be_written(photos: Path, name: str, words: str) -> 
 
 
 def test_report_never_replaces_a_picture(photos: Path) -> None:
-    done = run("transcode", "in/photo0.jpg", "-o", "out.html", "--report", "out.html")
+    source = Path("photo.html")  # a picture whatever its name
+    source.write_bytes(Path("in/photo0.jpg").read_bytes())
+    done = run("transcode", "photo.html", "-o", "out.jpg", "--report", "photo.html")
     assert done.exit_code == 2
     assert "is one of the pictures" in done.stderr
+    assert source.read_bytes().startswith(b"\xff\xd8")
 
 
 def test_evil_name_is_evil_enough() -> None:
