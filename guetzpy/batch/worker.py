@@ -164,8 +164,8 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
     """Return the result for a file's data. A picture that is not a JPEG is kept if its JPEG would be larger.
 
     A picture of a kind that guetzpy does not handle is kept too, except in these cases, which raise its
-    error: the first bytes are of no picture, an extra that is not installed would handle it, or the file as
-    it is would not be what the options ask for.
+    error: the first bytes are of no picture, an extra that is not installed would handle it, or the file
+    breaks an option (see :func:`_must_change`).
     """
     try:
         result = api.run(data, options, name=task.input)

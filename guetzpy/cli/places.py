@@ -32,8 +32,7 @@ __all__ = [
     "write_bytes",
 ]
 
-#: Suffixes of formats other than JPEG: those that guetzpy or Pillow knows, of raw photographs, and of files
-#: that a JPEG is often shown in.
+#: Suffixes of formats other than JPEG: of Pillow and guetzpy, of raw photographs, and of text and archives.
 _OTHER_SUFFIXES = {
     ".apng", ".arw", ".avif", ".avifs", ".blp", ".bmp", ".bufr", ".bw", ".cr2", ".cr3", ".cur", ".dcx",
     ".dds", ".dib", ".dng", ".emf", ".eps", ".exr", ".fit", ".fits", ".flc", ".fli", ".ftc", ".ftu", ".gbr",

@@ -22,7 +22,7 @@ BYTES_BY_DISTANCE = 0.65
 #: Bits per pixel at distance 1; a search for a size starts from it.
 BITS_AT_DISTANCE_1 = 1.3
 
-# Landing: medians of photographs between distances 0.7 and 4.
+# Landing: 26 training pictures of 0.26 megapixels at six distances from 0.5 to 4.
 
 #: Slope of the binding excess by the log distance of the tables.
 SLOPE_OF_TABLES = 1.25

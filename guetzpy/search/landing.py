@@ -104,7 +104,7 @@ def land(
     best: Evaluation | None = None
     best_at = settings, weights
     are_increased = part is not None
-    bounds_only = False  # whether some excess is that of the expected binding metric alone
+    is_partial = False  # whether an excess so far is that of one metric, the one expected to bind
     scout = None if part is None else _Scout(part, part.tiles.cut_weights(weights, source), limits)
     for number in range(budget.evaluations):
         check()
@@ -114,11 +114,11 @@ def land(
         scores, excesses = evaluate(judge, limits, decode(source, trial), leads)
         excess = max(excesses)
         if scores is None:
-            bounds_only = True
+            is_partial = True
         else:
-            if bounds_only and binding(leads_of(excesses)) != binding(leads):
-                # The excesses before were those of a metric that does not bind, so they were too small.
-                approach, bounds_only = approach.without_points(), False
+            if is_partial and binding(leads_of(excesses)) != binding(leads):
+                # Another metric binds than was expected, so the excesses so far are too small.
+                approach, is_partial = approach.without_points(), False
             leads = leads_of(excesses)
             if excess <= 0.0 and (best is None or excess > best.excess):
                 best, best_at = Evaluation(trial, scores, excess), (here, weights)

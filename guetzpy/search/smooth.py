@@ -263,10 +263,10 @@ def _floor(
         if error <= MEAN_LIMIT and scores.distance <= _NEAR and limits.met(scores):
             return _Floor(scores, MEAN_LIMIT)  # the others would not change the error
         seen.append((scores, error))
-    nearest = 2.0 * min(scores.distance for scores, _ in seen)
+    doubled = 2.0 * min(scores.distance for scores, _ in seen)
     reach = MEAN_LIMIT
-    if not any(error <= MEAN_LIMIT and scores.distance <= max(_NEAR, nearest) for scores, error in seen):
-        reach = min(error for scores, error in seen if scores.distance <= nearest)
+    if not any(error <= MEAN_LIMIT and scores.distance <= max(_NEAR, doubled) for scores, error in seen):
+        reach = min(error for scores, error in seen if scores.distance <= doubled)
     allowed = (scores for scores, error in seen if error <= reach)
     return _Floor(min(allowed, key=lambda scores: scores.distance), reach)
 

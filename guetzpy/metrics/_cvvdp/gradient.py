@@ -60,8 +60,8 @@ class Gradient:
         self._by_level.append(base.astype(np.float32))
         if len(plan.sizes) > 1:
             self._by_level.insert(0, np.zeros((3, *plan.sizes[0]) if keep else (3, 0, 0), np.float32))
-        for band, (height, _) in list(enumerate(plan.sizes[:-1]))[finest_band:]:
-            each(functools.partial(self._through, band), range(0, height, STRIP), threads)
+        for band in range(finest_band, len(plan.sizes) - 1):
+            each(functools.partial(self._through, band), range(0, plan.sizes[band][0], STRIP), threads)
         for level in range(len(plan.sizes) - 2, 0, -1):
             self._from_smaller(level)
         self._whole = keep or len(plan.sizes) == 1
