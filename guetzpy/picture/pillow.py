@@ -198,13 +198,16 @@ def _refuse_layouts(data: bytes) -> None:
 
     if data.startswith(b"MM\0+"):
         raise UnsupportedError("big-endian BigTIFF files are not supported")
-    samples = 1
+    samples, compression = 1, 1
     with contextlib.suppress(Exception):  # a broken directory is Pillow's to report
         directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if data[2] == 43 else 8])
         stream = io.BytesIO(data)
         stream.seek(directory.next)
         directory.load(stream)
         samples = int(directory.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
+        compression = int(directory.get(TiffImagePlugin.COMPRESSION, 1))
+    if compression not in TiffImagePlugin.COMPRESSION_INFO:
+        raise UnsupportedError(f"TIFF with compression {compression} is not supported")
     if samples > 4:
         raise UnsupportedError(f"TIFF with {samples} samples per pixel is not supported")
 

@@ -272,6 +272,53 @@ def test_other_compressions(order, planar, compression):
             np.testing.assert_array_equal(load(data).codes, np.moveaxis(array, -1, 0))
 
 
+@pytest.mark.parametrize(
+    "compression", ["raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_ccitt", "group3", "group4"]
+)
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("fill_order", [1, 2])
+def test_bilevel_pictures(compression, photometric, fill_order):
+    """Among the compressions are the fax codes of T.4 and T.6."""
+    bits = np.random.default_rng(1).integers(0, 2, (40, 48)).astype(bool)
+    file = io.BytesIO()
+    tags = {262: photometric, 266: fill_order}
+    Image.fromarray(bits).save(file, "TIFF", compression=compression, tiffinfo=tags)
+    codes = load(file.getvalue()).codes
+    if compression == "raw" and fill_order == 2:  # Pillow writes the tag, but not the order
+        bits = np.unpackbits(np.packbits(bits, axis=1), axis=1, bitorder="little").astype(bool)
+    np.testing.assert_array_equal(codes[0] > 127, bits)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "YCbCr"])
+def test_jpeg_inside_tiff(mode):
+    y, x = np.mgrid[0:40, 0:50]
+    array = np.stack([3 * y + 2 * x, y + 3 * x, 4 * y[::-1] + x], axis=-1).astype(np.uint8)
+    given = Image.fromarray(array)
+    file = io.BytesIO()
+    given.convert(mode).save(file, "TIFF", compression="jpeg", quality=95)
+    expected = np.atleast_3d(np.asarray(given.convert("L" if mode == "L" else "RGB"), int))
+    codes = load(file.getvalue()).codes
+    assert np.abs(np.moveaxis(codes, 0, -1) - expected).max() <= 8
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_ycbcr_of_full_size(planar, compression):
+    array = samples(3, np.uint8)
+    y, cb, cr = array[..., 0].astype(float), array[..., 1] - 128.0, array[..., 2] - 128.0
+    expected = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb])
+    codes = load(written(array, "ycbcr", planar=planar, compression=compression)).codes
+    assert np.abs(codes - np.clip(np.rint(expected), 0, 255)).max() <= 1
+
+
+@pytest.mark.parametrize("number", [34712, 34887, 34933, 50002])
+def test_unknown_compressions_are_not_called_broken(number):
+    """JPEG 2000, LERC, PNG and JPEG XL inside TIFF are valid, but Pillow has no decoder for them."""
+    fields = {256: (3, [4]), 257: (3, [4]), 258: (3, [8]), 259: (3, [number]), 262: (3, [1]), 278: (3, [4])}
+    with pytest.raises(UnsupportedError, match=f"compression {number}"):
+        load(small("<", fields, bytes(16)))
+
+
 def test_palettes_of_short_entries():
     """Old programs wrote 0..255 where the standard has 0..65535; libtiff and its users take both."""
     codes = samples(1, np.uint8)[..., 0]
