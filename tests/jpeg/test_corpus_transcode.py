@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guetzpy import inspect, transcode
 from guetzpy.errors import FormatError, GuetzpyError
 from guetzpy.jpeg.markers import find_marker, read_payload
 from guetzpy.jpeg.metadata.appended import places
@@ -249,3 +256,79 @@ def test_corrupt_files_end_well(strip: list[str]) -> None:
             assert read(result.data).trailing == (b"" if strip == ["all"] else result.image.trailing), (
                 path.name
             )
+
+
+@cache
+def stripped(strip: str, folder: Path) -> dict[Path, Path]:
+    """Return the stripped copies of all files of the collections that have one, by source."""
+    made = {}
+    for name in (*FOLDERS, "jpeg-corrupt"):
+        for path in sorted((IMAGES / name).iterdir()):
+            try:
+                result = transcode(path, strip=strip)
+            except GuetzpyError:
+                continue
+            made[path] = folder / f"{name}-{path.name}-{strip}.jpg"
+            made[path].write_bytes(result.data)
+    return made
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stripped")
+
+
+def exiftool(paths: Iterable[Path], *options: str) -> list[dict[str, object]]:
+    if shutil.which("exiftool") is None:
+        pytest.skip("ExifTool is not there")
+    command = ["exiftool", "-j", "-a", "-G1", "-x", "System:all", *options, *map(str, paths)]
+    done = subprocess.run(command, check=False, capture_output=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("strip", ["all", "gps"])
+def test_readers_take_stripped_files(strip: str, copies: Path) -> None:
+    """Pillow, djpeg, our inspect and ExifTool open each stripped file if they open its source."""
+    made = stripped(strip, copies)
+    assert len(made) > 300
+    refused = [
+        {str(found["SourceFile"]) for found in exiftool(paths) if "ExifTool:Error" in found}
+        for paths in (made.keys(), made.values())
+    ]
+    for path, copy in made.items():
+        before, after = opening(path), opening(copy)
+        assert after >= before, (path.name, before - after)
+        assert str(copy) not in refused[1] or str(path) in refused[0], path.name
+
+
+def opening(path: Path) -> set[str]:
+    """Return the programs that open a file."""
+    taken = set()
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+        taken.add("Pillow")
+    except (OSError, SyntaxError, ValueError):
+        pass
+    try:
+        inspect(path)
+        taken.add("inspect")
+    except GuetzpyError:
+        pass
+    command = ["djpeg", "-outfile", os.devnull, str(path)]
+    if shutil.which("djpeg") and subprocess.run(command, capture_output=True).returncode in (0, 2):
+        taken.add("djpeg")
+    return taken
+
+
+def test_exiftool_finds_no_coordinates_in_stripped_files(copies: Path) -> None:
+    pattern = re.compile(r"GPS|latitude|longitude|altitude|lrftarget|coordinates|Pose|jumb|jumd|c2pa", re.I)
+    made = stripped("gps", copies)
+    harmless = {"Photoshop:GlobalAltitude"}  # the height of the light of layer effects
+
+    def held(paths: Iterable[Path]) -> list[str]:
+        tags = exiftool(paths, "-ee3", "-U", "-n")
+        return [tag for found in tags for tag in found if pattern.search(tag) and tag not in harmless]
+
+    assert len(held(made.keys())) > 100
+    assert held(made.values()) == []

@@ -94,6 +94,20 @@ def test_folders_strip_what_they_keep(tmp_path: Path, strip: str) -> None:
             assert secret not in data
 
 
+@pytest.mark.parametrize("sof", [0xC0, 0xC9])
+@pytest.mark.parametrize("before", [b"\xff\xdb", b"\xff\xc4"])
+def test_stray_bytes_are_stripped_where_nothing_else_is(sof: int, before: bytes) -> None:
+    """Also in a file whose picture data is kept as it is, such as an arithmetic-coded one."""
+    plain = jpeg_files.picture().replace(b"\xff\xc0\0\x11\x08", bytes([0xFF, sof, 0, 0x11, 8]))
+    at = plain.index(before)
+    source = plain[:at] + b"48.8583 N, 2.2945 E" + plain[at:]
+    result = guetzpy.optimize(source, strip="all")
+    assert result.status != "kept"
+    assert b"2.2945" not in result.data
+    assert "unknown" in result.removed
+    assert len(result.data) <= len(plain)
+
+
 def variations() -> dict[str, bytes]:
     """Return files with metadata that deviate from the standard but can be read."""
     whole = metadata_files.everything()

@@ -111,6 +111,9 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     edit.trim_surplus()
     edit.strip_appended()
     edit.strip_segments()
+    # Bytes between the segments of the header belong to nothing: no rewritten or spliced file has them.
+    if "unknown" in policy.stripped and appended.stray_ranges(source, len(source) - len(image.trailing)):
+        edit.removed.add("unknown")
     _note_credentials(edit)
     _note_wrong_index(edit, image)
     return _with_meaning(_result(edit), image, policy)
