@@ -105,6 +105,17 @@ def test_notes_that_differ_in_numbers_are_of_one_kind() -> None:
         ["optimize", "NAME", "-o", "out.jpg", "--threads", "NAME"],
         ["transcode", "NAME", "-o", "out.jpg", "--strip", "NAME"],
         ["transcode", "NAME", "-o", "out.jpg", "--report", "NAME"],
+        ["transcode", "NAME", "--check"],
+        ["transcode", "-r", ".", "--in-place", "-j", "1", "--check"],
+        ["restore", "NAME"],
+        ["restore", "."],
+        ["preview", "NAME.missing", "-o", "page.html"],
+        ["train", "NAME", "-o", "model.npz"],
+        ["train", ".", "-o", "NAME/model.npz"],
+        ["config", "--NAME"],
+        ["warmup", "NAME"],
+        ["optimize", "NAME", "-o", "out.jpg", "--model", "NAME"],
+        ["optimize", "--files-from", "NAME", "--check"],
     ],
 )
 def test_names_and_metadata_command_no_terminal(
@@ -119,6 +130,26 @@ def test_names_and_metadata_command_no_terminal(
         assert not [c for c in text if is_unprintable(c) and c != "\n"]
     if arguments[-1] == "NAME" or "-o" in arguments:
         assert r"a\x1b]0;owned\x07" in result.output or "--threads" in arguments or "--json" in arguments
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names are not allowed")
+@pytest.mark.parametrize(
+    "text", ["[optimize]\n'NAME' = 1", "[optimize]\neffort = 'NAME'", "model = 'NAME'", "NAME"]
+)
+@pytest.mark.parametrize("command", ["config", "optimize"])
+def test_settings_command_no_terminal(
+    text: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / NAME
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    escaped = NAME.encode("unicode-escape").decode().replace("\\x1b", "\\u001b").replace("\\x07", "\\u0007")
+    quoted = text.replace("'NAME'", f'"{escaped}"')
+    (folder / "guetzpy.toml").write_text(quoted.replace("NAME", NAME), newline="")
+    result = CliRunner().invoke(app, [command, *(["a.jpg"] if command == "optimize" else [])])
+    assert result.output
+    for shown in (result.stdout, result.stderr):
+        assert not [c for c in shown if is_unprintable(c) and c != "\n"]
 
 
 @given(st.text(alphabet=st.characters()))
