@@ -186,8 +186,17 @@ def test_memory_of_few_bytes(kind: str, tmp_path: Path) -> None:
 
 
 @linux
-@pytest.mark.parametrize("what", ["compare", "optimize"])
-@pytest.mark.parametrize("shape", [(1, 65_500), (10, 65_500), (65_500, 1)])
+@pytest.mark.parametrize(
+    ("what", "shape"),
+    [
+        ("compare", (1, 65_500)),
+        ("compare", (10, 65_500)),
+        ("compare", (65_500, 1)),
+        ("optimize", (1, 65_500)),
+        pytest.param("optimize", (10, 65_500), marks=pytest.mark.slow),
+        pytest.param("optimize", (65_500, 1), marks=pytest.mark.slow),
+    ],
+)
 def test_memory_of_lines(what: str, shape: tuple[int, int], tmp_path: Path) -> None:
     """Metrics work on bands of whole rows, which take much memory for pictures of a few long rows."""
     array = np.zeros((*shape, 3), np.uint8)

@@ -236,6 +236,7 @@ def test_a_jpeg_of_many_pixels_is_packed() -> None:
     assert "at about distance" in str(guetzpy.optimize(data, distance=0.1, total_distance=True).reason)
 
 
+@pytest.mark.slow
 def test_pixels_of_few_bytes_are_searched_to_the_same_end() -> None:
     buffer = io.BytesIO()
     screen((1366, 768)).save(buffer, "PNG")
