@@ -33,9 +33,9 @@ class Pictures(Iterator[tuple[str, Any]]):
     """Names and pictures, from an iterable of pictures or of pairs."""
 
     def __init__(self, source: Iterator[Any]) -> None:
-        self._source = source
-        self._count = 0
-        self.numbered = False
+        self._source: Iterator[Any] = source
+        self._count: int = 0
+        self.numbered: bool = False
 
     def __next__(self) -> tuple[str, Any]:
         item = next(self._source)

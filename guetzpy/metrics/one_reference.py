@@ -33,9 +33,10 @@ class Rows:
     """Linear light of one scale, returned in rows. Codes are converted when their rows are requested."""
 
     def __init__(self, planes: Codes | Floats, transform: Transform | None = None) -> None:
-        self.planes = planes
-        self.transform = transform
-        self.height, self.width = planes.shape[1], planes.shape[2]
+        self.planes: Codes | Floats = planes
+        self.transform: Transform | None = transform
+        self.height: int = planes.shape[1]
+        self.width: int = planes.shape[2]
 
     def rows(self, start: int, stop: int, local: Local) -> tuple[Floats, int]:
         """Return planes that contain the rows ``start`` to ``stop``, and the row that they begin with."""
