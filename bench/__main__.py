@@ -10,6 +10,7 @@ PARTS = {
     "peers": "list other encoders, and which of them are not installed here",
     "rate_distortion": "bytes at equal quality, by several metrics, picture by picture",
     "levers": "what each lever of the search saves, by several metrics",
+    "constants": "what other values of the search's constants cost, and which do not matter",
     "human": "compare metrics with what people said of JPEG files",
     "speed": "time and memory against other encoders; growth with size, threads, stages",
     "start": "seconds to help, to an import, and to the first small file, cold and warm",
