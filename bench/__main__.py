@@ -25,7 +25,7 @@ PARTS = {
 }
 
 
-#: Packages of the parts that are not modules of ``bench`` itself.
+#: Subpackages of the parts of PARTS that are not modules of ``bench`` itself.
 PACKAGES = {
     **dict.fromkeys(("speed", "start", "compile_time", "batch_speedup"), "timing."),
     "human": "viewers.",

@@ -1,9 +1,9 @@
-"""Functions for long parts: several processes, and a journal from which ``--resume`` continues.
+"""Functions for parts of the bench that take long: several processes, and a journal for ``--resume``.
 
 A unit of work is an encode, a picture or a timed process. When a unit is done, a line with its key and its
-result is appended to NAME.partial.jsonl, in the folder of the part's result. The part's result replaces the
-file. A key contains everything that the value depends on: the version of an encoder, a hash of guetzpy's
-sources.
+result is appended to the journal, NAME.partial.jsonl, in the folder of the part's result. The journal is
+removed when the part's result is written. A key contains everything that the unit's result depends on, such
+as the version of an encoder or a hash of guetzpy's sources.
 """
 
 from __future__ import annotations

@@ -39,7 +39,21 @@ COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
 @dataclass(frozen=True)
 class Task:
-    """A source and its processing."""
+    """A JPEG file, and what is measured on it.
+
+    Attributes
+    ----------
+    picture : Named
+        A picture, or a JPEG file.
+    quality, sampling : int and str, or None
+        How Pillow encodes the picture; None: the file as it is.
+    distances : tuple of float
+        Distances at which guetzpy encodes the file.
+    kinds : tuple of str
+        Other encoders.
+    effort : str
+        Effort of guetzpy.
+    """
 
     picture: corpus.Named
     quality: int | None

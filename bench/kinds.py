@@ -9,7 +9,7 @@ OURS = {"guetzpy": "balanced", "guetzpy-fast": "fast", "guetzpy-max": "max"}
 
 
 def rank(kind: str) -> tuple[int, str]:
-    """Return a sort key for kinds: guetzpy's first, then those of ``peers`` in its order, then by name."""
+    """Return a sort key for kinds of encoders: guetzpy's, then in the order of ``PEERS``, then by name."""
     order = [*OURS, *peers.PEERS]
     return (order.index(kind) if kind in order else len(order), kind)
 

@@ -176,7 +176,7 @@ def report(summary: dict[str, dict[str, tuple[float, float]]]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure how many bytes each lever of the search saves, by each metric."""
+    """Measure how many bytes each part of the search (lever) saves at equal quality, by each metric."""
     parser = argparse.ArgumentParser(prog="python -m bench levers", description=main.__doc__)
     corpus.add_arguments(parser)
     parser.add_argument("--name", default="levers", help="name of the files that are written")

@@ -1,4 +1,4 @@
-"""Plots of results as SVG and PNG. The same figures give the same bytes."""
+"""Plots of results as SVG and PNG. Equal results give equal files."""
 
 from __future__ import annotations
 
@@ -105,9 +105,10 @@ def relative_curve(
     name: str,
     samples: int = 40,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return scores, and at each the mean over pictures of one kind's bytes relative to the base line, in %.
+    """Return scores and, for each score, the bytes of one kind of encoder against the best of ``baseline``.
 
-    Scores that less than half of the pictures cover are left out.
+    The bytes are the geometric mean of the ratio over the pictures, less 1, in %. Scores that less than half
+    of the pictures cover are left out.
     """
     metric, low, high = curves.RANGES[name]
     sign = 1.0 if curves.METRICS[metric] else -1.0

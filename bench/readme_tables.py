@@ -42,7 +42,7 @@ _COLUMNS = ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0", "CVVDP")
 #: Results that the README's table is taken from; of two with as many pictures the first is used.
 _SOURCES = tuple(f"rate_distortion-{name}" for name in ("photos", "people", "independent", "formats"))
 
-#: Kinds and ranges of the large table of bytes.
+#: The large table of bytes at equal quality: kinds of encoders (rows), and ranges of scores (columns).
 _KINDS = (
     "guetzpy",
     "guetzpy-fast",

@@ -227,8 +227,9 @@ class CommonOptions:
     def stable_hash(self) -> str:
         """Return a hash of all options that the bytes of a result depend on, 16 hexadecimal digits.
 
-        It is the same in every process and on every machine, and stays the same in later versions of guetzpy
-        unless an option with another default is added. Limits, threads and the timeout are left out.
+        It is the same in every process and on every machine. A later version of guetzpy keeps it, unless that
+        version changes a default, or adds an option that is hashed although it is unset. Limits of resources
+        (such as pixels and scans), threads and the timeout are left out.
         """
         fields = {
             name: getattr(self, name)
@@ -240,7 +241,7 @@ class CommonOptions:
 
 
 def _hashable(value: Any) -> Any:
-    """Return the form of a value that is hashed, as JSON can hold it: the digest of a model, else a list."""
+    """Convert a value to a form that JSON can hold: a model to its digest, any other value to a list."""
     return value.digest if hasattr(value, "digest") else list(value)
 
 

@@ -190,7 +190,10 @@ class Allotment:
         return sum(misses) / len(misses) if misses else 0.0
 
     def _solved(self, wanted: float, least: Sequence[float]) -> tuple[list[float], list[float]]:
-        """Return the log distances and sizes of all files, whose sum is ``wanted`` if the bounds allow it."""
+        """Return the log distance and the size in bytes of each file.
+
+        The sizes add up to ``wanted`` if the smallest and the largest size of each file allow it.
+        """
         most = [math.inf if file is None else file.most for file in self._files]
 
         def sizes(places: Sequence[float]) -> list[float]:

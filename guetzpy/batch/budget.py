@@ -31,7 +31,8 @@ _MOST_PASSES = 10
 _MOST_CREEPING = 6
 # Largest number of passes in which the targets of files are sizes.
 _MOST_SIZED = 4
-# Passes with sizes end when the mean of |log(distance reached / distance expected)| is at most this.
+# Passes in which the targets are sizes end when the mean of |log(distance reached / distance expected)| is
+# at most this.
 _EVEN = 0.04
 # Ratio of the bracket's ends below which the search ends: the total then changes in steps of single files.
 _NARROW = 1.0005

@@ -191,7 +191,7 @@ class Manifest:
         )  # fmt: skip
 
     def budget(self, wish: str) -> dict[str, Any] | None:
-        """Return the targets and the fit of the search for a total with the hash ``wish``, or None."""
+        """Return what :meth:`put_budget` recorded for the request with the hash ``wish``, or None."""
         with self._errors():
             row = self._connection.execute("SELECT distances FROM budgets WHERE wish = ?", (wish,)).fetchone()
         if row is None:
@@ -204,7 +204,7 @@ class Manifest:
         return {"targets": targets, "fit": fit}
 
     def put_budget(self, wish: str, found: dict[str, Any]) -> None:
-        """Record the targets and the fit of the search for a total with the hash ``wish``."""
+        """Record the result of a search for a total, for the request with the hash ``wish``."""
         self._write("INSERT OR REPLACE INTO budgets VALUES (?,?)", (wish, json.dumps(found)))
         self.commit()
 

@@ -129,7 +129,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _complete(args: Sequence[str]) -> list[str]:
-    """Return the arguments of ``optimize`` with the missing options that it requires."""
+    """Add what ``optimize`` requires: ``-r`` for a folder, and ``--suffix`` if no output is named."""
     added = []
     folders = [name for name in args if not name.startswith("-") and os.path.isdir(name)]
     if folders and not {"-r", "--recursive"} & set(args) and "-o" not in args[:-1]:

@@ -216,7 +216,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
 def _search(
     candidates: Candidates, goal: Goal, options: OptimizeOptions, carried: Carried, clock: _Clock
 ) -> Selected:
-    """Return the smallest trial that meets the limits, or the best one within a size of the file."""
+    """Return the smallest trial that meets the limits; for a size, the best one whose file is not larger."""
 
     def measure(trial: Trial, coded: CodingSource) -> int:
         return len(_file(trial, coded, carried, options, _ANY_MARK))

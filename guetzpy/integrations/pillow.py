@@ -156,6 +156,6 @@ def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
     }
     picture = im.copy()  # a plain Image, without the tags, segments and Exif of the file it was read from
     picture.info = {key: value for key, value in carried.items() if value}
-    if "transparency" in im.info:  # may be 0, which the filter above drops
+    if "transparency" in im.info:  # the index 0 is dropped by the filter above
         picture.info["transparency"] = im.info["transparency"]
     return picture

@@ -190,8 +190,9 @@ def _fit_columns(
     first: int,
     last: int,
 ) -> int:
-    # Compute the right side A't + (box average) of the normal equations, then solve them by forward
-    # elimination and back substitution (Thomas algorithm). Vector lanes run along the columns.
+    # Compute the right side A't + (box average) of the normal equations: A is the up-sampling by the triangle
+    # filter, t the plane. Then solve them by forward elimination and back substitution (Thomas algorithm).
+    # Vector lanes run along the columns.
     far = np.float32(0.25)
     height = out.shape[0]
     width = last - first

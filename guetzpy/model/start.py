@@ -40,7 +40,7 @@ def features(distance: float, subsampled: bool, before: float) -> list[float]:
     Parameters
     ----------
     distance : float
-        The smallest distance that has one of the limits, above 0.
+        Each limit corresponds to a distance. This is the smallest one, above 0.
     subsampled : bool
         Whether chroma is coded at half size in both directions.
     before : float

@@ -112,7 +112,7 @@ class Collection:
         for name in names:
             with contextlib.suppress(OSError, ValueError):
                 size = os.path.getsize(name)
-                # Reserve as many bytes for the output, which the page shows beside the input.
+                # The page shows the output too: as many bytes are reserved for it.
                 if self._held + 2 * size <= self._bounds.embedded:
                     with open(name, "rb") as stream:
                         self._originals[name] = stream.read()

@@ -109,7 +109,8 @@ GAIN_OF_WEIGHTS_420 = 0.05
 #: larger.
 CLOSE_CANDIDATE = 0.03
 
-#: Largest local error that is allowed, over the metric's limit (12 photographs at distances 0.35 to 8).
+#: Ratio of the largest local error that is allowed to the metric's limit (12 photographs at distances 0.35
+#: to 8).
 WORST_OVER_LIMIT = 2.2
 
 #: Largest tolerance, as a log distance: 0.016 at distance 1 by both metrics.

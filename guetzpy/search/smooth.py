@@ -234,7 +234,7 @@ def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) ->
 
 @dataclass(frozen=True)
 class _Floor:
-    """The best scores and the smallest error of the mean that the finest encodes reach, under any limits.
+    """The scores and the error of the mean colour that the finest encodes of a picture reach.
 
     Attributes
     ----------

@@ -43,7 +43,8 @@ _CASES = [(sampling, distance) for sampling in SAMPLINGS for distance in DISTANC
 #: Samplings and distances at which pictures that are held out are measured.
 _HELD_OUT_CASES = [("444", 1.0), ("420", 1.7)]
 
-#: Number of blocks of a component used by the fit, in each case; they are spread evenly over the picture.
+#: Number of blocks of a component that the fit uses, for each sampling and distance. They are spread evenly
+#: over the picture.
 _BLOCKS = 512
 
 #: Unit in which binary logarithms of weights are stored, and the largest absolute value in these units.

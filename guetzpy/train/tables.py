@@ -210,8 +210,8 @@ class Surface:
 
         At every distance the parameters differ from those of ``centre`` by at most :data:`_REACH` standard
         deviations ``spread`` in all. A loss of :data:`_DAMPING` times the square of this difference is added,
-        since the function is less certain there. The search is by coordinates with steps that shrink; each
-        is a parameter at distance 1, or its change by the log distance.
+        since the function is less certain there. The search changes one coordinate at a time, by steps that
+        shrink. A coordinate is a parameter at distance 1, or the change of a parameter by the log distance.
         """
 
         def loss(tried: Floats) -> float:

@@ -22,8 +22,8 @@ from guetzpy.train.run import Run, read_checkpoint
 
 __all__ = ["PARTS", "QUICK", "WHOLE", "Settings", "train"]
 
-#: Fits of the parts, in order. Each gets a model of the parts fitted before it and of the parts that are not
-#: fitted.
+#: Functions that fit the parts, in order. Each gets a model with the parts fitted before it, and with the
+#: parts of the base model that this run does not fit.
 _FITS: dict[str, Callable[[Run, Model], Outcome]] = {
     "weights": block_weights.fit,
     "tables": tables.fit,

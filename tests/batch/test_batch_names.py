@@ -102,7 +102,7 @@ def test_longest_names(place: Path) -> None:
     longest = {
         b"n" * 251 + b".jpg": b"n" * 251 + b".jpg",
         b"p" * 251 + b".png": b"p" * 251 + b".jpg",
-        b"x" * 255: None,  # no name is left with .jpg appended
+        b"x" * 255: None,  # with .jpg appended the name is longer than 255 bytes
         "ü".encode() * 125 + b".jpeg": "ü".encode() * 125 + b".jpeg",
     }
     for name in longest:

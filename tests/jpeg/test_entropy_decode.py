@@ -174,7 +174,7 @@ def test_restart_markers_in_order():
 def test_restart_markers_out_of_order_are_resynchronised_as_in_libjpeg():
     # A marker is missing: its interval is empty, and the next interval begins at its own marker.
     assert bounds_of([0xD1, 0xD2], 4) == ([[0, 10, 0], [30, 30, 1], [10, 20, 0], [20, 30, 0]], False)
-    # A marker is repeated: it is skipped with its data.
+    # A marker is repeated: the second one is skipped, with the data that follows it.
     assert bounds_of([0xD0, 0xD0, 0xD1], 3) == ([[0, 10, 0], [10, 20, 0], [30, 40, 0]], False)
     # A marker that is no restart marker is skipped with its data.
     assert bounds_of([0xD0, 0x05, 0xD1], 3) == ([[0, 10, 0], [10, 20, 0], [30, 40, 0]], False)

@@ -202,7 +202,7 @@ def test_micro_video_by_its_offset() -> None:
 @pytest.mark.parametrize("relative_to_note", [False, True])
 def test_previews_that_maker_notes_point_at(relative_to_note: bool) -> None:
     preview = jpeg_files.picture(30, 20, seed=3)
-    for _ in range(2):  # the first pass finds the sizes
+    for _ in range(2):  # the first pass finds the offset, the second one writes it
         note = b"PREVIEW AT" + struct.pack("<I", locals().get("offset", 0)) + b"END OF NOTE"
         tiff = jpeg_files.exif(note=note, gps=None, thumbnail=None)
         first = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + tiff))

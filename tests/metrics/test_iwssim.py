@@ -146,7 +146,7 @@ def test_gradient_against_central_differences(name, cut):
     rng = np.random.default_rng(3)
     numeric, analytic = [], []
     for direction in [*rng.standard_normal((4, *codes.shape)), gradient / np.abs(gradient).max()]:
-        # smaller than the differences that matter where the reference is nearly flat
+        # Where the reference is nearly flat, the gain g depends on differences larger than this step.
         ends = [twin.score(luma(a), twin.luma(codes + h * direction)) for h in (1e-4, -1e-4)]
         numeric.append((ends[0] - ends[1]) / 2e-4)
         analytic.append(float((gradient * direction).sum(dtype=np.float64)))
@@ -154,7 +154,7 @@ def test_gradient_against_central_differences(name, cut):
 
 
 def test_gradient_tells_of_steps_where_the_reference_is_nearly_flat():
-    """The part through g, valid only for steps of 0.001 codes, would be a fifth; it is left out."""
+    """The derivative through the gain g is left out: it is valid for steps of 0.001 codes only."""
     a, b = pair("astronaut_256.blur.png")
     _, gradient = IWSSIMComparator(a).gradient(b)
     direction = gradient / np.sqrt(np.square(gradient).mean())

@@ -167,7 +167,7 @@ def test_ground_beside_text_is_as_clean_as_jpeglis(
         middle = (fine * coarse) ** 0.5
         larger = len(ajpegli.encode(picture, distance=middle, progressive=2)) > len(result.data)
         fine, coarse = (middle, coarse) if larger else (fine, middle)
-    other = ajpegli.encode(picture, distance=fine, progressive=2)  # not smaller than guetzpy's
+    other = ajpegli.encode(picture, distance=fine, progressive=2)  # a file that is not smaller than guetzpy's
 
     def error(data: bytes) -> float:
         shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Gradients keep their mean colour, and a larger distance gives no larger file."""
+"""Smooth ramps of colour keep their mean colour, and a larger distance gives no larger file."""
 
 from __future__ import annotations
 

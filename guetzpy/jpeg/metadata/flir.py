@@ -15,7 +15,7 @@ __all__ = ["HEADER", "without_gps"]
 #: First bytes of the payload of a FLIR segment.
 HEADER = b"FLIR\0"
 
-_HEAD = 8  # bytes of a payload before its piece
+_HEAD = 8  # bytes of a payload before its piece of the FFF file
 _ENTRY = 32
 _GPS_RECORD = 0x2B
 _MAX_RECORDS = 1000

@@ -122,7 +122,7 @@ def error_slopes(
     erosion: Any, activity: Any, ax: Any, ay: Any, ab: Any, slope: Any,
     error: Any, smooth: Any, bx: Any, by: Any, bb: Any,
 ) -> int:  # fmt: skip
-    """Compute derivatives by the errors, the activity and the low band, from those by the map.
+    """Compute the derivatives by the errors, the activity and the low band from those by the map of errors.
 
     Parameters
     ----------
@@ -131,11 +131,11 @@ def error_slopes(
     slope : float32 (n,)
         Derivatives by the map.
     error : float32 (n,)
-        The map; replaced by the derivatives by the sum of ``ac_errors``.
+        Input: the map. Output: derivatives by the sums that ``ac_errors`` writes.
     smooth : float32 (n,)
-        Blurred activity; replaced by the derivatives by it.
+        Input: the blurred activity. Output: derivatives by it.
     bx, by, bb : float32 (n,)
-        Low band; replaced by the derivatives by it before it was scaled for its errors.
+        Input: the low band, scaled for its errors. Output: derivatives by the low band without that scale.
     """
     for i in range(slope.shape[0]):
         e = erosion[i]

@@ -74,7 +74,7 @@ class LearntTables(TableFamily):
 
 
 def families_of(model: Model) -> tuple[TableFamily, ...]:
-    """Return the families that compete, the usual one with the parameters of a model."""
+    """Return the families that compete. Jpegli's gets the model's parameters if it has any."""
     part = model.tables
     if part is None:
         return families()

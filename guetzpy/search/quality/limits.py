@@ -116,7 +116,7 @@ class Limits:
         return sum(excesses) / len(excesses)
 
     def starting_distance(self) -> float:
-        """Return the smallest distance that has one of these limits, within the range of distances."""
+        """Return the smallest distance to which a limit corresponds, within the range of distances."""
         distances = [
             0.0 if metric.is_identical(bound) else exp(metric.log_distance(bound))
             for metric, bound in zip(self.metrics, self.bounds, strict=True)
