@@ -9,17 +9,17 @@ PARTS = {
     "corpus": "list the pictures that the other parts use, and where to get known sets",
     "peers": "list other encoders, and which of them are not installed here",
     "rate_distortion": "bytes at equal quality, by several metrics, picture by picture",
-    "levers": "what each lever of the search saves, by several metrics",
+    "levers": "bytes that each part of the search saves, by several metrics",
     "constants": "what other values of the search's constants cost, and which do not matter",
     "human": "compare metrics with what people said of JPEG files",
-    "speed": "time and memory against other encoders; growth with size, threads, stages",
-    "start": "seconds to help, to an import, and to the first small file, cold and warm",
+    "speed": "time and memory against other encoders, by picture size, by threads, by module",
+    "start": "seconds to --help, to an import and to the first file, with and without a kernel cache",
     "compile_time": "seconds to compile each kernel",
     "screenshots": "draw screenshots to train on and to measure",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "bytes saved on JPEG files, by quality of the source",
     "source_quality": "error of the distance that is estimated from the tables of a JPEG",
-    "foreign_decoders": "whether other decoders show the same picture before and after",
+    "foreign_decoders": "whether other decoders show the same picture before and after transcoding",
     "batch_speedup": "speed of folders on several processes",
     "readme_tables": "write the tables of the README and docs/results.md from bench/results",
 }
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         print()
         for name, words in PARTS.items():
             print(f"  {name:18} {words}")
-        print("\nEach has --help. What it needs: pip install guetzpy[bench]; missing encoders are named.")
+        print("\nEach part has --help. Parts need: pip install guetzpy[bench]. Missing encoders are named.")
         return 0
     name, *rest = arguments
     if name not in PARTS:

@@ -2,16 +2,17 @@
 
     python -m bench constants --images DIR --limit 12 --jobs 2
 
-Every picture is encoded at every distance with the constants as they are, and once more for each constant
-with a smaller and a larger value. The curves are compared as in ``levers``: a figure above 0 means that the
-other value costs so many bytes at equal quality. The table also gives the error of the mean, and the
-evaluations that a file takes, by pixels.
+Every picture is encoded at every distance with all constants as they are. Then, for each constant, it is
+encoded with a smaller and with a larger value of this constant alone. The curves are compared as in
+``levers``: a figure above 0 is how many per cent more bytes the other value takes at equal quality. The table
+also gives the standard error of the mean, and the evaluations that a file takes. An evaluation of sample
+tiles counts by their share of the picture's pixels.
 
 A constant is well chosen if no other value saves bytes by SSIMULACRA 2 and by the 3-norm, beyond the error of
 the mean, at the same number of evaluations. It does not matter if both other values change the bytes by less
 than 0.1 % and the evaluations by less than 1 %.
 
-Pictures of less than 0.46 megapixels do not use sample tiles: the constants of tiles need larger ones.
+Pictures of less than 0.46 megapixels do not use sample tiles: the constants of tiles need larger pictures.
 
 Writes NAME.json and prints the table.
 """
@@ -36,9 +37,9 @@ from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import COLUMNS
 from bench.rate_distortion import Table, Work, measure, tabled
 
-#: Kind of the points with all constants as they are.
+#: Name of the points that are measured with all constants as they are.
 USUAL = "as they are"
-#: Factors from a constant to its other values.
+#: Each constant is multiplied by these factors, one at a time.
 FACTORS = 0.6, 1.6
 DISTANCES = (0.7, 1.0, 1.5, 2.2)
 #: Least change of bytes, in per cent, and of evaluations, as a share, for which a constant matters.
@@ -84,7 +85,7 @@ def change(stack: ExitStack, name: str, value: Any) -> None:
 
 
 def others(only: str | None = None) -> list[tuple[str, float]]:
-    """Return each constant with each factor; a name's start selects some."""
+    """Return each constant's name with each factor that changes it; ``only`` is how the names begin."""
     return [(name, f) for name, value in constants().items() if name.startswith(only or "") for f in FACTORS
             if scaled(value, f) != value]  # fmt: skip
 
@@ -109,7 +110,7 @@ class Unit:
 
 @dataclass
 class Done:
-    """Points of a picture, and the evaluations of each file by pixels."""
+    """Points of a picture, and the mean evaluations of a file; one of the whole picture counts 1."""
 
     rows: list[dict[str, Any]]
     failures: list[str]
@@ -118,7 +119,7 @@ class Done:
 
 @contextmanager
 def counted(pixels: int) -> Iterator[Callable[[], float]]:
-    """Count evaluations: samples that metrics with a limit score, over those of one evaluation."""
+    """Count evaluations: scored samples divided by those of an evaluation by both metrics with limits."""
     from guetzpy.search.quality.judge import Judge
 
     samples, original = 0, Judge.score
@@ -149,7 +150,10 @@ def measure_with(unit: Unit) -> Done:
 
 
 def cost(table: Table, kind: str, of: str) -> tuple[float, float] | None:
-    """Return the mean of the bytes that a kind costs by a range of RANGES, and its error, in per cent."""
+    """Return how many per cent more bytes a value takes at equal quality, and the standard error.
+
+    ``kind`` names the constant and the factor, ``of`` is a range of scores of RANGES. None: no curve.
+    """
     metric, low, high = curves.RANGES[of]
     logs = []
     for kinds in table.values():
@@ -164,7 +168,7 @@ def cost(table: Table, kind: str, of: str) -> tuple[float, float] | None:
 
 
 def matters(costs: list[dict[str, tuple[float, float]]], evaluations: list[float], usual: float) -> bool:
-    """Return whether any other value changes bytes or evaluations."""
+    """Return whether a constant's other values change bytes by BYTES or evaluations by EVALUATIONS."""
     bytes_change = any(abs(mean) >= BYTES for found in costs for mean, _ in found.values())
     return bytes_change or any(abs(e / usual - 1) >= EVALUATIONS for e in evaluations)
 
@@ -208,7 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
     corpus.add_arguments(parser)
     parser.add_argument("--name", default="constants", help="name of the file that is written")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of this file")
-    parser.add_argument("--only", metavar="NAME", help="constants whose names begin so")
+    parser.add_argument("--only", metavar="NAME", help="only constants whose names begin with NAME")
     parser.add_argument("--kind", default="guetzpy", choices=list(OURS), help="the effort")
     parser.add_argument("--distances", default=",".join(f"{d:g}" for d in DISTANCES), metavar="A,B")
     parser.add_argument("--columns", default=",".join(COLUMNS), metavar="A,B", help="metrics")

@@ -58,7 +58,7 @@ def read(path: Path) -> Picture:
 
 
 def pictures(folder: Path | None = None, limit: int | None = None, match: str = "") -> list[Named]:
-    """Return the pictures of a folder and its subfolders by relative name, or scikit-image's pictures.
+    """Return the pictures of a folder and its subfolders, in the order of names, or scikit-image's.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 For each picture and metric, points of quality and log bytes are sorted, made monotone (running maximum of
 log bytes) and joined by PCHIP. The base line is the pointwise minimum of the peers' curves. The
-difference of log bytes is averaged over 48 equidistant scores in the range that both sides cover, then
-over pictures.
+difference of log bytes from the base line is averaged over 48 equidistant scores in the range that both the
+encoder's curve and the base line cover, then over pictures.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ class Curve:
 def difference(
     points: Points, peers: Iterable[Points], metric: str, low: float, high: float, samples: int = 48
 ) -> float | None:
-    """Return the mean log difference in bytes against the lower envelope of peers; None without overlap."""
+    """Return the mean difference of log bytes from the pointwise minimum of the peers' curves.
+
+    The mean is over ``samples`` equidistant scores. None: the ranges of scores do not overlap.
+    """
     ours = Curve(points, metric)
     others = [c for c in (Curve(p, metric) for p in peers if len(p) > 1) if c.function is not None]
     if ours.function is None or not others:

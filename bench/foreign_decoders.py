@@ -1,7 +1,7 @@
-"""Comparison of other decoders' pictures before and after: each decodes both files.
+"""Whether other decoders show a file and its transcoded file as the same picture.
 
-    python -m bench.foreign_decoders PATH...               lossless: transcoded files, bit for bit
-    python -m bench.foreign_decoders --searched PATH...    searched 4:4:4 files: mean difference to Pillow
+    python -m bench.foreign_decoders PATH...               pictures before and after, bit for bit
+    python -m bench.foreign_decoders --searched PATH...    searched 4:4:4 files: difference to Pillow
 
 Decoders: Pillow (libjpeg-turbo), ffmpeg, ImageMagick, Java ImageIO, Chromium, jpeg-js (Node), Go's
 image/jpeg. All but jpeg-js are Debian packages (ffmpeg, imagemagick, default-jdk-headless, chromium,
@@ -218,7 +218,7 @@ class Row:
 
 
 def compare_lossless(pairs: list[tuple[str, Path, Path]], batch: int = 24) -> Iterator[Row]:
-    """Let each decoder decode both files of each pair, and compare its pictures."""
+    """Let each decoder decode both files of each pair, and compare the two pictures."""
     for name, (decode, present) in DECODERS.items():
         if not present():
             print(f"missing: {name}", file=sys.stderr)
@@ -260,7 +260,7 @@ def transcoded(paths: list[Path], folder: Path) -> list[tuple[str, Path, Path]]:
 
 
 def searched(paths: list[Path], folder: Path, distance: float) -> list[Path]:
-    """Write searched 4:4:4 files."""
+    """Encode files by guetzpy's search in 4:4:4, write them to ``folder``, and return their paths."""
     import guetzpy
 
     found = []
@@ -272,7 +272,7 @@ def searched(paths: list[Path], folder: Path, distance: float) -> list[Path]:
 
 
 def files(arguments: list[Path], limit: int) -> list[Path]:
-    """Return the given files and those in the given folders, thinned out evenly to the limit."""
+    """Return the given files and those in the given folders: at most ``limit``, at equal intervals."""
     found = [p for a in arguments for p in (sorted(a.rglob("*")) if a.is_dir() else [a]) if p.is_file()]
     return found if len(found) <= limit else [found[i * len(found) // limit] for i in range(limit)]
 
@@ -281,7 +281,7 @@ def main() -> None:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    parser.add_argument("--searched", action="store_true", help="compare searched files with Pillow's decode")
+    parser.add_argument("--searched", action="store_true", help="search, and compare decoders with Pillow")
     parser.add_argument("--distance", type=float, default=1.0)
     parser.add_argument("--limit", type=int, default=60, help="largest number of files")
     options = parser.parse_args()
@@ -303,7 +303,7 @@ def _is_jpeg(path: Path) -> bool:
 
 
 def report_lossless(pairs: list[tuple[str, Path, Path]]) -> None:
-    """Print how many files each decoder decodes to the same picture as before."""
+    """Print how many transcoded files each decoder shows as the same picture as the original file."""
     print(f"{len(pairs)} transcoded files\n")
     print("| decoder | bit-identical | different | fails on both | on the new one | on the old one |")
     print("|---|---|---|---|---|---|")

@@ -46,11 +46,11 @@ class Task:
     picture : Named
         A picture, or a JPEG file.
     quality, sampling : int and str, or None
-        How Pillow encodes the picture; None: the file as it is.
+        How Pillow encodes the picture; None: the picture is a JPEG file, which is used as it is.
     distances : tuple of float
         Distances at which guetzpy encodes the file.
     kinds : tuple of str
-        Other encoders.
+        Other encoders, which encode the decoded file.
     effort : str
         Effort of guetzpy.
     """

@@ -1,4 +1,7 @@
-"""Kinds of encoders in tables of results: guetzpy's and others, their order and their titles."""
+"""Kinds of encoders in tables of results: their order and their titles.
+
+A kind is an encoder with all but one of its settings fixed, such as ``jpegli444`` or ``guetzpy-fast``.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What each part of the search saves: bytes with the part (a lever) off against all on, at equal quality.
+"""What each part of the search (a lever) saves: bytes without it and with it, at equal quality.
 
     python -m bench levers --images DIR --limit 8 --jobs 2
 
 Every picture is encoded at every distance with all levers on, and once more for each lever, with that lever
-alone off. The curves are compared as in ``rate_distortion``, and against the whole search instead of other
-encoders. A figure above 0 is what the lever saves by that metric. Figures of single pictures vary by
+alone off. The curves are compared as in ``rate_distortion``; the base line is the whole search instead of
+other encoders. A figure above 0 is what the lever saves by that metric. Figures of single pictures vary by
 some per cent, so the table also gives the standard error of each mean.
 
 Writes NAME.json, and the points as NAME.csv, and prints a table for docs/results.md.
@@ -31,7 +31,7 @@ from bench.rate_distortion import Done, Table, Work, measure, tabled, write_poin
 ON = "all on"
 #: At least four distances, for curves.
 DISTANCES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-#: One range of each metric.
+#: Ranges of scores in the table, at most one of each metric.
 RANGES = (
     "SSIMULACRA 2, 50-92",
     "Butteraugli 3-norm, 0.35-2.0",
@@ -141,7 +141,10 @@ def measure_without(unit: Unit) -> Done:
 
 
 def worth(table: Table, lever: str, of: str) -> tuple[float, float] | None:
-    """Return the mean of what a lever saves by a range of curves.RANGES, and its standard error, per cent."""
+    """Return how many per cent more bytes files take without a lever, and the standard error.
+
+    ``of`` is a range of scores of curves.RANGES. None: no curve.
+    """
     metric, low, high = curves.RANGES[of]
     logs = []
     for kinds in table.values():

@@ -1,4 +1,4 @@
-"""Encoders and decoders of other projects: picture and setting to bytes, and the version that runs here."""
+"""Encoders and decoders of other projects, as functions, and the versions that are installed here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Other encoders, run live: those that install from PyPI or Debian, and those found on PATH.
 
-A peer that is not installed is reported as missing; no figures of another one replace it. An encoder
+A peer that is not installed is reported as missing; no other peer takes its place. An encoder
 can be available in two forms: ``cjpegli`` on PATH or the ajpegli package; mozjpeg's ``cjpeg`` or the one in
 pyvips' wheels. Their files differ by a few bytes only. Every result says which one ran.
 
@@ -31,11 +31,11 @@ class Peer:
     Attributes
     ----------
     kind, title : str
-        Name in tables; title.
+        Name of the encoder with its fixed settings, in results; its title in tables.
     settings : tuple of float
         Values of the setting that cover the useful range, in order of quality.
     encode, decode : callable
-        Picture and setting to bytes; bytes to picture.
+        ``encode(picture, setting)`` returns a file, ``decode(file)`` a picture.
     version : callable
         Returns the version that runs here as text, or None if it is missing.
     jpeg : bool
@@ -180,7 +180,7 @@ def _moz_lossless_version() -> str | None:
     return f"mozjpeg-lossless-optimization {found}" if found else None
 
 
-#: Lossless repackers: title -> (bytes to bytes, version or None).
+#: Lossless repackers: title -> (function from a file to a file, function that returns the version or None).
 REPACKERS: dict[str, tuple[Callable[[bytes], bytes], Callable[[], str | None]]] = {
     "mozjpeg lossless": (repack_mozjpeg, _moz_lossless_version),
     "jpegoptim": (repack_jpegoptim, _jpegoptim_version),

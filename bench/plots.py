@@ -11,7 +11,7 @@ import numpy as np
 from bench import curves
 from bench.kinds import OURS, title
 
-#: Colours by kind; others are gray. guetzpy's colours are the strongest.
+#: Colours by kind of encoder; kinds that are not listed are gray. guetzpy's colours are the strongest.
 COLOURS = {
     "guetzpy": "#b3261e",
     "guetzpy-fast": "#e08a83",
@@ -68,7 +68,7 @@ def plot_rate_distortion(
     baseline: Iterable[str],
     path: Path,
 ) -> list[Path]:
-    """Draw bytes relative to the base line by quality, and by picture; return the files."""
+    """Draw bytes relative to the base line over the score, and guetzpy's by picture; return the paths."""
     shown = [name for name in _PANELS if any(name in f for f in summary.values())]
     if not shown:
         return []
@@ -142,7 +142,7 @@ def _sampled(curve: curves.Curve, quality: np.ndarray) -> np.ndarray:
 
 
 def _plot_pictures(summary: dict[str, dict[str, Any]], path: Path) -> list[Path]:
-    """Draw guetzpy's bytes of every picture by the two metrics that define distance."""
+    """Draw guetzpy's bytes of every picture at equal score, by the two metrics that define distance."""
     ours = summary.get("guetzpy", {})
     shown = [n for n in ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0") if n in ours]
     if not shown:
@@ -166,11 +166,11 @@ def plot_time_against_size(speed: dict[str, Any], summary: dict[str, Any], name:
     Parameters
     ----------
     speed : dict
-        The encode part of the speed results: kind -> seconds_per_mp.
+        ``encoders`` of the part ``encode`` of the speed results: kind -> row with seconds_per_mp.
     summary : dict
         Summary of the rate-distortion results: kind -> range -> mean, per cent.
     name : str
-        Range that is drawn.
+        Range of scores that is drawn, of curves.RANGES.
     path : Path
         Path of the files without suffix.
     """

@@ -44,7 +44,7 @@ def package(name: str) -> str | None:
 
 @cache
 def source_hash(folder_name: str = "") -> str:
-    """Return a hash of guetzpy's sources and its built-in model, or of those of one of its packages."""
+    """Return a hash of the source files and models of guetzpy, or of one of its packages."""
     import guetzpy
 
     folder = Path(guetzpy.__file__).parent / folder_name

@@ -1,8 +1,8 @@
 """Scores of pictures by the metrics that define distance, and by metrics that are independent of the search.
 
 The search has limits of SSIMULACRA 2 and of Butteraugli's 3-norm, and follows the gradient of CVVDP. The
-others are only measured: Butteraugli's maximum and IW-SSIM by guetzpy's code; MS-SSIM, HaarPSI and PSNR by
-the plain implementations of ``guetzpy.train.measures``; PSNR-HVS-M by one in this module.
+other metrics are only measured: Butteraugli's maximum and IW-SSIM by guetzpy's code; MS-SSIM, HaarPSI and
+PSNR by the plain implementations of ``guetzpy.train.measures``; PSNR-HVS-M by this module.
 """
 
 from __future__ import annotations
@@ -128,9 +128,9 @@ def psnr_hvs_m(a: Plane, b: Plane, step: int = 7) -> float:
     """Return PSNR-HVS-M of two luma planes in decibels.
 
     Ponomarenko et al., "On between-coefficient contrast masking of DCT basis functions", 2007, and its
-    authors' published table: sensitivities 25.735 / Q and masking weights (10 / Q)^2, Q of Annex K.
-    Blocks are 7 samples apart, as in Xiph's tools, so that they do not coincide with JPEG's blocks. With 8
-    samples the result equals that of the package psnr-hvsm.
+    authors' published table: sensitivities 25.735 / Q and masking weights (10 / Q)^2, where Q is the
+    table of Annex K. Blocks are 7 samples apart, as in Xiph's tools, so that they do not coincide with JPEG's
+    blocks. With blocks 8 samples apart the result equals that of the package psnr-hvsm.
     """
     sensitivity = 25.735088 / LUMINANCE_TABLE
     masking = (10 / LUMINANCE_TABLE) ** 2

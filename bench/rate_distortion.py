@@ -176,7 +176,7 @@ def compare(table: Table, kind: str, baseline: tuple[str, ...], of: str) -> dict
     Returns
     -------
     dict or None
-        ``mean`` (of the logs) and ``worst`` in per cent, ``image`` of the worst, ``better`` (share of
+        ``mean`` (geometric) and ``worst`` in per cent, ``image`` (name of the worst), ``better`` (share of
         pictures with fewer bytes), ``pictures``: name -> per cent. None: nothing to compare.
     """
     metric, low, high = curves.RANGES[of]
@@ -206,7 +206,7 @@ def _with(points: curves.Points, metric: str) -> curves.Points:
 
 
 def summarise(table: Table, baseline: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Compare every kind over every range: kind -> range -> figures."""
+    """Compare every kind over every range of scores: kind -> range -> result of :func:`compare`."""
     kinds = sorted({k for kinds in table.values() for k in kinds}, key=rank)
     result: dict[str, dict[str, Any]] = {}
     for kind in kinds:
@@ -259,12 +259,12 @@ def main(arguments: list[str] | None = None) -> None:
         "--ours", type=Path, metavar="CSV", help="report guetzpy's points of a table, run nothing"
     )
     parser.add_argument(
-        "--kinds", default="guetzpy", metavar="A,B", help=f"guetzpy's (none: only peers): {', '.join(OURS)}"
+        "--kinds", default="guetzpy", metavar="A,B", help=f"guetzpy's (none: peers only): {', '.join(OURS)}"
     )
     parser.add_argument(
         "--peers", metavar="A,B", help=f"live peers (none: no peer): {', '.join(peers.PEERS)}"
     )
-    parser.add_argument("--baseline", metavar="A,B", help="kinds (default: jpegli and mozjpeg, as are here)")
+    parser.add_argument("--baseline", metavar="A,B", help="encoders (default: jpegli, mozjpeg if installed)")
     parser.add_argument("--distances", default=",".join(f"{d:g}" for d in DISTANCES), metavar="A,B")
     parser.add_argument("--columns", default=",".join(COLUMNS), metavar="A,B", help="metrics")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at the same time")

@@ -29,7 +29,7 @@ BEGIN = "<!-- figures: begin (written by bench) -->"
 END = "<!-- figures: end -->"
 ENCODERS = ("<!-- encoders: begin (written by bench) -->", "<!-- encoders: end -->")
 
-#: Rows of the README's table: title, and the kinds of which the best of each column is shown.
+#: Rows of the README's table: title, and kinds of encoders; each column shows the best of these kinds.
 _ROWS = (
     ("**guetzpy**", ("guetzpy",)),
     ("jpegli", ("jpegli444", "jpegli420")),
@@ -39,7 +39,7 @@ _ROWS = (
 )
 #: Columns of the README's table.
 _COLUMNS = ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0", "CVVDP")
-#: Results that the README's table is taken from; of two with as many pictures the first is used.
+#: Results from which the README's table is taken; of results with equally many pictures the first is used.
 _SOURCES = tuple(f"rate_distortion-{name}" for name in ("photos", "people", "independent", "formats"))
 
 #: The large table of bytes at equal quality: kinds of encoders (rows), and ranges of scores (columns).
@@ -106,7 +106,7 @@ def _lost(summary: dict[str, Any], names: list[str]) -> str:
 
 
 def people_table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the table of bytes by the metrics that agree best with the ranks by people."""
+    """Yield the table of bytes by the metrics that agree best with people's rankings of pictures."""
     yield "The same photos, by metrics that compare pictures in other ways:"
     yield ""
     yield from _by_kind(result)
@@ -270,7 +270,7 @@ def _better(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def rendered(results: Path = RESULTS) -> str:
-    """Return the text between the markers."""
+    """Return the tables about encoders of docs/results.md."""
     parts = []
     for names, table in TABLES:
         found = next((n for n in names if (results / f"{n}.json").exists()), None)
@@ -295,7 +295,7 @@ def _origin(result: dict[str, Any]) -> str:
 
 
 def inserted(readme: str, text: str, begin: str = BEGIN, end: str = END) -> str:
-    """Return a README with the text between two markers.
+    """Return a page with a text between two markers.
 
     Raises
     ------
@@ -333,7 +333,7 @@ def updated_results(page: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Write the tables of the README and of docs/results.md."""
     parser = argparse.ArgumentParser(prog="python -m bench readme_tables", description=main.__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if they are not current")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a table is outdated")
     options = parser.parse_args(arguments)
     pages = {README: updated, PAGE: updated_results}
     before = {path: path.read_text() for path in pages}

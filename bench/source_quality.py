@@ -4,9 +4,9 @@
 
 guetzpy needs the distance of a JPEG source, whose original is not available. It estimates the distance
 from the quantisation tables (guetzpy/search/source_quality.py). Here the originals are available: files by
-libjpeg-turbo, jpegli and mozjpeg are scored against them. Their distance is the smallest whose two limits
-both hold. The spread shows the error for a single picture, since the tables do not tell
-the content.
+libjpeg-turbo, jpegli and mozjpeg are scored against them. The distance of a file is the smallest at which it
+meets the limits of both metrics. The spread over pictures shows the error for a single picture: the tables
+say nothing of its content.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
     python -m bench clic --images DIR [--bpp 0.15,0.3,0.5,1.0]
 
-Each encoder gets one setting for the whole set, the best at which the sum of its files fits the budget. If
-settings are whole numbers, further pictures get the next better setting, in the order of their names, while
-the sum fits. guetzpy's settings are found as for its folders: one distance for all files, or distances of
-least total distortion ("equal slope"); if distance 25 is not coarse enough, a size for each file. PSNR is
-computed from the squared error of all samples. MS-SSIM (RGB) is weighted by pixels, as in the challenge's own
-script. SSIMULACRA 2 and Butteraugli's 3-norm are means over pictures.
+Each encoder gets one setting for the whole set, the best at which its files together fit the budget. If
+settings are whole numbers, single pictures then get the next better setting, in the order of their names,
+while the files together fit. guetzpy's settings are found as for its folders: one distance for all files, or
+distances of least total distortion ("equal slope"); if distance 25 is not coarse enough, a size for each
+file. PSNR is computed from the squared error of all samples. MS-SSIM (RGB) is weighted by pixels, as in the
+challenge's own script. SSIMULACRA 2 and Butteraugli's 3-norm are means over pictures.
 
 Rows "half size" are the baseline of the challenge's super-resolution entries: the picture is scaled to half
 its size by Lanczos, coded as JPEG, and scaled up again by Lanczos after decoding.

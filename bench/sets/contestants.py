@@ -138,7 +138,7 @@ class Files:
                 found = {"bytes": len(data), "squared_error": squared_error(picture, shown)}
                 if min(picture.shape[:2]) >= MS_SSIM_SMALLEST:
                     found["ms_ssim"] = ms_ssim(picture, shown)
-                # The reference is computed anew for each file; those of a whole set would fill the memory.
+                # The reference is computed anew for each file: the references of a set would fill the memory.
                 found |= Reference(picture, COLUMNS, threads).scores(shown)
                 self._journal.put(found, *key)
             return found
@@ -165,7 +165,7 @@ def optimized(picture: corpus.Picture, aim: Aim, effort: Any = "balanced", jobs:
 
 
 def half(picture: corpus.Picture) -> corpus.Picture:
-    """Return a picture of half the size."""
+    """Return a picture of half the width and half the height."""
     size = ((picture.shape[1] + 1) // 2, (picture.shape[0] + 1) // 2)
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 

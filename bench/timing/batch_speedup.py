@@ -4,8 +4,8 @@
     python -m bench batch_speedup --total-bpp 0.5,1.0 --files 40 --megapixels 0.25
 
 Photos are cut from the corpus to one size (with --megapixels 0 they keep their size). The speed-up is the
-wall time of ``-j 1 -t 1`` over that of ``-j N``, with the start-up of the workers; kernels are compiled
-before. The two commands take turns, and the median of the ratios of all rounds is reported.
+wall time of ``-j 1 -t 1`` divided by that of ``-j N``, which includes the start-up of the workers; kernels
+are compiled before. The two commands take turns, and the median of the ratios of all rounds is reported.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--effort", default="balanced", choices=("fast", "balanced", "max"))
-    parser.add_argument("--total-bpp", metavar="A,B", help="instead of time: fit into so many bits per pixel")
+    parser.add_argument("--total-bpp", metavar="A,B", help="no times: fit the set into A, B bits per pixel")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the result; default: bench/results"
     )

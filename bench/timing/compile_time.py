@@ -122,9 +122,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--packages", default=",".join(PACKAGES), help="of %(default)s; metrics has picture.py"
+        "--packages", default=",".join(PACKAGES), help="some of %(default)s; other kernels count as metrics"
     )
-    parser.add_argument("--passes", action="store_true", help="wall seconds of the longest passes too")
+    parser.add_argument("--passes", action="store_true", help="also wall seconds of the longest passes")
     parser.add_argument("--json", help="write the figures to a file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -6,7 +6,7 @@
 
 Every figure is from a process of its own. The process is warm unless said otherwise: kernels are loaded, a
 small picture has been encoded, and the median of three calls is taken. Encoders take turns over several
-rounds, and the median of the rounds is reported. Ratios within one run are more reliable than the figures.
+rounds, and the median of the rounds is reported. Ratios within one run are more reliable than the seconds.
 Memory is the peak of the process while it encodes; the memory before encoding is given in brackets.
 Pictures of any size are tiled from the corpus and its mirror images, without scaling.
 """

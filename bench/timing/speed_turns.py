@@ -31,7 +31,7 @@ __all__ = ["turns", "turns_report"]
 AGAINST = ("moz444", "jpegli444")
 #: Number of calls in a process: the first one, and those of which the median is used.
 _CALLS = 4
-#: The folder: its number of pictures, their megapixels, the number of processes, and the rounds with it.
+#: The folder: its number of pictures, megapixels of a picture, processes, and rounds in which it is encoded.
 _FOLDER, _MEGAPIXELS, _JOBS, _FOLDER_ROUNDS = 200, 0.5, 2, 2
 
 _ENCODE_FILE = """
@@ -60,7 +60,7 @@ def turns(
     rounds : int
         Number of rounds; in each, every encoder runs once.
     where : dict
-        Folder and names of the pictures: entries that every worker's order contains.
+        Folder and names of the pictures, which every worker gets among its arguments.
     settings : mapping
         Setting of each encoder.
     say : callable
@@ -102,7 +102,7 @@ def turns(
 def _folder(
     where: dict[str, Any], settings: Mapping[str, float], here: list[str], count: int
 ) -> dict[str, float]:
-    """Return files a second of a folder: guetzpy with ``-j 2``, and other encoders by ``xargs -P 2``.
+    """Return files per second on a folder: guetzpy with ``-j 2``, and other encoders by ``xargs -P 2``.
 
     A process of xargs encodes a tenth of the files, so that the start of Python counts little.
     """

@@ -42,7 +42,7 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
     loaded = _memory("VmRSS")
     _reset_peak()
     seconds = []
-    # guetzpy starts no programs, so their memory is not watched: this makes a fast call an eighth slower.
+    # guetzpy starts no programs. So their memory is not watched: watching makes a fast call an eighth slower.
     with _ChildrenPeak(watching=order["kind"] not in OURS) as children:
         for _ in range(order.get("repeats", 1)):
             started = time.perf_counter()
@@ -233,7 +233,7 @@ WORKERS = {"work": work, "profile": profile, "score": score, "timed": timed}
 
 
 def run(worker: str, order: dict[str, Any]) -> dict[str, Any]:
-    """Run a worker in a process of its own; ``error`` of the result is the last line of its error."""
+    """Run a worker in a process of its own; if it fails, ``error`` is the last line of its messages."""
     return finish(start(worker, order))
 
 

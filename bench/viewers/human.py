@@ -6,7 +6,7 @@ DIR holds ``mucped23_elo.csv`` and ``sources/`` (originals of CID22's validation
 bench/viewers/mucped.py), and ``aic4_scores.csv``, JPEG AIC-4's sample of 300 pictures with distortions in JND
 and the scores of nine metrics (jpeg-aic/JPEG-AIC-4-datasets; see bench/viewers/jnd.py).
 
-Writes NAME.json (figures, machine, versions) and NAME.csv (means of every setting).
+Writes NAME.json (figures, machine, versions) and NAME.csv (means over the originals, for every setting).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def run(works: list[Work], jobs: int, kept: Journal) -> list[dict[str, Any]]:
 
 
 def write_means(path: Path, rated: list[mucped.Setting], scores: mucped.Scores) -> None:
-    """Write the means of every setting with its Elo score and its published bits per pixel."""
+    """Write, for every setting, the means over the originals, the Elo score and the published bpp."""
     means = scores.means()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:

@@ -91,8 +91,8 @@ def summary(rows: Rows) -> dict[str, Any]:
 def scale(rows: Rows) -> list[dict[str, Any]]:
     """Return the scores that correspond to some JND: mean and standard deviation over originals.
 
-    The study has neither guetzpy's distance nor Butteraugli. The distance is that of the mean SSIMULACRA 2,
-    and Butteraugli's 3-norm is the limit at that distance.
+    The study has neither guetzpy's distance nor Butteraugli. The distance returned is the one whose limit of
+    SSIMULACRA 2 is the mean score. The 3-norm returned is Butteraugli's limit at that distance.
     """
     from guetzpy.metrics.distance import BUTTERAUGLI, SSIMULACRA2
 

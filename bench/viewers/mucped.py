@@ -4,7 +4,8 @@ viewers.
 MUCPED23 (google-research/google-research, folder mucped23) asked 18 raters which of two JPEG files is more
 like the original, for 49 pictures of CID22 and 31 settings of libjpeg-turbo, mozjpeg and jpegli. It publishes
 an Elo score for each setting, but not the files. 41 of the originals are in CID22's validation set, and the
-encoders are available: jpegli's distance is 0.1 + 0.09 (100 - q); the others are set by quality and sampling.
+encoders are available. Quality q means a distance of 0.1 + 0.09 (100 - q) for jpegli; libjpeg-turbo and
+mozjpeg take q itself.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _SUBSAMPLING = {"444": 0, "422": 1, "420": 2}
 
 @dataclass(frozen=True)
 class Setting:
-    """An encoder, its quality, its sampling, and its Elo score (None if it was not rated)."""
+    """An encoder, its quality and sampling, and the published Elo score (None if it was not rated).
+
+    ``low`` and ``high`` are the published bounds of the Elo score, ``bpp`` the published bits per pixel.
+    """
 
     encoder: str
     quality: int
@@ -103,7 +107,7 @@ class Scores:
 
 
 def rate_at(points: list[tuple[float, float]]) -> Callable[[float], float]:
-    """Return log bits per pixel as a function of quality (larger is better), of (log bpp, quality) pairs.
+    """Return log bits per pixel as a function of quality (larger is better), from (log bpp, quality) pairs.
 
     Quality is made monotone by a running maximum. Beyond the ends the function is a straight line.
     """
@@ -138,7 +142,10 @@ def elo_rate_at(points: list[tuple[float, float]]) -> tuple[Callable[[float], fl
 
 
 def pairs_of(rated: list[Setting], means: dict[str, dict[str, float]]) -> list[Setting]:
-    """Return the settings whose Elo score jpegli reaches in the same class (4:4:4, or subsampled chroma)."""
+    """Return the other encoders' settings whose Elo score jpegli reaches in the same class of sampling.
+
+    The classes are 4:4:4, and subsampled chroma.
+    """
     found = []
     for setting in rated:
         if setting.encoder == "jpegli" or setting.name not in means:
@@ -161,7 +168,7 @@ def ratios(
     elo: dict[str, float],
     columns: tuple[str, ...],
 ) -> dict[str, list[float]]:
-    """Return the bytes of a partner's curve over those of each target at equal quality, less 1, in per cent.
+    """Return how many per cent more bytes a partner's curve takes than each target, at equal quality.
 
     The key "people" has the ratios by Elo; the other keys are columns.
     """
@@ -190,7 +197,7 @@ def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: in
         Scores of the files made here.
     draws : int
         Number of draws of the bootstrap. A draw takes sources with replacement, and adds normal noise to
-        every Elo score; its published interval is taken as one of 95 %.
+        every Elo score; the score's published interval is taken as one of 95 %.
     seed : int
         Seed of the draws.
 
@@ -200,7 +207,7 @@ def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: in
         ``encoders``: jpegli against libjpeg-turbo and mozjpeg, in one class of sampling. ``sampling``:
         jpegli's 4:2:0 against its 4:4:4. Each with ``pairs`` (per cent by people and by column) and
         ``metrics`` (column -> bias, low, high, rms in percentage points: metric's ratio less people's).
-        ``srocc``: column -> rank correlation of means with Elo over all rated settings that are here.
+        ``srocc``: column -> rank correlation of means with Elo, over all rated settings that were encoded.
     """
     settings = all_settings(rated)
     means = scores.means()
