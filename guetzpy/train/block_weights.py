@@ -73,8 +73,8 @@ def targets(codes: npt.NDArray[np.uint8]) -> list[list[str]]:
     Returns
     -------
     list of list of str
-        For each case and component, binary logarithms of weights less their mean, in units of 1/60, as int8
-        in base64. The blocks are those of :func:`_chosen`.
+        For each sampling and distance of ``_CASES`` and each component: binary logarithms of weights less
+        their mean, in units of 1/60, as int8 in base64. The blocks are those of :func:`_chosen`.
     """
     subject, judge = Subject(codes), Judge(codes, Transform(), Resources(1))
     result = []
@@ -139,7 +139,7 @@ def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> N
     Returns
     -------
     Network
-        Its results differ from ``aims`` by a constant as well, since a network has no constant of its result.
+        Its results also differ from ``aims`` by a constant, since its output has no constant term.
     """
     # Features that are uncorrelated and of variance 1 make the fit fast.
     mean = rows.mean(axis=0, dtype=np.float64)
@@ -182,12 +182,13 @@ def measure(codes: npt.NDArray[np.uint8], arrays: dict[str, npt.NDArray[Any]]) -
     codes : ndarray of uint8, shape (3, H, W)
         sRGB.
     arrays : dict of ndarray
-        The part.
+        Arrays of the fitted networks, as :class:`WeightsPart` names them.
 
     Returns
     -------
     list of Measured
-        For each case: without weights at a finer and a coarser distance and at its own, and with weights.
+        For each sampling and distance of ``_HELD_OUT_CASES``, four encodes: without weights at a finer
+        distance, at a coarser one and at this distance; with weights at this distance.
     """
     subject, part = Subject(codes), WeightsPart.from_arrays(arrays)
     result = []
@@ -202,7 +203,7 @@ def measure(codes: npt.NDArray[np.uint8], arrays: dict[str, npt.NDArray[Any]]) -
 
 
 def fit(run: Run, model: Model) -> Outcome:
-    """Return the fitted networks; no part if they save nothing on the pictures that are held out."""
+    """Return the networks as a part of the model; none if they save nothing on pictures held out."""
     numbers = run.numbers(held_out=False)
     found = run.map(
         "weights, closed loop", targets, [(run.pictures[n].codes,) for n in numbers], optional=True

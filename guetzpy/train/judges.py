@@ -26,8 +26,8 @@ from guetzpy.train.measures import MS_SSIM_SMALLEST, decibels, haarpsi, luma, ms
 __all__ = ["WEIGHTS", "Measured", "Subject", "at_equal_error", "share"]
 
 #: Weight of each metric in the loss. Metrics that agree best with viewers on JPEG files have the largest
-#: weights, except CVVDP, by which the closed loop gains most anyway. The other metrics keep the fit from
-#: gains that they contradict.
+#: weights, except CVVDP, by which the closed loop gains most anyway. The other metrics count
+#: against changes that save bytes by the first ones alone.
 WEIGHTS = {
     "cvvdp": 0.17,
     "ssimulacra2": 0.20,
@@ -114,15 +114,16 @@ class Subject:
 def at_equal_error(
     found: Sequence[float], beside: Sequence[Sequence[float]], slopes: tuple[float, float] = (-3.0, -0.15)
 ) -> npt.NDArray[np.float64]:
-    """Return the log bytes that an encode takes more than a reference at equal error, by metric.
+    """Return the log bytes of an encode less those of a reference at equal error, by metric.
 
     Parameters
     ----------
     found : sequence of float
         Measurements of the encode.
     beside : sequence of two sequences of float
-        Measurements of the reference a little finer and a little coarser. The curve of its log bytes by log
-        error is taken as straight, so that all results have the same small offset.
+        Measurements of the reference at a little finer and at a little coarser distance. A straight line
+        through both replaces the curve of log bytes over log error. So all results have the same small
+        offset.
     slopes : tuple of float
         Range of the slope of this curve.
     """

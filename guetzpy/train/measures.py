@@ -1,6 +1,7 @@
 """Measures of quality that the search does not use, in plain implementations: PSNR, MS-SSIM and HaarPSI.
 
-They keep a fit from gains that other metrics contradict. The bench uses them as independent metrics.
+In the loss of a fit, they count against changes that save bytes by the search's metrics alone. The bench uses
+them as independent metrics.
 """
 
 from __future__ import annotations

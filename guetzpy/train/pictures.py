@@ -84,7 +84,7 @@ def find(
 
 
 def _part(path: str, size: int) -> npt.NDArray[np.uint8]:
-    """Return the middle of a picture, in whole blocks of 16 pixels where the picture is larger."""
+    """Return the middle of a picture; its top row and left column are multiples of 16 pixels."""
     codes: npt.NDArray[Any] = load(path, convert_to_srgb=True, background="white").planes()
     height, width = codes.shape[1:]
     if min(height, width) < SMALLEST:

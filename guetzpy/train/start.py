@@ -1,8 +1,8 @@
-"""The fit of the first evaluation: of the excess at the point where a search expects to just meet the limits.
+"""The fit of the excess of the first evaluation, at which a search expects to just meet the limits.
 
 Searches of the training pictures at random distances give this excess. It is regressed on a few features of
-the search. On the pictures that are held out, whole searches with and without the part are compared: how many
-evaluations they take, and how far below the limits their files are.
+the search. On the pictures that are held out, whole searches with and without these parameters are
+compared: how many evaluations they take, and how far below the limits their files are.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def search(codes: npt.NDArray[np.uint8], tasks: list[list[Any]], model: Model) -
 
 
 def fit(run: Run, model: Model) -> Outcome:
-    """Return the fitted part; none if searches do not take fewer evaluations on the pictures held out."""
+    """Return the part of the model; none if searches take no fewer evaluations on pictures held out."""
     tasks = []
     for n in run.numbers(held_out=False):
         random = run.random("start", run.pictures[n].name)
@@ -147,7 +147,7 @@ def _regressed(rows: Floats) -> tuple[Floats, Floats]:
     the regression (Huber's weights).
     """
     terms, excess = rows[:, :-1], rows[:, -1]
-    # The prior of a coefficient has a standard deviation of 0.1, the excess one of 0.03.
+    # The prior of a coefficient has a standard deviation of 0.1; that of the excess is 0.03.
     prior = np.eye(len(FEATURES)) * (0.03 / 0.1) ** 2
     weight: Any = np.ones(len(rows))
     solved: Any = np.zeros(len(FEATURES))

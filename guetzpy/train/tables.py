@@ -1,11 +1,12 @@
 """The fit of the tables' parameters, Lagrange multipliers and compensation.
 
 Each picture is encoded without weights at several distances and both samplings, under parameters that differ
-from a centre by random amounts, in pairs of opposite signs. The loss of an encode is its log bytes over those
-of the usual parameters at equal error, by each metric. A quadratic function of the parameters, whose linear
-part also depends on the log distance, is fitted to all losses by least squares. The next centre minimises the
-weighted mean of its metrics within the range of the samples. Every encode informs about all parameters at
-once, so that this takes fewer encodes than a search by coordinates or an evolution strategy.
+from a centre by random amounts, in pairs of opposite signs. The loss of an encode, by each metric, is its log
+bytes less the log bytes of the usual parameters at equal error. A quadratic function of the parameters, whose
+linear part also depends on the log distance, is fitted to all losses by least squares. The next centre
+minimises the weighted mean of the losses by all metrics, within the range of the samples. Every encode
+informs about all parameters at once, so that this takes fewer encodes than a search by coordinates or an
+evolution strategy.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Sample:
 
 
 def _beside(sampling: str, distance: float) -> list[list[Any]]:
-    """Return the tasks of the reference's curve."""
+    """Return two encodes with the usual parameters, a finer and a coarser one: the reference's curve."""
     usual = [0.0] * len(PARAMETERS)
     return [[sampling, distance * ratio, usual] for ratio in (1 / BESIDE, BESIDE)]
 
@@ -236,12 +237,12 @@ class Surface:
 
 
 def weighted(losses: Floats) -> float:
-    """Return the weighted mean of the metrics' losses, in which one that becomes worse counts more."""
+    """Return the weighted mean of the losses; the loss of a metric that becomes worse counts _WORSE times."""
     return float(share() @ np.where(losses > 0, _WORSE * losses, losses))
 
 
 def fit(run: Run, model: Model) -> Outcome:
-    """Return the fitted parameters; no part if they save nothing on the pictures that are held out."""
+    """Return the parameters as a part of the model; none if they save nothing on pictures held out."""
     centres = {sampling: np.zeros((2, len(PARAMETERS))) for sampling in SAMPLINGS}
     samples: dict[str, list[Sample]] = {sampling: [] for sampling in SAMPLINGS}
     curves = _curves(run, run.numbers(held_out=False))
@@ -284,9 +285,10 @@ def figures_of(measured: list[list[Measured]], cases: int) -> dict[str, Any]:
     Parameters
     ----------
     measured : list of list of Measured
-        For each picture and case: at a finer and at a coarser distance, before, and after the change.
+        For each picture and each case, four encodes: before the change at a finer and at a coarser distance;
+        before and after the change at the distance of the case. A case is a sampling and a distance.
     cases : int
-        Number of cases of a picture; the first half of them is 4:4:4, the other 4:2:0.
+        Number of cases of a picture; the first half of the cases is 4:4:4, the second half 4:2:0.
     """
     losses = []
     for of_picture in measured:
@@ -310,7 +312,7 @@ def figures_of(measured: list[list[Measured]], cases: int) -> dict[str, Any]:
 
 
 def _mean(values: Floats, axis: int) -> Floats:
-    """Return the means along an axis of the values that are not NaN; 0 where all are."""
+    """Return the means along an axis of the values that are not NaN; 0 where all values are NaN."""
     known = np.isfinite(values)
     result: Floats = np.where(known, values, 0.0).sum(axis) / np.maximum(known.sum(axis), 1)
     return result

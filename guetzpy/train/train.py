@@ -51,7 +51,7 @@ class Settings:
     parts : tuple of str
         The parts that are fitted, of :data:`PARTS`.
     base : Model, optional
-        Model that the other parts are taken from.
+        Model from which the parts that are not fitted are taken.
     """
 
     pictures: int
@@ -91,7 +91,7 @@ def train(
     folder : str
         Folder of training pictures.
     output : str
-        The model file. A checkpoint is kept beside it until it is written.
+        The model file. Until it is written, a checkpoint is kept beside it.
     settings : Settings
         What the result depends on, besides the pictures.
     jobs : int
