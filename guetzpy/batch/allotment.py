@@ -1,4 +1,4 @@
-"""Sizes for the files of a set that exceeds its total even at the coarsest distance.
+"""Sizes for the files of a set that exceeds its total size even at the coarsest distance.
 
 The target of each encode is a size, and the sizes add up to the total, so that every pass in which no encode
 fails meets the total. Each pass adds points to the files' curves of size over distance. From these, the next
@@ -21,8 +21,8 @@ _MARGIN = 1.01
 # Logarithm of the largest distance at which curves are evaluated.
 _FARTHEST = math.log(1000.0)
 
-# The sizes of the next pass are divided by the share of its targets' bytes that the last pass used. This is
-# the lower bound for that share.
+# The files of a pass use a share of the bytes of their targets. The targets of the next pass are divided by
+# this share, or by the following value if that is larger.
 _LEAST_YIELD = 0.98
 
 

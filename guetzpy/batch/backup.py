@@ -247,7 +247,7 @@ def _restore(root: str, original: str, records: list[Record], force: bool, write
         return Restored(original, "failed", f"its backup {place} is gone")
     if _digest(backup) != record.before:
         return Restored(original, "failed", f"its backup {place} was changed since, and is not used")
-    if not backup.startswith(b"\xff\xd8"):  # records name any path: only JPEG files are ever put there
+    if not backup.startswith(b"\xff\xd8"):  # a record may name any path, so only JPEG files are put there
         raise FormatError(f"its backup {place} is not a JPEG file")
     if not os.path.isdir(os.path.dirname(original)):
         return Restored(original, "failed", "its folder is gone")

@@ -62,7 +62,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Fit:
-    """The result of a search for a total.
+    """The result of fitting a set into a total size.
 
     Attributes
     ----------
@@ -115,8 +115,8 @@ class Budget:
         self._tolerance = tolerance
         self._free = equal_slope
         self._curves = [Curve() for _ in pixels]
-        self._fits: float | None = None  # finest common distance that fits
-        self._misses: float | None = None  # coarsest common distance that does not
+        self._fits: float | None = None  # finest common distance at which the set meets the limit
+        self._misses: float | None = None  # coarsest common distance at which it does not
         self._smallest: int | None = None
         self._correction = 1.0
         self._allotment: Allotment | None = None
@@ -183,7 +183,8 @@ class Budget:
                 self._allotment = Allotment(self.limit, self._pixels, self._free, aims[0], outcomes)
         else:
             self._correction *= self._aim / attempt.total
-        # With equal_slope an attempt of differing distances replaces one of a common distance of any size.
+        # With equal_slope, an attempt with differing distances replaces one with a common distance, whatever
+        # their totals.
         if fits and (
             self.best is None or attempt.total > self.best.total or (not common and _is_common(self.best))
         ):

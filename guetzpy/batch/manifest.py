@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS budgets (
 ) WITHOUT ROWID;
 """
 
-# A commit waits for the disk twice, so rows are committed in batches. These bound the rows that a kill loses.
+# A commit waits for the disk twice, so rows are committed in batches. A kill loses at most these.
 _ROWS_A_COMMIT = 64
 _SECONDS_A_COMMIT = 1.0
 
@@ -124,7 +124,7 @@ class Manifest:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn SQLite's errors into errors that name the manifest. After one, nothing is committed."""
+        """Turn SQLite's errors into errors that name the manifest. After an error nothing is committed."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -204,7 +204,7 @@ class Manifest:
         return {"targets": targets, "fit": fit}
 
     def put_budget(self, wish: str, found: dict[str, Any]) -> None:
-        """Record the result of a search for a total, for the request with the hash ``wish``."""
+        """Record how a set was fitted into a total size, for the request with the hash ``wish``."""
         self._write("INSERT OR REPLACE INTO budgets VALUES (?,?)", (wish, json.dumps(found)))
         self.commit()
 
@@ -253,7 +253,7 @@ def _result(text: str) -> Result:
         raise ValueError("a result without a status or a name")
     if any(not isinstance(values.get(name), int | None) for name in ("bytes_before", "bytes_after")):
         raise ValueError("a size that is no number")
-    values.setdefault("version", None)  # rows of versions whose results did not have it
+    values.setdefault("version", None)  # results of older versions have no version
     # JSON turns tuples into lists.
     values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return Result(**values)

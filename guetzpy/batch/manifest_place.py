@@ -22,7 +22,7 @@ from guetzpy.errors import GuetzpyError
 
 __all__ = ["APPLICATION_ID", "location", "prune_state", "refuse_others", "remove_if_empty", "state_folder"]
 
-#: In the header of the SQLite file (PRAGMA application_id); four bytes, "gzpy".
+#: The number that marks a manifest in the header of its SQLite file (PRAGMA application_id): "gzpy".
 APPLICATION_ID = int.from_bytes(b"gzpy", "big")
 
 # The SQLite file format, section 1.3: magic, user_version at 60, application_id at 68, both big-endian.

@@ -26,7 +26,7 @@ _PIXELS_A_BYTE = 20
 def wanted(options: OptimizeOptions | TranscodeOptions, area: int) -> int:
     """Return the peak memory, in bytes, of processing a picture of ``area`` pixels.
 
-    That of a JPEG, which is the larger one, is taken for all.
+    A JPEG of this size needs more than other pictures; its peak is returned for all kinds.
     """
     if isinstance(options, OptimizeOptions):
         return search_memory(area, options.effort, coefficients=True)

@@ -127,7 +127,7 @@ def run(
         at once while their memory would exceed what is available.
     executor : concurrent.futures.Executor, optional
         Executes the tasks instead of worker processes of this machine, for example a Dask client's
-        ``get_executor()``. A path must name the same file for it. The executor is not shut down.
+        ``get_executor()``. A path must name the same file on all its workers. The executor is not shut down.
     in_flight : int, optional
         Tasks that are submitted to ``executor`` at a time. Default: twice its workers, or 64 if their number
         is not known.
@@ -226,7 +226,7 @@ def run(
     return planned
 
 
-# Parameters that say nothing of pictures in memory, and their defaults.
+# Parameters that apply to files only, not to pictures in memory, with their defaults.
 _FOR_FILES: dict[str, Any] = {
     "in_place": False, "suffix": None, "keep_names": False, "write": True, "backup": None, "preserve": False,
     "include": (), "exclude": (), "jpeg_only": False, "copy_others": False, "resume": False,
@@ -310,7 +310,7 @@ def _name(place: str | os.PathLike[str]) -> str:
     name = os.fspath(place)
     if not isinstance(name, str):
         raise TypeError(f"expected a path or URL as text, not {type(name).__name__}")
-    for scheme in ("file://", "local://"):  # local files, with links, attributes and locks
+    for scheme in ("file://", "local://"):  # such a file is local: it has links, attributes and locks
         if name.startswith(f"{scheme}/"):
             return name.removeprefix(scheme)
     return name

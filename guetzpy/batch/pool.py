@@ -142,7 +142,7 @@ class _Slot:
         future, self.future, self.task = self.future, None, None
         try:
             return future.result()
-        except Exception as error:  # process() catches the errors of files: this is the worker's
+        except Exception as error:  # process() catches the errors of files, so the worker failed
             self.stop()
             return Crash(
                 "its worker process died (killed, or out of memory)" if _is_death(error) else repr(error)
@@ -287,7 +287,7 @@ class Executed:
                 done.append((task, future.result()))
             except CancelledError:
                 done.append((task, Crash("the executor cancelled it")))
-            except Exception as error:  # process() catches the errors of files: this is the executor's
+            except Exception as error:  # process() catches the errors of files, so the executor failed
                 done.append((task, Crash(f"{type(error).__name__}: {' '.join(str(error).split())}")))
         return done
 

@@ -52,10 +52,11 @@ class Run(Iterator[Result]):
     others : list of Skipped
         Files that are not pictures, or not of a kind that this run processes.
     fit : Fit, optional
-        For a run with a total: the result of the search, available from the first result on.
+        For a run with a total size: the result of the search for the distances. It is set before the first
+        picture is written.
     on_trial : callable, optional
-        Called for each encode of the search for a total, with the number of the pass (from 1), the distance
-        and the result. If the target of the encode is a size, the distance is the expected one.
+        Called for each encode that this search makes, with the number of the pass (from 1), the distance and
+        the result. If the target of the encode is a size, the distance is the expected one.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class Run(Iterator[Result]):
 
     def _tell(self, stage: Stage, name: str | None) -> None:
         if self._progress is not None:
-            share = self._finished / len(self) if len(self) else 0.0  # pictures of an iterable: unknown
+            share = self._finished / len(self) if len(self) else 0.0  # 0: the number of pictures is unknown
             self._progress(Progress(stage, share, name))
 
     def __enter__(self) -> Run:
@@ -177,11 +178,11 @@ class Run(Iterator[Result]):
     def _prepare_total(
         self, total_bytes: int | None, total_bpp: float | None, equal_slope: bool, in_place: bool
     ) -> None:
-        """Prepare the search for a total. It is skipped later if the manifest has its result."""
+        """Prepare the fit of the set into a total size, which is skipped if the manifest has its result."""
         areas = [memory.pixels(task, self._delivery.storage_options, exact=True) for task in self.tasks]
         limit = total_bytes if total_bytes is not None else int((total_bpp or 0.0) * sum(areas) / 8)
         self._budget = Budget(limit, areas, equal_slope=equal_slope)
-        # In place, the identities of finished files have changed since the search began: not hashed.
+        # In place, the identities of finished files change after the search, so they are not hashed.
         names = sorted((task.relative, "" if in_place else task.identity) for task in self.tasks)
         wish = json.dumps(["targets", limit, equal_slope, options_hash(self.options), __version__, names])
         self._total_hash = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()

@@ -113,7 +113,7 @@ def _info(name: str, system: Any, path: str) -> Mapping[str, Any]:
     """Return the record of a URL in the listing of its file system; an error names the URL."""
     try:
         info: Mapping[str, Any] = system.info(path)
-    except FileNotFoundError:  # of fsspec: without a number, and with another name or none
+    except FileNotFoundError:  # fsspec's error has no errno, and another file name or none
         raise FileNotFoundError(errno.ENOENT, "No such file or folder", name) from None
     return info
 

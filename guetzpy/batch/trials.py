@@ -1,4 +1,4 @@
-"""Storage of the encodes made in the search for a total, so that no encode is made twice.
+"""Storage of the encodes made while a set is fitted into a total size, so that none is made twice.
 
 Each encode is one file: a line of JSON with the result's fields, followed by the JPEG. The JPEG is removed if
 the pass is not the best one. The line stays until the run ends, so that a resumed run repeats the search

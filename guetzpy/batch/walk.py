@@ -80,7 +80,7 @@ class Walk:
             return False
 
     def _list_second_link(self, folder: str, real: str, relative: str) -> None:
-        """List a further link to a searched folder in ``others``, unless the link lies in that folder."""
+        """Add a further link to a searched folder to ``others``, unless the link lies in that folder."""
         above = os.path.realpath(os.path.dirname(folder.rstrip(os.sep)))
         if not output.is_within(above, real):
             reason = "a link to a folder that was taken by another name"
@@ -112,7 +112,7 @@ class Walk:
         self._found.others.append(Skipped(name, relative, reason, can_copy=False))
 
     def list_unfollowed_links(self, roots: list[str]) -> None:
-        """List the links that were not followed in ``others``, except for those whose target was found."""
+        """Add the links that were not followed to ``others``, except for those whose target was found."""
         if not self._links:
             return
         known = self._found.folders | {os.path.realpath(task.input) for task in self._found.pictures}

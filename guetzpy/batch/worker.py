@@ -55,7 +55,7 @@ class Delivery:
     storage_options : mapping, optional
         Options for fsspec.
     trials : str, optional
-        Folder of stored encodes from the search for a total; a stored encode is used instead of a new one.
+        Folder of the encodes made while the set was fitted into a total size. They are not made again.
     measure : bool
         Whether to encode only: the encode is stored in ``trials`` and its result is returned without data.
     """
@@ -82,7 +82,7 @@ class Done:
 
 
 def start() -> None:
-    """Prepare a worker process, which finishes a write in progress before it ends if its parent has ended."""
+    """Prepare a worker process. If its parent ends, the worker finishes a write before it ends too."""
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked before Pillow decodes
@@ -235,7 +235,7 @@ def _deliver(
     identity: str,
     delivery: Delivery,
 ) -> str:
-    """Write an output, and return the identity of the input after that (it changes if it is replaced)."""
+    """Write an output, and return the identity of the input after that (changed if the input is replaced)."""
     if delivery.in_place:
         if result.data == data:
             return identity
