@@ -90,14 +90,15 @@ class ByDistanceAndLambda:
     log_distance, log_lambda : float
         The point to evaluate.
     patience : int
-        Evaluations before the multiplier is moved.
+        Number of evaluations after which the multiplier is changed even if the log distances that meet and
+        miss the limits are more than WIDE_GAP apart.
     expensive : bool
-        Whether evaluations are expensive.
+        Whether evaluations take long. The multiplier may then be below the usual one.
     corrected : float
         Largest excess at which a smaller multiplier is tried.
     by_distance, by_lambda : Root
-        The excesses measured so far, by distance and by multiplier; the latter is None while the tables
-        are still changed.
+        The excesses measured so far, over log distance and over log multiplier; ``by_lambda`` is None while
+        the tables are still changed.
     """
 
     log_distance: float
@@ -123,7 +124,7 @@ class ByDistanceAndLambda:
         """Return the next point; see :class:`Approach`."""
         here, by_distance, by_lambda = self.log_distance, self.by_distance, self.by_lambda
         log_lambda, corrected = self.log_lambda, self.corrected
-        # Change the tables again if no margin is left for the multiplier, or if changing it did not help.
+        # Change the tables again if the usual multiplier misses the limits, or if smaller ones did not help.
         in_vain = by_lambda is not None and log_lambda < 0.0 and len(by_lambda.points) > 1
         if by_lambda is not None and excess > 0.0 and (log_lambda == 0.0 or in_vain):
             by_lambda, corrected, log_lambda = None, 0.0, 0.0

@@ -1,7 +1,8 @@
 """Fitted constants of the search, with the pictures on which they were fitted.
 
 Parameters of tables, Lagrange multipliers and compensation are in models, which ``guetzpy train`` fits. The
-excess of a file by a metric is the logarithm of its distance, by this metric, over the requested distance.
+excess of a file by a metric is the logarithm of the ratio of its distance, by this metric, to the requested
+distance.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ BITS_AT_DISTANCE_1 = 1.3
 
 # Landing: 26 training pictures of 0.26 megapixels at six distances from 0.5 to 4.
 
-#: Slope of the binding excess by the log distance of the tables.
+#: Increase of the largest excess per unit of the tables' log distance.
 SLOPE_OF_TABLES = 1.25
-#: Slope of the excess by the log Lagrange multiplier.
+#: Increase of the excess per unit of the log Lagrange multiplier.
 SLOPE_OF_LAMBDA = 0.135
 #: If the excess is at most this far below 0, the Lagrange multiplier is changed instead of the tables.
 NEAR = 0.07
@@ -38,41 +39,45 @@ LOWEST_LOG_LAMBDA, CORRECTED = -0.4, 0.01
 #: Excess at which the first change of the tables aims. If the log distances that meet and miss the limits are
 #: more than WIDE_GAP apart, the tables are changed again before the multiplier is.
 AIM_OF_TABLES, WIDE_GAP = -0.012, 0.03
-#: Difference of excess from which on the binding metric is evaluated first, alone.
+#: If a metric's expected excess exceeds all others by more than this, that metric is evaluated first, alone.
 BINDS = 0.04
 
 # Sample tiles: photographs of 0.8 to 12 megapixels.
 
-#: Tolerance of searches on tiles.
+#: Tolerance, as an excess, of searches on tiles.
 TILE_TOLERANCE = 0.012
-#: Tolerance of the whole picture if tiles are evaluated in between: for the first two evaluations. For every
-#: further evaluation the same amount is added.
+#: Tolerance, as an excess, of the first two evaluations of a whole picture, if tiles are evaluated between
+#: them. Every further evaluation adds the same amount to the tolerance.
 SCOUTED_TOLERANCE = 0.0165
 #: Change of the whole picture's excess per change of the tiles' excess, towards better and towards worse
-#: scores; its range.
+#: scores, and the range to which this ratio is limited.
 FOLLOWS_BETTER, FOLLOWS_WORSE = 0.87, 1.1
 FOLLOWS_RANGE = (0.3, 1.2)
-#: Smallest change on tiles from which this ratio is measured.
+#: This ratio is measured again if the expected change of the whole picture's excess was larger than this.
 TELLING_CHANGE = 0.004
 
 # The closed loop: 43 photographs at distances 0.5 to 4.
 
-#: Decrease of the excess that is expected of new weights, and margin after weights that were made once.
+#: Decrease of the excess that new weights are expected to cause. Amount by which the log distance of the
+#: first evaluation is reduced, if weights were made in one round, and neither tiles nor a model predict the
+#: excess.
 GAIN_OF_WEIGHTS, RESERVE = 0.01, 0.05
-#: An earlier round is taken instead of the last one if it is better by more than this, in log bytes.
+#: Weights of an earlier round are taken instead of the last ones if they save more than this, in log bytes at
+#: equal quality.
 CLEARLY_BETTER = 0.006
 #: Largest factor between the mean and the weight of a block, and of a frequency or a component. A range
 #: of 4 for blocks saves nothing by the metrics with limits, and costs 1 % by HaarPSI and PSNR. (This and the
 #: following constants: 10 training pictures.)
 BLOCK_RANGE, BAND_RANGE = 2.0, 2.0
-#: Power of the weights by frequency, in 64ths. It costs no bytes, and saves 0.4 % by HaarPSI.
+#: Power, in 64ths, to which weights by frequency are raised. It costs no bytes, and saves 0.4 % by HaarPSI.
 BAND_POWER = 45
-#: Power, in 64ths, with which the weight of a block falls with the contrast in it, in addition to the
-#: gradients. It saves 0.3 % by SSIMULACRA 2 and MS-SSIM and 0.15 % by the 3-norm, and costs 0.4 % by PSNR.
+#: The weight of a block from the gradients is divided by the block's contrast, relative to the mean, to this
+#: power, in 64ths. It saves 0.3 % by SSIMULACRA 2 and MS-SSIM and 0.15 % by the 3-norm, and costs 0.4 % by
+#: PSNR.
 CALM_POWER = 10
-#: Power, in 64ths, of the weights by frequency with which the steps fall. It saves 0.3 % by SSIMULACRA 2, 0.3
-#: to 0.4 % by the 3-norm, IW-SSIM and HaarPSI, 1 % by CVVDP, and costs 0.2 % by PSNR (16 other training
-#: pictures). A power of 32 saves nothing by SSIMULACRA 2 and costs 0.7 % by PSNR.
+#: The steps are divided by the weights of their frequencies to this power, in 64ths. It saves 0.3 % by
+#: SSIMULACRA 2, 0.3 to 0.4 % by the 3-norm, IW-SSIM and HaarPSI, 1 % by CVVDP, and costs 0.2 % by PSNR (16
+#: other training pictures). A power of 32 saves nothing by SSIMULACRA 2 and costs 0.7 % by PSNR.
 STEP_POWER = 22
 #: Factor on the weights of chroma. It saves about 0.4 % by HaarPSI and PSNR, and costs as much by the
 #: 3-norm and IW-SSIM.
@@ -82,28 +87,29 @@ WEIGHT_TILES_DEFICIT = 0.08
 
 # The open loop: 19 pictures of 0.8 to 2.8 megapixels at seven distances, tiles of 64 to 128 pixels.
 
-#: Margin if only tiles were evaluated (their excess is within 0.05 of the picture's in half of the cases);
-#: margin after an evaluation that missed the limits; largest margin for which the search does not evaluate
-#: again.
+#: Three margins, as an excess: if only tiles were evaluated (in half of the cases their excess is within 0.05
+#: of the picture's); after an evaluation that missed the limits; the largest one at which the search does not
+#: evaluate again.
 OPEN_MARGIN, OPEN_MARGIN_AFTER, OPEN_ENOUGH = 0.07, 0.04, 0.25
 #: Amount by which the first log distance is reduced if there are no tiles.
 OPEN_WITHOUT_TILES = 0.02
 
-# With a model that predicts the first excess, in standard deviations of the prediction.
+# With a model that predicts the first excess. The two margins are in standard deviations of the prediction.
 
 #: Margin of the first evaluation of the open loop, which nine of ten files then pass.
 OPEN_SPREADS = 0.9
 #: Margin of the first evaluation of the closed loop.
 FIRST_SPREADS = 0.4
-#: Excess below the limits at which the closed loop then ends. A margin of 0.02 would save a third of an
-#: evaluation, and take 1 % more bytes at a requested distance (9 photographs at three distances).
+#: The closed loop then ends with a file whose excess is at most this far below 0. A margin of 0.02 would save
+#: a third of an evaluation, and take 1 % more bytes at a requested distance (9 photographs at three
+#: distances).
 ENOUGH = 0.015
 
 # Choice of the sampling.
 
 #: Log bytes that weights save more under 4:2:0 than under 4:4:4: the median is 0.035 (14 training pictures at
-#: distances 0.5 to 5, where the predictions without weights are closer than 0.08). Total bytes are least from
-#: 0.04 to 0.08, by every metric and at equal distance.
+#: distances 0.5 to 5, where the predicted log bytes without weights differ by less than 0.08). Total bytes
+#: are least from 0.04 to 0.08, by every metric and at equal distance.
 GAIN_OF_WEIGHTS_420 = 0.05
 #: The highest effort also searches a second candidate if its predicted log bytes are at most this much
 #: larger.
@@ -126,11 +132,11 @@ class MetricSteering:
     follow : float
         Slope of its excess by the log distance, in the open loop.
     tile_deficit : tuple of float
-        Amount by which the excess on tiles of ``side`` pixels is too small:
+        Numbers a, b, c, d. The excess on tiles of ``side`` pixels is too small by
         a + b / side + (c + d / side) max(-log distance, 0).
         The seams between tiles hide errors, more of them at coarse scales and at fine distances.
     weight_tiles_deficit : float
-        The same for the tiles for weights, in addition to the constant of all metrics.
+        Amount by which the excess on the tiles for weights is too small, besides WEIGHT_TILES_DEFICIT.
     shares : tuple of int
         Shares of the metric in the logarithm of the weights, in 64ths, if its excess is below the largest
         excess of the others, about equal to it, and above it.
@@ -175,8 +181,8 @@ _STEERING = {
         patient_level=(0.1, 0.2),
         fixed_share=48,
     ),
-    # 12 was the largest of 8, 12, 16 and 24 that costs no bytes by the other metrics (7 training pictures).
-    # 17 saves 0.8 % more by CVVDP and costs 0.1 % by SSIMULACRA 2 (43 photographs).
+    # Of the shares 8, 12, 16 and 24, 12 was the largest that costs no bytes by the other metrics (7 training
+    # pictures). A share of 17 saves 0.8 % more by CVVDP and costs 0.1 % by SSIMULACRA 2 (43 photographs).
     "cvvdp": MetricSteering(guide_share=17),
 }
 

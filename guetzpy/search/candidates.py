@@ -186,8 +186,9 @@ def _sources_of(
 ) -> list[tuple[Maker, MultiplesOf]]:
     """Return functions that make the sources of a JPEG, each with the family of multiples of its own steps.
 
-    The sources have the JPEG's own sampling, and 4:2:0 if that is coarser. Multiples of the JPEG's own steps
-    add no error where levels stay the same; the steps of other families are better for the metrics.
+    The sources have the JPEG's own sampling, and 4:2:0 if that is coarser. If a new step is a multiple of the
+    JPEG's own step, coefficients that are multiples of the new step get no error; the steps of other families
+    are better for the metrics.
     """
     kept: tuple[Maker, MultiplesOf] = (lambda: own), MultiplesOf(tuple(tables))
     finer = own.sampling != (2, 2) and own.components > 1

@@ -21,13 +21,13 @@ from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
 
 __all__ = ["Choice", "Start", "choose"]
 
-#: The excess of a single evaluation is clipped to this.
+#: The excess of a single evaluation is limited to this absolute value.
 _LARGEST = 1.5
 
 
 @dataclass(frozen=True)
 class Start:
-    """The index of a candidate, the distance at which its search begins, and its rates if they are known."""
+    """The index of a candidate, the distance at which its search begins, and costs of symbols if known."""
 
     number: int
     distance: float

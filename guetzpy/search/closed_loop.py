@@ -155,10 +155,10 @@ def search(
     start : StartPart, optional
         Fitted parameters of the first evaluation, for searches of one round of weights.
     predict : callable
-        Returns the weights of the encode at which the first gradients are computed, for a source and a
-        distance. Default: 1.
+        Takes a source and a distance, and returns the weights of the first encode whose gradients are
+        computed. Default: weights of 1.
     check : callable
-        Called between passes; it raises an exception to end the search (timeout, cancellation).
+        Called between evaluations; it raises an exception to end the search (timeout, cancellation).
 
     Returns
     -------
@@ -209,13 +209,13 @@ def _finer(settings: EncodeSettings, margin: float) -> EncodeSettings:
 def _leads_of_all(
     limits: Limits, metrics: tuple[object, ...], excesses: tuple[float, ...]
 ) -> tuple[float, ...]:
-    """Return the leads of all metrics; one without a gradient counts as binding."""
+    """Return the excess of each metric less the largest one; 0 for a metric without a gradient."""
     known = dict(zip((limits.metrics.index(m) for m in metrics), excesses, strict=True))
     return leads_of([known.get(n, max(excesses)) for n in range(len(limits.metrics))])
 
 
 def _on_whole(limits: Limits, leads: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the leads on the whole picture, from those on the tiles for its weights."""
+    """Return what :func:`leads_of` would return for the whole picture, from its values for the tiles."""
     return leads_of(
         [
             lead + calibration.steering(metric.name).weight_tiles_deficit

@@ -29,8 +29,9 @@ _SCOUTED, _ON_TILES = 4, 5
 #: After half of them, any file that meets the limits is taken.
 _PATIENCE = 6
 
-#: Ratio of the largest local error to the allowed one from which on a further encode reduces it. From 1 on,
-#: it would be made for most files, take 8 % of the processor time and save nothing (16 training pictures).
+#: If the ratio of the largest local error to the allowed one is above this, one more encode is made to reduce
+#: the error. Above 1, this encode would be made for most files, take 8 % of the processor time and save
+#: nothing (16 training pictures).
 _REDUCED_FROM = 1.1
 
 
@@ -104,7 +105,7 @@ def land(
     best: Evaluation | None = None
     best_at = settings, weights
     are_increased = part is not None
-    is_partial = False  # whether an excess so far is that of one metric, the one expected to bind
+    is_partial = False  # whether some excess so far is by one metric only, the one expected to bind
     scout = None if part is None else _Scout(part, part.tiles.cut_weights(weights, source), limits)
     for number in range(budget.evaluations):
         check()
@@ -127,7 +128,7 @@ def land(
         ):
             break
         if scores is not None and not are_increased:
-            # Only once: what earlier evaluations say of the next distance holds for the same weights.
+            # This is done once: earlier evaluations predict the next distance only for the same weights.
             weights, are_increased = increased(weights, source, scores, limits), True
         if scout is not None and number < _SCOUTED:
             scout = scout.seen(excess)
@@ -153,7 +154,7 @@ def _with_smaller_errors(
     weights: Weights,
     check: Callable[[], None],
 ) -> Evaluation:
-    """Return an encode whose largest local error is smaller than that of ``best`` if that is too large."""
+    """Return a file with smaller local errors if those of ``best`` are too large, or ``best``."""
     largest = worst(best.scores, limits)
     if largest <= _REDUCED_FROM:
         return best
@@ -194,8 +195,8 @@ class _Proposal(NamedTuple):
 class _Scout:
     """A prediction, from sample tiles, of where the whole picture meets the limits.
 
-    Under the same weights, a change of the excess of the tiles is assumed to change the excess of the whole
-    picture by a fixed share of it, ``follows``.
+    Under the same weights, the change of the whole picture's excess is assumed to be a fixed share,
+    ``follows``, of the change of the tiles' excess.
 
     Attributes
     ----------
@@ -233,7 +234,10 @@ class _Scout:
     def next(
         self, settings: EncodeSettings, excesses: Sequence[float], here: Approach, number: int
     ) -> _Proposal:
-        """Return where the whole picture is expected to reach the aim, after ``excesses`` at ``here``."""
+        """Return where the whole picture's excess is expected to reach an aim a little below 0.
+
+        ``excesses`` are those of the whole picture at ``here``, in evaluation ``number`` (from 0).
+        """
         aim = -0.6 * (number + 1) * calibration.SCOUTED_TOLERANCE
 
         def excesses_at(approach: Approach) -> tuple[float, ...]:

@@ -69,8 +69,8 @@ _DECODING = 12
 _COMPARING = 33, 40_000_000
 #: Memory of a bounded search: bytes per pixel, bytes added to them (90 MB of these for the sample tiles),
 #: bytes per pixel of Butteraugli's windows, and rows of these windows with margins. Measured, in MB, with
-#: colour: 407 at 65,500 x 1, 413 at x 10, 368 at 40,000 x 20, 423 at 12,000 x 200, 214 at 1800 x 1200, 462 at
-#: 3840 x 2160 and 385 at 3000 x 3000. The estimate is up to 8 % less than these.
+#: colour: 407 at 65,500 x 1, 413 at 65,500 x 10, 368 at 40,000 x 20, 423 at 12,000 x 200, 214 at 1800 x 1200,
+#: 462 at 3840 x 2160 and 385 at 3000 x 3000. The estimate is up to 8 % less than these.
 _BOUNDED = 32, 110_000_000, 75, 202
 #: SSIMULACRA 2 works on bands of whole rows: bytes per column, bytes per sample of a column, and smallest and
 #: largest number of rows. For wide pictures of few rows this is more than Butteraugli's windows take.

@@ -49,7 +49,7 @@ class Root:
 
     @property
     def hopeless(self) -> bool:
-        """Whether the last three points all fail, and a smaller x hardly reduces f."""
+        """Whether three or more points all fail, and a smaller x hardly reduced f over the last three."""
         if len(self.points) < 3 or any(f <= 0.0 for _, f in self.points):
             return False
         (x0, f0), (x1, f1) = self.points[-3], self.points[-1]
@@ -69,7 +69,7 @@ class Root:
         x, f = self.points[-1]
         slope = self.slope
         if len(self.points) > 1:
-            # The slope through the two points nearest to the aim, kept within a factor of the expected one.
+            # The slope through the two points nearest to the aim, limited to _SLOPES times the expected one.
             near = sorted(self.points, key=lambda p: abs(p[1] - aim))[:2]
             (x, f), (x1, f1) = near
             if abs(x - x1) > 1e-9:

@@ -50,7 +50,7 @@ def select(
     measure : callable
         Returns the size in bytes of a trial's file.
     check : callable
-        Called between passes; it raises an exception to end the search.
+        Called between evaluations; it raises an exception to end the search.
 
     Raises
     ------
@@ -129,7 +129,7 @@ class _Search:
     settings : EncodeSettings
         All settings; the distance, the costs of symbols and the family are replaced.
     check : callable
-        Called between passes; it raises an exception to end the search.
+        Called between evaluations; it raises an exception to end the search.
     """
 
     candidates: Candidates

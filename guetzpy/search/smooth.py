@@ -71,7 +71,8 @@ _RATIOS = ((3_000_000, 2.0), (700_000, 1.4), (0, 1.2))
 #: Number of pixels from which only the coarsest chroma sampling is tried.
 _LARGE = 700_000
 
-#: Codes added to the luma, besides ``BIASES``. If dithered luma has two codes, they move its mean.
+#: Codes added to the luma, besides ``BIASES``. If dithered luma has only two codes, these additions move its
+#: mean.
 _FINER_BIASES = (0.25, -0.25)
 
 #: Codes that are added to each component, in all combinations, if no other finest encode has the right mean
@@ -261,7 +262,7 @@ def _floor(
         codes = decode(recipe.source, recipe.make())
         scores, error = judge.scores(codes), mean.error(codes)
         if error <= MEAN_LIMIT and scores.distance <= _NEAR and limits.met(scores):
-            return _Floor(scores, MEAN_LIMIT)  # the others would not change the error
+            return _Floor(scores, MEAN_LIMIT)  # the other encodes would not change this error
         seen.append((scores, error))
     doubled = 2.0 * min(scores.distance for scores, _ in seen)
     reach = MEAN_LIMIT
@@ -274,8 +275,8 @@ def _floor(
 def _is_needless(recipe: _Recipe, error: float) -> bool:
     """Return whether an encode with dithered luma can be omitted.
 
-    ``error`` is the error of the mean colour of the encode before, which differs only by luma without dither.
-    If its mean colour is right, dither is not needed.
+    ``error`` is the error of the mean colour, in codes, of the encode before. That encode differs only in
+    that its luma is not dithered. If its mean colour is right, the dither of luma is not needed.
     """
     return recipe.settings.dither == (1.0, 1.0) and error <= MEAN_LIMIT
 
@@ -294,7 +295,8 @@ def search(
     """Return the smallest of a fixed set of encodes that meets the limits and has the right mean colour.
 
     Limits that no finest encode meets are relaxed to the scores of the one of smallest distance. These scores
-    do not depend on the limits, and no other encode was found that is closer by more than 1 %.
+    do not depend on the limits, and no other encode was found that is closer to the reference by more
+    than 1 %.
 
     Parameters
     ----------

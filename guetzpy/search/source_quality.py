@@ -12,9 +12,9 @@ __all__ = ["estimate", "obstacle"]
 #: Sampling factors (H, V) of the luma that the search handles, where both chroma components have (1, 1).
 _SAMPLINGS = ((1, 1), (2, 1), (1, 2), (2, 2))
 
-#: Parameters of the fit (bench/source_quality.py): slope of log distance over log steps, its offset, the
-#: amount added under 4:2:0, the usual difference between chroma's and luma's mean log steps, and the smallest
-#: distance under 4:2:0.
+#: Fitted parameters: slope of the log distance over the mean log step, its offset, the amount added to it
+#: under 4:2:0, the usual difference between chroma's and luma's mean log steps, and the smallest distance
+#: under 4:2:0.
 _SLOPE, _OFFSET, _OFFSET_420, _CHROMA, _FLOOR_420 = 0.95, -1.2, 0.12, 0.95, 0.45
 
 
@@ -22,8 +22,8 @@ def estimate(image: JpegImage) -> float:
     """Return the distance at which a JPEG was probably encoded.
 
     It is computed from the mean logarithms of the first 21 luma steps and of the first 10 chroma steps in
-    zigzag order. bench/source_quality.py fitted the parameters to the median distances of files by
-    libjpeg-turbo and cjpegli.
+    zigzag order. The parameters were fitted to the median distances of files by libjpeg-turbo and cjpegli;
+    bench/source_quality.py measures the error.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Search of the tables' shape for one picture, by coordinate descent over a few smooth departures.
+"""Search of the tables' shape for one picture, by coordinate descent over the parameters of ``Shape``.
 
 On 8 photographs at distances 1 and 2.5, after four rounds of weights, the descent saved 1.0 % of the bytes at
 equal Butteraugli 3-norm and 1.5 % at equal SSIMULACRA 2. One coordinate alone saves 0.1 to 0.3 % on average,
@@ -73,7 +73,7 @@ def tune(
     judge : Judge
         Scores against the reference.
     limits : Limits
-        Limits of the search; the tables are optimised for the smallest distance that has one of these limits.
+        Limits of the search. Tables are optimised for the smallest distance to which a limit corresponds.
     weights : Weights
         Weights of blocks and bands.
     settings : EncodeSettings

@@ -20,8 +20,9 @@ from guetzpy.search.quality.scores import Scores
 
 __all__ = ["increased", "worst"]
 
-#: If a local error is above _FROM times the allowed one, the weight of its block is multiplied by the ratio
-#: of the two errors to the power of _POWER, but at most by _LARGEST.
+#: The threshold is _FROM times the allowed local error. If the largest error of a block and its neighbours is
+#: above it, the block's weight is multiplied by the ratio of this error to the threshold, to the power of
+#: _POWER, but at most by _LARGEST.
 _FROM, _POWER, _LARGEST = 0.75, 3, 8.0
 
 

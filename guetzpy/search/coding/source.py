@@ -247,7 +247,7 @@ class StripSource:
     make : callable
         Makes the source of a strip of codes at a sampling.
     sampling : tuple of (int, int)
-        Of the luma.
+        Sampling factors of the luma.
     rows : int
         Rows of a strip: whole MCUs, so that blocks of strips are blocks of the picture.
     threads : int or None

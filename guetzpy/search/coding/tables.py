@@ -266,9 +266,9 @@ class TableFamily(ABC):
     def compensation(self, distance: float, subsampled: bool) -> float:
         """Return the share of the chroma's error in luminance that the luma compensates, 0 to 1.
 
-        The usual share is 0.5. A share of 1 gains a tenth more by Butteraugli and SSIMULACRA 2, which are
-        computed from light. Metrics that are computed from codes (MS-SSIM, PSNR-HVS) count the change of the
-        luma as an error, which grows with the square of the share.
+        The usual share is 0.5. With a share of 1 the gain is a tenth larger by Butteraugli and SSIMULACRA 2,
+        which are computed from light. Metrics that are computed from codes (MS-SSIM, PSNR-HVS) count the
+        change of the luma as an error, which grows with the square of the share.
         """
         return 0.5
 
@@ -307,7 +307,8 @@ JPEGLI = _Jpegli()
 class MultiplesOf(TableFamily):
     """Multiples of the steps of the source JPEG, as near as possible to the usual steps.
 
-    A level of the source that is a multiple of the new step over the old step is coded without an error.
+    If a level of the source is a multiple of the ratio of the new step to the old step, the coefficient is
+    coded without an error.
 
     Attributes
     ----------

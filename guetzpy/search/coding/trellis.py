@@ -117,7 +117,7 @@ def _quantise(
                 error = a - np.float32(level)
                 high = weight * error * error + lagrangian * np.float32(size)
                 best = np.float32(1e30)
-                previous[i] = 0  # stays if the weights are so large that every path costs 1e30 or more
+                previous[i] = 0  # this stays if weights are so large that every path costs 1e30 or more
                 chosen[i] = level
                 # the level below: the same size, or one bit less if level is a power of two
                 low_size = size - 1 if level & (level - 1) == 0 else size

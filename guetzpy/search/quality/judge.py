@@ -120,7 +120,7 @@ class Judge:
         return self.comparator(number).score(codes)
 
     def joined(self, found: dict[int, Score]) -> Scores:
-        """Return one object of the scores, which are given by the numbers of the metrics."""
+        """Join single scores, given by the indices of their metrics; metrics that are not given get NaN."""
         details: dict[str, float] = {}
         for score in found.values():
             details.update(score.details)

@@ -35,7 +35,7 @@ class Limits:
     metrics : tuple of Metric
         The metrics.
     bounds : tuple of (float or None)
-        The worst score that each may have; None: any score is allowed.
+        The worst score that is allowed by each metric; None: any score is allowed.
     """
 
     metrics: tuple[Metric, ...]
@@ -125,7 +125,7 @@ class Limits:
         return min(max(min(distances), FINEST), _COARSEST_START)
 
     def unmet(self, scores: Scores) -> TargetError:
-        """Return the error for limits that no file meets; the best one has these scores."""
+        """Return the error for limits that no file meets; ``scores`` are those of the best file."""
         best = {
             metric.name: score
             for metric, score, bound in zip(self.metrics, scores.values, self.bounds, strict=True)

@@ -88,7 +88,7 @@ def _accumulate(
     band_power: Any,
     halves: Any,
 ) -> int:
-    """Write the sums of each block, add those of each frequency, and write the upper halves of the gradient.
+    """Write the growth and the squared error of each block, and add those of each frequency.
 
     ``steps`` are the 64 steps, four times. ``work`` is scratch, float64 (3, 256), all zero at first.
     ``halves`` gets the upper 16 bits of each float of the gradient.
@@ -264,8 +264,8 @@ def shifts(
     gradients : sequence of ndarray of uint16, shape (blocks_y, blocks_x, 64)
         For each metric, the ``halves`` that :meth:`Growth.add` writes.
     factors : sequence of float
-        Factor on the gradient of each metric: the metric's share of the weights over its mean growth per
-        squared step.
+        Factor on the gradient of each metric: the metric's share of the weights, 0 to 1, divided by its mean
+        growth per squared step.
     targets, levels, qtable
         As for :meth:`Growth.add`.
     weights : ndarray of float32, shape (blocks_y, blocks_x)

@@ -260,7 +260,7 @@ def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, befo
     mix : Mix
         Parameters of the computation.
     before : Weights
-        Weights under which the trial was made; the change of the shifts is added to its shifts.
+        Weights under which the trial was made. The new shifts are the shifts of these weights plus a change.
     """
     threads = source.threads
     sums = carried.sums
@@ -329,7 +329,7 @@ def into_steps(shape: Shape, weights: Weights, carried: Carried) -> tuple[Shape,
     shape : Shape
         The factors keep the weighted error, to first order.
     weights : Weights
-        The same weights of the error in codes.
+        Weights relative to the new steps: the weight of an error in codes is the same as before.
     """
     components = range(len(weights.bands))
     old = [np.array(shape.by_frequency[c]) if shape.by_frequency else np.ones(64) for c in components]
