@@ -3,10 +3,10 @@
 The limits are those of a viewer, not of a metric. A difference of 1 in CIEDE2000 units is just noticeable
 between two patches side by side; half of it is the limit for the mean of a picture. A step of one code is the
 finest that a picture of 8 bits has, so a step may grow by one code; half a code is added for the rounding of
-the three channels. A block without AC coefficients decodes to whole codes, whose steps the reference hides
-by its noise: in a slow dark gradient 3 % of the steps grow by more than one code at distances 1 and 2, and by
-Pillow's quality 75. Distance 2 is three quarters of a just noticeable difference by JPEG AIC-4, so its other
-limits are up to 1.6 times as high.
+the three channels. A block without AC coefficients decodes to whole codes. The noise of the reference hides
+their steps: in a slow dark gradient 3 % of the steps grow by more than one code at distances 1 and 2, and in
+Pillow's file of quality 75. Distance 2 is three quarters of a just noticeable difference by JPEG AIC-4, so
+the other limits at distance 2 are up to 1.6 times as high.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reference.scenes import Picture
 import guetzpy
 from guetzpy.options import Effort, Subsampling
 
-#: Largest value of each measure, by distance.
+#: Largest allowed value of each measure, by distance.
 LIMITS = {
     1.0: {"band": 1.5, "bands": 0.04, "hue": 0.5, "tile": 1.05, "ring": 1.5, "tint": 1.5},
     2.0: {"band": 1.75, "bands": 0.04, "hue": 0.5, "tile": 1.5, "ring": 2.0, "tint": 2.0},

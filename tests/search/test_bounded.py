@@ -314,7 +314,7 @@ def screen(side: tuple[int, int]) -> Image.Image:
 @pytest.mark.parametrize("what", ["blank", "screen", "too many"])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF"])
 def test_few_bytes_take_little_time_and_memory(kind: str, what: str, tmp_path: Path) -> None:
-    """A small file takes 500 MB more than a warm process at most, and the time of an ordinary picture.
+    """A small file takes at most 500 MB more than a warm process, and at most an ordinary picture's time.
 
     The ordinary picture has 10 megapixels, a fifth more than the largest of these files.
     """

@@ -174,4 +174,4 @@ def test_one_limit_alone(bounds: tuple[float | None, float | None]) -> None:
     judge = Asked((0.9, 81.0))
     scores, _ = evaluate(judge, limits, CODES, leads)
     assert scores is not None
-    assert len(judge.asked) == 2  # type: ignore[attr-defined]  # the result tells both
+    assert len(judge.asked) == 2  # type: ignore[attr-defined]  # both limits hold, so both metrics are asked

@@ -29,7 +29,7 @@ def test_pixels_of_few_bytes_get_little_memory() -> None:
     assert bounded(*SCREEN, file_size=SMALL)
     with pytest.raises(LimitError, match=r"12.0 megapixels .* more than the 9 .* --max-memory"):
         plan_search(4000, 3000, file_size=SMALL)
-    with pytest.raises(LimitError):  # its windows are as large as the picture
+    with pytest.raises(LimitError):  # Butteraugli's windows are as large as the picture
         plan_search(48_000, 200, file_size=SMALL)
 
 
@@ -84,9 +84,10 @@ def test_memory_grows_with_the_picture_and_the_effort() -> None:
     assert plan_search(4000, 3000).memory > plan_search(4000, 3000, ceiling=10**9).memory
 
 
-#: Growth of a process at its peak, in MB, two threads, warm, distance 1, with CVVDP in the weights: of PNG,
-#: and of JPEG of quality 92, 4:4:4, which takes more than other JPEG files (at 3.0 MP: 4:2:2 takes
-#: 743, 4:2:0 722, gray 633). The larger of the growth through the API and through the command line.
+#: Measured growth of a warm process at its peak, in MB, with two threads, at distance 1, with CVVDP in the
+#: weights. OF_PIXELS: PNG files. OF_COEFFICIENTS: JPEG files of quality 92 in 4:4:4, which take more than
+#: other JPEG files (at 3.0 MP: 4:2:2 takes 743, 4:2:0 722, gray 633). Each entry is the larger of two
+#: measurements, through the API and through the command line.
 OF_PIXELS = {
     (1960, 1440, "balanced"): 652,
     (2000, 1500, "balanced"): 711,

@@ -169,7 +169,7 @@ def test_the_mean_counts_16_bits_and_floats_alike() -> None:
 
 
 def _nearest(colour: list[int]) -> float:
-    """Return the least error, over all codes of JFIF, of the worst channel of a colour (ITU-T T.871, 7)."""
+    """Return the error of the worst channel for the YCbCr code nearest to a colour (ITU-T T.871, 7)."""
     y, cb, cr = np.meshgrid(np.arange(256), np.arange(256) - 128, np.arange(256) - 128, indexing="ij")
     found = (y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb)
     off = [np.abs(np.clip(np.rint(f), 0, 255) - c) for f, c in zip(found, colour, strict=True)]
