@@ -75,7 +75,8 @@ def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
     ):
         return _of_planes(image, tags, photometric, max(bits))
     if photometric == _YCBCR and tags.get(_COMPRESSION, 1) == 1 and max(bits) == 8 and len(bits) == 3:
-        return _of_ycbcr(image)
+        # Pillow takes the samples for RGB, and those of subsampled chroma for a file that is too short.
+        raise UnsupportedError("TIFF of uncompressed YCbCr is not supported; convert it to RGB")
     if photometric == _PALETTE and image.mode == "P":
         return _of_short_map(image, tags)
     if image.mode.startswith("I;16"):
@@ -110,23 +111,6 @@ def _needed(image: Image.Image) -> bytes:
             "TIFF of this layout has to be read from its file: pass its path or bytes, not loaded pixels"
         )
     return data
-
-
-def _of_ycbcr(image: Image.Image) -> Samples:
-    """Return the RGB to which libtiff converts uncompressed YCbCr; the chroma may be subsampled."""
-    from PIL import features
-    from PIL.TiffImagePlugin import TiffImageFile
-
-    if not features.check("libtiff"):
-        raise UnsupportedError("decoding a TIFF of YCbCr needs a Pillow with libtiff")
-    with TiffImageFile(io.BytesIO(_needed(image))) as again:
-        again._mode = "RGB"
-        again.use_load_libtiff = True
-        box = (0, 0, *again._tile_size)
-        again.tile = [again.tile[0]._replace(  # as TiffImageFile sets it for compressed files
-            codec_name="libtiff", extents=box, offset=0, args=("RGBX", False, again.tag_v2.offset)
-        )]  # fmt: skip
-        return np.asarray(again).copy()
 
 
 def _of_short_map(image: Image.Image, tags: Any) -> Samples | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fuzz import mutation
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from reference.hostile_files import SEEDS, pictures, shown
@@ -33,6 +33,7 @@ def ended(data: bytes) -> bytes:
 
 
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.booleans())
+@example(SEEDS[6], 158, False)  # three equal components, which become one
 @settings(deadline=None, max_examples=120)
 def test_mutants_repacked_and_described(seed: bytes, number: int, repair: bool) -> None:
     data = mutation.mutate(seed, random.Random(number))
@@ -45,7 +46,10 @@ def test_mutants_repacked_and_described(seed: bytes, number: int, repair: bool) 
         assert result.status == "lossless" or (result.data == data and result.reason)
         if result.status == "lossless" and not repair:
             assert len(result.data) < len(data)
-            assert np.array_equal(shown(result.data), shown(ended(data)))
+            before, after = shown(ended(data)), shown(result.data)
+            if after.ndim < before.ndim:  # R = G = B everywhere: written as gray
+                after = np.repeat(after[..., None], before.shape[2], axis=2)
+            assert np.array_equal(before, after)
     try:
         record = inspection.inspect(data, max_pixels=1 << 20)
     except GuetzpyError:
@@ -65,7 +69,7 @@ def test_mutants_optimised(seed: bytes, number: int) -> None:
     assert len(result.data) <= len(data)
     assert result.status != "kept" or (result.data == data and result.reason)
     if result.status == "optimized":
-        assert shown(result.data).shape == shown(ended(data)).shape
+        assert shown(result.data).shape[:2] == shown(ended(data)).shape[:2]
 
 
 def test_mutation_reaches_every_outcome() -> None:

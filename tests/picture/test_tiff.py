@@ -9,11 +9,13 @@ import struct
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, features
 
 from guetzpy.engine.loading import load
 from guetzpy.errors import FormatError, UnsupportedError
 from guetzpy.picture.planes import planes_of
+
+OLD_PILLOW = str(features.version("pil")).startswith(("12.0.", "12.1."))
 
 HEIGHT, WIDTH = 21, 37
 Y, X = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -104,10 +106,13 @@ def test_layouts_are_as_tifffile_means_them(photometric, count, extra, dtype):
             tolerance = 1.01 if extra == "assocalpha" else 0.51
             assert abs(codes - expected).max() * top <= tolerance, (order, planar, tile, compression)
             assert source.codes.dtype == dtype
-    # Pillow cannot open 16-bit gray with alpha, nor big-endian 16-bit gray where white is zero.
-    expected_reads = {("minisblack", 2, "uint16"): 12 if extra == "unspecified" else 0,
-                      ("miniswhite", 1, "uint16"): 12}  # fmt: skip
-    assert read >= expected_reads.get((photometric, count, np.dtype(dtype).name), 18)
+    # Pillow cannot open 16-bit gray with alpha, nor big-endian 16-bit gray where white is zero. Before 12.2
+    # it could not open gray with a sample of unknown meaning.
+    of_two = 18 if dtype == np.uint8 else 12 if extra == "unspecified" else 0
+    if extra == "unspecified" and OLD_PILLOW:
+        of_two = 0
+    expected_reads = {("minisblack", 2): of_two, ("miniswhite", 1): 12 if dtype == np.uint16 else 18}
+    assert read >= expected_reads.get((photometric, count), 18)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u4", "f2", "f4"])
@@ -196,21 +201,16 @@ def test_packed_depths(bits, photometric, order):
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 1), (2, 2), None])
-def test_uncompressed_ycbcr_has_its_sampling(sampling, order):
-    """Blocks hold their luma, then Cb and Cr (TIFF 6.0 section 21); None means the default of (2, 2)."""
+def test_uncompressed_ycbcr_is_refused(sampling, order):
+    """Pillow takes the samples for RGB. Blocks hold their luma, then Cb and Cr (TIFF 6.0, section 21)."""
     across, down = sampling or (2, 2)
-    pixels = (200, 90, 150)  # Y, Cb, Cr
-    blocks = (8 // down) * (16 // across)
-    data = bytes([*[pixels[0]] * (across * down), *pixels[1:]]) * blocks
+    data = bytes([*[200] * (across * down), 90, 150]) * (8 // down * (16 // across))
     fields = {256: (3, [16]), 257: (3, [8]), 258: (3, [8, 8, 8]), 259: (3, [1]), 262: (3, [6]),
               277: (3, [3]), 278: (3, [8])}  # fmt: skip
     if sampling:
         fields[530] = (3, [across, down])
-    codes = load(small(order, fields, data)).codes
-    y, cb, cr = pixels[0], pixels[1] - 128, pixels[2] - 128
-    expected = (y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb)
-    for plane, value in zip(codes, expected, strict=True):
-        assert abs(plane.astype(float) - value).max() <= 1
+    with pytest.raises(UnsupportedError, match="uncompressed YCbCr"):
+        load(small(order, fields, data))
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -302,12 +302,11 @@ def test_jpeg_inside_tiff(mode):
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
-@pytest.mark.parametrize("compression", [None, "zlib"])
-def test_ycbcr_of_full_size(planar, compression):
+def test_ycbcr_of_full_size(planar):
     array = samples(3, np.uint8)
     y, cb, cr = array[..., 0].astype(float), array[..., 1] - 128.0, array[..., 2] - 128.0
     expected = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb])
-    codes = load(written(array, "ycbcr", planar=planar, compression=compression)).codes
+    codes = load(written(array, "ycbcr", planar=planar, compression="zlib")).codes
     assert np.abs(codes - np.clip(np.rint(expected), 0, 255)).max() <= 1
 
 
@@ -341,6 +340,10 @@ def test_valid_layouts_that_are_refused_are_not_called_broken(
     options: dict[str, object], shape: tuple[int, ...], words: str
 ) -> None:
     file = io.BytesIO()
-    tifffile.imwrite(file, np.zeros(shape, np.uint8), **options)
+    array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    tifffile.imwrite(file, array, **options)
+    if options.get("photometric") == "rgb" and OLD_PILLOW:  # it opens separate planes of RGB and more samples
+        np.testing.assert_array_equal(load(file.getvalue()).codes, array[:3])
+        return
     with pytest.raises(UnsupportedError, match=words):
         load(file.getvalue())
