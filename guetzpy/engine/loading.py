@@ -21,7 +21,7 @@ from guetzpy.jpeg.transcode import bare
 from guetzpy.options import MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS, background_codes
 from guetzpy.picture.cicp import code_points
 from guetzpy.picture.declared import Colour, colour_of_points
-from guetzpy.picture.exif_colour import as_srgb
+from guetzpy.picture.exif_colour import as_srgb, exif_colour
 from guetzpy.picture.formats import decode, kind_of
 from guetzpy.picture.metadata import Metadata, metadata_of
 from guetzpy.picture.pillow import CheckSize, check_decoded_size, guarded, opened_jpeg, opened_single
@@ -203,6 +203,9 @@ def _of_pixels(
         codes = to_srgb(codes, transform, colour.icc)
         exif = metadata.exif if metadata.exif is None else as_srgb(metadata.exif)
         metadata, transform = replace(metadata, icc=None, exif=exif), Transform()
+    elif colour.icc is None and exif_colour(metadata.exif).space is not None:
+        # The file declares sRGB by other means, which a JPEG does not carry: its Exif must not say otherwise.
+        metadata = replace(metadata, exif=as_srgb(metadata.exif or b""))
     height, width = codes.shape[1:]
     return Source(
         "pixels", width, height, data, name,

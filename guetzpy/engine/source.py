@@ -13,7 +13,7 @@ from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg.metadata.declared import declare_srgb, set_size
 from guetzpy.jpeg.metadata.photoshop import HEADER
 from guetzpy.jpeg.metadata.policy import Policy, kind_of, segments_for
-from guetzpy.jpeg.metadata.preservation import Carried, carry
+from guetzpy.jpeg.metadata.preservation import PROFILE_ADDED, Carried, carry
 from guetzpy.jpeg.pixels import decode_planes
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.picture.metadata import Metadata
@@ -145,6 +145,7 @@ class Source:
                 segments = segments_for() + segments
             if not self.profile_kept:
                 declare_srgb(segments)
+                carried = replace(carried, notes=[note for note in carried.notes if note != PROFILE_ADDED])
             return replace(carried, segments=segments)
         own = self.metadata
         segments = segments_for(

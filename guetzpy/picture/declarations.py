@@ -16,8 +16,8 @@ __all__ = ["declarations"]
 _MOST_CHUNKS = 10_000
 
 
-def declarations(image: Image.Image) -> dict[bytes, bytes]:
-    """Return the colour declarations of an open file that Pillow does not report.
+def declarations(image: Image.Image) -> dict[bytes, bytes] | None:
+    """Return the colour declarations of an open file that Pillow does not report; None without an open file.
 
     The file's pixels must not be loaded yet. Keys are names of PNG chunks, "icc" (a profile), "unused" (the
     name of a declaration that is not supported) or "refused" (the name of a colour space of another kind).
@@ -25,7 +25,7 @@ def declarations(image: Image.Image) -> dict[bytes, bytes]:
     stream: BinaryIO | None = getattr(image, "fp", None)
     find = _FINDERS.get(image.format or "")
     if find is None or stream is None or not getattr(image, "tile", None):
-        return {}
+        return None
     place = stream.tell()
     try:
         return find(stream)

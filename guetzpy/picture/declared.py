@@ -138,7 +138,7 @@ def colour_of_points(
 
 
 def colour_of_image(
-    image: Image.Image, channels: int, exif: bytes | None, chunks: dict[bytes, bytes]
+    image: Image.Image, channels: int, exif: bytes | None, chunks: dict[bytes, bytes] | None
 ) -> Colour:
     """Return the colour that an image declares.
 
@@ -150,7 +150,7 @@ def colour_of_image(
         Number of channels of its codes.
     exif : bytes, optional
         Its Exif.
-    chunks : dict
+    chunks : dict, optional
         Declarations of its file, from :func:`guetzpy.picture.declarations.declarations`.
 
     Raises
@@ -164,7 +164,9 @@ def colour_of_image(
     copied = image.format is None and not icc and not {"gamma", "chromaticity", "srgb"}.isdisjoint(image.info)
     if image.format == "PNG" or copied:
         # Pillow also reports chunks after the pixels, which are not valid there (PNG, section 5.6).
-        declared = _of_png(chunks, {} if chunks else image.info, icc, channels, warnings)
+        info = image.info if chunks is None else {}
+        icc = icc if chunks is None or b"iCCP" in chunks else None
+        declared = _of_png(chunks or {}, info, icc, channels, warnings)
         if declared is not None:
             return Colour(declared.icc, tuple(warnings), declared.made)
         icc = None  # not valid, see warnings

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
+from reference import jpeg_files
 
 import guetzpy
 from guetzpy.engine.loading import load
@@ -186,6 +187,28 @@ def with_directories(data, space, index):
     main = struct.pack("<H", count + 1) + entries + bytes(4)
     place = start + 30 + len(interop)
     return data[:4] + struct.pack("<I", place) + data[8:] + own + bytes(4) + interop + main
+
+
+@pytest.mark.parametrize("blocks", ["one in two segments", "two"])
+def test_to_srgb_changes_every_exif_block(blocks):
+    structure = tiff()
+    if blocks == "two":
+        payloads = [structure, structure]
+    else:  # the directories lie behind a long value
+        structure = structure.ljust(66_000, b"\0")
+        payloads = [structure[:65_527], structure[65_527:]]
+    plain = jpeg()
+    segments = [jpeg_files.segment(0xE1, b"Exif\0\0" + payload) for payload in payloads]
+    result = guetzpy.optimize(jpeg_files.with_segments(plain, *segments), effort="fast", to_srgb=True)
+    assert profile_in(result.data) is None
+    assert b"R03" not in result.data
+    assert result.data.count(b"R98") == (2 if blocks == "two" else 1)
+
+
+def test_no_profile_is_promised_for_what_is_converted():
+    result = guetzpy.optimize(jpeg(tiff()), effort="fast", to_srgb=True, strip="all")
+    assert profile_in(result.data) is None
+    assert not [warning for warning in result.warnings if "profile" in warning]
 
 
 @pytest.mark.parametrize(("space", "interop"), [(65535, "R03"), (2, None)], ids=["R03", "2"])

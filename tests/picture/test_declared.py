@@ -114,6 +114,25 @@ def test_declarations_after_the_pixels_do_not_count():
     assert load(late).metadata.icc == load(png(gama(100000))).metadata.icc is not None
 
 
+@pytest.mark.parametrize("late", [gama(100000), chrm(P3_POINTS), iccp(P3)], ids=["gAMA", "cHRM", "iCCP"])
+@pytest.mark.parametrize("early", [b"", SRGB], ids=["nothing", "sRGB"])
+def test_only_declarations_before_the_pixels_count(late, early):
+    data = png(early).replace(chunk(b"IEND", b""), late + chunk(b"IEND", b""))
+    assert load(data).metadata.icc is None
+
+
+@pytest.mark.parametrize("declared", [SRGB, cicp(1, 13), gama(45455) + chrm(SRGB_POINTS)])
+@pytest.mark.parametrize("to_srgb", [False, True])
+def test_exif_does_not_contradict_what_a_png_declares(declared, to_srgb):
+    """The chunks of the PNG are not in the JPEG, so its Exif would make it Adobe RGB."""
+    given = png(declared, chunk(b"eXIf", ADOBE_EXIF))
+    result = guetzpy.optimize(given, effort="fast", to_srgb=to_srgb)
+    again = load(result.data)
+    assert again.transform.is_srgb
+    np.testing.assert_array_equal(load(given).codes.mean(axis=(1, 2)).round() // 8,
+                                  again.planes().mean(axis=(1, 2)).round() // 8)  # fmt: skip
+
+
 def test_linear_gama_is_honoured():
     np.testing.assert_allclose(light(png(gama(100_000))), np.moveaxis(RGB / 255, -1, 0), atol=1e-3)
     source = load(png(gama(100_000), array=GRAY))

@@ -83,10 +83,10 @@ def _tells_size(space: str, name: str) -> bool:
 
 
 def declare_srgb(segments: list[Segment]) -> None:
-    """Make Exif declare sRGB, in place, after the picture was converted to sRGB."""
-    groups = exif_groups(segments)
-    for group in groups[:1]:
-        if len(group) == 1:
-            segment = segments[group[0]]
-            head = len(exif.HEADER)
-            segment.payload = segment.payload[:head] + as_srgb(segment.payload[head:])
+    """Make every Exif block declare sRGB, in place, after the picture was converted to sRGB."""
+    head = len(exif.HEADER)
+    for group in exif_groups(segments):
+        tiff = as_srgb(b"".join(segments[i].payload[head:] for i in group))
+        for i in group:
+            size = len(segments[i].payload) - head
+            segments[i].payload, tiff = segments[i].payload[:head] + tiff[:size], tiff[size:]

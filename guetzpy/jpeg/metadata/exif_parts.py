@@ -18,9 +18,9 @@ _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 _ORIENTATION, _EXIF_POINTER, _GPS_POINTER = 0x0112, 0x8769, 0x8825
 _JPEG_OFFSET, _JPEG_LENGTH, _COMPRESSION = 0x0201, 0x0202, 0x0103
 
-# Tags with text: ImageDescription, UserComment, XPTitle, XPComment, XPKeywords, XPSubject.
-_TEXTS = {0x010E: "utf-8", 0x9286: "utf-8", 0x9C9B: "utf-16-le", 0x9C9C: "utf-16-le", 0x9C9E: "utf-16-le"}
-_TEXTS |= {0x9C9F: "utf-16-le"}
+_ASCII = 2  # type of text
+# Tags with text of another type: UserComment, XPTitle, XPComment, XPKeywords, XPSubject.
+_TEXTS = {0x9286: "utf-8", 0x9C9B: "utf-16-le", 0x9C9C: "utf-16-le", 0x9C9E: "utf-16-le", 0x9C9F: "utf-16-le"}
 
 
 def without(tiff: bytes, kind: str) -> bytes:
@@ -55,13 +55,13 @@ def without(tiff: bytes, kind: str) -> bytes:
 def _goes(structure: Tiff, entry: Entry, tags: frozenset[int], kind: str) -> bool:
     if entry.tag in tags:
         return True
-    if kind != "gps" or entry.tag not in _TEXTS:
+    if kind != "gps" or (entry.kind != _ASCII and entry.tag not in _TEXTS):
         return False
     value = structure.data[entry.start : entry.start + entry.size]
     return any(
         tells_coordinates(text)
         for text in (
-            value.decode(_TEXTS[entry.tag], "replace"),
+            value.decode(_TEXTS.get(entry.tag, "utf-8"), "replace"),
             value[8:].replace(b"\0", b"").decode("latin-1"),
         )
     )

@@ -35,7 +35,11 @@ from guetzpy.jpeg.metadata.stripping import Edit
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.picture.profiles import adobe_rgb
 
-__all__ = ["Carried", "carry", "describe", "settle", "splice"]
+__all__ = ["PROFILE_ADDED", "Carried", "carry", "describe", "settle", "splice"]
+
+
+#: Note on a file whose Exif was removed, and whose colours need a profile then.
+PROFILE_ADDED = "the removed Exif declared Adobe RGB: an ICC profile declares it now"
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def _with_meaning(carried: Carried, image: JpegImage, policy: Policy) -> Carried
     return replace(
         carried,
         segments=[*carried.segments[:start], *profile, *carried.segments[start:]],
-        notes=[*carried.notes, "the removed Exif declared Adobe RGB: an ICC profile declares it now"],
+        notes=[*carried.notes, PROFILE_ADDED],
         profile_added=True,
     )
 

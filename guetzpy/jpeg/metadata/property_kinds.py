@@ -96,8 +96,9 @@ _RIGHTS_WORDS = re.compile(
 )
 
 # Coordinates in running text: words with a number, machine tags and geo URIs, points of DCMI, degrees and
-# minutes, pairs of decimal degrees with four digits (11 m) and more or with hemispheres, points of WKT (OGC
-# 06-103r4), ISO 6709.
+# minutes, pairs of decimal degrees with four digits (11 m) and more or with hemispheres (with five digits if
+# only a space is between them, and no third number), x and y, points of WKT (OGC 06-103r4), ISO 6709,
+# geohashes, plus codes (Open Location Code), sentences of NMEA 0183.
 _TEXT = re.compile(
     r"""geo:\s*(?:lat|lon|long)\b | geo:-?\d+\.\d+,
     | (?:\b|gps)(?:lat|latitude|lon|lng|longitude)\b["'\s:=]{1,4}[-+]?\d
@@ -105,7 +106,13 @@ _TEXT = re.compile(
     | \b(?:north|south|east|west)(?:limit|ing)?\s*=\s*[-+]?\d
     | \b[NS]\s?\d{1,2}\.\d{3,}°?[\s,;/]{1,3}[EWO]\s?\d{1,3}\.\d{3,}
     | \b\d{1,2}\.\d{3,}°?\s?[NS][\s,;/]{1,3}\d{1,3}\.\d{3,}°?\s?[EWO]\b
-    | \d{1,3}\s*°\s*\d{1,2}(?:\.\d+)?\s*['′’]\s*[\d.]*\s*["″”]?\s*[NSEW]\b
+    | \d{1,3}\s*(?:[°º˚]|deg\.?)\s*\d{1,2}(?:\.\d+)?\s*(?:['′’]|min\.?)
+      \s*[\d.]*\s*(?:["″”]|sec\.?)?\s*[NSEW]\b
+    | (?<![\d.-])(?<!\d\s)-?\d{1,2}\.\d{5,}\s+-?\d{1,3}\.\d{5,}(?!\d|[\s,;]*-?\d)
+    | \b[xy]["']?\s*[:=]\s*["']?-?\d{1,3}\.\d{4,}["']?
+      \s*[,;]?\s*["']?[xy]["']?\s*[:=]\s*["']?-?\d{1,3}\.\d{4,}
+    | \bgeohash["'\s:=]{1,4}[0-9b-hjkmnp-z]{5,12}\b | \$G[APLNB][A-Z]{3},
+    | (?<![^\s"'>(,:=])[23456789CFGHJMPQRVWX]{8}\+[23456789CFGHJMPQRVWX]{2,3}(?![^\s"'<),.;])
     | (?<![\d.])-?\d{1,2}\.\d{4,}°?\s*[NS]?\s*[,;/]\s*-?\d{1,3}\.\d{4,}
     | \bPOINT\s?Z?\s?\(\s?-?\d+\.\d
     | [-+]\d{2,6}\.\d{2,}[-+]\d{3,7}\.\d{2,}(?:[-+]\d+(?:\.\d+)?)?/""",
@@ -197,7 +204,9 @@ def tells_coordinates(text: str) -> bool:
 def coordinates_in_bytes(data: bytes) -> bool:
     """Return whether bytes of unknown structure contain coordinates or names of them.
 
-    NUL bytes are ignored, so that text in UTF-16 is found too.
+    NUL bytes are removed, so that text in UTF-16 is found too, or count as spaces, which end a word.
     """
     plain = data.replace(b"\0", b"")
-    return _SIGNS.search(plain) is not None or tells_coordinates(plain.decode("utf-8", "replace"))
+    if _SIGNS.search(plain) is not None or tells_coordinates(plain.decode("utf-8", "replace")):
+        return True
+    return len(plain) < len(data) and tells_coordinates(data.replace(b"\0", b" ").decode("utf-8", "replace"))

@@ -205,16 +205,15 @@ class Edit:
             self.drop_manifests(kind)
         if kind == "gps":
             self.search_others()
-        if kind == "place":
-            others = map(self.segment, self.of_kind("unknown") if "unknown" not in self.stripped else [])
-            names = [coordinates.name_of(s) for s in others if not coordinates.is_harmless(s)]
-            self.not_searched(kind, names)
+        else:
+            numbers = [i for what in {"unknown", "comment"} - self.stripped for i in self.of_kind(what)]
+            others = [s for s in map(self.segment, numbers) if not coordinates.is_harmless(s)]
+            self.not_searched(kind, map(coordinates.name_of, others))
         for part in self.parts:
             if part.kind not in self.stripped:
                 self.scrub(part, kind)
-        unsearched = self.unsearched.pop(kind, set()) if kind != "copyright" else set()
-        if unsearched:
-            what = {"gps": "coordinates", "place": "names of places"}[kind]
+        if unsearched := self.unsearched.pop(kind, set()):
+            what = {"gps": "coordinates", "place": "names of places", "copyright": "rights"}[kind]
             self.notes.append(f"not searched for {what}: {', '.join(sorted(unsearched))}")
 
     def not_searched(self, kind: str, what: Iterable[str]) -> None:
