@@ -154,6 +154,17 @@ def test_every_text_of_exif_is_searched_for_coordinates(tag: int) -> None:
     assert b"a model" in result.data
 
 
+@pytest.mark.parametrize("kind", ["place", "copyright"])
+def test_comments_within_xmp_are_blanked(kind: str) -> None:
+    """They are free text, which may name a place or a person."""
+    packet = jpeg_files.xmp('xmlns:a="urn:a"', "<!-- Jane Doe in Paris --><a:Rating>4</a:Rating>")
+    segment = jpeg_files.segment(0xE1, xmp.HEADER + packet)
+    result = guetzpy.transcode(jpeg_files.with_segments(jpeg_files.picture(), segment), strip=kind)
+    assert b"Jane Doe" not in result.data
+    assert b"Rating>4<" in result.data
+    assert kind in result.removed
+
+
 @pytest.mark.parametrize(("kind", "what"), [("place", "names of places"), ("copyright", "rights")])
 def test_what_is_not_searched_is_said(kind: str, what: str) -> None:
     source = jpeg_files.with_segments(

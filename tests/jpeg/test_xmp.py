@@ -30,7 +30,7 @@ def test_xmp_properties_are_blanked_in_place() -> None:
     assert len(rest) == len(packet)
     assert properties(packet, "GPS") == ["GPSLatitude", "GPSLongitude", "GPSAltitude", "GPSEmpty"]
     assert properties(rest, "GPS") == []
-    assert properties(rest, "") == ["xmpmeta", "RDF", "Description", "about", "Flash", "Iso"]
+    assert properties(rest, "") == ["xmpmeta", "RDF", "Description", "about", "Flash", "Iso", ""]
     assert b"48,51" not in rest
     assert b"e:Flash=\"x > 'y'\"" in rest
 

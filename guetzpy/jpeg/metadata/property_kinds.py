@@ -179,7 +179,13 @@ def is_motion_photo(space: str, name: str) -> bool:
 
 
 def xmp_test(kind: str, space: str, name: str) -> bool:
-    """Return whether an XMP property belongs to a kind of metadata; False for kinds without properties."""
+    """Return whether an XMP property belongs to a kind of metadata; False for kinds without properties.
+
+    A comment, whose namespace and name are "", may hold names of places and rights; coordinates are found by
+    its text.
+    """
+    if not space and not name:
+        return kind in ("place", "copyright")
     match kind:
         case "gps":
             return is_coordinate(space, name)

@@ -138,7 +138,10 @@ class Edit:
         if any(p.startswith(xmp.HEADER) and one is None for p, one in zip(payloads, found, strict=True)):
             self.note_lost("XMP")
         for kind in PARTS:
-            if kind not in self.kept and any(p.has(lambda s, n, k=kind: xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
+            if kind not in self.kept and any(
+                p.has(lambda s, n, k=kind: bool(n) and xmp_test(k, s, n))  # type: ignore[misc]
+                for p in packets
+            ):
                 self.removed.add(kind)
         self.drop(numbers, "xmp")
         rest = xmp_segments.only_properties(

@@ -159,9 +159,10 @@ class Packet:
     ) -> Iterator[tuple[str, str, Span]]:
         """Yield (name, value, byte range) of the elements and attributes that match.
 
-        ``wanted`` is called with namespace and name. If ``text`` is given, a property whose text satisfies it
-        matches too, as do comments and processing instructions, with the name "". Adobe's raw settings are
-        not tested for text, since their curves and brush strokes resemble coordinates.
+        ``wanted`` is called with namespace and name; of a comment, both are "". If ``text`` is given, a
+        property whose text satisfies it matches too, as do comments and processing instructions, with the
+        name "". Adobe's raw settings are not tested for text, since their curves and brush strokes resemble
+        coordinates.
         """
 
         def fits(name: Name, value: str) -> bool:
@@ -174,7 +175,8 @@ class Packet:
                 if fits(name, value):
                     yield name[1], value, span
         for value, span in self._remarks:
-            if text is not None and text(value):
+            comment = self.data.startswith(b"<!--", span[0])
+            if (text is not None and text(value)) or (comment and wanted("", "")):
                 yield "", value, span
 
     def has(self, wanted: Callable[[str, str], bool]) -> bool:
