@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -157,7 +157,13 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool = True) -> Iterator[Restored]:
+def restore(
+    folder: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    write: bool = True,
+    note: Callable[[str], object] = lambda words: None,
+) -> Iterator[Restored]:
     """Put the originals of a backup folder back in their places.
 
     A file is replaced only if it is what guetzpy wrote, and only by a backup with the recorded digest. If
@@ -173,6 +179,8 @@ def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool 
         folder, with ``.replaced`` at the end of the name.
     write : bool
         Whether files are written. If False, the results say what would be done.
+    note : callable, optional
+        Called with one line for each record whose last line is cut short, and is ignored.
 
     Yields
     ------
@@ -186,7 +194,7 @@ def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool 
     """
     root = os.fspath(folder)
     by_file: dict[str, list[Record]] = {}
-    for record in sorted(_records(root), key=lambda one: one.time):
+    for record in sorted(_records(root, note), key=lambda one: one.time):
         by_file.setdefault(record.original, []).append(record)
     for original, records in sorted(by_file.items()):
         try:
@@ -196,23 +204,30 @@ def restore(folder: str | os.PathLike[str], *, force: bool = False, write: bool 
             yield Restored(original, "failed", words)
 
 
-def _records(root: str) -> Iterator[Record]:
+def _records(root: str, note: Callable[[str], object]) -> Iterator[Record]:
     if storage.is_url(root):
         raise GuetzpyError(f"{root}: backups at URLs have no record; copy them back by hand")
     files = sorted(Path(root, RECORDS).glob("*.jsonl"))
     if not files:
         raise GuetzpyError(f"{root}: holds no record of a run with --backup; name the folder that it named")
+    found = False
     for path in files:
-        lines = path.read_text("ascii", "replace").splitlines()
+        lines = path.read_text("ascii", "replace").splitlines(keepends=True)
         for number, line in enumerate(lines, 1):
             try:
-                yield _record(line)
+                record = _record(line)
             except (TypeError, ValueError, RecursionError) as error:
-                # A run that was killed may have left half of its last line.
-                if number < len(lines) or not isinstance(error, ValueError):
+                # A run that was killed may have left the beginning of its last line.
+                if number < len(lines) or line.endswith("\n") or not isinstance(error, ValueError):
                     raise GuetzpyError(
                         f"{path}: line {number} is damaged; copy the backups by hand"
                     ) from None
+                note(f"{path}: line {number} is cut short, as a killed run leaves it; it is ignored")
+            else:
+                found = True
+                yield record
+    if not found:
+        raise GuetzpyError(f"{files[0]}: holds no complete line; copy the backups by hand")
 
 
 def _record(line: str) -> Record:

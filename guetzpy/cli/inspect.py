@@ -14,7 +14,7 @@ from guetzpy.options import OptimizeOptions
 __all__ = ["inspect"]
 
 
-@takes(OptimizeOptions, "max_pixels")
+@takes(OptimizeOptions, "max_pixels", "timeout", timeout="Give up after this, also while a pipe has no data.")
 def inspect(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A JPEG file; - for stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -23,10 +23,12 @@ def inspect(
     """Show the coding parameters of a JPEG file, and the bytes of each of its parts."""
     made(OptimizeOptions, asked)  # this checks the range
     with report_errors(), notices(quiet=False):
+        from guetzpy._runtime.threads import time_limit
         from guetzpy.engine import inspect as inspection
 
         source = standard_input() if file == STANDARD else file
-        record = inspection.inspect(source, **asked)
+        with time_limit(asked.pop("timeout")):
+            record = inspection.inspect(source, **asked)
         if as_json:
             print_json(record)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import sys
@@ -46,6 +47,14 @@ _OTHER_SUFFIXES = {
 
 #: Largest size of a list of files in bytes: a million names of 256 bytes. A device may have no end.
 _LONGEST_LIST = 2**28
+
+#: Byte order marks of a list of files, and its encoding. That of UTF-32 begins with that of UTF-16.
+_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 #: Name of stdin and stdout.
 STANDARD = "-"
@@ -96,7 +105,8 @@ def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
         The arguments.
     files_from : str, optional
         File with a name on each line, or with names that end with NUL characters (``find -print0``); ``-`` is
-        stdin. Names are taken as they are, without expansion. Relative ones begin in the working folder.
+        stdin. Names are taken as they are, without expansion. Relative ones begin in the working folder. A
+        list that begins with a byte order mark of UTF-16 is decoded, since ``>`` of PowerShell writes one.
     """
     given = expand(list(names or ()))
     if files_from is None:
@@ -115,13 +125,26 @@ def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
         usage_error(
             f"--files-from {files_from}: has more than {_LONGEST_LIST // 10**6} MB; is it a list of names?"
         )
-    listed = data.split(b"\0") if b"\0" in data else data.removeprefix(b"\xef\xbb\xbf").splitlines()
-    found = given + [os.fsdecode(name) for name in listed if name.strip()]
+    try:
+        found = given + _listed(data)
+    except UnicodeError as error:
+        usage_error(f"--files-from {files_from}: is not text: {error}")
     if not found:
         usage_error(f"--files-from {files_from}: lists no files")
     if STANDARD in found[len(given) :]:
         usage_error(f"--files-from {files_from}: lists -; a file of this name is listed as ./-")
     return found
+
+
+def _listed(data: bytes) -> list[str]:
+    """Return the names in a list of files; UnicodeError if they are not in the list's encoding."""
+    for order_mark, encoding in _ORDER_MARKS:
+        if data.startswith(order_mark):
+            data = os.fsencode(data.decode(encoding))
+            break
+    data = data.removeprefix(codecs.BOM_UTF8)
+    names = data.split(b"\0") if b"\0" in data else data.splitlines()
+    return [os.fsdecode(name) for name in names if name.strip()]
 
 
 def plan(

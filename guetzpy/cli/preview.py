@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from guetzpy._option import options_of
+from guetzpy._runtime.text import is_unprintable, printable
 from guetzpy.cli.parameters import LIMITS, made, takes
 from guetzpy.cli.reporting import (
     compile_if_cold,
@@ -125,4 +126,16 @@ def _command(picture: str, options: OptimizeOptions) -> str:
         else:
             text = f"{value:g}" if isinstance(value, float) else str(getattr(value, "path", value))
             words += [flag, ",".join(value) if isinstance(value, tuple) else text]
-    return quoted([*words, "--suffix", "-small"])
+    words += ["--suffix", "-small"]
+    if os.name == "nt":
+        return printable(quoted(words))  # cmd.exe and PowerShell have no such escapes in common
+    return " ".join(_escaped(word) if any(map(is_unprintable, word)) else quoted([word]) for word in words)
+
+
+def _escaped(word: str) -> str:
+    r"""Return a word as ``$'...'`` of bash, ksh and zsh, with bytes of unprintable characters as ``\xNN``."""
+    return "$'" + "".join(_escapes(c) if is_unprintable(c) or c in "'\\" else c for c in word) + "'"
+
+
+def _escapes(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))

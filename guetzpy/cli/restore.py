@@ -38,7 +38,8 @@ def restore(
         from guetzpy.batch.backup import restore as put_back
         from guetzpy.errors import GuetzpyError
 
-        files = put_back(backup, force=force, write=not dry_run)
+        note = (lambda words: None) if quiet else say
+        files = put_back(backup, force=force, write=not dry_run, note=note)
         while True:
             try:
                 done = next(files)

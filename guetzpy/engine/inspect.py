@@ -32,6 +32,7 @@ _MODES = {
     0xC9: "extended, arithmetic coding",
     0xCA: "progressive, arithmetic coding",
     0xCB: "lossless, arithmetic coding",
+    0xF7: "JPEG-LS",
 }
 _CHANNELS = {
     "gray": ("Y",),
@@ -67,16 +68,17 @@ def inspect(source: Readable, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]
           ``distance``: the distance at which the file was probably encoded, None for RGB and CMYK;
         - ``scans``: for each its ``components`` (names), ``band`` (Ss, Se), ``bits`` (Ah, Al), ``bytes`` and
           ``bytes_by_component``;
-        - ``bytes_by_part``: bytes of each kind of metadata, of tables, headers and scans; their sum is
-          ``bytes``. ``bytes_within``: bytes of GPS data, thumbnails and the video of a motion photo, which
-          ``bytes_by_part`` counts in the part that holds them. ``bytes_by_component``: bytes of the scans;
+        - ``bytes_by_part``: bytes of each kind of metadata, of tables, headers and scans, and of invalid
+          segments ("unreadable"); their sum is ``bytes``. ``bytes_within``: bytes of GPS data, thumbnails and
+          the video of a motion photo, which ``bytes_by_part`` counts in the part that holds them.
+          ``bytes_by_component``: bytes of the scans;
         - ``icc``, ``gain_map``, ``motion_photo``: whether the file has one; ``mark``: the distance that
           guetzpy's mark names, or None;
         - ``reencodable``, and ``reason`` if it is False; ``lossless_saving`` (bytes that a repack saves) and
           ``lossless_reason`` (a note about that repack, or None); ``warnings``.
 
         If guetzpy cannot read the coefficients, the record has only those of these keys that the headers
-        determine, and ``precision`` (bits per sample).
+        determine, and ``precision`` (bits per sample). It always has ``bytes_by_part``.
 
     Raises
     ------
@@ -92,15 +94,11 @@ def inspect(source: Readable, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]
         raise error
     picture = load(content, max_pixels=max_pixels, name=name)
     assert picture.data is not None
-    record: dict[str, Any] = {
-        "input": picture.name,
-        "bytes": len(picture.data),
-        "width": picture.width,
-        "height": picture.height,
-    }
+    record: dict[str, Any] = {"input": picture.name, "bytes": len(picture.data)}
     if picture.image is None:
         return record | _headers(picture)
     data, warnings = picture.data, picture.image.warnings
+    record |= {"width": picture.width, "height": picture.height}
     record |= _describe(data, picture.image)
     del picture  # the repack decodes the coefficients again; release the first copy before
     return record | _repack(data, max_pixels) | {"warnings": warnings}
@@ -109,15 +107,17 @@ def inspect(source: Readable, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]
 def _headers(picture: Source) -> dict[str, Any]:
     """Describe a file from its headers, where the coefficients cannot be read."""
     assert picture.data is not None
-    record: dict[str, Any] = {"reencodable": False, "reason": picture.obstacle}
-    try:
-        parts = survey(picture.data)
-    except GuetzpyError:
-        return record
-    if parts.frame is not None:
-        record["mode"] = _MODES.get(parts.frame.sof, "other")
-        record["precision"] = parts.frame.precision
-        record["components"] = [{"id": c.identifier, "sampling": [c.h, c.v]} for c in parts.frame.components]
+    record: dict[str, Any] = {}
+    parts = survey(picture.data, tolerant=True)
+    frame = parts.frame or parts.frame_ls
+    width, height = picture.width, picture.height
+    if frame is not None:
+        width, height = width or frame.width, height or frame.height
+        record["mode"] = _MODES.get(frame.sof, "other")
+        record["precision"] = frame.precision
+        record["components"] = [{"id": c.identifier, "sampling": [c.h, c.v]} for c in frame.components]
+    record |= {side: count for side, count in (("width", width), ("height", height)) if count}
+    record |= {"reencodable": False, "reason": picture.obstacle}
     kinds: dict[str, int] = {}
     for segment in parts.segments:
         kind = metadata.kind_of(segment)
@@ -129,7 +129,7 @@ def _headers(picture: Source) -> dict[str, Any]:
 
 def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
     # The reader decides where the picture ends; survey the bytes before its trailing data only.
-    parts = survey(data[: len(data) - len(image.trailing)])
+    parts = survey(data[: len(data) - len(image.trailing)], tolerant=True)
     kinds = preservation.describe(data, image, parts.segments)
     quality = estimate_quality([component.qtable for component in image.components])
     reason = obstacle(image)
@@ -204,6 +204,7 @@ def _by_part(parts: Anatomy, kinds: dict[str, int], whole: int) -> dict[str, int
         "quantisation tables": parts.quantisation,
         "Huffman tables": parts.huffman,
         "scans": parts.coded,
+        "unreadable": parts.unreadable,
     }
     sizes |= {name: size for name, size in named.items() if size}
     return sizes | {"headers": whole - sum(sizes.values())}
@@ -221,12 +222,11 @@ def table_text(record: dict[str, Any]) -> str:
     """Return a record of :func:`inspect` as lines of text for a terminal."""
     whole = record["bytes"]
     name = printable(record["input"] or "JPEG")
-    lines = [f"{name}: {_thousands(whole)} bytes, {record['width']} x {record['height']}"]
+    lines = [f"{name}: {_thousands(whole)} bytes, {_sides(record)}"]
     if "scans" not in record:
         if "mode" in record:
             lines.append(f"{record['mode']}, {record['precision']} bits a sample")
-        if "bytes_by_part" in record:
-            lines += ["", *_shares("bytes", record["bytes_by_part"], whole)]
+        lines += ["", *_shares("bytes", record["bytes_by_part"], whole)]
         return "\n".join([*lines, "", f"cannot be re-encoded: {record['reason']}"])
     scans = len(record["scans"])
     about = "" if record["quality_exact"] else "about "
@@ -260,6 +260,12 @@ def table_text(record: dict[str, Any]) -> str:
     lines.append(f"cannot be re-encoded: {record['reason']}" if record["reason"] else "can be re-encoded")
     lines += [f"warning: {printable(warning)}" for warning in record["warnings"]]
     return "\n".join(lines)
+
+
+def _sides(record: dict[str, Any]) -> str:
+    if "width" not in record and "height" not in record:
+        return "of unknown width and height"
+    return f"{record.get('width', '?')} x {record.get('height', '?')}"
 
 
 def _shares(title: str, sizes: dict[str, int], whole: int) -> list[str]:

@@ -21,6 +21,7 @@ from guetzpy.jpeg.structure import Segment
 __all__ = ["Anatomy", "Scan", "survey"]
 
 _STANDALONE = frozenset({markers.TEM, markers.SOI, *range(markers.RST0, markers.RST7 + 1)})
+_JPEG_LS = 0xF7
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {markers.DHT, 0xC8, markers.DAC}
 
 
@@ -46,18 +47,21 @@ class Anatomy:
     ----------
     frame : FrameHeader, optional
         The first frame header; its height is 0 if a DNL segment defines the height.
+    frame_ls : FrameHeader, optional
+        The first frame header of JPEG-LS, which has the same form (ITU-T T.87, C.2.2).
     qtables : dict
         Quantiser steps by slot, uint16 (64,) in natural order; the first definition of each slot.
     scans : list of Scan
         Scans in file order.
     segments : list of Segment
         APPn and COM segments in file order.
-    quantisation, huffman, metadata, headers, trailing : int
+    quantisation, huffman, metadata, headers, unreadable, trailing : int
         Bytes of DQT segments; of DHT and DAC segments; of APPn and COM segments; of all other markers and
-        of stray bytes between markers; of data after EOI.
+        of stray bytes between markers; of segments that are invalid; of data after EOI.
     """
 
     frame: FrameHeader | None = None
+    frame_ls: FrameHeader | None = None
     qtables: dict[int, npt.NDArray[np.uint16]] = field(default_factory=dict)
     scans: list[Scan] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
@@ -65,6 +69,7 @@ class Anatomy:
     huffman: int = 0
     metadata: int = 0
     headers: int = 0
+    unreadable: int = 0
     trailing: int = 0
 
     @property
@@ -73,13 +78,16 @@ class Anatomy:
         return sum(scan.size for scan in self.scans)
 
 
-def survey(data: bytes) -> Anatomy:
+def survey(data: bytes, *, tolerant: bool = False) -> Anatomy:
     """Read the marker segments of a file.
 
     Parameters
     ----------
     data : bytes
         A JPEG file. If it ends early, the result describes what is there.
+    tolerant : bool
+        Whether invalid tables and headers are counted as ``unreadable``, with the data of a scan whose
+        header is invalid, instead of raising FormatError.
 
     Raises
     ------
@@ -106,11 +114,16 @@ def survey(data: bytes) -> Anatomy:
         except FormatError:  # the file ends in this segment
             position = start
             break
-        _count(parts, tables, marker, payload, position - start)
-        if marker == markers.SOS:
-            end = _end_of_scan(data, position)
-            parts.scans.append(Scan(markers.parse_sos(payload), end - position, dict(tables)))
-            position = end
+        end = _end_of_scan(data, position, parts.frame_ls is not None) if marker == markers.SOS else position
+        try:
+            if marker == markers.SOS:
+                parts.scans.append(Scan(markers.parse_sos(payload), end - position, dict(tables)))
+            _count(parts, tables, marker, payload, position - start)
+        except FormatError:
+            if not tolerant:
+                raise
+            parts.unreadable += end - start
+        position = end
     parts.headers += len(data) - position
     return parts
 
@@ -132,13 +145,18 @@ def _count(
     else:
         if marker in _FRAMES and parts.frame is None:
             parts.frame = markers.parse_sof(marker, payload)
+        elif marker == _JPEG_LS and parts.frame_ls is None:
+            parts.frame_ls = markers.parse_sof(marker, payload)
         parts.headers += size
 
 
-def _end_of_scan(data: bytes, position: int) -> int:
-    """Return the end of entropy-coded data: the next marker that is no restart marker (T.81 B.1.1.5)."""
+def _end_of_scan(data: bytes, position: int, is_ls: bool) -> int:
+    """Return the end of entropy-coded data: the next marker that is no restart marker (T.81 B.1.1.5).
+
+    JPEG-LS stuffs a zero bit after a byte 0xFF, so bytes below 0x80 follow it in the data (T.87, A.1).
+    """
     while (found := markers.find_marker(data, position)) is not None:
         marker, begin, position = found
-        if not markers.RST0 <= marker <= markers.RST7:
+        if not markers.RST0 <= marker <= markers.RST7 and not (is_ls and marker < 0x80):
             return begin
     return len(data)

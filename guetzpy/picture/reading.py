@@ -137,11 +137,17 @@ def read_path(
             raise
         words = "no such file; of URLs, guetzpy reads those of optimize and transcode, and of guetzpy.batch"
         raise FileNotFoundError(errno.ENOENT, words, os.fsdecode(path)) from None
+    state = os.fstat(handle)
+    if stat.S_ISDIR(state.st_mode):  # open() would raise an error that names the descriptor
+        os.close(handle)
+        raise IsADirectoryError(errno.EISDIR, "is a folder", os.fsdecode(path))
     with open(handle, "rb", buffering=0) as stream:
-        state = os.fstat(handle)
-        if stat.S_ISDIR(state.st_mode):
-            raise IsADirectoryError(21, "is a folder", os.fspath(path))
-        return read_limited(stream, max_input, max_memory), state
+        try:
+            return read_limited(stream, max_input, max_memory), state
+        except OSError as error:
+            if error.filename is None:
+                error.filename = os.fsdecode(path)
+            raise
 
 
 def read_limited(stream: BinaryIO | Any, max_input: int = MAX_INPUT, max_memory: int | None = None) -> bytes:

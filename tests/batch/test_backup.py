@@ -143,16 +143,47 @@ def test_damaged_backups_are_not_used(photos: dict[str, bytes], harm: str, words
 
 
 def test_a_killed_run_leaves_a_record(photos: dict[str, bytes]) -> None:
-    """The record is written before the file is replaced. An incomplete last line is ignored."""
+    """The record is written before the file is replaced. An incomplete last line is ignored, with a note."""
     data = photos["in/a.jpg"]
     backup.keep("in/a.jpg", "a.jpg", data, jpeg(5), "kept")
     (record,) = Path("kept", backup.RECORDS).iterdir()
     with record.open("a") as stream:
         stream.write('{"original": "/x')
+    done = run("restore", "kept", "--dry-run")
+    assert (done.exit_code, done.stderr.count(f"{record}: line 2 is cut short")) == (0, 1)
+    assert "1 file: 1 unchanged" in done.stderr
+    assert run("restore", "kept", "--quiet").stderr == ""
     assert [one.status for one in backup.restore("kept")] == ["original"]
     exchange("in/a.jpg", jpeg(5))
     assert [one.status for one in backup.restore("kept")] == ["restored"]
     assert Path("in/a.jpg").read_bytes() == data
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\xff", b"{{{", b'{"original": "/x'])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_records_without_a_complete_line_are_an_error(
+    photos: dict[str, bytes], data: bytes, jobs: int
+) -> None:
+    replace()
+    written = contents(photos)
+    (record,) = Path("kept", backup.RECORDS).iterdir()
+    record.write_bytes(data)
+    for other in range(1, jobs):
+        record.with_name(f"z-{other}.jsonl").write_bytes(data)
+    done = run("restore", "kept")
+    assert done.exit_code == 2
+    assert f"guetzpy: {record}: holds no complete line; copy the backups by hand\n" in done.stderr
+    assert "the backups are kept" not in done.stderr
+    assert contents(photos) == written
+
+
+def test_a_damaged_last_line_that_ends_is_no_work_of_a_killed_run(photos: dict[str, bytes]) -> None:
+    replace()
+    (record,) = Path("kept", backup.RECORDS).iterdir()
+    with record.open("a") as stream:
+        stream.write("{{{\n")
+    done = run("restore", "kept")
+    assert (done.exit_code, "line 3 is damaged" in done.stderr) == (2, True)
 
 
 def test_a_record_puts_nothing_but_jpeg_files_anywhere(photos: dict[str, bytes], tmp_path: Path) -> None:

@@ -266,6 +266,23 @@ def test_compare_what_cannot_be_compared(folder: Path) -> None:
     assert "missing.png: No such file" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("inspect", "d.jpg"), ("compare", "d.jpg", "photo.png"), ("compare", "photo.png", "d.jpg")]
+)
+def test_a_folder_is_named(folder: Path, command: tuple[str, ...]) -> None:
+    """The line has the name of the folder and not the number of its descriptor, which is closed."""
+    (folder / "d.jpg").mkdir()
+    result = run(*command)
+    assert (result.exit_code, result.stderr) == (1, "guetzpy: d.jpg: is a folder\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that cannot be read")
+def test_a_file_whose_read_fails_is_named() -> None:
+    for command in (("inspect", "/proc/self/mem"), ("transcode", "/proc/self/mem", "-o", "out.jpg")):
+        result = run(*command)
+        assert (result.exit_code, result.stderr) == (1, "guetzpy: /proc/self/mem: Input/output error\n")
+
+
 def test_inspect(folder: Path) -> None:
     record = json.loads(run("inspect", "photo.JPG", "--json").stdout)
     assert (record["width"], record["height"], record["subsampling"]) == (128, 96, "420")

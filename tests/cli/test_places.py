@@ -148,6 +148,27 @@ def test_files_from(folder: Path, end: bytes) -> None:
     assert tree(folder / "out") == {"a.jpg", "b.JPEG"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0"])
+def test_files_from_a_list_with_a_byte_order_mark(tmp_path: Path, encoding: str, end: str) -> None:
+    """PowerShell's ``>`` writes UTF-16 with a byte order mark."""
+    order_mark = "\ufeff" if encoding.endswith("e") else ""  # the other encodings write it
+    names = ["sub/photo.jpg", "sub/g\xfcn\u2028 \U0001f600.jpg"]
+    text = order_mark + "".join(name + end for name in names)
+    (tmp_path / "list").write_bytes(text.encode(encoding))
+    assert inputs_of(None, str(tmp_path / "list")) == names
+
+
+@pytest.mark.parametrize("data", ["a.jpg\n".encode("utf-16") + b"b", b"\xff\xfe\0\xd8a\0\n\0"])
+def test_files_from_a_list_that_is_no_text(folder: Path, data: bytes) -> None:
+    """The list has half a character, or half of a pair of surrogates."""
+    Path("list").write_bytes(data)
+    done = run("transcode", "--files-from", "list", "-o", "out/")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("guetzpy: --files-from list: is not text: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_files_from_stdin_beside_arguments(folder: Path) -> None:
     done = run("transcode", "in/a.jpg", "--files-from", "-", "-o", "out/", stdin=b"in/below/b.JPEG\n")
     assert done.exit_code == 0, done.stderr

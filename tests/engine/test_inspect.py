@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +127,75 @@ def test_what_cannot_be_read_is_described_by_its_headers() -> None:
     assert "cannot be re-encoded" in inspection.table_text(record)
 
 
+def arithmetic(**options: object) -> bytes:
+    """Return a file whose frame header declares arithmetic coding, which guetzpy does not read."""
+    return picture(progressive=False, **options).replace(b"\xff\xc0", b"\xff\xc9")
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xc4", b"\xff\xc9", b"\xff\xda"])
+@pytest.mark.parametrize("length", [0, 5])
+def test_parts_of_files_with_an_invalid_segment_add_up(marker: bytes, length: int) -> None:
+    """Invalid tables and headers are a part of their own, and only a frame header states a size."""
+    data = bytearray(arithmetic())
+    at = data.index(marker) + 2
+    data[at : at + 2] = length.to_bytes(2, "big")
+    record = inspection.inspect(bytes(data))
+    parts = record["bytes_by_part"]
+    assert sum(parts.values()) == record["bytes"] == len(data)
+    assert min(parts.values()) >= 0
+    if marker == b"\xff\xda":
+        assert parts["unreadable"] > len(data) / 2
+        assert "scans" not in parts
+    elif length or marker == b"\xff\xc9":  # a table segment may be empty
+        assert parts["unreadable"] == 2 + max(length, 2)
+        assert parts["scans"] > len(data) / 4
+    known = marker != b"\xff\xc9"
+    assert (record.get("width"), record.get("height")) == ((48, 40) if known else (None, None))
+    text = inspection.table_text(record)
+    assert ("48 x 40" if known else "of unknown width and height") in text
+    assert "cannot be re-encoded: arithmetic coding" in text
+    json.dumps(record)
+
+
+def test_a_height_that_no_header_states_is_left_out() -> None:
+    data = bytearray(arithmetic())
+    at = data.index(b"\xff\xc9") + 5
+    data[at : at + 2] = b"\0\0"  # a DNL segment would define it
+    record = inspection.inspect(bytes(data))
+    assert (record["width"], "height" in record) == (48, False)
+    assert "48 x ?" in inspection.table_text(record)
+
+
+def test_parts_of_jpeg_ls() -> None:
+    """A byte below 0x80 after 0xFF is a part of the scan (T.87, A.1)."""
+    coded = b"\x12\xff\x7f\xff\x01\x34\xff\x2c\0\2"
+    frame = segment(0xF7, b"\x08\0\x07\0\x09\1\1\x11\0")
+    scan = segment(0xDA, b"\1\1\0\0\0\0")
+    data = b"\xff\xd8" + frame + scan + coded + b"\xff\xd9tail"
+    record = inspection.inspect(data)
+    assert (record["width"], record["height"], record["mode"]) == (9, 7, "JPEG-LS")
+    parts = {"scans": len(coded), "trailing": 4, "headers": len(frame) + len(scan) + 4}
+    assert record["bytes_by_part"] == parts
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+@pytest.mark.parametrize("stdin", [False, True])
+def test_a_pipe_without_data_takes_no_longer_than_the_time_limit(tmp_path: Path, stdin: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-m", "guetzpy", "inspect", "--timeout", "0.3"]
+    reader, writer = os.pipe()
+    try:
+        done = subprocess.run(
+            [*command, "-" if stdin else "pipe"], stdin=reader, cwd=tmp_path, capture_output=True, timeout=60
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert done.returncode == 1
+    assert b"not done within 0.3 s" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
 def test_what_is_no_jpeg(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.new("RGB", (9, 9)).save(stream, "PNG")
@@ -193,9 +265,8 @@ def parts_add_up(data: bytes) -> None:
     except GuetzpyError:
         return
     inspection.table_text(record)
-    if "bytes_by_part" in record:
-        assert sum(record["bytes_by_part"].values()) == len(data)
-        assert min(record["bytes_by_part"].values()) >= 0, record["bytes_by_part"]
+    assert sum(record["bytes_by_part"].values()) == len(data)
+    assert min(record["bytes_by_part"].values()) >= 0, record["bytes_by_part"]
 
 
 @settings(max_examples=150, deadline=None)
@@ -219,6 +290,7 @@ def test_parts_of_damaged_files_add_up(
     for at, new in changes:
         at %= len(data)
         data[at : at + len(new)] = new
+    parts_add_up(bytes(data).replace(b"\xff\xc0", b"\xff\xc9").replace(b"\xff\xc2", b"\xff\xca"))
     parts_add_up(bytes(data) + tail)
     parts_add_up(bytes(data[: 2 + cut % len(data)]) + tail)
 

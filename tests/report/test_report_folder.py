@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ import pytest
 from reference.reports import EVIL, jpeg, result, run_of
 from typer.testing import CliRunner
 
+from guetzpy._runtime.text import printable
 from guetzpy.cli import app
+from guetzpy.cli.preview import _command
 from guetzpy.options import OptimizeOptions
 from guetzpy.report import Collection, Earlier, preview
 from guetzpy.result import Result
@@ -188,6 +193,48 @@ def test_preview_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert command[:2] == ["guetzpy", "optimize"]
     assert run(*command[1:]).exit_code == 0
     assert Path("my photo-small.jpg").stat().st_size == files[1]["bytes_after"]
+
+
+NAMES = [
+    b"\xff\x1b[31m\n.jpg",
+    b"it's \\x41 $HOME `a` !b \x07.jpg",
+    b"\xc3\xa9\xe2\x80\xae\xe2\x80\xa8ab\x01f.jpg",
+    b"-\x7f\t\r.jpg",
+    b"plain 'name'.jpg",
+]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or os.name == "nt", reason="needs bash")
+@pytest.mark.parametrize("name", NAMES)
+def test_bash_reads_the_name_in_the_command_of_a_preview(name: bytes) -> None:
+    """The command is printable, and bash makes the bytes of the name from it."""
+    command = _command(os.fsdecode(name), OptimizeOptions(distance=2.5))
+    assert printable(command) == command
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True)
+    words = [b"guetzpy", b"optimize", b"./" * name.startswith(b"-") + name]
+    assert done.stdout.split(b"\0") == [*words, b"--distance", b"2.5", b"--suffix", b"-small", b""]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or os.name == "nt", reason="needs bash")
+def test_preview_of_a_name_with_control_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(NAMES[0])
+    try:
+        Path(name).write_bytes(jpeg(3, 95))
+    except OSError:
+        pytest.skip("the file system refuses the name")
+    done = run("preview", name, "-o", "p.html", "--distances", "1", "-e", "fast", "--no-open")
+    assert done.exit_code == 0, done.stderr
+    page = Path("p.html").read_text("utf-8")
+    assert "\x1b" not in page
+    shown = re.search(r'<input id="command" readonly value="([^"]*)">', page)
+    assert shown is not None
+    command = data(page)[0]["command"]
+    assert html.unescape(shown[1]) == command
+    assert "$'\\xff\\x1b[31m\\x0a.jpg'" in command
+    python = f'guetzpy() {{ {shlex.quote(sys.executable)} -m guetzpy "$@"; }}; '
+    subprocess.run(["bash", "-c", python + command], capture_output=True, check=True)
+    assert Path(os.fsdecode(NAMES[0].replace(b".jpg", b"-small.jpg"))).stat().st_size > 0
 
 
 @pytest.mark.parametrize(
