@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guetzpy import output
+from guetzpy._option import Option, check
 from guetzpy.batch import storage
 from guetzpy.batch.copying import written
 from guetzpy.batch.discover import discover, in_shard, pair
@@ -356,6 +357,11 @@ def _check_suffix(destination: str | None, in_place: bool, suffix: str | None) -
         raise ValueError(f"suffix {suffix!r}: expected the end of a file's name, such as -small")
 
 
+# The range of each kind of total.
+_TOTAL_BYTES = Option(help="", section="", low=0, above=True, whole=True)
+_TOTAL_BITS = Option(help="", section="", low=0, above=True)
+
+
 def _check_budget(
     options: Options,
     total_bytes: int | None,
@@ -369,8 +375,8 @@ def _check_budget(
         return
     if total_bytes is not None and total_bpp is not None:
         raise ValueError("total_bytes and total_bpp contradict each other: give one")
-    if (total_bytes or total_bpp or 0) <= 0:
-        raise ValueError("a total must be more than 0")
+    check("total_bytes", total_bytes, _TOTAL_BYTES)
+    check("total_bpp", total_bpp, _TOTAL_BITS)
     if not isinstance(options, OptimizeOptions):
         raise ValueError("a total needs lossy encodes, which transcode does not make; use optimize")
     if options.target != ("distance", 1.0):

@@ -175,6 +175,15 @@ def test_sizes_that_do_not_follow_distances_do_not_make_it_creep() -> None:
     assert COARSEST in tried[:9]
 
 
+@pytest.mark.parametrize("free", [False, True])
+def test_no_bytes_at_all(free: bool) -> None:
+    """Regression: a total that rounds to 0 bytes ended in ZeroDivisionError."""
+    with pytest.raises(TargetError, match="0 were asked for"):
+        search(typical(3, least=1_000), 0, free=free)
+    budget, _ = search([File(1000, 1.0, 0.7, broken=True)], 0, free=free)
+    assert budget.fit(1).total == 0
+
+
 FILES = st.builds(
     File,
     pixels=st.integers(1_000, 5_000_000),
