@@ -94,6 +94,19 @@ def test_a_folder_tells_of_each_file_and_a_budget_of_the_set(
     assert not list((tmp_path / "out").glob("*.jpg"))
 
 
+@pytest.mark.parametrize("total", [["--total-bytes", "10"], ["--total-bpp", "0.0001"]])
+@pytest.mark.parametrize("place", ["o.jpg", "new/"])
+def test_a_total_that_is_too_small_leaves_nothing(tmp_path: Path, total: list[str], place: str) -> None:
+    """Regression: it left a folder with a manifest; a total of 0 bytes was an internal error."""
+    picture = np.random.default_rng(1).integers(0, 255, (24, 24, 3), np.uint8)
+    (tmp_path / "a.jpg").write_bytes(jpeg(picture))
+    arguments = ["optimize", str(tmp_path / "a.jpg"), "-o", f"{tmp_path}/{place}", "-e", "fast", *total]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "the smallest set reached has" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
 @pytest.mark.parametrize("verb", ["optimize", "transcode"])
 def test_a_file_that_cannot_become_baseline_fails_in_a_folder_too(
     verb: str, sources: dict[str, bytes], tmp_path: Path
