@@ -19,6 +19,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 # Key of the metadata of a dataclass field.
 _KEY = "guetzpy.option"
 
+# The largest magnitude of a number. No file, time or picture is larger, and the product of two such numbers
+# is finite.
+_MOST = 1e15
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
@@ -129,7 +133,12 @@ def check(name: str, value: Any, wanted: Option) -> None:
 def _check_range(name: str, value: Any, low: float, wanted: Option) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} {value!r}: expected a number")
-    if wanted.whole and not (math.isfinite(value) and value == int(value)):
+    if not abs(value) <= _MOST:  # NaN too; a long integer cannot be converted to a float, nor always to text
+        shown = f"{value:g}" if isinstance(value, float) else "of many digits"
+        whole = "a whole number" if wanted.whole else "a number"
+        expected = wanted.range if wanted.high < math.inf else f"{whole}, at most {_MOST:g}"
+        raise ValueError(f"{name} {shown}: expected {expected}")
+    if wanted.whole and value != int(value):
         raise ValueError(f"{name} {value!r}: expected a whole number")
     if not low <= value <= wanted.high or (wanted.above and value == low):
         raise ValueError(f"{name} {value:g}: expected {wanted.range}")

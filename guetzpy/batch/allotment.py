@@ -3,6 +3,10 @@
 The target of each encode is a size, and the sizes add up to the total, so that every pass in which no encode
 fails meets the total. Each pass adds points to the files' curves of size over distance. From these, the next
 sizes are chosen such that the resulting distances are equal, or have equal slopes.
+
+If no sizes are found that fit, the smallest file of each source is searched for
+(:meth:`Allotment.propose_smallest`). Its steps do not depend on the total, so a run whose total is the sum of
+these files finds them again.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ __all__ = ["Aim", "Allotment", "Encoded"]
 
 # The smallest size that a search reaches depends on its starting point; it varies by up to 1 %.
 _MARGIN = 1.01
+
+# Largest number of sizes that the search for the smallest encode of a file asks for.
+_MOST_ASKED = 5
 
 # Logarithm of the largest distance at which curves are evaluated.
 _FARTHEST = math.log(1000.0)
@@ -54,7 +61,8 @@ class Encoded:
     Attributes
     ----------
     size : int, optional
-        Size of the file in bytes; None if the encode failed.
+        Size of the file in bytes; None if the encode failed. A source that is kept as it is has its own size,
+        because it is written too.
     distance : float
         Distance of the file from its source; 0 for a lossless repack.
     least : int, optional
@@ -76,17 +84,52 @@ class _File:
         Size of the smallest encode in bytes.
     aim : Aim
         The target of that encode.
+    distance : float
+        Distance that this encode reached.
+    floor : int
+        Size in bytes of the smallest encode that :meth:`Allotment.propose_smallest` found.
+    floor_aim : Aim
+        The target of that encode.
     least : int
         Size in bytes below which no encode succeeds; 0 if it is not known.
     most : float
         Size in bytes of the lossless repack, which a larger target does not increase; infinite if it is not
         known.
+    asks : int
+        The next size to ask for in the search for the smallest encode; 0 if this search has ended.
+    asked : int
+        Number of sizes that this search asked for.
     """
 
     smallest: int
     aim: Aim
+    distance: float
+    floor: int
+    floor_aim: Aim
     least: int = 0
     most: float = math.inf
+    asks: int = 1
+    asked: int = 0
+
+    def add(self, aim: Aim, size: int, distance: float) -> None:
+        """Note an encode."""
+        if size < self.smallest:
+            self.smallest, self.aim, self.distance = size, aim, distance
+
+    def add_floor(self, aim: Aim, one: Encoded) -> None:
+        """Note the outcome of asking for the size ``asks``, and set the next size to ask for.
+
+        The search for 1 byte fails, and tells the smallest size that it reached. This size is asked for next.
+        """
+        self.asked += 1
+        if one.size is not None:
+            if one.size < self.floor:
+                self.floor, self.floor_aim = one.size, aim
+            self.asks = 0
+            return
+        least = one.least or 0
+        following = least if least > self.asks else math.ceil(_MARGIN * self.asks)
+        self.asks = following if least and following < self.floor and self.asked < _MOST_ASKED else 0
 
 
 class Allotment:
@@ -116,7 +159,12 @@ class Allotment:
         self._pixels = pixels
         self._free = free
         self._coarsest = coarsest
-        self._files = [None if e.size is None else _File(e.size, coarsest) for e in outcomes]
+        self._files = [
+            None
+            if one.size is None
+            else _File(one.size, coarsest, one.distance or coarsest.distance, one.size, coarsest)
+            for one in outcomes
+        ]
         self._curves = [Curve() for _ in outcomes]  # bytes as a function of the distance reached
         for curve, one in zip(self._curves, outcomes, strict=True):
             if one.size is not None:
@@ -125,20 +173,63 @@ class Allotment:
 
     @property
     def smallest(self) -> int:
-        """The sum of the smallest sizes, in bytes, that the files are known to reach."""
-        return sum(min(file.smallest, file.least or file.smallest) for file in self._files if file)
+        """The sum of the sizes, in bytes, that :meth:`propose_smallest` found."""
+        return sum(file.floor for file in self._files if file)
 
-    def propose(self) -> tuple[Aim, ...] | None:
+    def known(self) -> tuple[tuple[Aim, ...], int, tuple[float, ...]]:
+        """Return the targets of the smallest known encodes, their bytes together, and their distances."""
+        aims = tuple(self._coarsest if file is None else file.aim for file in self._files)
+        distances = tuple(self._coarsest.distance if file is None else file.distance for file in self._files)
+        return aims, sum(file.smallest for file in self._files if file), distances
+
+    def propose_smallest(self) -> tuple[Aim, ...] | None:
+        """Return the next targets in the search for the smallest encodes; None if it has ended."""
+        if not any(file.asks for file in self._files if file):
+            return None
+        farthest = math.exp(_FARTHEST)
+        return tuple(
+            self._coarsest if file is None else Aim(farthest, file.asks) if file.asks else file.floor_aim
+            for file in self._files
+        )
+
+    def record_smallest(self, aims: Sequence[Aim], outcomes: Sequence[Encoded]) -> bool:
+        """Record the outcomes of a pass of :meth:`propose_smallest`; return whether its search has ended."""
+        for file, curve, aim, one in zip(self._files, self._curves, aims, outcomes, strict=True):
+            if file is None:
+                continue
+            if one.size is not None:
+                file.add(aim, one.size, one.distance or aim.distance)
+                if one.distance:
+                    curve.add(one.distance, one.size)
+            if file.asks:
+                file.add_floor(aim, one)
+        ended = not any(file.asks for file in self._files if file)
+        for file in self._files:
+            if file is not None and ended:
+                file.least = file.smallest
+        return ended
+
+    def propose(self, *, exact: bool = False) -> tuple[Aim, ...] | None:
         """Return the target of each file; None if the smallest sizes of the files exceed the limit.
 
         A file that cannot be as small as its target keeps its smallest encode. The other files share the
         remaining bytes.
+
+        Parameters
+        ----------
+        exact : bool
+            Whether the targets add up to at most the limit. Otherwise they may exceed it a little, as encodes
+            are a little smaller than their targets.
         """
         lows = [0 if file is None else file.least for file in self._files]
         if sum(lows) > self.limit:
             return None
         # Encodes are a little smaller than their targets; the first pass shows by how much.
-        wanted = self.limit if self._yield is None else 0.9975 * self.limit / max(_LEAST_YIELD, self._yield)
+        wanted = (
+            self.limit
+            if exact or self._yield is None
+            else 0.9975 * self.limit / max(_LEAST_YIELD, self._yield)
+        )
         places, sizes = self._solved(wanted, lows)
         total = sum(sizes)
         if total > wanted:  # the curves end at a larger total, so they are extrapolated
@@ -173,8 +264,7 @@ class Allotment:
                 least = math.ceil(_MARGIN * (one.least or 0))
                 file.least = least if aim.size < least < file.smallest else file.smallest
                 continue
-            if one.size < file.smallest:
-                file.smallest, file.aim = one.size, aim
+            file.add(aim, one.size, one.distance or aim.distance)
             if not one.distance:
                 file.most = one.size
                 continue

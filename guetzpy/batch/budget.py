@@ -6,7 +6,8 @@ sum of the curves is solved for the next distance. With ``equal_slope`` the dist
 distances, weighted by pixels, is least where one more byte reduces each weighted distance by the same amount.
 
 The coarsest distance is 25. If the set exceeds its total there, each file gets a size as its target instead
-(:mod:`guetzpy.batch.allotment`).
+(:mod:`guetzpy.batch.allotment`). If that fails, the smallest file of each source is searched for. If these
+files fit, they are the result. Otherwise their total size is the one that the error names.
 """
 
 from __future__ import annotations
@@ -121,6 +122,8 @@ class Budget:
         self._correction = 1.0
         self._allotment: Allotment | None = None
         self._sized = 0
+        self._ends = False  # whether the smallest encode of each file is searched for
+        self._shares = False  # whether the bytes that these leave are to be shared among the files
 
     @property
     def is_hit(self) -> bool:
@@ -152,11 +155,25 @@ class Budget:
         return None if common is None else (Aim(common),) * count
 
     def _sizes(self, allotment: Allotment) -> tuple[Aim, ...] | None:
+        if self._shares:
+            self._shares = False
+            shared = allotment.propose(exact=True)
+            return None if self.is_hit or self.best is None or shared == self.best.aims else shared
+        if self._ends:
+            return self._smallest_of(allotment)
         even = self.best is not None and self.is_hit and self.best.uneven <= _EVEN
         if even or self._sized >= _MOST_SIZED:
             aims = None
         else:
             aims = allotment.propose()
+        if aims is None and self.best is None:
+            self._ends = True
+            return self._smallest_of(allotment)
+        return aims
+
+    def _smallest_of(self, allotment: Allotment) -> tuple[Aim, ...] | None:
+        """Return the next targets in the search for the smallest files; None if these files fit."""
+        aims = None if self.best is not None else allotment.propose_smallest()
         if aims is None and self.best is None:
             raise self._impossible()
         return aims
@@ -182,7 +199,7 @@ class Budget:
             if self._misses >= COARSEST:
                 self._allotment = Allotment(self.limit, self._pixels, self._free, aims[0], outcomes)
         else:
-            self._correction *= self._aim / attempt.total
+            self._correction *= self._aim / max(1, attempt.total)
         # With equal_slope, an attempt with differing distances replaces one with a common distance, whatever
         # their totals.
         if fits and (
@@ -193,9 +210,16 @@ class Budget:
     def _record_sizes(
         self, allotment: Allotment, aims: Sequence[Aim], outcomes: Sequence[Encoded], total: int
     ) -> None:
+        if self._ends and self.best is None:
+            if allotment.record_smallest(aims, outcomes):
+                self._smallest = allotment.smallest
+                known, least, distances = allotment.known()
+                if least <= self.limit:
+                    self.best = Attempt(known, least, distances)
+                    self._shares = True
+            return
         self._sized += 1
         uneven = allotment.record(aims, outcomes)
-        self._smallest = min(allotment.smallest, self._smallest or allotment.smallest)
         if uneven is None or total > self.limit:
             return
         pairs = zip(aims, outcomes, strict=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guetzpy import output
+from guetzpy._option import Option, check
 from guetzpy.batch import storage
 from guetzpy.batch.copying import written
 from guetzpy.batch.discover import discover, in_shard, pair
@@ -205,14 +206,15 @@ def run(
         tasks = [task for task in tasks if in_shard(task.relative, shard)]
         found.others = [other for other in found.others if in_shard(other.relative, shard)]
         found.unreadable = [other for other in found.unreadable if in_shard(other.relative, shard)]
-    record = _record(manifest, names, goal, shard, resume) if write else None
+    created = _missing(goal) if write and goal is not None and not storage.is_url(goal) else []
+    record = _record(manifest, names, goal, shard, resume, created) if write else None
     try:
         if write and goal is not None and not storage.is_url(goal):
             os.makedirs(goal, exist_ok=True)
         if write:
             _clear(names, tasks, found, delivery)
         planned = Run(tasks, found, options, delivery, record, goal if copy_others and write else None)
-        planned._progress, planned._cancel = progress, cancel
+        planned._progress, planned._cancel, planned._created = progress, cancel, created
         if total_bytes is not None or total_bpp is not None:
             planned._prepare_total(total_bytes, total_bpp, equal_slope, in_place)
         if resume and write:
@@ -259,9 +261,14 @@ def _record(
     destination: str | None,
     shard: tuple[int, int] | None,
     resume: bool,
+    created: list[str],
 ) -> Manifest | None:
-    """Open the manifest. Without ``resume``, return None if the user's state folder cannot be written."""
+    """Open the manifest. Without ``resume``, return None if the user's state folder cannot be written.
+
+    If the manifest or folders above it do not exist, their paths are added to ``created``.
+    """
     if named is not None:
+        created += _missing(_name(named))
         return Manifest(_name(named))
     in_destination = False
     try:
@@ -269,6 +276,7 @@ def _record(
         in_destination = destination is not None and place.parent == Path(destination)
         if in_destination and place.is_symlink():
             raise GuetzpyError(f"{place}: is a link; give the path of its target with --manifest")
+        created += _missing(place)
         record = Manifest(place)
     except OSError:
         if resume or in_destination:
@@ -277,6 +285,12 @@ def _record(
     if not in_destination:
         prune_state()
     return record
+
+
+def _missing(place: str | os.PathLike[str]) -> list[str]:
+    """Return a path and the folders above it, as far as they do not exist; the deepest is first."""
+    path = Path(os.path.abspath(place))
+    return [str(each) for each in (path, *path.parents) if not os.path.lexists(each)]
 
 
 def _clear(names: list[str], tasks: list[Task], found: Discovery, delivery: Delivery) -> None:
@@ -356,6 +370,11 @@ def _check_suffix(destination: str | None, in_place: bool, suffix: str | None) -
         raise ValueError(f"suffix {suffix!r}: expected the end of a file's name, such as -small")
 
 
+# The range of each kind of total.
+_TOTAL_BYTES = Option(help="", section="", low=0, above=True, whole=True)
+_TOTAL_BITS = Option(help="", section="", low=0, above=True)
+
+
 def _check_budget(
     options: Options,
     total_bytes: int | None,
@@ -369,8 +388,8 @@ def _check_budget(
         return
     if total_bytes is not None and total_bpp is not None:
         raise ValueError("total_bytes and total_bpp contradict each other: give one")
-    if (total_bytes or total_bpp or 0) <= 0:
-        raise ValueError("a total must be more than 0")
+    check("total_bytes", total_bytes, _TOTAL_BYTES)
+    check("total_bpp", total_bpp, _TOTAL_BITS)
     if not isinstance(options, OptimizeOptions):
         raise ValueError("a total needs lossy encodes, which transcode does not make; use optimize")
     if options.target != ("distance", 1.0):

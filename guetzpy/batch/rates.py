@@ -64,7 +64,9 @@ class Curve:
 
 
 def typical_distance(bits: float) -> float:
-    """Return the distance at which a typical photo has this number of bits per pixel."""
+    """Return the distance at which a typical photo has this number of bits per pixel; infinite for 0 bits."""
+    if bits <= 0:
+        return math.inf
     return float((bits / _BITS_AT_ONE) ** (1 / _SLOPE))
 
 

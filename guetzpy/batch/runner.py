@@ -88,6 +88,8 @@ class Run(Iterator[Result]):
         self._make_pool: Callable[[], Pool] | None = None
         self._results: Iterator[Result] | None = None
         self._closed = False
+        self._created: list[str] = []  # the manifest and the folders that the run created
+        self._unmet = False  # whether the total cannot be met
         self._elsewhere = False
 
     @property
@@ -149,6 +151,17 @@ class Run(Iterator[Result]):
                 self._manifest.close()
             else:
                 self._forget_trials()
+            if self._unmet:
+                self._remove_created()
+
+    def _remove_created(self) -> None:
+        """Remove the manifest that the run created, and the folders that it created and that are empty."""
+        for place in sorted(set(self._created), key=len, reverse=True):  # folders come after their contents
+            with contextlib.suppress(OSError):
+                if os.path.isdir(place):
+                    os.rmdir(place)
+                else:
+                    os.unlink(place)
 
     def _prepare_pool(
         self, jobs: int | None, executor: Executor | None, in_flight: int | None, threads_only: bool
@@ -218,9 +231,8 @@ class Run(Iterator[Result]):
     def _work(self) -> Iterator[Result]:
         for broken in self._unreadable:
             yield Result(status="failed", input=broken.input, error=broken.reason)
-        for other in self._to_copy():
-            self._check_destination()
-            yield copy(other, storage.join(self._copy_to or "", other.relative), self._delivery)
+        if self._budget is None or not self.tasks:
+            yield from self._copies()
         if self._budget is not None:
             self._trials = self._trials_folder()
             self._delivery = replace(self._delivery, trials=self._trials)
@@ -235,7 +247,10 @@ class Run(Iterator[Result]):
                     self._search(self._budget, pool)
                 except TargetError:
                     self._forget_trials()
+                    self._unmet = True
                     raise
+            if self._budget is not None:
+                yield from self._copies()  # after the search: if that fails, nothing is written
             check = None if self._cancel is None else self._check
             for task, outcome in drive(self.tasks, self._options_of, self._delivery, pool, check):
                 self._check_destination()
@@ -254,6 +269,12 @@ class Run(Iterator[Result]):
             self._forget_trials()
         finally:
             pool.close()
+
+    def _copies(self) -> Iterator[Result]:
+        """Copy the files that are not pictures."""
+        for other in self._to_copy():
+            self._check_destination()
+            yield copy(other, storage.join(self._copy_to or "", other.relative), self._delivery)
 
     def _check_destination(self) -> None:
         """Raise FileNotFoundError if the destination no longer exists, which ends the run."""

@@ -252,7 +252,7 @@ def _tell_outcome(run: Run, tally: Tally) -> None:
         say("nothing left to do" if run.earlier else "no pictures found")
     if run.fit is not None:
         fit = run.fit
-        unused = 100 * (1 - fit.total / fit.limit)
+        unused = 100 * (1 - fit.total / max(1, fit.limit))
         ends = f", spread from {fit.nearest:.4g} to {fit.farthest:.4g}"
         spread = ends if fit.nearest < fit.farthest else ""
         say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import typer
@@ -105,6 +106,8 @@ def optimize(
     total = total_bytes is not None or total_bpp is not None
     if total and any(asked[name] is not None for name in TARGETS):
         usage_error("--total-bytes and --total-bpp find the distance themselves: give no other target")
+    if not math.isfinite(threshold):
+        usage_error(f"--threshold {threshold}: expected a number")
     check_choice("--names", names, ("jpg", "keep"))
     options = made(OptimizeOptions, asked)
     inputs = inputs_of(inputs, files_from)

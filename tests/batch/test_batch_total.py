@@ -119,6 +119,41 @@ def test_total_that_cannot_be_met(tmp_path: Path, sized: Sized, threads: Executo
     assert files(tmp_path / "out") == set()
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_total_that_cannot_be_met_leaves_nothing(
+    tmp_path: Path, sized: Sized, threads: Executor, others: bool
+) -> None:
+    """Regression: a folder with a manifest was left, and copies of other files."""
+    put(tmp_path / "in/note.txt")
+    before = files(tmp_path)
+    wishes: dict[str, Any] = {"executor": threads, "total_bytes": 2_000}
+
+    def unmet(**more: Any) -> None:
+        with pytest.raises(TargetError):
+            list(batch.run(tmp_path / "in", tmp_path / "new/out", copy_others=others, **wishes, **more))
+
+    unmet()
+    assert not (tmp_path / "new").exists()
+    unmet(manifest=tmp_path / "log/run.sqlite", resume=True)
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "log").exists()
+    assert files(tmp_path) == before
+    put(tmp_path / "new/out/mine.txt")
+    unmet()
+    assert [path.name for path in (tmp_path / "new/out").iterdir()] == ["mine.txt"]
+
+
+def test_total_that_cannot_be_met_keeps_an_earlier_manifest(
+    tmp_path: Path, sized: Sized, threads: Executor
+) -> None:
+    out = tmp_path / "out"
+    list(batch.run(tmp_path / "in", out, executor=threads, total_bytes=60_000))
+    with pytest.raises(TargetError):
+        list(batch.run(tmp_path / "in", out, executor=threads, total_bytes=2_000))
+    again = batch.run(tmp_path / "in", out, executor=threads, total_bytes=60_000, resume=True)
+    assert (len(again), len(again.earlier)) == (0, 40)
+
+
 def test_total_with_room_to_spare(tmp_path: Path, sized: Sized, threads: Executor) -> None:
     run = batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=10**9)
     list(run)

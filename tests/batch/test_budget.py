@@ -65,7 +65,7 @@ def search(files: list[File], limit: int, *, free: bool = False) -> tuple[Budget
         made = [file.encode(aim, chance) for file, aim in zip(files, aims, strict=True)]
         passes.append(made)
         budget.record(aims, made)
-        assert len(passes) <= 12
+        assert len(passes) <= 18
     return budget, passes
 
 
@@ -155,7 +155,7 @@ def test_what_is_impossible_names_the_smallest_reached(limit: int) -> None:
     found = re.search(r"has (\d+) bytes, (\d+) were", str(caught.value))
     assert found is not None
     assert int(found[2]) == limit
-    assert 5_000 <= int(found[1]) <= 6_000  # the least is 5000; at distance 25 it is far larger
+    assert int(found[1]) == 5_000  # at distance 25 it is far larger
     assert size_at(files, COARSEST) > 60_000
 
 
@@ -168,11 +168,83 @@ def test_sizes_that_do_not_follow_distances_do_not_make_it_creep() -> None:
         while aims := budget.propose():
             tried.append(aims[0].distance)
             budget.record(aims, [Encoded(133, aims[0].distance)])
-            assert len(tried) < 13
+            assert len(tried) < 14
 
     with pytest.raises(TargetError, match="the smallest set reached has 133 bytes, 124 were asked for"):
         search_on()
     assert COARSEST in tried[:9]
+
+
+@dataclass
+class Tagged(File):
+    """A file with metadata, whose smallest size depends on the size that the search starts from."""
+
+    def encode(self, aim: Aim, chance: random.Random) -> Encoded:
+        made = super().encode(aim, random.Random(str(aim.target)))  # the same target gives the same file
+        return Encoded(None, least=self.least + 2) if made.least and aim.size == 1 else made
+
+
+@pytest.mark.parametrize("room", [0, 1, 20, 45, 60, 200])
+@pytest.mark.parametrize("free", [False, True])
+def test_the_smallest_files_are_taken_if_they_fit(room: int, free: bool) -> None:
+    """Regression: 1 % of the whole files, metadata included, had to be left."""
+    files: list[File] = [Tagged(3600, 8.0, 0.7, least=207), Tagged(3600, 112.0, 0.7, least=5_196)]
+    assert size_at(files, COARSEST) > 5_650
+    limit = 207 + 2 + 5_196 + 2 + room
+    budget, _ = search(files, limit, free=free)
+    assert budget.best is not None
+    assert 5_403 <= budget.best.total <= limit
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    parts=st.lists(
+        st.tuples(
+            st.integers(1_000, 500_000),
+            st.integers(20, 9_000),
+            st.sampled_from([None, None, 4_000]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    share=st.floats(0.0, 1.0),
+    free=st.booleans(),
+)
+def test_the_smallest_total_that_is_told_can_be_had(
+    parts: list[tuple[int, int, int | None, bool]], share: float, free: bool
+) -> None:
+    files: list[File] = [
+        Tagged(pixels, 1.0, 0.7, least=least, packed=packed, broken=broken)
+        for pixels, least, packed, broken in parts
+    ]
+    limit = int(share * sum(file.least for file in files))
+    smallest = None
+    try:
+        search(files, limit, free=free)
+    except TargetError as error:
+        smallest = error.smallest_bytes or 0
+    if smallest is not None:
+        assert smallest > limit
+        budget, _ = search(files, smallest, free=free)
+        assert budget.best is not None
+        assert budget.best.total <= smallest
+
+
+def test_broken_files_are_not_part_of_the_smallest_total() -> None:
+    files = typical(3, least=1_000)
+    with pytest.raises(TargetError) as caught:
+        search([File(10**6, 1.0, 0.7, broken=True), *files], 50)
+    assert caught.value.smallest_bytes == 3_000
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_no_bytes_at_all(free: bool) -> None:
+    """Regression: a total that rounds to 0 bytes ended in ZeroDivisionError."""
+    with pytest.raises(TargetError, match="0 were asked for"):
+        search(typical(3, least=1_000), 0, free=free)
+    budget, _ = search([File(1000, 1.0, 0.7, broken=True)], 0, free=free)
+    assert budget.fit(1).total == 0
 
 
 FILES = st.builds(
@@ -195,7 +267,7 @@ def test_any_set_fits_or_names_the_smallest(files: list[File], share: float, fre
     budget = Budget(limit, [file.pixels for file in files], equal_slope=free)
     smallest = math.inf
     try:
-        for _ in range(13):
+        for _ in range(19):
             aims = budget.propose()
             if aims is None:
                 break

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy._option import options_of
 from guetzpy.batch.manifest import options_hash
+from guetzpy.cli import app
 from guetzpy.cli.sections import SECTIONS
 from guetzpy.options import METADATA_KINDS, CommonOptions, OptimizeOptions, TranscodeOptions
 
@@ -37,6 +40,14 @@ def test_default_is_distance_one() -> None:
         ({"max_bytes": 0}, "1 or more"),
         ({"max_bytes": float("inf")}, "whole number"),
         ({"bpp": -1}, "more than 0"),
+        ({"bpp": float("inf")}, "bpp inf: expected a number, at most 1e+15"),
+        ({"bpp": float("nan")}, "bpp nan: expected a number, at most 1e+15"),
+        ({"bpp": 1e308}, "bpp 1e+308: expected a number, at most 1e+15"),
+        ({"max_bytes": 10**400}, "max_bytes of many digits: expected a whole number, at most 1e+15"),
+        ({"max_bytes": 10**5000}, "max_bytes of many digits"),
+        ({"quality": 10**400}, "quality of many digits: expected 1 to 100"),
+        ({"threads": 10**400}, "threads of many digits: expected 1 to 1024"),
+        ({"timeout": float("inf")}, "timeout inf"),
         ({"effort": "slow"}, "fast, balanced, max"),
         ({"subsampling": "422"}, "auto, 444, 420, keep"),
         ({"min_saving": 5}, "0 to 1"),
@@ -48,8 +59,32 @@ def test_default_is_distance_one() -> None:
     ],
 )
 def test_nonsense_is_refused(arguments: dict[str, object], words: str) -> None:
-    with pytest.raises(ValueError, match=words.replace("(", r"\(")):
+    with pytest.raises(ValueError, match=re.escape(words)):
         OptimizeOptions(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--total-bpp", "inf"],
+        ["--total-bpp", "nan"],
+        ["--total-bpp", "1e308"],
+        ["--total-bytes", "9" * 400],
+        ["--total-bytes", "0"],
+        ["--max-bytes", "9" * 400],
+        ["--bpp", "inf"],
+        ["--bpp", "1e308"],
+        ["--check", "--threshold", "nan"],
+        ["--check", "--threshold", "inf"],
+    ],
+)
+def test_absurd_numbers_are_wrong_usage(arguments: list[str], tmp_path: Path) -> None:
+    """Regression: they ended in OverflowError, or were accepted."""
+    Image.new("RGB", (16, 16), (200, 10, 10)).save(tmp_path / "a.jpg")
+    done = CliRunner().invoke(app, ["optimize", str(tmp_path / "a.jpg"), "-n", *arguments])
+    assert done.exit_code == 2
+    assert ": expected " in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_kinds_come_as_text_or_list() -> None:

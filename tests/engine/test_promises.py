@@ -94,6 +94,73 @@ def test_a_folder_tells_of_each_file_and_a_budget_of_the_set(
     assert not list((tmp_path / "out").glob("*.jpg"))
 
 
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """Return a folder of two small JPEG files, of which one has a comment of 5000 bytes."""
+    y, x = np.mgrid[:60, :60]
+    noise = np.random.default_rng(1).normal(0, 8, (60, 60, 1))
+    waves = 128 + 60 * np.sin(x * 0.3 + y * 0.11)[..., None] * [1, 0.5, 0.2] + noise
+    picture = np.clip(waves, 0, 255).astype(np.uint8)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(jpeg(picture))
+    (folder / "b.jpg").write_bytes(jpeg(picture[::-1].copy(), comment=b"z" * 5000))
+    return folder
+
+
+def total_of(folder: Path, limit: int, **more: Any) -> int:
+    """Return the sum of the files' sizes in a run with a total."""
+    options = guetzpy.OptimizeOptions(effort="fast", threads=1, **more)
+    results = list(batch.run(folder, options=options, total_bytes=limit, jobs=1))
+    return sum(result.bytes_after or 0 for result in results if result.status != "failed")
+
+
+def smallest_total(folder: Path, limit: int, **more: Any) -> int:
+    with pytest.raises(TargetError) as caught:
+        total_of(folder, limit, **more)
+    assert caught.value.smallest_bytes is not None
+    return caught.value.smallest_bytes
+
+
+def test_the_smallest_total_that_is_told_can_be_had(pair: Path) -> None:
+    """Regression: 5476 bytes were told for files of 5420 bytes, and a total of 5448 bytes was refused."""
+    smallest = smallest_total(pair, 100)
+    single = 0
+    for name in ("a.jpg", "b.jpg"):
+        with pytest.raises(TargetError) as caught:
+            guetzpy.optimize(pair / name, max_bytes=1, effort="fast", threads=1)
+        single += caught.value.smallest_bytes or 0
+    assert smallest <= single
+    for limit in (smallest, smallest + 30):
+        assert smallest <= total_of(pair, limit) <= limit
+    assert smallest_total(pair, smallest - 1) == smallest
+
+
+def test_a_file_that_fails_is_not_part_of_the_smallest_total(pair: Path) -> None:
+    """A source that is kept as it is counts, because it is written."""
+    smallest = smallest_total(pair, 100, strip="gps")
+    clear = pair / "clear.png"
+    Image.new("RGBA", (90, 60), (200, 10, 10, 90)).save(clear)
+    assert smallest_total(pair, 100, strip="gps") == smallest  # it fails: its metadata cannot be removed
+    assert total_of(pair, smallest, strip="gps") <= smallest
+    whole = smallest_total(pair, 100)
+    assert whole == smallest + clear.stat().st_size
+    assert total_of(pair, whole) <= whole
+
+
+@pytest.mark.parametrize("total", [["--total-bytes", "10"], ["--total-bpp", "0.0001"]])
+@pytest.mark.parametrize("place", ["o.jpg", "new/"])
+def test_a_total_that_is_too_small_leaves_nothing(tmp_path: Path, total: list[str], place: str) -> None:
+    """Regression: it left a folder with a manifest; a total of 0 bytes was an internal error."""
+    picture = np.random.default_rng(1).integers(0, 255, (24, 24, 3), np.uint8)
+    (tmp_path / "a.jpg").write_bytes(jpeg(picture))
+    arguments = ["optimize", str(tmp_path / "a.jpg"), "-o", f"{tmp_path}/{place}", "-e", "fast", *total]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "the smallest set reached has" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
 @pytest.mark.parametrize("verb", ["optimize", "transcode"])
 def test_a_file_that_cannot_become_baseline_fails_in_a_folder_too(
     verb: str, sources: dict[str, bytes], tmp_path: Path
