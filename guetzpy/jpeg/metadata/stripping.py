@@ -137,11 +137,8 @@ class Edit:
         packets = [packet for packet in found if packet is not None]
         if any(p.startswith(xmp.HEADER) and one is None for p, one in zip(payloads, found, strict=True)):
             self.note_lost("XMP")
-        for kind in PARTS:
-            if kind not in self.kept and any(
-                p.has(lambda s, n, k=kind: bool(n) and xmp_test(k, s, n))  # type: ignore[misc]
-                for p in packets
-            ):
+        for kind in set(PARTS) - self.kept:
+            if any(p.has(lambda s, n, k=kind: n != "" and xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
                 self.removed.add(kind)
         self.drop(numbers, "xmp")
         rest = xmp_segments.only_properties(
