@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
-from reference import jpeg_files
+from reference import jpeg_files, metadata_files
 
 import guetzpy
 from guetzpy.jpeg.metadata import xmp
@@ -56,3 +56,25 @@ def test_what_is_not_searched_is_said(kind: str, what: str) -> None:
     result = guetzpy.transcode(source, strip=kind)
     assert f"not searched for {what}: APP4 (SOMEBODY in Paris), COM" in result.warnings
     assert not guetzpy.transcode(source, strip=[kind, "comment", "unknown"]).warnings
+
+
+@pytest.mark.parametrize("place", ["a tag of Exif", "a Photoshop resource", "an IPTC tag of Exif"])
+def test_rights_that_are_kept_survive_in_copies(place: str) -> None:
+    """XMP may stand in Exif and in Photoshop data only."""
+    packet = jpeg_files.xmp(
+        'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:a="urn:a" a:Secret="SECRET"',
+        "<dc:creator><rdf:Seq><rdf:li>Ada Lovelace</rdf:li></rdf:Seq></dc:creator>",
+    )
+    datasets = metadata_files.dataset(80, b"Ada Lovelace") + metadata_files.dataset(105, b"SECRET")
+    exif = Image.Exif()
+    if place == "a Photoshop resource":
+        payload = b"Photoshop 3.0\0" + metadata_files.resource(0x0424, packet)
+        source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xED, payload))
+    else:
+        exif[0x02BC if place == "a tag of Exif" else 0x83BB] = packet if "IPTC" not in place else datasets
+        exif[0x0110] = "SECRET"
+        source = jpeg_files.picture(exif=exif.tobytes())
+    assert source.count(b"Ada Lovelace") == 1
+    result = guetzpy.transcode(source, strip="all", keep="copyright")
+    assert b"Ada Lovelace" in result.data
+    assert b"SECRET" not in result.data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Collection, Iterable
 
@@ -18,7 +19,7 @@ _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 _ORIENTATION, _EXIF_POINTER, _GPS_POINTER = 0x0112, 0x8769, 0x8825
 _JPEG_OFFSET, _JPEG_LENGTH, _COMPRESSION = 0x0201, 0x0202, 0x0103
 
-_ASCII = 2  # type of text
+_BYTE, _ASCII, _UNDEFINED = 1, 2, 7  # types of values
 # Tags with text of another type: UserComment, XPTitle, XPComment, XPKeywords, XPSubject.
 _TEXTS = {0x9286: "utf-8", 0x9C9B: "utf-16-le", 0x9C9C: "utf-16-le", 0x9C9E: "utf-16-le", 0x9C9F: "utf-16-le"}
 
@@ -130,6 +131,8 @@ def photoshop_rest(kept: Collection[str], lost: set[str]) -> Callable[[int, byte
             rest, others = kept_datasets(data, kept)
             lost.update(others)
             return rest or None
+        if identifier in photoshop.XMP_COPY:
+            return _xmp_with(data, kept) or None
         rights = identifier in photoshop.RIGHTS and "copyright" in kept
         small = identifier in photoshop.THUMBNAILS and "thumbnail" in kept
         return data if rights or small else None
@@ -205,6 +208,7 @@ def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
         main.append(_row(structure, first.find(_ORIENTATION)))
     if "copyright" in kinds:
         main += [_row(structure, entry) for entry in first.entries if entry.tag in EXIF_TAGS["copyright"]]
+    main += _copies(structure, kinds)
     located = [e for d in structure.directories if d.role == "gps" for e in d.entries]
     gps = [
         _row(structure, e) for e in located if ("place" if e.tag in EXIF_TAGS["place"] else "gps") in kinds
@@ -232,6 +236,28 @@ def minimal(tiff: bytes, kinds: Iterable[str]) -> bytes | None:
 
 
 _Row = tuple[int, int, int, bytes]  # tag, type, count, value
+
+
+def _copies(structure: Tiff, kinds: Collection[str]) -> list[_Row]:
+    """Return rows for the XMP and IPTC data in TIFF tags, reduced to some kinds of metadata."""
+    rows: list[_Row] = []
+    for entry in structure.directories[0].entries:
+        value = structure.data[entry.start : entry.start + entry.size]
+        if entry.tag == _XMP and (rest := _xmp_with(value, kinds)):
+            rows.append((_XMP, _BYTE, len(rest), rest))
+        if entry.tag == _IPTC:
+            with contextlib.suppress(ValueError):
+                rest, _ = kept_datasets(value, kinds)
+                rows += [(_IPTC, _UNDEFINED, len(rest), rest)] if rest else []
+    return rows
+
+
+def _xmp_with(packet: bytes, kinds: Collection[str]) -> bytes:
+    """Return a packet that has only the properties of some kinds; empty if there are none."""
+    rest = xmp_segments.only_properties(
+        [xmp.HEADER + packet], lambda space, name: any(xmp_test(kind, space, name) for kind in kinds)
+    )
+    return rest[0][len(xmp.HEADER) :] if len(rest) == 1 else b""
 
 
 def _row(structure: Tiff, entry: Entry | None) -> _Row:

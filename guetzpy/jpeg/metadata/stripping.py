@@ -106,7 +106,7 @@ class Edit:
             self._drop_resources("exif", photoshop.EXIF_COPIES)
         if "xmp" in self.stripped and self.of_kind("xmp"):
             self._strip_xmp()
-        if "xmp" in self.stripped:
+        if "xmp" in self.stripped and not ("iptc" in self.stripped and self.kept & set(PARTS)):
             self._drop_resources("xmp", photoshop.XMP_COPY)
         if "iptc" in self.stripped and self.of_kind("iptc"):
             self._strip_iptc()
