@@ -23,16 +23,16 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 from unittest import mock
 
-from bench import corpus, curves
-from bench.journal import Journal, add_argument, journal, over_processes
+from bench import corpus
+from bench.journal import add_argument, journal, resumed
 from bench.kinds import OURS
-from bench.levers import RANGES
+from bench.levers import RANGES, difference
 from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import COLUMNS
 from bench.rate_distortion import Table, Work, measure, tabled
@@ -149,24 +149,6 @@ def measure_with(unit: Unit) -> Done:
     return Done(done.rows, done.failures, each)
 
 
-def cost(table: Table, kind: str, of: str) -> tuple[float, float] | None:
-    """Return how many per cent more bytes a value takes at equal quality, and the standard error.
-
-    ``kind`` names the constant and the factor, ``of`` is a range of scores of RANGES. None: no curve.
-    """
-    metric, low, high = curves.RANGES[of]
-    logs = []
-    for kinds in table.values():
-        other, usual = ([p for p in kinds.get(k, []) if metric in p] for k in (kind, USUAL))
-        if min(len(other), len(usual)) >= 2:
-            found = curves.difference(other, [usual], metric, low, high)
-            logs += [] if found is None else [found]
-    if not logs:
-        return None
-    error = stdev(logs) / len(logs) ** 0.5 if len(logs) > 1 else float("nan")
-    return round(curves.per_cent(fmean(logs)), 2), round(100 * error, 2)
-
-
 def matters(costs: list[dict[str, tuple[float, float]]], evaluations: list[float], usual: float) -> bool:
     """Return whether a constant's other values change bytes by BYTES or evaluations by EVALUATIONS."""
     bytes_change = any(abs(mean) >= BYTES for found in costs for mean, _ in found.values())
@@ -181,7 +163,10 @@ def summarise(table: Table, evaluations: dict[str, list[float]]) -> dict[str, An
         kinds = {f: f"{name} x {f:g}" for f in FACTORS if f"{name} x {f:g}" in evaluations}
         if not kinds:
             continue
-        costs = {f: {of: c for of in RANGES if (c := cost(table, kind, of))} for f, kind in kinds.items()}
+        costs = {
+            f: {of: c for of in RANGES if (c := difference(table, kind, USUAL, of))}
+            for f, kind in kinds.items()
+        }
         counts = {f: round(fmean(evaluations[kind]), 3) for f, kind in kinds.items()}
         summary[name] = {
             "value": value, "costs": costs, "evaluations": counts,
@@ -224,9 +209,12 @@ def main(arguments: list[str] | None = None) -> None:
     works = [Work(picture, options.kind, distances, columns) for picture in corpus.chosen(options)]
     changes = [("", 1.0), *others(options.only)]
     kept = journal(options)
-    done = list(
-        _measured([Unit(work, *changed) for work in works for changed in changes], options.jobs, kept)
-    )
+    units = [Unit(work, *changed) for work in works for changed in changes]
+    done = []
+    for unit, found in resumed(measure_with, units, options.jobs, kept, Done):
+        done.append((unit, found))
+        name = unit.work.picture.name
+        print(f"{len(done)}/{len(units)} {name}: {unit.kind}", file=sys.stderr, flush=True)
     failures = [line for _, found in done for line in found.failures]
     evaluations: dict[str, list[float]] = {}
     for unit, found in done:
@@ -241,22 +229,6 @@ def main(arguments: list[str] | None = None) -> None:
     print("\n".join(report(summary)))
     for line in failures:
         print(f"failed: {line}", file=sys.stderr)
-
-
-def _measured(units: list[Unit], jobs: int, kept: Journal) -> Iterator[tuple[Unit, Done]]:
-    """Yield all units; those of an earlier run come from the journal."""
-    left = []
-    for unit in units:
-        known = kept.get(*unit.key)
-        if known is None:
-            left.append(unit)
-        else:
-            yield unit, Done(**known)
-    for number, (unit, done) in enumerate(over_processes(measure_with, left, jobs), start=1):
-        if not done.failures:
-            kept.put(asdict(done), *unit.key)
-        print(f"{number}/{len(left)} {unit.work.picture.name}: {unit.kind}", file=sys.stderr, flush=True)
-        yield unit, done
 
 
 if __name__ == "__main__":

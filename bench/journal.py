@@ -13,12 +13,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
-__all__ = ["Journal", "add_argument", "journal", "over_processes"]
+__all__ = ["Journal", "add_argument", "journal", "over_processes", "resumed"]
 
 Unit = TypeVar("Unit")
 Value = TypeVar("Value")
@@ -98,3 +99,34 @@ def over_processes(
                 yield futures[future], future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def resumed(
+    measure: Callable[[Unit], Value], units: Sequence[Unit], jobs: int, kept: Journal, form: type[Value]
+) -> Iterator[tuple[Unit, Value]]:
+    """Measure units of work over processes, and yield each with its result.
+
+    Results of an earlier run come first. New results without ``failures`` are stored in the journal.
+
+    Parameters
+    ----------
+    measure : callable
+        Called with a unit in a process.
+    units : sequence
+        Units of work. Each has a property ``key``.
+    jobs : int
+        Number of processes.
+    kept : Journal
+        The journal.
+    form : type
+        Dataclass of a result, with a list ``failures``.
+    """
+    known = [kept.get(*unit.key) for unit in units]  # type: ignore[attr-defined]
+    for unit, found in zip(units, known, strict=True):
+        if found is not None:
+            yield unit, form(**found)
+    left = [unit for unit, found in zip(units, known, strict=True) if found is None]
+    for unit, done in over_processes(measure, left, jobs):
+        if not done.failures:  # type: ignore[attr-defined]
+            kept.put(asdict(done), *unit.key)  # type: ignore[attr-defined, call-overload]
+        yield unit, done

@@ -16,14 +16,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 from unittest import mock
 
 from bench import corpus, curves
-from bench.journal import Journal, add_argument, journal, over_processes
+from bench.journal import Journal, add_argument, journal, resumed
 from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import COLUMNS
 from bench.rate_distortion import Done, Table, Work, measure, tabled, write_points
@@ -140,18 +140,30 @@ def measure_without(unit: Unit) -> Done:
     return done
 
 
-def worth(table: Table, lever: str, of: str) -> tuple[float, float] | None:
-    """Return how many per cent more bytes files take without a lever, and the standard error.
+def difference(table: Table, kind: str, usual: str, of: str) -> tuple[float, float] | None:
+    """Return the bytes of a kind over those of the usual one at equal quality, in per cent.
 
-    ``of`` is a range of scores of curves.RANGES. None: no curve.
+    Parameters
+    ----------
+    table : dict
+        Points by picture and kind.
+    kind, usual : str
+        The two kinds.
+    of : str
+        A range of :data:`bench.curves.RANGES`.
+
+    Returns
+    -------
+    tuple of float, or None
+        The mean over the pictures and its standard error; None if no picture has both curves.
     """
     metric, low, high = curves.RANGES[of]
     logs = []
     for kinds in table.values():
-        without, whole = ([p for p in kinds.get(k, []) if metric in p] for k in (lever, ON))
-        if min(len(without), len(whole)) < 2:
+        other, own = ([p for p in kinds.get(k, []) if metric in p] for k in (kind, usual))
+        if min(len(other), len(own)) < 2:
             continue
-        found = curves.difference(without, [whole], metric, low, high)
+        found = curves.difference(other, [own], metric, low, high)
         if found is not None:
             logs.append(found)
     if not logs:
@@ -163,7 +175,7 @@ def worth(table: Table, lever: str, of: str) -> tuple[float, float] | None:
 def summarise(table: Table, levers: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
     """Return lever -> range -> what it saves and the standard error."""
     return {
-        lever: {of: found for of in RANGES if (found := worth(table, lever, of)) is not None}
+        lever: {of: found for of in RANGES if (found := difference(table, lever, ON, of)) is not None}
         for lever in levers
     }
 
@@ -222,20 +234,12 @@ def _measured(
     """Return rows and failures of all units; units of an earlier run come from the journal."""
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
-    left = []
-    for unit in units:
-        known = kept.get(*unit.key)
-        if known is None:
-            left.append(unit)
-        else:
-            rows += known["rows"]
-    for number, (unit, done) in enumerate(over_processes(measure_without, left, options.jobs), start=1):
+    found = resumed(measure_without, units, options.jobs, kept, Done)
+    for number, (unit, done) in enumerate(found, start=1):
         rows += done.rows
         failures += done.failures
-        if not done.failures:
-            kept.put(asdict(done), *unit.key)
         name = unit.work.picture.name
-        print(f"{number}/{len(left)} {name}: without {unit.lever or 'nothing'}", file=sys.stderr, flush=True)
+        print(f"{number}/{len(units)} {name}: without {unit.lever or 'nothing'}", file=sys.stderr, flush=True)
     return rows, failures
 
 

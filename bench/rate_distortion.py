@@ -21,13 +21,13 @@ import csv
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from bench import corpus, curves, peers
-from bench.journal import Journal, add_argument, journal, over_processes
+from bench.journal import Journal, add_argument, journal, resumed
 from bench.kinds import OURS, rank, title
 from bench.plots import plot_rate_distortion
 from bench.provenance import RESULTS, provenance, source_hash, write
@@ -109,17 +109,7 @@ def encoded(kind: str, picture: corpus.Picture, setting: float) -> tuple[bytes, 
 
 def run(works: list[Work], jobs: int, kept: Journal) -> Iterator[tuple[Work, Done]]:
     """Measure on several processes of one thread each; results of an earlier run come first."""
-    left = []
-    for work in works:
-        known = kept.get(*work.key)
-        if known is None:
-            left.append(work)
-        else:
-            yield work, Done(**known)
-    for work, done in over_processes(measure, left, jobs):
-        if not done.failures:
-            kept.put(asdict(done), *work.key)
-        yield work, done
+    return resumed(measure, works, jobs, kept, Done)
 
 
 def tabled(rows: Iterable[Row]) -> Table:
