@@ -32,7 +32,7 @@ from unittest import mock
 from bench import corpus
 from bench.journal import add_argument, journal, resumed
 from bench.kinds import OURS
-from bench.levers import RANGES, difference
+from bench.levers import RANGES, Mean, difference, shown
 from bench.provenance import RESULTS, provenance, source_hash, write
 from bench.quality import COLUMNS
 from bench.rate_distortion import Table, Work, measure, tabled
@@ -149,7 +149,7 @@ def measure_with(unit: Unit) -> Done:
     return Done(done.rows, done.failures, each)
 
 
-def matters(costs: list[dict[str, tuple[float, float]]], evaluations: list[float], usual: float) -> bool:
+def matters(costs: list[dict[str, Mean]], evaluations: list[float], usual: float) -> bool:
     """Return whether a constant's other values change bytes by BYTES or evaluations by EVALUATIONS."""
     bytes_change = any(abs(mean) >= BYTES for found in costs for mean, _ in found.values())
     return bytes_change or any(abs(e / usual - 1) >= EVALUATIONS for e in evaluations)
@@ -183,7 +183,7 @@ def report(summary: dict[str, Any]) -> Iterator[str]:
     yield "|---" * (len(names) + 4) + "|"
     for name, row in found.items():
         for factor, costs in row["costs"].items():
-            cells = [f"{costs[of][0]:+.2f} ± {costs[of][1]:.2f} %" if of in costs else "" for of in names]
+            cells = [shown(costs[of], 2) if of in costs else "" for of in names]
             words = "" if row["matters"] else " (does not matter)"
             yield (
                 f"| {name}{words} | {row['value']} | {factor:g} | {' | '.join(cells)} | "

@@ -140,7 +140,11 @@ def measure_without(unit: Unit) -> Done:
     return done
 
 
-def difference(table: Table, kind: str, usual: str, of: str) -> tuple[float, float] | None:
+#: A mean over pictures, and its standard error; None for a single picture.
+Mean = tuple[float, float | None]
+
+
+def difference(table: Table, kind: str, usual: str, of: str) -> Mean | None:
     """Return the bytes of a kind over those of the usual one at equal quality, in per cent.
 
     Parameters
@@ -154,7 +158,7 @@ def difference(table: Table, kind: str, usual: str, of: str) -> tuple[float, flo
 
     Returns
     -------
-    tuple of float, or None
+    tuple or None
         The mean over the pictures and its standard error; None if no picture has both curves.
     """
     metric, low, high = curves.RANGES[of]
@@ -168,11 +172,17 @@ def difference(table: Table, kind: str, usual: str, of: str) -> tuple[float, flo
             logs.append(found)
     if not logs:
         return None
-    error = stdev(logs) / len(logs) ** 0.5 if len(logs) > 1 else float("nan")
-    return round(curves.per_cent(fmean(logs)), 2), round(100 * error, 2)
+    error = round(100 * stdev(logs) / len(logs) ** 0.5, 2) if len(logs) > 1 else None
+    return round(curves.per_cent(fmean(logs)), 2), error
 
 
-def summarise(table: Table, levers: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
+def shown(found: Mean, digits: int) -> str:
+    """Return a mean and its error as text, in per cent."""
+    mean, error = found
+    return f"{mean:+.{digits}f} %" if error is None else f"{mean:+.{digits}f} ± {error:.{digits}f} %"
+
+
+def summarise(table: Table, levers: Sequence[str]) -> dict[str, dict[str, Mean]]:
     """Return lever -> range -> what it saves and the standard error."""
     return {
         lever: {of: found for of in RANGES if (found := difference(table, lever, ON, of)) is not None}
@@ -180,13 +190,13 @@ def summarise(table: Table, levers: Sequence[str]) -> dict[str, dict[str, tuple[
     }
 
 
-def report(summary: dict[str, dict[str, tuple[float, float]]]) -> Iterator[str]:
+def report(summary: dict[str, dict[str, Mean]]) -> Iterator[str]:
     """Yield the lines of a Markdown table."""
     names = [of for of in RANGES if any(of in found for found in summary.values())]
     yield "| more bytes without | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 1) + "|"
     for lever, found in summary.items():
-        cells = [f"{found[of][0]:+.1f} ± {found[of][1]:.1f} %" if of in found else "" for of in names]
+        cells = [shown(found[of], 1) if of in found else "" for of in names]
         yield f"| {lever} | " + " | ".join(cells) + " |"
 
 

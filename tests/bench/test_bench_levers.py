@@ -47,3 +47,14 @@ def test_worth_is_positive_where_files_grow_without_a_lever() -> None:
     lines = list(levers.report(found))
     assert lines[0] == "| more bytes without | PSNR |"
     assert lines[2] == "| shifts | +10.0 ± 0.0 % |"
+
+
+def test_a_single_picture_has_no_standard_error() -> None:
+    points = [
+        {"image": "a", "kind": kind, "setting": n, "bytes": factor * 1000 * 2**n, "psnr": 30.0 + n}
+        for kind, factor in ((levers.ON, 1.0), ("shifts", 1.1))
+        for n in range(4)
+    ]
+    found = levers.summarise(rate_distortion.tabled(points), ["shifts"])
+    assert found["shifts"]["PSNR"] == (10.0, None)
+    assert "| shifts | +10.0 % |" in list(levers.report(found))
