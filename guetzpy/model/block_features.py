@@ -35,7 +35,7 @@ LUMA_FEATURES = (
 #: own component and of the other chroma component. ``is_red`` is 1 for Cr and 0 for Cb.
 CHROMA_FEATURES = (*LUMA_FEATURES, "own", "own_dc", "own3", "other", "other_dc", "is_red")
 
-#: Range of the distances at which the networks were fitted; the feature is limited to it.
+#: Range of the distances at which the networks were fitted; ``log2_distance`` is limited to it.
 _FINEST, _COARSEST = 0.5, 4.0
 
 #: Group of each coefficient, natural order: 0 for low, 1 for middle, 2 for high frequencies.
@@ -58,7 +58,7 @@ def _log2(x: Any, work: Any) -> Any:
 
 @kernel("int64(float32[:, ::1], int64[::1], float32[:, ::1])")
 def _statistics(coefficients: Any, groups: Any, out: Any) -> int:
-    """Write total, low, middle, high and DC of each block."""
+    """Write five features of each block: ``total``, ``low``, ``middle``, ``high`` and ``dc``."""
     work = np.empty(1, np.float32)
     sums = np.empty(3, np.float32)
     floor = np.float32(_FLOOR)
@@ -76,7 +76,7 @@ def _statistics(coefficients: Any, groups: Any, out: Any) -> int:
 
 @kernel("int64(float32[:, :, ::1], float64[::1])")
 def _means(statistics: Any, means: Any) -> int:
-    """Write the means of total, high and DC, and the mean absolute difference of total from its mean."""
+    """Write the picture's means of ``total``, ``high`` and ``dc``, and then its ``picture_spread``."""
     rows, columns = statistics.shape[:2]
     count = np.float64(rows * columns)
     means[:] = 0.0
@@ -96,7 +96,7 @@ def _means(statistics: Any, means: Any) -> int:
 
 @kernel("int64(float32[:, :, ::1], float32[:, :, ::1])")
 def _neighbourhood(statistics: Any, out: Any) -> int:
-    """Write the features of 3 x 3 and 5 x 5 blocks; blocks at the picture's edges are repeated outside."""
+    """Write the features whose names end with 3 or 5; blocks at the picture's edges are repeated beyond."""
     rows, columns = statistics.shape[:2]
     work = np.empty(1, np.float32)
     ninth, part = np.float32(1.0 / 9.0), np.float32(1.0 / 25.0)
@@ -182,7 +182,10 @@ def _statistics_of(coefficients: Field) -> Field:
 
 
 def _reduced(field: Field, sampling: tuple[int, int], rows: int, columns: int) -> Field:
-    """Return the means of a luma field over the blocks of chroma; edges are repeated."""
+    """Return for each chroma block the mean of a luma field over the luma blocks at its place.
+
+    The field's edges are repeated where a chroma block extends beyond the luma blocks.
+    """
     across, down = sampling
     padding = [
         (0, max(0, n - have)) for n, have in zip((rows * down, columns * across), field.shape, strict=False)
@@ -196,7 +199,7 @@ def _reduced(field: Field, sampling: tuple[int, int], rows: int, columns: int) -
 
 
 def _smooth(field: Field) -> Field:
-    """Return the means of 3 x 3 blocks; edges are repeated."""
+    """Return for each block the mean of a field over 3 x 3 blocks; the field's edges are repeated."""
     padded = np.pad(field, 1, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     result: Field = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) * np.float32(1.0 / 9.0)

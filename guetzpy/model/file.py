@@ -74,7 +74,7 @@ class Model:
     about : mapping
         What the model was made from: its name, guetzpy's version, the pictures, the seed, figures.
     path : str, optional
-        Where it was read from.
+        The file from which the model was read.
     """
 
     data: bytes
@@ -205,7 +205,7 @@ def _packed(arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any]) ->
 
 
 def _unpacked(data: bytes) -> tuple[dict[str, npt.NDArray[Any]], Mapping[str, Any]]:
-    """Return the arrays of a file other than ``format`` and ``about``, and ``about``."""
+    """Return two things: the arrays of a model's parts by name, and the content of ``about``."""
     import zipfile
 
     import numpy as np

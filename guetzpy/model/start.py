@@ -23,9 +23,10 @@ __all__ = ["EFFORTS", "FEATURES", "StartPart", "features"]
 EFFORTS = ("fast", "balanced")
 FEATURES = ("one", "log_distance", "log_distance_squared", "subsampled", "subsampled_log_distance", "before")
 
-#: Range of the log distances of the fit (distances 0.35 to 8), and limit of the feature ``before``.
+#: Range of the log distances of the fit (distances 0.35 to 8), and largest magnitude of ``before``.
 _RANGE, _BEFORE = (-1.05, 2.08), 0.3
-#: Lower bound of the standard deviation: table entries are small integers, so the excess changes in steps.
+#: Lower bound of the standard deviation. Steps of tables are small integers, so the excess jumps even if
+#: the distance changes little.
 _LEAST = 0.01
 
 _EXPECTED = {
