@@ -43,7 +43,7 @@ class PictureFolder:
         return f"{FOLDER}/{name}"
 
     def remove_unused(self) -> None:
-        """Remove the pictures of an earlier page in the same place."""
+        """Remove the pictures in the folder that belong to an earlier page and not to this one."""
         if self._folder.is_dir():
             for path in self._folder.iterdir():
                 if _OURS.fullmatch(path.name) and path.name not in self._written:
@@ -76,7 +76,11 @@ class Earlier:
         self.found: list[dict[str, Any]] = []
 
     def find(self, name: str | None) -> dict[str, Any] | None:
-        """Return an input's record (``bytes_after``, ``output``, its target as ``words``), or None."""
+        """Return what the earlier report says of an input, or None if it says nothing.
+
+        The keys are ``bytes_after``, ``output`` (a path or None) and ``words`` (the target as text, or the
+        status if the file had no target).
+        """
         file = self._files.get(os.path.abspath(name)) if name is not None else None
         if file is None or not isinstance(file.get("bytes_after"), int):
             return None

@@ -25,7 +25,7 @@ __all__ = ["Collection"]
 
 Progress = Callable[[str, int, int], object]
 
-# After this number of pictures that did not fit into the page, no further picture is tried.
+# After this number of files whose pictures did not fit into the page, no further file is tried.
 _MISSES = 8
 
 # Largest number of files with which heat maps have the larger of the two sizes.
@@ -108,7 +108,10 @@ class Collection:
         self._entries.append(entry)
 
     def hold(self, names: Iterable[str]) -> None:
-        """Read files that a run is about to replace, up to the bytes that a page embeds."""
+        """Keep the contents of files that a run is about to replace.
+
+        A file is left out if it and its output would not fit into the ``bounds.embedded`` bytes of a page.
+        """
         for name in names:
             with contextlib.suppress(OSError, ValueError):
                 size = os.path.getsize(name)
@@ -237,7 +240,7 @@ class Collection:
         return files, thumbnails
 
     def _other(self, result: Result, path: str) -> dict[str, Any] | None:
-        """Return the record of a file in the earlier report, with the URL of its picture."""
+        """Return what the earlier report says of the result's input, with a URL of the earlier output."""
         record = self._earlier.find(result.input) if self._earlier is not None else None
         if record is None:
             return None
@@ -315,10 +318,13 @@ class Collection:
 
 
 def _is_there(path: str | None, size: int | None) -> bool:
-    """Return whether a file has the size of the result; otherwise it was changed since the run."""
+    """Return whether a file exists and has the size that the result states.
+
+    A file of another size was changed after the run, so that the result does not describe it.
+    """
     try:
         return path is not None and os.path.isfile(path) and os.path.getsize(path) == size
-    except (OSError, ValueError):  # a URL, or a name with a NUL character
+    except (OSError, ValueError):  # the path is a URL, or has a NUL character
         return False
 
 

@@ -146,7 +146,7 @@ def _common_folder(names: Sequence[str]) -> str:
 
 
 def _ramp() -> list[tuple[str, str, float]]:
-    """Return the stops of the colour scale: position, colour, and opacity of the heat map there."""
+    """Return the stops of the legend's colour scale: position, colour, and the heat map's opacity for it."""
     stops = []
     for i in range(33):
         red, green, blue = PALETTE[i * 255 // 32].tolist()
@@ -159,7 +159,10 @@ def _chroma(name: str) -> str:
 
 
 def _bars(bins: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the coordinates of the histogram in an SVG of 480 x 200 units; the lowest 40 are for text."""
+    """Return the coordinates of the histogram in an SVG of 480 x 200 units.
+
+    The lowest 40 units of its height are left for text.
+    """
     if not bins:
         return {"bars": [], "label": ""}
     highest = max(one["files"] for one in bins)

@@ -113,7 +113,10 @@ def thumbnail(data: bytes, side: int = 128) -> bytes | None:
 
 
 def _bounds(data: bytes) -> CheckSize:
-    """Return a check that refuses pictures that need much memory: files that failed are read here too."""
+    """Return a function that raises an error if a picture of a given size needs too much memory.
+
+    The run may have refused a file for its size. The report reads such files too, and must refuse them again.
+    """
 
     def check(width: int, height: int) -> None:
         check_decoding(width * height, len(data))
