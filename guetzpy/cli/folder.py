@@ -206,7 +206,7 @@ def _plan(
 
 
 def _on_urls(inputs: list[str], backup: str | None) -> bool:
-    """Return whether a backup has no record, which is written only if no URL is involved."""
+    """Return whether the inputs or the backup are named by URLs; the backup then gets no record."""
     return any("://" in name for name in [*inputs, backup or ""])
 
 

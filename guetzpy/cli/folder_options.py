@@ -124,9 +124,9 @@ class FolderOptions:
 
     def concern(self, inputs: list[str], output: str | None) -> bool:
         """Return whether a batch run is needed. Otherwise the files are processed one after the other."""
-        wanted = replace(self, suffix=None, names="jpg")  # single files may have a suffix and names too
+        wanted = replace(self, suffix=None, names="jpg")  # these two options do not need a batch run
         if not any("://" in name or os.path.isdir(name) for name in inputs):
-            wanted = replace(wanted, include=(), exclude=())  # these select files within folders
+            wanted = replace(wanted, include=(), exclude=())  # without a folder, these options have no effect
         if names_one_file(inputs, output):
             # These have no effect on a single file, or are allowed for it too.
             wanted = replace(

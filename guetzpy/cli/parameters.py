@@ -109,7 +109,10 @@ def size(value: str | int) -> int:
 
 
 def _type_of(hint: Any) -> Any:
-    """Return the type in which the command line takes a field of this type: text for choices and tuples."""
+    """Return the type of a parameter of the command line for a field of the options.
+
+    Choices and tuples are taken as text, which the options' class converts.
+    """
     if get_origin(hint) in (Literal, tuple):
         return str
     members = get_args(hint)

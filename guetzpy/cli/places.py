@@ -48,7 +48,8 @@ _OTHER_SUFFIXES = {
 #: Largest size of a list of files in bytes: a million names of 256 bytes. A device may have no end.
 _LONGEST_LIST = 2**28
 
-#: Byte order marks of a list of files, and its encoding. That of UTF-32 begins with that of UTF-16.
+#: Byte order marks, and the encoding that each of them declares. UTF-32 comes first, because its
+#: little-endian mark begins with the mark of UTF-16.
 _ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -223,8 +224,8 @@ def _check_in_place(name: str, jpeg_only: bool) -> None:
         with open(name, "rb") as stream:
             head = stream.read(3)
     except OSError:
-        return  # reported as an error of this file when it is processed
-    called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # the file is at fault, not the usage
+        return  # this error is reported when the file is processed
+    called_a_jpeg = Path(name).suffix.lower() in JPEG_SUFFIXES  # then the file is wrong, not the usage
     if head and not head.startswith(b"\xff\xd8") and not called_a_jpeg and not jpeg_only:
         usage_error(f"{name}: {NOT_IN_PLACE}")
 

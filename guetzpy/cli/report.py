@@ -55,7 +55,7 @@ class Report:
         self._collection.add(result, before, result.data or None)
 
     def hold(self, names: Iterable[str]) -> None:
-        """Remember files that the run is about to replace, up to the bytes that a page embeds."""
+        """Keep the contents of files that the run is about to replace, as far as a page could embed them."""
         self._collection.hold(names)
 
     def write(self) -> None:
@@ -113,7 +113,8 @@ def begin(
     if any(name is not None and os.path.realpath(name) == place for name in taken):
         usage_error(f"--report {path}: is one of the pictures")
     try:
-        os.makedirs(os.path.dirname(place), exist_ok=True)  # it may be the output folder, which is made later
+        # The path may be in the output folder, which the run makes later.
+        os.makedirs(os.path.dirname(place), exist_ok=True)
     except OSError as error:
         usage_error(f"--report {path}: {error.strerror}")
     return _report(path, options, beside, quiet)

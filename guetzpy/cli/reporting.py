@@ -128,7 +128,7 @@ def report_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted", 130)
     except BrokenPipeError:  # the program that reads stdout has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise the flush at exit fails
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit would fail
         raise typer.Exit(1) from None
     except Exception as error:
         if isinstance(error, GuetzpyError):
@@ -138,7 +138,7 @@ def report_errors() -> Iterator[None]:
 
 @contextmanager
 def notices(quiet: bool) -> Iterator[None]:
-    """Print a message, once, when a kernel is compiled in this context."""
+    """Print one message when the first kernel is compiled within this context."""
     from guetzpy._runtime.kernel import compilations
 
     said = quiet
@@ -154,14 +154,17 @@ def notices(quiet: bool) -> Iterator[None]:
 
 
 def compile_if_cold(quiet: bool) -> None:
-    """Compile all kernels in several processes if none is cached; two processors need half the time."""
+    """Compile all kernels in up to four processes if none is cached, which shortens the first run.
+
+    With a single processor nothing is done.
+    """
     from guetzpy._runtime import kernel as _jit
     from guetzpy._runtime import warmup
     from guetzpy._runtime.threads import default_threads
 
     processes = min(4, default_threads())
     if processes == 1 or not _jit.is_cold():
-        return  # kernels are then loaded or compiled when they are needed
+        return  # the kernels are loaded, or compiled one by one, when they are needed
     if not quiet:
         say(compiling())
     # If processes cannot be started or die, kernels are compiled later, when they are needed.

@@ -60,7 +60,7 @@ def restore(
         raise typer.Exit(1)
 
 
-# Name of each status, and its name in a dry run.
+# For each status, its name in the output: after a run, and after a dry run.
 _WORDS = {
     "restored": ("restored", "would be restored"),
     "original": ("unchanged", "unchanged"),

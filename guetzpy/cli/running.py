@@ -61,7 +61,7 @@ def run_all(
             compile_if_cold(quiet)
         from PIL import Image
 
-        Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked first, and this process is guetzpy's own
+        Image.MAX_IMAGE_PIXELS = None  # max_pixels replaces it; no other program's code runs here
         keep_freed()
         for place in places:
             result = _run(place, options, jpeg_only, threshold is not None, report)
@@ -91,7 +91,7 @@ def _run(
 ) -> Result:
     name = "stdin" if place.input == STANDARD else place.input
     try:
-        with time_limit(options.timeout):  # for reading and processing together
+        with time_limit(options.timeout):  # the limit is for reading and processing together
             data, state = read_bytes(place, options.max_input, options.max_memory)
             if not data.startswith(_SOI):
                 if jpeg_only:

@@ -31,7 +31,7 @@ __all__ = [
 
 
 def _of_options(*titles: str) -> dict[str, tuple[str, ...]]:
-    """Return sections of the options' fields, in their order."""
+    """Return for each title the names of the fields of the options in that section, in the fields' order."""
     options = options_of(OptimizeOptions).items()
     return {
         title: tuple(name for name, (_, option) in options if option.section == title) for title in titles
@@ -199,13 +199,13 @@ class SectionedCommand(TyperCommand):
         return context
 
     def _apply(self, context: Any, settings: dict[str, Setting]) -> None:
-        """Remove the settings that the command line replaces, and check the ranges of the others."""
+        """Reset parameters whose settings the command line replaces, and check the ranges of the others."""
         dropped: set[str] = set()
         for group in EXCLUSIVE:
             sources = {name: context.get_parameter_source(name) for name in group if name in context.params}
             if any(source.name == "COMMANDLINE" for source in sources.values()):
                 dropped |= {name for name in sources if _is_set(context, name)}
-        if STANDARD in (context.params.get("inputs") or ()):  # stdin has no name and no times
+        if STANDARD in (context.params.get("inputs") or ()):  # it has no name and no times of a file
             dropped |= {name for name in ("suffix", "preserve") if _is_set(context, name)}
         for parameter in self.params:
             if parameter.name in dropped:

@@ -89,7 +89,7 @@ def find(
 
 
 class _Unreadable(Exception):
-    """A file whose settings, if it has any, cannot be known."""
+    """The error for a file that exists but cannot be read or parsed, so that its settings are not known."""
 
 
 def _table(path: Path) -> dict[str, Any] | None:
@@ -105,11 +105,11 @@ def _table(path: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         if not _is_listed(path):
-            return None  # the user cannot list this folder, so it has no settings for this user
+            return None  # a folder without access for this user has no settings for this user
         words = "; guetzpy reads its settings from it: make it readable, or rename it" if own else ""
         raise _Unreadable(f"{path}: {error.strerror}{words}") from None
     if not own and b"guetzpy" not in data:
-        return None  # other programs check the file
+        return None  # whether the file is valid TOML matters to other programs only
     try:
         content = tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -130,7 +130,7 @@ def _read(path: Path) -> bytes:
 
 
 def _is_listed(path: Path) -> bool:
-    """Return whether a file is known to exist."""
+    """Return whether a file exists and the user may access the folders above it."""
     try:
         path.lstat()
     except OSError:

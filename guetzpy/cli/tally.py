@@ -98,7 +98,7 @@ class Tally:
         if not written:
             changed = self.outcomes["optimized"] + self.outcomes["lossless"]
             if not (changed if checked else self.files - self.failed):
-                return None  # that command would write nothing either
+                return None  # without --dry-run or --check, nothing would be written either
             instead = "without --dry-run" if placed else "with -o FOLDER/ instead of --dry-run"
             if checked:
                 instead = "with --in-place instead of --check"

@@ -145,7 +145,10 @@ def lines(figures: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _shown(quiet: bool) -> Iterator[Any]:
-    """Yield a function that shows progress: on one line of a terminal, otherwise by a line each minute."""
+    """Yield a function that shows progress.
+
+    On a terminal it rewrites one line. Otherwise it prints a line for each new stage, and one a minute.
+    """
     terminal = not quiet and sys.stderr is not None and sys.stderr.isatty()
     last, since = "", 0.0
 

@@ -89,7 +89,7 @@ def surroundings() -> Iterator[tuple[str, object]]:
     kernels = kernel_cache.cache_directory()
     words = ""
     if not kernel_cache.can_keep():
-        # In a container the kernels were compiled with the image, in a folder that is read only afterwards.
+        # A container's image may hold compiled kernels in a folder that is read only when the container runs.
         held = kernels is not None and any(kernels.rglob("*.nbc"))
         words = " (read only)" if held else " (cannot be written: every start compiles)"
     yield "kernels", f"{kernels}{words}"
