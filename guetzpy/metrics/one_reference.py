@@ -124,7 +124,7 @@ class CodesComparator(ABC):
 
 
 class LightComparator(CodesComparator):
-    """A metric with one reference that is computed from linear light."""
+    """A metric that compares pictures with one reference, and is computed from their linear light."""
 
     @abstractmethod
     def _score(self, level: Rows) -> float:

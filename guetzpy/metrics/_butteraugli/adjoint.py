@@ -51,7 +51,7 @@ __all__ = ["Trace", "pull_back", "trace"]
 
 Floats = npt.NDArray[np.float32]
 
-#: Planes that :func:`pull_back` needs besides the planes of the trace, which it overwrites, and the result.
+#: Number of scratch planes of :func:`pull_back`. It also overwrites the planes of the trace.
 _SPARE_PLANES = 4
 _TALLER = 2
 _MIDDLE_TABLE = np.array(MIDDLE_LINES, np.float32)
@@ -102,7 +102,10 @@ class _Adjoint:
         self._ones = np.ones(max(len(blur.gain_y), len(blur.gain_x)), np.float32)
 
     def weigh(self, plane: Floats, start: int, stop: int) -> None:
-        """Multiply rows of a plane by the gain, which differs from 1 only near the edges."""
+        """Multiply rows of a plane by the blur's gain.
+
+        The gain is the reciprocal of the sum of the taps within the picture, so it is 1 far from the edges.
+        """
         blur = self._blur
         weigh_rows(plane, start, stop, len(blur.taps) - 1, blur.gain_y, blur.gain_x)
 
@@ -209,9 +212,9 @@ def pull_back(
     work = strips(0, height, width)
     if light is None:
         light = np.empty((3, height, width), np.float32)
-    # A plane is reused when its content is no longer needed. Stages that read only the same sample write
-    # their result in place. What line detectors and blurs read from other strips is overwritten one stage
-    # later.
+    # A plane is reused when its content is no longer needed. A stage that reads only the samples that it
+    # writes does so in place. Line detectors and blurs also read samples of other strips, so that their
+    # inputs are overwritten one stage later.
     ac, activity, low, middle = traced.errors, traced.smooth, b.low, list(light)
     smooth, plain = traced.spare[:2], traced.spare[2:]
 

@@ -168,7 +168,10 @@ def opponent(r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, out_x: Any, out_y: 
     " float32[::1], float32[::1], float32[::1])"
 )
 def split_low(x: Any, y: Any, b: Any, lx: Any, ly: Any, lb: Any, rx: Any, ry: Any, rb: Any) -> int:
-    """Write the colours less the low band (``lx``, ...) to ``rx``, ...; scale the band for its errors."""
+    """Write the colours less the low band (``lx``, ``ly``, ``lb``) to ``rx``, ``ry``, ``rb``.
+
+    The low band is then scaled by the weights of its errors.
+    """
     for i in range(x.shape[0]):
         low_x = lx[i]
         low_y = ly[i]
@@ -198,9 +201,10 @@ def _clip(v: Any, limit: Any) -> Any:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])")
 def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
-    """Subtract the middle band (``mx``, ``my``) into ``hx``, ``hy``, and change its small values.
+    """Write the residual of the middle band (``mx``, ``my``) to ``hx``, ``hy``, and change the band.
 
-    Small values of X become zero; small values of Y are doubled.
+    X of the band is moved towards zero, so that small values become zero. To Y its own value, clipped, is
+    added, so that small values are doubled.
     """
     for i in range(rx.shape[0]):
         luma = ry[i] - my[i]
@@ -217,7 +221,11 @@ def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
     "int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])"
 )
 def split_high(rx: Any, ry: Any, hx: Any, hy: Any, ux: Any, uy: Any, activity: Any) -> int:
-    """Split into the high (``hx``, ``hy``) and ultra-high bands, and compute the masking activity."""
+    """Split the residual (``rx``, ``ry``) into the high and the ultra-high band, and compute the activity.
+
+    ``hx`` and ``hy`` hold the blurred residual, and get the high band; ``ux`` and ``uy`` get the ultra-high
+    band. The activity is the magnitude of both bands, from which the mask is computed.
+    """
     for i in range(rx.shape[0]):
         smooth = hx[i]
         x_high = _remove(smooth, REMOVE_HIGH)
@@ -242,10 +250,10 @@ def split_high(rx: Any, ry: Any, hx: Any, hy: Any, ux: Any, uy: Any, activity: A
 
 @kernel("int64(float32[:, ::1], int64, int64, float32[:, ::1], float32[:, ::1])")
 def erode_rows(plane: Any, start: int, stop: int, scratch: Any, out: Any) -> int:
-    """Write a weighted mean of three values of each sample's surroundings.
+    """Write for each sample a weighted mean of the three smallest of eleven values.
 
-    They are the three smallest of: the sample, its eight neighbours at a distance of 3, and twice the
-    sample, which is counted two times. The smallest value has the largest weight.
+    The values are the sample, its eight neighbours at a distance of 3, and two times a value of twice the
+    sample. The smallest value has the largest weight. Neighbours outside the picture are left out.
 
     Parameters
     ----------

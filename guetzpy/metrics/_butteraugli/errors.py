@@ -80,7 +80,10 @@ def ac_errors(
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1])")
 def mask_errors(erosion: Any, dc: Any, ac: Any, out: Any) -> int:
-    """Write the root of the sum of both errors, each times its squared mask. ``out`` may be ``dc``."""
+    """Write the map of errors: the root of the sum of both errors, each times its squared mask.
+
+    The masks are computed from ``erosion``, data of the reference. ``out`` may be ``dc``.
+    """
     for i in range(out.shape[0]):
         e = erosion[i]
         seen = GLOBAL_SCALE * (_ONE + AC_MUL / (AC_SCALER * e + AC_OFFSET))

@@ -1,10 +1,10 @@
 """Derivatives of Butteraugli's line detectors.
 
-A line with the sum s of a field of differences adds s^2 to the error of its centre. 2 s times the derivative
-by that error, the line's share, is a part of the derivative by every sample on the line. The shares of all
-lines with centres in one row are computed, and then added to the nine rows that these lines cover. Lines that
-begin with the same pair of samples, as in :mod:`guetzpy.metrics._butteraugli.malta`, add the sum of their
-shares to that pair.
+A detector sums a field of differences along a line. If the sum is s, the line adds s^2 to the error of its
+centre. So it adds the same term to the derivative by each of its samples: 2 s times the derivative by the
+centre's error. This term is called the line's share. The shares of all lines with centres in one row are
+computed, and then added to the nine rows that these lines cover. Lines that contain the same pair of samples,
+as in :mod:`guetzpy.metrics._butteraugli.malta`, add the sum of their shares to that pair.
 
 Both steps process 184 columns at a time, so that shares and rows stay in the first-level cache. The shares of
 different lines are a constant distance apart, so that the compiler knows that they do not overlap.
@@ -30,7 +30,7 @@ _ZERO, _TWO = np.float32(0.0), np.float32(2.0)
 BLOCK = 184
 #: Length of a row with a margin of 8 on both sides, a multiple of the cache line's 16 samples.
 STRIDE = BLOCK + 24
-#: Samples of the shares of one row.
+#: Length of the array with the shares of all lines with centres in one row: 21 rows of STRIDE samples.
 SLOT = 21 * STRIDE
 _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10 = (k * STRIDE for k in range(1, 11))
 _R1, _R2, _R3, _R4, _R5, _R6, _R7, _R8 = _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8
@@ -38,19 +38,19 @@ _S11, _S12, _S13, _S14, _S15, _S16, _S17, _S18, _S19, _S20 = (k * STRIDE for k i
 
 
 def wanted_shares(band: Floats | None, rows: int, width: int) -> Bools:
-    """Return which rows of shares are needed, in each block of columns.
+    """Return for which rows of centres the shares of lines are needed, in each block of columns.
 
     Parameters
     ----------
     band : ndarray of float32, shape (rows, width), or None
-        Only samples where it is not zero need their derivatives; None: all samples do.
+        Only samples where it is not zero need their derivatives. None: all samples need them.
     rows, width : int
         Shape of the result of :func:`line_slopes`.
 
     Returns
     -------
     ndarray of bool, shape (rows + 8, blocks of the width)
-        A row of shares has its samples four rows above to four rows below its centres.
+        Entry i is for the centres in row i - 4. Their lines reach four rows up and down.
     """
     first = np.arange(0, width, BLOCK)
     if band is None:
@@ -60,7 +60,7 @@ def wanted_shares(band: Floats | None, rows: int, width: int) -> Bools:
 
 
 def reached(rows: Bools) -> Bools:
-    """Return which rows, beginning four above the given ones, have lines that reach a given row.
+    """Return which rows have centres of lines that reach one of the given rows.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def reached(rows: Bools) -> Bools:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
 def _sparse_shares(tile: Any, weight: Any, slot: Any) -> int:
-    """Write the shares of the sparse lines with centres in one row, and sums of them, to ``slot``.
+    """Write the shares of the sparse lines with centres in one row, and their sums, to ``slot``.
 
-    The centres are in the fifth row of ``tile``.
+    The centres are in the fifth of nine rows of ``tile``.
     """
     size = weight.shape[0]
     for x in range(size):
@@ -191,9 +191,9 @@ def _sparse_scatter(slot: Any, size: int, sums: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1])", inline=True)
 def _full_shares(tile: Any, weight: Any, slot: Any) -> int:
-    """Write the shares of the full lines with centres in one row, and sums of them, to ``slot``.
+    """Write the shares of the full lines with centres in one row, and their sums, to ``slot``.
 
-    The centres are in the fifth row of ``tile``.
+    The centres are in the fifth of nine rows of ``tile``.
     """
     size = weight.shape[0]
     for x in range(size):
@@ -361,7 +361,7 @@ def line_slopes(fields: Any, weight: Any, wanted: Any, full: bool, slot: Any, su
     weight : float32 (n + 8, W + 8)
         Derivatives by the energies, with a margin of 4, which is zero beyond the picture.
     wanted : bool (n + 8, blocks of W)
-        From :func:`wanted_shares`. Results that need other shares are wrong, but finite.
+        From :func:`wanted_shares`. Other samples get derivatives that are wrong, but finite.
     full : bool
         True: lines of seven or nine samples; False: lines of five.
     slot : float32 (SLOT,)
@@ -391,7 +391,7 @@ def line_slopes(fields: Any, weight: Any, wanted: Any, full: bool, slot: Any, su
             else:
                 for x in range(size):
                     here[_S8 + x] = _ZERO
-            if i >= 8:  # no later row reaches this one
+            if i >= 8:  # no line with its centre in a later row reaches this row
                 for x in range(size):  # a slice assignment makes numba compile strings, which takes a second
                     out[i - 8, left + x] = here[x]
     return 0

@@ -64,7 +64,7 @@ MIDDLE_LINES = (
 def difference_rows(
     a: Any, b: Any, start: int, margin: int, block: int, norm: Any, scale: Any, wanted: Any, fields: Any
 ) -> int:
-    """Fill fields with the weighted difference of two bands, side by side.
+    """Write the weighted difference of two bands to fields, each of which holds a block of columns.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ def difference_rows(
     margin, block : int64
         Margin of a field on all sides, and its columns without the margin.
     norm, scale : float32
-        From a table of this module.
+        The magnitude above which errors are masked and the weight, both from a table of this module.
     wanted : bool (n + 2 margin, fields)
-        Rows that are filled.
+        Which rows of each field are written.
     fields : float32 (fields, n + 2 margin, at least block + 2 margin)
         Row ``i`` is row ``start - margin + i`` of the bands; zero beyond the edges.
     """

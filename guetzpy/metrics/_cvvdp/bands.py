@@ -23,7 +23,8 @@ __all__ = ["WORK_ROWS", "difference_rows"]
 
 TAPS = 2 * REACH + 1
 
-# First rows of scratch after those of contrasts; three rows of each unless said otherwise.
+# The first row of each part of the scratch memory, after the parts that ``contrast`` names. A part has three
+# rows, one for each channel, if its comment names no other number.
 BLURRED, MASK, SUM, LOSS = 8, 11, 14, 17
 POWERS = 20  # a ring of REACH + 1 rows of three channels
 MUTUAL = POWERS + 3 * (REACH + 1)  # for each channel 2 TAPS rows: each row is stored twice, TAPS rows apart
@@ -175,7 +176,7 @@ def blur_rows_down(
 
 @kernel("int64(float32[::1], float32[::1], int64)", inner=True)
 def _see(work: Any, powers: Any, count: int) -> int:
-    """Add d^2 + 2 e d of the visible differences d of a row to SUM, column by column.
+    """Add d^2 + 2 e d of the visible differences d of a row to SUM, column by column; e is 1e-5.
 
     ``work`` and ``powers`` are flat views of all rows of scratch, and of the rows of POWERS, from the block's
     first column on.
@@ -206,7 +207,7 @@ def mask_row(work: Any, y: int, height: int, left: int, right: int, at: Any, wid
     end = at + right - left
     for c in range(3):
         ring = MUTUAL + 2 * TAPS * c
-        if min(height, width) <= REACH:  # the package does not blur levels of this size
+        if min(height, width) <= REACH:  # the authors' package does not blur levels that are so small
             row = work[ring + y % TAPS]
             mask = work[MASK + c]
             for x in range(at, end):

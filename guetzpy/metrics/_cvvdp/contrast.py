@@ -37,7 +37,8 @@ REACH = 6  # radius of the blur of masks
 HALO = 2 * REACH  # columns before the first of a block, in all rows of scratch
 STRIDE = BLOCK + 4 * HALO  # with columns for samples beyond both edges
 
-# First rows of scratch: three rows of each, but one of GAIN and of HALF.
+# The first row of each part of the scratch memory. GAIN and HALF have one row, LAYER and AROUND one for each
+# channel.
 LAYER, AROUND, GAIN, HALF = 0, 3, 6, 7
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)

@@ -61,7 +61,7 @@ from guetzpy.metrics._cvvdp.powers import power
 
 __all__ = ["SLOPE_ROWS", "slope_rows"]
 
-# First rows of further scratch, each after the rows of the one before.
+# The first row of each further part of the scratch memory, after the parts that ``bands`` names.
 DIFFERENCES = WORK_ROWS  # a ring of TAPS rows of three channels: contrasts less the reference's
 BY_DIFFERENCE = DIFFERENCES + 3 * TAPS  # derivatives by these: a ring of REACH + 1 rows of three channels
 GAINS = BY_DIFFERENCE + 3 * (REACH + 1)  # reciprocals of the background's luminance: TAPS rows
@@ -99,7 +99,8 @@ def _pull(work: Any, apart: Any, slopes: Any, by_apart: Any, count: int) -> int:
         n2 = _ONE / (_ONE + (W02 * m0 + W12 * m1 + W22 * m2))
         u0, u1, u2 = (p0 - P_AT_0) * n0, (p1 - P_AT_0) * n1, (p2 - P_AT_0) * n2
         l0, l1, l2 = LARGEST / (LARGEST + u0), LARGEST / (LARGEST + u1), LARGEST / (LARGEST + u2)
-        # Derivatives by the numerators; below, by the denominators, and by the masks.
+        # Derivatives by the numerators of the visible differences give those by the differences of contrast.
+        # Derivatives by the denominators, below, give those by the masks.
         g0 = s0 * (_TWO * l0 * u0 + TWO_EPS) * (l0 * l0) * n0
         g1 = s1 * (_TWO * l1 * u1 + TWO_EPS) * (l1 * l1) * n1
         g2 = s2 * (_TWO * l2 * u2 + TWO_EPS) * (l2 * l2) * n2
@@ -215,7 +216,7 @@ def _write_row(
         )
         _by_light(by_contrast, apart, near, gain, light)
     for c in range(3):
-        if c == 1:  # only the achromatic channel is the luminance
+        if c == 1:  # only the achromatic channel (0) is the luminance
             fill(light)
         _by_around(by_layer[c, y - start, left:right], light, gain, by_around[c, y - start, left:right])
     return 0

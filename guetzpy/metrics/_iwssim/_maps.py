@@ -299,7 +299,7 @@ def gradient_row(
         box(x, between, planes[_PRODUCT])
         box(y, between, planes[_WEIGHT])
         _information_adjoint(planes, eigenvalues, mean)
-        # Each of the six fields is blurred into a plane that is no longer needed.
+        # The adjoints of the six moments. All fields are blurred into one plane, which is no longer needed.
         target = planes[_PRODUCT]
         total = planes[_WEIGHT]
         for k in range(6):

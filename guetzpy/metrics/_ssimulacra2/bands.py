@@ -324,7 +324,8 @@ class Side:
             if self.smaller is not None:
                 for c in range(3):
                     halve(linear[c], first, start, stop, self.smaller[c], 0)
-            xyb = local.array("xyb", (3, GROUP, (level.width | 31) + 17))  # rows in different cache sets
+            # A row has an odd number of cache lines of 16 values, so that rows are in different cache sets.
+            xyb = local.array("xyb", (3, GROUP, (level.width | 31) + 17))
             transposed = reference.transposed[start // GROUP - reference.first_group]
             _across_group(
                 linear, start - first, stop - start, start - top + HISTORY, int(prepare), self.slots,

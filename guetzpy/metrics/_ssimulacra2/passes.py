@@ -18,7 +18,7 @@ __all__ = ["WORK", "backward_strip", "forward_strip"]
 _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
-_STEEP = np.float32(1e4)  # slope of a smoothed sign: 1e-4 of XYB is less than a twentieth of a code
+_STEEP = np.float32(1e4)  # slope of a smoothed sign, which is -1 or 1 from 1e-4 of XYB on, 1/20 of a code
 
 
 @kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])", inner=True)
@@ -285,7 +285,8 @@ def _edges_adjoint(
         cube = d * d * d
         slope = added + added4 * cube if d > _ZERO else lost4 * cube - lost
         slope = slope * inverse if d != _ZERO else _ZERO
-        # The slope of |other|. Where ``other`` is only rounding, as in flat blocks, its sign means nothing.
+        # The derivative of |other| is its sign, which is random where ``other`` is only rounding, as in flat
+        # blocks. So a ramp from -1 to 1 replaces the jump of the sign at 0.
         slope = slope * min(max(other * _STEEP, -_ONE), _ONE)
         direct[i] = slope
         by_blurred[i] -= slope

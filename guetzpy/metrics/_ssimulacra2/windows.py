@@ -78,7 +78,8 @@ class _Scale:
     ) -> Floats:
         """Return rows of the derivatives of the score by linear light.
 
-        ``slopes``, ``coarser``: as for ``backward_strip``. The first of ``rows`` is even.
+        ``rows``: the first row, which is even, and the row after the last. ``slopes``, ``coarser``: as for
+        ``backward_strip``.
         """
         start, stop = rows
         out = np.empty((3, stop - start, self.width), np.float32)
