@@ -85,7 +85,7 @@ def change(stack: ExitStack, name: str, value: Any) -> None:
 
 
 def others(only: str | None = None) -> list[tuple[str, float]]:
-    """Return each constant's name with each factor that changes it; ``only`` is how the names begin."""
+    """Return pairs of a constant's name and a factor that changes it, for names that begin with ``only``."""
     return [(name, f) for name, value in constants().items() if name.startswith(only or "") for f in FACTORS
             if scaled(value, f) != value]  # fmt: skip
 
@@ -110,7 +110,7 @@ class Unit:
 
 @dataclass
 class Done:
-    """Points of a picture, and the mean evaluations of a file; one of the whole picture counts 1."""
+    """Points of a picture, and the mean number of evaluations of a file, as :func:`counted` counts them."""
 
     rows: list[dict[str, Any]]
     failures: list[str]
@@ -119,7 +119,10 @@ class Done:
 
 @contextmanager
 def counted(pixels: int) -> Iterator[Callable[[], float]]:
-    """Count evaluations: scored samples divided by those of an evaluation by both metrics with limits."""
+    """Yield a function that returns the number of evaluations so far, for a picture of ``pixels`` pixels.
+
+    Each score adds its pixels. An evaluation has two scores of the whole picture: two metrics have limits.
+    """
     from guetzpy.search.quality.judge import Judge
 
     samples, original = 0, Judge.score
@@ -150,7 +153,10 @@ def measure_with(unit: Unit) -> Done:
 
 
 def matters(costs: list[dict[str, Mean]], evaluations: list[float], usual: float) -> bool:
-    """Return whether a constant's other values change bytes by BYTES or evaluations by EVALUATIONS."""
+    """Return whether a constant matters: whether one of its other values changes a figure enough.
+
+    Enough is BYTES for the bytes by some metric, and EVALUATIONS for the number of evaluations.
+    """
     bytes_change = any(abs(mean) >= BYTES for found in costs for mean, _ in found.values())
     return bytes_change or any(abs(e / usual - 1) >= EVALUATIONS for e in evaluations)
 

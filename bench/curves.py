@@ -87,9 +87,10 @@ class Curve:
 def difference(
     points: Points, peers: Iterable[Points], metric: str, low: float, high: float, samples: int = 48
 ) -> float | None:
-    """Return the mean difference of log bytes from the pointwise minimum of the peers' curves.
+    """Return the mean of an encoder's log bytes less the fewest log bytes of its peers at the same score.
 
-    The mean is over ``samples`` equidistant scores. None: the ranges of scores do not overlap.
+    The mean is over ``samples`` equidistant scores between ``low`` and ``high`` that the encoder and a peer
+    reach. None: there are no such scores, or too few points.
     """
     ours = Curve(points, metric)
     others = [c for c in (Curve(p, metric) for p in peers if len(p) > 1) if c.function is not None]

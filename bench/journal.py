@@ -119,7 +119,7 @@ def resumed(
     kept : Journal
         The journal.
     form : type
-        Dataclass of a result, with a list ``failures``.
+        Dataclass of a result, with a list ``failures`` of messages, which is empty if all went well.
     """
     known = [kept.get(*unit.key) for unit in units]  # type: ignore[attr-defined]
     for unit, found in zip(units, known, strict=True):

@@ -100,7 +100,7 @@ def bare(data: bytes) -> bytes:
 
 
 def attempt(task: Task) -> tuple[list[dict[str, Any]], str | None]:
-    """Return rows, or no rows and a description of the error."""
+    """Return the rows of :func:`measure` and None, or no rows and a description of the error."""
     try:
         return measure(task), None
     except Exception as error:  # users pass files of any kind

@@ -39,7 +39,8 @@ _ROWS = (
 )
 #: Columns of the README's table.
 _COLUMNS = ("SSIMULACRA 2, 50-92", "Butteraugli 3-norm, 0.35-2.0", "CVVDP")
-#: Results from which the README's table is taken; of results with equally many pictures the first is used.
+#: Results from which the README's table is taken. A figure comes from the one with the most pictures, and
+#: from the first of those with equally many.
 _SOURCES = tuple(f"rate_distortion-{name}" for name in ("photos", "people", "independent", "formats"))
 
 #: The large table of bytes at equal quality: kinds of encoders (rows), and ranges of scores (columns).
@@ -134,7 +135,7 @@ def _by_kind(result: dict[str, Any]) -> Iterator[str]:
 
 
 def independent_table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the table of bytes by metrics that the large comparison does not have, with newer formats."""
+    """Yield the table of bytes on part of the photos, by further metrics and with newer formats."""
     summary = result["summary"]
     names = [n for n in _RANGES if n in summary.get("guetzpy", {})]
     yield (
@@ -225,7 +226,7 @@ def _summaries(results: Path) -> list[dict[str, Any]]:
 
 
 def _mean(found: list[dict[str, Any]], kind: str, name: str) -> float | None:
-    """Return the mean of a kind over one range, from the comparison with the most pictures."""
+    """Return the mean of a kind over one range, from the comparison with most pictures; None without any."""
     here = [r["summary"][kind][name] for r in found if name in r["summary"].get(kind, {})]
     return max(here, key=lambda figures: len(figures["pictures"]))["mean"] if here else None
 

@@ -43,7 +43,7 @@ def fit(sizes: Callable[[float], int], budget: int, scale: tuple[float, float], 
     Parameters
     ----------
     sizes : callable
-        Setting to bytes of the whole set.
+        Returns the bytes of the whole set at a setting.
     budget : int
         Budget in bytes.
     scale : tuple of float
@@ -97,7 +97,7 @@ def settings_of(files: Files, budget: int) -> list[Setting] | None:
 
 
 def _budgeted(files: Files, limit: int, spread: bool) -> list[Setting] | None:
-    """Return the settings that guetzpy's own budget finds."""
+    """Return the settings that guetzpy's own search for a total finds."""
     search = Budget(limit, files.areas, equal_slope=spread)
     try:
         while (aims := search.propose()) is not None:

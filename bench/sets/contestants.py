@@ -20,7 +20,8 @@ from guetzpy.batch.rates import FINEST
 
 COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
-#: Setting of an encode: a number for other encoders; for guetzpy the distance or size that its budget finds.
+#: Setting of an encode: a number for other encoders, and for guetzpy an aim (a distance or a size) that its
+#: search for a total finds.
 Setting = float | Aim
 Encode = Callable[[corpus.Picture, Any], "bytes | Result"]
 
@@ -38,8 +39,8 @@ class Contestant:
     scale : tuple of float
         Worst and best setting.
     way : {"whole", "real", "common", "spread"}
-        Search for the setting: bisection over whole or real numbers, or guetzpy's budget with one
-        distance or with equal slopes.
+        Search for the setting: bisection over whole or real numbers, or guetzpy's own search for a total,
+        with one distance for all pictures or with equal slopes.
     version : str
         Version that runs here.
     code : str
@@ -171,7 +172,7 @@ def half(picture: corpus.Picture) -> corpus.Picture:
 
 
 def doubled(picture: corpus.Picture, shape: tuple[int, int]) -> corpus.Picture:
-    """Return a picture scaled up to (height, width)."""
+    """Return a picture of half size scaled up to its original size, (height, width)."""
     return np.array(Image.fromarray(picture).resize((shape[1], shape[0]), Image.Resampling.LANCZOS))
 
 

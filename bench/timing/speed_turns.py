@@ -148,7 +148,7 @@ def turns_report(found: dict[str, Any]) -> Iterator[str]:
         if not runs:
             yield f"| {_words(kind)} | {rounds[0][kind].get('error', '')} |" + " |" * (3 + len(against))
             continue
-        # Two processes side by side finish two pictures in the time of one call.
+        # Two processes encode a picture each at the same time, so that a picture takes half a call's time.
         share = 0.5 if kind.endswith("2 processes") else 1.0
         seconds = [share * _typical(entry, 0) / entry["megapixels"] for entry in runs]
         user, system = (median(_typical(entry, n) / entry["megapixels"] for entry in runs) for n in (1, 2))

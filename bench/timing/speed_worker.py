@@ -111,7 +111,10 @@ def profile(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _owners(function: Any, callers: Any, stats: Any, depth: int = 12) -> dict[str, float]:
-    """Return the modules of guetzpy that called a function, with shares that sum to 1."""
+    """Return the modules of guetzpy to which a function's time is added, each with its share of the time.
+
+    A module of guetzpy owns its functions. The time of another function is divided among its callers.
+    """
     path = Path(function[0])
     if "guetzpy" in path.parts:
         inside = path.parts[len(path.parts) - path.parts[::-1].index("guetzpy") :]
@@ -222,7 +225,7 @@ class _ChildrenPeak:
             for task in Path("/proc/self/task").glob("*/children"):
                 try:
                     pids = task.read_text().split()
-                    # Between fork and exec a child is a copy of this process.
+                    # Between fork and exec a child is a copy of this process, whose memory does not count.
                     pids = [p for p in pids if os.readlink(f"/proc/{p}/exe") != self._own]
                 except OSError:
                     continue

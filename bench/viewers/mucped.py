@@ -142,7 +142,7 @@ def elo_rate_at(points: list[tuple[float, float]]) -> tuple[Callable[[float], fl
 
 
 def pairs_of(rated: list[Setting], means: dict[str, dict[str, float]]) -> list[Setting]:
-    """Return the other encoders' settings whose Elo score jpegli reaches in the same class of sampling.
+    """Return the settings of other encoders whose Elo score jpegli reaches, within a class of sampling.
 
     The classes are 4:4:4, and subsampled chroma.
     """
@@ -168,9 +168,11 @@ def ratios(
     elo: dict[str, float],
     columns: tuple[str, ...],
 ) -> dict[str, list[float]]:
-    """Return how many per cent more bytes a partner's curve takes than each target, at equal quality.
+    """Compare the bytes of each target with those of its partner at equal quality.
 
-    The key "people" has the ratios by Elo; the other keys are columns.
+    The partner is a curve of jpegli: encoder and sampling. The result has the partner's bytes less the
+    target's, in per cent of the target's, in the order of the targets. Under the key "people" equal quality
+    is equal Elo; the other keys are names of metrics.
     """
     found: dict[str, list[float]] = {name: [] for name in ("people", *columns)}
     for target in targets:
@@ -187,7 +189,7 @@ def ratios(
 
 
 def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: int = 1) -> dict[str, Any]:
-    """Compare the byte ratios that people gave with those of each metric.
+    """Compare two ratios of bytes at equal quality: by the ratings of people, and by each metric.
 
     Parameters
     ----------
@@ -197,7 +199,7 @@ def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: in
         Scores of the files made here.
     draws : int
         Number of draws of the bootstrap. A draw takes sources with replacement, and adds normal noise to
-        every Elo score; the score's published interval is taken as one of 95 %.
+        every Elo score; the published interval of a score is taken as its interval of 95 %.
     seed : int
         Seed of the draws.
 
@@ -205,9 +207,11 @@ def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: in
     -------
     dict
         ``encoders``: jpegli against libjpeg-turbo and mozjpeg, in one class of sampling. ``sampling``:
-        jpegli's 4:2:0 against its 4:4:4. Each with ``pairs`` (per cent by people and by column) and
-        ``metrics`` (column -> bias, low, high, rms in percentage points: metric's ratio less people's).
-        ``srocc``: column -> rank correlation of means with Elo, over all rated settings that were encoded.
+        jpegli's 4:2:0 against its 4:4:4. Each of the two has ``pairs``, the results of :func:`ratios` for
+        each target, and ``metrics``: for each metric the ``bias`` (mean of its ratio less people's ratio),
+        the interval of 95 % of the bias (``low``, ``high``), and the ``rms``, all in percentage points.
+        ``srocc``: for each metric the rank correlation of its means with Elo, over all rated settings that
+        were encoded.
     """
     settings = all_settings(rated)
     means = scores.means()
@@ -245,7 +249,7 @@ def prediction(rated: list[Setting], scores: Scores, draws: int = 1000, seed: in
 
 
 def _halved(rated: list[Setting]) -> list[Setting]:
-    """Return jpegli's 4:2:0 settings whose Elo score its 4:4:4 settings reach."""
+    """Return jpegli's 4:2:0 settings whose Elo score is in the range of its 4:4:4 settings."""
     full = [s.elo or 0 for s in rated if s.curve == ("jpegli", "444")]
     return [s for s in rated if s.curve == ("jpegli", "420") and min(full) <= (s.elo or 0) <= max(full)]
 
