@@ -1,12 +1,17 @@
 """Subjects in which metrics miss what people see: bands in gradients, shifts of hue, ringing beside text.
 
-The limits are those of a viewer, not of a metric. A difference of 1 in CIEDE2000 units is just noticeable
-between two patches side by side; half of it is the limit for the mean of a picture. A step of one code is the
-finest that a picture of 8 bits has, so a step may grow by one code; half a code is added for the rounding of
-the three channels. A block without AC coefficients decodes to whole codes. The noise of the reference hides
-their steps: in a slow dark gradient 3 % of the steps grow by more than one code at distances 1 and 2, and in
-Pillow's file of quality 75. Distance 2 is three quarters of a just noticeable difference by JPEG AIC-4, so
-the other limits at distance 2 are up to 1.6 times as high.
+The limits are those of a viewer, not of a metric:
+
+* Hue: a difference of 1 in CIEDE2000 units is just noticeable between two patches side by side. Half of it is
+  the limit for the mean of a picture.
+* Height of bands: a picture of 8 bits has no finer step than one code. So a step may grow by one code; half a
+  code is added for the rounding of the three channels.
+* Number of bands: a block without AC coefficients decodes to a whole code. Blocks of the reference have
+  noise, and so means between whole codes. Therefore 3 % of the steps of a slow dark gradient grow by more
+  than one code, at distances 1 and 2, and also in Pillow's file of quality 75. The limit is 4 % of the steps.
+
+A file at distance 2 differs by three quarters of a just noticeable difference by JPEG AIC-4. A viewer accepts
+more there: the limits of single steps, tiles, ringing and tint are 1.2 to 1.5 times those at distance 1.
 """
 
 from __future__ import annotations

@@ -43,20 +43,20 @@ def planes(picture: np.ndarray) -> np.ndarray:
 def test_strips_are_the_whole(large: np.ndarray, sampling: tuple[int, int]) -> None:
     codes = planes(large)
     whole = PlaneSource.from_codes(codes, sampling)
-    strips = StripSource(codes, PlaneSource.from_codes, sampling, rows=96)  # eleven strips
+    strips = StripSource(codes, PlaneSource.from_codes, sampling, rows=96)  # the picture gets eleven strips
     settings = EncodeSettings(1.0)
     settings = settings.priced(encode(whole, settings).rates)
     expected, found = encode(whole, settings), encode(strips, settings)
     for one, other in zip(found.levels, expected.levels, strict=True):
         assert one.shape == other.shape
-        # The down-sampling by least squares depends on more rows than a margin has, but only slightly.
+        # The down-sampling of chroma by least squares depends a little on rows beyond a strip's margin.
         assert np.mean(one != other) <= (0 if sampling == (1, 1) else 1e-4)
     assert subsampling_name(strips) == subsampling_name(whole)
     assert decode(strips, found).shape == codes.shape
 
 
 def bounded(height: int, width: int) -> Plan:
-    """Return a plan that spares memory."""
+    """Return the plan of a search by strips, which a low limit of memory causes."""
     plan = plan_search(width, height, ceiling=search_memory(width * height, "balanced") - 1)
     assert plan.bounded
     return plan
@@ -116,7 +116,7 @@ def test_what_the_format_cannot_reach(large: np.ndarray) -> None:
 
 
 def test_the_whole_is_scored_once_where_only_the_finest_will_do() -> None:
-    """If the tiles show that no quality meets the limits, only the finest encode of the picture is scored."""
+    """If no encode of the tiles meets the limits, only the finest encode of the picture is scored."""
     picture = planes(np.asarray(screen((1920, 1080))))
     scored: list[Any] = []
 

@@ -74,7 +74,7 @@ def test_evaluations_end_if_no_quality_meets_the_limits() -> None:
 
 
 class Asked(Judge):
-    """A judge with given scores, which records the requested metrics."""
+    """A judge that returns given scores, and records in ``asked`` which metrics were requested."""
 
     def __init__(self, given: Sequence[float]) -> None:
         super().__init__(CODES, None, metrics=DEFINING)  # type: ignore[arg-type]
@@ -117,7 +117,7 @@ def test_the_binding_metric_is_evaluated_first(
         assert scores.values == given
         assert excesses == known
         return
-    # The file is never accepted; the excess by the other metric is estimated.
+    # One metric misses its limit, so the other was not asked; its excess is estimated from the leads.
     assert len(asked) == 1
     assert max(excesses) > 0.0
     assert excesses[asked[0]] == known[asked[0]]

@@ -24,12 +24,12 @@ def bounded(width: int, height: int, **options: Any) -> bool:
 def test_pixels_of_few_bytes_get_little_memory() -> None:
     assert not spares(1280, 720, file_size=SMALL)
     assert spares(1366, 768, file_size=SMALL)
-    assert not bounded(1366, 768, file_size=SMALL)  # the metrics keep no data of the reference
+    assert not bounded(1366, 768, file_size=SMALL)  # sparing data of the reference is enough
     assert bounded(1600, 1200, file_size=SMALL)
     assert bounded(*SCREEN, file_size=SMALL)
     with pytest.raises(LimitError, match=r"12.0 megapixels .* more than the 9 .* --max-memory"):
         plan_search(4000, 3000, file_size=SMALL)
-    with pytest.raises(LimitError):  # Butteraugli's windows are as large as the picture
+    with pytest.raises(LimitError):  # so wide that each of Butteraugli's windows holds the whole picture
         plan_search(48_000, 200, file_size=SMALL)
 
 
@@ -61,7 +61,7 @@ def test_coefficients_are_never_bounded() -> None:
 
 
 def kind(plan: Plan) -> tuple[Any, ...]:
-    """Return a plan without the entries that grow with the number of pixels."""
+    """Return the entries of a plan that do not grow with the number of pixels."""
     return (
         plan.resources, plan.side_by_side, plan.choice_tiles, plan.weight_tiles, plan.scouted, plan.bounded,
     )  # fmt: skip

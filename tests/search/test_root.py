@@ -19,7 +19,7 @@ def measured(*points: tuple[float, float]) -> Root:
 
 
 def test_the_first_step_follows_the_expected_slope() -> None:
-    assert measured((0.0, 0.5)).propose() == pytest.approx(-0.504)  # aims at -0.4 times the tolerance
+    assert measured((0.0, 0.5)).propose() == pytest.approx(-0.504)  # the aim is -0.4 times the tolerance
     assert measured((0.0, 9.0)).propose() == pytest.approx(-1.5)  # the longest step
     assert measured((0.0, -9.0)).propose() == pytest.approx(1.5)
 

@@ -68,7 +68,7 @@ def test_nothing_to_compensate(photo: np.ndarray) -> None:
     levels = tuple(np.rint(c).astype(np.int16) for c in source.coefficients)
     assert source.compensation is not None
     change = source.compensation.change(image(source, Trial(EncodeSettings(1.0), ones, levels, ())), 0.6)
-    # Only the effect of rounding chroma to whole codes on single pixels remains.
+    # With steps of 1, chroma has no error but that of single pixels, which are rounded to whole codes.
     assert np.abs(change).mean() < 0.5
 
 
@@ -167,7 +167,8 @@ def test_ground_beside_text_is_as_clean_as_jpeglis(
         middle = (fine * coarse) ** 0.5
         larger = len(ajpegli.encode(picture, distance=middle, progressive=2)) > len(result.data)
         fine, coarse = (middle, coarse) if larger else (fine, middle)
-    other = ajpegli.encode(picture, distance=fine, progressive=2)  # a file that is not smaller than guetzpy's
+    # The coarsest of jpegli's files that is larger than guetzpy's.
+    other = ajpegli.encode(picture, distance=fine, progressive=2)
 
     def error(data: bytes) -> float:
         shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(np.float64)
@@ -177,7 +178,7 @@ def test_ground_beside_text_is_as_clean_as_jpeglis(
 
 
 def test_small_and_large_pictures_are_judged_alike() -> None:
-    """Metrics that are computed at the same time or one by one give the same scores and the same choice."""
+    """Metrics at the same time (for small pictures) or one by one (for large ones) give the same choice."""
     codes = np.ascontiguousarray(data.astronaut()[:240, :320].transpose(2, 0, 1))
     transform = Transform()
     outcomes = []

@@ -189,7 +189,7 @@ def test_saturated_colours_are_as_near_as_the_format_allows(colour: list[int]) -
 
 
 def test_a_flat_colour_at_the_edge_of_the_gamut_keeps_its_mean() -> None:
-    """The two nearest codes of Cb show blue as 0 and 1, with a mean of 0.56; a smaller Cb shows 0."""
+    """Blue is 0. A dither of the two nearest codes of Cb shows a mean of 0.56; a smaller Cb shows 0."""
     flat = np.full((134, 134, 3), (60, 31, 0), np.uint8)
     for distance in (1.0, 2.0):
         assert _off(flat, guetzpy.optimize(flat, distance=distance).data) <= 0.5

@@ -69,7 +69,7 @@ def test_what_is_cut_is_what_lies_there(sampling):
         assert np.array_equal(again[touched], full[touched])
         blocks = [(8, 8), (8 * sampling[1], 8 * sampling[0])][c > 0]
         assert touched.sum() == 4 * (96 // blocks[0]) * (96 // blocks[1])
-    if sampling == (1, 1):  # otherwise subsampling removes the noise of the chroma
+    if sampling == (1, 1):  # 4:4:4, because subsampling would remove the noise of the chroma
         shown = decode(part, encode(part, EncodeSettings(1.0).at_finest())).astype(int)
         assert np.abs(shown - small).max() < 5
 

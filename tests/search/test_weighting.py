@@ -29,7 +29,7 @@ def _half_noise(height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize("sampling", [(1, 1), (2, 2), (2, 1), (1, 2)])
 def test_calm_blocks_weigh_more_in_every_component(sampling: tuple[int, int]) -> None:
-    """The factors have the size of each component, also at odd sizes, and exceed 1 in flat blocks."""
+    """Each component gets a factor for each of its blocks, below 1 in noise and above 1 in flat blocks."""
     source = source_of_codes(_half_noise(83, 133), sampling, Transform(), 1)
     trial = encode(source, EncodeSettings(1.0))
     for number, levels in enumerate(trial.levels):
@@ -40,7 +40,7 @@ def test_calm_blocks_weigh_more_in_every_component(sampling: tuple[int, int]) ->
 
 @pytest.mark.parametrize(("gain", "number"), [(5.0, 1), (-5.0, 0)])
 def test_choice_counts_what_weights_save(monkeypatch: pytest.MonkeyPatch, gain: float, number: int) -> None:
-    """The gain of weights under 4:2:0 changes the choice only for efforts that use weights."""
+    """The bytes that weights save under 4:2:0 count in the choice, but only for efforts with weights."""
     monkeypatch.setattr(choice, "GAIN_OF_WEIGHTS_420", gain)
     codes = _half_noise(64, 96)
     judge = Judge(codes, Transform(), Resources(1), False)

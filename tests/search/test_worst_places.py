@@ -25,7 +25,7 @@ METRICS = registered()
 
 
 def scored(blocks: np.ndarray, limits: Limits) -> Scores:
-    """Return scores at the limits with given local errors, relative to those that are allowed."""
+    """Return scores at the limits; ``blocks`` has the local errors as ratios to the largest allowed one."""
     allowed = calibration.WORST_OVER_LIMIT * (limits.bound("butteraugli") or 0.0)
     values = tuple(float("nan") if bound is None else bound for bound in limits.bounds)
     return Scores(METRICS, values, {}, {"butteraugli": (blocks * allowed).astype(np.float32)})
