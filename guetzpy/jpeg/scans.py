@@ -100,7 +100,7 @@ def check_script(image: JpegImage, script: Sequence[ScanHeader]) -> None:
         if not (0 <= scan.ss <= scan.se <= 63 and 0 <= scan.al <= 13 and scan.ah in (0, scan.al + 1)):
             raise ValueError(f"{scan}: parameters out of range")
         if (scan.ss == 0) != (scan.se == 0) or (scan.ss > 0 and len(components) > 1):
-            raise ValueError(f"{scan}: DC has scans of its own, AC scans have one component")
+            raise ValueError(f"{scan}: DC and AC need separate scans, and AC scans have one component")
         part = state[list(components), scan.ss : scan.se + 1]
         if np.any(part != (scan.ah if scan.ah else -1)) or (
             scan.ss > 0 and np.any(state[components[0], 0] < 0)

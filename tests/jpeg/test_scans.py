@@ -57,7 +57,7 @@ def test_fixed_scripts_are_legal(photo):
         (lambda s: [*s, s[-1]], "does not continue"),
         (lambda s: [s[1], s[0], *s[2:]], "does not continue"),
         (lambda s: [*s[:2], ScanHeader((1, 2), 1, 63, 0, 1), *s[4:]], "AC scans have one component"),
-        (lambda s: [ScanHeader((0, 1, 2), 0, 5, 0, 1), *s[2:]], "DC has scans of its own"),
+        (lambda s: [ScanHeader((0, 1, 2), 0, 5, 0, 1), *s[2:]], "DC and AC need separate scans"),
         (lambda s: [ScanHeader((0, 2, 1), 0, 0, 0, 1), *s[1:]], "order of the frame"),
         (lambda s: [ScanHeader((0, 1, 3), 0, 0, 0, 1), *s[1:]], "no such component"),
         (lambda s: [ScanHeader((), 0, 0, 0, 1), *s[1:]], "no such component"),
