@@ -249,7 +249,7 @@ def _array(name: str, content: bytes) -> npt.NDArray[Any]:
     stream = io.BytesIO(content)
     try:
         if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("another version of the format of arrays")
+            raise ValueError("not an array of version 1.0 of NumPy's format")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
         kind: np.dtype[Any] = np.dtype(dtype)
         if kind.hasobject or kind.kind not in "iufS" or fortran:
