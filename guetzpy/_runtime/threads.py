@@ -138,7 +138,7 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
     done = object()
 
     def drain() -> None:
-        _local.check = check  # for calls of each() by the items
+        _local.check = check  # for calls of each() within ``function``
         while True:
             with queue_lock:
                 item = next(queue, done)

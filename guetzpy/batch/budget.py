@@ -122,7 +122,7 @@ class Budget:
         self._correction = 1.0
         self._allotment: Allotment | None = None
         self._sized = 0
-        self._ends = False  # whether the smallest encode of each file is searched for
+        self._ends = False  # whether attempts look for the smallest encode of each file
         self._shares = False  # whether the bytes that these leave are to be shared among the files
 
     @property

@@ -64,7 +64,7 @@ def drive(
 
 
 def settle(task: Task, outcome: Outcome, options: Options) -> Done:
-    """Return an outcome as the result of its file, with what the manifest records of it."""
+    """Return the result of a task: its own, or a failure with a reason if its process was ended or died."""
     if isinstance(outcome, Done):
         return outcome
     if isinstance(outcome, Overtime):

@@ -41,7 +41,7 @@ __all__ = ["optimize"]
 
 Codes = npt.NDArray[np.uint8]
 
-#: Distance of the mark in files whose size is measured. The length of a mark does not depend on its distance.
+#: Distance in the mark of a file whose size alone is needed. The length of a mark does not depend on it.
 _ANY_MARK = 1.0
 
 #: The reason given where effort fast was replaced by balanced.

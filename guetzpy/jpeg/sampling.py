@@ -201,7 +201,8 @@ def _fit_columns(
         upper = plane[2 * i, first:last]
         lower = plane[2 * i + 1, first:last]
         below = plane[min(2 * i + 2, 2 * height - 1), first:last]
-        # The first row has no previous row and the last has no following row; their ratios are 0.
+        # The first row has no row before it, and the last none after it. A ratio of 0 makes the row that is
+        # read in its place have no effect.
         previous = out[i - 1, first:last] if i > 0 else above
         ratio = ratios[i]
         row = out[i, first:last]

@@ -128,7 +128,7 @@ def land(
         ):
             break
         if scores is not None and not are_increased:
-            # This is done once: earlier evaluations predict the next distance only for the same weights.
+            # The weights change at most once: evaluations before a change do not predict the next distance.
             weights, are_increased = increased(weights, source, scores, limits), True
         if scout is not None and number < _SCOUTED:
             scout = scout.seen(excess)

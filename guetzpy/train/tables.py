@@ -95,7 +95,10 @@ class Sample:
 
 
 def _beside(sampling: str, distance: float) -> list[list[Any]]:
-    """Return two encodes with the usual parameters, a finer and a coarser one: the reference's curve."""
+    """Return two encodes with the usual parameters, at a smaller and at a larger distance.
+
+    The line through them, log bytes over log error, is the picture's reference curve.
+    """
     usual = [0.0] * len(PARAMETERS)
     return [[sampling, distance * ratio, usual] for ratio in (1 / BESIDE, BESIDE)]
 

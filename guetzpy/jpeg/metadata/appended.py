@@ -257,7 +257,7 @@ def _is_gain_map(source: bytes, start: int, end: int) -> bool:
 def unwritten(parts: list[Part], trailing: bytes, stripped: frozenset[str]) -> tuple[list[Part], list[Part]]:
     """Return the parts that stay and the parts that are removed by a policy.
 
-    A part of zeros is padding. It is removed if all parts beside it are removed.
+    A part that holds zeros only is padding, which is removed if the parts before and after it are removed.
 
     Parameters
     ----------
