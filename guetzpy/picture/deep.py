@@ -65,7 +65,7 @@ def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
     formats, bits = _tuple(tags.get(_FORMAT, 1)), _tuple(tags.get(_BITS, 1))
     photometric, planar = tags.get(_PHOTOMETRIC, 0), tags.get(_PLANAR, 1)
     if 2 in formats:
-        raise UnsupportedError("TIFF with signed samples has no fixed black; convert it to unsigned ones")
+        raise UnsupportedError("TIFF with signed samples has no fixed black; convert it to unsigned samples")
     if max(bits) == 32 and 3 not in formats:
         raise UnsupportedError("TIFF with samples of 32 bits is not supported; convert it to 16 bits")
     if (
@@ -75,7 +75,7 @@ def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
     ):
         return _of_planes(image, tags, photometric, max(bits))
     if photometric == _YCBCR and tags.get(_COMPRESSION, 1) == 1 and max(bits) == 8 and len(bits) == 3:
-        # Pillow takes the samples for RGB, and those of subsampled chroma for a file that is too short.
+        # Pillow would read the samples as RGB, or report a file that is too short if chroma is subsampled.
         raise UnsupportedError("TIFF of uncompressed YCbCr is not supported; convert it to RGB")
     if photometric == _PALETTE and image.mode == "P":
         return _of_short_map(image, tags)
