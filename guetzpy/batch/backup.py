@@ -180,7 +180,8 @@ def restore(
     write : bool
         Whether files are written. If False, the results say what would be done.
     note : callable, optional
-        Called with one line for each record whose last line is cut short, and is ignored.
+        Called with one line of text for each file of records whose last line is incomplete. That line is
+        ignored.
 
     Yields
     ------

@@ -123,7 +123,7 @@ class Budget:
         self._allotment: Allotment | None = None
         self._sized = 0
         self._ends = False  # whether attempts look for the smallest encode of each file
-        self._shares = False  # whether the bytes that these leave are to be shared among the files
+        self._shares = False  # whether the next pass shares what those encodes leave of the limit
 
     @property
     def is_hit(self) -> bool:

@@ -187,8 +187,8 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
 def _must_change(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> bool:
     """Return whether a file that is kept as it is would break an option.
 
-    It would keep metadata that is to be removed, a picture or a file that is to be smaller, or scans that are
-    to be baseline.
+    An option may ask for metadata to be removed, for a baseline file, for a smaller picture, or for a smaller
+    file. The kept file would do none of these.
     """
     if options.strip or set(options.keep) - {"all"}:
         return True
@@ -250,7 +250,7 @@ def _deliver(
                     place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
                 )
             except BaseException:
-                if kept is not None:  # the backup may be a hard link to the original, which stays
+                if kept is not None:  # the original stays, even if the backup is a hard link
                     with contextlib.suppress(OSError):
                         os.unlink(kept)
                 raise

@@ -190,12 +190,12 @@ def test_ctrl_c(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("-o", "out", "--json"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & makes it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # SIGINT is ignored in a shell's &
     )  # fmt: skip
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
     assert first["status"] == "lossless"
-    os.killpg(process.pid, signal.SIGINT)  # to the workers too, as a terminal does
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C: the workers get it too
     _, words = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in words

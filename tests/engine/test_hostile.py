@@ -247,7 +247,7 @@ def test_pictures_that_are_no_numbers(value: float) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
 def test_light_that_is_not_finite(value: float) -> None:
-    """It must not become an index, nor cause a loop that waits for it to become small."""
+    """Such a value must not become an index, nor the start of a loop that halves it until it is small."""
     good = np.full((3, 24, 24), 0.5, np.float32)
     bad = good.copy()
     bad[1, 9, 9] = value

@@ -252,7 +252,7 @@ def test_real_files_add_up_and_agree_with_the_encoder() -> None:
             if record["reason"]:
                 reason = guetzpy.optimize(data, distance=25.0).reason
                 assert reason is not None
-                assert reason.split("; ")[0] == record["reason"], path.name  # then what would save more
+                assert reason.split("; ")[0] == record["reason"], path.name  # a hint may follow
                 packed += 1
             count += 1
     assert count > 80

@@ -290,7 +290,7 @@ def band_histograms(
 
     The run of zeros between two non-zero coefficients is the same in all bands that contain both.
     Therefore the pair is counted once, under the segments of the two. The first non-zero coefficient in a
-    band has a run that depends on the begin of the band, and is counted once for each begin. The EOB runs
+    band has a run that depends on where the band starts, and is counted once for each start. The EOB runs
     of all bands are tracked in the bits of one word.
 
     Parameters

@@ -203,8 +203,8 @@ def _clip(v: Any, limit: Any) -> Any:
 def split_middle(rx: Any, ry: Any, mx: Any, my: Any, hx: Any, hy: Any) -> int:
     """Write the residual of the middle band (``mx``, ``my``) to ``hx``, ``hy``, and change the band.
 
-    X of the band is moved towards zero, so that small values become zero. To Y its own value, clipped, is
-    added, so that small values are doubled.
+    X of the band is moved towards zero, so that small values become zero. The clipped value of Y is added to
+    Y, so that small values are doubled.
     """
     for i in range(rx.shape[0]):
         luma = ry[i] - my[i]
