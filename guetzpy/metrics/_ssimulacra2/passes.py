@@ -18,7 +18,7 @@ __all__ = ["WORK", "backward_strip", "forward_strip"]
 _C2 = np.float32(0.0009)
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
-_STEEP = np.float32(1e4)  # slope of a smoothed sign, which is -1 or 1 from 1e-4 of XYB on, 1/20 of a code
+_STEEP = np.float32(1e4)  # slope of a smoothed sign, which is -1 or 1 from 1e-4 of XYB on (< 1/20 code)
 
 
 @kernel("int64(float32[:, :, ::1], int64, int64, int64, float32[::1])", inner=True)
