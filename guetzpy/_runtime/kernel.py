@@ -27,9 +27,9 @@ from guetzpy._runtime.kernel_cache import PACKAGE, KernelCache, cache_directory,
 __all__ = [
     "compilations",
     "import_kernels",
-    "is_cold",
     "kernel",
     "kernels",
+    "missing",
     "prune_cache",
     "warm",
 ]
@@ -103,13 +103,24 @@ def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
         yield name, time.thread_time() - started
 
 
-def is_cold() -> bool:
-    """Return whether kernels can be cached, but the cache has no folder for some module with kernels.
+def missing(without: tuple[str, ...] = ()) -> list[str]:
+    """Return the modules with kernels that have no folder in the cache; none if kernels cannot be cached.
 
     Only the folders are checked, so code for another processor counts as cached.
+
+    Parameters
+    ----------
+    without : tuple of str
+        Modules whose names begin with one of these are left out.
     """
     import_kernels()
-    return not all(folder.is_dir() for folder in _folders()) and can_keep()
+    modules = {}
+    for name, (dispatcher, _) in _REGISTRY.items():
+        path = dispatcher._cache.cache_path
+        if path is not None and not name.startswith(without):
+            modules[name.rpartition(".")[0]] = Path(path)
+    lacking = sorted(module for module, folder in modules.items() if not folder.is_dir())
+    return lacking if lacking and can_keep() else []
 
 
 def _folders() -> set[Path]:

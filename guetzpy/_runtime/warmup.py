@@ -1,4 +1,4 @@
-"""Compilation of all kernels by several processes: within a process, numba compiles one kernel at a time."""
+"""Compilation of kernels by several processes: within a process, numba compiles one kernel at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import gc
 import importlib
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from guetzpy._runtime import kernel as _jit
@@ -16,8 +16,8 @@ from guetzpy._runtime.processes import Worker
 __all__ = ["warm_in_processes"]
 
 
-def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
-    """Compile all kernels into the cache in ``count`` processes.
+def warm_in_processes(count: int, modules: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
+    """Compile the kernels of some modules, or all kernels, into the cache in ``count`` processes.
 
     Yields the name and the processor time in seconds of each kernel, in any order. The calling process loads
     the kernels from the cache afterwards.
@@ -43,12 +43,15 @@ def warm_in_processes(count: int) -> Iterator[tuple[str, float]]:
                 workers.put(worker)
 
         _jit.import_kernels()  # while the workers start
-        for future in as_completed([threads.submit(compile_module, name) for name in _longest_first()]):
+        for future in as_completed(
+            [threads.submit(compile_module, name) for name in _longest_first(modules)]
+        ):
             yield from future.result()
 
 
-def _longest_first() -> list[str]:
-    modules = {name.rpartition(".")[0] for name in _jit.kernels()}
+def _longest_first(modules: Iterable[str] | None) -> list[str]:
+    if modules is None:
+        modules = {name.rpartition(".")[0] for name in _jit.kernels()}
     return sorted(modules, key=lambda module: (-kernel_cache.length(module), module))
 
 

@@ -15,9 +15,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from guetzpy import __version__, api
+from guetzpy import __version__
 from guetzpy._runtime import kernel as _jit
 from guetzpy._runtime.threads import default_threads
+from guetzpy._runtime.warmup import warm_in_processes
 from guetzpy.batch import memory, storage, trials
 from guetzpy.batch.budget import Aim, Attempt, Budget, Encoded, Fit, encoded
 from guetzpy.batch.copying import copy
@@ -26,6 +27,7 @@ from guetzpy.batch.manifest import Manifest, Row, key, options_hash
 from guetzpy.batch.pool import Executed, Options, Pool, Processes
 from guetzpy.batch.tasks import Discovery, Skipped, Task
 from guetzpy.batch.worker import Delivery, load_kernels
+from guetzpy.engine.first_run import unused
 from guetzpy.errors import TargetError
 from guetzpy.options import OptimizeOptions
 from guetzpy.progress import Cancel, OnProgress, Progress, Reporter, Stage
@@ -345,10 +347,11 @@ def _warm(options: Options) -> None:
     """Compile the kernels that the run needs, unless the cache has them."""
     if not isinstance(options, OptimizeOptions):
         load_kernels(options)
-    elif _jit.is_cold():
+    elif modules := _jit.missing(unused(options.effort)):
         # If the processes that compile cannot be started or die, the workers compile what they need.
         with contextlib.suppress(OSError, ImportError, RuntimeError):
-            api.warmup(processes=min(4, default_threads()))
+            for _ in warm_in_processes(min(4, default_threads()), modules):
+                pass
 
 
 def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) -> bool:

@@ -82,7 +82,7 @@ def run_folders(
         with _cluster(wishes.dask) as executor:
             run = _plan(inputs, output, in_place, options, wishes, write, jpeg_only, executor)
             if run.tasks and executor is None and isinstance(options, OptimizeOptions):
-                compile_if_cold(quiet)
+                compile_if_cold(quiet, options.effort)
             if report is not None:
                 for result in run.earlier:
                     report.add(result)

@@ -75,7 +75,7 @@ def preview(
         if not page.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(page.parent))
         data, _ = read_path(picture, options.max_input, options.max_memory)
-        compile_if_cold(quiet=False)
+        compile_if_cold(quiet=False, effort=wanted[0].effort)
         keep_freed()
         results = []
         for one in wanted:

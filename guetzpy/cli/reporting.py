@@ -153,24 +153,24 @@ def notices(quiet: bool) -> Iterator[None]:
         yield
 
 
-def compile_if_cold(quiet: bool) -> None:
-    """Compile all kernels in up to four processes if none is cached, which shortens the first run.
-
-    With a single processor nothing is done.
-    """
+def compile_if_cold(quiet: bool, effort: str = "max") -> None:
+    """Compile the kernels of an effort that are not cached in several processes; two need half the time."""
     from guetzpy._runtime import kernel as _jit
     from guetzpy._runtime import warmup
     from guetzpy._runtime.threads import default_threads
+    from guetzpy.engine.first_run import unused
 
     processes = min(4, default_threads())
-    if processes == 1 or not _jit.is_cold():
-        return  # the kernels are loaded, or compiled one by one, when they are needed
+    modules = _jit.missing(unused(effort)) if processes > 1 else []
+    if not modules:
+        return  # kernels are then loaded or compiled when they are needed
     if not quiet:
         say(compiling())
+    total = sum(name.rpartition(".")[0] in modules for name in _jit.kernels())
     # If processes cannot be started or die, kernels are compiled later, when they are needed.
     with suppress(OSError, ImportError, RuntimeError), _counter("kernels compiled", quiet) as count:
-        for number, _ in enumerate(warmup.warm_in_processes(processes), 1):
-            count(number, len(_jit.kernels()))
+        for number, _ in enumerate(warmup.warm_in_processes(processes, modules), 1):
+            count(number, total)
 
 
 def rewrite_line(text: str) -> None:

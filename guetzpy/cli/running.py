@@ -58,7 +58,7 @@ def run_all(
     with report_errors(), notices(quiet):
         prepare(places)
         if isinstance(options, OptimizeOptions) and any(map(is_there, places)):
-            compile_if_cold(quiet)
+            compile_if_cold(quiet, options.effort)
         from PIL import Image
 
         Image.MAX_IMAGE_PIXELS = None  # max_pixels replaces it; no other program's code runs here

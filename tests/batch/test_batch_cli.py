@@ -41,7 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "run", engine)
     monkeypatch.setattr(runner, "Processes", lambda count, *_: runner.Threads(count))
     monkeypatch.setattr(runner, "_warm", lambda _: None)
-    monkeypatch.setattr(folder, "compile_if_cold", lambda _: None)
+    monkeypatch.setattr(folder, "compile_if_cold", lambda *_: None)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(runner, "Processes", lambda count, *_: runner.Threads(count))
     monkeypatch.setattr(runner, "_warm", lambda _: None)
-    monkeypatch.setattr(folder, "compile_if_cold", lambda _: None)
+    monkeypatch.setattr(folder, "compile_if_cold", lambda *_: None)
     (tmp_path / "in").mkdir()
     return tmp_path
 
@@ -85,12 +85,12 @@ def test_worker_that_cannot_be_started_ends_the_run_with_one_line(
 def test_kernels_that_cannot_be_compiled_in_processes_are_left_to_the_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(**_: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.ENOENT, "No such file or directory")
 
     monkeypatch.undo()
-    monkeypatch.setattr(runner._jit, "is_cold", lambda: True)
-    monkeypatch.setattr(runner.api, "warmup", refuse)
+    monkeypatch.setattr(runner._jit, "missing", lambda _: ["guetzpy.jpeg.dct"])
+    monkeypatch.setattr(runner, "warm_in_processes", refuse)
     runner._warm(guetzpy.OptimizeOptions())
 
 

@@ -34,7 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(api, "run", engine)
     monkeypatch.setattr(runner, "Processes", lambda count, *_: runner.Threads(count))
     monkeypatch.setattr(runner, "_warm", lambda _: None)
-    monkeypatch.setattr(folder, "compile_if_cold", lambda _: None)
+    monkeypatch.setattr(folder, "compile_if_cold", lambda *_: None)
     return tmp_path
 
 

@@ -38,7 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(api, "run", engine)
     monkeypatch.setattr(runner, "Processes", lambda count, *_: runner.Threads(count))
     monkeypatch.setattr(runner, "_warm", lambda _: None)
-    monkeypatch.setattr(folder, "compile_if_cold", lambda _: None)
+    monkeypatch.setattr(folder, "compile_if_cold", lambda *_: None)
     for i in range(5):
         write(tmp_path / f"in/{i}.jpg", JPEG + bytes(100 + i))
     return tmp_path

@@ -19,7 +19,7 @@ from guetzpy._runtime import kernel as _jit
 def no_notices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Suppress notices of compilation, which would appear in the first test that needs a kernel."""
     monkeypatch.setattr(_jit, "compilations", lambda callback: contextlib.nullcontext())
-    monkeypatch.setattr(_jit, "is_cold", lambda: False)
+    monkeypatch.setattr(_jit, "missing", lambda _: [])
 
 
 @pytest.fixture

@@ -311,11 +311,11 @@ def test_warmup() -> None:
 def test_cold_start_survives_without_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
-    def broken(count: int) -> Any:
+    def broken(count: int, modules: list[str]) -> Any:
         calls.append(count)
         raise OSError("no processes here")
 
-    monkeypatch.setattr(_jit, "is_cold", lambda: True)
+    monkeypatch.setattr(_jit, "missing", lambda _: ["guetzpy.jpeg.dct"])
     monkeypatch.setattr("guetzpy._runtime.warmup.warm_in_processes", broken)
     monkeypatch.setattr("guetzpy._runtime.threads.default_threads", lambda: 2)
     result = run("optimize", "photo.png", "-o", "out.jpg")

@@ -84,10 +84,10 @@ def test_kernels_are_counted_on_terminals(monkeypatch: pytest.MonkeyPatch, termi
 
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(_jit, "is_cold", lambda: True)
-    monkeypatch.setattr(_jit, "kernels", lambda: dict.fromkeys("abc"))
+    monkeypatch.setattr(_jit, "missing", lambda _: ["a"])
+    monkeypatch.setattr(_jit, "kernels", lambda: dict.fromkeys(["a.a", "a.b", "a.c", "b.a"]))
     monkeypatch.setattr(threads, "default_threads", lambda: 2)
-    monkeypatch.setattr(warmup, "warm_in_processes", lambda _: iter([("a", 1.0), ("b", 1.0), ("c", 1.0)]))
+    monkeypatch.setattr(warmup, "warm_in_processes", lambda *_: iter([("a", 1.0), ("b", 1.0), ("c", 1.0)]))
     reporting.compile_if_cold(quiet=False)
     assert ("kernels compiled: 2 of 3" in screen.getvalue()) == terminal
     assert screen.getvalue().endswith("\r\x1b[K" if terminal else "...\n")
