@@ -90,7 +90,7 @@ def surroundings() -> Iterator[tuple[str, object]]:
     words = ""
     if not kernel_cache.can_keep():
         # In a container the kernels were compiled with the image, in a folder that is read only afterwards.
-        held = kernels is not None and any(kernels.rglob("*.nbc"))
+        held = kernels is not None and any(kernels.rglob("*.bin"))
         words = " (read only)" if held else " (cannot be written: every start compiles)"
     yield "kernels", f"{kernels}{words}"
     found = find(Path.cwd())
