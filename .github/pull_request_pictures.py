@@ -50,6 +50,8 @@ def measure(names: list[str], distance: str) -> list[dict[str, Any]]:
 
 def table(records: list[dict[str, Any]], threshold: float, distance: str) -> tuple[str, int, int]:
     """Return the text of the comment, the number of files that could be smaller, and their bytes."""
+    # A file whose name ends in .jpg need not be a JPEG.
+    records = [one for one in records if not (one["reason"] or "").endswith("skipped")]
     rows, saved, count = [], 0, 0
     for record in sorted(records, key=lambda one: (one["bytes_after"] or 0) - (one["bytes_before"] or 0)):
         name = code(record["input"].removeprefix("./"))

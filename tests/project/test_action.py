@@ -78,6 +78,7 @@ def branch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo_array: Any) ->
     picture.save("new | `x`.jpg", format="JPEG", quality=99)
     Path("broken.jpg").write_bytes(b"\xff\xd8\xff\xe0broken")
     Path("text.txt").write_text("text")
+    Path("text.jpg").write_text("text")
     Path("before.jpg").rename("renamed.jpg")
     git("add", "-A")
     git("commit", "-qm", "branch")
@@ -122,7 +123,14 @@ def test_a_checkout_without_the_base_says_what_is_missing(repository: Path, bran
 
 
 def test_comment_without_findings_and_with_many(script: ModuleType) -> None:
-    record = {"input": "./a.jpg", "status": "kept", "error": None, "bytes_before": 100, "bytes_after": 100}
+    record = {
+        "input": "./a.jpg",
+        "status": "kept",
+        "reason": None,
+        "error": None,
+        "bytes_before": 100,
+        "bytes_after": 100,
+    }
     assert script.table([record], 5.0, "1")[0] == "guetzpy: none of 1 JPEG files can be 5 % smaller.\n"
     assert script.table([], 5.0, "1")[0] == "guetzpy: this pull request adds and changes no JPEG files.\n"
     many = [json.loads(json.dumps(record | {"bytes_after": 50, "input": f"./{i}.jpg"})) for i in range(5000)]
