@@ -13,7 +13,7 @@ RUN python -m venv /opt/guetzpy \
 FROM python:3.12-slim
 COPY --from=build /opt/guetzpy /opt/guetzpy
 # Kernels are compiled for a processor that every x86-64 server of the last ten years has (AVX2), since the image is
-# run on other machines than the one that builds it. They belong to root, so that no user of the image can change them.
+# run on other machines than the one that builds it. For ARM: --build-arg NUMBA_CPU_NAME=generic. They belong to root, so that no user of the image can change them.
 ENV PATH="/opt/guetzpy/bin:$PATH" NUMBA_CACHE_DIR=/opt/kernels PYTHONDONTWRITEBYTECODE=1
 ARG NUMBA_CPU_NAME=x86-64-v3
 ENV NUMBA_CPU_NAME=$NUMBA_CPU_NAME NUMBA_CPU_FEATURES=""

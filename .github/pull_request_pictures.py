@@ -15,12 +15,19 @@ MOST_ROWS = 100
 
 
 def changed(base: str) -> list[str]:
-    """Return the JPEG files that were added or changed since the commit ``base``."""
+    """Return the JPEG files that were added or changed since the commit ``base``.
+
+    A file that was renamed and changed counts as added; one that was only renamed does not count.
+    """
     done = subprocess.run(
-        ["git", "diff", "--name-only", "-z", "--diff-filter=AMR", f"{base}...HEAD"],
+        ["git", "diff", "--name-only", "-z", "-M100%", "--diff-filter=AM", f"{base}...HEAD"],
         capture_output=True,
-        check=True,
     )
+    if done.returncode:
+        print(f"::error::git: {os.fsdecode(done.stderr).strip().splitlines()[0]}")
+        raise SystemExit(
+            "guetzpy: give actions/checkout `fetch-depth: 0`, which also fetches the base commit"
+        )
     names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
     return [name for name in names if name.lower().endswith((".jpg", ".jpeg"))]
 
@@ -43,6 +50,8 @@ def measure(names: list[str], distance: str) -> list[dict[str, Any]]:
 
 def table(records: list[dict[str, Any]], threshold: float, distance: str) -> tuple[str, int, int]:
     """Return the text of the comment, the number of files that could be smaller, and their bytes."""
+    # A file whose name ends in .jpg need not be a JPEG.
+    records = [one for one in records if not (one["reason"] or "").endswith("skipped")]
     rows, saved, count = [], 0, 0
     for record in sorted(records, key=lambda one: (one["bytes_after"] or 0) - (one["bytes_before"] or 0)):
         name = code(record["input"].removeprefix("./"))
@@ -61,7 +70,7 @@ def table(records: list[dict[str, Any]], threshold: float, distance: str) -> tup
     lines = [head, "", "| file | bytes | possible | saving |", "|---|--:|--:|--:|", *rows[:MOST_ROWS]]
     if len(rows) > MOST_ROWS:
         lines.append(f"\n{len(rows) - MOST_ROWS} more files are not listed.")
-    lines += ["", f"`guetzpy optimize --in-place --distance {distance} FILE` makes them so."]
+    lines += ["", f"To make a file smaller: `guetzpy optimize --in-place --distance {distance} FILE`"]
     return "\n".join(lines) + "\n", count, saved
 
 

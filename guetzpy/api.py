@@ -155,7 +155,9 @@ def transcode(
     FormatError, UnsupportedError, LimitError, CancelledError, OSError
         As :func:`optimize`; also UnsupportedError for sources that are not JPEG files.
     """
-    return run(source, _made(TranscodeOptions, options, keywords), progress=progress, cancel=cancel)
+    result = run(source, _made(TranscodeOptions, options, keywords), progress=progress, cancel=cancel)
+    result.remember(source)
+    return result
 
 
 def warmup(progress: Callable[[str, float], object] | None = None, *, processes: int = 1) -> None:

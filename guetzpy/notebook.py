@@ -27,8 +27,8 @@ def html(result: Result, source: object = None) -> str:
     result : Result
         The result.
     source : object, optional
-        The array or image that it was made of. Default: the file ``result.input``, if it is there and has the
-        size of the result's input.
+        The array, image, bytes or ``io.BytesIO`` that it was made of. Default: the file ``result.input``, if
+        it is there and has the size of the result's input.
 
     Returns
     -------
@@ -83,6 +83,8 @@ def _small(picture: Any) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if hasattr(picture, "getvalue"):
+                picture = picture.getvalue()
             if isinstance(picture, bytes):
                 picture = Image.open(io.BytesIO(picture))
                 picture.draft("RGB", (2 * _SIDE, 2 * _SIDE))

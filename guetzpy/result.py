@@ -6,6 +6,7 @@ import dataclasses
 import io
 import math
 import os
+import sys
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -187,9 +188,16 @@ class Result:
             raise ValueError(f"the result has no data ({self.error or self.status}){where}")
 
     def remember(self, source: object) -> None:
-        """Keep a weak reference to the array or image that the result was made of, for notebooks."""
-        with suppress(TypeError):  # bytes and paths cannot be referred to weakly
-            object.__setattr__(self, "_source", weakref.ref(source))
+        """Keep what the result was made of, for notebooks: arrays, images and streams by weak references.
+
+        Bytes have no weak references, so they are kept only in a notebook: elsewhere nobody would see them.
+        """
+        if isinstance(source, bytes):
+            if "ipykernel" in sys.modules:
+                object.__setattr__(self, "_source", lambda: source)
+        elif not hasattr(source, "read") or hasattr(source, "getvalue"):  # files are found by their names
+            with suppress(TypeError):  # paths
+                object.__setattr__(self, "_source", weakref.ref(source))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_source"}

@@ -235,7 +235,8 @@ def _cluster(address: str | None) -> Iterator[Any]:
 
 def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
     if run.earlier:
-        say(f"{len(run.earlier)} files done by an earlier run, {len(run)} to do")
+        done = len(run.earlier)
+        say(f"{done} file{'s' if done != 1 else ''} done by an earlier run, {len(run)} to do")
     passed_over = [] if wishes.copy_others else run.others
     if passed_over:
         named = ", ".join(f"{other.input} ({other.reason})" for other in passed_over[:3])

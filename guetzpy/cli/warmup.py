@@ -90,7 +90,7 @@ def surroundings() -> Iterator[tuple[str, object]]:
     words = ""
     if not kernel_cache.can_keep():
         # A container's image may hold compiled kernels in a folder that is read only when the container runs.
-        held = kernels is not None and any(kernels.rglob("*.nbc"))
+        held = kernels is not None and any(kernels.rglob("*.bin"))
         words = " (read only)" if held else " (cannot be written: every start compiles)"
     yield "kernels", f"{kernels}{words}"
     found = find(Path.cwd())

@@ -69,6 +69,7 @@ class CodesComparator(ABC):
 
     shape: tuple[int, int]
     _threads: int | None
+    _background: Any = None
 
     def score(self, distorted: Any) -> float:
         """Return the score of a picture, an array or PIL image as for the constructor.
@@ -78,7 +79,7 @@ class CodesComparator(ABC):
         ValueError
             The sizes differ.
         """
-        return self.score_codes(*planes_of(distorted))
+        return self.score_codes(*planes_of(distorted, background=self._background))
 
     @abstractmethod
     def score_codes(self, codes: Codes, transform: Transform) -> float:
@@ -99,7 +100,7 @@ class CodesComparator(ABC):
         gradient : ndarray of float32, shape (1, H, W) or (3, H, W)
             Derivatives of the score per code on the 0..255 scale, whatever the depth of the picture.
         """
-        score, rows = self.gradient_codes(*planes_of(distorted))
+        score, rows = self.gradient_codes(*planes_of(distorted, background=self._background))
         return score, rows(0, self.shape[0])
 
     @abstractmethod

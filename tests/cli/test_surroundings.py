@@ -15,5 +15,5 @@ def test_a_folder_of_kernels_that_is_read_only(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(kernel_cache, "cache_directory", lambda: tmp_path)
     monkeypatch.setattr(kernel_cache, "can_keep", lambda: False)
     assert dict(surroundings())["kernels"] == f"{tmp_path} (cannot be written: every start compiles)"
-    (tmp_path / "kernel.1.nbc").touch()
+    kernel_cache._KernelFiles(tmp_path / "guetzpy.a-1" / "kernel").save("key", 1)
     assert dict(surroundings())["kernels"] == f"{tmp_path} (read only)"

@@ -64,7 +64,7 @@ def test_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(pixels).save("in/b.jpg", quality=90)
     done = CliRunner().invoke(app, [*command, "--resume"])
     assert done.exit_code == 0
-    assert "1 files done by an earlier run, 1 to do" in done.stderr
+    assert "guetzpy: 1 file done by an earlier run, 1 to do" in done.stderr
     done = CliRunner().invoke(app, ["optimize", "-r", "out", "--check", "-d", "0.1"])
     assert (done.exit_code, "1 kept" in done.stderr or "2 kept" in done.stderr) == (0, True), done.stderr
     assert "next:" not in done.stderr  # --in-place would write nothing either

@@ -7,9 +7,11 @@ import io
 import json
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -124,6 +126,23 @@ def test_notebook(small: np.ndarray, tmp_path: Path) -> None:
     assert guetzpy.Result(status="failed", error="<i>")._repr_html_().count("<i>") == 0
     deep = (small.astype(np.uint16) * 257)[..., :1]
     assert guetzpy.optimize(deep, FAST)._repr_html_().count("base64") == 2
+
+
+def test_notebook_shows_the_source_of_any_kind(
+    small: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture before is shown for open files, streams and, in notebooks, bytes too."""
+    data, path = jpeg(small), tmp_path / "a.jpg"
+    path.write_bytes(data)
+    stream = io.BytesIO(data)
+    with path.open("rb") as file:
+        for source in (file, stream):
+            assert guetzpy.optimize(source, FAST)._repr_html_().count("base64") == 2
+    assert guetzpy.optimize(data, FAST)._repr_html_().count("base64") == 1
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    for result in (guetzpy.optimize(data, FAST), guetzpy.transcode(data)):
+        assert result._repr_html_().count("base64") == 2
+        assert pickle.loads(pickle.dumps(result)) == result == copy.deepcopy(result)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

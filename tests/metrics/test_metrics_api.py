@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from guetzpy import metrics
+from guetzpy import UnsupportedError, metrics
 from guetzpy.metrics import butteraugli, ssimulacra2
 from guetzpy.picture.planes import planes_of
 from guetzpy.picture.profiles import adobe_rgb
@@ -143,3 +143,20 @@ def test_sixteen_bits_and_floats_are_identical():
     for floats in (codes / 65535, (codes / 65535).astype(np.float32)):
         assert ssimulacra2(codes, floats) == 100
         assert butteraugli(codes, floats) == 0
+
+
+@pytest.mark.parametrize("name", ["Butteraugli", "SSIMULACRA2", "CVVDP", "IWSSIM"])
+def test_comparators_composite_on_a_background(pair, name):
+    """Comparators take the colour that their error about transparent pixels asks for."""
+    comparator = getattr(metrics, f"{name}Comparator")
+    alpha = np.full((*pair[0].shape[:2], 1), 255, np.uint8)
+    alpha[:9, :9] = 0
+    flat = [np.where(alpha == 255, one, np.uint8(255)) for one in pair]
+    transparent = [np.concatenate([one, alpha], axis=2) for one in pair]
+    with pytest.raises(UnsupportedError, match="background"):
+        comparator(transparent[0])
+    with pytest.raises(UnsupportedError, match="background"):
+        comparator(flat[0]).score(transparent[1])
+    on_white = comparator(transparent[0], background="white")
+    assert on_white.score(transparent[1]) == comparator(flat[0]).score(flat[1])
+    assert np.array_equal(on_white.gradient(transparent[1])[1], comparator(flat[0]).gradient(flat[1])[1])

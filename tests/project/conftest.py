@@ -21,7 +21,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "photos" / "sub").mkdir(parents=True)
     for part, name in zip(parts, ("a.jpg", "b.jpg", "sub/c.jpg"), strict=True):
         part.save(tmp_path / "photos" / name, quality=95)
-    shutil.copytree(tmp_path / "photos", tmp_path / "static")
+    for name in ("static", "public", "wp-content/uploads"):
+        shutil.copytree(tmp_path / "photos", tmp_path / name)
     shutil.copy(ROOT / "tests" / "data" / "coffee.jpg", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

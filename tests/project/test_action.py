@@ -71,12 +71,15 @@ def branch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo_array: Any) ->
     git("init", "-q")
     picture = Image.fromarray(photo_array[:48, :48])
     picture.save("old.jpg", quality=99)
+    picture.rotate(90).save("before.jpg", quality=99)
     git("add", "-A")
     git("commit", "-qm", "base")
     base = git("rev-parse", "HEAD")
     picture.save("new | `x`.jpg", format="JPEG", quality=99)
     Path("broken.jpg").write_bytes(b"\xff\xd8\xff\xe0broken")
     Path("text.txt").write_text("text")
+    Path("text.jpg").write_text("text")
+    Path("before.jpg").rename("renamed.jpg")
     git("add", "-A")
     git("commit", "-qm", "branch")
     return base
@@ -99,11 +102,35 @@ def test_comment_of_a_pull_request(repository: Path, tmp_path: Path, branch: str
     assert "| `new ¦ 'x'.jpg` | " in comment
     assert "| `broken.jpg` | | | failed: " in comment
     assert "old.jpg" not in comment
+    assert "renamed.jpg" not in comment
     assert output.read_text().startswith("files=1\nsaved=")
 
 
+@needs_git
+def test_a_checkout_without_the_base_says_what_is_missing(repository: Path, branch: str) -> None:
+    """actions/checkout fetches one commit by default, so git does not know the base."""
+    done = subprocess.run(
+        [
+            *(sys.executable, str(repository / ".github" / "pull_request_pictures.py"), "--base", "0" * 40),
+            *("--distance", "1.0", "--threshold", "5", "--output", "comment.md"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "fetch-depth: 0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_comment_without_findings_and_with_many(script: ModuleType) -> None:
-    record = {"input": "./a.jpg", "status": "kept", "error": None, "bytes_before": 100, "bytes_after": 100}
+    record = {
+        "input": "./a.jpg",
+        "status": "kept",
+        "reason": None,
+        "error": None,
+        "bytes_before": 100,
+        "bytes_after": 100,
+    }
     assert script.table([record], 5.0, "1")[0] == "guetzpy: none of 1 JPEG files can be 5 % smaller.\n"
     assert script.table([], 5.0, "1")[0] == "guetzpy: this pull request adds and changes no JPEG files.\n"
     many = [json.loads(json.dumps(record | {"bytes_after": 50, "input": f"./{i}.jpg"})) for i in range(5000)]

@@ -65,6 +65,9 @@ class ButteraugliComparator:
         :meth:`from_linear`.
     threads : int, optional
         Number of threads; default: the processors available. Scores do not depend on it.
+    background : str, int or tuple, optional
+        Colour that the reference and the other pictures are composited on where they are transparent, such as
+        ``"white"``: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -78,8 +81,11 @@ class ButteraugliComparator:
     0.81
     """
 
-    def __init__(self, reference: Any, *, threads: int | None = None) -> None:
-        self._build(light_of_picture(reference), threads)
+    _background: Any = None
+
+    def __init__(self, reference: Any, *, threads: int | None = None, background: Any = None) -> None:
+        self._background = background
+        self._build(light_of_picture(reference, background), threads)
 
     @classmethod
     def from_linear(cls, planes: npt.ArrayLike, *, threads: int | None = None) -> ButteraugliComparator:
@@ -274,7 +280,7 @@ class ButteraugliComparator:
         """
         from guetzpy.picture.planes import planes_of
 
-        score, rows = self.gradient_codes(*planes_of(distorted), norm)
+        score, rows = self.gradient_codes(*planes_of(distorted, background=self._background), norm)
         return score, rows(0, self._shape[0])
 
     def gradient_linear(self, planes: npt.ArrayLike, norm: float = 3) -> tuple[float, Floats]:
@@ -337,7 +343,7 @@ class ButteraugliComparator:
         ndarray of float32, shape (H, W)
             Errors; about 1 where an error becomes visible.
         """
-        return self._diffmap(light_of_picture(distorted))
+        return self._diffmap(light_of_picture(distorted, self._background))
 
     def diffmap_linear(self, planes: npt.ArrayLike) -> Floats:
         """Return the map of errors of linear planes; see :meth:`from_linear` and :meth:`diffmap`."""

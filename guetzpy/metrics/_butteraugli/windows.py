@@ -95,10 +95,10 @@ def light_of_planes(planes: npt.ArrayLike) -> Light:
     return Light(array)
 
 
-def light_of_picture(picture: Any) -> Light:
+def light_of_picture(picture: Any, background: Any = None) -> Light:
     from guetzpy.picture.planes import planes_of
 
-    return Light(*planes_of(picture))
+    return Light(*planes_of(picture, background=background))
 
 
 class Window(NamedTuple):

@@ -45,13 +45,17 @@ class CVVDPComparator(LightComparator):
         ``"standard_phone"``, ``"iphone_12_pro"`` and others. The error for an unknown name lists all names.
     threads : int, optional
         Number of threads; default: the processors available. Scores do not depend on it.
+    background : str, int or tuple, optional
+        Colour that the reference and the other pictures are composited on where they are transparent, such as
+        ``"white"``: see :func:`guetzpy.picture.planes.planes_of`.
 
     Raises
     ------
     ValueError
         The display is not known, or ``reference`` is not a picture.
     UnsupportedError
-        The picture has transparent pixels or is CMYK: see :func:`guetzpy.picture.planes.planes_of`.
+        The picture has transparent pixels, and there is no background, or it is CMYK: see
+        :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -60,8 +64,16 @@ class CVVDPComparator(LightComparator):
     more while they are in use, or 10 above 2.6 megapixels.
     """
 
-    def __init__(self, reference: Any, *, display: str = "standard_fhd", threads: int | None = None) -> None:
-        planes, transform = planes_of(reference)
+    def __init__(
+        self,
+        reference: Any,
+        *,
+        display: str = "standard_fhd",
+        threads: int | None = None,
+        background: Any = None,
+    ) -> None:
+        self._background = background
+        planes, transform = planes_of(reference, background=background)
         self._set_up(Rows(planes, transform), display, threads)
 
     @classmethod

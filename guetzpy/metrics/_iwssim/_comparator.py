@@ -46,6 +46,9 @@ class IWSSIMComparator(CodesComparator):
         (H, W) or (H, W, 3), uint8, uint16 or float 0..1, sRGB; or a PIL image with its profile.
     threads : int, optional
         Number of threads; default: the processors available. Scores do not depend on it.
+    background : str, int or tuple, optional
+        Colour that the reference and the other pictures are composited on where they are transparent, such as
+        ``"white"``: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -58,8 +61,9 @@ class IWSSIMComparator(CodesComparator):
     is taken as 0.
     """
 
-    def __init__(self, reference: Any, *, threads: int | None = None) -> None:
-        self._set_up(*planes_of(reference), threads)
+    def __init__(self, reference: Any, *, threads: int | None = None, background: Any = None) -> None:
+        self._background = background
+        self._set_up(*planes_of(reference, background=background), threads)
 
     @classmethod
     def from_codes(

@@ -47,6 +47,9 @@ class SSIMULACRA2Comparator(LightComparator):
         (H, W) or (H, W, 3), uint8, uint16 or float 0..1, sRGB; or a PIL image with its profile.
     threads : int, optional
         Number of threads; default: the processors available. Scores do not depend on it.
+    background : str, int or tuple, optional
+        Colour that the reference and the other pictures are composited on where they are transparent, such as
+        ``"white"``: see :func:`guetzpy.picture.planes.planes_of`.
 
     Notes
     -----
@@ -61,8 +64,9 @@ class SSIMULACRA2Comparator(LightComparator):
     nothing is kept, and each gradient processes both pictures, strip by strip.
     """
 
-    def __init__(self, reference: Any, *, threads: int | None = None) -> None:
-        planes, transform = planes_of(reference)
+    def __init__(self, reference: Any, *, threads: int | None = None, background: Any = None) -> None:
+        self._background = background
+        planes, transform = planes_of(reference, background=background)
         self._set_up(planes, transform, threads)
 
     @classmethod
