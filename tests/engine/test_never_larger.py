@@ -167,6 +167,33 @@ def test_a_file_that_is_only_packed_may_have_just_the_size(small: np.ndarray, ta
             result = guetzpy.optimize(source, **{target: value})
             assert len(result.data) == size
             continue
-        with pytest.raises(TargetError) as caught:
+        with pytest.raises(TargetError, match=r"CMYK.*; the smallest file reached has") as caught:
             guetzpy.optimize(source, **{target: value})
         assert caught.value.smallest_bytes == size
+
+
+def test_a_size_of_a_file_that_cannot_be_read_is_checked_with_its_reason(small: np.ndarray) -> None:
+    """The frame header declares arithmetic coding, so the file is kept."""
+    plain = jpeg(small)
+    at = plain.index(b"\xff\xc0")
+    source = plain[: at + 1] + b"\xc9" + plain[at + 2 :]
+    kept = guetzpy.optimize(source, max_bytes=len(source))
+    assert (kept.data, kept.status) == (source, "kept")
+    with pytest.raises(TargetError, match=r"arithmetic.*; the smallest file reached has") as caught:
+        guetzpy.optimize(source, max_bytes=len(source) - 1)
+    assert caught.value.smallest_bytes == len(source)
+
+
+def test_a_picture_of_too_many_pixels_for_its_bytes_is_not_packed(
+    small: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = jpeg(small)
+    assert packing.transcode_bytes(source).status == "lossless"
+    monkeypatch.setattr(packing, "SPARSE", 0)
+    monkeypatch.setattr(packing, "_PACKED_PIXELS", 48 * 64 - 1)
+    kept = packing.transcode_bytes(source)
+    assert (kept.data, kept.status) == (source, "kept")
+    assert "too large a picture to repack" in kept.reason
+    assert packing.transcode_bytes(source[:-200], repair=True).status == "lossless"  # repaired in any case
+    monkeypatch.setattr(packing, "_PACKED_PIXELS", 48 * 64)
+    assert packing.transcode_bytes(source).status == "lossless"

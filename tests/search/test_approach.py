@@ -74,6 +74,9 @@ def test_a_small_excess_is_corrected_only_up_to_its_bound() -> None:
     assert within.log_lambda < 0.0
     assert (beyond.log_lambda, beyond.by_lambda) == (0.0, None)
     assert beyond.log_distance < 0.0
+    cheap = ByDistanceAndLambda(0.0).after(1e-3)
+    assert cheap is not None
+    assert cheap.log_distance < 0.0  # finer tables at once, without an evaluation at the same point
 
 
 def test_the_multiplier_stays_within_its_range() -> None:

@@ -145,6 +145,9 @@ def test_an_excess_of_exactly_0_meets_the_limits() -> None:
 
 def test_no_file_is_returned_if_none_meets_the_limits() -> None:
     assert land(Curves(by_x), Listed((0.5, 1e-6)), Budget(9, 9)) is None
+    assert land(Curves(by_x), Listed((1e-6,)), Budget(9, 9)) is None  # scored by all metrics
+    close = Curves(by_x, by_x)
+    assert land(close, Listed((0.5, 1e-6)), Budget(9, 9), BOTH) is None
 
 
 def test_the_budget_of_an_effort_leaves_room_for_hard_pictures() -> None:
