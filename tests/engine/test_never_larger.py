@@ -44,6 +44,7 @@ def test_a_jpeg_never_grows(small: np.ndarray, quality: int, distance: float, mi
         assert len(result.data) <= len(packed)
         if result.status == "optimized":
             assert len(result.data) <= (1.0 - min_saving) * len(packed)
+            assert len(result.data) < len(packed)
         else:
             assert result.data == packed
         if result.status == "kept":
@@ -52,12 +53,15 @@ def test_a_jpeg_never_grows(small: np.ndarray, quality: int, distance: float, mi
 
 @pytest.mark.parametrize(("bytes_of_100", "min_saving", "used"), [
     (95, 0.05, True), (96, 0.05, False), (90, 0.1, True), (91, 0.1, False),
-    (100, 0.0, True), (101, 0.0, False), (0, 1.0, True), (1, 1.0, False),
+    (99, 0.0, True), (100, 0.0, False), (101, 0.0, False), (0, 1.0, True), (1, 1.0, False),
 ])  # fmt: skip
 def test_a_lossy_encode_has_to_save_its_share(
     small: np.ndarray, monkeypatch: pytest.MonkeyPatch, bytes_of_100: int, min_saving: float, used: bool
 ) -> None:
-    """The repack has 1000 bytes, the lossy encode as many as given."""
+    """The repack has 1000 bytes, the lossy encode ten times the number given.
+
+    Regression: with ``min_saving=0`` a lossy encode of the repack's size was used.
+    """
     source = jpeg(small, quality=97)
     real = engine.transcode_bytes
 
