@@ -63,6 +63,8 @@ def load(path: str, *, with_data: bool) -> Result | None:
         fields = {name: value for name, value in json.loads(line).items() if name in known}
     except ValueError:
         return None
+    # JSON has lists only; the fields of a result are tuples.
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
     result = Result(**fields)
     if with_data and len(data) != result.bytes_after:
         return None

@@ -133,7 +133,7 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
     kinds = preservation.describe(data, image, parts.segments)
     quality = estimate_quality([component.qtable for component in image.components])
     reason = obstacle(image)
-    names = _names(image)
+    names = list(_CHANNELS[image.colorspace])
     scans = _scans(image, parts, names)
     by_component = dict.fromkeys(names, 0)
     for scan in scans:
@@ -163,13 +163,6 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
         "reencodable": reason is None,
         "reason": reason,
     }
-
-
-def _names(image: JpegImage) -> list[str]:
-    names = _CHANNELS.get(image.colorspace, ())
-    if len(names) == len(image.components):
-        return list(names)
-    return [f"component {i + 1}" for i in range(len(image.components))]
 
 
 def _scans(image: JpegImage, parts: Anatomy, names: list[str]) -> list[dict[str, Any]]:

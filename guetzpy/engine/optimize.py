@@ -200,7 +200,9 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
         return _lossless(source, options, repack, reason)
     clock.reporter.write()
     data = _finish(selected, carried, options, own_distance(image, options))
-    if goal.size is None and len(data) > (1.0 - options.min_saving) * len(repack.data):
+    bytes_packed = len(repack.data)
+    # At the same size the repack is better, since nothing is lost.
+    if goal.size is None and len(data) > min((1.0 - options.min_saving) * bytes_packed, bytes_packed - 1):
         reason = f"a lossy encode would save under {options.min_saving:.0%}"
         hint = further(image, options, repack.data, len(data))
         return _lossless(source, options, repack, _joined(reason, hint))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,20 @@ def test_what_cannot_become_a_smaller_jpeg_is_copied(photos: Path, tmp_path: Pat
         assert named[path.name].output == str(tmp_path / "out" / path.name)
     assert named["clear.png"].reason == "transparent; give background"
     assert not (tmp_path / "out/clear.jpg").exists()
+
+
+def test_a_larger_jpeg_is_written_if_the_source_has_metadata_to_remove(
+    photos: Path, tmp_path: Path, go: Go, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(photos / "grows.webp", b"RIFFxxxxWEBPgrows")
+    monkeypatch.setattr(api, "run", lambda *a, **k: replace(engine(*a, **k), removed=("gps", "comment")))
+    named = {Path(r.input or "").name: r for r in go(photos, tmp_path / "out")}
+    assert named["grows.webp"].status == "optimized"
+    assert (tmp_path / "out/grows.jpg").stat().st_size == 200
+    assert named["grows.webp"].warnings == (
+        "the JPEG is larger than the source, which was not kept as it has metadata to remove: gps, comment",
+    )
+    assert named["c.png"].warnings == ()
 
 
 def test_other_files_are_told_or_copied(photos: Path, tmp_path: Path, go: Go, threads: Executor) -> None:

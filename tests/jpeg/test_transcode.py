@@ -77,6 +77,17 @@ def test_missing_eoi_is_made_good() -> None:
     assert same_pixels(whole, result.data)
 
 
+def test_eoi_is_put_before_data_that_no_decoder_accepts() -> None:
+    """A second frame header follows the last scan (T.81 B.2.1 allows one); libjpeg-turbo rejects it."""
+    whole = jpeg_files.picture(64, 64)
+    after = b"\xff\xc0\x00\x02"
+    result = transcode_bytes(whole[:-2] + after)
+    assert result.status == "lossless"
+    assert result.data.endswith(b"\xff\xd9" + after)
+    assert same_pixels(whole, result.data)
+    assert "counts as trailing data" in str(result.warnings)
+
+
 def test_unsent_coefficients_are_kept_and_still_stripped() -> None:
     progressive = jpeg_files.picture(64, 64, progressive=True, comment=b"to go")
     cut = progressive.rindex(b"\xff\xda")  # removes the last scan

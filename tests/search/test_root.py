@@ -42,11 +42,26 @@ def test_a_slope_is_kept_near_the_expected_one() -> None:
     assert measured((1.0, 0.9), (0.9, 0.2)).propose() == pytest.approx(0.9 - 0.204 / 3.0)
 
 
+def test_the_range_of_slopes_grows_with_the_expected_slope() -> None:
+    flat = Root(slope=2.0, tolerance=0.01, points=((1.0, 0.5), (0.9, 0.4999)))
+    assert flat.propose() == pytest.approx(0.9 - 0.5039 / 0.7)
+    steep = Root(slope=2.0, tolerance=0.01, points=((1.0, 0.9), (0.9, 0.2)))
+    assert steep.propose() == pytest.approx(0.9 - 0.204 / 6.0)
+
+
+@pytest.mark.parametrize(("at", "next_at"), [(0.12, 0.12), (0.08, 0.5), (0.88, 0.88), (0.92, 0.5)])
+def test_only_the_outer_tenths_of_the_bracket_are_avoided(at: float, next_at: float) -> None:
+    """The secant of slope 1 leads to ``at``."""
+    start = -0.004 - at
+    assert measured((0.0, start), (1.0, start + 1.0)).propose() == pytest.approx(next_at)
+
+
 def test_gap_needs_a_point_beyond_the_last_that_passes() -> None:
     assert measured((0.0, -0.5)).gap == 0.0
     assert measured((0.0, 0.5)).gap == 0.0
     assert measured((0.0, -0.5), (-1.0, 0.5)).gap == 0.0
     assert measured((0.0, -0.5), (2.0, 0.5), (3.0, 0.7)).gap == 2.0
+    assert measured((0.0, -0.5), (0.0, 0.5), (2.0, 0.5)).gap == 2.0  # noise: the first x passes and fails
 
 
 def test_hopeless_after_three_failures_without_progress() -> None:
@@ -55,6 +70,10 @@ def test_hopeless_after_three_failures_without_progress() -> None:
     assert not measured((0.0, 0.5), (-0.5, 0.2), (-1.0, 0.05)).hopeless  # f decreases
     assert not measured((0.0, 0.5), (-0.5, -0.1), (-1.0, 0.46)).hopeless  # one point passes
     assert not measured((0.0, 0.03), (-0.5, 0.025), (-1.0, 0.02)).hopeless  # f is nearly 0
+    assert measured((0.0, 0.03), (-0.5, 0.025), (-1.0, 0.0201)).hopeless
+    assert not measured((0.1, 0.5), (0.05, 0.5), (0.0, 0.5)).hopeless  # x hardly decreased
+    assert measured((0.11, 0.5), (0.05, 0.5), (0.0, 0.5)).hopeless
+    assert not measured((0.0, 0.5), (0.5, 0.9), (1.0, 0.9)).hopeless  # x increased
 
 
 def test_flat_is_far_above_0_without_change() -> None:
