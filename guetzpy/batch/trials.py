@@ -61,11 +61,11 @@ def load(path: str, *, with_data: bool) -> Result | None:
     known = {field.name for field in dataclasses.fields(Result)}
     try:
         fields = {name: value for name, value in json.loads(line).items() if name in known}
-    except ValueError:
+        # JSON has lists only; the fields of a result are tuples.
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        result = Result(**fields)
+    except (ValueError, AttributeError, TypeError):  # not JSON, not a record, or an incomplete one
         return None
-    # JSON has lists only; the fields of a result are tuples.
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    result = Result(**fields)
     if with_data and len(data) != result.bytes_after:
         return None
     return replace(result, data=data)
