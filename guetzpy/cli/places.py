@@ -339,12 +339,13 @@ def prepare(places: list[Place]) -> None:
         if place.output is None or place.output == STANDARD:
             continue
         folder = os.path.dirname(os.path.realpath(place.output))
+        above = os.path.dirname(place.output) or os.curdir
         if place.in_folder:
             os.makedirs(folder, exist_ok=True)
         if not os.path.isdir(folder):
-            raise FileNotFoundError(errno.ENOENT, "there is no such folder", os.path.dirname(place.output))
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", above)
         if not os.access(folder, os.W_OK) and not os.path.exists(place.output):
-            raise PermissionError(errno.EACCES, "the folder cannot be written", os.path.dirname(place.output))
+            raise PermissionError(errno.EACCES, "the folder cannot be written", above)
         folders.add(folder)
     for folder in folders:
         remove_temporaries(folder)

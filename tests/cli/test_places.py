@@ -225,3 +225,10 @@ def test_a_picture_is_no_list_of_files(folder: Path) -> None:
 def test_a_name_of_a_space_between_nul_characters(folder: Path) -> None:
     Path("list").write_bytes(b"in/a.jpg\0 \0")
     assert inputs_of(None, "list") == ["in/a.jpg", " "]
+
+
+def test_an_unwritable_working_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The message named no folder.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    done = run("optimize", "in/a.jpg", "-o", "new.jpg")
+    assert (done.exit_code, done.stderr) == (1, "guetzpy: .: the folder cannot be written\n")
