@@ -10,6 +10,7 @@ from typing import Any
 
 from guetzpy import output
 from guetzpy.batch import storage
+from guetzpy.batch.backup import RECORDS
 from guetzpy.batch.tasks import Discovery, Filter, Skipped, Task, kind_of
 
 __all__ = ["Take", "Walk", "head_of", "search_url", "sort_in"]
@@ -54,6 +55,10 @@ class Walk:
                 self._list_second_link(folder, real, prefix + below)
                 continue
             self._found.folders.add(real)
+            if not self._follow_links and os.path.isdir(os.path.join(folder, RECORDS)):
+                # A run in place that replaced these originals would make their restoration impossible.
+                self._pass_over(folder, (prefix + below).rstrip("/"), "backups of an earlier run")
+                continue
             try:
                 with os.scandir(folder) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)

@@ -113,7 +113,7 @@ def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
     if files_from is None:
         if not given:
             usage_error("no inputs: name pictures, or a list of them with --files-from FILE")
-        return given
+        return _each_once(given)
     if files_from == STANDARD and STANDARD in given:
         usage_error("- (stdin) is either a picture or the list of --files-from")
     try:
@@ -126,6 +126,8 @@ def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
         usage_error(
             f"--files-from {files_from}: has more than {_LONGEST_LIST // 10**6} MB; is it a list of names?"
         )
+    if data.startswith((b"\xff\xd8\xff", b"\x89PNG")):
+        usage_error(f"--files-from {files_from}: is a picture; it takes a list of names, as text")
     try:
         found = given + _listed(data)
     except UnicodeError as error:
@@ -134,7 +136,22 @@ def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
         usage_error(f"--files-from {files_from}: lists no files")
     if STANDARD in found[len(given) :]:
         usage_error(f"--files-from {files_from}: lists -; a file of this name is listed as ./-")
-    return found
+    return _each_once(found)
+
+
+def _each_once(names: list[str]) -> list[str]:
+    """Return names without those that repeat an earlier one, such as ``./a.jpg`` after ``a.jpg``.
+
+    A file that was processed twice would be counted twice, or be refused as the output of two inputs.
+    """
+    if STANDARD in names:
+        return names
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(name if "://" in name else os.path.abspath(name), name)
+    if more := len(names) - len(first):
+        say(f"{more} name{'' if more == 1 else 's'} given more than once: each file is processed once")
+    return list(first.values())
 
 
 def _listed(data: bytes) -> list[str]:
@@ -144,8 +161,9 @@ def _listed(data: bytes) -> list[str]:
             data = os.fsencode(data.decode(encoding))
             break
     data = data.removeprefix(codecs.BOM_UTF8)
-    names = data.split(b"\0") if b"\0" in data else data.splitlines()
-    return [os.fsdecode(name) for name in names if name.strip()]
+    if b"\0" in data:  # these names may be of spaces only, or have line breaks
+        return [os.fsdecode(name) for name in data.split(b"\0") if name.strip(b"\r\n")]
+    return [os.fsdecode(name) for name in data.splitlines() if name.strip()]
 
 
 def plan(
@@ -322,12 +340,13 @@ def prepare(places: list[Place]) -> None:
         if place.output is None or place.output == STANDARD:
             continue
         folder = os.path.dirname(os.path.realpath(place.output))
+        above = os.path.dirname(place.output) or os.curdir
         if place.in_folder:
             os.makedirs(folder, exist_ok=True)
         if not os.path.isdir(folder):
-            raise FileNotFoundError(errno.ENOENT, "there is no such folder", os.path.dirname(place.output))
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", above)
         if not os.access(folder, os.W_OK) and not os.path.exists(place.output):
-            raise PermissionError(errno.EACCES, "the folder cannot be written", os.path.dirname(place.output))
+            raise PermissionError(errno.EACCES, "the folder cannot be written", above)
         folders.add(folder)
     for folder in folders:
         remove_temporaries(folder)

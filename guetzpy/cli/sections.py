@@ -213,8 +213,12 @@ class SectionedCommand(TyperCommand):
         for name, (_, option) in options_of(OptimizeOptions).items():
             if name in context.params and _is_set(context, name) and name not in dropped:
                 value = context.params[name]
+                if name == "subsampling":
+                    value = value.replace(":", "")  # 4:2:0 is another notation of 420
                 try:
-                    check(name, kinds(name, value) if name in ("keep", "strip") else value, option)
+                    if name in ("keep", "strip"):
+                        value = kinds(name, value)
+                    check(name, value, option)
                 except ValueError as error:
                     usage_error(f"{settings[name].origin}: {error}")
         context.meta["guetzpy.dropped"] = dropped

@@ -38,7 +38,15 @@ class PictureFolder:
         name = f"{hashlib.sha256(data).hexdigest()[:20]}.{suffix}"
         if name not in self._written:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write(self._folder / name, data)
+            place = self._folder / name
+            # Ten thousand files that are each synchronised to the disk need minutes. A file that a killed
+            # run left incomplete differs from its data, and is replaced.
+            try:
+                with open(place, "xb") as stream:
+                    stream.write(data)
+            except FileExistsError:
+                if not place.is_file() or place.read_bytes() != data:
+                    write(place, data)
             self._written.add(name)
         return f"{FOLDER}/{name}"
 

@@ -131,8 +131,8 @@ class Collection:
             a folder (an existing one, or a name with a separator at its end), ``index.html``, ``report.json``
             and the folder of the page's pictures are written into it.
         progress : callable, optional
-            Called with the kind of item ("files" or "heat maps"), the number of items done, and the largest
-            possible number of items.
+            Called with the kind of item ("files", "heat maps" or "pictures"), the number of items done, and
+            the largest possible number of items.
 
         Raises
         ------
@@ -255,7 +255,9 @@ class Collection:
         ranked = sorted(range(len(files)), key=lambda i: -(self._entries[i].result.butteraugli_max or 0.0))
         space = self._bounds.embedded - self._embed_heat(ranked, files, progress)
         misses = 0
-        for i in ranked:
+        for number, i in enumerate(ranked, 1):
+            if progress is not None:
+                progress("pictures", number, len(ranked))
             sizes = [self._entries[i].result.bytes_before, self._entries[i].result.bytes_after]
             pixels = (self._entries[i].result.width or 0) * (self._entries[i].result.height or 0)
             if not any(sizes) or pixels > self._bounds.picture_pixels:

@@ -250,3 +250,17 @@ def test_folders_without_records(photos: dict[str, bytes]) -> None:
     record.write_text("damaged\n" + record.read_text())
     with pytest.raises(GuetzpyError, match="line 1 is damaged"):
         list(backup.restore("kept"))
+
+
+def test_a_run_in_place_replaces_no_backups(photos: dict[str, bytes]) -> None:
+    # A second run over a folder that holds the backups replaced them, and restore then refused them.
+    done = run("transcode", "-r", "in", "--in-place", "--backup", "in/kept")
+    assert done.exit_code == 0, done.stderr
+    kept = {name: Path("in/kept", name[3:]).read_bytes() for name in photos}
+    assert kept == photos
+    again = run("transcode", "-r", "in", "--in-place", "--baseline")
+    assert again.exit_code == 0, again.stderr
+    assert "in/kept (backups of an earlier run)" in again.stderr
+    assert {name: Path("in/kept", name[3:]).read_bytes() for name in photos} == photos
+    assert run("restore", "in/kept", "--force").exit_code == 0
+    assert contents(photos) == photos

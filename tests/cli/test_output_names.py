@@ -115,7 +115,7 @@ def test_a_file_in_a_missing_folder_is_an_error(photo: Path, options: list[str])
     ("arguments", "words"),
     [
         (["a.jpg", "-o", "out.png", "-p"], "another format"),
-        (["a.jpg", "a.jpg", "-o", "out.jpg", "--resume"], "one input"),
+        (["a.jpg", "b.jpg", "-o", "out.jpg", "--resume"], "one input"),
         ([".", "-r", "-o", "out.jpg", "-p"], "one input"),
         (["-", "-o", "out.jpg", "-p"], "stdin"),
         (["-", "-o", "out.jpg", "--resume"], "stdin"),

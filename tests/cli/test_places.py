@@ -191,7 +191,10 @@ def test_any_names_are_listed_as_they_are(tmp_path: Path, names: list[str], zero
     ]
     end = b"\0" if zero else b"\n"
     (tmp_path / "list").write_bytes(b"".join(name.encode() + end for name in ["first", *wanted]))
-    assert inputs_of(["a"], str(tmp_path / "list")) == ["a", "first", *wanted]
+    once = {os.path.abspath(name): name for name in reversed(["a", "first", *wanted])}
+    found = inputs_of(["a"], str(tmp_path / "list"))
+    assert found[:2] == ["a", "first"]
+    assert sorted(found) == sorted(once.values())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no endless device")
@@ -199,3 +202,33 @@ def test_a_list_of_files_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "_LONGEST_LIST", 1000)
     result = CliRunner().invoke(app, ["transcode", "--files-from", "/dev/zero", "-o", "out/"])
     assert (result.exit_code, "is it a list of names?" in result.output) == (2, True)
+
+
+def test_a_name_given_twice_is_processed_once(folder: Path) -> None:
+    # It was refused as two outputs of one name, or counted twice with --in-place.
+    Path("list").write_text("in/a.jpg\n./in/a.jpg\nin/c.png\nin/a.jpg\n")
+    done = run("optimize", "--files-from", "list", "-o", "out/", "-e", "fast")
+    assert done.exit_code == 0, done.stderr
+    assert tree(folder / "out") == {"a.jpg", "c.jpg"}
+    assert "2 names given more than once: each file is processed once" in done.stderr
+    assert inputs_of(["b", "a", "./b", "http://x/b", "c"], None) == ["b", "a", "http://x/b", "c"]
+
+
+def test_a_picture_is_no_list_of_files(folder: Path) -> None:
+    # Each line of its bytes was reported as a file that does not exist.
+    done = run("optimize", "--files-from", "in/a.jpg", "-n")
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "is a picture" in done.stderr
+
+
+def test_a_name_of_a_space_between_nul_characters(folder: Path) -> None:
+    Path("list").write_bytes(b"in/a.jpg\0 \0")
+    assert inputs_of(None, "list") == ["in/a.jpg", " "]
+
+
+def test_an_unwritable_working_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The message named no folder.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    done = run("optimize", "in/a.jpg", "-o", "new.jpg")
+    assert (done.exit_code, done.stderr) == (1, "guetzpy: .: the folder cannot be written\n")

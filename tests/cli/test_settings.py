@@ -273,3 +273,12 @@ def test_a_broken_link_to_settings_is_told(folder: Path) -> None:
         2,
         True,
     )
+
+
+def test_subsampling_with_colons_in_a_file(folder: Path) -> None:
+    # A file and the environment refused 4:2:0, which the command line takes.
+    (folder / "guetzpy.toml").write_text('subsampling = "4:2:0"\n')
+    assert shown()["subsampling"][1] == str(folder / "guetzpy.toml")
+    assert run("optimize", "a.jpg", "-n").exit_code == 0
+    assert run("optimize", "a.jpg", "-n", GUETZPY_SUBSAMPLING="4:4:4").exit_code == 0
+    assert run("optimize", "a.jpg", "-n", GUETZPY_SUBSAMPLING="4:2:1").exit_code == 2
