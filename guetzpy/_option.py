@@ -167,6 +167,8 @@ def size_of(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None or (found[3] and not found[2]):
         raise ValueError(f"{text!r}: expected a size such as 50000, 50k, 1.5M or 100MB")
+    if "." in found[1] and text.strip()[-1:] in "0123456789.":  # in many countries 50.000 is fifty thousand
+        raise ValueError(f"{text!r}: expected a whole number, or a unit such as 50k")
     number = Decimal(found[1]) * (1024 if found[3] else 1000) ** _UNITS[(found[2] or "").lower()]
     if number != int(number):
         raise ValueError(f"{text!r}: expected a whole number, for example {max(1, round(number))}")

@@ -53,6 +53,8 @@ class Run(Iterator[Result]):
         With ``resume``: the results of an earlier run, whose files are not processed again.
     others : list of Skipped
         Files that are not pictures, or not of a kind that this run processes.
+    hidden : list of str
+        Files and folders whose names begin with a dot. They are neither processed nor copied.
     fit : Fit, optional
         For a run with a total size: the result of the search for the distances. It is set before the first
         picture is written.
@@ -73,6 +75,7 @@ class Run(Iterator[Result]):
         self.tasks: list[Task] = sorted(tasks, key=lambda task: -task.size)
         self.earlier: list[Result] = []
         self.others: list[Skipped] = found.others
+        self.hidden: list[str] = found.hidden
         self.options = options
         self._unreadable = found.unreadable
         self._delivery = delivery

@@ -100,12 +100,16 @@ class Skipped:
 
 @dataclass
 class Discovery:
-    """The files found: pictures, other files, files with an error, and the local folders searched."""
+    """The files found: pictures, other files, files with an error, and the local folders searched.
+
+    ``hidden`` are names of files and folders that begin with a dot; they are not searched.
+    """
 
     pictures: list[Task] = field(default_factory=list)
     others: list[Skipped] = field(default_factory=list)
     unreadable: list[Skipped] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
+    hidden: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,10 @@ class Walk:
             inner = []
             for entry in listed:
                 relative = below + entry.name
-                if entry.name.startswith(".") or output.is_temporary(entry.name):
+                if output.is_temporary(entry.name):
+                    continue
+                if entry.name.startswith("."):
+                    self._found.hidden.append(entry.path)
                     continue
                 if self._is_folder(entry):
                     if not self._chosen.drops(relative):
@@ -146,7 +149,10 @@ def search_url(
         name = storage.join(root, relative)
         parts = relative.split("/")
         above = ["/".join(parts[: i + 1]) for i in range(len(parts) - 1)]
-        if any(part.startswith(".") for part in parts) or any(name.startswith(other) for other in left_out):
+        if any(name.startswith(other) for other in left_out):
+            continue
+        if any(part.startswith(".") for part in parts):
+            found.hidden.append(name)
             continue
         if info.get("type") == "file" and chosen.takes(relative) and not any(map(chosen.drops, above)):
             entry = storage.of_info(name, info)

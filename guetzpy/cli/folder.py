@@ -237,12 +237,18 @@ def _tell_plan(run: Run, wishes: FolderOptions, in_place: bool) -> None:
     if run.earlier:
         done = len(run.earlier)
         say(f"{done} file{'s' if done != 1 else ''} done by an earlier run, {len(run)} to do")
+    if wishes.copy_others and run.hidden:
+        say(f"hidden, not copied: {_some(run.hidden)}")
     passed_over = [] if wishes.copy_others else run.others
     if passed_over:
-        named = ", ".join(f"{other.input} ({other.reason})" for other in passed_over[:3])
-        more = f" and {len(passed_over) - 3} more" if len(passed_over) > 3 else ""
+        named = _some([f"{other.input} ({other.reason})" for other in passed_over])
         can_copy = any(other.can_copy for other in passed_over) and not in_place and wishes.suffix is None
-        say(f"skipped: {named}{more}" + ("; --copy-others copies them" if can_copy else ""))
+        say(f"skipped: {named}" + ("; --copy-others copies them" if can_copy else ""))
+
+
+def _some(names: list[str]) -> str:
+    """Return the first three names, and the number of the others."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _tell_outcome(run: Run, tally: Tally) -> None:

@@ -135,3 +135,14 @@ def test_any_text_becomes_one_printable_line(text: str) -> None:
     line.encode("utf-8")
     if text.isprintable():
         assert line == text
+
+
+def test_hidden_files_that_are_not_copied_are_named(place: Path) -> None:
+    """Regression: a mirror lost .htaccess without a word."""
+    put(b"in/a.jpg")
+    put(b"in/.htaccess", b"Deny from all")
+    result = run("transcode", "-r", "in", "-o", "out", "--copy-others")
+    assert result.exit_code == 0
+    assert "hidden, not copied: in/.htaccess\n" in result.stderr
+    assert not (place / "out" / ".htaccess").exists()
+    assert "hidden" not in run("transcode", "-r", "in", "-o", "out").stderr

@@ -42,7 +42,10 @@ def test_sizes_with_units(number: Decimal, unit: str, end: str, space: str, lowe
     text = f"{number}{space}{unit}{end}"
     text = text.lower() if lower else text
     value = number * UNITS[unit]
-    if value == int(value):
+    if not unit and not end:  # a point with no unit is not read as a decimal point
+        with pytest.raises(ValueError, match="a unit such as 50k"):
+            size_of(text)
+    elif value == int(value):
         assert size_of(text) == int(value)
     else:
         with pytest.raises(ValueError, match="whole number, for example") as caught:
@@ -53,6 +56,12 @@ def test_sizes_with_units(number: Decimal, unit: str, end: str, space: str, lowe
 @given(st.integers(0, 10**15))
 def test_plain_numbers_stay(number: int) -> None:
     assert size_of(str(number)) == number
+
+
+def test_a_point_of_thousands_is_not_a_decimal_point() -> None:
+    """Regression: 50.000 was taken for 50 bytes."""
+    with pytest.raises(ValueError, match=r"'50\.000': expected a whole number, or a unit such as 50k"):
+        size_of("50.000")
 
 
 @given(st.text(max_size=8))
