@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from guetzpy._runtime.memory_limits import check_memory
+from guetzpy._runtime.memory_limits import check_few_bytes, check_memory
 from guetzpy._runtime.threads import check_time
 from guetzpy.engine.jpeg_rule import own_distance, remaining
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
@@ -13,6 +13,7 @@ from guetzpy.gainmap.encode import Encoded, Style, encoded
 from guetzpy.gainmap.metadata import read_application
 from guetzpy.gainmap.rendition import Base, Judge
 from guetzpy.jpeg.further import with_packed_pictures
+from guetzpy.jpeg.header import frame_of
 from guetzpy.jpeg.metadata.declared import colour_of_jpeg
 from guetzpy.jpeg.metadata.policy import Policy
 from guetzpy.jpeg.pixels import decode_planes
@@ -27,6 +28,7 @@ from guetzpy.search import source_quality
 from guetzpy.search.candidates import model_of
 from guetzpy.search.coding.learnt_tables import families_of
 from guetzpy.search.coding.tables import MultiplesOf
+from guetzpy.search.plan import packing_memory
 
 __all__ = ["Replaced", "with_gain_maps_anew"]
 
@@ -93,8 +95,11 @@ def with_gain_maps_anew(
     result = Replaced(source, source)
     limits = Limits(options.max_pixels, options.max_scans, options.max_metadata, options.max_directories)
     try:
+        _, width, height = frame_of(source)
+        check_memory(width * height, packing_memory(width * height), options.max_memory)
         image = read(source, limits=limits)
     except GuetzpyError:
+        check_time()
         return result
     if not image.complete or _is_resized(image, options):
         return result
@@ -110,7 +115,7 @@ def with_gain_maps_anew(
                 threads=options.threads,
                 further=False,
             )
-            found = _anew(image, read(picture, limits=limits), options, check)
+            found = _anew(image, read(picture, limits=limits), len(source), options, check)
         except (FormatError, UnsupportedError, LimitError) as error:
             check_time()  # a LimitError of the timeout is no property of the map
             result.warnings.append(f"{_NOT_FOLLOWED}: {error.reason}")
@@ -145,7 +150,11 @@ def _is_resized(image: JpegImage, options: OptimizeOptions) -> bool:
 
 
 def _anew(
-    base: JpegImage, gain_map: JpegImage, options: OptimizeOptions, check: Callable[[], None]
+    base: JpegImage,
+    gain_map: JpegImage,
+    file_size: int,
+    options: OptimizeOptions,
+    check: Callable[[], None],
 ) -> Encoded | str:
     """Return the encode of a gain map, or why there is none."""
     assert options.gainmap is not None
@@ -159,7 +168,8 @@ def _anew(
     application = read_application(base.segments, gain_map.segments)
     area, spared = base.width * base.height, base.width * base.height > CACHED_PIXELS
     wanted = area * (_MEMORY_SPARED if spared else _MEMORY)
-    check_memory(area, wanted + gain_map.width * gain_map.height * _MEMORY_OF_MAP, options.max_memory)
+    wanted += gain_map.width * gain_map.height * _MEMORY_OF_MAP
+    check_few_bytes(area, wanted, file_size, options.max_memory)
     picture = Base(
         decode_planes(base, threads=options.threads),
         colour_of_jpeg(base).transform,

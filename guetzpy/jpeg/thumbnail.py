@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from guetzpy.errors import FormatError
+from guetzpy.jpeg.header import frame_of
 from guetzpy.jpeg.metadata import exif
 from guetzpy.jpeg.metadata.anchors import Pointer
 from guetzpy.jpeg.metadata.appended import places
@@ -23,6 +25,10 @@ __all__ = ["with_packed_thumbnail"]
 _HEAD = len(exif.HEADER)
 _OFFSET, _LENGTH = 0x0201, 0x0202  # JPEGInterchangeFormat and its length (CIPA DC-008, table 21)
 _STRIPS = 0x0111
+
+#: Largest thumbnail that is repacked, in pixels. Cameras write 160 x 120. A hostile file of 64 kB may declare
+#: 2**25 pixels and hold them, at one bit for each block.
+_MOST_PIXELS = 1 << 20
 
 
 def with_packed_thumbnail(
@@ -105,8 +111,11 @@ def _last_thumbnail(tiff: bytes) -> tuple[Tiff, Entry, int, int] | None:
     if tiff[start : start + 2] != b"\xff\xd8" or end > len(tiff) or tiff[end:].strip(b"\0\xff"):
         return None
     try:
+        _, width, height = frame_of(tiff[start:end])
+        if width * height > _MOST_PIXELS:
+            return None
         exif.demand_apart(structure, [(start, len(tiff))], structure.directories)
-    except exif.UnsafeEditError:
+    except (exif.UnsafeEditError, FormatError):
         return None
     note_start, note_end = exif.maker_note(tiff) or (0, 0)
     if note_end > start or _mentions(tiff[note_start:note_end], {start, start - note_start}):

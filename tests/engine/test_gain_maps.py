@@ -133,6 +133,18 @@ def test_memory_is_limited(source: bytes) -> None:
     assert "--max-memory" in changed.warnings[0]
 
 
+def test_time_and_cancellation_end_the_search(source: bytes) -> None:
+    """The error of the timeout is no property of the map, so it does not become a warning."""
+    with pytest.raises(guetzpy.LimitError, match="not done within"):
+        guetzpy.optimize(source, gainmap=2.0, timeout=1e-6)
+
+    def stop() -> None:
+        raise guetzpy.CancelledError("cancelled")
+
+    with pytest.raises(guetzpy.CancelledError):
+        with_gain_maps_anew(source, guetzpy.OptimizeOptions(gainmap=2.0), stop)
+
+
 def test_a_coarse_map_is_only_repacked(photo_array: np.ndarray) -> None:
     gain_map = with_facts(jpeg(photo_array[::4, ::4, 1], 15))
     data = jpeg_files.ultra_hdr(base=jpeg(photo_array, 90), gain_map=gain_map)

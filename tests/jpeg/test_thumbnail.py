@@ -96,10 +96,16 @@ def test_thumbnails_shrink(order: str, kind: int, after: bytes) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"after": b"more"}, {"short_by": 10}, {"small": b"\xff\xd8 no JPEG at all"}],
+    [
+        {"after": b"more"},
+        {"short_by": 10},
+        {"small": b"\xff\xd8 no JPEG at all"},
+        {"small": jpeg_files.picture(4096, 264, quality=1)},
+    ],
 )
 def test_what_is_not_safe_is_left_alone(options: dict[str, bytes]) -> None:
     source = with_thumbnail(**options)  # type: ignore[arg-type]
+    assert len(source) < 66_000
     assert tiff_of(transcode_bytes(source).data) == tiff_of(source)
 
 
