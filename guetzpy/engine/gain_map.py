@@ -101,21 +101,23 @@ def with_gain_maps_anew(
     except GuetzpyError:
         check_time()
         return result
-    if not image.complete or _is_resized(image, options):
+    if _is_resized(image, options):
         return result
     script = "auto" if options.progressive else "sequential"
 
     def replaced(picture: bytes) -> bytes | None:
         try:
-            packed = transcode_bytes(
-                picture,
-                script=script,  # type: ignore[arg-type]
-                limits=limits,
-                keep_components=True,
-                threads=options.threads,
-                further=False,
-            )
             found = _anew(image, read(picture, limits=limits), len(source), options, check)
+            packed = picture
+            if not isinstance(found, str):
+                packed = transcode_bytes(
+                    picture,
+                    script=script,  # type: ignore[arg-type]
+                    limits=limits,
+                    keep_components=True,
+                    threads=options.threads,
+                    further=False,
+                ).data
         except (FormatError, UnsupportedError, LimitError) as error:
             check_time()  # a LimitError of the timeout is no property of the map
             result.warnings.append(f"{_NOT_FOLLOWED}: {error.reason}")
@@ -123,7 +125,7 @@ def with_gain_maps_anew(
         if isinstance(found, str):
             result.reasons.append(f"gain map repacked: {found}")
             return None
-        if len(found.data) >= min(len(packed.data), len(picture)):
+        if len(found.data) >= min(len(packed), len(picture)):
             result.reasons.append("gain map repacked: an encode at its distance would not be smaller")
             return None
         result.reasons.append(

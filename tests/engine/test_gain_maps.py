@@ -126,6 +126,16 @@ def test_unknown_metadata_is_a_warning(photo_array: np.ndarray, facts: str) -> N
     assert any("gainmap is not followed" in warning for warning in result.warnings)
 
 
+def test_a_base_that_cannot_be_searched_is_a_warning(photo_array: np.ndarray) -> None:
+    gain_map = with_facts(jpeg(photo_array[::2, ::2, 1], 98))
+    cmyk = io.BytesIO()
+    Image.fromarray(photo_array).convert("CMYK").save(cmyk, "JPEG")
+    data = jpeg_files.ultra_hdr(base=cmyk.getvalue(), gain_map=gain_map)
+    result = guetzpy.optimize(data, gainmap=2.0)
+    assert any("the base picture: CMYK" in warning for warning in result.warnings)
+    assert sizes(result.data) == sizes(data)
+
+
 def test_memory_is_limited(source: bytes) -> None:
     options = guetzpy.OptimizeOptions(gainmap=2.0, max_memory=1_000_000)
     changed = with_gain_maps_anew(source, options)
