@@ -79,7 +79,7 @@ def optimize(
           ``butteraugli``, ``max_bytes`` and ``bpp``; with ``distance`` also ``strict`` and
           ``total_distance``;
         - the encoding: ``effort``, ``model``, ``subsampling``, ``progressive``, ``to_srgb``, ``fit``,
-          ``background``, ``min_saving``, ``mark``, ``keep_components``, ``repair``;
+          ``background``, ``gainmap``, ``min_saving``, ``mark``, ``keep_components``, ``repair``;
         - the metadata: ``keep``, ``strip``;
         - the limits: ``threads``, ``max_pixels``, ``max_scans``, ``max_metadata``, ``max_directories``,
           ``max_input``, ``max_memory``, ``timeout``.

@@ -129,6 +129,11 @@ class OptimizeOptions(CommonOptions):
         is resized. Stored as a tuple.
     background : str or tuple, optional
         Colour that transparent pictures are composited on, in a form that Pillow's ImageColor reads.
+    gainmap : float, optional
+        Perceptual distance, 0.1 to 25, that the HDR rendition of a JPEG with a gain map (Ultra HDR, ISO
+        21496-1, Apple) may have from the one with the original map: the map is encoded anew. The base of both
+        is the source's first picture, and the display has the boost that the metadata names. A map that
+        cannot be made smaller so is repacked. Default: gain maps are repacked without loss.
     """
 
     distance: float | None = option(
@@ -202,6 +207,16 @@ class OptimizeOptions(CommonOptions):
         "Colour to composite transparent pictures on, such as white or #fff.",
         ENCODING,
         metavar="COLOR",
+    )
+    gainmap: float | None = option(
+        None,
+        "Encode gain maps anew: largest visible difference of the HDR rendition, on the scale of --distance. "
+        "Default: repack them without loss.",
+        ENCODING,
+        metavar="D",
+        low=0.1,
+        high=25,
+        hashed_unset=False,
     )
     min_saving: float = option(
         0.05,
@@ -340,6 +355,7 @@ class OptimizeKeywords(_CommonKeywords, total=False):
     to_srgb: bool
     fit: int | str | tuple[int, int] | None
     background: str | tuple[int, int, int] | None
+    gainmap: float | None
     min_saving: float
     total_distance: bool
     mark: bool

@@ -40,8 +40,9 @@ class Result:
         The contents of the JPEG file. Empty for a failed file, and for the files of a batch that has a
         destination or replaces its sources.
     status : {"optimized", "lossless", "kept", "failed"}
-        "optimized": the picture was quantised anew. "lossless": the file has the source's coefficients in
-        other bytes. "kept": ``data`` is the source's. "failed": there is no file; ``error`` says why.
+        "optimized": the picture, or its gain map (option ``gainmap``), was quantised anew. "lossless": the
+        file has the source's coefficients in other bytes. "kept": ``data`` is the source's. "failed": there
+        is no file; ``error`` says why.
     reason : str, optional
         An explanation of the status where it needs one, such as why a file was kept or which setting was not
         followed.

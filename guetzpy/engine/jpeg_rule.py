@@ -12,7 +12,7 @@ from guetzpy.search import source_quality
 from guetzpy.search.quality.limits import FINEST, Limits
 from guetzpy.search.quality.target import Goal
 
-__all__ = ["counted", "further", "own_distance", "reason_to_repack", "source_distance"]
+__all__ = ["counted", "further", "own_distance", "reason_to_repack", "remaining", "source_distance"]
 
 #: With ``total_distance``, a JPEG is searched only if its own distance is below this share of the requested
 #: distance.
@@ -68,10 +68,14 @@ def counted(goal: Goal, image: JpegImage, options: OptimizeOptions) -> Goal:
     own, (name, wanted) = own_distance(image, options), options.target
     if name != "distance" or not 0.0 < own < wanted:
         return goal
-    return Goal(
-        Limits.at_distance(max(power(power(wanted, _ADDS) - power(own, _ADDS), 1.0 / _ADDS), FINEST)),
-        exact=goal.exact,
-    )
+    return Goal(Limits.at_distance(remaining(wanted, own)), exact=goal.exact)
+
+
+def remaining(wanted: float, own: float) -> float:
+    """Return the distance that is left of a requested one, above ``own``, after a loss of ``own``."""
+    if not own:
+        return wanted
+    return max(power(power(wanted, _ADDS) - power(own, _ADDS), 1.0 / _ADDS), FINEST)
 
 
 def reason_to_repack(

@@ -23,7 +23,7 @@ from guetzpy.jpeg.table_mark import marked
 from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
 from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
-from guetzpy.picture.pillow import guarded, opened_jpeg
+from guetzpy.picture.pillow import jpeg_codes
 from guetzpy.picture.transform import Transform
 from guetzpy.progress import Reporter
 from guetzpy.result import Result
@@ -252,7 +252,7 @@ def _finish(selected: Selected, carried: Carried, options: OptimizeOptions, own:
     """
     trial, coded = selected.found.trial, selected.source
     data = _file(trial, coded, carried, options, _marked_distance(selected.found.scores, options, own))
-    if not np.array_equal(_decode(data), decode(coded, trial)):
+    if not np.array_equal(jpeg_codes(bare(data)), decode(coded, trial)):
         raise GuetzpyError(
             "libjpeg-turbo decodes the new file to other pixels than were scored; nothing was written; "
             "please report this"
@@ -264,13 +264,6 @@ def _marked_distance(scores: Scores, options: OptimizeOptions, own: float) -> fl
     name, value = options.target
     distance = value if name == "distance" else math.hypot(scores.distance, own)
     return min(max(distance, 0.01), 25.0)
-
-
-def _decode(data: bytes) -> Codes:
-    """Return the codes that libjpeg-turbo decodes a file to, uint8 of shape (1, H, W) or (3, H, W)."""
-    with guarded("libjpeg-turbo"), opened_jpeg(bare(data)) as picture:
-        samples = np.asarray(picture)
-    return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
 
 
 def _result(

@@ -99,6 +99,7 @@ def _import_work(options: OptimizeOptions | TranscodeOptions) -> None:
         names += [f"metrics._{name}.comparator" for name in ("butteraugli", "ssimulacra2", "cvvdp")]
         names += [f"model.{part}" for part in ("tables", "block_weights", "start")]
         names += ["engine.fitting"] if options.fit else []
+        names += ["engine.gain_map"] if options.gainmap is not None else []
     with not_forked():
         for module in (*(f"guetzpy.{name}" for name in names), *_OTHERS_IMPORT):
             importlib.import_module(module)
@@ -128,8 +129,15 @@ def _optimize(source: Readable, options: OptimizeOptions, name: str | None, repo
     if isinstance(source, np.ndarray) or hasattr(source, "getbands"):
         return _optimized(source, options, name, reporter)
     data, own_name = contents(source, options.max_input, options.max_memory)
-    result = _optimized(data, options, name or own_name, reporter)
-    return replace(result, warnings=(*result.warnings, *unmet(data, options, result)))
+    if options.gainmap is None:
+        result = _optimized(data, options, name or own_name, reporter)
+        return replace(result, warnings=(*result.warnings, *unmet(data, options, result)))
+    from guetzpy.engine.gain_map import with_gain_maps_anew
+
+    changed = with_gain_maps_anew(data, options, reporter.check)
+    result = _optimized(changed.data, options, name or own_name, reporter)
+    result = replace(result, warnings=(*result.warnings, *unmet(data, options, result)))
+    return changed.told(result)
 
 
 def _with_hint(result: Result) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from guetzpy.jpeg.metadata.policy import Policy, kind_of
 from guetzpy.jpeg.metadata.preservation import Carried, carry, settle, splice
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import Component, JpegImage
+from guetzpy.jpeg.thumbnail import with_packed_thumbnail
 from guetzpy.jpeg.writer import write
 from guetzpy.picture.pillow import guarded, opened_jpeg
 
@@ -61,7 +63,7 @@ class Transcoded:
     image : JpegImage
         The source's image; None after ``strip_bytes``.
     packed : tuple of (bytes, JpegImage), optional
-        The source with smaller gain maps and other further pictures, and its image. None if that is the
+        The source with smaller gain maps, further pictures and thumbnail, and its image. None if that is the
         source itself, and after ``strip_bytes``.
     """
 
@@ -111,7 +113,7 @@ def transcode_bytes(
     threads : int, optional
         Number of threads; the bytes do not depend on it.
     further : bool
-        Whether gain maps and other pictures of the MPF index are encoded anew too.
+        Whether gain maps, other pictures of the MPF index and the thumbnail are encoded anew too.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def transcode_bytes(
             source, image, policy, script, restart_interval, repaired, keep_components, threads
         )
 
-    def repack(picture: bytes) -> bytes | None:
+    def repack(picture: bytes, script: Literal["auto", "sequential"] = script) -> bytes | None:
         try:
             return transcode_bytes(
                 picture, script=script, limits=limits, keep_components=True, threads=threads, further=False
@@ -133,6 +135,7 @@ def transcode_bytes(
             return None
 
     packed = with_packed_pictures(source, image, repack, policy.stripped)
+    packed = with_packed_thumbnail(*packed, partial(repack, script="sequential"), policy.stripped)
     done = _transcoded(*packed, policy, script, restart_interval, False, keep_components, threads)
     if packed[0] is source:
         return done

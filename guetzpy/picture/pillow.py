@@ -14,6 +14,9 @@ import io
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from guetzpy._runtime.forks import not_forked
 from guetzpy._runtime.threads import check_time
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, UnsupportedError
@@ -26,6 +29,7 @@ __all__ = [
     "check_decoded_size",
     "format_of",
     "guarded",
+    "jpeg_codes",
     "opened",
     "opened_jpeg",
     "opened_single",
@@ -215,6 +219,13 @@ def _refuse_layouts(data: bytes) -> None:
 def opened_jpeg(data: bytes) -> ImageFile:
     """Open a JPEG with Pillow's libjpeg-turbo. Callers must guard its exceptions."""
     return _plugin("JPEG")(io.BytesIO(data), "")
+
+
+def jpeg_codes(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return the codes that libjpeg-turbo decodes a file to, uint8 of shape (1, H, W) or (3, H, W)."""
+    with guarded("libjpeg-turbo"), opened_jpeg(data) as picture:
+        samples = np.asarray(picture)
+    return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
 
 
 def size_of(stream: Any) -> tuple[int, int]:

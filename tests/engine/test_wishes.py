@@ -149,3 +149,15 @@ def test_large_data_besides_the_picture_is_named() -> None:
     assert "of this file is trailing data: `--strip trailing` removes it" in str(result.reason)
     assert "strip" not in str(guetzpy.optimize(data + b"x" * 5000, strip="trailing").reason)
     assert large_parts(b"\xff\xd8\xff") is None
+
+
+def test_large_thumbnails_and_further_pictures_are_named() -> None:
+    small = jpeg_files.exif(thumbnail=jpeg_files.picture(), gps=None)
+    data = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, b"Exif\0\0" + small))
+    assert str(large_parts(data)).endswith("% of this file is a thumbnail: `--strip thumbnail` removes it")
+    buffer = io.BytesIO()
+    pictures = [Image.open(io.BytesIO(jpeg_files.picture(seed=n))) for n in (0, 1)]
+    pictures[0].save(buffer, "MPO", save_all=True, append_images=pictures[1:])
+    assert str(large_parts(buffer.getvalue())).endswith(
+        "% of this file is further pictures: `--strip mpf` removes it"
+    )

@@ -320,10 +320,12 @@ def test_thumbnails_and_previews_are_searched(kind: str) -> None:
     assert all(source.count(sign) >= 3 for sign in signs if sign in source)
     result = guetzpy.transcode(source, strip=kind)
     assert not any(sign in result.data for sign in signs)
-    sizes = [[len(s.payload) for s in read(data).segments] for data in (source, result.data)]
+    repacked = guetzpy.transcode(source).data  # its thumbnail is smaller already
+    sizes = [[len(s.payload) for s in read(data).segments] for data in (repacked, result.data)]
     assert sizes[0] == sizes[1]
     (before,), (after,) = (
-        [s.payload[6:] for s in read(data).segments if kind_of(s) == "exif"] for data in (source, result.data)
+        [s.payload[6:] for s in read(data).segments if kind_of(s) == "exif"]
+        for data in (repacked, result.data)
     )
     assert exif.part_sizes(before)["thumbnail"] == exif.part_sizes(after)["thumbnail"]
     assert b"END" in after

@@ -33,6 +33,7 @@ ROWS = [
     {"picture"},
     {"jpeg", "metrics"},
     {"search"},
+    {"gainmap"},
     {"engine"},
     {"api"},
     {"batch", "report", "integrations"},

@@ -145,13 +145,18 @@ def ultra_hdr(
     padding: int = 0,
     extra: bytes = b"",
     primary_length: bool = False,
+    base: bytes | None = None,
+    gain_map: bytes | None = None,
 ) -> bytes:
-    """Return an Ultra HDR file: picture, gain map in MPF index and container, and optionally a video."""
-    gain_map = with_segments(
+    """Return an Ultra HDR file: picture, gain map in MPF index and container, and optionally a video.
+
+    ``base`` and ``gain_map`` are JPEG files; the default gain map lacks the capacity, which is mandatory.
+    """
+    gain_map = gain_map or with_segments(
         picture(24, 20, seed=1), segment(0xE1, XMP + xmp(f'{HDRGM} hdrgm:Version="1.0" hdrgm:GainMapMax="3"'))
     )
     motion = f' {GCAMERA} GCamera:MotionPhoto="1"' if video else ""
-    base = picture()
+    base = base or picture()
 
     def build(size: int, offset: int) -> tuple[bytes, int]:
         items = [("Primary", "image/jpeg", size if primary_length else None)]

@@ -1,0 +1,1 @@
+"""Gain maps: the metadata that tells how a map is applied, and the HDR rendition that results."""
