@@ -98,6 +98,7 @@ def _cases() -> Iterator[Case]:
         jpeg = partial(_jpeg, quality, sampling)
         yield Case(f"jpeg-q{quality}-s{sampling}-d2.5", jpeg, {"distance": 2.5})
         yield Case(f"jpeg-q{quality}-s{sampling}-fast", jpeg, {"distance": 3.5, "effort": "fast"})
+    yield Case("jpeg-rgb", lambda: encoded(photo(*small), "JPEG", quality=95, keep_rgb=True), {})
     yield Case("jpeg-gray", lambda: encoded(photo(*small)[..., 0].copy(), "JPEG", quality=97), {})
     yield Case("444", lambda: photo(*small), {"subsampling": "444"})
     yield Case("420", lambda: photo(*small), {"subsampling": "420"})

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from guetzpy.engine.jpeg_rule import counted, further, own_distance, reason_to_repack, source_distance
 from guetzpy.engine.one_component import decoded_single, single
-from guetzpy.engine.source import Source
+from guetzpy.engine.source import Source, declaring_ycbcr
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
 from guetzpy.jpeg.metadata.policy import Policy, without_marks
 from guetzpy.jpeg.metadata.preservation import Carried, carry, settle
 from guetzpy.jpeg.reader import Limits as ReadLimits
+from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.table_mark import marked
 from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
 from guetzpy.jpeg.writer import write
@@ -185,8 +186,10 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
             return _lossless(source, options, repack, kept)
     goal = counted(goal, image, options)
     carried = replace(carried, segments=without_marks(carried.segments))
+    if image.colorspace == "rgb":
+        carried = replace(carried, segments=declaring_ycbcr(carried.segments))
     try:
-        candidates = Candidates.of_jpeg(image, reference, judge, plan, options)
+        candidates = _candidates(image, reference, judge, plan, options)
         selected = _search(candidates, goal, options, carried, clock)
     except TargetError as error:
         if goal.size is not None:
@@ -211,6 +214,17 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
         removed=tuple(carried.removed),
         warnings=(*image.warnings, *carried.warnings),
     )
+
+
+def _candidates(
+    image: JpegImage, reference: Codes, judge: Judge, plan: Plan, options: OptimizeOptions
+) -> Candidates:
+    """Return the candidates of a JPEG that decodes to ``reference``: coefficients, or pixels for RGB."""
+    if image.colorspace != "rgb":
+        return Candidates.of_jpeg(image, reference, judge, plan, options)
+    if options.subsampling == "keep":  # RGB has no chroma components, which is full chroma
+        options = replace(options, subsampling="444")
+    return Candidates.of_pixels(reference, judge, plan, options)
 
 
 def _search(
