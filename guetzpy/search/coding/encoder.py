@@ -15,7 +15,7 @@ from guetzpy.search.coding.source import BANDS, CodingSource, Quantiser
 from guetzpy.search.coding.trellis import Rate
 from guetzpy.search.coding.weights import Weights
 
-__all__ = ["Trial", "decode", "encode", "image", "samples", "subsampling_name"]
+__all__ = ["Trial", "decode", "encode", "image", "samples"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +96,3 @@ def samples(source: CodingSource, trial: Trial) -> npt.NDArray[np.uint8]:
 def decode(source: CodingSource, trial: Trial) -> npt.NDArray[np.uint8]:
     """Return the codes that a viewer shows for a trial, uint8 (1|3, H, W)."""
     return source.shown(samples(source, trial))
-
-
-def subsampling_name(source: CodingSource) -> str:
-    """Return the name of the chroma sampling: "444", "422", "440", "420" or "gray"."""
-    if source.components == 1:
-        return "gray"
-    return {(1, 1): "444", (2, 1): "422", (1, 2): "440", (2, 2): "420"}[source.sampling]

@@ -1,0 +1,218 @@
+"""Coding of JPEG files in CMYK and YCCK: their own coefficients, with coarser steps.
+
+Components and sampling factors stay those of the file, so that the inks keep their separation. The metrics
+compare pictures in sRGB, to which the inks are converted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from guetzpy._runtime.exact_math import power
+from guetzpy.jpeg import pixels
+from guetzpy.jpeg.quantization import dequantise
+from guetzpy.jpeg.structure import JpegImage
+from guetzpy.picture.inks import InkConversion
+from guetzpy.search.coding import rate, trellis
+from guetzpy.search.coding.source import BANDS, Quantised, Quantiser, first_levels
+from guetzpy.search.coding.tables import MultiplesOf, Shape, TableFamily
+from guetzpy.search.coding.weights import Weights
+
+__all__ = ["CHROMA_WEIGHT", "EXPONENT", "InkSource", "InkTables"]
+
+Tables = tuple[npt.NDArray[np.uint16], ...]
+
+#: The component of YCbCr whose tables each component gets: 0 for luma, 1 and 2 for Cb and Cr.
+_ROLES = {"cmyk": (0, 0, 0, 0), "ycck": (0, 1, 2, 0)}
+
+#: Change of the samples of cyan, magenta, yellow and black, if a component grows by 1. For YCCK this is the
+#: inverse of T.871 clause 7 with the opposite sign, since libjpeg-turbo decodes it to 255 less RGB.
+_CHANGES = {
+    "cmyk": np.eye(4),
+    "ycck": np.array([[-1, -1, -1, 0], [0, 0.344136, -1.772, 0], [-1.402, 0.714136, 0, 0], [0, 0, 0, 1]]),
+}
+
+#: Weight of squared changes of Cb and Cr against those of luma, and the exponent of the ratio of distances.
+#: bench/inks.py measures them: with the exponents 0.8, 1.0 and 1.2, files at equal score are 18, 21 and 23 %
+#: smaller than with equal tables for all inks (five files). Larger exponents save more, but would give yellow
+#: over six times the steps of magenta, and the metrics see the picture, not the inks that a press prints.
+CHROMA_WEIGHT, EXPONENT = 0.06, 1.2
+
+#: Change of a component by which its effect is measured, about the number of pixels of the sample, and the
+#: range of the factors.
+_CHANGE, _SAMPLE, _FACTORS = 8, 1 << 14, (0.5, 8.0)
+
+
+@dataclass(frozen=True, eq=False)
+class InkSource:
+    """A JPEG of four components, whose coefficients are kept; see :class:`CodingSource`.
+
+    Attributes
+    ----------
+    own : JpegImage
+        The file in CMYK or YCCK.
+    conversion : InkConversion
+        From its samples to the codes that are scored.
+    threads : int or None
+        Number of threads; None: the processors available.
+    """
+
+    own: JpegImage
+    conversion: InkConversion
+    threads: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.own.width
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.own.height
+
+    @property
+    def sampling(self) -> tuple[int, int]:
+        """Ratio of the picture's size to that of Cb and Cr; (1, 1) for CMYK."""
+        return self.ratio(1) if self.own.colorspace == "ycck" else (1, 1)
+
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return len(self.own.components)
+
+    def ratio(self, component: int) -> tuple[int, int]:
+        """Return the ratio of the picture's width and height to those of a component."""
+        part = self.own.components[component]
+        return self.own.h_max // part.h, self.own.v_max // part.v
+
+    def factors(self, chroma_weight: float = CHROMA_WEIGHT, exponent: float = EXPONENT) -> tuple[float, ...]:
+        """Return factors on the distance of each component's tables, from its effect on the picture shown.
+
+        The effect of an ink depends on the profile and on the other inks: yellow hardly changes lightness,
+        and no ink does where black covers it. The factor is 1 for a component whose changes are seen as those
+        of a YCbCr component with the same tables, and larger if they are seen less. All sums are of integers,
+        so that the factors are the same on every processor.
+
+        Parameters
+        ----------
+        chroma_weight : float
+            Weight of squared changes of Cb and Cr against those of luma.
+        exponent : float
+            Exponent of the ratio of the usual effect to that of the component.
+        """
+        samples = self.samples(self.own)
+        every = max(1, math.isqrt(self.width * self.height // _SAMPLE))
+        some = samples[:, ::every, ::every].astype(np.float64)
+        result = []
+        for change, role in zip(_CHANGES[self.own.colorspace], _ROLES[self.own.colorspace], strict=True):
+            more, less = (
+                self.shown(np.rint(np.clip(some + by * change[:, None, None], 0, 255)).astype(np.uint8))
+                for by in (_CHANGE, -_CHANGE)
+            )
+            red, green, blue = more.astype(np.int64) - less
+            # Whole thousandths of a code: luma, Cb times 1.772 and Cr times 1.402 (T.871 clause 7).
+            luma = 299 * red + 587 * green + 114 * blue
+            sums = [int(np.sum(part * part)) for part in (luma, 1000 * blue - luma, 1000 * red - luma)]
+            chroma = sums[1] / (1.772 * 1.772) + sums[2] / (1.402 * 1.402)
+            seen = (sums[0] + chroma_weight * chroma) / (luma.size * (2000 * _CHANGE) ** 2)
+            usual = chroma_weight if role else 1.0
+            factor = power(max(usual / max(seen, 1e-4), 1e-4), 0.5 * exponent)
+            result.append(min(max(factor, _FACTORS[0]), _FACTORS[1]))
+        return tuple(result)
+
+    def flat_weights(self) -> Weights:
+        """Return weights of 1."""
+        shapes = [part.coefficients.shape for part in self.own.components]
+        return Weights.flat([(shape[0], shape[1]) for shape in shapes])
+
+    def quantise(self, quantiser: Quantiser, weights: Weights) -> Quantised:
+        """Quantise all components by the trellis. Bias, compensation, dither and shifts are not used."""
+        levels = []
+        for number, (part, table) in enumerate(zip(self.own.components, quantiser.tables, strict=True)):
+            coefficients = dequantise(part.coefficients, part.qtable)
+            if quantiser.rates:
+                costs = quantiser.rates[number]
+            else:
+                costs = rate.measure(first_levels(coefficients, table), BANDS, self.threads)
+            levels.append(
+                trellis.quantise(
+                    coefficients, table, costs, quantiser.lagrangians[number],
+                    weights=weights.blocks[number], band_weights=weights.bands[number], threads=self.threads,
+                )
+            )  # fmt: skip
+        return Quantised(tuple(levels), ())
+
+    def image(self, tables: Tables, levels: tuple[npt.NDArray[np.int16], ...]) -> JpegImage:
+        """Return quantised coefficients as a JPEG without metadata."""
+        components = [
+            replace(part, qtable=table, coefficients=level)
+            for part, table, level in zip(self.own.components, tables, levels, strict=True)
+        ]
+        return JpegImage(self.width, self.height, components, self.own.colorspace)
+
+    def samples(self, image: JpegImage) -> npt.NDArray[np.uint8]:
+        """Return the samples of inks that libjpeg-turbo decodes a JPEG to, uint8 (4, H, W)."""
+        return pixels.decode_inks(image, threads=self.threads)
+
+    def shown(self, samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the codes of sRGB that samples are shown as, uint8 (3, H, W)."""
+        return self.conversion.to_srgb(samples)
+
+
+@dataclass(frozen=True, eq=False)
+class InkTables(TableFamily):
+    """Tables of four components, from families of YCbCr.
+
+    Attributes
+    ----------
+    families : tuple of TableFamily
+        For each component, the family that its tables are taken from.
+    roles : tuple of int
+        For each component, whose tables of the family it gets: 0 for luma, 1 and 2 for Cb and Cr.
+    factors : tuple of float
+        For each component, the factor on the distance of its tables.
+    """
+
+    families: tuple[TableFamily, ...]
+    roles: tuple[int, ...]
+    factors: tuple[float, ...]
+
+    @classmethod
+    def competing(
+        cls, source: InkSource, families: Sequence[TableFamily], factors: tuple[float, ...]
+    ) -> list[InkTables]:
+        """Return multiples of the file's own steps, and the tables of each family."""
+        components, roles = source.own.components, _ROLES[source.own.colorspace]
+        own = tuple(MultiplesOf((part.qtable,) * 3) for part in components)
+        usual = [(family,) * len(components) for family in families]
+        return [cls(chosen, roles, factors) for chosen in (own, *usual)]
+
+    def tables(
+        self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
+    ) -> Tables:
+        """Return the tables; see :class:`~guetzpy.search.coding.tables.TableFamily`."""
+        return self._chosen(
+            [
+                family.tables(distance * factor, 3, subsampled, shape, dc_limit)
+                for family, factor in zip(self.families, self.factors, strict=True)
+            ]
+        )
+
+    def finest(self, components: int) -> Tables:
+        """Return the tables with the smallest steps that the families allow."""
+        return self._chosen([family.finest(3) for family in self.families])
+
+    def multiplier(self, distance: float, component: int, subsampled: bool) -> float:
+        """Return the factor by which a component's Lagrange multiplier differs from the usual one."""
+        return self.families[component].multiplier(
+            distance * self.factors[component], self.roles[component], subsampled
+        )
+
+    def _chosen(self, found: Sequence[Tables]) -> Tables:
+        return tuple(tables[role].copy() for tables, role in zip(found, self.roles, strict=True))
