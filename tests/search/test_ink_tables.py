@@ -17,7 +17,7 @@ from guetzpy.search import calibration
 from guetzpy.search.coding.encoder import decode, encode, image
 from guetzpy.search.coding.inks import InkSource, InkTables
 from guetzpy.search.coding.settings import EncodeSettings
-from guetzpy.search.coding.tables import JPEGLI, USUAL
+from guetzpy.search.coding.tables import JPEGLI, USUAL, MultiplesOf
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.scores import Scores
 from guetzpy.search.worst_places import increased
@@ -43,7 +43,7 @@ def test_an_ink_that_is_seen_less_gets_coarser_tables(coffee: np.ndarray) -> Non
     covered = read(file.getvalue())
     covered.components[3].coefficients[..., 0] = -1024 // int(covered.components[3].qtable[0])
     hidden = InkSource(covered, ink_conversion(None)).factors()
-    assert hidden[:3] == (8.0, 8.0, 8.0)  # no ink is seen under full black
+    assert hidden[:3] == (8 * hidden[3],) * 3  # no ink is seen under full black, except where it is lightest
 
 
 def test_ycck_without_black_has_the_tables_of_ycbcr(coffee: np.ndarray) -> None:
@@ -88,3 +88,17 @@ def test_weights_of_each_component_follow_its_sampling(coffee: np.ndarray) -> No
         field = weights.blocks[number]
         assert field[place] == field.max() > 1.0
         assert field[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("step", [1, 7, 60, 200, 300])
+def test_no_step_gets_finer_at_a_larger_distance(step: int) -> None:
+    """Where the wanted step was above 255, the source's own step was used: far too fine a quantisation."""
+    family = MultiplesOf((np.full(64, step, np.uint16),) * 3)
+    before = [np.zeros(64, np.uint16)] * 3
+    for distance in (0.5, 2.0, 8.0, 25.0, 300.0):
+        tables = family.tables(distance, 3, False, USUAL, 255.0)
+        for table, finer in zip(tables, before, strict=True):
+            assert (table >= finer).all()
+            assert table.max() <= 255
+            assert step > 255 or not np.any(table % step)
+        before = [*tables]
