@@ -38,14 +38,18 @@ _CHANGES = {
 }
 
 #: Weight of squared changes of Cb and Cr against those of luma, and the exponent of the ratio of distances.
-#: bench/inks.py measures them: with the exponents 0.8, 1.0 and 1.2, files at equal score are 18, 21 and 23 %
-#: smaller than with equal tables for all inks (five files). Larger exponents save more, but would give yellow
-#: over six times the steps of magenta, and the metrics see the picture, not the inks that a press prints.
+#: bench/inks.py measures them: with the exponents 0.8, 1.0, 1.2 and 1.5, files at equal score are 22, 26, 29
+#: and 31 % smaller than with equal tables for all inks without a profile, and 15, 16, 18 and 18 % with that
+#: of Ghostscript (four photographs). Larger exponents give yellow over five times the steps of magenta, and
+#: the metrics see the picture, not the inks that a press prints.
 CHROMA_WEIGHT, EXPONENT = 0.06, 1.2
 
-#: Change of a component by which its effect is measured, about the number of pixels of the sample, and the
-#: range of the factors.
-_CHANGE, _SAMPLE, _FACTORS = 8, 1 << 14, (0.5, 8.0)
+#: Change of a component by which its effect is measured, and about the number of pixels of the sample.
+_CHANGE, _SAMPLE = 8, 1 << 14
+
+#: Smallest mean squared effect that counts, and largest ratio of two factors: inks that are covered by black
+#: in the sample may be seen at other places.
+_LEAST_SEEN, _LARGEST_RATIO = 1e-4, 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +126,8 @@ class InkSource:
             chroma = sums[1] / (1.772 * 1.772) + sums[2] / (1.402 * 1.402)
             seen = (sums[0] + chroma_weight * chroma) / (luma.size * (2000 * _CHANGE) ** 2)
             usual = chroma_weight if role else 1.0
-            factor = power(max(usual / max(seen, 1e-4), 1e-4), 0.5 * exponent)
-            result.append(min(max(factor, _FACTORS[0]), _FACTORS[1]))
-        return tuple(result)
+            result.append(power(usual / max(seen, _LEAST_SEEN), 0.5 * exponent))
+        return tuple(min(factor, _LARGEST_RATIO * min(result)) for factor in result)
 
     def flat_weights(self) -> Weights:
         """Return weights of 1."""
