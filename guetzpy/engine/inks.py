@@ -58,7 +58,7 @@ def decoded(image: JpegImage, carried: Carried, threads: int | None) -> Decoded:
     threads : int, optional
         Number of threads; None: the processors available.
     """
-    source = InkSource(image, ink_conversion(icc_profile(image), threads), threads)
+    source = InkSource(image, ink_conversion(icc_profile(image), threads), threads).trusted()
     reference = source.shown(source.samples(image))
     return Decoded(image, reference, carried, Transform(), source.conversion.note, source)
 

@@ -11,13 +11,16 @@ import numpy.typing as npt
 
 from guetzpy._runtime.threads import each
 
-__all__ = ["InkConversion", "ink_conversion"]
+__all__ = ["HIDDEN_BY_PROFILE", "InkConversion", "ink_conversion"]
 
 Codes = npt.NDArray[np.uint8]
 
 _ROWS = 64  # rows per task of a thread
 
 _AS_PILLOW = "CMYK was scored as Pillow shows it, without a profile"
+
+#: The note of a conversion that replaces that of a profile which hardly shows an ink.
+HIDDEN_BY_PROFILE = f"{_AS_PILLOW}: its own hardly shows one of the inks"
 
 
 @dataclass(frozen=True, eq=False)

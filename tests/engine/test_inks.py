@@ -146,6 +146,15 @@ def test_profiles_that_cannot_be_used(coffee: np.ndarray, icc: bytes, words: str
     assert result.ssimulacra2 == plain.ssimulacra2
 
 
+def test_a_profile_that_hides_the_inks_is_not_trusted(coffee: np.ndarray) -> None:
+    """By such a profile all files show the same picture, so that the search would destroy the inks."""
+    source = ink_files.cmyk(coffee, icc_profile=ink_files.cmyk_profile(blind=True))
+    assert np.mean(shown(source) == 112) > 0.9  # littleCMS makes paper white in any case
+    result = guetzpy.optimize(source)
+    assert "hardly shows one of the inks" in str(result.reason)
+    assert result.ssimulacra2 == guetzpy.optimize(ink_files.cmyk(coffee)).ssimulacra2
+
+
 @pytest.mark.parametrize("factors", ["11 22 12 21", "22 22 22 22", "41 11 21 41", "31 21 11 11"])
 def test_odd_sampling(coffee: np.ndarray, factors: str) -> None:
     pairs = [(int(h), int(v)) for h, v in factors.split()]

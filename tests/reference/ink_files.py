@@ -22,8 +22,11 @@ _SOLIDS = {
 }  # fmt: skip
 
 
-def cmyk_profile() -> bytes:
-    """Return a small CMYK profile: a table of the 16 solids (ICC.1:2001-04, lut8Type, 6.5.7)."""
+def cmyk_profile(*, blind: bool = False) -> bytes:
+    """Return a small CMYK profile: a table of the 16 solids (ICC.1:2001-04, lut8Type, 6.5.7).
+
+    A ``blind`` profile shows the same colour for all inks.
+    """
     linear = bytes(range(256))
     corners = b""
     for index in range(16):
@@ -31,6 +34,8 @@ def cmyk_profile() -> bytes:
         light, a, b = _SOLIDS[c, m, y]
         share = 0.15 if k else 1.0
         corners += bytes((round(light * share * 2.55), round(128 + a * share), round(128 + b * share)))
+    if blind:
+        corners = 16 * bytes((120, 128, 128))
     identity = picture_profiles.s15(1, 0, 0, 0, 1, 0, 0, 0, 1)
     table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + identity + 4 * linear + corners + 3 * linear
     text = b"text" + bytes(4) + b"none\0"

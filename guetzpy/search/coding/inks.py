@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,13 @@ from guetzpy._runtime.exact_math import power
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.quantization import dequantise
 from guetzpy.jpeg.structure import JpegImage
-from guetzpy.picture.inks import InkConversion
+from guetzpy.picture.inks import HIDDEN_BY_PROFILE, InkConversion, ink_conversion
 from guetzpy.search.coding import rate, trellis
 from guetzpy.search.coding.source import BANDS, Quantised, Quantiser, first_levels
 from guetzpy.search.coding.tables import MultiplesOf, Shape, TableFamily
 from guetzpy.search.coding.weights import Weights
 
-__all__ = ["CHROMA_WEIGHT", "EXPONENT", "InkSource", "InkTables"]
+__all__ = ["CHROMA_WEIGHT", "EXPONENT", "Effect", "InkSource", "InkTables"]
 
 Tables = tuple[npt.NDArray[np.uint16], ...]
 
@@ -50,6 +51,27 @@ _CHANGE, _SAMPLE = 8, 1 << 14
 #: Smallest mean squared effect that counts, and largest ratio of two factors: inks that are covered by black
 #: in the sample may be seen at other places.
 _LEAST_SEEN, _LARGEST_RATIO = 1e-4, 8.0
+
+#: A profile is trusted if each component changes at least this share of the pixels that it changes as Pillow
+#: shows it. The share is 1.0 by the profile that an SWOP separation was made for, and 0.19 to 1 by another
+#: (Ghostscript's ps_cmyk.icc; five photographs). It is 0.02 by one that shows the same gray for all inks.
+_TRUSTED = 0.1
+
+
+class Effect(NamedTuple):
+    """How much the picture shown changes with a component.
+
+    Attributes
+    ----------
+    luma, chroma : float
+        Mean squared changes of luma, and of Cb and Cr together, in codes, if the component changes by 1.
+    share : float
+        Share of the pixels that change.
+    """
+
+    luma: float
+    chroma: float
+    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,26 +117,18 @@ class InkSource:
         part = self.own.components[component]
         return self.own.h_max // part.h, self.own.v_max // part.v
 
-    def factors(self, chroma_weight: float = CHROMA_WEIGHT, exponent: float = EXPONENT) -> tuple[float, ...]:
-        """Return factors on the distance of each component's tables, from its effect on the picture shown.
+    def effects(self) -> list[Effect]:
+        """Return how much the picture shown changes with each component.
 
         The effect of an ink depends on the profile and on the other inks: yellow hardly changes lightness,
-        and no ink does where black covers it. The factor is 1 for a component whose changes are seen as those
-        of a YCbCr component with the same tables, and larger if they are seen less. All sums are of integers,
-        so that the factors are the same on every processor.
-
-        Parameters
-        ----------
-        chroma_weight : float
-            Weight of squared changes of Cb and Cr against those of luma.
-        exponent : float
-            Exponent of the ratio of the usual effect to that of the component.
+        and no ink does where black covers it. All sums are of integers, so that the effects are the same on
+        every processor.
         """
         samples = self.samples(self.own)
         every = max(1, math.isqrt(self.width * self.height // _SAMPLE))
         some = samples[:, ::every, ::every].astype(np.float64)
         result = []
-        for change, role in zip(_CHANGES[self.own.colorspace], _ROLES[self.own.colorspace], strict=True):
+        for change in _CHANGES[self.own.colorspace]:
             more, less = (
                 self.shown(np.rint(np.clip(some + by * change[:, None, None], 0, 255)).astype(np.uint8))
                 for by in (_CHANGE, -_CHANGE)
@@ -124,10 +138,42 @@ class InkSource:
             luma = 299 * red + 587 * green + 114 * blue
             sums = [int(np.sum(part * part)) for part in (luma, 1000 * blue - luma, 1000 * red - luma)]
             chroma = sums[1] / (1.772 * 1.772) + sums[2] / (1.402 * 1.402)
-            seen = (sums[0] + chroma_weight * chroma) / (luma.size * (2000 * _CHANGE) ** 2)
-            usual = chroma_weight if role else 1.0
+            unit = luma.size * (2000 * _CHANGE) ** 2
+            share = int(np.count_nonzero(red | green | blue)) / luma.size
+            result.append(Effect(sums[0] / unit, chroma / unit, share))
+        return result
+
+    def factors(self, chroma_weight: float = CHROMA_WEIGHT, exponent: float = EXPONENT) -> tuple[float, ...]:
+        """Return factors on the distance of each component's tables, from its effect on the picture shown.
+
+        The factor is 1 for a component whose changes are seen as those of a YCbCr component with the same
+        tables, and larger if they are seen less.
+
+        Parameters
+        ----------
+        chroma_weight : float
+            Weight of squared changes of Cb and Cr against those of luma.
+        exponent : float
+            Exponent of the ratio of the usual effect to that of the component.
+        """
+        result = []
+        for effect, role in zip(self.effects(), _ROLES[self.own.colorspace], strict=True):
+            usual, seen = chroma_weight if role else 1.0, effect.luma + chroma_weight * effect.chroma
             result.append(power(usual / max(seen, _LEAST_SEEN), 0.5 * exponent))
         return tuple(min(factor, _LARGEST_RATIO * min(result)) for factor in result)
+
+    def trusted(self) -> InkSource:
+        """Return the source with Pillow's conversion if the profile hardly shows one of the inks.
+
+        A damaged profile, for example one whose table is all zeros, would hide any error of the inks.
+        """
+        if self.conversion.transform is None:
+            return self
+        usual = replace(self, conversion=ink_conversion(None, self.threads))
+        for own, wanted in zip(self.effects(), usual.effects(), strict=True):
+            if own.share < _TRUSTED * wanted.share:
+                return replace(usual, conversion=replace(usual.conversion, note=HIDDEN_BY_PROFILE))
+        return self
 
     def flat_weights(self) -> Weights:
         """Return weights of 1."""
