@@ -18,20 +18,29 @@ from guetzpy.options import OptimizeOptions
 from guetzpy.picture.inks import ink_conversion
 from guetzpy.picture.transform import Transform
 from guetzpy.search.approach import ByDistanceAndLambda
-from guetzpy.search.calibration import SLOPE_OF_TABLES
+from guetzpy.search.calibration import (
+    AIM_OF_LAMBDA,
+    NEAR,
+    SLOPE_OF_LAMBDA,
+    SLOPE_OF_TABLES,
+    TILE_TOLERANCE,
+)
 from guetzpy.search.candidates import Candidate, Candidates, model_of
 from guetzpy.search.choice import Start, choose
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.inks import InkSource, InkTables
 from guetzpy.search.coding.learnt_tables import families_of
 from guetzpy.search.coding.settings import EncodeSettings
+from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.coding.tables import dc_limit
-from guetzpy.search.evaluation import Selected
+from guetzpy.search.coding.weights import Weights
+from guetzpy.search.evaluation import Evaluation, Selected
 from guetzpy.search.finest import finest
 from guetzpy.search.landing import REDUCED_FROM, Budget, land
 from guetzpy.search.plan import EFFORTS, Plan
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
+from guetzpy.search.root import Root
 from guetzpy.search.sizing import Measure, SizeBudget, search_size
 from guetzpy.search.worst_places import increased, worst
 
@@ -39,6 +48,9 @@ __all__ = ["InkCandidates", "are_inks", "decoded", "select", "select_size"]
 
 #: Number of times that the weights of blocks are computed from local errors.
 _ROUNDS = 2
+
+#: Budget of the evaluations that change the Lagrange multiplier only.
+_BY_LAMBDA = Budget(4, 3)
 
 
 def are_inks(image: JpegImage) -> bool:
@@ -148,17 +160,45 @@ def _landed(
         # The weights begin at 1, so their first increase changes the score too much for a single landing.
         weights = increased(weights, source, scores, limits)
         begin = log(trial.distance) - limits.excess(scores) / SLOPE_OF_TABLES
-        found = land(
-            source, judge, limits, weights, settings.priced(trial.rates),
-            ByDistanceAndLambda(min(max(begin, log(FINEST)), log(COARSEST))), Budget.of_probes(probes),
-            steady=True, check=check,
-        )  # fmt: skip
+        approach = ByDistanceAndLambda(min(max(begin, log(FINEST)), log(COARSEST)))
+        found = _closest(
+            source, judge, limits, weights, settings.priced(trial.rates), approach, probes, check
+        )
         if found is None or (best is not None and worst(found.scores, limits) > worst(best.scores, limits)):
             break
         best, trial, scores = found, found.trial, found.scores
         if worst(scores, limits) <= REDUCED_FROM:
             break
     return None if best is None else Selected(best, source)
+
+
+def _closest(
+    source: CodingSource,
+    judge: Judge,
+    limits: Limits,
+    weights: Weights,
+    settings: EncodeSettings,
+    approach: ByDistanceAndLambda,
+    probes: int,
+    check: Callable[[], None],
+) -> Evaluation | None:
+    """Return the coarsest encode under given weights; None if none meets the limits.
+
+    If the steps of tables are small, a step more changes the score by several per cent. What is left to the
+    limits is then used by the Lagrange multiplier.
+    """
+
+    def landed(approach: ByDistanceAndLambda, budget: Budget, settings: EncodeSettings) -> Evaluation | None:
+        return land(source, judge, limits, weights, settings, approach, budget, steady=True, check=check)
+
+    best = landed(approach, Budget.of_probes(probes), settings)
+    if best is None or best.excess >= -NEAR:
+        return best
+    known = best.trial.settings
+    by_lambda = Root(SLOPE_OF_LAMBDA, TILE_TOLERANCE, AIM_OF_LAMBDA).with_point(known.log_lambda, best.excess)
+    approach = ByDistanceAndLambda(log(known.distance), min(by_lambda.propose(), 1.0), by_lambda=by_lambda)
+    closer = landed(approach, _BY_LAMBDA, settings.priced(best.trial.rates))
+    return best if closer is None or closer.excess < best.excess else closer
 
 
 def select_size(
