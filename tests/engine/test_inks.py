@@ -243,4 +243,4 @@ def test_the_command_line_and_its_report(coffee: np.ndarray, tmp_path: Path) -> 
     assert done.exit_code == 0, done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["status"] for record in records if "status" in record] == ["optimized", "optimized"]
-    assert page.stat().st_size > 10_000
+    assert "component 1" not in page.read_text()  # components have names
