@@ -18,6 +18,7 @@ PARTS = {
     "screenshots": "draw screenshots to train on and to measure",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "bytes saved on JPEG files, by quality of the source",
+    "inks": "bytes of CMYK files for other factors between the tables of their inks",
     "source_quality": "error of the distance that is estimated from the tables of a JPEG",
     "foreign_decoders": "whether other decoders show the same picture before and after transcoding",
     "batch_speedup": "speed of folders on several processes",

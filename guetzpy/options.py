@@ -100,7 +100,8 @@ class OptimizeOptions(CommonOptions):
         made, and stored as a Model. Default: the built-in model.
     subsampling : {"auto", "444", "420", "keep"}
         Chroma subsampling. auto: the one that gives the smaller file; a JPEG keeps its own, or changes to
-        4:2:0. keep: that of the JPEG. "4:4:4" and "4:2:0" are accepted for "444" and "420".
+        4:2:0. keep: that of the JPEG. CMYK always keeps its own. "4:4:4" and "4:2:0" are accepted for "444"
+        and "420".
     progressive : bool
         Whether the file may be progressive, if that is smaller. If False, it is baseline.
     strict : bool

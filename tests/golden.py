@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from reference import ink_files
 
 DATA = Path(__file__).parent / "data"
 DIGESTS = DATA / "golden.json"
@@ -98,6 +99,10 @@ def _cases() -> Iterator[Case]:
         jpeg = partial(_jpeg, quality, sampling)
         yield Case(f"jpeg-q{quality}-s{sampling}-d2.5", jpeg, {"distance": 2.5})
         yield Case(f"jpeg-q{quality}-s{sampling}-fast", jpeg, {"distance": 3.5, "effort": "fast"})
+    yield Case("jpeg-rgb", lambda: encoded(photo(*small), "JPEG", quality=95, keep_rgb=True), {})
+    for name, options in (("d1", {}), ("25k", targets["25k"])):
+        yield Case(f"jpeg-cmyk-{name}", lambda: ink_files.cmyk(photo(*small)), options)
+        yield Case(f"jpeg-ycck-{name}", lambda: ink_files.ycck(photo(*small), (2, 2)), options)
     yield Case("jpeg-gray", lambda: encoded(photo(*small)[..., 0].copy(), "JPEG", quality=97), {})
     yield Case("444", lambda: photo(*small), {"subsampling": "444"})
     yield Case("420", lambda: photo(*small), {"subsampling": "420"})

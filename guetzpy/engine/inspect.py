@@ -65,7 +65,7 @@ def inspect(source: Readable, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]
           ``orientation`` (EXIF's value, 1 to 8);
         - ``components``: for each its ``name``, ``id``, ``sampling`` factors and ``qtable`` (8 rows of 8);
         - ``quality``: the libjpeg quality of the nearest tables; ``quality_exact``: whether they are equal;
-          ``distance``: the distance at which the file was probably encoded, None for RGB and CMYK;
+          ``distance``: the distance at which the file was probably encoded;
         - ``scans``: for each its ``components`` (names), ``band`` (Ss, Se), ``bits`` (Ah, Al), ``bytes`` and
           ``bytes_by_component``;
         - ``bytes_by_part``: bytes of each kind of metadata, of tables, headers and scans, and of invalid
@@ -151,7 +151,7 @@ def _describe(data: bytes, image: JpegImage) -> dict[str, Any]:
         ],
         "quality": quality.quality,
         "quality_exact": quality.exact,
-        "distance": round(estimate(image), 2) if image.colorspace in ("gray", "ycbcr") else None,
+        "distance": round(estimate(image), 2),
         "scans": scans,
         "bytes_by_part": _by_part(parts, kinds, len(data)),
         "bytes_within": {kind: size for kind, size in kinds.items() if kind in _WITHIN},
@@ -223,7 +223,7 @@ def table_text(record: dict[str, Any]) -> str:
         return "\n".join([*lines, "", f"cannot be re-encoded: {record['reason']}"])
     scans = len(record["scans"])
     about = "" if record["quality_exact"] else "about "
-    estimated = record["distance"] is not None and record["mark"] is None
+    estimated = record["mark"] is None
     lines += [
         f"{record['mode']}, {record['colorspace']}, {record['subsampling']}, "
         f"{scans} scan{'s' if scans > 1 else ''}, orientation {record['orientation']}",

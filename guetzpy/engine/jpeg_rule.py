@@ -32,13 +32,11 @@ _ADDS = 1.2
 _PROPOSED = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 25.0)
 
 
-def source_distance(image: JpegImage) -> float | None:
-    """Return the distance at which a JPEG was probably encoded; None if it is not gray or YCbCr.
+def source_distance(image: JpegImage) -> float:
+    """Return the distance at which a JPEG was probably encoded.
 
     It is that of guetzpy's mark if there is one, and otherwise estimated from the quantisation tables.
     """
-    if image.colorspace not in ("gray", "ycbcr"):
-        return None
     marked = marked_distance(image)
     return round(source_quality.estimate(image) if marked is None else marked, 2)
 

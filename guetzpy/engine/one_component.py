@@ -15,6 +15,7 @@ from guetzpy.jpeg.metadata.preservation import Carried
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.picture.icc import gray_of
 from guetzpy.picture.transform import Transform
+from guetzpy.search.coding.inks import InkSource
 
 __all__ = ["Decoded", "decoded_single", "single"]
 
@@ -60,7 +61,9 @@ class Decoded:
     transform : Transform
         From the codes of ``reference`` to linear light.
     note : str, optional
-        Why the number of components was changed or kept, for ``Result.reason``.
+        For ``Result.reason``: why the number of components was changed or kept, or how inks were scored.
+    inks : InkSource, optional
+        The coefficients of a JPEG in CMYK or YCCK; ``reference`` is then the picture in sRGB.
     """
 
     image: JpegImage
@@ -68,6 +71,7 @@ class Decoded:
     carried: Carried
     transform: Transform
     note: str | None = None
+    inks: InkSource | None = None
 
 
 def decoded_single(

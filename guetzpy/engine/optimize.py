@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy.engine import inks
 from guetzpy.engine.jpeg_rule import counted, further, own_distance, reason_to_repack, source_distance
-from guetzpy.engine.one_component import decoded_single, single
-from guetzpy.engine.source import Source
+from guetzpy.engine.one_component import Decoded, decoded_single, single
+from guetzpy.engine.source import Source, declaring_ycbcr
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
 from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
@@ -23,12 +24,12 @@ from guetzpy.jpeg.table_mark import marked
 from guetzpy.jpeg.transcode import Transcoded, bare, transcode_bytes
 from guetzpy.jpeg.writer import write
 from guetzpy.options import OptimizeOptions
-from guetzpy.picture.pillow import jpeg_codes
+from guetzpy.picture.pillow import jpeg_samples
 from guetzpy.picture.transform import Transform
 from guetzpy.progress import Reporter
 from guetzpy.result import Result
 from guetzpy.search.candidates import Candidates, model_of
-from guetzpy.search.coding.encoder import Trial, decode, subsampling_name
+from guetzpy.search.coding.encoder import Trial, samples
 from guetzpy.search.coding.encoder import image as image_of
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.plan import Plan
@@ -171,11 +172,8 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
             raise plan
         return _lossless(source, options, repack, f"packed losslessly only: {plan.reason}")
 
-    reference = pixels.decode_planes(source.image, threads=options.threads)
     data, whole = repack.packed or (source.data, source.image)
-    carried = carry(data, whole, policy)
-    packed = replace(source, data=data, image=whole)
-    shown = decoded_single(packed, reference, carried, options.keep_components)
+    shown = _decoded(replace(source, data=data, image=whole), carry(data, whole, policy), options)
     image, reference, carried = shown.image, shown.reference, shown.carried
     judge = _judge(reference, shown.transform, plan)
     if goal is None:
@@ -185,8 +183,10 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
             return _lossless(source, options, repack, kept)
     goal = counted(goal, image, options)
     carried = replace(carried, segments=without_marks(carried.segments))
+    if image.colorspace == "rgb":
+        carried = replace(carried, segments=declaring_ycbcr(carried.segments))
     try:
-        candidates = Candidates.of_jpeg(image, reference, judge, plan, options)
+        candidates = _candidates(shown, judge, plan, options)
         selected = _search(candidates, goal, options, carried, clock)
     except TargetError as error:
         if goal.size is not None:
@@ -215,6 +215,26 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     )
 
 
+def _decoded(source: Source, carried: Carried, options: OptimizeOptions) -> Decoded:
+    """Return what the search of a JPEG starts from."""
+    assert source.image is not None
+    if inks.are_inks(source.image):
+        return inks.decoded(source.image, carried, options.threads)
+    reference = pixels.decode_planes(source.image, threads=options.threads)
+    return decoded_single(source, reference, carried, options.keep_components)
+
+
+def _candidates(shown: Decoded, judge: Judge, plan: Plan, options: OptimizeOptions) -> Candidates:
+    """Return the candidates of a JPEG: its coefficients, or pixels for RGB."""
+    if shown.inks is not None:
+        return inks.InkCandidates.of_inks(shown.inks, shown.reference, judge, plan, options)
+    if shown.image.colorspace != "rgb":
+        return Candidates.of_jpeg(shown.image, shown.reference, judge, plan, options)
+    if options.subsampling == "keep":  # RGB has no chroma components, which is full chroma
+        options = replace(options, subsampling="444")
+    return Candidates.of_pixels(shown.reference, judge, plan, options)
+
+
 def _search(
     candidates: Candidates, goal: Goal, options: OptimizeOptions, carried: Carried, clock: _Clock
 ) -> Selected:
@@ -223,11 +243,16 @@ def _search(
     def measure(trial: Trial, coded: CodingSource) -> int:
         return len(_file(trial, coded, carried, options, _ANY_MARK))
 
+    in_inks = isinstance(candidates, inks.InkCandidates)
     if goal.size is not None:
-        return select_size(candidates, goal.size, measure, options.effort, check=clock.check)
+        by_size = inks.select_size if in_inks else select_size
+        return by_size(candidates, goal.size, measure, options.effort, check=clock.check)
     assert goal.limits is not None
     strict = goal.exact or options.strict
-    return select(candidates, goal.limits, options.effort, strict=strict, measure=measure, check=clock.check)
+    by_limits = inks.select if in_inks else select
+    return by_limits(
+        candidates, goal.limits, options.effort, strict=strict, measure=measure, check=clock.check
+    )
 
 
 def _file(
@@ -252,7 +277,7 @@ def _finish(selected: Selected, carried: Carried, options: OptimizeOptions, own:
     """
     trial, coded = selected.found.trial, selected.source
     data = _file(trial, coded, carried, options, _marked_distance(selected.found.scores, options, own))
-    if not np.array_equal(jpeg_codes(bare(data)), decode(coded, trial)):
+    if not np.array_equal(jpeg_samples(bare(data)), samples(coded, trial)):
         raise GuetzpyError(
             "libjpeg-turbo decodes the new file to other pixels than were scored; nothing was written; "
             "please report this"
@@ -293,7 +318,7 @@ def _result(
         butteraugli_wanted=goal.limits.bound("butteraugli") if goal.limits else None,
         ssimulacra2_wanted=goal.limits.bound("ssimulacra2") if goal.limits else None,
         larger_than_source=source.kind != "jpeg" and before is not None and len(data) > before,
-        subsampling=subsampling_name(selected.source),
+        subsampling=image_of(selected.source, selected.found.trial).subsampling,
         progressive=_is_progressive(data),
         effort=options.effort,
         model=model_of(options).label,

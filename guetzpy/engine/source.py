@@ -22,7 +22,7 @@ from guetzpy.picture.transform import Transform
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Codes", "Metadata", "Readable", "Source"]
+__all__ = ["Codes", "Metadata", "Readable", "Source", "declaring_ycbcr"]
 
 Codes: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Readable: TypeAlias = (
@@ -139,10 +139,8 @@ class Source:
             carried = carry(self.data, self.image, policy)
             # The source's Adobe transform flag and mark do not describe these pixels, nor does its profile if
             # they were converted.
-            left = ("adobe", "mark") if self.profile_kept else ("icc", "adobe", "mark")
-            segments = [s for s in carried.segments if kind_of(s) not in left]
-            if not any(kind_of(s) == "jfif" for s in segments):
-                segments = segments_for() + segments
+            left = ("mark",) if self.profile_kept else ("icc", "mark")
+            segments = declaring_ycbcr([s for s in carried.segments if kind_of(s) not in left])
             if not self.profile_kept:
                 declare_srgb(segments)
                 carried = replace(carried, notes=[note for note in carried.notes if note != PROFILE_ADDED])
@@ -163,3 +161,9 @@ class Source:
             warning = f"texts that a JPEG has no place for are lost: {', '.join(own.lost[:5])}{more}"
             carried = replace(carried, notes=[*carried.notes, warning])
         return carried
+
+
+def declaring_ycbcr(segments: list[Segment]) -> list[Segment]:
+    """Return the segments of a file whose coefficients become YCbCr or gray: with JFIF, without Adobe."""
+    kept = [segment for segment in segments if kind_of(segment) != "adobe"]
+    return kept if any(kind_of(segment) == "jfif" for segment in kept) else segments_for() + kept

@@ -55,16 +55,17 @@ def unmet(data: bytes, options: OptimizeOptions, result: Result) -> list[str]:
     warnings = []
     asked, own = options.subsampling, _subsampling(result.data)
     wanted = _subsampling(data) if asked == "keep" else asked
-    anew = result.status == "optimized"
+    anew, inks = result.status == "optimized", _channels(result.data) == 4
     if asked != "auto" and own not in (wanted, "gray"):
         why = "the chroma of a JPEG is not made finer" if anew else "the picture was not encoded anew"
+        if anew and inks:
+            why = "CMYK keeps its sampling"
         if asked == "keep":
             why = "the picture was made smaller" if options.fit else "the picture was converted to sRGB"
         warnings.append(f"subsampling {asked} is not followed ({why}): the file has {own or 'its own'}")
-    if options.to_srgb and not anew and _has_other_colours(data):
-        warnings.append(
-            "to_srgb is not followed (the picture was not encoded anew): the codes are those of the source"
-        )
+    if options.to_srgb and (inks or not anew) and _has_other_colours(data):
+        why = "CMYK has no colour profile" if anew else "the picture was not encoded anew"
+        warnings.append(f"to_srgb is not followed ({why}): the codes are those of the source")
     if not options.mark and not anew and read_mark(_segments(result.data)) is not None:
         warnings.append("mark is not followed (the picture was not encoded anew): it has an earlier mark")
     return warnings

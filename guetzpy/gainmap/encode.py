@@ -15,7 +15,7 @@ from guetzpy.jpeg.structure import JpegImage
 from guetzpy.jpeg.table_mark import marked
 from guetzpy.jpeg.transcode import bare
 from guetzpy.jpeg.writer import write
-from guetzpy.picture.pillow import jpeg_codes
+from guetzpy.picture.pillow import jpeg_samples
 from guetzpy.search.coding.encoder import Trial, decode, encode
 from guetzpy.search.coding.encoder import image as image_of
 from guetzpy.search.coding.settings import EncodeSettings
@@ -107,7 +107,7 @@ def encoded(
             continue
         trial, reached = found
         data = _file(image, source, trial, style)
-        shown = jpeg_codes(bare(data))
+        shown = jpeg_samples(bare(data))
         # A decoder must show the codes that were scored.
         if (best is None or len(data) < len(best.data)) and np.array_equal(shown, decode(source, trial)):
             best = Encoded(data, reached)

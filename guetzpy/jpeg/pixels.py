@@ -17,7 +17,7 @@ from guetzpy.jpeg import color, dct
 from guetzpy.jpeg.sampling import box_down, fancy, fitted_down, upsample, upsample_adjoint
 from guetzpy.jpeg.structure import Component, JpegImage
 
-__all__ = ["decode", "decode_planes", "forward", "fractions", "pull_back", "samples"]
+__all__ = ["decode", "decode_inks", "decode_planes", "forward", "fractions", "pull_back", "samples"]
 
 Plane = npt.NDArray[np.float32]
 
@@ -72,6 +72,37 @@ def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArra
     """
     if image.colorspace not in ("gray", "ycbcr", "rgb"):
         raise UnsupportedError(f"decoding the colour space {image.colorspace} is not supported")
+    return _decoded(image, threads)
+
+
+def decode_inks(image: JpegImage, *, threads: int | None = None) -> npt.NDArray[np.uint8]:
+    """Decode a CMYK or YCCK image to planes of inks, exactly as libjpeg-turbo does by default.
+
+    Parameters
+    ----------
+    image : JpegImage
+        A picture of four components.
+    threads : int, optional
+        Number of threads; default: the processors available. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray of uint8, shape (4, height, width)
+        Samples of cyan, magenta, yellow and black; 255 means no ink (Pillow inverts them). The first three
+        components of YCCK become 255 less red, green and blue (jdcolor.c, ``ycck_cmyk_convert``).
+
+    Raises
+    ------
+    UnsupportedError
+        For other colour spaces, and in the other cases of `decode_planes`.
+    """
+    if image.colorspace not in ("cmyk", "ycck"):
+        raise UnsupportedError(f"{image.colorspace} has no inks")
+    return _decoded(image, threads)
+
+
+def _decoded(image: JpegImage, threads: int | None) -> npt.NDArray[np.uint8]:
+    """Decode all components, up-sample them, and convert YCbCr to RGB and YCCK to CMYK."""
     if not image.complete:
         # libjpeg smooths between blocks while coefficients of low frequency are not sent in full.
         raise UnsupportedError("decoding a JPEG whose coefficients are incomplete is not supported")
@@ -94,11 +125,13 @@ def decode_planes(image: JpegImage, *, threads: int | None = None) -> npt.NDArra
                 rows = np.empty((last - first, image.width), np.uint8)
                 upsample(plane, size, ratio, rows, first)
                 full.append(rows)
-        if image.colorspace == "ycbcr":
-            color.ycc_to_rgb(full[0], full[1], full[2], out, first)
-        else:
-            for target, rows in zip(out, full, strict=True):
-                target[first:last] = rows[:, : image.width]
+        converted = 3 if image.colorspace in ("ycbcr", "ycck") else 0
+        if converted:
+            color.ycc_to_rgb(full[0], full[1], full[2], out[:3], first)
+        if image.colorspace == "ycck":
+            np.subtract(255, out[:3, first:last], out=out[:3, first:last])
+        for target, rows in zip(out[converted:], full[converted:], strict=True):
+            target[first:last] = rows[:, : image.width]
 
     each(strip, range(0, image.height, _ROWS), threads)
     return out

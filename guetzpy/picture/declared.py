@@ -103,14 +103,19 @@ def colour_of(
         wrong = objection(icc, channels)
         if wrong is None:
             return Colour(icc, warnings)
-        warning = f"its ICC profile is {wrong}: the colours count as sRGB"
+        warning = f"its ICC profile is {wrong}: {_unused(channels)}"
         return Colour(None if wrong.startswith("for ") else icc, (*warnings, warning))
     told = exif_colour(exif)
     if told.space == ADOBE_RGB and channels in (1, 3):
         return Colour(adobe_rgb(channels), warnings, made=True)
-    if told.unused:
+    if told.unused and channels in (1, 3):
         warnings = (*warnings, f"{told.unused} of its Exif is not used: the colours count as sRGB")
     return Colour(None, warnings)
+
+
+def _unused(channels: int) -> str:
+    """Return what a warning about a profile that is not valid says of the colours."""
+    return "it is not used" if channels == 4 else "the colours count as sRGB"
 
 
 def colour_of_points(

@@ -29,7 +29,7 @@ __all__ = [
     "check_decoded_size",
     "format_of",
     "guarded",
-    "jpeg_codes",
+    "jpeg_samples",
     "opened",
     "opened_jpeg",
     "opened_single",
@@ -221,10 +221,12 @@ def opened_jpeg(data: bytes) -> ImageFile:
     return _plugin("JPEG")(io.BytesIO(data), "")
 
 
-def jpeg_codes(data: bytes) -> npt.NDArray[np.uint8]:
-    """Return the codes that libjpeg-turbo decodes a file to, uint8 of shape (1, H, W) or (3, H, W)."""
+def jpeg_samples(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return the samples that libjpeg-turbo decodes a file to, uint8 of shape (1|3|4, H, W)."""
     with guarded("libjpeg-turbo"), opened_jpeg(data) as picture:
         samples = np.asarray(picture)
+        if picture.mode == "CMYK":  # which Pillow inverts
+            samples = np.uint8(255) - samples
     return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
 
 

@@ -15,7 +15,13 @@ from guetzpy.jpeg.structure import Component, JpegImage
 
 __all__ = ["choices"]
 
-_NAMES = {"gray": ("Y",), "ycbcr": ("Y", "Cb", "Cr"), "rgb": ("R", "G", "B"), "cmyk": tuple("CMYK")}
+_NAMES = {
+    "gray": ("Y",),
+    "ycbcr": ("Y", "Cb", "Cr"),
+    "rgb": ("R", "G", "B"),
+    "cmyk": ("C", "M", "Y", "K"),
+    "ycck": ("Y", "Cb", "Cr", "K"),
+}
 _NO_BLOCKS = np.empty((0, 0, 64), np.int16)
 
 

@@ -19,7 +19,7 @@ from guetzpy.search.quality.limits import Limits
 from guetzpy.search.tiles import Part
 from guetzpy.search.worst_places import increased, worst
 
-__all__ = ["Budget", "evaluate_part", "land"]
+__all__ = ["REDUCED_FROM", "Budget", "evaluate_part", "land"]
 
 #: Number of times that the tiles may predict where to evaluate the whole picture next, and number of
 #: evaluations of the tiles for each prediction.
@@ -32,7 +32,7 @@ _PATIENCE = 6
 #: If the ratio of the largest local error to the allowed one is above this, one more encode is made to reduce
 #: the error. Above 1, this encode would be made for most files, take 8 % of the processor time and save
 #: nothing (16 training pictures).
-_REDUCED_FROM = 1.1
+REDUCED_FROM = 1.1
 
 
 class Budget(NamedTuple):
@@ -69,6 +69,7 @@ def land(
     *,
     leads: Sequence[float] | None = None,
     part: Part | None = None,
+    steady: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
     """Find the coarsest quantisation that meets the limits under given weights.
@@ -94,6 +95,9 @@ def land(
         see :func:`~guetzpy.search.evaluation.evaluate`.
     part : Part, optional
         Sample tiles of the picture, to evaluate between evaluations of the whole.
+    steady : bool
+        Whether all encodes have the given weights. Otherwise the weights of blocks with large local errors
+        may be increased, once during the landing if there are no tiles, and for a last encode.
     check : callable
         Called between evaluations; it raises an exception to end the search.
 
@@ -104,7 +108,7 @@ def land(
     """
     best: Evaluation | None = None
     best_at = settings, weights
-    are_increased = part is not None
+    are_increased = steady or part is not None
     is_partial = False  # whether some excess so far is by one metric only, the one expected to bind
     scout = None if part is None else _Scout(part, part.tiles.cut_weights(weights, source), limits)
     for number in range(budget.evaluations):
@@ -142,7 +146,9 @@ def land(
         if following is None:
             break
         approach = following
-    return None if best is None else _with_smaller_errors(source, judge, limits, best, *best_at, check)
+    if best is None or steady:
+        return best
+    return _with_smaller_errors(source, judge, limits, best, *best_at, check)
 
 
 def _with_smaller_errors(
@@ -156,7 +162,7 @@ def _with_smaller_errors(
 ) -> Evaluation:
     """Return a file with smaller local errors if those of ``best`` are too large, or ``best``."""
     largest = worst(best.scores, limits)
-    if largest <= _REDUCED_FROM:
+    if largest <= REDUCED_FROM:
         return best
     check()
     trial = encode(source, settings, increased(weights, source, best.scores, limits)).bare()

@@ -60,8 +60,8 @@ def increased(weights: Weights, source: CodingSource, scores: Scores, limits: Li
     blocks = []
     for number, field in enumerate(weights.blocks):
         part = factor
-        if number:
-            across, down = source.sampling
+        across, down = source.ratio(number)
+        if (across, down) != (1, 1):
             part = np.maximum.reduceat(part, np.arange(0, part.shape[0], down), axis=0)
             part = np.maximum.reduceat(part, np.arange(0, part.shape[1], across), axis=1)
         blocks.append(field * _of_shape(part, field.shape))

@@ -38,7 +38,7 @@ def test_a_file_that_decodes_to_other_pixels_is_an_error(
     small: np.ndarray, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """One code of one pixel differs."""
-    real = engine._decode
+    real = engine.jpeg_samples
 
     def off_by_one(data: bytes) -> np.ndarray:
         codes = real(data)
@@ -47,7 +47,7 @@ def test_a_file_that_decodes_to_other_pixels_is_an_error(
 
     source: Any = small if kind == "pixels" else jpeg(small)
     assert guetzpy.optimize(source, distance=2.0, effort="fast").status == "optimized"
-    monkeypatch.setattr(engine, "_decode", off_by_one)
+    monkeypatch.setattr(engine, "jpeg_samples", off_by_one)
     with pytest.raises(GuetzpyError, match="other pixels than were scored; nothing was written"):
         guetzpy.optimize(source, distance=2.0, effort="fast")
 

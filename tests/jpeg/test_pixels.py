@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from reference import dct as twin
+from reference import ink_files
 
 from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg import pixels, quantization
@@ -34,7 +35,13 @@ SAMPLINGS = {
     "all different": [(2, 2), (2, 1), (1, 2)],
     "halves and quarters": [(4, 2), (2, 1), (1, 1)],
 }
-IDENTIFIERS = {"gray": (1,), "ycbcr": (1, 2, 3), "rgb": (82, 71, 66)}
+IDENTIFIERS = {
+    "gray": (1,),
+    "ycbcr": (1, 2, 3),
+    "rgb": (82, 71, 66),
+    "cmyk": (1, 2, 3, 4),
+    "ycck": (1, 2, 3, 4),
+}
 
 
 def _pillow(data: bytes) -> np.ndarray:
@@ -154,6 +161,27 @@ def test_unsupported():
     image.complete = False
     with pytest.raises(UnsupportedError, match="incomplete"):
         pixels.decode(image)
+
+
+@pytest.mark.parametrize(
+    "factors", ["11 11 11 11", "22 11 11 22", "21 11 11 11", "12 22 11 21", "41 11 21 11"]
+)
+@pytest.mark.parametrize("transform", [0, 2])
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (37, 50), (70, 131)])
+def test_inks_as_libjpeg_turbo_decodes_them(factors, transform, size):
+    """CMYK and YCCK equal Pillow's decoding, which inverts the samples."""
+    rng = np.random.default_rng(9)
+    pairs = [(int(h), int(v)) for h, v in factors.split()]
+    image = _random_image(rng, pairs, *size, 40, 20, "ycck" if transform else "cmyk")
+    image.segments = [ink_files.adobe(transform)]
+    with Image.open(io.BytesIO(write(image))) as shown:
+        wanted = 255 - np.asarray(shown)
+    assert np.array_equal(pixels.decode_inks(image).transpose(1, 2, 0), wanted)
+    with pytest.raises(UnsupportedError):
+        pixels.decode_planes(image)
+    image.colorspace = "rgb"
+    with pytest.raises(UnsupportedError, match="no inks"):
+        pixels.decode_inks(image)
 
 
 def test_too_few_blocks():

@@ -18,7 +18,7 @@ from guetzpy.metrics.base import Resources
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture.transform import Transform
 from guetzpy.search.candidates import Candidates, source_of_codes
-from guetzpy.search.coding.encoder import decode, encode, subsampling_name
+from guetzpy.search.coding.encoder import decode, encode, image
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import PlaneSource, StripSource
 from guetzpy.search.plan import Plan, plan_search, search_memory
@@ -51,7 +51,7 @@ def test_strips_are_the_whole(large: np.ndarray, sampling: tuple[int, int]) -> N
         assert one.shape == other.shape
         # The down-sampling of chroma by least squares depends a little on rows beyond a strip's margin.
         assert np.mean(one != other) <= (0 if sampling == (1, 1) else 1e-4)
-    assert subsampling_name(strips) == subsampling_name(whole)
+    assert image(strips, found).subsampling == image(whole, expected).subsampling
     assert decode(strips, found).shape == codes.shape
 
 

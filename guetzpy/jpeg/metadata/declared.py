@@ -25,7 +25,8 @@ def colour_of_jpeg(image: JpegImage) -> Colour:
     warnings = []
     icc = icc_profile(image)
     if icc is None and any(kind_of(segment) == "icc" for segment in image.segments):
-        warnings.append("its ICC profile is incomplete: the colours count as sRGB")
+        unused = "it is not used" if len(image.components) == 4 else "the colours count as sRGB"
+        warnings.append(f"its ICC profile is incomplete: {unused}")
     words = _adobe(image)
     if words:
         warnings.append(words)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy.jpeg import pixels
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.search.coding import rate
 from guetzpy.search.coding.settings import EncodeSettings
-from guetzpy.search.coding.source import BANDS, CodingSource, Quantiser, image_of
+from guetzpy.search.coding.source import BANDS, CodingSource, Quantiser
 from guetzpy.search.coding.trellis import Rate
 from guetzpy.search.coding.weights import Weights
 
-__all__ = ["Trial", "decode", "encode", "image", "subsampling_name"]
+__all__ = ["Trial", "decode", "encode", "image", "samples"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +85,14 @@ def encode(source: CodingSource, settings: EncodeSettings, weights: Weights | No
 
 def image(source: CodingSource, trial: Trial, segments: Sequence[Segment] = ()) -> JpegImage:
     """Return a trial as a JpegImage, which holds coefficients."""
-    result = image_of(source, trial.tables, trial.levels)
-    return replace(result, segments=list(segments))
+    return replace(source.image(trial.tables, trial.levels), segments=list(segments))
+
+
+def samples(source: CodingSource, trial: Trial) -> npt.NDArray[np.uint8]:
+    """Return the samples that libjpeg-turbo decodes a trial to."""
+    return source.samples(image(source, trial))
 
 
 def decode(source: CodingSource, trial: Trial) -> npt.NDArray[np.uint8]:
-    """Return the codes that a decoder shows for a trial, uint8 (1|3, H, W)."""
-    shown: npt.NDArray[Any] = pixels.decode_planes(image(source, trial), threads=source.threads)
-    return shown
-
-
-def subsampling_name(source: CodingSource) -> str:
-    """Return the name of the chroma sampling: "444", "422", "440", "420" or "gray"."""
-    if source.components == 1:
-        return "gray"
-    return {(1, 1): "444", (2, 1): "422", (1, 2): "440", (2, 2): "420"}[source.sampling]
+    """Return the codes that a viewer shows for a trial, uint8 (1|3, H, W)."""
+    return source.shown(samples(source, trial))

@@ -23,6 +23,7 @@ __all__ = [
     "Quantiser",
     "StripSource",
     "dithered",
+    "first_levels",
     "image_of",
 ]
 
@@ -94,7 +95,7 @@ class CodingSource(Protocol):
     sampling : tuple of (int, int)
         Sampling factors of the luma; chroma has (1, 1).
     components : int
-        1 or 3.
+        1, 3, or 4 for inks.
     threads : int or None
         Number of threads; None: the processors available. Results do not depend on it.
     """
@@ -125,6 +126,18 @@ class CodingSource(Protocol):
     def flat_weights(self) -> Weights:
         """Return weights of 1."""
 
+    def ratio(self, component: int) -> tuple[int, int]:
+        """Return the ratio of the picture's width and height to those of a component."""
+
+    def image(self, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
+        """Return quantised coefficients as a JPEG without metadata."""
+
+    def samples(self, image: JpegImage) -> npt.NDArray[np.uint8]:
+        """Return the samples that libjpeg-turbo decodes such a JPEG to."""
+
+    def shown(self, samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the codes that are scored, uint8 (1|3, H, W), from such samples."""
+
 
 def dithered(targets: Coefficients, width: float) -> Coefficients:
     """Round the DC coefficients to whole codes, by thresholds that keep the mean of the picture.
@@ -145,7 +158,7 @@ def dithered(targets: Coefficients, width: float) -> Coefficients:
 
 
 def image_of(source: CodingSource, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
-    """Return quantised coefficients as a JPEG without metadata."""
+    """Return quantised coefficients of gray or YCbCr as a JPEG without metadata."""
     components = [
         Component(
             i + 1, source.sampling[0] if i == 0 else 1, source.sampling[1] if i == 0 else 1, table, part
@@ -156,8 +169,28 @@ def image_of(source: CodingSource, tables: Tables, levels: tuple[Levels, ...]) -
     return JpegImage(source.width, source.height, components, colorspace, segments=[])
 
 
+class _GrayOrYCbCr:
+    """The methods that all sources of one or three components share."""
+
+    def ratio(self: CodingSource, component: int) -> tuple[int, int]:
+        """Return the ratio of the picture's width and height to those of a component."""
+        return self.sampling if component else (1, 1)
+
+    def image(self: CodingSource, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
+        """Return quantised coefficients as a JPEG without metadata."""
+        return image_of(self, tables, levels)
+
+    def samples(self: CodingSource, image: JpegImage) -> npt.NDArray[np.uint8]:
+        """Return the codes that libjpeg-turbo decodes a JPEG to, uint8 (1|3, H, W)."""
+        return pixels.decode_planes(image, threads=self.threads)
+
+    def shown(self, samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the codes that are scored, which are the samples."""
+        return samples
+
+
 @dataclass(frozen=True, eq=False)
-class PlaneSource:
+class PlaneSource(_GrayOrYCbCr):
     """A picture whose coefficients are kept.
 
     Attributes
@@ -203,7 +236,7 @@ class PlaneSource:
         count, tables, rates = self.components, quantiser.tables, quantiser.rates
         if not rates:
             rates = tuple(
-                rate.measure(_estimated(c, q), BANDS, self.threads)
+                rate.measure(first_levels(c, q), BANDS, self.threads)
                 for c, q in zip(self.coefficients, tables, strict=True)
             )
         levels: list[Levels] = [np.empty(0, np.int16)] * count
@@ -228,7 +261,7 @@ class PlaneSource:
         return Quantised(tuple(levels), tuple(targets))
 
 
-def _estimated(coefficients: Coefficients, table: npt.NDArray[np.uint16]) -> Levels:
+def first_levels(coefficients: Coefficients, table: npt.NDArray[np.uint16]) -> Levels:
     """Return approximate levels of evenly spaced rows of blocks, for the first costs of symbols."""
     every = -(-coefficients.shape[0] * coefficients.shape[1] // _FIRST_BLOCKS)
     scaled = coefficients[every // 2 :: every] / table.astype(np.float32)
@@ -237,7 +270,7 @@ def _estimated(coefficients: Coefficients, table: npt.NDArray[np.uint16]) -> Lev
 
 
 @dataclass(frozen=True, eq=False)
-class StripSource:
+class StripSource(_GrayOrYCbCr):
     """A picture whose coefficients are computed strip by strip, each time that it is quantised.
 
     Attributes

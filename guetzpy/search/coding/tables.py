@@ -328,8 +328,8 @@ class MultiplesOf(TableFamily):
             own = self.own[c]
             if own is not None:
                 source = own.astype(np.float64)
-                values = source * np.maximum(np.floor(values / source + 0.5), 1.0)
-                values = np.where(values > 255, source, values)
+                most = np.maximum(np.floor(255 / source), 1.0)
+                values = source * np.clip(np.floor(values / source + 0.5), 1.0, most)
             result.append(_rounded(values))
         return tuple(result)
 
