@@ -40,6 +40,9 @@ _EVALUATIONS = {"fast": 4, "balanced": 6, "max": 10}
 #: Measured with pictures of 1, 6, 12 and 20 megapixels: 178, 163, 156 and 54.
 _MEMORY, _MEMORY_SPARED, _MEMORY_OF_MAP = 180, 60, 60
 
+#: Colour spaces of bases and of gain maps.
+_COLOURS = ("gray", "ycbcr")
+
 #: First words of a reason and of a warning.
 _ANEW, _NOT_FOLLOWED = "gain map encoded anew", "gainmap is not followed (the gain map is only repacked)"
 
@@ -165,6 +168,8 @@ def _anew(
         return "encoded by guetzpy at this distance before"
     for what, image in (("the gain map", gain_map), ("the base picture", base)):
         obstacle = source_quality.obstacle(image)
+        if obstacle is None and image.colorspace not in _COLOURS:
+            obstacle = f"{image.colorspace.upper()} is not supported"
         if obstacle:
             raise UnsupportedError(f"{what}: {obstacle}")
     application = read_application(base.segments, gain_map.segments)
