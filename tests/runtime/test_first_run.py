@@ -16,6 +16,7 @@ from guetzpy.engine.first_run import unused
 COFFEE = Path(__file__).parents[1] / "data" / "coffee.jpg"
 
 SCRIPT = """
+import io
 import sys
 import numpy as np
 from PIL import Image
@@ -26,7 +27,9 @@ from guetzpy.engine.first_run import unused
 path, effort = sys.argv[1:]
 kernel.import_kernels()
 pixels = np.asarray(Image.open(path).convert("RGB"))
-for source in (path, pixels[:200, :300], pixels[:200, :300, 0], pixels.astype(np.uint16)[:96, :96] * 257):
+inks = io.BytesIO()
+Image.fromarray(pixels[:200, :300]).convert("CMYK").save(inks, "JPEG", quality=95)
+for source in (inks.getvalue(), path, pixels[:200, :300], pixels[:200, :300, 0], pixels.astype(np.uint16)[:96, :96] * 257):
     guetzpy.optimize(source, effort=effort, total_distance=True)
 guetzpy.optimize(pixels, effort=effort, max_bytes=60_000)
 for name, (dispatcher, _) in kernel.kernels().items():
