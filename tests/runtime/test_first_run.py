@@ -29,7 +29,8 @@ kernel.import_kernels()
 pixels = np.asarray(Image.open(path).convert("RGB"))
 inks = io.BytesIO()
 Image.fromarray(pixels[:200, :300]).convert("CMYK").save(inks, "JPEG", quality=95)
-for source in (inks.getvalue(), path, pixels[:200, :300], pixels[:200, :300, 0], pixels.astype(np.uint16)[:96, :96] * 257):
+deep = pixels.astype(np.uint16)[:96, :96] * 257
+for source in (inks.getvalue(), path, pixels[:200, :300], pixels[:200, :300, 0], deep):
     guetzpy.optimize(source, effort=effort, total_distance=True)
 guetzpy.optimize(pixels, effort=effort, max_bytes=60_000)
 for name, (dispatcher, _) in kernel.kernels().items():
