@@ -94,6 +94,8 @@ def test_corpora(folder: str, progressive: bool) -> None:
         strictly(result.data)
         if result.status == "optimized":
             before, after = load(path), load(result.data)
+            if before.image is not None and len(before.image.components) == 4:
+                continue  # the tests of inks score CMYK
             again = metrics.ssimulacra2(*(pixels(picture) for picture in (before, after)))
             assert result.ssimulacra2 == pytest.approx(again, abs=0.01) or not before.transform.is_srgb
     print(folder, dict(outcomes))
