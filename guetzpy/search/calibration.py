@@ -65,20 +65,18 @@ GAIN_OF_WEIGHTS, RESERVE = 0.01, 0.05
 #: Weights of an earlier round are taken instead of the last ones if they save more than this, in log bytes at
 #: equal quality.
 CLEARLY_BETTER = 0.006
-#: Largest factor between the mean and the weight of a block, and of a frequency or a component. A range
-#: of 4 for blocks saves nothing by the metrics with limits, and costs 1 % by HaarPSI and PSNR. (This and the
-#: following constants: 10 training pictures.)
-BLOCK_RANGE, BAND_RANGE = 2.0, 2.0
-#: Power, in 64ths, to which weights by frequency are raised. It costs no bytes, and saves 0.4 % by HaarPSI.
-BAND_POWER = 45
+#: Largest factor between the mean and the weight of a block, a frequency or a component. A range of 4 for
+#: blocks saves nothing by the metrics with limits, and costs 1 % by HaarPSI and PSNR. (This and the following
+#: constants: 10 to 16 training pictures.)
+LARGEST_WEIGHT = 2.0
 #: The weight of a block from the gradients is divided by the block's contrast, relative to the mean, to this
 #: power, in 64ths. It saves 0.3 % by SSIMULACRA 2 and MS-SSIM and 0.15 % by the 3-norm, and costs 0.4 % by
 #: PSNR.
 CALM_POWER = 10
 #: The steps are divided by the weights of their frequencies to this power, in 64ths. It saves 0.3 % by
-#: SSIMULACRA 2, 0.3 to 0.4 % by the 3-norm, IW-SSIM and HaarPSI, 1 % by CVVDP, and costs 0.2 % by PSNR (16
-#: other training pictures). A power of 32 saves nothing by SSIMULACRA 2 and costs 0.7 % by PSNR.
-STEP_POWER = 22
+#: SSIMULACRA 2, 0.3 to 0.4 % by the 3-norm, IW-SSIM and HaarPSI, 1 % by CVVDP, and costs 0.2 % by PSNR. A
+#: power of 32 saves nothing by SSIMULACRA 2 and costs 0.7 % by the 3-norm.
+STEP_POWER = 16
 #: Factor on the weights of chroma. It saves about 0.4 % by HaarPSI and PSNR, and costs as much by the
 #: 3-norm and IW-SSIM.
 CHROMA_WEIGHT = 1.4
@@ -137,15 +135,6 @@ class MetricSteering:
         The seams between tiles hide errors, more of them at coarse scales and at fine distances.
     weight_tiles_deficit : float
         Amount by which the excess on the tiles for weights is too small, besides WEIGHT_TILES_DEFICIT.
-    shares : tuple of int
-        Shares of the metric in the logarithm of the weights, in 64ths, if its excess is below the largest
-        excess of the others, about equal to it, and above it.
-    level : tuple of float
-        Range of the difference from the largest excess of the others that counts as about equal.
-    patient_shares, patient_level : tuple
-        The same for searches of several rounds, in which SSIMULACRA 2 improves more than Butteraugli.
-    fixed_share : int
-        Share if no limits are known.
     guide_share : int
         Share of a metric without limits, in 64ths; the others' shares make up the rest.
     """
@@ -153,11 +142,6 @@ class MetricSteering:
     follow: float = 1.3
     tile_deficit: tuple[float, float, float, float] = (0.037, 5.0, 0.0, 0.0)
     weight_tiles_deficit: float = 0.0
-    shares: tuple[int, int, int] = (8, 12, 16)
-    level: tuple[float, float] = (-0.05, 0.05)
-    patient_shares: tuple[int, int, int] = (8, 12, 16)
-    patient_level: tuple[float, float] = (-0.05, 0.05)
-    fixed_share: int = 8
     guide_share: int = 4
 
 
@@ -165,21 +149,11 @@ _STEERING = {
     "butteraugli": MetricSteering(
         follow=1.2,
         tile_deficit=(0.037, 5.0, 0.0, 0.0),
-        shares=(24, 32, 40),
-        level=(-0.05, 0.05),
-        patient_shares=(24, 32, 40),
-        patient_level=(-0.2, -0.1),
-        fixed_share=16,
     ),
     "ssimulacra2": MetricSteering(
         follow=1.4,
         tile_deficit=(0.08, 17.3, 0.04, 17.5),
         weight_tiles_deficit=0.15,
-        shares=(32, 40, 48),
-        level=(-0.05, 0.05),
-        patient_shares=(24, 32, 40),
-        patient_level=(0.1, 0.2),
-        fixed_share=48,
     ),
     # Of the shares 8, 12, 16 and 24, 12 was the largest that costs no bytes by the other metrics (7 training
     # pictures). A share of 17 saves 0.8 % more by CVVDP and costs 0.1 % by SSIMULACRA 2 (43 photographs).

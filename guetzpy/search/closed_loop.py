@@ -92,7 +92,7 @@ def weigh(
         if number:
             seen.append((cost(source, trial, carried.scores(limits), limits), weights, fitting))
         leads = _leads_of_all(limits, carried.metrics, excesses)
-        mix = Mix.of(carried.metrics, excesses, patient=effort.tuned)
+        mix = Mix.of(carried.metrics, several_rounds=effort.tuned)
         weights = reweigh(source, trial, carried, mix, weights)
         x = fitting
         if number + 1 < effort.rounds or number:

@@ -107,7 +107,7 @@ def search_size(
             if larger is not None:
                 trial = encode(weighed, settings.at(exp(x)), known)
             carried = carry(weighed, trial, scorer)
-            known = reweigh(weighed, trial, carried, Mix.fixed(carried.metrics), known)
+            known = reweigh(weighed, trial, carried, Mix.of(carried.metrics), known)
             if number + 1 == budget.rounds:
                 scorer.release()
                 shape, known = into_steps(settings.shape, known, carried)

@@ -25,7 +25,6 @@ from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.tables import JPEGLI, dc_limit
 from guetzpy.search.coding.weights import Weights
 from guetzpy.search.quality.judge import Judge
-from guetzpy.search.quality.limits import Limits
 from guetzpy.search.quality.weighting import Mix, carry, reweigh
 from guetzpy.train.judges import Measured, Subject
 from guetzpy.train.outcome import Outcome
@@ -85,7 +84,7 @@ def targets(codes: npt.NDArray[np.uint8]) -> list[list[str]]:
             trial = encode(source, settings, flat)
             settings = settings.priced(trial.rates)
         carried = carry(source, trial, judge)
-        mix = Mix.of(carried.metrics, carried.excesses(Limits.at_distance(distance)))
+        mix = Mix.of(carried.metrics)
         weights = reweigh(source, trial, carried, replace(mix, rate=0.0), flat)
         result.append([_packed(field) for field in weights.blocks])
     return result

@@ -18,11 +18,9 @@ from guetzpy.jpeg import pixels
 from guetzpy.jpeg.structure import NATURAL_ORDER, ZIGZAG_ORDER
 from guetzpy.metrics.base import Metric
 from guetzpy.search.calibration import (
-    BAND_POWER,
-    BAND_RANGE,
-    BLOCK_RANGE,
     CALM_POWER,
     CHROMA_WEIGHT,
+    LARGEST_WEIGHT,
     STEP_POWER,
     steering,
 )
@@ -48,64 +46,34 @@ class Mix:
     ----------
     shares : tuple of int
         Share of each metric in the logarithm of the weights, in 64ths; their sum is 64.
-    block_range, band_range : float
-        Weights of blocks, and of frequencies and components, are kept within this factor of their mean.
-    band_power : int
-        Power to which the weights by frequency are raised, in 64ths.
     rate, limit : float
         Parameters of :func:`~guetzpy.search.quality.sensitivity.shifts`; without shifts ``rate`` is 0.
     """
 
     shares: tuple[int, ...]
-    block_range: float = BLOCK_RANGE
-    band_range: float = BAND_RANGE
-    band_power: int = BAND_POWER
     rate: float = 0.1
     limit: float = 0.08
 
     @classmethod
-    def of(cls, metrics: Sequence[Metric], excesses: Sequence[float], *, patient: bool = False) -> Mix:
-        """Return the parameters under known limits. A metric has a larger share if its excess is larger.
+    def of(cls, metrics: Sequence[Metric], *, several_rounds: bool = False) -> Mix:
+        """Return the parameters for some metrics.
+
+        A metric without limits (a guide) has a fixed share. The other metrics share the rest equally. Shares
+        that depend on which metric misses its limit by more save nothing (16 training pictures).
 
         Parameters
         ----------
         metrics : sequence of Metric
             Metrics that have gradients, in the order of the gradients.
-        excesses : sequence of float
-            Excess of each metric.
-        patient : bool
+        several_rounds : bool
             Whether there are several rounds. Each round adds to the shifts of the rounds before, so that the
             change in one round is smaller.
         """
-        parts = []
-        for number, metric in enumerate(metrics):
-            numbers = steering(metric.name)
-            shares, level = numbers.shares, numbers.level
-            if patient:
-                shares, level = numbers.patient_shares, numbers.patient_level
-            others = [e for other, e in enumerate(excesses) if other != number]
-            lead = excesses[number] - max(others) if others else float("inf")
-            parts.append(shares[0] if lead < level[0] else shares[1] if lead < level[1] else shares[2])
-        mixed = _with_guides(metrics, parts)
-        return cls(mixed, rate=0.05) if patient else cls(mixed)
-
-    @classmethod
-    def fixed(cls, metrics: Sequence[Metric]) -> Mix:
-        """Return the parameters for a search without limits, such as one for a size in bytes."""
-        return cls(_with_guides(metrics, [steering(metric.name).fixed_share for metric in metrics]))
-
-
-def _with_guides(metrics: Sequence[Metric], parts: Sequence[int]) -> tuple[int, ...]:
-    """Return shares in 64ths.
-
-    A metric without limits (a guide) has a fixed share. The other metrics divide the rest in proportion to
-    ``parts``.
-    """
-    guides = [m.limit_at(1.0) is None for m in metrics]
-    own = [steering(m.name).guide_share if guide else 0 for m, guide in zip(metrics, guides, strict=True)]
-    others = [0 if guide else part for part, guide in zip(parts, guides, strict=True)]
-    rest = _in_whole(others, 64 - sum(own))
-    return tuple(a + b for a, b in zip(own, rest, strict=True))
+        guides = [m.limit_at(1.0) is None for m in metrics]
+        own = [steering(m.name).guide_share if guide else 0 for m, guide in zip(metrics, guides, strict=True)]
+        rest = _in_whole([int(not guide) for guide in guides], 64 - sum(own))
+        shares = tuple(a + b for a, b in zip(own, rest, strict=True))
+        return cls(shares, rate=0.05) if several_rounds else cls(shares)
 
 
 def _in_whole(parts: Sequence[int], whole: int) -> tuple[int, ...]:
@@ -165,13 +133,13 @@ def _calm(source: CodingSource, trial: Trial, number: int) -> Field:
     return quotient
 
 
-def _relative(growth: Field, power: Field, limit: float) -> Field:
-    """Return growth per squared error, relative to its mean and within a factor of ``limit`` from 1."""
+def _relative(growth: Field, power: Field) -> Field:
+    """Return growth per squared error, relative to its mean, from 1 / LARGEST_WEIGHT to LARGEST_WEIGHT."""
     mean = max(float(growth.sum()), 1e-30) / max(float(power.sum()), 1e-30)
     # Half a squared step of mean growth is added to each entry, so that entries with small errors, whose
     # quotients are noise, are near the mean.
     quotient = (growth + 0.5 * mean) / (power + 0.5) / mean
-    return np.clip(quotient, 1.0 / limit, limit)
+    return np.clip(quotient, 1.0 / LARGEST_WEIGHT, LARGEST_WEIGHT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,22 +238,19 @@ def reweigh(source: CodingSource, trial: Trial, carried: Carried, mix: Mix, befo
 
     # Weight of each component as a whole: its growth per squared error, relative to that of all components.
     relative = [
-        np.clip(total / np.maximum(powers, 1e-30) / mean, 1.0 / mix.band_range, mix.band_range)
+        np.clip(total / np.maximum(powers, 1e-30) / mean, 1.0 / LARGEST_WEIGHT, LARGEST_WEIGHT)
         for total, mean in zip(totals, means, strict=True)
     ]
     share = _blend(relative, mix.shares)
     share /= max(float((share * powers).sum()), 1e-30) / max(float(powers.sum()), 1e-30)
-    share = np.clip(share, 1.0 / mix.band_range, mix.band_range)
+    share = np.clip(share, 1.0 / LARGEST_WEIGHT, LARGEST_WEIGHT)
 
     all_blocks, all_bands, all_shifts = [], [], []
     for i in range(source.components):
-        fields = [
-            _relative(_smooth(s[i].block_growth), _smooth(s[i].block_power), mix.block_range) for s in sums
-        ]
+        fields = [_relative(_smooth(s[i].block_growth), _smooth(s[i].block_power)) for s in sums]
         field = _blend(fields, mix.shares) * _power(_calm(source, trial, i), CALM_POWER)
         all_blocks.append((field / field.mean()).astype(np.float32))
-        bands = [_relative(s[i].band_growth, s[i].band_power, mix.band_range) for s in sums]
-        band = _power(_blend(bands, mix.shares), mix.band_power)
+        band = _blend([_relative(s[i].band_growth, s[i].band_power) for s in sums], mix.shares)
         level = share[i] * (CHROMA_WEIGHT if i else 1.0)
         all_bands.append((band * level).astype(np.float32))
         if mix.rate > 0.0:
