@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from guetzpy.cli.folder_options import FolderOptions
+from guetzpy.cli.parameters import as_typed
 from guetzpy.cli.places import (
     STANDARD,
     Place,
@@ -200,7 +201,7 @@ def _plan(
             file_name=file_name,
         )
     except ValueError as error:
-        usage_error(str(error))
+        usage_error(as_typed(str(error)))
     except FileNotFoundError as error:
         fail(explain(error))
 

@@ -120,6 +120,7 @@ def test_several_kinds_of_metadata_are_taken(folder: Path) -> None:
         ("in-place = true", "unknown key in-place"),
         ("zzzz = 1", "the keys are the options of guetzpy optimize --help"),
         ("distance = 99", "distance 99: expected 0.1 to 25"),
+        ("max-bytes = 0", "guetzpy.toml: max-bytes 0: expected 1 or more"),
         ('distance = "far"', "distance: "),
         ("distance = true", "distance: expected a number"),
         ("baseline = 1", "expected true or false"),
