@@ -88,7 +88,8 @@ def run(
         smaller is not changed. Links within folders are not followed.
     suffix : str, optional
         Instead of a destination: outputs lie beside their inputs, and have this text at the end of their
-        names, before the extension, such as ``-small``. Pictures whose names end so are not processed.
+        names, before the extension, such as ``-small``. Pictures whose names end so are not processed. A file
+        of that name that guetzpy did not make is not replaced; the result is failed.
     keep_names : bool
         Whether the JPEG of ``photo.png`` is named ``photo.png``, so that links to it stay valid. (Browsers
         determine the format by the contents.) Default: it is named ``photo.jpg``.

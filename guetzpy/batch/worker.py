@@ -20,6 +20,7 @@ from guetzpy._runtime import kernel as _jit
 from guetzpy._runtime.memory import keep_freed
 from guetzpy._runtime.processes import before_end
 from guetzpy.batch import backup, storage, trials
+from guetzpy.batch.foreign import refuse_foreign
 from guetzpy.batch.tasks import NAMED, Task
 from guetzpy.errors import GuetzpyError, UnsupportedError
 from guetzpy.options import OptimizeOptions, TranscodeOptions
@@ -45,7 +46,7 @@ class Delivery:
     in_place : bool
         Whether outputs replace their inputs. A file whose bytes would not change is not written.
     destination : str, optional
-        Folder or URL below which outputs are written, unless ``in_place``.
+        Folder or URL below which outputs are written, unless ``in_place``. None: beside the inputs.
     backup : str, optional
         With ``in_place``: folder or URL below which originals are kept under their relative names.
     preserve : bool
@@ -122,6 +123,8 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
         result = made or _run(task, data, options)
         place = _place(task, result, delivery)
         if place is not None:
+            if delivery.destination is None and not delivery.in_place:
+                refuse_foreign(place, data, result.data, options, delivery.storage_options)
             identity = _deliver(task, result, place, data, state, identity, delivery)
     except Exception as error:  # one bad file must not end the run
         text = explain(error, task.input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import typer
@@ -99,6 +100,10 @@ def _run(
                 if data and (check or place.output == place.input != STANDARD):
                     raise UnsupportedError(NOT_IN_PLACE)
             result = api.run(data, options, name=name)
+        if place.beside and place.output is not None and os.path.lexists(place.output):
+            from guetzpy.batch.foreign import refuse_foreign
+
+            refuse_foreign(place.output, data, result.data, options)
         write_bytes(place, result.data, state)
         result = replace(result, output=place.output)
     except BrokenPipeError:
