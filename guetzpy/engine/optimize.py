@@ -245,8 +245,9 @@ def _search(
 
     in_inks = isinstance(candidates, inks.InkCandidates)
     if goal.size is not None:
-        by_size = inks.select_size if in_inks else select_size
-        return by_size(candidates, goal.size, measure, options.effort, check=clock.check)
+        return select_size(
+            candidates, goal.size, measure, options.effort, weighted=not in_inks, check=clock.check
+        )
     assert goal.limits is not None
     strict = goal.exact or options.strict
     by_limits = inks.select if in_inks else select
