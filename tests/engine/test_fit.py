@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from reference.jpeg_files import part_of_coffee
 from typer.testing import CliRunner
 
 import guetzpy
@@ -26,8 +27,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
-    with Image.open(DATA / "coffee.jpg") as image:
-        return np.asarray(image.convert("RGB"))[:240, :360]
+    return part_of_coffee(slice(0, 240), slice(0, 360))
 
 
 def encoded(codes: np.ndarray, form: str = "JPEG", **options: Any) -> bytes:

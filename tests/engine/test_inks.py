@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from reference import ink_files
+from reference.jpeg_files import part_of_coffee
 from typer.testing import CliRunner
 
 import guetzpy
@@ -25,8 +26,7 @@ from guetzpy.picture.profiles import adobe_rgb
 
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
-    with Image.open(Path(__file__).parents[1] / "data" / "coffee.jpg") as image:
-        return np.asarray(image.convert("RGB"))[100:290, 150:390]
+    return part_of_coffee(slice(100, 290), slice(150, 390))
 
 
 def shown(data: bytes) -> np.ndarray:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from reference.jpeg_files import encoded
 
 import guetzpy
 from guetzpy.engine import optimize as engine
@@ -24,16 +26,7 @@ from guetzpy.options import OptimizeOptions
 from guetzpy.progress import Reporter
 from guetzpy.search.plan import plan_search
 
-
-def jpeg(picture: np.ndarray, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", **{"quality": 92, "subsampling": 0, **options})
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def small(photo_array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(photo_array[:48, :64])
+jpeg = partial(encoded, quality=92, subsampling=0)
 
 
 @pytest.mark.parametrize("quality", [1, 30, 75, 92, 100])
