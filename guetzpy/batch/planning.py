@@ -19,7 +19,7 @@ from guetzpy.batch.manifest_place import location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
 from guetzpy.batch.tasks import NAMED, Discovery, Filter, Task
-from guetzpy.batch.worker import Delivery, explain
+from guetzpy.batch.worker import Delivery
 from guetzpy.engine.stream import Pictures, pictures_of, stream
 from guetzpy.engine.transcode import NOT_REPACKED
 from guetzpy.errors import GuetzpyError
@@ -251,7 +251,7 @@ def _streamed(
         options = replace(options, threads=1)
     run = Run([], Discovery(), options, Delivery(destination=goal), None, None)
     run._progress, run._cancel = progress, cancel
-    results = stream(pictures, options, explain, jobs=jobs, check=run._check)
+    results = stream(pictures, options, jobs=jobs, check=run._check)
     run._results = results if goal is None else written(results, pictures, goal)
     return run
 
