@@ -67,6 +67,7 @@ def test_path_digest_and_pickle(tmp_path: Path) -> None:
     assert found != some_model(0.2)
     assert found.path == str(tmp_path / "a.npz")
     assert found.label == f"some@{found.digest[:12]}"
+    assert repr(found) == f"Model({found.label})"
     assert pickle.loads(pickle.dumps(found)) == found
     assert pickle.loads(pickle.dumps(found)).path == found.path
 
