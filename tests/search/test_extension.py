@@ -147,6 +147,8 @@ def test_a_family_of_tables_competes(
     usual = guetzpy.optimize(given, distance=1.5)
     assert len(steps(usual.data)) > 5
     tables.register("flat", Flat())
+    with pytest.raises(ValueError, match="a table family named flat is registered already"):
+        tables.register("flat", Flat())
     try:
         # The usual family is made worse, so that the new one is chosen.
         worse = tables._Jpegli.tables
