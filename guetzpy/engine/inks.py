@@ -28,7 +28,7 @@ from guetzpy.search.candidates import Candidate, Candidates, model_of
 from guetzpy.search.choice import Start, choose
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.inks import InkSource, InkTables
-from guetzpy.search.coding.learnt_tables import families_of
+from guetzpy.search.coding.learnt import families_of
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.coding.tables import dc_limit

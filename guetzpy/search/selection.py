@@ -12,7 +12,7 @@ from guetzpy.search.candidates import Candidates
 from guetzpy.search.choice import Start, choose
 from guetzpy.search.coding import tables
 from guetzpy.search.coding.encoder import decode
-from guetzpy.search.coding.learnt_weights import predicted_weights
+from guetzpy.search.coding.learnt import predicted_weights
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.evaluation import Evaluation, Selected, size_of

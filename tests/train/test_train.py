@@ -18,8 +18,7 @@ from guetzpy.errors import FormatError
 from guetzpy.model.file import Model, built_in
 from guetzpy.model.start import StartPart
 from guetzpy.train import block_weights, pictures, start, tables
-from guetzpy.train.outcome import Outcome
-from guetzpy.train.run import Run, read_checkpoint
+from guetzpy.train.run import Outcome, Run, read_checkpoint
 from guetzpy.train.train import PARTS, Settings, train
 
 SETTINGS = Settings(3, 64, quick=True)
