@@ -69,7 +69,7 @@ def test_a_lossy_encode_has_to_save_its_share(
     monkeypatch.setattr(engine, "transcode_bytes", packed)
     monkeypatch.setattr(engine, "_finish", lambda *_: bytes(10 * bytes_of_100))
     monkeypatch.setattr(engine, "further", lambda *_: "hint")
-    monkeypatch.setattr(engine, "_is_progressive", lambda data: True)
+    monkeypatch.setattr(engine, "is_progressive", lambda data: True)
     monkeypatch.setattr(engine, "reason_to_repack", lambda *_: None)
     options = OptimizeOptions(distance=2.0, min_saving=min_saving, effort="fast")
     result = engine.optimize(load(source), options, plan_search(64, 48, "fast"))
