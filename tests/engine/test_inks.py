@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
+from guetzpy.engine import inks
 from guetzpy.jpeg.metadata.policy import icc_profile, kind_of
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import Component, JpegImage
@@ -244,3 +246,17 @@ def test_the_command_line_and_its_report(coffee: np.ndarray, tmp_path: Path) -> 
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["status"] for record in records if "status" in record] == ["optimized", "optimized"]
     assert "component 1" not in page.read_text()  # components have names
+
+
+def test_without_candidates_the_finest_encode_is_tried(
+    coffee: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ink_files.cmyk(coffee[:48, :64], quality=99)
+    monkeypatch.setattr(inks, "_landed", lambda *_: None)
+    result = guetzpy.optimize(source, distance=1.0)
+    assert (result.distance or 0.0) < 0.5
+    real = inks.finest
+    monkeypatch.setattr(inks, "finest", lambda *args, **more: replace(real(*args, **more), excess=0.1))
+    packed = guetzpy.optimize(source, distance=1.0)
+    assert packed.status == "lossless"
+    assert packed.reason == "the target cannot be met by a lossy encode"

@@ -130,3 +130,12 @@ def test_a_guide_has_its_share_and_the_others_the_rest(excesses: tuple[float, ..
 
 def test_without_limits_a_guide_has_the_same_share() -> None:
     assert Mix.fixed((BUTTERAUGLI, SSIMULACRA2, CVVDP)).shares == (12, 35, 17)
+
+
+def test_scores_of_a_guide_are_ordered_and_have_no_limit() -> None:
+    assert CVVDP.limit_at(1.0) is None
+    assert CVVDP.log_distance(9.0) > CVVDP.log_distance(9.9) > CVVDP.log_distance(10.0)
+    assert np.isfinite(CVVDP.log_distance(10.0))
+    assert CVVDP.is_identical(10.0)
+    assert not CVVDP.is_identical(9.999)
+    assert CVVDP.close_to(9.5) == 9.5
