@@ -171,16 +171,27 @@ def test_o_replaces_any_file(folder: Path) -> None:
         (("-r", "in", "--suffix", "-s", "--copy-others"), "needs a destination"),
         (("-", "--suffix", "-s"), "stdin has none"),
         (("in/a.jpg", "-o", "out/", "--names", "same"), "expected one of jpg, keep"),
+        (("in/a-s.jpg", "in/b-s.jpg", "--suffix", "-s"), "the name of every input ends with -s"),
+        ((os.devnull, "--in-place"), "is not a regular file"),
+        (("in/a.jpg", "-o", "-", "--json"), "--json and -o - (stdout) contradict"),
+        (("--files-from", "in/list", "-o", "out/"), "a file of this name is listed as ./-"),
         ((), "--files-from FILE"),
         (("--files-from", "missing", "-o", "out/"), "missing: No such file"),
     ],
 )
 def test_wrong_usage(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    Path("in/list").write_text("in/a.jpg\n-\n")
     before = tree(folder)
     done = run("transcode", *arguments)
     assert done.exit_code == 2
     assert words in done.stderr
     assert tree(folder) == before
+
+
+def test_a_missing_file_is_no_wrong_usage(folder: Path) -> None:
+    done = run("transcode", "in/missing.jpg", "in/a.jpg", "--in-place")
+    assert done.exit_code == 1
+    assert "in/missing.jpg: No such file" in done.stderr
 
 
 def test_names(folder: Path) -> None:
