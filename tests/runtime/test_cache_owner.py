@@ -108,7 +108,18 @@ def test_files_that_others_may_have_written(home: Path) -> None:
     with pytest.raises(PermissionError):
         files.load("key")
     path.chmod(0o600)
+    assert files.load("key") == b"code"
     path.parent.chmod(0o777)
     for do in (lambda: files.load("key"), lambda: files.save("key", b"code")):
         with pytest.raises(PermissionError):
             do()
+
+
+def test_the_files_of_a_kernel_are_removed_together(home: Path) -> None:
+    one, other = (_cache._KernelFiles(home / "guetzpy.module-0" / name) for name in ("kernel", "other"))
+    for files in (one, other):
+        files.save("key", b"code")
+    one.flush()
+    with pytest.raises(FileNotFoundError):
+        one.load("key")
+    assert other.load("key") == b"code"
