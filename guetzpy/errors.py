@@ -12,7 +12,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CancelledError", "FormatError", "GuetzpyError", "LimitError", "TargetError", "UnsupportedError"]
+__all__ = [
+    "CancelledError",
+    "FormatError",
+    "GuetzpyError",
+    "LimitError",
+    "TargetError",
+    "UnsupportedError",
+    "explain",
+]
 
 
 class GuetzpyError(Exception):
@@ -97,3 +105,20 @@ class CancelledError(GuetzpyError):
     """The caller's ``cancel`` was set before the work was finished."""
 
     exit_code = 130
+
+
+def explain(error: BaseException, name: str | None = None) -> str:
+    """Return the message of any error in one line, without the name of the file if it is ``name``."""
+    if isinstance(error, GuetzpyError):
+        return error.reason
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename and error.filename != name else ""
+        return where + error.strerror
+    text = " ".join(str(error).split())
+    if isinstance(error, FileNotFoundError):  # fsspec's error has no strerror; its text is the file's name
+        return f"no such file: {text}"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, (OSError, ValueError)):
+        return text or type(error).__name__
+    return f"internal error, {type(error).__name__}: {text}"

@@ -43,6 +43,7 @@ __all__ = [
     "TranscodeOptions",
     "background_codes",
     "kinds",
+    "target_of",
 ]
 
 Effort: TypeAlias = Literal["fast", "balanced", "max"]
@@ -290,6 +291,11 @@ class OptimizeOptions(CommonOptions):
         if any(changes.get(name) is not None for name in TARGETS):
             changes = dict.fromkeys(TARGETS) | changes
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def target_of(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:
+    """Return the target as results hold it; None for a transcode, which has none."""
+    return dict([options.target]) if isinstance(options, OptimizeOptions) else None
 
 
 def background_codes(background: Any) -> tuple[float, float, float]:

@@ -63,11 +63,8 @@ def _source(module: str) -> bytes | None:
     return None if path is None else path.read_bytes()
 
 
-def _is_young(module: str) -> bool:
+def _is_young(path: Path) -> bool:
     """Return whether a module's file was written after this process began to import the package."""
-    path = _path(module)
-    if path is None:
-        return True
     status = path.stat()
     # The module is not imported, because the stamps of kernels would then cover the package's version.
     began: float = sys.modules["guetzpy"]._BEGAN
@@ -108,7 +105,7 @@ def fingerprint(module: str) -> str | None:
         if source is not None:
             seen[name] = source
             queue.extend(_imported(name))
-    if module not in seen or any(_is_young(name) for name in seen):
+    if module not in seen or any(_is_young(path) for path in map(_path, seen) if path is not None):
         return None
     digest = hashlib.sha256()
     for name in sorted(seen):

@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 from guetzpy.batch import storage
 from guetzpy.batch.tasks import Skipped, jpeg_name
-from guetzpy.batch.worker import Delivery, explain, put
+from guetzpy.batch.worker import Delivery, put
 from guetzpy.engine.stream import Pictures
+from guetzpy.errors import explain
 from guetzpy.result import Result
 
 __all__ = ["copy", "written"]

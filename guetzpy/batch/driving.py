@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from guetzpy.batch.pool import Crash, Executed, Options, Outcome, Overtime, Pool
 from guetzpy.batch.tasks import Task
 from guetzpy.batch.worker import Delivery, Done
-from guetzpy.options import OptimizeOptions
+from guetzpy.options import target_of
 from guetzpy.result import Result
 
 __all__ = ["Threads", "drive", "in_flight_of", "settle"]
@@ -71,7 +71,7 @@ def settle(task: Task, outcome: Outcome, options: Options) -> Done:
         error = f"not done within {outcome.seconds:g} s; its process was ended"
     else:
         error = f"{outcome.reason}; tried twice"
-    target = dict([options.target]) if isinstance(options, OptimizeOptions) else None
+    target = target_of(options)
     return Done(Result(status="failed", input=task.input, error=error, target=target), task.identity)
 
 

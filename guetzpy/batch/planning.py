@@ -19,7 +19,7 @@ from guetzpy.batch.manifest_place import location, prune_state
 from guetzpy.batch.pool import Options
 from guetzpy.batch.runner import Run
 from guetzpy.batch.tasks import NAMED, Discovery, Filter, Task
-from guetzpy.batch.worker import Delivery, explain
+from guetzpy.batch.worker import Delivery
 from guetzpy.engine.stream import Pictures, pictures_of, stream
 from guetzpy.engine.transcode import NOT_REPACKED
 from guetzpy.errors import GuetzpyError
@@ -88,7 +88,8 @@ def run(
         smaller is not changed. Links within folders are not followed.
     suffix : str, optional
         Instead of a destination: outputs lie beside their inputs, and have this text at the end of their
-        names, before the extension, such as ``-small``. Pictures whose names end so are not processed.
+        names, before the extension, such as ``-small``. Pictures whose names end so are not processed. A file
+        of that name that guetzpy did not make is not replaced; the result is failed.
     keep_names : bool
         Whether the JPEG of ``photo.png`` is named ``photo.png``, so that links to it stay valid. (Browsers
         determine the format by the contents.) Default: it is named ``photo.jpg``.
@@ -250,7 +251,7 @@ def _streamed(
         options = replace(options, threads=1)
     run = Run([], Discovery(), options, Delivery(destination=goal), None, None)
     run._progress, run._cancel = progress, cancel
-    results = stream(pictures, options, explain, jobs=jobs, check=run._check)
+    results = stream(pictures, options, jobs=jobs, check=run._check)
     run._results = results if goal is None else written(results, pictures, goal)
     return run
 

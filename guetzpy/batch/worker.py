@@ -20,12 +20,13 @@ from guetzpy._runtime import kernel as _jit
 from guetzpy._runtime.memory import keep_freed
 from guetzpy._runtime.processes import before_end
 from guetzpy.batch import backup, storage, trials
+from guetzpy.batch.foreign import refuse_foreign
 from guetzpy.batch.tasks import NAMED, Task
-from guetzpy.errors import GuetzpyError, UnsupportedError
-from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.errors import UnsupportedError, explain
+from guetzpy.options import OptimizeOptions, TranscodeOptions, target_of
 from guetzpy.result import Result
 
-__all__ = ["Delivery", "Done", "explain", "load_kernels", "process", "put", "ready", "start"]
+__all__ = ["Delivery", "Done", "load_kernels", "process", "put", "ready", "start"]
 
 #: Held while a file is written, so that a worker does not end during a write when its parent has ended.
 _writing = threading.Lock()
@@ -45,7 +46,7 @@ class Delivery:
     in_place : bool
         Whether outputs replace their inputs. A file whose bytes would not change is not written.
     destination : str, optional
-        Folder or URL below which outputs are written, unless ``in_place``.
+        Folder or URL below which outputs are written, unless ``in_place``. None: beside the inputs.
     backup : str, optional
         With ``in_place``: folder or URL below which originals are kept under their relative names.
     preserve : bool
@@ -122,10 +123,12 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
         result = made or _run(task, data, options)
         place = _place(task, result, delivery)
         if place is not None:
+            if delivery.destination is None and not delivery.in_place:
+                refuse_foreign(place, data, result.data, options, delivery.storage_options)
             identity = _deliver(task, result, place, data, state, identity, delivery)
     except Exception as error:  # one bad file must not end the run
         text = explain(error, task.input)
-        return Done(Result.of_failure(error, text, task.input, _target(options)), identity)
+        return Done(Result.of_failure(error, text, task.input, target_of(options)), identity)
     size = len(result.data)
     kept_data = result.data if delivery.keep_data else b""
     return Done(replace(result, output=place, data=kept_data), identity, place, size if place else None)
@@ -137,10 +140,6 @@ def _read(
     return storage.read(
         task.input, delivery.storage_options, max_input=options.max_input, max_memory=options.max_memory
     )
-
-
-def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:
-    return dict([options.target]) if isinstance(options, OptimizeOptions) else None
 
 
 def _measure(
@@ -210,7 +209,7 @@ def _kept(task: Task, data: bytes, reason: str, options: OptimizeOptions | Trans
         input=task.input,
         bytes_before=size,
         bytes_after=size,
-        target=_target(options),
+        target=target_of(options),
         effort=options.effort if isinstance(options, OptimizeOptions) else None,
         distance=0.0,
         butteraugli_3norm=0.0,
@@ -271,19 +270,3 @@ def put(source: str, data: bytes | BinaryIO, place: str, delivery: Delivery) -> 
         keep_times=delivery.preserve,
         below=delivery.destination,
     )
-
-
-def explain(error: BaseException, name: str | None = None) -> str:
-    """Return the message of an error in one line, without the file's name if it is ``name``."""
-    if isinstance(error, GuetzpyError):
-        return error.reason
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename and error.filename != name else ""
-        return where + error.strerror
-    if isinstance(error, FileNotFoundError):  # fsspec's error has no strerror; its text is the file's name
-        return f"no such file: {error}"
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    if isinstance(error, (OSError, ValueError)):
-        return " ".join(str(error).split()) or type(error).__name__
-    return f"internal error, {type(error).__name__}: {' '.join(str(error).split())}"

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from guetzpy.cli.folder_options import FolderOptions
+from guetzpy.cli.parameters import as_typed
 from guetzpy.cli.places import (
     STANDARD,
     Place,
@@ -20,11 +19,13 @@ from guetzpy.cli.places import (
     is_folder,
     names_a_jpeg,
     names_one_file,
+    plan,
     prepare,
     refuse_other_suffix,
 )
-from guetzpy.cli.report import Report
+from guetzpy.cli.report import Report, begin
 from guetzpy.cli.reporting import (
+    check_choice,
     compile_if_cold,
     describe,
     explain,
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
     from guetzpy.batch import Run
     from guetzpy.result import Result
 
-__all__ = ["run_folders"]
+__all__ = ["run_command"]
 
 
-def run_folders(
+def run_command(
     inputs: list[str],
     output: str | None,
     in_place: bool,
@@ -57,11 +58,12 @@ def run_folders(
     write: bool,
     as_json: bool,
     quiet: bool,
-    jpeg_only: bool = False,
+    jpeg_only: bool,
     threshold: float | None = None,
-    report: Report | None = None,
+    report: str | None,
+    report_beside: str | None,
 ) -> None:
-    """Process folders, and exit with the code that follows from the results.
+    """Process the inputs of a command, and exit with the code that follows from the results.
 
     Parameters
     ----------
@@ -71,8 +73,56 @@ def run_folders(
         Whether files that are not JPEG files are skipped.
     threshold : float, optional
         Saving in percent above which the exit code is 3.
-    report : Report, optional
-        Takes the results, including those of an earlier run that is resumed.
+    report, report_beside
+        The options of these names.
+    """
+    check_choice("--names", wishes.names, ("jpg", "keep"))
+    if wishes.concern(inputs, output):
+        page = begin(report, options, inputs, beside=report_beside, quiet=quiet)
+        _run_folders(
+            inputs, output, in_place, options, wishes, write=write, as_json=as_json, quiet=quiet,
+            jpeg_only=jpeg_only, threshold=threshold, report=page,
+        )  # fmt: skip
+        return
+    checked = threshold is not None  # --check reports what --in-place would do
+    places = plan(
+        inputs,
+        None if checked else output,
+        in_place or checked,
+        write=write,
+        jpeg_only=jpeg_only,
+        preserve=wishes.preserve,
+        suffix=None if checked else wishes.suffix,
+        keep_names=wishes.names == "keep",
+    )
+    if as_json and any(place.output == STANDARD for place in places):
+        usage_error("--json and -o - (stdout) contradict each other")
+    from guetzpy.cli.running import run_all
+
+    names = [name for place in places for name in (place.input, place.output)]
+    page = begin(report, options, names, beside=report_beside, quiet=quiet)
+    run_all(
+        places, options, as_json=as_json, quiet=quiet, jpeg_only=jpeg_only, threshold=threshold, report=page
+    )
+
+
+def _run_folders(
+    inputs: list[str],
+    output: str | None,
+    in_place: bool,
+    options: OptimizeOptions | TranscodeOptions,
+    wishes: FolderOptions,
+    *,
+    write: bool,
+    as_json: bool,
+    quiet: bool,
+    jpeg_only: bool,
+    threshold: float | None,
+    report: Report | None,
+) -> None:
+    """Process folders and sets of files as :func:`run_command` does.
+
+    ``report`` takes the results, including those of an earlier run that is resumed.
     """
     _check(inputs, output, in_place, wishes, write)
     if threshold is not None:  # --check reports what --in-place would do
@@ -122,10 +172,7 @@ def run_folders(
                     say(f"next: {step}")
             if report is not None:
                 report.write()
-    if tally.failed:
-        raise typer.Exit(1)
-    if tally.would_change:
-        raise typer.Exit(3)
+    tally.end()
 
 
 def _check(inputs: list[str], output: str | None, in_place: bool, wishes: FolderOptions, write: bool) -> None:
@@ -200,7 +247,7 @@ def _plan(
             file_name=file_name,
         )
     except ValueError as error:
-        usage_error(str(error))
+        usage_error(as_typed(str(error)))
     except FileNotFoundError as error:
         fail(explain(error))
 

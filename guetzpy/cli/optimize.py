@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.folder import run_folders
+from guetzpy.cli.folder import run_command
 from guetzpy.cli.folder_options import (
     Backup,
     CopyOthers,
@@ -27,9 +27,9 @@ from guetzpy.cli.folder_options import (
     TotalBytes,
 )
 from guetzpy.cli.parameters import FilesFrom, Names, Suffix, made, takes
-from guetzpy.cli.places import STANDARD, inputs_of, plan
-from guetzpy.cli.report import ReportBeside, ReportPath, begin
-from guetzpy.cli.reporting import check_choice, usage_error
+from guetzpy.cli.places import inputs_of
+from guetzpy.cli.report import ReportBeside, ReportPath
+from guetzpy.cli.reporting import usage_error
 from guetzpy.options import TARGETS, OptimizeOptions
 
 __all__ = ["optimize"]
@@ -108,7 +108,6 @@ def optimize(
         usage_error("--total-bytes and --total-bpp find the distance themselves: give no other target")
     if not math.isfinite(threshold):
         usage_error(f"--threshold {threshold}: expected a number")
-    check_choice("--names", names, ("jpg", "keep"))
     options = made(OptimizeOptions, asked)
     inputs = inputs_of(inputs, files_from)
     wishes = FolderOptions(
@@ -117,41 +116,8 @@ def optimize(
         suffix=suffix, names=names, shard=shard, dask=dask,
         total_bytes=total_bytes, total_bpp=total_bpp, equal_slope=equal_slope,
     )  # fmt: skip
-    if wishes.concern(inputs, output):
-        run_folders(
-            inputs, output, in_place, options, wishes, write=not (dry_run or check), as_json=as_json,
-            quiet=quiet, jpeg_only=jpeg_only, threshold=threshold if check else None,
-            report=begin(report, options, inputs, beside=report_beside, quiet=quiet),
-        )  # fmt: skip
-        return
-    places = plan(
-        inputs,
-        None if check else output,  # --check reports what --in-place would do
-        in_place or check,
-        write=not (dry_run or check),
-        jpeg_only=jpeg_only,
-        preserve=preserve,
-        suffix=None if check else suffix,
-        keep_names=names == "keep",
-    )
-    if as_json and any(place.output == STANDARD for place in places):
-        usage_error("--json and -o - (stdout) contradict each other")
-    from guetzpy.cli.running import run_all
-
-    page = begin(
-        report,
-        options,
-        [name for place in places for name in (place.input, place.output)],
-        beside=report_beside,
-        quiet=quiet,
-    )
-
-    run_all(
-        places,
-        options,
-        as_json=as_json,
-        quiet=quiet,
-        jpeg_only=jpeg_only,
-        threshold=threshold if check else None,
-        report=page,
-    )
+    run_command(
+        inputs, output, in_place, options, wishes, write=not (dry_run or check), as_json=as_json,
+        quiet=quiet, jpeg_only=jpeg_only, threshold=threshold if check else None,
+        report=report, report_beside=report_beside,
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -15,7 +16,7 @@ from guetzpy.cli.sections import one_of, some_of
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import TARGETS, OptimizeOptions, TranscodeOptions
 
-__all__ = ["LIMITS", "FilesFrom", "Names", "Suffix", "made", "size", "takes"]
+__all__ = ["LIMITS", "FilesFrom", "Names", "Suffix", "as_typed", "made", "size", "takes"]
 
 _Options = TypeVar("_Options", OptimizeOptions, TranscodeOptions)
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -125,7 +126,32 @@ def made(kind: type[_Options], asked: Mapping[str, Any]) -> _Options:
     """Return the options of a command line; invalid options end the command with exit code 2."""
     try:
         return kind(**asked)
-    except (ValueError, GuetzpyError) as error:
+    except ValueError as error:
+        usage_error(as_typed(str(error)))
+    except GuetzpyError as error:
         usage_error(str(error))
     except OSError as error:  # the file that --model names cannot be read
         usage_error(f"{error.filename}: {error.strerror}")
+
+
+# Options of runs that messages name; the other ones are fields of the options.
+_OF_RUNS = ("backup", "equal_slope", "in_place", "shard", "total_bpp", "total_bytes")
+
+# A message about options has one of these words, and one about a file has none.
+_ABOUT_OPTIONS = re.compile("expected|contradict|needs")
+
+_NAMES = "|".join([*options_of(OptimizeOptions), *options_of(TranscodeOptions), *_OF_RUNS])
+_NAMED = re.compile(rf"(^| and | or | needs )({_NAMES})\b")
+
+
+def as_typed(text: str) -> str:
+    """Return a message of the library in which options have their names of the command line.
+
+    Examples
+    --------
+    >>> as_typed("max_bytes and bpp contradict each other: give one")
+    '--max-bytes and --bpp contradict each other: give one'
+    """
+    if not _ABOUT_OPTIONS.search(text):
+        return text
+    return _NAMED.sub(lambda found: f"{found[1]}--{found[2].replace('_', '-')}", text)

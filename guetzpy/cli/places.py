@@ -73,6 +73,9 @@ class Place:
     preserve: bool = False
     """Whether the output takes permissions and times of the input."""
 
+    beside: bool = False
+    """Whether the output's name follows from the input's, so that it must not replace another file."""
+
 
 def expand(names: list[str], *, windows: bool = os.name == "nt") -> list[str]:
     """Return the inputs with ``*``, ``?``, ``[...]`` and ``~`` expanded, as the shells of Windows do not.
@@ -287,7 +290,7 @@ def _beside(inputs: list[str], suffix: str, preserve: bool, keep_names: bool) ->
             continue
         path = Path(name if keep_names else os.path.join(os.path.dirname(name), _jpeg_name(name)))
         output = os.path.join(os.path.dirname(name), path.stem + suffix + path.suffix)
-        places.append(Place(name, output, preserve=preserve))
+        places.append(Place(name, output, preserve=preserve, beside=True))
     if not places:
         usage_error(f"the name of every input ends with {suffix}; give another --suffix")
     return _without_clashes(places)

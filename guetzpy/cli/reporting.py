@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from guetzpy import errors
 from guetzpy._runtime.text import is_unprintable, printable
 from guetzpy.errors import GuetzpyError
 
@@ -104,18 +105,12 @@ def print_json(record: dict[str, Any]) -> None:
 
 def explain(error: Exception, name: str | None = None) -> str:
     """Return the message of an error in one line, without the name of the file if it is ``name``."""
-    if isinstance(error, GuetzpyError):
-        return error.reason
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename and error.filename != name else ""
-        return where + error.strerror
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    if isinstance(error, (OSError, ValueError)):
-        return str(error)
+    text = errors.explain(error, name)
+    if isinstance(error, (GuetzpyError, MemoryError, OSError, ValueError)):
+        return text
     if os.environ.get("GUETZPY_DEBUG"):
         raise error
-    return f"internal error, {type(error).__name__}: {error} (GUETZPY_DEBUG=1 shows where)"
+    return f"{text} (GUETZPY_DEBUG=1 shows where)"
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-
-import typer
 
 from guetzpy import api
 from guetzpy._runtime.memory import keep_freed
@@ -23,7 +22,7 @@ from guetzpy.cli.reporting import (
 )
 from guetzpy.cli.tally import Tally
 from guetzpy.errors import UnsupportedError
-from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.options import OptimizeOptions, TranscodeOptions, target_of
 from guetzpy.output import NOT_IN_PLACE
 from guetzpy.result import Result
 
@@ -76,10 +75,7 @@ def run_all(
             say(tally.words())
         if report is not None:
             report.write()
-    if tally.failed:
-        raise typer.Exit(1)
-    if tally.would_change:
-        raise typer.Exit(3)
+    tally.end()
 
 
 def _run(
@@ -99,13 +95,17 @@ def _run(
                 if data and (check or place.output == place.input != STANDARD):
                     raise UnsupportedError(NOT_IN_PLACE)
             result = api.run(data, options, name=name)
+        if place.beside and place.output is not None and os.path.lexists(place.output):
+            from guetzpy.batch.foreign import refuse_foreign
+
+            refuse_foreign(place.output, data, result.data, options)
         write_bytes(place, result.data, state)
         result = replace(result, output=place.output)
     except BrokenPipeError:
         raise
     except Exception as error:  # one bad file must not end the run
         data = None
-        result = Result.of_failure(error, explain(error, name), name, _target(options))
+        result = Result.of_failure(error, explain(error, name), name, target_of(options))
     if report is not None:
         report.add(result, data)
     return result
@@ -119,9 +119,5 @@ def _passed_over(name: str, data: bytes, options: OptimizeOptions | TranscodeOpt
         input=name,
         bytes_before=size,
         bytes_after=size,
-        target=_target(options),
+        target=target_of(options),
     )
-
-
-def _target(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] | None:
-    return dict([options.target]) if isinstance(options, OptimizeOptions) else None

@@ -218,7 +218,7 @@ class SectionedCommand(TyperCommand):
                 try:
                     if name in ("keep", "strip"):
                         value = kinds(name, value)
-                    check(name, value, option)
+                    check(settings[name].key, value, option)
                 except ValueError as error:
                     usage_error(f"{settings[name].origin}: {error}")
         context.meta["guetzpy.dropped"] = dropped

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import typer
+
 from guetzpy._runtime.text import counted
 from guetzpy.cli.reporting import quoted, say, thousands, would_change
 from guetzpy.result import Result
@@ -46,6 +48,13 @@ class Tally:
     def failed(self) -> int:
         """Number of files that failed."""
         return self.outcomes["failed"]
+
+    def end(self) -> None:
+        """Exit with the code that follows from the results, if that is not 0."""
+        if self.failed:
+            raise typer.Exit(1)
+        if self.would_change:
+            raise typer.Exit(3)
 
     def words(self) -> str:
         """Return the summary in one line."""

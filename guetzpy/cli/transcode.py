@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guetzpy.cli.folder import run_folders
+from guetzpy.cli.folder import run_command
 from guetzpy.cli.folder_options import (
     Backup,
     CopyOthers,
@@ -23,9 +23,8 @@ from guetzpy.cli.folder_options import (
     Shard,
 )
 from guetzpy.cli.parameters import FilesFrom, Names, Suffix, made, takes
-from guetzpy.cli.places import STANDARD, inputs_of, plan
-from guetzpy.cli.report import ReportBeside, ReportPath, begin
-from guetzpy.cli.reporting import check_choice, usage_error
+from guetzpy.cli.places import inputs_of
+from guetzpy.cli.report import ReportBeside, ReportPath
 from guetzpy.options import TranscodeOptions
 
 __all__ = ["transcode"]
@@ -73,7 +72,6 @@ def transcode(
     **asked: Any,
 ) -> None:
     """Repack JPEG files without loss: the same coefficients, and so the same pixels, in fewer bytes."""
-    check_choice("--names", names, ("jpg", "keep"))
     options = made(TranscodeOptions, asked)
     inputs = inputs_of(inputs, files_from)
     wishes = FolderOptions(
@@ -81,32 +79,7 @@ def transcode(
         exclude=tuple(exclude or ()), copy_others=copy_others, backup=backup, preserve=preserve,
         suffix=suffix, names=names, shard=shard, dask=dask,
     )  # fmt: skip
-    if wishes.concern(inputs, output):
-        run_folders(
-            inputs, output, in_place, options, wishes, write=not dry_run, as_json=as_json, quiet=quiet,
-            jpeg_only=jpeg_only, report=begin(report, options, inputs, beside=report_beside, quiet=quiet),
-        )  # fmt: skip
-        return
-    places = plan(
-        inputs,
-        output,
-        in_place,
-        write=not dry_run,
-        jpeg_only=jpeg_only,
-        preserve=preserve,
-        suffix=suffix,
-        keep_names=names == "keep",
-    )
-    if as_json and any(place.output == STANDARD for place in places):
-        usage_error("--json and -o - (stdout) contradict each other")
-    from guetzpy.cli.running import run_all
-
-    page = begin(
-        report,
-        options,
-        [name for place in places for name in (place.input, place.output)],
-        beside=report_beside,
-        quiet=quiet,
-    )
-
-    run_all(places, options, as_json=as_json, quiet=quiet, jpeg_only=jpeg_only, report=page)
+    run_command(
+        inputs, output, in_place, options, wishes, write=not dry_run, as_json=as_json, quiet=quiet,
+        jpeg_only=jpeg_only, report=report, report_beside=report_beside,
+    )  # fmt: skip

@@ -26,7 +26,7 @@ from guetzpy.picture.fitting import fitted_size
 from guetzpy.result import Result
 from guetzpy.search import source_quality
 from guetzpy.search.candidates import model_of
-from guetzpy.search.coding.learnt_tables import families_of
+from guetzpy.search.coding.learnt import families_of
 from guetzpy.search.coding.tables import MultiplesOf
 from guetzpy.search.plan import packing_memory
 

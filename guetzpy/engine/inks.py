@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from guetzpy._runtime.exact_math import log
 from guetzpy.engine.one_component import Decoded
-from guetzpy.errors import TargetError
 from guetzpy.jpeg.metadata.policy import icc_profile
 from guetzpy.jpeg.metadata.preservation import Carried
 from guetzpy.jpeg.structure import JpegImage
@@ -29,7 +28,7 @@ from guetzpy.search.candidates import Candidate, Candidates, model_of
 from guetzpy.search.choice import Start, choose
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.inks import InkSource, InkTables
-from guetzpy.search.coding.learnt_tables import families_of
+from guetzpy.search.coding.learnt import families_of
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.coding.tables import dc_limit
@@ -41,10 +40,10 @@ from guetzpy.search.plan import EFFORTS, Plan
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import COARSEST, FINEST, Limits
 from guetzpy.search.root import Root
-from guetzpy.search.sizing import Measure, SizeBudget, search_size
+from guetzpy.search.sizing import Measure
 from guetzpy.search.worst_places import increased, worst
 
-__all__ = ["InkCandidates", "are_inks", "decoded", "select", "select_size"]
+__all__ = ["InkCandidates", "are_inks", "decoded", "select"]
 
 #: Number of times that the weights of blocks are computed from local errors.
 _ROUNDS = 2
@@ -199,26 +198,3 @@ def _closest(
     approach = ByDistanceAndLambda(log(known.distance), min(by_lambda.propose(), 1.0), by_lambda=by_lambda)
     closer = landed(approach, _BY_LAMBDA, settings.priced(best.trial.rates))
     return best if closer is None or closer.excess < best.excess else closer
-
-
-def select_size(
-    candidates: Candidates,
-    size: int,
-    measure: Measure,
-    effort: str,
-    *,
-    check: Callable[[], None],
-) -> Selected:
-    """Find the file of highest quality within a size; see :func:`guetzpy.search.selection.select_size`."""
-    outcomes, smallest = [], []
-    for entry in candidates.entries:
-        source = entry.make()
-        settings = EncodeSettings(1.0, family=entry.family)
-        budget = SizeBudget(0, EFFORTS[effort].probes + 6)
-        best, least = search_size(source, candidates.judge, size, measure, budget, settings, check=check)
-        smallest.append(least)
-        if best is not None:
-            outcomes.append(Selected(best, source))
-    if not outcomes:
-        raise TargetError.of_size(min(smallest), size)
-    return min(outcomes, key=lambda selected: selected.found.scores.distance)

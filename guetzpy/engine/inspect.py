@@ -7,7 +7,7 @@ from typing import Any
 from guetzpy._runtime.text import printable
 from guetzpy.engine.loading import load
 from guetzpy.engine.source import Readable, Source
-from guetzpy.errors import GuetzpyError, UnsupportedError
+from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg.anatomy import Anatomy, survey
 from guetzpy.jpeg.component_bytes import scan_shares
 from guetzpy.jpeg.header import is_jpeg
@@ -204,10 +204,7 @@ def _by_part(parts: Anatomy, kinds: dict[str, int], whole: int) -> dict[str, int
 
 
 def _repack(data: bytes, max_pixels: int) -> dict[str, Any]:
-    try:
-        done = transcode_bytes(data, limits=Limits(max_pixels=max_pixels))
-    except GuetzpyError as error:
-        return {"lossless_saving": 0, "lossless_reason": error.reason}
+    done = transcode_bytes(data, limits=Limits(max_pixels=max_pixels))
     return {"lossless_saving": len(data) - len(done.data), "lossless_reason": done.reason or None}
 
 

@@ -16,7 +16,7 @@ from guetzpy.engine.one_component import Decoded, decoded_single, single
 from guetzpy.engine.source import Source, declaring_ycbcr
 from guetzpy.errors import GuetzpyError, LimitError, TargetError
 from guetzpy.jpeg import pixels
-from guetzpy.jpeg.markers import SOF0, SOF1, SOF2, SOI, find_marker, read_payload
+from guetzpy.jpeg.header import is_progressive
 from guetzpy.jpeg.metadata.policy import Policy, without_marks
 from guetzpy.jpeg.metadata.preservation import Carried, carry, settle
 from guetzpy.jpeg.reader import Limits as ReadLimits
@@ -245,8 +245,9 @@ def _search(
 
     in_inks = isinstance(candidates, inks.InkCandidates)
     if goal.size is not None:
-        by_size = inks.select_size if in_inks else select_size
-        return by_size(candidates, goal.size, measure, options.effort, check=clock.check)
+        return select_size(
+            candidates, goal.size, measure, options.effort, weighted=not in_inks, check=clock.check
+        )
     assert goal.limits is not None
     strict = goal.exact or options.strict
     by_limits = inks.select if in_inks else select
@@ -319,7 +320,7 @@ def _result(
         ssimulacra2_wanted=goal.limits.bound("ssimulacra2") if goal.limits else None,
         larger_than_source=source.kind != "jpeg" and before is not None and len(data) > before,
         subsampling=image_of(selected.source, selected.found.trial).subsampling,
-        progressive=_is_progressive(data),
+        progressive=is_progressive(data),
         effort=options.effort,
         model=model_of(options).label,
         reason=_FELL_BACK if selected.fell_back else None,
@@ -343,7 +344,7 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
         butteraugli_max=0.0,
         ssimulacra2=100.0,
         subsampling=repack.image.subsampling if repack.image else None,
-        progressive=_is_progressive(repack.data),
+        progressive=is_progressive(repack.data),
         effort=options.effort,
         removed=tuple(repack.removed),
         warnings=tuple(repack.warnings),
@@ -353,14 +354,3 @@ def _lossless(source: Source, options: OptimizeOptions, repack: Transcoded, reas
 def _joined(*reasons: str | None) -> str | None:
     """Return the reasons joined by semicolons, without repetitions; None if there is none."""
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
-
-
-def _is_progressive(data: bytes) -> bool:
-    position = 2
-    while (found := find_marker(data, position)) is not None:
-        marker, _, position = found
-        if marker in (SOF0, SOF1, SOF2):
-            return marker == SOF2
-        if marker != SOI:
-            _, position = read_payload(data, position)
-    return False

@@ -14,13 +14,13 @@ from typing import Any
 
 from guetzpy._runtime.processes import Worker, WorkerDied
 from guetzpy._runtime.threads import default_threads
-from guetzpy.options import OptimizeOptions, TranscodeOptions
+from guetzpy.errors import explain
+from guetzpy.options import OptimizeOptions, TranscodeOptions, target_of
 from guetzpy.result import Result
 
 __all__ = ["Pictures", "pictures_of", "stream"]
 
 Options = OptimizeOptions | TranscodeOptions
-Explain = Callable[[BaseException, str | None], str]
 
 # Pictures taken for each worker: while it works on one, the next one is ready.
 _AHEAD = 2
@@ -61,7 +61,6 @@ def pictures_of(sources: Any) -> Any:
 def stream(
     pictures: Iterable[tuple[str, Any]],
     options: Options,
-    explain: Explain,
     *,
     jobs: int | None = None,
     check: Callable[[], None] = lambda: None,
@@ -75,9 +74,6 @@ def stream(
         from the iterable before their results are yielded.
     options : OptimizeOptions or TranscodeOptions
         The options of all pictures.
-    explain : callable
-        ``explain(error, name)`` returns the message of an error, without the name of the picture. It must be
-        importable in other processes.
     jobs : int, optional
         Number of processes. Default: the processors available. With 1 the work is done in this process.
     check : callable
@@ -87,7 +83,7 @@ def stream(
     if count == 1:
         for name, picture in pictures:
             check()
-            yield _one(name, picture, options, explain)
+            yield _one(name, picture, options)
         return
     with contextlib.ExitStack() as stack:
         # The stack is unwound in reverse order. First ``closing`` is set: threads start no more workers. Then
@@ -100,7 +96,7 @@ def stream(
         closing = threading.Event()
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         stack.callback(closing.set)
-        work = partial(_in_worker, idle, stack, closing, options, explain)
+        work = partial(_in_worker, idle, stack, closing, options)
         running: set[Future[Result]] = set()
         source, ended = iter(pictures), False
         while running or not ended:
@@ -122,20 +118,19 @@ def _in_worker(
     stack: contextlib.ExitStack,
     closing: threading.Event,
     options: Options,
-    explain: Explain,
     name: str,
     picture: Any,
 ) -> Result:
     worker = idle.get()
     try:
-        return worker.call(_one, name, picture, options, explain)
+        return worker.call(_one, name, picture, options)
     except WorkerDied as error:
         worker.end()
         if not closing.is_set():
             worker = stack.enter_context(Worker())
-        return Result.of_failure(error, "the process that worked on it died", name, _target(options))
+        return Result.of_failure(error, "the process that worked on it died", name, target_of(options))
     except Exception as error:  # the picture cannot be sent to a process
-        return Result.of_failure(error, f"{type(error).__name__}: {error}", name, _target(options))
+        return Result.of_failure(error, f"{type(error).__name__}: {error}", name, target_of(options))
     finally:
         idle.put(worker)
 
@@ -149,14 +144,10 @@ def _portable(picture: Any) -> Any:
     return picture
 
 
-def _one(name: str, picture: Any, options: Options, explain: Explain) -> Result:
+def _one(name: str, picture: Any, options: Options) -> Result:
     from guetzpy.engine.run import run
 
     try:
         return run(picture, options, name=name)
     except Exception as error:  # one bad picture must not end the run
-        return Result.of_failure(error, explain(error, name), name, _target(options))
-
-
-def _target(options: Options) -> dict[str, float] | None:
-    return dict([options.target]) if isinstance(options, OptimizeOptions) else None
+        return Result.of_failure(error, explain(error, name), name, target_of(options))

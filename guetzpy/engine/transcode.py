@@ -25,7 +25,7 @@ UNCHANGED: Any = {"distance": 0.0, "butteraugli_3norm": 0.0, "butteraugli_max": 
 
 def transcode(source: Readable, options: TranscodeOptions, name: str | None, reporter: Reporter) -> Result:
     """Repack a JPEG without loss. The arguments are those of :func:`guetzpy.engine.run.run`."""
-    from guetzpy.jpeg.header import frame_of, is_jpeg
+    from guetzpy.jpeg.header import frame_of, is_jpeg, is_progressive
     from guetzpy.picture.reading import contents
     from guetzpy.search.plan import check_memory, packing_memory
 
@@ -56,7 +56,7 @@ def transcode(source: Readable, options: TranscodeOptions, name: str | None, rep
         height=(done.image.height if done.image else height) or None,
         **UNCHANGED,
         subsampling=done.image.subsampling if done.image else None,
-        progressive=frame_of(done.data)[0] in (0xC2, 0xCA),
+        progressive=is_progressive(done.data),
     )
 
 

@@ -72,11 +72,8 @@ def unmet(data: bytes, options: OptimizeOptions, result: Result) -> list[str]:
 
 
 def _segments(data: bytes) -> list[Segment]:
-    """Return the segments before the frame header of a JPEG; none if they cannot be read."""
-    try:
-        return [place.segment for place in places(data, header_only=True)]
-    except FormatError:
-        return []
+    """Return the segments before the first scan of a JPEG, up to the first invalid one."""
+    return [place.segment for place in places(data, header_only=True)]
 
 
 def _has_other_colours(data: bytes) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from guetzpy.jpeg import markers
 from guetzpy.jpeg.structure import Segment
 
-__all__ = ["colorspace", "frame_header", "frame_of", "is_baseline", "is_jpeg"]
+__all__ = ["colorspace", "frame_header", "frame_of", "is_baseline", "is_jpeg", "is_progressive"]
 
 
 def is_jpeg(head: bytes) -> bool:
@@ -25,6 +25,11 @@ def is_baseline(data: bytes) -> bool:
     """Return whether a JPEG is a baseline file: SOF0, with samples of 8 bits (T.81 B.2.2)."""
     marker, payload = frame_header(data)
     return marker == markers.SOF0 and payload[0] == 8
+
+
+def is_progressive(data: bytes) -> bool:
+    """Return whether a JPEG has several scans for a coefficient: SOF2 or SOF10 (T.81 table B.1)."""
+    return frame_header(data)[0] in (markers.SOF2, 0xCA)
 
 
 def frame_header(data: bytes) -> tuple[int, bytes]:

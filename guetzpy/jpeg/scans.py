@@ -81,8 +81,6 @@ def check_script(image: JpegImage, script: Sequence[ScanHeader]) -> None:
         sent = sorted(index for scan in script for index in scan.components)
         if sent != list(range(count)):
             raise ValueError("a sequential script sends each component once")
-        if len(script) > 1 and any(scan.components != tuple(sorted(scan.components)) for scan in script):
-            raise ValueError("components of a scan must be in the order of the frame")
     state = np.full((count, 64), -1)  # the point transform that each coefficient was sent at, -1 for none
     for scan in script:
         components = scan.components

@@ -164,21 +164,10 @@ class LightComparator(CodesComparator):
     def gradient_codes(
         self, codes: Codes, transform: Transform
     ) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score of codes, and a function that returns rows of the gradient by them.
+        """Return the score and the rows of the gradient; see :meth:`CodesComparator.gradient_codes`.
 
-        Parameters
-        ----------
-        codes, transform
-            Codes and conversion as for ``from_codes``. The returned function keeps the codes.
-
-        Returns
-        -------
-        score : float
-            Score; see the notes of the class.
-        rows : callable
-            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), per code on
-            the 0..255 scale. For pictures above 2.6 megapixels only these rows are computed, and the rows
-            above and below that they depend on.
+        For pictures above 2.6 megapixels only the rows that are asked for are computed, and the rows above
+        and below that they depend on.
         """
         score, by_light = self._score_and_gradient(Rows(codes, transform))
 

@@ -30,7 +30,7 @@ _STRIPS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES, _PLANAR = 273, 274, 
 _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 317, 322, 323, 324, 325
 _COLOUR_MAP, _EXTRA, _FORMAT, _JPEG_TABLES = 320, 338, 339, 347
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _ASSOCIATED = 1  # value of ExtraSamples: the colours are multiplied by the alpha
 
 
@@ -68,11 +68,7 @@ def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
         raise UnsupportedError("TIFF with signed samples has no fixed black; convert it to unsigned samples")
     if max(bits) == 32 and 3 not in formats:
         raise UnsupportedError("TIFF with samples of 32 bits is not supported; convert it to 16 bits")
-    if (
-        planar == 2
-        and tags.get(_SAMPLES, len(bits)) > 1
-        and photometric in (_RGB, _BLACK_IS_ZERO, _SEPARATED)
-    ):
+    if planar == 2 and tags.get(_SAMPLES, len(bits)) > 1 and photometric in (_RGB, _BLACK_IS_ZERO):
         return _of_planes(image, tags, photometric, max(bits))
     if photometric == _YCBCR and tags.get(_COMPRESSION, 1) == 1 and max(bits) == 8 and len(bits) == 3:
         # Pillow would read the samples as RGB, or report a file that is too short if chroma is subsampled.
@@ -133,14 +129,11 @@ def _of_short_map(image: Image.Image, tags: Any) -> Samples | None:
 # Separate planes
 
 
-def _of_planes(image: Image.Image, tags: Any, photometric: int, depth: int) -> Samples | None:
-    """Return samples that are stored in separate planes; each plane is read as a gray picture."""
-    if photometric == _SEPARATED:
-        if depth == 8:
-            return None
-        raise UnsupportedError("TIFF of CMYK in separate planes of more than 8 bits is not supported")
-    if depth not in (8, 16):
-        raise UnsupportedError(f"TIFF in separate planes of {depth} bits is not supported")
+def _of_planes(image: Image.Image, tags: Any, photometric: int, depth: int) -> Samples:
+    """Return samples that are stored in separate planes; each plane is read as a gray picture.
+
+    Pillow opens separate planes of 8 or 16 bits only. CMYK does not come here.
+    """
     extra = _tuple(tags.get(_EXTRA, ())) if tags.get(_EXTRA) is not None else ()
     colours = 3 if photometric == _RGB else 1
     samples = tags.get(_SAMPLES, colours + len(extra))
@@ -232,9 +225,7 @@ def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
         return None
     if any(_deep_mode(tile) is None for tile in tiles):
         return None
-    data = _contents(image)
-    if data is None:
-        return None
+    data = _needed(image)
     associated = any(_deep_mode(tile) == "RGBa;16" for tile in tiles)
     # The image itself is loaded in any case, because that reads the metadata after the pixels.
     high = np.asarray(_reading_again(image, data, swapped=False)) if associated else np.asarray(image)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from guetzpy.errors import FormatError, UnsupportedError
 from guetzpy.picture.cicp import code_points, profile_of
+from guetzpy.picture.deep import unmultiplied
 from guetzpy.picture.metadata import DESCRIPTIVE, Metadata, metadata_of
 from guetzpy.picture.pillow import CheckSize, check_decoded_size, guarded, opened_jpeg
 
@@ -174,17 +175,9 @@ def _heic(data: bytes, check_size: CheckSize) -> tuple[npt.NDArray[Any], Metadat
     pixels = np.asarray(file)
     pixels = pixels[:, : file.size[0]]  # remove the padding of rows
     if file.mode.partition(";")[0].endswith("a"):
-        pixels = _unmultiplied(pixels)
+        pixels = unmultiplied(pixels)
     heif.set_orientation(info)  # libheif has applied the orientation; remove it from the Exif
     return pixels, Metadata(exif=_tiff(info.get("exif")), icc=profile, xmp=info.get("xmp") or None)
-
-
-def _unmultiplied(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Divide colours by their alpha."""
-    top = np.iinfo(pixels.dtype).max
-    colour, alpha = pixels[..., :-1].astype(np.float64), pixels[..., -1:]
-    divided = np.clip(np.rint(colour * top / np.maximum(alpha, 1)), 0, top).astype(pixels.dtype)
-    return np.concatenate([divided, alpha], axis=-1)
 
 
 def _profile(data: bytes) -> bytes | None:

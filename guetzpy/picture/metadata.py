@@ -59,16 +59,13 @@ _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 def metadata_of(image: Image.Image) -> Metadata:
     """Return the metadata of a PIL image. An open file must have its pixels loaded before."""
     info = image.info
-    xmp = info.get("xmp")
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
     dpi = info.get("dpi")
     texts = _texts(image)
     comment = info.get("comment") or texts.pop(_COMMENT, None)
     return Metadata(
         exif=_exif(image),
         icc=info.get("icc_profile") or None,
-        xmp=xmp or None,
+        xmp=info.get("xmp") or None,
         photoshop=_photoshop(image),
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(float(d) > 0 for d in dpi) else None,
         comment=comment.encode() if isinstance(comment, str) else comment or None,

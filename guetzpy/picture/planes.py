@@ -205,8 +205,6 @@ def codes_of(image: Image.Image, background: Any) -> Codes:
         image = image.convert("RGBA" if mode in ("P", "RGB") else "LA")
     elif mode in _CONVERTED:
         image = image.convert(_CONVERTED[mode])
-    if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise UnsupportedError(f'mode "{mode}" is not supported; convert to RGB first (im.convert("RGB"))')
     codes = np.asarray(image)
     if image.mode == "LA":
         codes = _without_alpha(codes, background)

@@ -15,7 +15,7 @@ from guetzpy.model.file import Model, built_in
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture.transform import Transform
 from guetzpy.search.coding.compensation import Compensation
-from guetzpy.search.coding.learnt_tables import families_of
+from guetzpy.search.coding.learnt import families_of
 from guetzpy.search.coding.source import CodingSource, PlaneSource, StripSource
 from guetzpy.search.coding.tables import MultiplesOf, TableFamily
 from guetzpy.search.plan import Plan, TileLayout

@@ -58,7 +58,7 @@ def weigh(
     effort: Effort,
     settings: EncodeSettings,
     check: Callable[[], None],
-    weights: Weights | None = None,
+    weights: Weights,
 ) -> Weighed:
     """Make weights from gradients, in as many rounds as the effort has.
 
@@ -71,11 +71,9 @@ def weigh(
         As for :func:`search`.
     settings : EncodeSettings
         Settings at the first distance.
-    weights : Weights, optional
-        First weights; default: all 1.
+    weights : Weights
+        First weights.
     """
-    if weights is None:
-        weights = source.flat_weights()
     x = log(settings.distance)
     for _ in range(1 if settings.rates else effort.warm):
         trial = encode(source, settings.at(exp(x)), weights)
@@ -114,10 +112,6 @@ def _fitting(x: float, excess: float) -> float:
     return min(max(moved, log(FINEST)), log(COARSEST))
 
 
-def _flat(source: PlaneSource, distance: float) -> Weights:
-    return source.flat_weights()
-
-
 def search(
     source: PlaneSource,
     judge: Judge,
@@ -129,7 +123,7 @@ def search(
     scouted: bool = False,
     weight_part: Callable[[], Part | None] = lambda: None,
     start: StartPart | None = None,
-    predict: Callable[[PlaneSource, float], Weights] = _flat,
+    predict: Callable[[PlaneSource, float], Weights],
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
     """Find the coarsest quantisation that meets the limits.
@@ -156,7 +150,7 @@ def search(
         Fitted parameters of the first evaluation, for searches of one round of weights.
     predict : callable
         Takes a source and a distance, and returns the weights of the first encode whose gradients are
-        computed. Default: weights of 1.
+        computed.
     check : callable
         Called between evaluations; it raises an exception to end the search (timeout, cancellation).
 

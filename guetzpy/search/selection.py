@@ -12,7 +12,7 @@ from guetzpy.search.candidates import Candidates
 from guetzpy.search.choice import Start, choose
 from guetzpy.search.coding import tables
 from guetzpy.search.coding.encoder import decode
-from guetzpy.search.coding.learnt_weights import predicted_weights
+from guetzpy.search.coding.learnt import predicted_weights
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import CodingSource
 from guetzpy.search.evaluation import Evaluation, Selected, size_of
@@ -223,6 +223,7 @@ def select_size(
     measure: Measure,
     effort: str,
     *,
+    weighted: bool = True,
     check: Callable[[], None],
 ) -> Selected:
     """Find the file of highest quality within a size, among all candidates.
@@ -235,6 +236,8 @@ def select_size(
         Largest size of the file in bytes.
     measure : callable
         Returns the size in bytes of a trial's file.
+    weighted : bool
+        Whether blocks and frequencies have weights, which inks have not.
 
     Raises
     ------
@@ -243,7 +246,7 @@ def select_size(
     """
     entries = candidates.entries
     chosen = EFFORTS[effort]
-    budget = SizeBudget(chosen.rounds, chosen.probes + 6)
+    budget = SizeBudget(chosen.rounds if weighted else 0, chosen.probes + 6)
     if candidates.plan.bounded:  # only the coarsest sampling, and fewer passes
         entries, budget = entries[-1:], bounded.SIZE_BUDGET
     outcomes: list[Selected] = []
@@ -257,7 +260,7 @@ def select_size(
             measure,
             budget,
             EncodeSettings(1.0, family=entry.family),
-            predict=partial(predicted_weights, candidates.model, source),
+            predict=partial(predicted_weights, candidates.model, source) if weighted else None,
             weight_part=partial(candidates.weight_part, source),
             check=check,
         )

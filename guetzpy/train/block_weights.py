@@ -27,8 +27,7 @@ from guetzpy.search.coding.weights import Weights
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.weighting import Mix, carry, reweigh
 from guetzpy.train.judges import Measured, Subject
-from guetzpy.train.outcome import Outcome
-from guetzpy.train.run import Run
+from guetzpy.train.run import Outcome, Run
 from guetzpy.train.tables import BESIDE, DISTANCES, figures_of
 
 __all__ = ["fit", "fitted", "measure", "targets"]

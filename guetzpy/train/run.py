@@ -20,14 +20,34 @@ import numpy as np
 
 from guetzpy._runtime.processes import Worker
 from guetzpy.errors import FormatError
+from guetzpy.model.file import Part
 from guetzpy.train.pictures import Picture
 
-__all__ = ["Run", "read_checkpoint"]
+__all__ = ["Outcome", "Run", "read_checkpoint"]
 
 T = TypeVar("T")
 
 #: First line of a checkpoint, with the digest of the settings and pictures of the run.
 _MARK = "guetzpy train 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The result of the fit of one part.
+
+    Attributes
+    ----------
+    name : str
+        Name of the part.
+    part : Part or None
+        The part; None if it saves nothing on the pictures that are held out.
+    figures : dict
+        Figures of the pictures that are held out, as JSON can hold them.
+    """
+
+    name: str
+    part: Part | None
+    figures: dict[str, Any]
 
 
 @dataclass

@@ -22,7 +22,7 @@ from guetzpy.search.candidates import Candidates
 from guetzpy.search.choice import choose
 from guetzpy.search.closed_loop import weigh
 from guetzpy.search.coding.encoder import decode, encode
-from guetzpy.search.coding.learnt_weights import predicted_weights
+from guetzpy.search.coding.learnt import predicted_weights
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.tables import dc_limit
 from guetzpy.search.plan import EFFORTS as SEARCHES
@@ -30,8 +30,7 @@ from guetzpy.search.plan import Effort, plan_search
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.quality.limits import Limits
 from guetzpy.search.selection import select
-from guetzpy.train.outcome import Outcome
-from guetzpy.train.run import Run
+from guetzpy.train.run import Outcome, Run
 
 __all__ = ["fit", "observe", "search"]
 

@@ -21,10 +21,9 @@ import numpy.typing as npt
 from guetzpy._runtime.exact_math import log
 from guetzpy.model.file import Model
 from guetzpy.model.tables import PARAMETERS, SAMPLINGS, TablesPart
-from guetzpy.search.coding.learnt_tables import LearntTables
+from guetzpy.search.coding.learnt import LearntTables
 from guetzpy.train.judges import WEIGHTS, Measured, Subject, at_equal_error, share
-from guetzpy.train.outcome import Outcome
-from guetzpy.train.run import Run
+from guetzpy.train.run import Outcome, Run
 
 __all__ = ["BESIDE", "DISTANCES", "SPREADS", "Sample", "Surface", "figures_of", "fit", "measure", "weighted"]
 

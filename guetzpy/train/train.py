@@ -16,9 +16,8 @@ from guetzpy import __version__
 from guetzpy.model.file import Model
 from guetzpy.model.file import Part as ModelPart
 from guetzpy.train import block_weights, start, tables
-from guetzpy.train.outcome import Outcome
 from guetzpy.train.pictures import digest, find
-from guetzpy.train.run import Run, read_checkpoint
+from guetzpy.train.run import Outcome, Run, read_checkpoint
 
 __all__ = ["PARTS", "QUICK", "WHOLE", "Settings", "train"]
 

@@ -16,6 +16,7 @@ from reference.batch_runs import JPEG, PNG, Engine, Go, files, put
 
 from guetzpy import api, batch, output
 from guetzpy.batch import memory, pool, worker
+from guetzpy.errors import FormatError, explain
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
@@ -321,10 +322,16 @@ def test_large_pictures_wait_for_memory(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_explain() -> None:
-    assert worker.explain(MemoryError()) == "out of memory"
-    assert worker.explain(FileNotFoundError(2, "No such file", "x"), "x") == "No such file"
-    assert worker.explain(FileNotFoundError(2, "No such file", "y"), "x") == "y: No such file"
-    assert worker.explain(KeyError("k")) == "internal error, KeyError: 'k'"
+    assert explain(MemoryError()) == "out of memory"
+    assert explain(FileNotFoundError(2, "No such file", "x"), "x") == "No such file"
+    assert explain(FileNotFoundError(2, "No such file", "y"), "x") == "y: No such file"
+    assert explain(FileNotFoundError("bucket/x")) == "no such file: bucket/x"  # as fsspec raises it
+    assert explain(ValueError("two\n  lines")) == "two lines"
+    assert explain(OSError()) == "OSError"
+    error = FormatError("empty file")
+    error.name = "x"
+    assert explain(error) == "empty file"
+    assert explain(KeyError("k")) == "internal error, KeyError: 'k'"
 
 
 def test_memory(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_check(folder: Path) -> None:
     ("arguments", "words"),
     [
         (["photo.png"], "-o FILE, -o FOLDER/, or --in-place"),
-        (["photo.png", "-o", "x.jpg", "-d", "1", "-q", "85"], "distance and quality contradict"),
+        (["photo.png", "-o", "x.jpg", "-d", "1", "-q", "85"], "--distance and --quality contradict"),
         (["photo.JPG", "-o", "x.jpg", "--in-place"], "contradict"),
         (["photo.png", "--in-place"], "photo.png: not a JPEG"),
         (["-", "--in-place"], "stdin"),

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from guetzpy._option import options_of
 from guetzpy.cli import app
+from guetzpy.cli.parameters import as_typed
 from guetzpy.cli.sections import SECTIONS, complete_display, complete_kinds, complete_metrics
 from guetzpy.options import OptimizeOptions, TranscodeOptions
 
@@ -73,8 +74,31 @@ def test_values_out_of_range_are_wrong_usage(arguments: tuple[str, ...]) -> None
     """Every command checks the ranges of its options before it reads a file."""
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == 2
-    name = arguments[-2][2:].replace("-", "_")
-    assert f"{name} {arguments[-1]}: expected" in result.stderr
+    assert result.stderr.startswith(f"guetzpy: {arguments[-2]} {arguments[-1]}: expected")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--max-bytes", "0"), "--max-bytes 0: expected 1 or more"),
+        (("--max-bytes", "5", "--bpp", "1"), "--max-bytes and --bpp contradict each other"),
+        (("--keep", "icc", "--to-srgb"), "--keep icc and --to-srgb contradict each other"),
+        (("-r", "--total-bytes", "0"), "--total-bytes 0: expected more than 0"),
+        (("-r", "--shard", "3/2"), "--shard 3/2: expected k/n"),
+        (("-r", "--shard", "1/2", "--backup", "kept"), "--backup needs --in-place"),
+    ],
+)
+def test_messages_name_options_as_they_are_typed(arguments: tuple[str, ...], words: str) -> None:
+    """Regression: they gave the names of Python, such as max_bytes."""
+    result = CliRunner().invoke(app, ["optimize", "a.png", "-o", "out/", *arguments])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"guetzpy: {words}")
+
+
+def test_messages_about_files_stay() -> None:
+    """A file may be called as an option is."""
+    text = "keep: is an input and an output; give another -o, or --in-place to replace a JPEG"
+    assert as_typed(text) == text
 
 
 def test_help_is_in_sections() -> None:

@@ -89,6 +89,75 @@ def test_suffix_writes_through_no_link(folder: Path) -> None:
     assert tree(folder / "elsewhere") == {"a.jpg"}
 
 
+@pytest.mark.parametrize("inputs", [("in/a.jpg",), ("-r", "in")])
+@pytest.mark.parametrize("foreign", ["picture", "text", "folder", "link"])
+def test_suffix_replaces_no_foreign_file(folder: Path, inputs: tuple[str, ...], foreign: str) -> None:
+    """Regression: an existing file of the output's name was replaced without a word."""
+    place = folder / "in" / "a-s.jpg"
+    if foreign == "picture":
+        Image.new("RGB", (48, 32), "red").save(place)
+    elif foreign == "text":
+        place.write_text("text")
+    elif foreign == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to("nowhere")
+
+    def contents() -> Any:
+        if place.is_symlink():
+            return os.readlink(place)
+        return list(place.iterdir()) if place.is_dir() else place.read_bytes()
+
+    before = contents()
+    done = run("transcode", *inputs, "--suffix", "-s", "--jpeg-only")
+    assert done.exit_code == 1
+    assert "in/a-s.jpg: exists, and guetzpy did not make it from this picture" in done.stderr
+    assert contents() == before
+    assert Path("in/below/b-s.JPEG").exists() == ("in" in inputs)
+
+
+@pytest.mark.parametrize("inputs", [("in/a.jpg",), ("-r", "in")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("transcode",), ("transcode", "--strip", "all")),
+        (("transcode",), ("optimize", "-d", "2")),
+        (("optimize", "-d", "2"), ("optimize", "-d", "1")),
+        (("optimize", "-d", "2", "--no-mark"), ("optimize", "-d", "2", "--no-mark")),
+    ],
+)
+def test_suffix_replaces_what_guetzpy_made(
+    folder: Path, inputs: tuple[str, ...], first: tuple[str, ...], second: tuple[str, ...]
+) -> None:
+    """A repack has the coefficients of its source, and a lossy encode has the mark or the same bytes."""
+    with Image.open("in/c.png") as picture:
+        picture.save("in/a.jpg", quality=95, comment=b"text")
+    os.remove("in/c.png")
+    made = []
+    for command, *options in (first, second):
+        effort = ("-e", "fast") if command == "optimize" else ()
+        done = run(command, *inputs, "--suffix", "-s", *options, *effort)
+        assert done.exit_code == 0, done.stderr
+        made.append(Path("in/a-s.jpg").read_bytes())
+    assert (made[0] == made[1]) == (first == second)
+
+
+def test_suffix_replaces_its_gray_repack(folder: Path) -> None:
+    gray = np.tile(np.arange(64, dtype=np.uint8)[:, None], (1, 48))
+    Image.fromarray(np.stack([gray] * 3, axis=-1)).save("gray.jpg", quality=90)
+    assert run("transcode", "gray.jpg", "--suffix", "-s").exit_code == 0
+    with Image.open("gray-s.jpg") as written:
+        assert written.mode == "L"
+    assert run("transcode", "gray.jpg", "--suffix", "-s", "--baseline").exit_code == 0
+
+
+def test_o_replaces_any_file(folder: Path) -> None:
+    """-o names the output, so the user chose to replace it."""
+    Path("in/a-s.jpg").write_text("text")
+    assert run("transcode", "in/a.jpg", "-o", "in/a-s.jpg").exit_code == 0
+    assert is_jpeg("in/a-s.jpg")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -102,16 +171,27 @@ def test_suffix_writes_through_no_link(folder: Path) -> None:
         (("-r", "in", "--suffix", "-s", "--copy-others"), "needs a destination"),
         (("-", "--suffix", "-s"), "stdin has none"),
         (("in/a.jpg", "-o", "out/", "--names", "same"), "expected one of jpg, keep"),
+        (("in/a-s.jpg", "in/b-s.jpg", "--suffix", "-s"), "the name of every input ends with -s"),
+        ((os.devnull, "--in-place"), "is not a regular file"),
+        (("in/a.jpg", "-o", "-", "--json"), "--json and -o - (stdout) contradict"),
+        (("--files-from", "in/list", "-o", "out/"), "a file of this name is listed as ./-"),
         ((), "--files-from FILE"),
         (("--files-from", "missing", "-o", "out/"), "missing: No such file"),
     ],
 )
 def test_wrong_usage(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    Path("in/list").write_text("in/a.jpg\n-\n")
     before = tree(folder)
     done = run("transcode", *arguments)
     assert done.exit_code == 2
     assert words in done.stderr
     assert tree(folder) == before
+
+
+def test_a_missing_file_is_no_wrong_usage(folder: Path) -> None:
+    done = run("transcode", "in/missing.jpg", "in/a.jpg", "--in-place")
+    assert done.exit_code == 1
+    assert "in/missing.jpg: No such file" in done.stderr
 
 
 def test_names(folder: Path) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from guetzpy._option import options_of
-from guetzpy.cli import app
+from guetzpy.cli import app, settings
 from guetzpy.cli.settings import PREFIX, keys, load
 from guetzpy.options import OptimizeOptions
 
@@ -120,6 +120,7 @@ def test_several_kinds_of_metadata_are_taken(folder: Path) -> None:
         ("in-place = true", "unknown key in-place"),
         ("zzzz = 1", "the keys are the options of guetzpy optimize --help"),
         ("distance = 99", "distance 99: expected 0.1 to 25"),
+        ("max-bytes = 0", "guetzpy.toml: max-bytes 0: expected 1 or more"),
         ('distance = "far"', "distance: "),
         ("distance = true", "distance: expected a number"),
         ("baseline = 1", "expected true or false"),
@@ -138,6 +139,34 @@ def test_faults_of_a_file(folder: Path, text: str, words: str) -> None:
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert run("optimize", "--help").exit_code == 0
+
+
+def test_lists_come_as_one_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "guetzpy.toml").write_text('exclude = "b*"\n')
+    assert settings.load(folder, {})["exclude"].value == ["b*"]
+    assert settings.load(folder, {"GUETZPY_EXCLUDE": "a*,,c*"})["exclude"].value == ["a*", "c*"]
+
+
+def test_files_that_are_not_for_this_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "pyproject.toml").write_text("[tool.other\n")  # no TOML, and of no concern
+    assert settings._table(folder / "pyproject.toml") is None
+    (folder / "pyproject.toml").write_text("[tool]\nguetzpy = 5\n")
+    done = run("transcode", "a.jpg", "-n")
+    assert (done.exit_code, "tool.guetzpy must be a table" in done.stderr) == (2, True)
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(settings, "_read", refuse)
+    assert settings._table(folder / "none" / "guetzpy.toml") is None  # the folder above may not be read
+
+
+def test_a_working_folder_that_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def removed() -> Path:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "cwd", removed)
+    assert settings.load(None, {}) == {}
 
 
 def test_faults_of_the_environment(folder: Path) -> None:

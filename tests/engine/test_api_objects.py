@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import guetzpy
-from guetzpy import batch, metrics
+from guetzpy import batch, metrics, notebook
 from guetzpy._option import options_of
 from guetzpy._runtime.processes import Worker
 from guetzpy.batch.manifest import options_hash
@@ -247,3 +248,40 @@ def test_background(small: np.ndarray, metric: Any) -> None:
 def test_a_keyword_with_a_typing_error_gets_a_suggestion(call: Any) -> None:
     with pytest.raises(TypeError, match=r"unknown option 'stirp'; did you mean strip\?"):
         call(b"", stirp="gps")
+
+
+class Unsendable:
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot be sent")
+
+
+class Deadly:
+    """An object whose copy ends the process that unpickles it."""
+
+    def __reduce__(self) -> Any:
+        return signal.raise_signal, (signal.SIGTERM,)
+
+
+def test_pictures_that_cannot_be_sent_fail_alone(small: np.ndarray) -> None:
+    pictures = {"first": small, "unsendable": Unsendable(), "deadly": Deadly(), "last": small}
+    results = {r.input: r for r in batch.run(pictures, options=FAST, jobs=2)}
+    assert results["unsendable"].error == "TypeError: cannot be sent"
+    assert results["deadly"].error == "the process that worked on it died"
+    assert results["first"].data == results["last"].data
+    alone = batch.run({"only": Deadly()}, options=FAST, jobs=3)
+    assert [result.status for result in alone] == ["failed"]
+
+
+def test_options_and_keywords_exclude_each_other(small: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="options and distance: give either options or keywords"):
+        guetzpy.optimize(small, FAST, distance=2.0)
+
+
+def test_pictures_that_a_notebook_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert notebook._small(b"no picture") is None
+    assert notebook._small_file("missing.jpg", 5) is None
+    np.testing.assert_array_equal(notebook._bytes_of(np.array([-1.0, 0.5, 2.0])), [0, 128, 255])
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    assert str(notebook._small(noise)).startswith("data:image/jpeg;base64,")
+    monkeypatch.setattr(notebook, "_MOST_BYTES", 10)
+    assert notebook._small(noise) is None

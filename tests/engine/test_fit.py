@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from reference.jpeg_files import part_of_coffee
 from typer.testing import CliRunner
 
 import guetzpy
@@ -19,6 +20,7 @@ from guetzpy.cli import app
 from guetzpy.errors import UnsupportedError
 from guetzpy.picture.fitting import fitted_size, resized
 from guetzpy.picture.icc import srgb_curve
+from guetzpy.picture.profiles import adobe_rgb
 from guetzpy.picture.transform import Transform
 
 DATA = Path(__file__).parents[1] / "data"
@@ -26,8 +28,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
-    with Image.open(DATA / "coffee.jpg") as image:
-        return np.asarray(image.convert("RGB"))[:240, :360]
+    return part_of_coffee(slice(0, 240), slice(0, 360))
 
 
 def encoded(codes: np.ndarray, form: str = "JPEG", **options: Any) -> bytes:
@@ -209,3 +210,20 @@ def test_folder_is_fitted_and_then_left(coffee: np.ndarray, tmp_path: Path) -> N
     assert check.exit_code == 0, check.output
     assert (tmp_path / "a.jpg").read_bytes() == kept
     assert CliRunner().invoke(app, ["optimize", str(tmp_path), "-r", "--check", "--fit", "60"]).exit_code == 3
+
+
+def test_neutral_colours_of_another_profile_keep_three_components() -> None:
+    gray = np.repeat(np.arange(96, dtype=np.uint8)[:, None], 64, axis=1)
+    source = encoded(np.stack([gray] * 3, axis=-1), icc_profile=adobe_rgb(3))
+    result = guetzpy.optimize(source, fit=48, effort="fast")
+    assert "its colours are not those of sRGB" in str(result.reason)
+    assert result.subsampling in ("444", "420")
+
+
+def test_a_blank_page_that_fits_is_packed() -> None:
+    source = encoded(np.full((1100, 1200, 3), (250, 240, 230), np.uint8))
+    result = guetzpy.optimize(source, fit=1200)
+    assert result.status == "lossless"
+    assert "packed losslessly only" in str(result.reason)
+    converted = guetzpy.optimize(source, to_srgb=True, effort="fast")
+    assert (converted.width, converted.height) == (1200, 1100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from reference import ink_files
+from reference.jpeg_files import part_of_coffee
 from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
+from guetzpy.engine import inks
 from guetzpy.jpeg.metadata.policy import icc_profile, kind_of
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import Component, JpegImage
@@ -25,8 +28,7 @@ from guetzpy.picture.profiles import adobe_rgb
 
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
-    with Image.open(Path(__file__).parents[1] / "data" / "coffee.jpg") as image:
-        return np.asarray(image.convert("RGB"))[100:290, 150:390]
+    return part_of_coffee(slice(100, 290), slice(150, 390))
 
 
 def shown(data: bytes) -> np.ndarray:
@@ -244,3 +246,17 @@ def test_the_command_line_and_its_report(coffee: np.ndarray, tmp_path: Path) -> 
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["status"] for record in records if "status" in record] == ["optimized", "optimized"]
     assert "component 1" not in page.read_text()  # components have names
+
+
+def test_without_candidates_the_finest_encode_is_tried(
+    coffee: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ink_files.cmyk(coffee[:48, :64], quality=99)
+    monkeypatch.setattr(inks, "_landed", lambda *_: None)
+    result = guetzpy.optimize(source, distance=1.0)
+    assert (result.distance or 0.0) < 0.5
+    real = inks.finest
+    monkeypatch.setattr(inks, "finest", lambda *args, **more: replace(real(*args, **more), excess=0.1))
+    packed = guetzpy.optimize(source, distance=1.0)
+    assert packed.status == "lossless"
+    assert packed.reason == "the target cannot be met by a lossy encode"

@@ -329,3 +329,12 @@ def test_only_files_without_a_mark_have_an_estimated_distance() -> None:
     text = inspection.table_text(inspection.inspect(marked))
     assert "encoded by guetzpy at distance 4" in text
     assert "about distance" not in text
+
+
+def test_scans_that_were_not_decoded_are_not_divided() -> None:
+    data = picture(progressive=True)
+    image, parts = reader.read(data), anatomy.survey(data)
+    parts.scans.pop()
+    for found, size in zip(inspection._scans(image, parts, ["Y", "Cb", "Cr"]), image.scan_bytes, strict=True):
+        assert found["bytes"] == size
+        assert next(iter(found["bytes_by_component"].values())) == size

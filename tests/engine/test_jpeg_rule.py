@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from reference.jpeg_files import encoded, part_of_coffee, shown
 from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
 from guetzpy.metrics import butteraugli, ssimulacra2
 
-
-def jpeg(picture: np.ndarray, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", **{"quality": 90, "subsampling": 0, **options})
-    return file.getvalue()
-
-
-def shown(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+jpeg = partial(encoded, quality=90, subsampling=0)
 
 
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
-    with Image.open(Path(__file__).parents[1] / "data" / "coffee.jpg") as image:
-        return np.asarray(image.convert("RGB"))[100:356, 150:470]
+    return part_of_coffee(slice(100, 356), slice(150, 470))
 
 
 def test_limits_hold_against_the_file(photo_array: np.ndarray) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from reference.jpeg_files import encoded
 
 import guetzpy
 from guetzpy.engine import optimize as engine
@@ -24,16 +26,7 @@ from guetzpy.options import OptimizeOptions
 from guetzpy.progress import Reporter
 from guetzpy.search.plan import plan_search
 
-
-def jpeg(picture: np.ndarray, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", **{"quality": 92, "subsampling": 0, **options})
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def small(photo_array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(photo_array[:48, :64])
+jpeg = partial(encoded, quality=92, subsampling=0)
 
 
 @pytest.mark.parametrize("quality", [1, 30, 75, 92, 100])
@@ -76,7 +69,7 @@ def test_a_lossy_encode_has_to_save_its_share(
     monkeypatch.setattr(engine, "transcode_bytes", packed)
     monkeypatch.setattr(engine, "_finish", lambda *_: bytes(10 * bytes_of_100))
     monkeypatch.setattr(engine, "further", lambda *_: "hint")
-    monkeypatch.setattr(engine, "_is_progressive", lambda data: True)
+    monkeypatch.setattr(engine, "is_progressive", lambda data: True)
     monkeypatch.setattr(engine, "reason_to_repack", lambda *_: None)
     options = OptimizeOptions(distance=2.0, min_saving=min_saving, effort="fast")
     result = engine.optimize(load(source), options, plan_search(64, 48, "fast"))

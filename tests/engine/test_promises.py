@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import pickle
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from reference.jpeg_files import arithmetic, encoded
 from typer.testing import CliRunner
 
 import guetzpy
@@ -17,17 +19,7 @@ from guetzpy import batch
 from guetzpy.cli import app
 from guetzpy.errors import TargetError
 
-
-def jpeg(picture: np.ndarray, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", **{"quality": 92, "subsampling": 0, **options})
-    return file.getvalue()
-
-
-def arithmetic(data: bytes) -> bytes:
-    """Return a file whose frame header declares arithmetic coding (T.81 B.2.2), so that it is not changed."""
-    at = data.index(b"\xff\xc0")
-    return data[: at + 1] + b"\xc9" + data[at + 2 :]
+jpeg = partial(encoded, quality=92, subsampling=0)
 
 
 @pytest.fixture

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from reference.jpeg_files import arithmetic, encoded
 
 import guetzpy
 from guetzpy.engine import optimize as engine
 from guetzpy.errors import FormatError, GuetzpyError, LimitError, TargetError, UnsupportedError
 from guetzpy.progress import Reporter
 
-
-def jpeg(picture: np.ndarray, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", **{"quality": 97, "subsampling": 0, **options})
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def small(photo_array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(photo_array[:48, :64])
-
-
-def arithmetic(data: bytes) -> bytes:
-    """Return a file whose frame header declares arithmetic coding (T.81 B.2.2), which is not decoded."""
-    at = data.index(b"\xff\xc0")
-    return data[: at + 1] + b"\xc9" + data[at + 2 :]
+jpeg = partial(encoded, quality=97, subsampling=0)
 
 
 @pytest.mark.parametrize("kind", ["pixels", "jpeg"])

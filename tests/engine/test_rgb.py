@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
+from reference.jpeg_files import encoded, part_of_coffee, shown
 
 import guetzpy
 from guetzpy.jpeg.metadata.policy import icc_profile, kind_of
@@ -18,22 +18,12 @@ from guetzpy.jpeg.writer import write
 from guetzpy.metrics import butteraugli, ssimulacra2
 from guetzpy.picture.profiles import adobe_rgb
 
-
-def jpeg(picture: np.ndarray, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", **{"quality": 93, "keep_rgb": True, **options})
-    return file.getvalue()
-
-
-def shown(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+jpeg = partial(encoded, quality=93, keep_rgb=True)
 
 
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
-    with Image.open(Path(__file__).parents[1] / "data" / "coffee.jpg") as image:
-        return np.asarray(image.convert("RGB"))[100:290, 150:390]
+    return part_of_coffee(slice(100, 290), slice(150, 390))
 
 
 def test_the_result_is_ycbcr_within_the_limits(coffee: np.ndarray) -> None:

@@ -232,6 +232,11 @@ def test_what_is_no_picture_in_python() -> None:
         load("missing.png")
 
 
+def test_a_picture_without_pixels() -> None:
+    with pytest.raises(FormatError, match="0 x 5 pixels; both must be at least 1"):
+        load(Image.new("RGB", (0, 5)))
+
+
 def test_external_programs_are_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     import subprocess
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
+from guetzpy.engine import wishes
 from guetzpy.engine.wishes import large_parts
 from guetzpy.picture.profiles import adobe_rgb
 
@@ -161,3 +162,17 @@ def test_large_thumbnails_and_further_pictures_are_named() -> None:
     assert str(large_parts(buffer.getvalue())).endswith(
         "% of this file is further pictures: `--strip mpf` removes it"
     )
+
+
+@pytest.mark.parametrize("cut", [b"\xff\xd8\xff\xe1\xff\xff", b"\xff\xd8", b"no JPEG"])
+def test_files_that_cannot_be_read_have_no_parts(cut: bytes) -> None:
+    assert large_parts(cut) is None
+    assert wishes._segments(cut) == []
+    assert wishes._subsampling(cut) is None
+
+
+def test_a_smaller_picture_has_another_sampling() -> None:
+    source = jpeg_files.picture(96, 80, subsampling="4:2:2")
+    result = guetzpy.optimize(source, fit=40, subsampling="keep", effort="fast")
+    (warning,) = result.warnings
+    assert warning.startswith("subsampling keep is not followed (the picture was made smaller)")

@@ -125,6 +125,8 @@ def test_headroom_of_apple(maker33: float, maker48: float, stops: float) -> None
     for end in (10, 15, 30, 45):  # a note that is cut off
         with pytest.raises(UnsupportedError):
             read(apple(), base=b"Exif\0\0" + tiff.replace(note, note[:end].ljust(len(note), b"\0")))
+    short = tiff.replace(note[14:16], struct.pack(">H", 9), 1)  # a directory that goes on beyond the note
+    assert read(apple(), base=b"Exif\0\0" + short).headroom == pytest.approx(2.0**stops)
     assert read(apple('HDRGainMap:HDRGainMapHeadroom="4"'), base=b"Exif\0\0" + tiff).headroom == 4.0
 
 

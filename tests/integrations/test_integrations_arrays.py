@@ -151,3 +151,9 @@ def test_png_of_sixteen_bits_is_the_array(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused_with_the_fix(array: np.ndarray, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         guetzpy.optimize(array)
+
+
+@pytest.mark.parametrize("method", ["read", "iter", "properties", "metadata"])
+def test_imageio_is_told_that_nothing_is_read(method: str) -> None:
+    with pytest.raises(NotImplementedError, match="guetzpy writes only"):
+        getattr(plugin.GuetzpyPlugin, method)(None)

@@ -191,7 +191,6 @@ def test_heic_modes(picture: np.ndarray, mode: str) -> None:
 # AVIF and JPEG XL
 
 
-@pytest.mark.integrations
 @pytest.mark.parametrize("orientation", [None, 1, 6])
 def test_avif(picture: np.ndarray, orientation: int | None) -> None:
     if not features.check("avif"):
@@ -212,7 +211,6 @@ def test_avif(picture: np.ndarray, orientation: int | None) -> None:
         guetzpy.optimize(film.getvalue())
 
 
-@pytest.mark.integrations
 def test_avif_of_high_range_is_refused(picture: np.ndarray) -> None:
     if not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")

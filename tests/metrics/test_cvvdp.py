@@ -259,6 +259,8 @@ def test_light_that_is_not_finite():
     broken[1, 3, 4] = math.nan
     with pytest.raises(ValueError, match="NaN"):
         CVVDPComparator.from_linear(planes).score_linear(broken)
+    with pytest.raises(ValueError, match="NaN"):
+        CVVDPComparator.from_linear(broken).score_linear(planes)
     with pytest.raises(ValueError, match=r"\(3, H, W\)"):
         CVVDPComparator.from_linear(planes[0])
 

@@ -124,3 +124,12 @@ def test_a_guide_has_its_share_and_the_others_share_the_rest_equally(several: bo
     assert mix.shares == (24, 23, 17)
     assert two.shares == (32, 32)
     assert replace(mix, shares=()) == replace(two, shares=())
+
+
+def test_scores_of_a_guide_are_ordered_and_have_no_limit() -> None:
+    assert CVVDP.limit_at(1.0) is None
+    assert CVVDP.log_distance(9.0) > CVVDP.log_distance(9.9) > CVVDP.log_distance(10.0)
+    assert np.isfinite(CVVDP.log_distance(10.0))
+    assert CVVDP.is_identical(10.0)
+    assert not CVVDP.is_identical(9.999)
+    assert CVVDP.close_to(9.5) == 9.5

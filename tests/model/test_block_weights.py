@@ -13,7 +13,7 @@ from guetzpy.errors import FormatError
 from guetzpy.model.block_features import CHROMA_FEATURES, LUMA_FEATURES, block_features
 from guetzpy.model.block_weights import UNITS, Network, WeightsPart
 from guetzpy.model.file import Model, built_in
-from guetzpy.search.coding.learnt_weights import predicted_weights
+from guetzpy.search.coding.learnt import predicted_weights
 from guetzpy.search.coding.source import PlaneSource
 from tests.golden import photo
 from tests.reference import block_weights as reference

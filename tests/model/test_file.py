@@ -67,6 +67,7 @@ def test_path_digest_and_pickle(tmp_path: Path) -> None:
     assert found != some_model(0.2)
     assert found.path == str(tmp_path / "a.npz")
     assert found.label == f"some@{found.digest[:12]}"
+    assert repr(found) == f"Model({found.label})"
     assert pickle.loads(pickle.dumps(found)) == found
     assert pickle.loads(pickle.dumps(found)).path == found.path
 
@@ -85,6 +86,8 @@ def test_the_built_in_model_is_one() -> None:
 
 PICKLED = io.BytesIO()
 np.lib.format.write_array(PICKLED, np.array([{"a": 1}], object), version=(1, 0), allow_pickle=True)
+NEWER = io.BytesIO()
+np.lib.format.write_array(NEWER, np.zeros(SHAPE), version=(2, 0))
 HUGE = b"\x93NUMPY\x01\x00" + b"v\x00" + (
     b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117) + b"\n"
 )  # fmt: skip
@@ -107,6 +110,7 @@ TABLES: dict[str, Any] = {"tables/at_1": np.zeros(SHAPE), "tables/by_log_distanc
         ({**TABLES, "tables/at_1": np.full(SHAPE, 1e9)}, "between -3 and 3"),
         ({**TABLES, "tables/at_1": PICKLED.getvalue()}, "damaged: tables/at_1.npy"),
         ({**TABLES, "tables/at_1": HUGE}, "damaged: tables/at_1.npy"),
+        ({**TABLES, "tables/at_1": NEWER.getvalue()}, "not an array of version 1.0"),
         ({**TABLES, "tables/at_1": b"nonsense"}, "damaged: tables/at_1.npy"),
         ({**TABLES, "tables/at_1": b""}, "damaged: tables/at_1.npy"),
     ],

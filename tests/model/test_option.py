@@ -16,7 +16,7 @@ from guetzpy.cli import app
 from guetzpy.errors import FormatError
 from guetzpy.model.file import Model, built_in
 from guetzpy.model.tables import PARAMETERS, SAMPLINGS, TablesPart
-from guetzpy.search.coding.learnt_tables import LearntTables
+from guetzpy.search.coding.learnt import LearntTables
 from guetzpy.search.coding.tables import JPEGLI, USUAL
 
 SHAPE = len(SAMPLINGS), len(PARAMETERS)

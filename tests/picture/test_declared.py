@@ -206,6 +206,7 @@ def test_high_dynamic_range_is_refused(transfer, array):
         ([cicp(12, 17)], "characteristics 17"),
         ([chunk(b"cICP", b"abc")], "cICP"),
         ([gama(0)], "gAMA"),
+        ([gama(2000)], "gamma 50"),
         ([iccp(b"nonsense")], "broken"),
         ([chunk(b"iCCP", b"profile\0\0not zlib")], "broken"),
         ([iccp(SRGB_ICC[:500])], "broken"),

@@ -19,7 +19,7 @@ from reference.picture_profiles import (
     planes,
     profile,
     rgb_profile,
-    s15,
+    table_profile,
 )
 
 from guetzpy.picture import icc as _icc
@@ -202,16 +202,6 @@ def test_profiles_of_the_other_kind_count_as_srgb():
     for transform, codes in ((gray, planes(RGB)), (colour, planes(GRAY))):
         np.testing.assert_array_equal(transform.linear(codes), Transform().linear(codes))
         np.testing.assert_array_equal(transform.pull_back(ones, codes), Transform().pull_back(ones, codes))
-
-
-def table_profile():
-    """Return a profile whose A2B0 (lut8Type, to Lab) maps all colours to shades of gray."""
-    grid = np.mgrid[0:2, 0:2, 0:2].reshape(3, -1).T
-    lab = np.stack([grid.mean(axis=1) * 255, np.full(8, 128), np.full(8, 128)], axis=1)
-    ramp = bytes(range(256)) * 3
-    head = b"mft1" + bytes(4) + bytes([3, 3, 2, 0]) + s15(1, 0, 0, 0, 1, 0, 0, 0, 1)
-    table = head + ramp + np.rint(lab).astype(np.uint8).tobytes() + ramp
-    return profile({b"A2B0": table}, pcs=b"Lab ")
 
 
 def test_tables_go_through_lcms():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -57,6 +59,7 @@ def test_arrays_are_copied():
         (np.full((4, 4), np.nan), ValueError, "NaN"),
         (RGB.astype(np.int64), TypeError, "int64"),
         (RGB.astype(object), TypeError, "object"),
+        (RGB.astype(complex), TypeError, r"numpy\.abs"),
         (np.zeros((3, 40, 50), np.uint8), ValueError, "moveaxis"),
         (np.zeros((4, 4, 5), np.uint8), ValueError, "shape"),
         (np.zeros((0, 4, 3), np.uint8), ValueError, "shape"),
@@ -148,6 +151,17 @@ def test_sixteen_bit_gray(mode):
     codes, _ = planes_of(image)
     assert codes.dtype == np.uint16
     np.testing.assert_array_equal(codes[0], values)
+
+
+def test_a_transparent_colour_of_a_png():
+    picture = np.array([[[10, 20, 30], [40, 50, 60]]], np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", transparency=(40, 50, 60))
+    with Image.open(file) as image, pytest.raises(UnsupportedError, match="transparent"):
+        planes_of(image)
+    with Image.open(file) as image:
+        codes, _ = planes_of(image, background="white")
+    np.testing.assert_array_equal(np.moveaxis(codes, 0, 2), [[[10, 20, 30], [255, 255, 255]]])
 
 
 def test_palette_transparency():

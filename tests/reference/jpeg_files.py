@@ -1,9 +1,10 @@
-"""JPEG files for tests, built from segments."""
+"""JPEG files for tests: encoded by Pillow, and built from segments."""
 
 from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -18,9 +19,31 @@ def picture(width: int = 48, height: int = 40, seed: int = 0, quality: int = 90,
     planes = np.stack([x * 4 % 256, y * 5 % 256, (x + y) * 3 % 256], axis=-1) + rng.normal(
         0, 9, (height, width, 3)
     )
+    return encoded(planes.clip(0, 255).astype(np.uint8), quality=quality, **options)
+
+
+def encoded(codes: np.ndarray, **options: object) -> bytes:
+    """Return an array as a JPEG file by Pillow, with the options of its ``save``."""
     buffer = io.BytesIO()
-    Image.fromarray(planes.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=quality, **options)
+    Image.fromarray(codes).save(buffer, "JPEG", **options)
     return buffer.getvalue()
+
+
+def shown(data: bytes) -> np.ndarray:
+    """Return the pixels of a file by Pillow, uint8 (H, W, 3)."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def arithmetic(data: bytes) -> bytes:
+    """Return a file whose frame header declares arithmetic coding (T.81 B.2.2), which is not decoded."""
+    at = data.index(b"\xff\xc0")
+    return data[: at + 1] + b"\xc9" + data[at + 2 :]
+
+
+def part_of_coffee(rows: slice, columns: slice) -> np.ndarray:
+    """Return a part of tests/data/coffee.jpg, uint8 (H, W, 3)."""
+    return shown((Path(__file__).parents[1] / "data" / "coffee.jpg").read_bytes())[rows, columns]
 
 
 def segment(marker: int, payload: bytes) -> bytes:

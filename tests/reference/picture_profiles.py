@@ -51,5 +51,15 @@ def rgb_profile(columns=SRGB, curve=SRGB_PARA, **changes):
     return profile(tags, **changes)
 
 
+def table_profile():
+    """Return a profile whose A2B0 (lut8Type, to Lab) maps all colours to shades of gray."""
+    grid = np.mgrid[0:2, 0:2, 0:2].reshape(3, -1).T
+    lab = np.stack([grid.mean(axis=1) * 255, np.full(8, 128), np.full(8, 128)], axis=1)
+    ramp = bytes(range(256)) * 3
+    head = b"mft1" + bytes(4) + bytes([3, 3, 2, 0]) + s15(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    table = head + ramp + np.rint(lab).astype(np.uint8).tobytes() + ramp
+    return profile({b"A2B0": table}, pcs=b"Lab ")
+
+
 def planes(array):
     return np.ascontiguousarray(np.moveaxis(np.atleast_3d(array), 2, 0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,10 @@ def run_of(
     failed = Result(status="failed", input=str(folder / "in" / EVIL), error="truncated: 3 of 9 <MCU> rows")
     collection.add(failed)
     return [*results, failed]
+
+
+def data_of(page: str) -> list[dict[str, Any]]:
+    """Return the records of files that a page embeds."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return list(json.loads(found[1]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reference.reports import EVIL, jpeg, result, run_of
+from reference.reports import EVIL, data_of, jpeg, result, run_of
 from typer.testing import CliRunner
 
 from guetzpy._runtime.text import printable
@@ -22,6 +22,7 @@ from guetzpy.cli import app
 from guetzpy.cli.preview import _command
 from guetzpy.options import OptimizeOptions
 from guetzpy.report import Collection, Earlier, preview
+from guetzpy.report.beside import PictureFolder
 from guetzpy.result import Result
 
 
@@ -30,12 +31,6 @@ def run(*arguments: str) -> Any:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done
-
-
-def data(page: str) -> list[dict[str, Any]]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert found is not None
-    return list(json.loads(found[1]))
 
 
 def test_pictures_beside_the_page(tmp_path: Path) -> None:
@@ -54,6 +49,16 @@ def test_pictures_beside_the_page(tmp_path: Path) -> None:
     (tmp_path / "rep" / "report-files" / "mine.jpg").write_bytes(b"mine")
     Collection(threads=1).write(tmp_path / "rep")
     assert [path.name for path in (tmp_path / "rep" / "report-files").iterdir()] == ["mine.jpg"]
+
+
+def test_a_picture_that_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
+    data = jpeg(1, 90)
+    first = PictureFolder(f"{tmp_path}/page.html").put(data)
+    place = tmp_path / first
+    for content in (data[:50], data):
+        place.write_bytes(content)
+        assert PictureFolder(f"{tmp_path}/page.html").put(data) == first
+        assert place.read_bytes() == data
 
 
 def test_folder_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +92,7 @@ def test_an_earlier_report_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         collection = Collection(threads=1, earlier=Earlier("near") if name == "far.jpg" else None)
         collection.add(result("a.jpg", before, after, target={"distance": distance}, output=name))
         collection.write(name.removesuffix(".jpg") + "/")
-    (file,) = data(Path("far/index.html").read_text())
+    (file,) = data_of(Path("far/index.html").read_text())
     assert file["other"] == {"bytes_after": Path("near.jpg").stat().st_size, "words": "distance 1"}
     assert (Path("far") / file["view"]["other"]).is_file()
     assert "earlier report (distance 1)" in Path("far/index.html").read_text()
@@ -95,7 +100,7 @@ def test_an_earlier_report_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     single = Collection(threads=1, earlier=Earlier("near/report.json"))
     single.add(result("a.jpg", before, jpeg(1, 50)))
     single.write("one.html")
-    (file,) = data(Path("one.html").read_text())
+    (file,) = data_of(Path("one.html").read_text())
     assert file["view"]["other"] is None
     assert file["other"]["words"] == "distance 1"
 
@@ -153,7 +158,7 @@ def test_ten_thousand_files(tmp_path: Path) -> None:
         collection.add(one)
     size = collection.write(f"{tmp_path}/rep/")
     assert size < 1500 * 4500
-    assert "steps" not in data((tmp_path / "rep" / "index.html").read_text())[0]["coding"]
+    assert "steps" not in data_of((tmp_path / "rep" / "index.html").read_text())[0]["coding"]
 
 
 def variants(name: str) -> tuple[bytes, list[Result]]:
@@ -171,7 +176,7 @@ def test_preview_page() -> None:
     page = preview(EVIL, before, results, [f"command {EVIL}", "two", "three"])
     assert "<img src=x" not in page
     assert "{{7*7}}" in page
-    files = data(page)
+    files = data_of(page)
     assert [bool(file["view"]["before"]) for file in files] == [True, False, False]
     assert all(file["view"]["after"].startswith("data:image/jpeg") for file in files)
     assert page.count(" checked>\n<b>") == 1
@@ -187,7 +192,7 @@ def test_preview_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert done.exit_code == 2  # --no-mark is no option of a preview
     done = run("preview", "my photo.jpg", "--distances", "1,2.5", "-e", "fast", "--baseline", "--no-open")
     assert done.exit_code == 0, done.stderr
-    files = data(Path("my photo-preview.html").read_text())
+    files = data_of(Path("my photo-preview.html").read_text())
     assert [file["target"]["distance"] for file in files] == [1.0, 2.5]
     command = shlex.split(files[1]["command"])
     assert command[:2] == ["guetzpy", "optimize"]
@@ -229,7 +234,7 @@ def test_preview_of_a_name_with_control_characters(tmp_path: Path, monkeypatch: 
     assert "\x1b" not in page
     shown = re.search(r'<input id="command" readonly value="([^"]*)">', page)
     assert shown is not None
-    command = data(page)[0]["command"]
+    command = data_of(page)[0]["command"]
     assert html.unescape(shown[1]) == command
     assert "$'\\xff\\x1b[31m\\x0a.jpg'" in command
     python = f'guetzpy() {{ {shlex.quote(sys.executable)} -m guetzpy "$@"; }}; '

@@ -86,6 +86,14 @@ def test_roots_folder_is_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert _cache._objection(stranger) == "belongs to another user"
 
 
+def test_systems_without_owners_trust_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, the folder is in the user's profile."""
+    anybody = os.stat_result((0o40777, 0, 0, 2, os.getuid() + 1, 0, 0, 0, 0, 0))
+    assert _cache._objection(anybody) is not None
+    monkeypatch.delattr(os, "getuid")
+    assert _cache._objection(anybody) is None
+
+
 def test_files_that_others_may_have_written(home: Path) -> None:
     files = _cache._KernelFiles(home / "guetzpy.module-0" / "kernel")
     old = os.umask(0o002)
@@ -100,7 +108,18 @@ def test_files_that_others_may_have_written(home: Path) -> None:
     with pytest.raises(PermissionError):
         files.load("key")
     path.chmod(0o600)
+    assert files.load("key") == b"code"
     path.parent.chmod(0o777)
     for do in (lambda: files.load("key"), lambda: files.save("key", b"code")):
         with pytest.raises(PermissionError):
             do()
+
+
+def test_the_files_of_a_kernel_are_removed_together(home: Path) -> None:
+    one, other = (_cache._KernelFiles(home / "guetzpy.module-0" / name) for name in ("kernel", "other"))
+    for files in (one, other):
+        files.save("key", b"code")
+    one.flush()
+    with pytest.raises(FileNotFoundError):
+        one.load("key")
+    assert other.load("key") == b"code"

@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 from guetzpy._runtime import compiler as _jit_compiler
 from guetzpy._runtime import kernel as _jit
 from guetzpy._runtime import kernel_cache as _cache
+from guetzpy.metrics._fused import fma
 
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
 
@@ -41,6 +43,14 @@ def instructions(assembly: str) -> list[str]:
         elif inside and line.startswith("\t") and not line.strip().startswith("."):
             found.append(line.split()[0])
     return found
+
+
+def test_the_sum_of_a_product_is_rounded_once() -> None:
+    """1 + 2**-12 squared is 1 + 2**-11 + 2**-24, of which float32 keeps the first two terms."""
+    one, half = np.float32(1.0 + 2.0**-12), np.float32(-1.0)
+    kernel = numba.njit(lambda a, b, c: fma(a, b, c))
+    assert kernel(one, one, half) == np.float32(2.0**-11 + 2.0**-24)
+    assert np.float32(one * one) + half == np.float32(2.0**-11)
 
 
 @pytest.mark.slow

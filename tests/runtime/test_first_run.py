@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from guetzpy._runtime import kernel
+from guetzpy._runtime import kernel, warmup
 from guetzpy.engine.first_run import unused
 
 COFFEE = Path(__file__).parents[1] / "data" / "coffee.jpg"
@@ -78,3 +79,16 @@ def test_modules_without_a_folder_are_missing(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["True", "True", "['guetzpy.picture.transform']"]
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="no kernels are compiled")
+def test_a_worker_warms_the_kernels_of_one_module() -> None:
+    collects = gc.isenabled()
+    try:
+        found = warmup._warm_module("guetzpy.jpeg.dct")
+        assert not gc.isenabled()  # the process ends with its work
+    finally:
+        if collects:
+            gc.enable()
+    own = {name for name in kernel.kernels() if name.rpartition(".")[0] == "guetzpy.jpeg.dct"}
+    assert {name for name, _ in found} == own != set()

@@ -112,6 +112,32 @@ def test_nowhere_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     _jit.prune_cache()
 
 
+@pytest.mark.parametrize(
+    ("platform", "below"), [("win32", "local"), ("darwin", "Library/Caches"), ("linux", ".cache")]
+)
+def test_folders_of_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, below: str
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert _cache.cache_directory() == tmp_path / below / "guetzpy"
+
+
+def test_a_cache_that_cannot_be_written(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space"):
+        _cache._KernelFiles(cache / "guetzpy" / "module" / "kernel").save("key", b"code")
+    assert list((cache / "guetzpy" / "module").iterdir()) == []
+    monkeypatch.setattr(_cache.tempfile, "TemporaryFile", refuse)
+    assert not _cache.can_keep()
+
+
 def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)

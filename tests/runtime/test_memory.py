@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from guetzpy._runtime import memory
 from guetzpy.errors import LimitError
 from guetzpy.search.plan import check_memory, packing_memory, search_memory
 
@@ -34,6 +36,25 @@ def test_freed_memory_is_used_again() -> None:
             pytest.skip("an allocator without these settings")
         faults.append(int(count))
     assert faults[1] < 0.2 * faults[0]
+
+
+def test_memory_of_a_system_that_does_not_tell_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError
+
+    monkeypatch.setattr(memory.os, "sysconf", refuse, raising=False)
+    monkeypatch.setattr(Path, "read_text", lambda path: "1000000\n")
+    assert memory.physical() == 1_000_000
+    monkeypatch.setattr(Path, "read_text", lambda path: "max\n")  # no limit of the container
+    assert memory.physical() is None
+
+
+def test_another_c_library_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_ours", False)
+    monkeypatch.setattr(memory, "_libc", object)
+    assert not memory.keep_freed()
+    memory.prepare_for(1000)
+    memory.prepare_for(None)
 
 
 def test_a_limit_names_both_figures() -> None:

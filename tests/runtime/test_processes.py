@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from guetzpy._runtime.processes import Worker, WorkerDied
+from guetzpy._runtime.processes import Worker, WorkerDied, _portable
 from guetzpy.errors import LimitError
 
 
@@ -46,6 +46,21 @@ def test_errors_come_back() -> None:
             worker.call(refuse)
         with pytest.raises(RuntimeError, match="Local: only here"):
             worker.call(fail_with_what_cannot_be_pickled)
+        assert worker.call(abs, -1) == 1
+
+
+def test_only_errors_that_can_be_read_are_sent() -> None:
+    error = LimitError("too large")
+    assert _portable(error) is error
+    with pytest.raises(Exception, match="only here") as raised:
+        fail_with_what_cannot_be_pickled()
+    sent = _portable(raised.value)
+    assert (type(sent), str(sent)) == (RuntimeError, "Local: only here")
+
+
+def test_a_system_without_signal_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
+    with Worker() as worker:
         assert worker.call(abs, -1) == 1
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
-from guetzpy._runtime.threads import apart, default_threads, each
+from guetzpy._runtime.threads import apart, default_threads, each, time_limit
+from guetzpy.errors import LimitError
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2, 7])
@@ -53,6 +55,29 @@ def test_first_error_is_raised_and_the_rest_dropped(threads: int) -> None:
     assert len(done) < 9_999
 
 
+def test_an_error_of_another_thread_is_raised() -> None:
+    caller, both = threading.current_thread(), threading.Barrier(2)
+
+    def work(_: int) -> None:
+        both.wait(10)  # each thread has one item
+        if threading.current_thread() is not caller:
+            raise ValueError("another thread")
+
+    with pytest.raises(ValueError, match="another thread"):
+        each(work, range(2), 2)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_work_ends_after_its_time(threads: int) -> None:
+    done: list[int] = []
+    with time_limit(-1.0), pytest.raises(LimitError, match="not done within"):
+        each(done.append, range(100), threads)
+    assert not done
+    with time_limit(1e6):
+        each(done.append, range(100), threads)
+    assert len(done) == 100
+
+
 def test_nested_use_ends() -> None:
     seen: list[tuple[int, int]] = []
 
@@ -65,6 +90,13 @@ def test_nested_use_ends() -> None:
 
 def test_default_is_positive() -> None:
     assert default_threads() >= 1
+
+
+def test_systems_without_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    for count, threads in ((5, 5), (None, 1)):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        assert default_threads() == threads
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

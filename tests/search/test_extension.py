@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import golden
 import numpy as np
 import pytest
 from PIL import Image
@@ -147,6 +148,8 @@ def test_a_family_of_tables_competes(
     usual = guetzpy.optimize(given, distance=1.5)
     assert len(steps(usual.data)) > 5
     tables.register("flat", Flat())
+    with pytest.raises(ValueError, match="a table family named flat is registered already"):
+        tables.register("flat", Flat())
     try:
         # The usual family is made worse, so that the new one is chosen.
         worse = tables._Jpegli.tables
@@ -241,3 +244,39 @@ def test_encode_depends_on_its_arguments_alone(photo_array: np.ndarray) -> None:
 
 def rate_bytes(rate: Rate) -> bytes:
     return rate.symbols.tobytes() + rate.eob.tobytes()
+
+
+class _NoGradient:
+    """The squared error of green without a gradient."""
+
+    def __init__(self, codes: np.ndarray) -> None:
+        self._error = _SquaredError(codes)
+
+    def score(self, codes: np.ndarray) -> Score:
+        return self._error.score(codes)
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_metric_without_a_gradient_is_held_to_its_limit(photo_array: np.ndarray) -> None:
+    class Plain(GreenError):
+        def comparator(self, codes: np.ndarray, transform: Transform, resources: Resources) -> Any:
+            return _NoGradient(codes)
+
+    metric = Plain(([],))
+    registry.register(metric)
+    try:
+        result = guetzpy.optimize(photo_array, distance=1.0)
+    finally:
+        registry.unregister(metric.name)
+    assert 1.0 < green_error(photo_array, result.data) <= 2.0
+
+
+def test_effort_max_for_gray_and_a_limit_of_one_metric() -> None:
+    """The shape of the tables of gray has no coordinates of chroma, and one limit is not the distance."""
+    gray = np.ascontiguousarray(golden.photo(96, 80)[..., 1])
+    result, usual = (guetzpy.optimize(gray, ssimulacra2=75.0, effort=effort) for effort in ("max", "fast"))
+    assert result.subsampling == "gray"
+    assert 75.0 <= (result.ssimulacra2 or 0.0) < 80.0
+    assert len(result.data) <= len(usual.data)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from reference import ink_files
+from reference.jpeg_files import part_of_coffee
 
 from guetzpy.jpeg.reader import read
 from guetzpy.metrics.registry import registered
@@ -25,8 +25,7 @@ from guetzpy.search.worst_places import increased
 
 @pytest.fixture(scope="module")
 def coffee() -> np.ndarray:
-    with Image.open(Path(__file__).parents[1] / "data" / "coffee.jpg") as picture:
-        return np.asarray(picture.convert("RGB"))[100:260, 150:350]
+    return part_of_coffee(slice(100, 260), slice(150, 350))
 
 
 def source_of(data: bytes) -> InkSource:

@@ -13,8 +13,11 @@ from PIL import Image
 
 import guetzpy
 from guetzpy.options import Effort
+from guetzpy.picture.transform import Transform
+from guetzpy.search.candidates import Candidate, source_of_codes
 from guetzpy.search.coding.source import PlaneSource, dithered
-from guetzpy.search.smooth import Mean, is_linear, is_smooth
+from guetzpy.search.coding.tables import JPEGLI
+from guetzpy.search.smooth import Mean, _at_the_edge, _finest, is_linear, is_smooth
 
 Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -206,3 +209,13 @@ def test_gradients_that_are_jpeg_files_never_grow_with_the_distance(subsampling:
     assert max(_off(shown, result.data) for result in results[:3]) <= 0.5
     sizes = [len(result.data) for result in results]
     assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_only_colours_have_an_edge_of_the_gamut(planes: int) -> None:
+    source = source_of_codes(np.full((planes, 32, 48), 250, np.uint8), (1, 1), Transform(), 1)
+    finest = _finest([Candidate(lambda: source, JPEGLI)], sparing=False)
+    assert finest
+    more = _at_the_edge(finest)
+    assert bool(more) == (planes == 3)
+    assert all(any(recipe.settings.chroma_bias) for recipe in more)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import golden
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import guetzpy
 from guetzpy.picture.transform import Transform
+from guetzpy.search import plan
 from guetzpy.search.approach import ByDistanceAndLambda
+from guetzpy.search.candidates import Candidates
 from guetzpy.search.coding.encoder import decode, encode
 from guetzpy.search.coding.settings import EncodeSettings
 from guetzpy.search.coding.source import PlaneSource
@@ -127,3 +131,25 @@ def test_landing_meets_the_limits_closely(scouted):
     assert limits.met(scores)
     assert found.excess == limits.excess(scores)
     assert found.excess > -0.05
+
+
+@pytest.mark.parametrize("effort", ["balanced", "max"])
+def test_weights_of_a_very_large_picture_come_from_its_tiles(
+    effort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture is small, and the sizes from which a picture is very large are smaller."""
+    picture = golden.photo(352, 320)
+    usual = guetzpy.optimize(picture, distance=1.5, effort=effort)
+    monkeypatch.setattr(plan, "_VERY_LARGE", picture.shape[0] * picture.shape[1])
+    for name, layout in (("_CHOICE", (2, 64)), ("_LARGER", (2, 80)), ("_WEIGHTS", (2, 96))):
+        monkeypatch.setattr(plan, name, plan.TileLayout(*layout))
+    parts: list[Part | None] = []
+    real = Candidates.weight_part
+    monkeypatch.setattr(Candidates, "weight_part", lambda *args: parts.append(real(*args)) or parts[-1])
+    result = guetzpy.optimize(picture, distance=1.5, effort=effort)
+    assert [part.source.width for part in parts if part is not None] == [192] * len(parts) != []
+    assert 0.9 * 1.5 < (result.distance or 0.0) <= 1.5
+    assert len(result.data) < 1.1 * len(usual.data)
+    sized = guetzpy.optimize(picture, max_bytes=len(result.data), effort=effort)
+    assert 0.98 * len(result.data) < len(sized.data) <= len(result.data)
+    assert (sized.distance or 9.0) < 1.1 * (result.distance or 0.0)

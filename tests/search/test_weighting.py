@@ -56,3 +56,13 @@ def test_choice_counts_what_weights_save(monkeypatch: pytest.MonkeyPatch, gain: 
     monkeypatch.setattr(choice, "GAIN_OF_WEIGHTS_420", -gain)
     again = choice.choose(candidates, judge, Limits.at_distance(1.0), EFFORTS["fast"], EncodeSettings(1.0))
     assert again.finalists[0].number == found["fast"].finalists[0].number
+
+
+@pytest.mark.parametrize("share", [0, 1, 21, 32, 63, 64])
+def test_powers_of_64ths(share: int) -> None:
+    field = np.array([0.25, 1.0, 3.7, 900.0])
+    before = field.copy()
+    found = weighting._power(field, share)
+    np.testing.assert_allclose(found, field ** (share / 64), rtol=1e-14)
+    assert not np.shares_memory(found, field)
+    np.testing.assert_array_equal(field, before)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from golden import photo
 
+from guetzpy.model.file import built_in
 from guetzpy.model.tables import PARAMETERS
 from guetzpy.search.coding.tables import JPEGLI
 from guetzpy.train import tables
 from guetzpy.train.judges import WEIGHTS, Subject, at_equal_error, share
+from guetzpy.train.run import Run
 
 COUNT = len(PARAMETERS)
 
@@ -43,6 +45,20 @@ def test_the_minimum_of_a_known_function() -> None:
     assert np.abs(slope).max() < 0.2
     near = tables.Surface.of(samples).best(np.zeros((2, COUNT)), 0.1 * tables.SPREADS)
     assert np.abs(near[0] / tables.SPREADS).max() <= 0.1 + 1e-9
+
+
+def test_samplings_without_samples_keep_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of the run may end before the first sample of a sampling."""
+    values = tables.SPREADS * np.random.default_rng(1).standard_normal((60, COUNT))
+    loss = np.full(7, -0.01)
+    samples = [tables.Sample(each, 0.0, 1.0, loss * each[0]) for each in values]
+    monkeypatch.setattr(tables, "_curves", lambda run, numbers: {})
+    monkeypatch.setattr(tables, "_samples_of_round", lambda *_: {"444": samples, "420": []})
+    monkeypatch.setattr(tables, "_held_out", lambda *_: {"loss": -1.0})
+    part = tables.fit(Run((), quick=True), built_in()).part
+    assert part is not None
+    changed = {name: np.abs(part.at_1[n]).max() for n, name in enumerate(tables.SAMPLINGS)}
+    assert changed["420"] == 0.0 < changed["444"]
 
 
 def test_a_metric_that_becomes_worse_counts_more() -> None:

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from guetzpy.cli import app
 from guetzpy.errors import FormatError
-from guetzpy.model.file import Model
+from guetzpy.model.file import Model, built_in
 from guetzpy.model.start import StartPart
-from guetzpy.train import block_weights, pictures, tables
-from guetzpy.train.run import Run, read_checkpoint
+from guetzpy.train import block_weights, pictures, start, tables
+from guetzpy.train.run import Outcome, Run, read_checkpoint
 from guetzpy.train.train import PARTS, Settings, train
 
 SETTINGS = Settings(3, 64, quick=True)
@@ -104,6 +104,7 @@ def test_errors_of_workers_are_raised() -> None:
     [
         (b"nonsense\n", "not a checkpoint"),
         (b'["guetzpy train 1", "other"]\n', "of other pictures, settings"),
+        (b'["other program", "key"]\n', "not a checkpoint"),
         (b'["guetzpy train 1", "key"]\n[1]\n', "not a checkpoint"),
         (b'{"a": 1}\n', "not a checkpoint"),
         (b"\n", "not a checkpoint"),
@@ -131,6 +132,10 @@ def test_pictures(tmp_path: Path) -> None:
     assert len(told) == 2
     assert "20 pixels" in told[0]
     assert pictures.digest(found) != pictures.digest(found[1:])
+    deep = np.repeat(photo(80, 80)[..., 0].astype(np.uint16) * 257, 1, axis=0)
+    Image.fromarray(deep).save(tmp_path / "8.png")
+    (*_, last) = pictures.find(str(tmp_path), 100, 80)
+    np.testing.assert_array_equal(last.codes, np.stack([photo(80, 80)[..., 0]] * 3))
     few = pictures.find(str(tmp_path), 3, 512)
     assert len(few) == 3
     assert [picture.held_out for picture in few] == [False, False, True]
@@ -171,6 +176,26 @@ def test_parts_of_a_base(folder: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*line, "--parts", "nonsense"])
     assert done.exit_code == 2
     assert "weights, tables, start" in done.stderr
+
+
+def test_a_part_that_saves_nothing_is_left_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Outcome("tables", None, {"saved": 0.0})
+    monkeypatch.setattr("guetzpy.train.train._FITS", {"tables": lambda run, model: nothing})
+    told: list[str] = []
+    found = train(str(folder), str(tmp_path / "m.npz"), SETTINGS, tell=told.append)
+    assert found.tables is None
+    assert told[-1] == "tables: left out, since it saves nothing on the pictures that are held out"
+
+
+@pytest.mark.parametrize("fit", [tables.fit, start.fit])
+def test_no_time_no_part(fit: Any) -> None:
+    parts = tuple(
+        pictures.Picture(str(n), np.ascontiguousarray(photo(64, 64, seed=n).transpose(2, 0, 1)), n == 1)
+        for n in range(2)
+    )
+    assert fit(Run(parts, deadline=0.0), built_in()).part is None
 
 
 def test_names_of_the_parts() -> None:

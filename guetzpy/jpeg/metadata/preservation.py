@@ -80,11 +80,6 @@ class Carried:
         """Messages to the user of a changed file: notes, then changes."""
         return [*self.notes, *self.changes]
 
-    @property
-    def size(self) -> int:
-        """Bytes that segments and trailing data take in a file, segment headers included."""
-        return sum(4 + len(segment.payload) for segment in self.segments) + len(self.trailing)
-
 
 def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried:  # noqa: B008 (frozen)
     """Apply a policy to the metadata of a file.

@@ -102,21 +102,7 @@ class IWSSIMComparator(CodesComparator):
     def gradient_codes(
         self, codes: Codes, transform: Transform
     ) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score of codes, and a function that returns rows of the gradient by them.
-
-        Parameters
-        ----------
-        codes, transform
-            Codes and conversion as for :meth:`from_codes`. The returned function keeps the codes.
-
-        Returns
-        -------
-        score : float
-            IW-SSIM.
-        rows : callable
-            ``rows(first, last)`` returns float32 (1, last - first, W) or (3, last - first, W), per code on
-            the 0..255 scale.
-        """
+        """Return the score and the rows of the gradient; see :meth:`CodesComparator.gradient_codes`."""
         pyramid = self._planes(codes, transform)
         score, means, totals = self._score(pyramid)
         by_luma = folded(self._by_luma(pyramid, score, means, totals), self.shape)

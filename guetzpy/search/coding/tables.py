@@ -27,7 +27,6 @@ __all__ = [
     "families",
     "register",
     "steps",
-    "table",
     "unregister",
 ]
 
@@ -205,26 +204,6 @@ def steps(distance: float, component: int, subsampled: bool, shape: Shape = USUA
             scale *= _RESCALE_420
     result: npt.NDArray[np.float64] = scale * _BASE[component] * _FITTED[component]
     return result if shape == USUAL else result * shape.factors(component)
-
-
-def table(distance: float, component: int, subsampled: bool) -> npt.NDArray[np.uint16]:
-    """Return the quantisation table of a component.
-
-    Parameters
-    ----------
-    distance : float
-        Distance on the scale of cjpegli, above 0; at 1 most people see no difference.
-    component : int
-        0, 1 or 2: Y, Cb, Cr.
-    subsampled : bool
-        Whether chroma is coded at half size in both directions.
-
-    Returns
-    -------
-    ndarray of uint16, shape (64,)
-        Steps in natural order, 1..255.
-    """
-    return np.clip(np.floor(steps(distance, component, subsampled) + 0.5), 1, 255).astype(np.uint16)
 
 
 class TableFamily(ABC):

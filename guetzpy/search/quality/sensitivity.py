@@ -285,17 +285,10 @@ def shifts(
     -------
     ndarray of int8, shape (blocks_y, blocks_x, 64)
         Shifts in units of ``trellis.SHIFT`` steps; 0 for DC.
-
-    Raises
-    ------
-    ValueError
-        ``limit`` is too large.
     """
     out = np.empty(targets.shape, np.int8)
     steps = qtable.astype(np.float32)
     natural = bands[ZIGZAG_ORDER]
-    if limit > 127 * SHIFT:
-        raise ValueError(f"shifts of up to {limit} steps are not in the range of a byte")
 
     def strip(first: int) -> None:
         rows = slice(first, first + _STRIP)

@@ -1,4 +1,7 @@
-"""The table family of a model: the usual tables times fitted, smooth factors."""
+"""What a model gives to the coding: a family of tables, and weights of blocks without gradients.
+
+The tables are the usual ones times fitted, smooth factors.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ import numpy.typing as npt
 from guetzpy._runtime.exact_math import exp
 from guetzpy.model.file import Model
 from guetzpy.model.tables import TablesPart
+from guetzpy.search.coding.source import CodingSource, PlaneSource
 from guetzpy.search.coding.tables import JPEGLI, Shape, TableFamily, families, steps
+from guetzpy.search.coding.weights import Weights
 
-__all__ = ["LearntTables", "families_of"]
+__all__ = ["LearntTables", "families_of", "predicted_weights"]
 
 _FREQUENCY = np.add.outer(np.arange(8), np.arange(8)).ravel()
 _LOW = (_FREQUENCY >= 1) & (_FREQUENCY <= 2)
@@ -79,3 +84,26 @@ def families_of(model: Model) -> tuple[TableFamily, ...]:
     if part is None:
         return families()
     return tuple(LearntTables(part) if family is JPEGLI else family for family in families())
+
+
+def predicted_weights(model: Model, source: CodingSource, distance: float) -> Weights:
+    """Return the weights that a model predicts for an encode.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    source : CodingSource
+        The picture.
+    distance : float
+        Distance of the encode, above 0.
+
+    Returns
+    -------
+    Weights
+        Weights of 1 if the model predicts none, or if the source does not keep its coefficients.
+    """
+    flat = source.flat_weights()
+    if model.weights is None or not isinstance(source, PlaneSource):
+        return flat
+    return Weights(model.weights.predict(source.coefficients, source.sampling, distance), flat.bands)
