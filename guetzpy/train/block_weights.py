@@ -166,7 +166,7 @@ def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> N
 
 
 def _gradients(parameters: list[Rows], x: Rows, aims: Rows) -> list[Rows]:
-    """Return the gradient of the mean squared error by each array of parameters."""
+    """Return the gradient of the mean squared error with respect to each array of parameters."""
     hidden, bias, out, constant = parameters
     active = np.maximum(x @ hidden + bias, 0)
     error = (active @ out + constant - aims[:, None]) * np.float32(2.0 / len(x))
