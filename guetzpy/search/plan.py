@@ -225,7 +225,8 @@ def plan_search(
     file_size : int, optional
         Bytes of the file; None for pictures that are not from a file.
     coefficients : bool
-        Whether the picture is a JPEG whose coefficients are searched; these are always kept.
+        Whether the picture is a JPEG whose coefficients are searched. Such coefficients are always kept in
+        memory.
     name : str, optional
         Name of the file, for messages.
 

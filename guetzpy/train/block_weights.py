@@ -73,8 +73,9 @@ def targets(codes: npt.NDArray[np.uint8]) -> list[list[str]]:
     Returns
     -------
     list of list of str
-        For each sampling and distance of ``_CASES`` and each component: binary logarithms of weights less
-        their mean, in units of 1/60, as int8 in base64. The blocks are those of :func:`_chosen`.
+        For each sampling and distance of ``_CASES`` and each component: binary logarithms of weights from
+        which their mean was subtracted, in units of 1/60, as int8 in base64. The blocks are those of
+        :func:`_chosen`.
     """
     subject, judge = Subject(codes), Judge(codes, Transform(), Resources(1))
     result = []

@@ -51,7 +51,7 @@ class Run:
     done : dict
         Results of an earlier run, by stage and number: see :func:`read_checkpoint`.
     key : str
-        Digest of the settings and pictures, by which a later run knows the checkpoint as its own.
+        Digest of the settings and pictures, by which a later run recognises its own checkpoint.
     progress : callable
         Called with the stage, the number of finished tasks, and the number of tasks of the stage.
     """

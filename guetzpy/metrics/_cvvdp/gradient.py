@@ -130,8 +130,7 @@ class Gradient:
         add_halved_adjoint(smaller, start, stop, self._plan.sizes[level][0], offset, row, out)
 
     def _finish(self, out: Floats, first: int) -> None:
-        """Convert derivatives for the first level to derivatives for light; ``out`` begins with row
-        ``first``."""
+        """Convert derivatives for the first level to those for light; ``out`` begins with row ``first``."""
         transposed = np.zeros((3, 4), np.float32)
         transposed[:, :3] = self._plan.matrix[:, :3].T
         several = len(self._plan.sizes) > 1

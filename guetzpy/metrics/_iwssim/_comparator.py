@@ -37,8 +37,9 @@ _ROWS = 32  # rows of a halved plane that a thread processes at a time
 class IWSSIMComparator(CodesComparator):
     """IW-SSIM with one reference, which is processed once.
 
-    Information content weighted structural similarity of luma. JPEG files: 1 identical, 0.998 about visually
-    lossless, 0.99 medium quality. Differences of chroma alone do not change the score.
+    Information content weighted structural similarity of luma. The score is 1 for identical pictures. JPEG
+    files have about 0.998 if they are visually lossless, and 0.99 at medium quality. Differences of chroma
+    alone do not change the score.
 
     Parameters
     ----------
