@@ -154,7 +154,7 @@ class Run:
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             for worker in started:
-                worker.end()  # a call that still runs fails
+                worker.end()  # a call that has not ended raises an error
             threads.shutdown()
             for worker in started:
                 worker.close()
