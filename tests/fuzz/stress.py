@@ -93,7 +93,8 @@ def fenced(kernel: Any) -> Callable[..., Any]:
                 start = argument.__array_interface__["data"][0]
                 arrays[start, argument.nbytes] = argument
         spans = sorted(arrays)
-        overlapping = {s for a, b in pairwise(spans) if a[0] + a[1] > b[0] for s in (a, b)}  # views
+        # Arguments that overlap are views of one array.
+        overlapping = {s for a, b in pairwise(spans) if a[0] + a[1] > b[0] for s in (a, b)}
         _calls["fenced"] += 1
         at_end = _calls["fenced"] % 2 == 0
         copies, kept, taken = {}, {}, []
