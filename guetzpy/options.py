@@ -145,7 +145,7 @@ class OptimizeOptions(CommonOptions):
         short="-d",
         metavar="D",
         low=0.1,  # below it, rounding to 8-bit samples alone exceeds the limits
-        high=25,  # as in cjxl
+        high=25,  # the same bound as in cjxl
     )
     quality: int | None = option(
         None,

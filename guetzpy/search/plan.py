@@ -391,4 +391,4 @@ def too_sparse(width: int, height: int, file_size: int) -> str | None:
     """
     if width * height <= max(_DENSE_PIXELS, SPARSE * file_size):
         return None
-    return f"{file_size} bytes for {width * height / 1e6:.1f} megapixels are packed losslessly only"
+    return f"{file_size} bytes for {width * height / 1e6:.1f} megapixels: only repacked without loss"
