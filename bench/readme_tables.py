@@ -237,9 +237,9 @@ def overview(results: Path = RESULTS) -> str:
     if not found:
         return ""
     lines = [
-        "Bytes at equal quality against the best of jpegli and mozjpeg at each quality of each photo, mean"
-        f" over {found[0]['images']} photos (less is better; of jpegli and mozjpeg, the better of 4:4:4"
-        " and 4:2:0):",
+        "Bytes at equal quality, relative to the best of jpegli and mozjpeg for each photo and quality (mean"
+        f" over {found[0]['images']} photos; less is better). The rows of jpegli and mozjpeg show the better"
+        " of 4:4:4 and 4:2:0:",
         "",
         "| at equal | " + " | ".join(_RANGES[name] for name in _COLUMNS) + " |",
         "|---" * (len(_COLUMNS) + 1) + "|",

@@ -4,8 +4,8 @@
     python docs/make_figures.py --output FOLDER
 
 Photos: "coffee" (CC0, Rachel Michetti), "chelsea" (CC0, Stefan van der Walt), "astronaut" (NASA, public
-domain). Needs matplotlib. Figures of bytes and scores go to distances.json; what stands in the pages is
-written from it, and a test holds that.
+domain). Needs matplotlib. Numbers of bytes and scores are written to distances.json. The tables of the pages
+are made from this file, and a test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BEGIN, END = "<!-- distances: begin (written by docs/make_figures.py) -->", "<!-
 
 
 def photo(name: str) -> Picture:
-    """Return a photo as it is."""
+    """Return a photo as uint8 RGB, in its full size."""
     return np.ascontiguousarray(getattr(data, name)()[:, :, :3])
 
 
@@ -52,7 +52,7 @@ def crop(name: str) -> Picture:
 
 
 def distances(folder: Path) -> dict[str, Any]:
-    """Encode all photos at all distances; write the files of one; return bytes and scores."""
+    """Encode all photos at all distances, and write the files of one photo; return bytes and scores."""
     rows = []
     for name in PHOTOS:
         for distance in DISTANCES:
@@ -71,7 +71,7 @@ def distances(folder: Path) -> dict[str, Any]:
 
 
 def _enlarged(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
-    """Return the same part of several pictures, enlarged four times, two in a row, with words."""
+    """Return the same part of several pictures, enlarged four times, two in a row, each under its text."""
     box = (84, 84, 164, 144)  # the left eye of the cat
     width, height = 4 * (box[2] - box[0]), 4 * (box[3] - box[1])
     rows = -(-len(pictures) // 2)
@@ -150,7 +150,7 @@ def tables(found: dict[str, Any]) -> str:
 
 
 def with_tables(page: str, found: dict[str, Any]) -> str:
-    """Return a page with its tables anew."""
+    """Return a page with new tables between its markers."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -254,7 +254,7 @@ def size_against_distance(folder: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw all, and write the tables."""
+    """Draw all pictures, and write the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

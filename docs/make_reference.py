@@ -1,7 +1,7 @@
 """Write the command line's reference and its manual page from the commands themselves.
 
 python docs/make_reference.py            write docs/reference/cli.md and docs/guetzpy.1
-python docs/make_reference.py --check    exit 1 if they are out of step
+python docs/make_reference.py --check    exit 1 if they are not up to date
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ VARIABLES = (
 )
 
 SETTINGS = (
-    "Defaults of options stand in `guetzpy.toml`, or in the table `[tool.guetzpy]` of `pyproject.toml`.",
-    "The first such file in the working folder or above it counts; files beside the pictures are not",
+    "Set defaults of options in `guetzpy.toml`, or in the table `[tool.guetzpy]` of `pyproject.toml`.",
+    "The first such file in the working folder or above it is used; files beside the pictures are not",
     "read. The command line takes precedence over environment variables, these over the file, and the",
-    "file over the default. A target, such as `distance`, replaces every target of a lower origin.",
+    "file over the default. A target, such as `distance`, replaces targets of lower precedence.",
     "Unknown keys are an error. `guetzpy config` prints the value of each option and its origin.",
 )
 EXAMPLE = ("distance = 1.5", 'max-input = "100MB"', 'strip = ["gps", "place"]', 'exclude = ["*.psd"]')
@@ -54,7 +54,7 @@ def commands() -> dict[str, Any]:
 
 
 def sections(command: Any) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield each section of a command's help: its title, and name and words of what is in it."""
+    """Yield each section of a command's help: its title, and the name and help text of each entry."""
     context = command.make_context("guetzpy", [], resilient_parsing=True)
     parameters = command.get_params(context)
     arguments = [(p.metavar, p.help) for p in parameters if p.param_type_name == "argument"]
@@ -151,7 +151,7 @@ def _roff(text: str) -> str:
     return r"\&" + escaped if escaped.startswith((".", "'")) else escaped
 
 
-#: What is written, and what of.
+#: The pages, each with the function that makes its text.
 PAGES = {DOCS / "reference" / "cli.md": markdown, DOCS / "guetzpy.1": manual}
 
 

@@ -152,7 +152,7 @@ _SIZE = re.compile(r"(-?(?:\d+(?:\.\d*)?|\.\d+))(?: ?([kmgt]?)(i?)b?)?", re.IGNO
 def size_of(text: str) -> int:
     """Return the whole number that a text such as ``50k``, ``1.5M``, ``100MB`` or ``64MiB`` gives.
 
-    Case is ignored, and a space may stand before the unit.
+    Case is ignored, and there may be a space before the unit.
 
     Raises
     ------

@@ -79,10 +79,10 @@ class OptimizeOptions(CommonOptions):
     Attributes
     ----------
     distance : float, optional
-        Perceptual distance on the scale of cjxl and cjpegli, 0.1 to 25. At 1.0 most viewers see no
-        difference (0.25 JND), at 1.5 it is hard to see (0.5 JND), and at 2.5 half of the trained viewers see
-        it when the pictures are flickered (1 JND); see docs/choosing.md. Default: 1.0, if no other target is
-        given.
+        Perceptual distance on the scale of cjxl and cjpegli, 0.1 to 25. At 1.0 most viewers see no difference
+        (0.25 JND), at 1.5 it is hard to see (0.5 JND), and at 2.5 half of the trained viewers see it when the
+        two pictures alternate in the same place (1 JND); see docs/choosing.md. Default: 1.0, if no other
+        target is given.
     quality : int, optional
         1 to 100. The file scores at least as well as Pillow's ``save(..., quality=quality)`` of the picture.
     butteraugli : float, optional
@@ -141,12 +141,12 @@ class OptimizeOptions(CommonOptions):
     distance: float | None = option(
         None,
         "Largest visible difference. 0.5: for archives; 1.0: no visible difference; 1.5: hard to see; 2.5: "
-        "seen when the pictures are flickered; 4: seen side by side. Default: 1.0.",
+        "seen when the pictures alternate in place; 4: seen side by side. Default: 1.0.",
         TARGET,
         short="-d",
         metavar="D",
         low=0.1,  # below it, rounding to 8-bit samples alone exceeds the limits
-        high=25,  # as in cjxl
+        high=25,  # the same bound as in cjxl
     )
     quality: int | None = option(
         None,

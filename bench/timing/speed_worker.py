@@ -42,7 +42,7 @@ def work(order: dict[str, Any]) -> dict[str, Any]:
     loaded = _memory("VmRSS")
     _reset_peak()
     seconds = []
-    # guetzpy starts no programs. So their memory is not watched: watching makes a fast call an eighth slower.
+    # guetzpy starts no programs, so it has none to watch. Watching would make a fast call an eighth slower.
     with _ChildrenPeak(watching=order["kind"] not in OURS) as children:
         for _ in range(order.get("repeats", 1)):
             started = time.perf_counter()

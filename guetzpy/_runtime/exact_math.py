@@ -1,8 +1,8 @@
 """Logarithm, exponential and power of scalars, the same to the last bit on every machine.
 
-The functions of the C library depend on the processor, and their results may differ in the last bit. Table
-entries and costs of symbols must not differ. So only IEEE 754 additions, multiplications and divisions of
-doubles are used here, in a fixed order.
+The functions of the C library depend on the processor, and their results may differ in the last bit. Entries
+of quantisation tables and costs of symbols must not differ between processors. So only IEEE 754 additions,
+multiplications and divisions of doubles are used here, in a fixed order.
 """
 
 from __future__ import annotations

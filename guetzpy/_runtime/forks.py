@@ -13,8 +13,8 @@ from typing import Protocol
 __all__ = ["not_forked", "wait_for"]
 
 # concurrent.futures.thread and logging register fork hooks of their own when they are imported. If that
-# happens while a fork waits, their hooks release a lock after the fork which they did not take before it. So
-# they are imported before any thread of this package works.
+# happens while a fork waits, their hooks release, after the fork, a lock that they did not take before it. So
+# this module imports them before any thread of the package works.
 
 
 class _Lock(Protocol):
@@ -58,5 +58,5 @@ def _after() -> None:
     _forking.release()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
+if hasattr(os, "register_at_fork"):  # Windows has no forks
     os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)

@@ -96,7 +96,7 @@ def _set_thresholds(trim: int, mapped: int = _MAPPED, mapped_at_once: int = _MAP
     trim : int
         Bytes of free memory that the heap keeps at its end.
     mapped : int
-        Size in bytes from which on arrays are mapped one by one.
+        Arrays of at least this number of bytes are mapped one by one.
     mapped_at_once : int
         Largest number of mapped arrays.
     """

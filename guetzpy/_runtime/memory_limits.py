@@ -38,7 +38,7 @@ def check_memory(
     """
     allowed = physical() if ceiling is None else ceiling
     if allowed is not None and wanted > allowed:
-        words = "of this machine; --max-memory (max_memory) is the limit to set"
+        words = "of this machine; --max-memory (max_memory) sets another limit"
         if ceiling is not None:
             words = "that are allowed by --max-memory (max_memory)"
         raise too_much(pixels, wanted, allowed, words, enough, name)

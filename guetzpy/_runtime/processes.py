@@ -37,7 +37,7 @@ _START = [
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
     "from guetzpy._runtime.processes import serve; serve()",
 ]
-_HEADER = 8  # bytes of a message's length
+_HEADER = 8  # number of bytes that hold the length of a message
 
 
 class WorkerDied(BrokenExecutor):
@@ -94,7 +94,7 @@ class Worker:
         try:
             _send(self._requests, message)
             succeeded, result = pickle.loads(_receive(self._replies))
-        except (OSError, EOFError, ValueError):  # ValueError: a pipe that was closed meanwhile
+        except (OSError, EOFError, ValueError):  # ValueError: the pipe was closed meanwhile
             raise WorkerDied(f"worker process {self.pid} died") from None
         if not succeeded:
             raise result

@@ -99,7 +99,7 @@ def _begin_anew() -> None:
     _lock, _pool = threading.Lock(), None
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
+if hasattr(os, "register_at_fork"):  # Windows has no forks
     os.register_at_fork(after_in_child=_begin_anew)
 
 
@@ -138,7 +138,7 @@ def each(function: Callable[[T], object], items: Iterable[T], threads: int | Non
     done = object()
 
     def drain() -> None:
-        _local.check = check  # for calls of each() within ``function``
+        _local.check = check  # calls of each() that ``function`` makes find it here
         while True:
             with queue_lock:
                 item = next(queue, done)

@@ -119,7 +119,8 @@ class _File:
     def add_floor(self, aim: Aim, one: Encoded) -> None:
         """Note the outcome of asking for the size ``asks``, and set the next size to ask for.
 
-        The search for 1 byte fails, and tells the smallest size that it reached. This size is asked for next.
+        The search for 1 byte fails, and its error has the smallest size that it reached. This size is asked
+        for next.
         """
         self.asked += 1
         if one.size is not None:

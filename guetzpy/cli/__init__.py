@@ -37,7 +37,7 @@ for command, words in (
     (optimize, "Write smaller JPEG files of a given quality."),
     (preview, "Compare a picture at several distances, and choose one."),
     (transcode, "Repack JPEG files without loss."),
-    (compare, "Measure how visible the difference of two pictures is."),
+    (compare, "Measure how visible the difference between two pictures is."),
     (inspect, "Show the parts of a JPEG file."),
     (restore, "Undo runs that replaced files and had --backup."),
     (train, "Fit a model on pictures of your own, for --model."),

@@ -23,7 +23,7 @@ __all__ = ["compare"]
     *LIMITS,
     "timeout",
     background="Colour under transparent parts of both, e.g. white or #fff.",
-    timeout="Give up after this.",
+    timeout="Give up after this time.",
 )
 def compare(
     reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The reference picture.")],

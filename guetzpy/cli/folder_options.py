@@ -52,11 +52,11 @@ ManifestPath = Annotated[
     typer.Option("--manifest", metavar="FILE", help="Record for --resume. Default: in the output folder."),
 ]
 Include = Annotated[
-    list[str] | None, typer.Option("--include", metavar="GLOB", help="Process only these files of folders.")
+    list[str] | None, typer.Option("--include", metavar="GLOB", help="In folders, process only these files.")
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="GLOB", help="Skip these files and folders in folders."),
+    typer.Option("--exclude", metavar="GLOB", help="In folders, skip these files and subfolders."),
 ]
 JpegOnly = Annotated[
     bool,
@@ -97,7 +97,10 @@ TotalBits = Annotated[
 ]
 EqualSlope = Annotated[
     bool,
-    typer.Option("--equal-slope", help="With a total: let distances differ, with the least sum."),
+    typer.Option(
+        "--equal-slope",
+        help="With a total: give each picture its own distance, with the least mean distance.",
+    ),
 ]
 
 

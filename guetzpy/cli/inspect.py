@@ -14,7 +14,9 @@ from guetzpy.options import OptimizeOptions
 __all__ = ["inspect"]
 
 
-@takes(OptimizeOptions, "max_pixels", "timeout", timeout="Give up after this, also while a pipe has no data.")
+@takes(
+    OptimizeOptions, "max_pixels", "timeout", timeout="Give up after this time, also on a pipe without data."
+)
 def inspect(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A JPEG file; - for stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,

@@ -53,7 +53,7 @@ def train(
             metavar="PIXELS",
             min=64,
             max=2048,
-            help="Longest side of the part used of each picture.",
+            help="Longest side of the part of each picture that is used.",
         ),
     ] = 512,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random numbers.")] = 0,

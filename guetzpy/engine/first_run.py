@@ -24,5 +24,5 @@ _NO_GRADIENT = (
 
 
 def unused(effort: str) -> tuple[str, ...]:
-    """Return how the full names of kernels begin that a search with an effort does not call."""
+    """Return the first parts of the full names of the kernels that this effort does not call."""
     return _NO_GRADIENT if effort == "fast" else _NO_SEARCH

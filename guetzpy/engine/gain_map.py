@@ -67,7 +67,7 @@ class Replaced:
     warnings: list[str] = field(default_factory=list)
 
     def told(self, result: Result) -> Result:
-        """Return the result for ``data`` as one for ``source``, with what was done with the gain maps."""
+        """Turn the result for ``data`` into one for ``source``; it says what was done with the maps."""
         reasons = [reason for reason in (result.reason, *self.reasons) if reason]
         return replace(
             result,
@@ -84,7 +84,7 @@ def with_gain_maps_anew(
     """Encode the gain maps of a JPEG file anew, so that its HDR rendition has at most ``options.gainmap``.
 
     The data of the first picture and all metadata stay, except for lengths and offsets. A map is replaced
-    only by a smaller one than its lossless repack.
+    only if its new encode is smaller than its lossless repack.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def with_gain_maps_anew(
                     further=False,
                 ).data
         except (FormatError, UnsupportedError, LimitError) as error:
-            check_time()  # a LimitError of the timeout is no property of the map
+            check_time()  # a LimitError of the timeout says nothing about the map
             result.warnings.append(f"{_NOT_FOLLOWED}: {error.reason}")
             return None
         if isinstance(found, str):

@@ -170,7 +170,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     if isinstance(plan, LimitError):
         if goal is not None and goal.size is not None:
             raise plan
-        return _lossless(source, options, repack, f"packed losslessly only: {plan.reason}")
+        return _lossless(source, options, repack, f"only repacked without loss: {plan.reason}")
 
     data, whole = repack.packed or (source.data, source.image)
     shown = _decoded(replace(source, data=data, image=whole), carry(data, whole, policy), options)

@@ -26,16 +26,17 @@ from guetzpy.search.root import Root
 
 __all__ = ["Encoded", "Style", "encoded"]
 
-#: Logarithm of the distance of the rendition for that of the tables, over four maps: 0.6 to 1.8.
+#: Increase of the rendition's log distance per unit of the tables' log distance; 0.6 to 1.8 over four maps.
 _SLOPE = 1.1
 
-#: The search starts with tables of this multiple of the distance; four maps meet it at 1 to 4 times.
+#: The search starts with tables of this multiple of the requested distance. Four maps just meet that distance
+#: with tables of 1 to 4 times.
 _START = 2.0
 
-#: A rendition whose distance is less than the one asked for by this share is close enough.
+#: A rendition whose distance is below the requested one by at most this share is close enough.
 _TOLERANCE = 0.04
 
-#: Smallest distance of a rendition that is told from 0.
+#: Smallest distance of a rendition that is distinguished from 0.
 _LEAST = 1e-3
 
 
@@ -115,7 +116,7 @@ def encoded(
 
 
 def _source(image: JpegImage, threads: int | None) -> PlaneSource:
-    """Return the map's own coefficients. Luma does not compensate for chroma: codes of a map are no light."""
+    """Return the map's own coefficients. Luma does not compensate for chroma: a map's codes are not light."""
     own = tuple(c.coefficients.astype(np.float32) * c.qtable.astype(np.float32) for c in image.components)
     luma = image.components[0]
     sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)

@@ -35,7 +35,7 @@ __all__ = ["STEPS", "Application", "apple_headroom", "read_application"]
 _HDRGM = "http://ns.adobe.com/hdr-gain-map/1.0/"
 _APPLE = "http://ns.apple.com/HDRGainMap/1.0/"
 
-#: Entries of a table of gains for each code of the map.
+#: Number of entries per code of the map in the table of gains.
 STEPS = 64
 
 #: Largest logarithm, to the base of 2, of a gain or a headroom. PQ's 10 000 cd/m2 are 2**5.6 times a white of

@@ -29,7 +29,7 @@ def with_packed_pictures(
     repack: Callable[[bytes], bytes | None],
     without: Collection[str] = (),
 ) -> tuple[bytes, JpegImage]:
-    """Return a file with smaller further pictures, and its image.
+    """Return a file with smaller further pictures, and the image of that file.
 
     Parameters
     ----------

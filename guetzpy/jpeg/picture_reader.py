@@ -323,8 +323,9 @@ class PictureReader:
     def _check_enough(self, header: ScanHeader, mode: int, size: int, remaining: int) -> None:
         """Refuse a scan of a large picture if its data has fewer bits than the blocks need.
 
-        Each block needs at least one bit in a DC scan, and two in a sequential scan (one per code).
-        ``size`` is the bytes of the scan's data, ``remaining`` those from its begin to the file's end.
+        Each block needs at least one bit in a DC scan, and two in a sequential scan (one per code). ``size``
+        is the bytes of the scan's data, ``remaining`` the bytes from the start of that data to the file's
+        end.
         """
         if mode in (entropy_decode.AC_FIRST, entropy_decode.AC_REFINE):
             return  # an end-of-band run codes up to 32767 blocks, so no such bound exists

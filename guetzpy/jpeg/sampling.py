@@ -2,8 +2,9 @@
 
 Up-sampling is libjpeg-turbo's default (jdsample.c, ``do_fancy_upsampling``): a triangle filter for the
 factors 2x1, 1x2 and 2x2, and replication for all other integer factors. Planes of at most two samples in
-width are replicated too, except for 1x2. libjpeg-turbo has special cases of the triangle filter at the
-edges. They are equal to the general formula on a plane whose edge samples are replicated, which is used here.
+width are replicated too, unless the factor is 1x2. libjpeg-turbo has special cases of the triangle filter at
+the edges. They are equal to the general formula on a plane whose edge samples are replicated, which is used
+here.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def with_packed_thumbnail(
     repack: Callable[[bytes], bytes | None],
     without: Collection[str] = (),
 ) -> tuple[bytes, JpegImage]:
-    """Return a file with a smaller thumbnail in Exif, and its image.
+    """Return a file with a smaller thumbnail in Exif, and the image of that file.
 
     Parameters
     ----------

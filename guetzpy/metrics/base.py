@@ -22,8 +22,8 @@ __all__ = [
     "negated",
 ]
 
-#: ``rows(top, bottom)`` returns derivatives by codes, float32 (1|3, bottom - top, W), per code on the scale
-#: 0..255.
+#: ``rows(top, bottom)`` returns derivatives with respect to codes, float32 (1|3, bottom - top, W), per code
+#: on the scale 0..255.
 GradientRows: TypeAlias = Callable[[int, int], npt.NDArray[np.float32]]
 
 

@@ -84,7 +84,7 @@ def positive_xyb(red: Any, green: Any, blue: Any, count: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1])", inner=True)
 def positive_xyb_adjoint(xyb: Any, gradient: Any) -> int:
-    """Convert a gradient by XYB, as of :func:`positive_xyb`, to a gradient by linear light, in place."""
+    """Convert a gradient for XYB, as of :func:`positive_xyb`, to a gradient for linear light, in place."""
     for i in range(PLANE):
         y = xyb[i + PLANE] - _Y_SHIFT
         x = (xyb[i] - _X_SHIFT) * _X_SCALE_INVERSE

@@ -107,7 +107,7 @@ class CodesComparator(ABC):
     def gradient_codes(
         self, codes: Codes, transform: Transform
     ) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score of codes, and a function that returns rows of the gradient by them.
+        """Return the score of codes, and a function that returns rows of the gradient with respect to them.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class LightComparator(CodesComparator):
 
     @abstractmethod
     def _score_and_gradient(self, level: Rows) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score, and a function that returns rows of the derivatives by linear light."""
+        """Return the score, and a function that returns rows of its derivatives for linear light."""
 
     def score_linear(self, planes: Floats) -> float:
         """Return the score of linear light: float32 (3, H, W), sRGB primaries, 1.0 = white."""
@@ -156,7 +156,7 @@ class LightComparator(CodesComparator):
         score : float
             Score; see the notes of the class.
         gradient : ndarray of float32, shape (3, H, W)
-            Derivatives by ``planes``; zero for identical pictures.
+            Derivatives with respect to ``planes``; zero for identical pictures.
         """
         score, rows = self._score_and_gradient(Rows(linear_planes(planes)))
         return score, np.ascontiguousarray(rows(0, self.shape[0]))

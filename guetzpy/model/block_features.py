@@ -51,7 +51,7 @@ _PICTURE = LUMA_FEATURES.index("picture_total")
 
 @kernel("float32(float32, float32[::1])", inline=True)
 def _log2(x: Any, work: Any) -> Any:
-    """Return the piecewise linear binary logarithm of ``x`` > 0; ``work`` is scratch of one entry."""
+    """Return the piecewise linear binary logarithm of ``x`` > 0; ``work`` is scratch of one element."""
     work[0] = x
     return np.float32(work.view(np.int32)[0]) * np.float32(2.0**-23) - np.float32(127.0)
 
@@ -96,7 +96,7 @@ def _means(statistics: Any, means: Any) -> int:
 
 @kernel("int64(float32[:, :, ::1], float32[:, :, ::1])")
 def _neighbourhood(statistics: Any, out: Any) -> int:
-    """Write the features whose names end with 3 or 5; blocks at the picture's edges are repeated beyond."""
+    """Write the features whose names end with 3 or 5; the blocks at the edges are repeated outside."""
     rows, columns = statistics.shape[:2]
     work = np.empty(1, np.float32)
     ninth, part = np.float32(1.0 / 9.0), np.float32(1.0 / 25.0)

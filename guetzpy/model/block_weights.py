@@ -96,7 +96,7 @@ class Network:
     out: Field
 
     def logs(self, features: Field) -> Field:
-        """Return the results, float32 (blocks_y, blocks_x), for features, (blocks_y, blocks_x, n)."""
+        """Return a float32 result for each block, (blocks_y, blocks_x), from the n features of each block."""
         result = np.empty(features.shape[:2], np.float32)
         rows = np.ascontiguousarray(features, np.float32).reshape(-1, features.shape[2])
         # The signature of a kernel takes writable arrays; the arrays of a model are read-only.

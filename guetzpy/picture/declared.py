@@ -114,7 +114,7 @@ def colour_of(
 
 
 def _unused(channels: int) -> str:
-    """Return what a warning about a profile that is not valid says of the colours."""
+    """Return the end of a warning about a profile that is not valid: what is done with the colours."""
     return "it is not used" if channels == 4 else "the colours count as sRGB"
 
 
@@ -174,7 +174,7 @@ def colour_of_image(
         declared = _of_png(chunks or {}, info, icc, channels, warnings)
         if declared is not None:
             return Colour(declared.icc, tuple(warnings), declared.made)
-        icc = None  # not valid, see warnings
+        icc = None  # the profile is not valid; a warning says why
     elif chunks:
         icc = _of_other(chunks, icc, warnings)
     tags = getattr(image, "tag_v2", None)

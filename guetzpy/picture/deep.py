@@ -2,7 +2,7 @@
 
 Pillow's decoding of TIFF files was compared with tifffile's, over photometric interpretation, planar
 configuration, depth, sample format, byte order, compression, strips and tiles. This module handles the
-combinations that differ. It raises UnsupportedError for those that cannot be read correctly.
+combinations in which the two differ. It raises UnsupportedError for those that cannot be read correctly.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _of_short_map(image: Image.Image, tags: Any) -> Samples | None:
     """Return the RGB of a palette whose entries are 0..255, as old programs wrote them; None for others.
 
     The standard has 0..65535 (TIFF 6.0, section 5), of which Pillow takes the upper byte. libtiff
-    (``checkcmap`` of tif_getimage.c) tells the two by the largest entry.
+    (``checkcmap`` of tif_getimage.c) tells the two forms apart by the largest entry.
     """
     entries = np.array(_tuple(tags.get(_COLOUR_MAP, ())), np.int64)
     if not entries.size or entries.size % 3 or not 0 < entries.max() <= 255:

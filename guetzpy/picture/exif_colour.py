@@ -17,7 +17,7 @@ _EXIF_POINTER, _INTEROP_POINTER, _COLOR_SPACE, _INTEROP_INDEX = 0x8769, 0xA005, 
 _CALIBRATION = {0x013E: "WhitePoint", 0x013F: "PrimaryChromaticities", 0x012D: "TransferFunction"}
 _SRGB, _ADOBE, _WIDE, _UNCALIBRATED = 1, 2, 0xFFFD, 0xFFFF
 _SHORT, _LONG, _IFD = 3, 4, 13
-_MOST = 1000  # largest number of entries that are read in a directory
+_MOST = 1000  # largest number of entries of a directory that are read
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", 
 _TIFF_DIRECTORIES = 64  # largest number of directories that are read
 _SUB_IFDS, _PHOTOMETRIC, _COMPRESSION, _DNG_VERSION = 0x014A, 0x0106, 0x0103, 0xC612
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
-_RAW_COMPRESSIONS = {32767, 34713, 65535}  # of Sony, Nikon and Pentax
+_RAW_COMPRESSIONS = {32767, 34713, 65535}  # compressions of Sony, Nikon and Pentax
 
 _ORIENTATION, _EXIF_IFD, _MAKER_NOTE, _XMP = 0x0112, 0x8769, 0x927C, 0x02BC
 
@@ -144,7 +144,7 @@ def decode(data: bytes, kind: Kind, check_size: CheckSize) -> tuple[npt.NDArray[
     with guarded(f"{kind} cannot be decoded"):
         pixels, metadata = _DECODERS[kind](data, check)
         size = pixels.shape[1::-1] if isinstance(pixels, np.ndarray) else pixels.size
-        if kind != "RAW":  # some sensors have pixels that are not square, or a rotated grid
+        if kind != "RAW":  # sensors with oblong pixels or a rotated grid give another size
             check_decoded_size(declared[0], (size[0], size[1]), turned=True)
     return pixels, metadata
 

@@ -103,7 +103,7 @@ def _exact_srgb_curve(codes: Doubles) -> Doubles:
 
 
 def slope_of(curve: Curve, codes: Doubles) -> Doubles:
-    """Return the derivative of a curve by codes, both 0..1, from differences over +-1/65535."""
+    """Return the derivative of a curve with respect to codes, both 0..1, from differences over +-1/65535."""
     if curve is srgb_curve:
         curve = _exact_srgb_curve  # differences of float32 values would be dominated by rounding
     below, above = np.maximum(codes - 1 / 65535, 0.0), np.minimum(codes + 1 / 65535, 1.0)

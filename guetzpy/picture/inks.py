@@ -19,7 +19,7 @@ _ROWS = 64  # rows per task of a thread
 
 _AS_PILLOW = "CMYK was scored as Pillow shows it, without a profile"
 
-#: The note of a conversion that replaces that of a profile which hardly shows an ink.
+#: The note of Pillow's conversion, if it replaces that of a profile that hardly shows one of the inks.
 HIDDEN_BY_PROFILE = f"{_AS_PILLOW}: its own hardly shows one of the inks"
 
 
@@ -31,7 +31,7 @@ class InkConversion:
     ----------
     transform : PIL.ImageCms.ImageCmsTransform, optional
         The transform by littleCMS: relative colorimetric with black point compensation. None: red, green and
-        blue are the paper that is left by one ink and by black, ``(255 - ink) (255 - black) / 255``, as in
+        blue are what one ink and black leave of the white paper, ``(255 - ink) (255 - black) / 255``, as in
         Pillow's ``convert("RGB")``.
     note : str, optional
         Why the file's own profile is not used.

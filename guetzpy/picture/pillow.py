@@ -141,7 +141,7 @@ def guarded(what: str) -> Iterator[None]:
         raise LimitError(f"{what}: out of memory") from None
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, KeyError):  # its text is a number in a table of Pillow, such as a compression
+        if isinstance(error, KeyError):  # its text is a number that a table of Pillow lacks
             words = f"{words} is a value that Pillow does not know"
         if type(error).__name__ in ("DecompressionBombError", "DecompressionBombWarning"):
             raise LimitError(f"{words}; PIL.Image.MAX_IMAGE_PIXELS sets that limit") from None
@@ -203,7 +203,7 @@ def _refuse_layouts(data: bytes) -> None:
     if data.startswith(b"MM\0+"):
         raise UnsupportedError("big-endian BigTIFF files are not supported")
     samples, compression = 1, 1
-    with contextlib.suppress(Exception):  # a broken directory is Pillow's to report
+    with contextlib.suppress(Exception):  # Pillow reports a broken directory later
         directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if data[2] == 43 else 8])
         stream = io.BytesIO(data)
         stream.seek(directory.next)
@@ -225,7 +225,7 @@ def jpeg_samples(data: bytes) -> npt.NDArray[np.uint8]:
     """Return the samples that libjpeg-turbo decodes a file to, uint8 of shape (1|3|4, H, W)."""
     with guarded("libjpeg-turbo"), opened_jpeg(data) as picture:
         samples = np.asarray(picture)
-        if picture.mode == "CMYK":  # which Pillow inverts
+        if picture.mode == "CMYK":  # Pillow has inverted these samples
             samples = np.uint8(255) - samples
     return np.ascontiguousarray(samples[None] if samples.ndim == 2 else samples.transpose(2, 0, 1))
 

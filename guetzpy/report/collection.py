@@ -115,7 +115,8 @@ class Collection:
         for name in names:
             with contextlib.suppress(OSError, ValueError):
                 size = os.path.getsize(name)
-                # The page shows the output too: as many bytes are reserved for it.
+                # The page shows the output too, which is not larger than the input: twice the size is
+                # reserved.
                 if self._held + 2 * size <= self._bounds.embedded:
                     with open(name, "rb") as stream:
                         self._originals[name] = stream.read()

@@ -80,7 +80,8 @@ STEP_POWER = 16
 #: Factor on the weights of chroma. It saves about 0.4 % by HaarPSI and PSNR, and costs as much by the
 #: 3-norm and IW-SSIM.
 CHROMA_WEIGHT = 1.4
-#: Amount by which the excess on the tiles for the weights of a very large picture is too small.
+#: The weights of a very large picture are made from tiles. The excess on these tiles is too small by this
+#: amount.
 WEIGHT_TILES_DEFICIT = 0.08
 
 # The open loop: 19 pictures of 0.8 to 2.8 megapixels at seven distances, tiles of 64 to 128 pixels.

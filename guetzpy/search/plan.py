@@ -225,7 +225,8 @@ def plan_search(
     file_size : int, optional
         Bytes of the file; None for pictures that are not from a file.
     coefficients : bool
-        Whether the picture is a JPEG whose coefficients are searched; these are always kept.
+        Whether the picture is a JPEG whose coefficients are searched. Such coefficients are always kept in
+        memory.
     name : str, optional
         Name of the file, for messages.
 
@@ -390,4 +391,4 @@ def too_sparse(width: int, height: int, file_size: int) -> str | None:
     """
     if width * height <= max(_DENSE_PIXELS, SPARSE * file_size):
         return None
-    return f"{file_size} bytes for {width * height / 1e6:.1f} megapixels are packed losslessly only"
+    return f"{file_size} bytes for {width * height / 1e6:.1f} megapixels: only repacked without loss"

@@ -59,10 +59,10 @@ def obstacle(image: JpegImage) -> str | None:
     if image.colorspace == "ycbcr":
         luma, *chroma = image.components
         if (luma.h, luma.v) not in _SAMPLINGS or any((c.h, c.v) != (1, 1) for c in chroma):
-            return "unusual sampling factors are packed losslessly only"
+            return "a JPEG with unusual sampling factors is only repacked without loss"
     # Any file of RGB or inks that libjpeg-turbo decodes is searched. It refuses such ratios.
     if any(image.h_max % c.h or image.v_max % c.v for c in image.components):
-        return "fractional sampling factors are packed losslessly only"
+        return "a JPEG with fractional sampling factors is only repacked without loss"
     return None
 
 

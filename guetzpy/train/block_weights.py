@@ -71,8 +71,9 @@ def targets(codes: npt.NDArray[np.uint8]) -> list[list[str]]:
     Returns
     -------
     list of list of str
-        For each sampling and distance of ``_CASES`` and each component: binary logarithms of weights less
-        their mean, in units of 1/60, as int8 in base64. The blocks are those of :func:`_chosen`.
+        For each sampling and distance of ``_CASES`` and each component: binary logarithms of weights from
+        which their mean was subtracted, in units of 1/60, as int8 in base64. The blocks are those of
+        :func:`_chosen`.
     """
     subject, judge = Subject(codes), Judge(codes, Transform(), Resources(1))
     result = []
@@ -164,7 +165,7 @@ def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> N
 
 
 def _gradients(parameters: list[Rows], x: Rows, aims: Rows) -> list[Rows]:
-    """Return the gradient of the mean squared error by each array of parameters."""
+    """Return the gradient of the mean squared error with respect to each array of parameters."""
     hidden, bias, out, constant = parameters
     active = np.maximum(x @ hidden + bias, 0)
     error = (active @ out + constant - aims[:, None]) * np.float32(2.0 / len(x))

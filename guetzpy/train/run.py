@@ -71,7 +71,7 @@ class Run:
     done : dict
         Results of an earlier run, by stage and number: see :func:`read_checkpoint`.
     key : str
-        Digest of the settings and pictures, by which a later run knows the checkpoint as its own.
+        Digest of the settings and pictures, by which a later run recognises its own checkpoint.
     progress : callable
         Called with the stage, the number of finished tasks, and the number of tasks of the stage.
     """
@@ -174,7 +174,7 @@ class Run:
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             for worker in started:
-                worker.end()  # a call that still runs fails
+                worker.end()  # a call that has not ended raises an error
             threads.shutdown()
             for worker in started:
                 worker.close()

@@ -4,8 +4,8 @@ Each picture is encoded without weights at several distances and both samplings,
 from a centre by random amounts, in pairs of opposite signs. The loss of an encode, by each metric, is its log
 bytes less the log bytes of the usual parameters at equal error. A quadratic function of the parameters, whose
 linear part also depends on the log distance, is fitted to all losses by least squares. The next centre
-minimises the weighted mean of the losses by all metrics, within the range of the samples. Every encode
-informs about all parameters at once, so that this takes fewer encodes than a search by coordinates or an
+minimises the weighted mean of the losses by all metrics, within the range of the samples. Every encode gives
+information about all parameters at once, so that this takes fewer encodes than a search by coordinates or an
 evolution strategy.
 """
 
@@ -211,10 +211,11 @@ class Surface:
     def best(self, centre: Floats, spread: Floats) -> Floats:
         """Return the parameters of least weighted loss near ``centre``, where the samples are.
 
-        At every distance the parameters differ from those of ``centre`` by at most :data:`_REACH` standard
-        deviations ``spread`` in all. A loss of :data:`_DAMPING` times the square of this difference is added,
-        since the function is less certain there. The search changes one coordinate at a time, by steps that
-        shrink. A coordinate is a parameter at distance 1, or the change of a parameter by the log distance.
+        At every distance, the vector of the differences from ``centre``, each in units of its standard
+        deviation ``spread``, has a length of at most :data:`_REACH`. A loss of :data:`_DAMPING` times the
+        mean square of this length is added, since the function is less certain there. The search changes one
+        coordinate at a time, by steps that shrink. A coordinate is a parameter at distance 1, or the change
+        of a parameter by the log distance.
         """
 
         def loss(tried: Floats) -> float:
@@ -287,8 +288,9 @@ def figures_of(measured: list[list[Measured]], cases: int) -> dict[str, Any]:
     Parameters
     ----------
     measured : list of list of Measured
-        For each picture and each case, four encodes: before the change at a finer and at a coarser distance;
-        before and after the change at the distance of the case. A case is a sampling and a distance.
+        A case is a sampling and a distance. For each picture and each case, four encodes: two before the
+        change, at a finer and at a coarser distance; then one before and one after the change, at the
+        distance of the case.
     cases : int
         Number of cases of a picture; the first half of the cases is 4:4:4, the second half 4:2:0.
     """

@@ -153,7 +153,7 @@ def test_devices_and_endless_answers_are_not_read_whole(monkeypatch: pytest.Monk
 
 
 def test_originals_kept_at_a_url_are_not_said_to_be_restorable(memory: Any) -> None:
-    """The command would not find a record of the run there."""
+    """No record is written for backups at URLs, so ``guetzpy restore`` would find none."""
     memory.pipe_file("/in/a.jpg", jpeg(1))
     command = ["transcode", "memory://in", "-r", "--in-place", "--backup", "memory://kept", "-j", "1"]
     done = CliRunner().invoke(app, command)

@@ -234,7 +234,7 @@ def test_old_records_of_the_state_folder_are_removed(place: Path) -> None:
     run("optimize", "-r", "in", "--in-place")
     left = {path.name for path in state.iterdir()}
     assert {"mine.sqlite", "x.txt", recent.name} < left
-    assert len(left) == 4  # the three files, and the record of this run
+    assert len(left) == 4  # the three files above, and the record of this run
 
 
 # --- encodes of totals ------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_only_own_encodes_are_removed(place: Path) -> None:
     path = trials.path_of(str(folder), task, OptimizeOptions())
     trials.save(path, Result(data=b"12", status="optimized", bytes_after=2))
     write(folder / "notes.txt", b"of the user")
-    for number in range(256):  # the order of folders varies: any may precede that of the encode
+    for number in range(256):  # some come before the folder of the encode, in any order
         write(folder / f"{number:02x}/notes.txt", b"of the user")
     trials.forget_all(str(folder))
     assert not os.path.exists(path)

@@ -187,7 +187,7 @@ class Tagged(File):
 @pytest.mark.parametrize("room", [0, 1, 20, 45, 60, 200])
 @pytest.mark.parametrize("free", [False, True])
 def test_the_smallest_files_are_taken_if_they_fit(room: int, free: bool) -> None:
-    """Regression: 1 % of the whole files, metadata included, had to be left."""
+    """Regression: 1 % of the bytes of all files, metadata included, had to stay unused."""
     files: list[File] = [Tagged(3600, 8.0, 0.7, least=207), Tagged(3600, 112.0, 0.7, least=5_196)]
     assert size_at(files, COARSEST) > 5_650
     limit = 207 + 2 + 5_196 + 2 + room

@@ -20,7 +20,7 @@ RESULT = Result(
 
 
 def test_a_stored_encode_is_read_back(tmp_path: Path) -> None:
-    """Regression: ``removed`` and ``warnings`` became lists."""
+    """Regression: the tuples ``removed`` and ``warnings`` were read back as lists."""
     path = str(tmp_path / "ab" / "cd")
     trials.save(path, RESULT)
     assert trials.load(path, with_data=True) == RESULT
@@ -61,7 +61,7 @@ def test_a_damaged_encode_is_not_used(tmp_path: Path, with_data: bool) -> None:
         (TranscodeOptions(strip="gps"), "jpeg", True),
         (TranscodeOptions(keep="icc"), "jpeg", True),
         (TranscodeOptions(progressive=False), "jpeg", True),
-        (OptimizeOptions(progressive=False), "picture", False),  # no scans are baseline or not
+        (OptimizeOptions(progressive=False), "picture", False),  # a kept PNG has no scans
         (OptimizeOptions(), "picture", False),
         (OptimizeOptions(max_bytes=99), "picture", True),
         (OptimizeOptions(max_bytes=100), "picture", False),

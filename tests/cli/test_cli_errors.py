@@ -231,7 +231,7 @@ def test_compare_by_some_metrics_on_a_display(folder: Path) -> None:
     assert re.fullmatch(r"PSNR +\d+\.\d\d dB", second)
     scores = json.loads(run("compare", "photo.png", "photo.JPG", "--metrics", "cvvdp", "--json").stdout)
     assert set(scores) == {"cvvdp"}
-    assert scores["cvvdp"] < float(first.split()[1])  # a phone's pixels have a smaller visual angle
+    assert scores["cvvdp"] < float(first.split()[1])  # the default display has larger pixels
     drawn = run("compare", "photo.png", "photo.JPG", "--metrics", "cvvdp", "--heatmap", "map.png")
     assert drawn.exit_code == 0, drawn.stderr
     with Image.open("map.png") as legend:
@@ -270,7 +270,7 @@ def test_compare_what_cannot_be_compared(folder: Path) -> None:
     "command", [("inspect", "d.jpg"), ("compare", "d.jpg", "photo.png"), ("compare", "photo.png", "d.jpg")]
 )
 def test_a_folder_is_named(folder: Path, command: tuple[str, ...]) -> None:
-    """The line has the name of the folder and not the number of its descriptor, which is closed."""
+    """The message has the name of the folder, and not the number of the file descriptor that was opened."""
     (folder / "d.jpg").mkdir()
     result = run(*command)
     assert (result.exit_code, result.stderr) == (1, "guetzpy: d.jpg: is a folder\n")

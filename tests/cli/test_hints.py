@@ -88,7 +88,7 @@ def test_each_extra_that_is_proposed_exists() -> None:
     for place, text in found:
         named = re.search(r'pip install "guetzpy\[(\w*)', text)
         assert named is not None, place
-        assert named[1] in {*extras, ""}, place  # "": the name follows in the code
+        assert named[1] in {*extras, ""}, place  # "" if the code adds the name
 
 
 @pytest.mark.parametrize("command", ["inspect", "compare"])
@@ -147,7 +147,7 @@ def png(width: int, height: int) -> bytes:
 
 
 def test_the_memory_that_a_refused_comparison_names_is_enough() -> None:
-    """This also holds for a small and a large file, of which the small one has its own check."""
+    """One of the files is small, and its decoding has a memory check of its own; the other is large."""
     small, large = png(7000, 6000), png(7000, 6000) + bytes(600_000)
     with pytest.raises(LimitError) as caught:
         load_pair(large, small)

@@ -285,7 +285,7 @@ def test_a_list_of_files_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_name_given_twice_is_processed_once(folder: Path) -> None:
-    # It was refused as two outputs of one name, or counted twice with --in-place.
+    # Regression: it was refused as two outputs of one name, or counted twice with --in-place.
     Path("list").write_text("in/a.jpg\n./in/a.jpg\nin/c.png\nin/a.jpg\n")
     done = run("optimize", "--files-from", "list", "-o", "out/", "-e", "fast")
     assert done.exit_code == 0, done.stderr
@@ -295,7 +295,7 @@ def test_a_name_given_twice_is_processed_once(folder: Path) -> None:
 
 
 def test_a_picture_is_no_list_of_files(folder: Path) -> None:
-    # Each line of its bytes was reported as a file that does not exist.
+    # Regression: each line of its bytes was reported as a file that does not exist.
     done = run("optimize", "--files-from", "in/a.jpg", "-n")
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
@@ -308,7 +308,7 @@ def test_a_name_of_a_space_between_nul_characters(folder: Path) -> None:
 
 
 def test_an_unwritable_working_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The message named no folder.
+    # Regression: the message named no folder.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     done = run("optimize", "in/a.jpg", "-o", "new.jpg")
     assert (done.exit_code, done.stderr) == (1, "guetzpy: .: the folder cannot be written\n")

@@ -242,7 +242,7 @@ def test_settings_that_cannot_be_read_end_the_run_if_they_are_ours(
 ) -> None:
     """The name is that of a folder, of a file without permission (simulated for root), or of broken TOML.
 
-    Whether a pyproject.toml of these has settings of guetzpy cannot be known, so one line warns.
+    It cannot be known whether such a pyproject.toml has settings of guetzpy, so one line warns.
     """
 
     def told(words: str) -> None:
@@ -305,7 +305,7 @@ def test_a_broken_link_to_settings_is_told(folder: Path) -> None:
 
 
 def test_subsampling_with_colons_in_a_file(folder: Path) -> None:
-    # A file and the environment refused 4:2:0, which the command line takes.
+    # Regression: a file and the environment refused 4:2:0, which the command line takes.
     (folder / "guetzpy.toml").write_text('subsampling = "4:2:0"\n')
     assert shown()["subsampling"][1] == str(folder / "guetzpy.toml")
     assert run("optimize", "a.jpg", "-n").exit_code == 0

@@ -160,7 +160,7 @@ def test_parts_of_files_with_an_invalid_segment_add_up(marker: bytes, length: in
 def test_a_height_that_no_header_states_is_left_out() -> None:
     data = bytearray(arithmetic())
     at = data.index(b"\xff\xc9") + 5
-    data[at : at + 2] = b"\0\0"  # a DNL segment would define it
+    data[at : at + 2] = b"\0\0"  # 0: a DNL segment defines the height, and this file has none
     record = inspection.inspect(bytes(data))
     assert (record["width"], "height" in record) == (48, False)
     assert "48 x ?" in inspection.table_text(record)
@@ -216,7 +216,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
 
 def test_survey_never_fails_but_by_its_own_errors() -> None:
-    """The parts of truncated and damaged files add up too, or FormatError states the reason."""
+    """The parts of a truncated or damaged file add up to its bytes, or FormatError says what is wrong."""
     rng = random.Random(11)
     whole = picture(60, 44, progressive=True)
     for _ in range(300):
@@ -252,7 +252,7 @@ def test_real_files_add_up_and_agree_with_the_encoder() -> None:
             if record["reason"]:
                 reason = guetzpy.optimize(data, distance=25.0).reason
                 assert reason is not None
-                assert reason.split("; ")[0] == record["reason"], path.name  # a hint may follow
+                assert reason.split("; ")[0] == record["reason"], path.name  # a hint may follow the reason
                 packed += 1
             count += 1
     assert count > 80

@@ -90,7 +90,7 @@ class TestWithoutSearch:
         result = engine.optimize(load(source), OptimizeOptions(**target), self.plan)
         assert result.status == "lossless"
         assert result.data == guetzpy.transcode(source).data
-        assert result.reason == "packed losslessly only: too many pixels"
+        assert result.reason == "only repacked without loss: too many pixels"
 
     def test_a_size_that_the_repack_meets_is_met(self, small: np.ndarray) -> None:
         source = jpeg(small, quality=97)

@@ -236,7 +236,7 @@ def test_logging(jpeg: bytes, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_silent_by_default(tmp_path: Path) -> None:
-    """Nothing is printed, also not by Python's handler of last resort for a damaged file."""
+    """Nothing is printed for a damaged file, not even by Python's handler of last resort."""
     code = (
         "import guetzpy, logging\n"
         "import guetzpy.progress\n"

@@ -115,7 +115,7 @@ def smallest_total(folder: Path, limit: int, **more: Any) -> int:
 
 
 def test_the_smallest_total_that_is_told_can_be_had(pair: Path) -> None:
-    """Regression: 5476 bytes were told for files of 5420 bytes, and a total of 5448 bytes was refused."""
+    """Regression: the error named 5476 bytes for files of 5420 bytes; a total of 5448 was refused."""
     smallest = smallest_total(pair, 100)
     single = 0
     for name in ("a.jpg", "b.jpg"):

@@ -93,7 +93,8 @@ def fenced(kernel: Any) -> Callable[..., Any]:
                 start = argument.__array_interface__["data"][0]
                 arrays[start, argument.nbytes] = argument
         spans = sorted(arrays)
-        overlapping = {s for a, b in pairwise(spans) if a[0] + a[1] > b[0] for s in (a, b)}  # of one array
+        # Arguments that overlap are views of one array.
+        overlapping = {s for a, b in pairwise(spans) if a[0] + a[1] > b[0] for s in (a, b)}
         _calls["fenced"] += 1
         at_end = _calls["fenced"] % 2 == 0
         copies, kept, taken = {}, {}, []
@@ -114,7 +115,7 @@ def fenced(kernel: Any) -> Callable[..., Any]:
             replaced.append(argument)
         outcome = kernel(*replaced)
         for span, array in arrays.items():
-            changed = kept[span] != copies[span]  # only these, since other threads may write to the rest
+            changed = kept[span] != copies[span]  # other threads may write to the other bytes
             if changed.any():
                 assert span not in overlapping, f"{kernel.py_func.__qualname__} writes to arrays that overlap"
                 array.reshape(-1).view(np.uint8)[changed] = copies[span][changed]

@@ -74,7 +74,7 @@ _HEAD = 2 + 4 + len(mpf.HEADER)  # SOI, marker and length: offsets of the index 
     ],
 )  # fmt: skip
 def test_an_index_with_wrong_offsets_is_told(offset: int, size: int, damaged: bool) -> None:
-    """The data after the picture stays byte for byte; --strip mpf cannot remove it, which is told too."""
+    """The data after the picture stays byte for byte; a warning says that --strip mpf cannot remove it."""
     first = jpeg_files.picture()
     length = len(first) + len(jpeg_files.segment(0xE2, jpeg_files.mpf("<", [(0, 0, 0)] * 2)))
     index = jpeg_files.mpf("<", [(0x030000, length, 0), (0, size, length - _HEAD + offset)])

@@ -167,7 +167,7 @@ def test_predicted_bits_of_a_component_are_those_of_its_script(photo):
         data = int(table_bits(histogram[None])[0]) + statistics.raw_bits(scan)
         sizes += data * (1 + STUFFING) + script_search._SCAN_OVERHEAD
     assert search.bits == pytest.approx(sizes)
-    # No other level of any range of segments takes fewer bits.
+    # Another point transform for any range of segments does not take fewer bits.
     for level in (0, 1):
         for i, j in itertools.combinations(range(len(search.levels) + 1), 2):
             trial = search.levels[:i] + (level,) * (j - i) + search.levels[j:]

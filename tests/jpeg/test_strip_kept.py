@@ -97,7 +97,7 @@ def test_folders_strip_what_they_keep(tmp_path: Path, strip: str) -> None:
 @pytest.mark.parametrize("sof", [0xC0, 0xC9])
 @pytest.mark.parametrize("before", [b"\xff\xdb", b"\xff\xc4"])
 def test_stray_bytes_are_stripped_where_nothing_else_is(sof: int, before: bytes) -> None:
-    """Also in a file whose picture data is kept as it is, such as an arithmetic-coded one."""
+    """This also holds for a file whose picture data is kept as it is, such as an arithmetic-coded one."""
     plain = jpeg_files.picture().replace(b"\xff\xc0\0\x11\x08", bytes([0xFF, sof, 0, 0x11, 8]))
     at = plain.index(before)
     source = plain[:at] + b"48.8583 N, 2.2945 E" + plain[at:]

@@ -1,4 +1,4 @@
-"""Free text in comments, Exif and XMP: it is searched for coordinates, and what is not searched is said."""
+"""Free text in comments, Exif and XMP is searched for coordinates; warnings name what is not searched."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def thumbnail_bytes(data: bytes) -> int:
 
 
 def test_pointers_after_the_picture_follow() -> None:
-    """A maker note that points at a preview after the picture still does."""
+    """An offset in the maker note to a preview after the picture points at the preview in the new file."""
     preview = jpeg_files.picture(16, 16, seed=5)
     source = with_thumbnail(note=b"NOTE" + bytes(4), trailing=preview)
     at = source.index(b"NOTE") + 4

@@ -129,7 +129,7 @@ def test_a_model_without_networks_predicts_weights_of_1() -> None:
     "options", [{"effort": "fast"}, {"effort": "fast", "max_bytes": 6000}, {"effort": "balanced"}]
 )
 def test_searches_begin_with_the_weights_of_the_model(options: dict[str, Any]) -> None:
-    """Effort fast ends with them too; the closed loop computes its first gradients under them."""
+    """Effort fast keeps these weights to the end; the closed loop computes its first gradients under them."""
     picture = photo(192, 128)
     others = {name: part for name, part in built_in().parts.items() if name != "weights"}
     files = [

@@ -274,7 +274,7 @@ def test_whatever_pillow_raises(
     elif where == "n_frames":
         monkeypatch.setattr(f"{plugin}.n_frames", property(fail))
         if wanted is FormatError:
-            assert load(data).width == 40  # a broken second frame does not count
+            assert load(data).width == 40  # a broken second frame is ignored
             return
     else:
         monkeypatch.setattr(f"{plugin}.{where}", fail)

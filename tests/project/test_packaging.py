@@ -62,7 +62,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of an environment with the wheel. The packages that it needs are borrowed."""
+    """Return the Python of an environment with the wheel, which also sees the packages installed here."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -70,7 +70,7 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel)
     (place,) = call(
         python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    ).split()  # packages of this folder precede the borrowed ones
+    ).split()  # this folder comes before that of the packages installed here
     Path(place, "borrowed.pth").write_text(f"{PACKAGES}\n")
     return python
 

@@ -22,7 +22,7 @@ def test_tables_alone_leave_the_multiplier_as_it_is() -> None:
 
 
 def test_without_points_forgets_what_was_measured() -> None:
-    """The place stays; the next point then depends on one excess alone, as at the start."""
+    """The point to evaluate stays the same; the next point depends on its excess alone, as at the start."""
     tables = ByDistance.from_start(0.0, 0.01).after(0.5)
     assert tables is not None
     fresh = tables.without_points()
@@ -137,7 +137,7 @@ def test_the_first_evaluation_at_a_smaller_multiplier_is_not_in_vain() -> None:
 def test_tables_change_again_while_the_bracket_is_wide(
     patience: int, waits: bool, gap: float, wide: bool
 ) -> None:
-    """The evaluation that fails is the first, the one near the limits the second."""
+    """The first evaluation misses the limits; the second one meets them, and is near them."""
     root = ByDistanceAndLambda(0.0).by_distance.with_point(gap, 0.3)
     following = ByDistanceAndLambda(0.0, patience=patience, by_distance=root).after(-0.03)
     assert following is not None
@@ -151,7 +151,7 @@ def test_the_search_ends_at_the_finest_tables() -> None:
     assert ByDistanceAndLambda(finest + 5e-10).after(0.3) is None
     assert ByDistanceAndLambda(finest + 0.1).after(0.3) is not None
     assert ByDistanceAndLambda(finest).after(-0.3) is not None
-    # By noise, a larger distance met the limits before. The search ends all the same.
+    # A larger distance met the limits before, by chance. The search ends nevertheless.
     passed = ByDistanceAndLambda(finest).by_distance.with_point(finest + 1.0, -0.05)
     assert ByDistanceAndLambda(finest, by_distance=passed).after(0.3) is None
     assert ByDistanceAndLambda(finest).after(0.0) is not None

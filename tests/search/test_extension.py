@@ -151,7 +151,7 @@ def test_a_family_of_tables_competes(
     with pytest.raises(ValueError, match="a table family named flat is registered already"):
         tables.register("flat", Flat())
     try:
-        # The usual family is made worse, so that the new one is chosen.
+        # The tables of the usual families are replaced by steps of 1, so that the new family is chosen.
         worse = tables._Jpegli.tables
         monkeypatch.setattr(
             tables._Jpegli, "tables", lambda self, d, *rest: tuple(t // t for t in worse(self, d, *rest))

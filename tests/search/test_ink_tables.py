@@ -42,7 +42,7 @@ def test_an_ink_that_is_seen_less_gets_coarser_tables(coffee: np.ndarray) -> Non
     covered = read(file.getvalue())
     covered.components[3].coefficients[..., 0] = -1024 // int(covered.components[3].qtable[0])
     hidden = InkSource(covered, ink_conversion(None)).factors()
-    assert hidden[:3] == (8 * hidden[3],) * 3  # no ink is seen under full black, except where it is lightest
+    assert hidden[:3] == (8 * hidden[3],) * 3  # black hides the other inks nearly everywhere
 
 
 def test_ycck_without_black_has_the_tables_of_ycbcr(coffee: np.ndarray) -> None:

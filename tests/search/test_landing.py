@@ -93,7 +93,7 @@ LIMITS = Limits(DEFINING, (1.0, 80.0))
 @pytest.mark.parametrize(
     ("given", "leads", "asked"),
     [
-        ((0.9, 79.0), (-0.1, 0.0), [1]),  # SSIMULACRA 2's limit is missed
+        ((0.9, 79.0), (-0.1, 0.0), [1]),  # SSIMULACRA 2, asked first, misses its limit
         ((0.9, 81.0), (-0.1, 0.0), [1, 0]),  # both limits hold
         (
             (1.1, 81.0),

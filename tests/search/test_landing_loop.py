@@ -74,7 +74,7 @@ def test_weights_are_increased_once_after_the_first_evaluation() -> None:
 
 
 def test_weights_are_increased_after_the_first_evaluation_by_all_metrics() -> None:
-    """The first one is by one metric alone, because this one is expected to bind by far."""
+    """The first evaluation uses one metric alone, because that metric is expected to bind by far."""
     judge = Curves(by_x, lambda point: point.x - 0.2)
     land(judge, Listed((0.5, -0.3, -0.2)), Budget(9, 9, NEVER_CLOSE), BOTH, leads=(0.0, -0.2))
     assert [point.weights for point in judge.seen] == [0, 0, 1]
@@ -100,7 +100,7 @@ def test_excesses_are_forgotten_only_if_another_metric_binds(
 
 
 class Repair(NamedTuple):
-    """Scores of the file that is encoded with larger weights, and what is expected."""
+    """Errors before and after an encode with larger weights, its excess, and whether it is taken."""
 
     before: float
     after: float
@@ -159,7 +159,7 @@ def test_the_encode_with_larger_weights_is_at_the_place_and_weights_of_the_best_
 def test_a_metric_that_binds_alone_decides_on_the_encode_with_larger_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The leads are those of the best file: the second metric is then asked first, and misses its limit."""
+    """The leads come from the best file. So the second metric is computed first, and misses its limit."""
     monkeypatch.setattr(landing, "worst", lambda *_: 2.0)
     asked: list[tuple[int, int]] = []
 

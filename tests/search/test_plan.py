@@ -24,7 +24,7 @@ def bounded(width: int, height: int, **options: Any) -> bool:
 def test_pixels_of_few_bytes_get_little_memory() -> None:
     assert not spares(1280, 720, file_size=SMALL)
     assert spares(1366, 768, file_size=SMALL)
-    assert not bounded(1366, 768, file_size=SMALL)  # sparing data of the reference is enough
+    assert not bounded(1366, 768, file_size=SMALL)  # keeping no data of the reference is enough
     assert bounded(1600, 1200, file_size=SMALL)
     assert bounded(*SCREEN, file_size=SMALL)
     with pytest.raises(LimitError, match=r"12.0 megapixels .* more than the 9 .* --max-memory"):

@@ -88,7 +88,7 @@ def test_the_share_by_which_the_picture_follows_its_tiles() -> None:
     assert scout(tiles).seen(0.1).follows == calibration.FOLLOWS_BETTER
     assert scout(tiles).seen(0.0).follows == calibration.FOLLOWS_WORSE
     known = scout(tiles, follows=0.8, expected=-0.2, before=0.3)
-    assert known.seen(0.15).follows == pytest.approx(0.6)  # it changed by -0.15, not by -0.2
+    assert known.seen(0.15).follows == pytest.approx(0.6)  # 0.8 * -0.15 / -0.2 (found / expected)
     assert known.seen(0.3).follows == 0.3
     assert known.seen(-0.5).follows == 1.2
     little = calibration.TELLING_CHANGE

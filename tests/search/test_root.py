@@ -61,7 +61,7 @@ def test_gap_needs_a_point_beyond_the_last_that_passes() -> None:
     assert measured((0.0, 0.5)).gap == 0.0
     assert measured((0.0, -0.5), (-1.0, 0.5)).gap == 0.0
     assert measured((0.0, -0.5), (2.0, 0.5), (3.0, 0.7)).gap == 2.0
-    assert measured((0.0, -0.5), (0.0, 0.5), (2.0, 0.5)).gap == 2.0  # noise: the first x passes and fails
+    assert measured((0.0, -0.5), (0.0, 0.5), (2.0, 0.5)).gap == 2.0  # noise: x = 0 passes once and fails once
 
 
 def test_hopeless_after_three_failures_without_progress() -> None:

@@ -168,7 +168,7 @@ def pack_ac(
     refine = ah > 0
     total = blocks.shape[0]
     place = np.int64(0)
-    word = np.uint64(0)  # as in pack_mcus
+    word = np.uint64(0)  # its low 64 - free bits are codes, as in pack_mcus
     free = np.int64(64)
     run_length = np.int64(0)  # blocks in the EOB run that is not coded yet
     run_first = 0  # first block of that run

@@ -161,8 +161,8 @@ def rest_of_trailer(
 ) -> tuple[bytes, set[str]]:
     """Return trailing data with an AFCP trailer that has only the IPTC datasets to keep.
 
-    If "trailing" is stripped, all but the IPTC datasets is removed. If only "iptc" is stripped, the other
-    entries and the data before the trailer stay.
+    If "trailing" is stripped, everything but the IPTC datasets is removed. If only "iptc" is stripped, the
+    other entries and the data before the trailer stay.
 
     Parameters
     ----------

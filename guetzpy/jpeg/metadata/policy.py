@@ -202,8 +202,8 @@ def mark(distance: float) -> Segment:
 
     The length is the same for all distances, so that the mark does not make the file of a larger distance
     larger. The distance is rounded up to four characters, so that a later run at the same distance is not
-    finer than the mark. The mark exceeds the distance by at most a tenth: a JPEG is not encoded anew either
-    for a distance that is coarser by so little.
+    finer than the mark. The mark exceeds a distance of 0.1 or more by at most a tenth, and a distance of 1 or
+    more by at most 1 %.
 
     Raises
     ------

@@ -38,7 +38,7 @@ from guetzpy.picture.profiles import adobe_rgb
 __all__ = ["PROFILE_ADDED", "Carried", "carry", "describe", "settle", "splice"]
 
 
-#: Note on a file whose Exif was removed, and whose colours need a profile then.
+#: Note on a file that gets a profile, because the Exif that declared its colours was removed.
 PROFILE_ADDED = "the removed Exif declared Adobe RGB: an ICC profile declares it now"
 
 
@@ -110,7 +110,7 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
     edit.trim_surplus()
     edit.strip_appended()
     edit.strip_segments()
-    # Bytes between the segments of the header belong to nothing: no rewritten or spliced file has them.
+    # Bytes between the segments of the header are in no segment, so rewritten and spliced files lack them.
     if "unknown" in policy.stripped and appended.stray_ranges(source, len(source) - len(image.trailing)):
         edit.removed.add("unknown")
     _note_credentials(edit)

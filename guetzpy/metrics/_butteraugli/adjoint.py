@@ -1,8 +1,8 @@
-"""The adjoint of Butteraugli: from derivatives by the map of errors to derivatives by linear light.
+"""The adjoint of Butteraugli: the gradient of a score for linear light, from that for the map of errors.
 
 The stages of :mod:`guetzpy.metrics._butteraugli.scale` are processed in reverse order. A renormalised blur is
-``diag(gain) K``. Its adjoint is ``K diag(gain)``: the stage before multiplies its result by the gain, and the
-blur then sums without renormalising.
+``diag(gain) K``. Its adjoint is ``K diag(gain)``: first the input is multiplied by the gain (by the adjoint
+stage that computes it), and then the blur sums without renormalising.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _line_slopes(
     span: tuple[int, int],
     out: Floats,
 ) -> None:
-    """Write derivatives by the weighted difference of two planes, from derivatives by the energies of lines.
+    """Convert derivatives for the energies of lines to derivatives for the weighted difference of two planes.
 
     If ``bent``, the split of the bands has set small values of ``b`` to zero. Derivatives at zeros are
     multiplied by 0 later, so they need not be computed.
@@ -185,14 +185,14 @@ def pull_back(
     light: Floats | None = None,
     finish: Callable[[Floats, int, int], object] | None = None,
 ) -> Floats:
-    """Return the derivatives of a score by the light of the distorted picture.
+    """Return the derivatives of a score with respect to the light of the distorted picture.
 
     Parameters
     ----------
     traced : Trace
         Overwritten, ``linear`` excepted.
     slopes : ndarray of float32, shape (H, W)
-        Derivatives of the score by the map ``traced.errors``.
+        Derivatives of the score with respect to the map ``traced.errors``.
     threads : int or None
         Number of threads; None: the processors available.
     light : ndarray of float32, shape (3, H, W), optional
@@ -203,7 +203,7 @@ def pull_back(
     Returns
     -------
     ndarray of float32, shape (3, H, W)
-        Derivatives by linear light.
+        Derivatives with respect to linear light.
     """
     a, b, geometry = traced.reference, traced.bands, traced.geometry
     height, width = geometry.height, geometry.width
@@ -309,7 +309,7 @@ def _opsin_slopes(
     rest: Sequence[Floats],
     light: Sequence[Floats],
 ) -> None:
-    """Convert derivatives by opponent colours (the sums of ``rest`` and ``light``) to derivatives by light.
+    """Convert derivatives for opponent colours (the sums of ``rest`` and ``light``) to those for light.
 
     ``light`` gets the direct derivatives; ``adapted`` gets those through the blurred light that sets the
     gains.

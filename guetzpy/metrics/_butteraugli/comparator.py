@@ -192,7 +192,7 @@ class ButteraugliComparator:
         return diffmap, half
 
     def _gradient(self, light: Light, norm: float) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score, and a function that returns rows of the gradient by codes, or by linear light."""
+        """Return the score, and a function that returns rows of the gradient for codes or linear light."""
         if self._half is not None and light.height * light.width > self._traced:
             return self._gradient_by_windows(self._inner(light), norm)
         score, gradient = self._gradient_at_once(light, norm)
@@ -215,7 +215,7 @@ class ButteraugliComparator:
             smaller, coarse = (planes[3:].reshape(-1)[n * size :][:size].reshape(shape) for n in range(2))
             halve_window(linear, whole_picture(light.height), light.height, smaller, threads)
             half = self._half.trace(smaller, whole_picture(smaller.shape[1]), more)
-            # These planes are unused until the derivatives by the map have been processed.
+            # These planes are unused until the derivatives with respect to the map have been processed.
             merged, slopes, by_coarse = *full.spare[:2], half.spare[0]
             merge(half.errors, full.errors, threads, merged)
             score = norm_and_map_slopes(merged, norm, threads, slopes, by_coarse)
@@ -262,7 +262,7 @@ class ButteraugliComparator:
         return [(before, outer - before - inner) for before, inner, outer in sides]
 
     def gradient(self, distorted: Any, norm: float = 3) -> tuple[float, Floats]:
-        """Return the score and its derivatives by a picture's codes.
+        """Return the score and its derivatives with respect to a picture's codes.
 
         Parameters
         ----------
@@ -284,7 +284,7 @@ class ButteraugliComparator:
         return score, rows(0, self._shape[0])
 
     def gradient_linear(self, planes: npt.ArrayLike, norm: float = 3) -> tuple[float, Floats]:
-        """Return the score and its derivatives by linear planes.
+        """Return the score and its derivatives with respect to linear planes.
 
         Parameters
         ----------
@@ -298,7 +298,7 @@ class ButteraugliComparator:
         score : float
             Norm of the map of errors.
         gradient : ndarray of float32, shape (3, H, W)
-            Derivatives by ``planes``.
+            Derivatives with respect to ``planes``.
         """
         score, rows = self._gradient(light_of_planes(planes), norm)
         return score, np.ascontiguousarray(rows(0, self._shape[0]))
@@ -306,7 +306,7 @@ class ButteraugliComparator:
     def gradient_codes(
         self, codes: Codes, transform: Transform, norm: float = 3
     ) -> tuple[float, Callable[[int, int], Floats]]:
-        """Return the score of codes, and a function that returns rows of the derivatives by them.
+        """Return the score of codes, and a function that returns rows of the derivatives for them.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Derivatives of Butteraugli's stages by their inputs.
+"""Derivatives of Butteraugli's stages with respect to their inputs.
 
 Each kernel is the adjoint of a kernel of ``bands``, ``errors`` or ``malta`` of this package, at the distorted
 picture (``b``). The split of the bands maps values by monotone, piecewise functions. The result shows on
@@ -84,7 +84,7 @@ _ZERO, _HALF, _ONE, _TWO = F(0.0), F(0.5), F(1.0), F(2.0)
 
 @kernel("int64(float32[:, ::1], int64, int64, float64, float64[::1], float64, float32[:, ::1])")
 def norm_slopes(field: Any, start: int, stop: int, p: float, norms: Any, factor: float, out: Any) -> int:
-    """Write the derivatives of the mean of three norms by the map of errors.
+    """Write the derivatives of the mean of three norms with respect to the map of errors.
 
     Parameters
     ----------
@@ -122,20 +122,21 @@ def error_slopes(
     erosion: Any, activity: Any, ax: Any, ay: Any, ab: Any, slope: Any,
     error: Any, smooth: Any, bx: Any, by: Any, bb: Any,
 ) -> int:  # fmt: skip
-    """Compute the derivatives by the errors, the activity and the low band from those by the map of errors.
+    """Convert derivatives with respect to the map of errors to those for errors, activity and low band.
 
     Parameters
     ----------
     erosion, activity, ax, ay, ab : float32 (n,)
         Data of the reference: its mask, its blurred activity, its low band.
     slope : float32 (n,)
-        Derivatives by the map.
+        Derivatives with respect to the map.
     error : float32 (n,)
-        Input: the map. Output: derivatives by the sums that ``ac_errors`` writes.
+        Input: the map. Output: derivatives with respect to the sums that ``ac_errors`` writes.
     smooth : float32 (n,)
-        Input: the blurred activity. Output: derivatives by it.
+        Input: the blurred activity. Output: derivatives with respect to it.
     bx, by, bb : float32 (n,)
-        Input: the low band, scaled for its errors. Output: derivatives by the low band without that scale.
+        Input: the low band, scaled for its errors. Output: derivatives with respect to the low band without
+        that scale.
     """
     for i in range(slope.shape[0]):
         e = erosion[i]
@@ -193,9 +194,9 @@ def middle_slopes(
     gy: Any,
     gb: Any,
 ) -> int:
-    """Compute derivatives by the middle band before its small values were changed.
+    """Compute derivatives with respect to the middle band, as it was before its small values were changed.
 
-    ``lx`` and ``ly`` are derivatives by the weighted differences of the line detectors.
+    ``lx`` and ``ly`` are derivatives with respect to the weighted differences of the line detectors.
     """
     norm_x, scale_x, norm_y, scale_y = table[0, 0], table[0, 1], table[1, 0], table[1, 1]
     for i in range(ac.shape[0]):
@@ -218,16 +219,16 @@ def high_slopes(
     ac: Any, activity: Any, lhx: Any, lhy: Any, lux: Any, luy: Any, table: Any,
     sx: Any, sy: Any, ox: Any, oy: Any,
 ) -> int:  # fmt: skip
-    """Compute derivatives by the blurred (``sx``, ``sy``) and plain (``ox``, ``oy``) inputs of the split.
+    """Compute derivatives for the blurred (``sx``, ``sy``) and plain (``ox``, ``oy``) inputs of the split.
 
     Parameters
     ----------
     hax, hay, hbx, hby, uax, uay, ubx, uby : float32 (n,)
         High and ultra-high bands of both pictures.
     ac, activity : float32 (n,)
-        Derivatives by the errors and by the activity.
+        Derivatives with respect to the errors and the activity.
     lhx, lhy, lux, luy : float32 (n,)
-        Derivatives by the weighted differences of the line detectors.
+        Derivatives with respect to the weighted differences of the line detectors.
     table : float32 (4, 2)
         Weights of the weighted differences.
     sx, sy, ox, oy : float32 (n,)
@@ -268,7 +269,7 @@ def high_slopes(
     " float32[::1])"
 )
 def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, my: Any) -> int:
-    """Compute derivatives by the residual of the middle band, and through it by the band.
+    """Compute derivatives with respect to the residual of the middle band, and through it to the band.
 
     Parameters
     ----------
@@ -277,10 +278,11 @@ def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, m
     cx, cy : float32 (n,)
         Derivatives through the blur of ``split_high``.
     ox, oy : float32 (n,)
-        Derivatives that do not pass through that blur; replaced by the derivatives by the residual.
+        Derivatives that do not pass through that blur; replaced by the derivatives with respect to the
+        residual.
     mx, my : float32 (n,)
-        Derivatives by the middle band before its small values were changed; those through the residual are
-        added.
+        Derivatives with respect to the middle band, as it was before its small values were changed; those
+        through the residual are added.
     """
     for i in range(hx.shape[0]):
         luma = hy[i]
@@ -299,7 +301,7 @@ def rest_slopes(hx: Any, hy: Any, cx: Any, cy: Any, ox: Any, oy: Any, mx: Any, m
 
 @kernel("float32(float32, float32, float32)", inner=True)
 def _gain_slope(absorbed: Any, gain: Any, bias: Any) -> Any:
-    """Return the derivative of the eye's gain by the absorbed light."""
+    """Return the derivative of the eye's gain with respect to the absorbed light."""
     slope = (GAMMA_MUL / (absorbed + GAMMA_BIAS) - gain) / absorbed
     return slope if absorbed > bias and gain > MIN_SENSITIVITY else _ZERO
 
@@ -313,19 +315,19 @@ def opponent_slopes(
     r: Any, g: Any, b: Any, p: Any, q: Any, s: Any, u: Any, v: Any, w: Any,
     lx: Any, ly: Any, lb: Any, gx: Any, gy: Any, gb: Any,
 ) -> int:  # fmt: skip
-    """Compute derivatives by linear light, directly and through the blurred light that sets the gains.
+    """Compute derivatives for linear light: directly, and through the blurred light that sets the gains.
 
     Parameters
     ----------
     r, g, b : float32 (n,)
         Linear light.
     p, q, s : float32 (n,)
-        Blurred linear light; replaced by the derivatives by it.
+        Blurred linear light; replaced by the derivatives with respect to it.
     u, v, w : float32 (n,)
         Gains, from ``sensitivity``.
     lx, ly, lb, gx, gy, gb : float32 (n,)
-        Two parts of the derivatives by the opponent colours. The second is replaced by the direct
-        derivatives.
+        Two parts of the derivatives with respect to the opponent colours. The second is replaced by the
+        direct derivatives.
     """
     for i in range(r.shape[0]):
         red = NITS * r[i]

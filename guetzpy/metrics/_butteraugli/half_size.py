@@ -36,7 +36,7 @@ def double_odd_edges(half: Floats, height: int, width: int) -> None:
 
 
 def finish_rows(half: Floats, gradient: Floats, start: int, stop: int, first: int, light: Light) -> None:
-    """Add derivatives through the picture of half size, and convert derivatives by light to those by codes.
+    """Add derivatives through the picture of half size, and convert derivatives for light to those for codes.
 
     The first row of ``gradient`` is the even row ``first`` of the picture. Adding is the adjoint of
     ``halve_rows``.
@@ -50,7 +50,7 @@ def finish_rows(half: Floats, gradient: Floats, start: int, stop: int, first: in
 
 
 def norm_and_map_slopes(field: Floats, norm: float, threads: int | None, full: Floats, half: Floats) -> float:
-    """Return a norm of a map, and write its derivatives by the maps at full and at half size.
+    """Return a norm of a map, and write its derivatives with respect to the maps at full and at half size.
 
     ``full`` may be the map itself.
     """

@@ -1,10 +1,11 @@
 """Derivatives of Butteraugli's line detectors.
 
 A detector sums a field of differences along a line. If the sum is s, the line adds s^2 to the error of its
-centre. So it adds the same term to the derivative by each of its samples: 2 s times the derivative by the
-centre's error. This term is called the line's share. The shares of all lines with centres in one row are
-computed, and then added to the nine rows that these lines cover. Lines that contain the same pair of samples,
-as in :mod:`guetzpy.metrics._butteraugli.malta`, add the sum of their shares to that pair.
+centre. So it adds the same term to the derivative with respect to each of its samples: 2 s times the
+derivative with respect to the centre's error. This term is called the line's share. The shares of all lines
+with centres in one row are computed, and then added to the nine rows that these lines cover. Lines that
+contain the same pair of samples, as in :mod:`guetzpy.metrics._butteraugli.malta`, add the sum of their shares
+to that pair.
 
 Both steps process 184 columns at a time, so that shares and rows stay in the first-level cache. The shares of
 different lines are a constant distance apart, so that the compiler knows that they do not overlap.
@@ -352,14 +353,14 @@ def _full_scatter(slot: Any, size: int, sums: Any) -> int:
     " float32[:, ::1])"
 )
 def line_slopes(fields: Any, weight: Any, wanted: Any, full: bool, slot: Any, sums: Any, out: Any) -> int:
-    """Compute derivatives by the weighted differences, from derivatives by the energies of lines.
+    """Convert derivatives with respect to the energies of lines to those for the weighted differences.
 
     Parameters
     ----------
     fields : float32 (blocks of W * (n + 16) * STRIDE,)
         Fields of differences for BLOCK columns each, with a margin of 8 on all sides.
     weight : float32 (n + 8, W + 8)
-        Derivatives by the energies, with a margin of 4, which is zero beyond the picture.
+        Derivatives with respect to the energies, with a margin of 4, which is zero beyond the picture.
     wanted : bool (n + 8, blocks of W)
         From :func:`wanted_shares`. Other samples get derivatives that are wrong, but finite.
     full : bool

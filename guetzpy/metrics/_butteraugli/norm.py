@@ -64,7 +64,7 @@ def norm_and_slopes(
     weight: float = 1.0,
     then: Callable[[int, int], object] | None = None,
 ) -> float:
-    """Return a norm of a map, and write its derivatives by the map's values, times ``weight``, to ``out``.
+    """Return a norm of a map, and write its derivatives for the map's values, times ``weight``, to ``out``.
 
     ``out`` may be the map. The derivatives of a map of zeros are zero. ``then(start, stop)`` is called for
     each range of rows when its derivatives are written; all ranges but the last have an even number of rows.

@@ -1,7 +1,7 @@
 """Butteraugli at one scale: planes are processed stage by stage, in strips that threads share.
 
 A stage begins when the stage before has finished, because blurs read samples of other strips. The height of a
-strip depends on the width alone, and no sample's value depends on it.
+strip depends only on the width of the picture. No sample's value depends on the height of the strips.
 """
 
 from __future__ import annotations

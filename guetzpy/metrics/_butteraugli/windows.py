@@ -66,9 +66,9 @@ class Light:
         return light
 
     def pull_back(self, gradient: Floats, first: int) -> Floats:
-        """Return derivatives by codes, from derivatives by the light of rows from ``first`` on.
+        """Convert derivatives for the light of rows from ``first`` on to derivatives for codes.
 
-        If the picture has no codes, the derivatives by light are returned.
+        If the picture has no codes, the derivatives with respect to light are returned.
         """
         if self._transform is None:
             return gradient
@@ -155,7 +155,7 @@ class Scale:
         return trace(self._reference(window, geometry), linear, geometry, memory, self._threads)
 
     def pull_back(self, light: Light, slopes: Floats, rows: tuple[int, int], memory: Memory) -> Floats:
-        """Return rows of the derivatives by light, from those by the map, window by window."""
+        """Return rows of the derivatives for light, from the derivatives for the map, window by window."""
         start, stop = rows
         gradient = np.empty((3, stop - start, light.width), np.float32)
         size = self._rows or max(TRACED_SAMPLES // light.width - 4 * MARGIN, 4 * MARGIN)

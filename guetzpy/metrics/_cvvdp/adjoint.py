@@ -34,19 +34,19 @@ def _gather_row(row: Any, out: Any) -> int:
 def add_doubled_adjoint(
     by_around: Any, first: int, start: int, stop: int, height: int, row: Any, out: Any
 ) -> int:
-    """Add derivatives through the doubled planes to those by rows ``start`` to ``stop`` of the planes.
+    """Add derivatives through the doubled planes to those for rows ``start`` to ``stop`` of the planes.
 
     Parameters
     ----------
     by_around : float32 (3, any, W)
-        Derivatives by rows of the doubled planes, beginning with row ``first``. Rows ``2 start - 2`` to
-        ``2 stop`` are needed, as far as they exist.
+        Derivatives with respect to rows of the doubled planes, beginning with row ``first``. Rows
+        ``2 start - 2`` to ``2 stop`` are needed, as far as they exist.
     first, start, stop, height : int64
         ``height`` is that of the doubled planes.
     row : float32 (W + 5,)
         Scratch.
     out : float32 (3, (height + 1) // 2, (W + 1) // 2)
-        Derivatives by the planes.
+        Derivatives with respect to the planes.
     """
     width = by_around.shape[2]
     inner = row[ADJOINT_PAD : ADJOINT_PAD + width]
@@ -54,7 +54,8 @@ def add_doubled_adjoint(
     for c in range(3):
         for y in range(start, stop):
             middle = 2 * y
-            # Doubling repeats the edge, so that derivatives by samples beyond it are added to the edge.
+            # Doubling repeats the edge, so that derivatives with respect to samples beyond it are added to
+            # the edge.
             far_above, above = _D2, _D1
             centre, below, far_below = _D0, _D1, _D2
             if y == 0:
@@ -92,18 +93,18 @@ def _scatter_row(row: Any, out: Any) -> int:
 def add_halved_adjoint(
     by_halved: Any, start: int, stop: int, height: int, offset: int, row: Any, out: Any
 ) -> int:
-    """Add derivatives through the halved planes to those by rows ``start`` to ``stop`` of the planes.
+    """Add derivatives through the halved planes to those for rows ``start`` to ``stop`` of the planes.
 
     Parameters
     ----------
     by_halved : float32 (3, (height + 1) // 2, (W + 1) // 2)
-        Derivatives by the halved planes.
+        Derivatives with respect to the halved planes.
     start, stop, height, offset : int64
         ``height`` is that of the planes; ``offset`` is the row of the planes that ``out`` begins with.
     row : float32 ((W + 1) // 2 + 2,)
         Scratch.
     out : float32 (3, any, W)
-        Derivatives by the planes.
+        Derivatives with respect to the planes.
     """
     rows, columns = by_halved.shape[1], by_halved.shape[2]
     width = out.shape[2]
@@ -151,7 +152,7 @@ def add_halved_adjoint(
 
 @kernel("int64(float32[:, :, ::1], int64, int64, float32[:, ::1], float32[:, ::1])")
 def to_light(planes: Any, start: int, stop: int, transposed: Any, work: Any) -> int:
-    """Convert derivatives by opponent channels to derivatives by linear light, in rows ``start`` to ``stop``.
+    """Convert derivatives for opponent channels to those for linear light, in rows ``start`` to ``stop``.
 
     ``transposed`` is the transposed matrix, float32 (3, 4), with zeros in the last column; ``work`` is
     scratch, (3, W).

@@ -185,7 +185,7 @@ class CVVDPComparator(LightComparator):
         ).rows
 
     def _score_and_slopes(self, level: Rows) -> tuple[float, Doubles, list[Rows]]:
-        """Return the score, its derivatives by the sums of bands and channels, and the picture's levels."""
+        """Return the score, its derivatives for the sums of bands and channels, and the picture's levels."""
         check_sizes(self.shape, (level.height, level.width))
         plan = self._plan
         levels = pyramid(plan, level, self._threads)

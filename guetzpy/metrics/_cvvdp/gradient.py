@@ -1,4 +1,4 @@
-"""The gradient of the quality by linear light, through all bands and back through the pyramid."""
+"""The gradient of the quality for linear light, through all bands and back through the pyramid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Gradient"]
 
 
 class Gradient:
-    """Derivatives of the quality by one picture, from its levels.
+    """Derivatives of the quality with respect to one picture, from its levels.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ class Gradient:
         ``reference(band, start, stop)`` returns rows of the reference's contrasts and sensitivities, and the
         row that they begin with.
     slopes : ndarray of float64, shape (bands, 3)
-        Derivatives of the quality by the sums of each band.
+        Derivatives of the quality with respect to the sums of each band.
     base : ndarray of float64, shape (3, h, w)
         Derivatives through the base band.
     finest_band : int
         Number of the finest band that counts.
     keep : bool
-        Whether the derivatives by the first level are kept, instead of computed twice.
+        Whether the derivatives with respect to the first level are kept, instead of computed twice.
     threads : int or None
         Number of threads; None: the processors available.
     """
@@ -69,7 +69,7 @@ class Gradient:
             self._finish(self._by_level[0], 0)
 
     def rows(self, first: int, last: int) -> Floats:
-        """Return derivatives by rows of linear light, float32 (3, last - first, W)."""
+        """Return derivatives with respect to rows of linear light, float32 (3, last - first, W)."""
         if self._whole:
             return self._by_level[0][:, first:last]
         shape = 3, last - first, self._plan.sizes[0][1]
@@ -89,7 +89,7 @@ class Gradient:
         return out
 
     def _band(self, band: int, start: int, stop: int) -> tuple[Floats, Floats]:
-        """Return derivatives by rows of a band's level, and by rows of the doubled smaller level."""
+        """Return derivatives with respect to rows of a band's level and rows of the doubled smaller level."""
         plan, local = self._plan, self._local
         height, width = plan.sizes[band]
         above, below = max(start - 2 * REACH, 0), min(stop + 2 * REACH, height)
@@ -104,7 +104,7 @@ class Gradient:
         return layer[:, : stop - start], around
 
     def _through(self, band: int, start: int) -> None:
-        """Add derivatives through a strip of a band to those by its level and the smaller level."""
+        """Add derivatives through a strip of a band to those for its level and for the smaller level."""
         height, width = self._plan.sizes[band]
         stop = min(start + STRIP, height)
         above, below = max(start - 2, 0), min(stop + 1, height)
@@ -130,7 +130,7 @@ class Gradient:
         add_halved_adjoint(smaller, start, stop, self._plan.sizes[level][0], offset, row, out)
 
     def _finish(self, out: Floats, first: int) -> None:
-        """Convert derivatives by the first level to those by light; ``out`` begins with row ``first``."""
+        """Convert derivatives for the first level to those for light; ``out`` begins with row ``first``."""
         transposed = np.zeros((3, 4), np.float32)
         transposed[:, :3] = self._plan.matrix[:, :3].T
         several = len(self._plan.sizes) > 1

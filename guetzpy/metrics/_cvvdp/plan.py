@@ -124,7 +124,7 @@ class Base:
         return sums
 
     def slopes(self, other: Base, plan: Plan, by_sums: Doubles) -> Doubles:
-        """Return derivatives by another base band's light, (3, h, w), from derivatives by the sums, (3,)."""
+        """Convert derivatives for the sums, (3,), to derivatives for another base band's light, (3, h, w)."""
         by_light: Doubles = np.empty_like(other.contrast)
         by_mean = 0.0
         for c, sensitivity in enumerate(self.sensitivities(plan)):

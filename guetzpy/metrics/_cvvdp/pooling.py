@@ -35,7 +35,7 @@ def _power(x: float, p: float) -> tuple[float, float]:
 
 
 def jod_and_slopes(sums: Doubles, pixels: list[int]) -> tuple[float, Doubles]:
-    """Return the quality in JOD, 10 for identical pictures, and its derivatives by the sums.
+    """Return the quality in JOD, 10 for identical pictures, and its derivatives with respect to the sums.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Derivatives of the quality by the levels of a picture through one band: the adjoint of ``bands``.
+"""Derivatives of the quality through one band, with respect to a picture's levels: the adjoint of ``bands``.
 
 A row of the result needs masks and their derivatives in REACH rows above and below it, and contrasts in
 2 REACH rows. Both are computed row by row, as in ``bands``. Where the contrasts of both pictures have the
@@ -63,9 +63,9 @@ __all__ = ["SLOPE_ROWS", "slope_rows"]
 
 # The first row of each further part of the scratch memory, after the parts that ``bands`` names.
 DIFFERENCES = WORK_ROWS  # a ring of TAPS rows of three channels: contrasts less the reference's
-BY_DIFFERENCE = DIFFERENCES + 3 * TAPS  # derivatives by these: a ring of REACH + 1 rows of three channels
+BY_DIFFERENCE = DIFFERENCES + 3 * TAPS  # slopes for these differences: a ring of REACH + 1 rows
 GAINS = BY_DIFFERENCE + 3 * (REACH + 1)  # reciprocals of the background's luminance: TAPS rows
-BY_MASK = GAINS + TAPS  # derivatives by the masks: for each channel 2 TAPS rows, like MUTUAL
+BY_MASK = GAINS + TAPS  # slopes for the masks: for each channel 2 TAPS rows, like MUTUAL
 SLOPE_ROWS = BY_MASK + 3 * 2 * TAPS
 
 _S1, _S2 = STRIDE, 2 * STRIDE
@@ -81,10 +81,10 @@ def _sign(x: Any) -> Any:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], int64)", inner=True)
 def _pull(work: Any, apart: Any, slopes: Any, by_apart: Any, count: int) -> int:
-    """Write derivatives of the quality by a row's masks to LOSS, and by its differences to ``by_apart``.
+    """Write the slopes of the quality for a row's masks to LOSS, and for its differences to ``by_apart``.
 
-    ``slopes`` are the derivatives of the quality by the sums. All rows begin with the first column that has
-    masks.
+    ``slopes`` are the derivatives of the quality with respect to the sums. All rows begin with the first
+    column that has masks.
     """
     s0, s1, s2 = slopes[0], slopes[1], slopes[2]
     for x in range(count):
@@ -99,8 +99,9 @@ def _pull(work: Any, apart: Any, slopes: Any, by_apart: Any, count: int) -> int:
         n2 = _ONE / (_ONE + (W02 * m0 + W12 * m1 + W22 * m2))
         u0, u1, u2 = (p0 - P_AT_0) * n0, (p1 - P_AT_0) * n1, (p2 - P_AT_0) * n2
         l0, l1, l2 = LARGEST / (LARGEST + u0), LARGEST / (LARGEST + u1), LARGEST / (LARGEST + u2)
-        # Derivatives by the numerators of the visible differences give those by the differences of contrast.
-        # Derivatives by the denominators, below, give those by the masks.
+        # Derivatives with respect to the numerators of the visible differences give those with respect to the
+        # differences of contrast. Derivatives with respect to the denominators, below, give those with
+        # respect to the masks.
         g0 = s0 * (_TWO * l0 * u0 + TWO_EPS) * (l0 * l0) * n0
         g1 = s1 * (_TWO * l1 * u1 + TWO_EPS) * (l1 * l1) * n1
         g2 = s2 * (_TWO * l2 * u2 + TWO_EPS) * (l2 * l2) * n2
@@ -153,7 +154,7 @@ def _spread(
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True)
 def _by_contrast(by_apart: Any, apart: Any, by_mutual: Any, reference: Any, out: Any) -> int:
-    """Write derivatives by contrasts times sensitivities."""
+    """Write derivatives with respect to contrasts times sensitivities."""
     for x in range(out.shape[0]):
         t = apart[x] + reference[x]
         size, other = abs(t), abs(reference[x])
@@ -171,7 +172,7 @@ def _by_layer(by_contrast: Any, sense: Any, gain: Any, out: Any) -> int:
 
 @kernel("int64(float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])", inner=True)
 def _by_light(by_contrast: Any, apart: Any, reference: Any, gain: Any, out: Any) -> int:
-    """Subtract the part through the contrast's denominator from derivatives by the luminance."""
+    """Subtract the part through the contrast's denominator from derivatives with respect to the luminance."""
     for x in range(out.shape[0]):
         out[x] -= by_contrast[x] * (apart[x] + reference[x]) * gain[x]
     return 0
@@ -193,7 +194,7 @@ def _write_row(
     work: Any, y: int, height: int, x0: int, counted: int, blurred: int, reference: Any, offset: int,
     by_layer: Any, by_around: Any, start: int,
 ) -> int:  # fmt: skip
-    """Write a row of derivatives by a level, and by the doubled next smaller level."""
+    """Write a row of derivatives with respect to a level and the doubled next smaller level."""
     left, right = x0, x0 + counted
     begin: Any = np.int64(HALO)
     end = begin + counted
@@ -237,12 +238,12 @@ def slope_rows(
     planes, first, start, stop, height, matrix, mixed, coarse, reference, offset
         As for ``difference_rows``, but 2 REACH rows above and below are needed.
     slopes : float32 (3,)
-        Derivatives of the quality by the sums that ``difference_rows`` returns for this band.
+        Derivatives of the quality with respect to the sums that ``difference_rows`` returns for this band.
     work : float32 (SLOPE_ROWS, STRIDE)
         Scratch.
     by_layer, by_around : float32 (3, any, W)
-        Derivatives by the opponent channels of the level, and by the doubled next smaller level. They begin
-        with row ``start``.
+        Derivatives with respect to the opponent channels of the level and the doubled next smaller level.
+        They begin with row ``start``.
     """
     width = planes.shape[2]
     blurred = int(min(height, width) > REACH)

@@ -37,8 +37,9 @@ _ROWS = 32  # rows of a halved plane that a thread processes at a time
 class IWSSIMComparator(CodesComparator):
     """IW-SSIM with one reference, which is processed once.
 
-    Information content weighted structural similarity of luma. JPEG files: 1 identical, 0.998 about visually
-    lossless, 0.99 medium quality. Differences of chroma alone do not change the score.
+    Information content weighted structural similarity of luma. The score is 1 for identical pictures. JPEG
+    files have about 0.998 if they are visually lossless, and 0.99 at medium quality. Differences of chroma
+    alone do not change the score.
 
     Parameters
     ----------
@@ -57,8 +58,8 @@ class IWSSIMComparator(CodesComparator):
     to 161 by its mirror images, below and to the right. About 11 bytes per pixel are kept.
 
     Gradients: where the reference is nearly flat, with a variance over 3 x 3 samples of a band below 1e-3,
-    the weights depend strongly on differences far below one code. There, their derivative by the covariance
-    is taken as 0.
+    the weights depend strongly on differences far below one code. There, their derivative with respect to the
+    covariance is taken as 0.
     """
 
     def __init__(self, reference: Any, *, threads: int | None = None, background: Any = None) -> None:
@@ -179,7 +180,7 @@ class IWSSIMComparator(CodesComparator):
     def _by_luma(
         self, pyramid: list[Floats], score: float, means: list[float], totals: list[float]
     ) -> Floats:
-        """Return the gradient by luma, computed from the coarsest band to the finest."""
+        """Return the gradient with respect to luma, computed from the coarsest band to the finest."""
         slopes = [
             score * exponent / sum(_EXPONENTS) / mean if mean != 0 else 0.0
             for mean, exponent in zip(means, _EXPONENTS, strict=True)
@@ -196,7 +197,7 @@ class IWSSIMComparator(CodesComparator):
     def _by_band(
         self, pyramid: list[Floats], k: int, means: list[float], totals: list[float], slopes: list[float]
     ) -> Floats:
-        """Return the gradient by a band of the score through this band alone."""
+        """Return the gradient with respect to a band of the score through this band alone."""
         out = np.empty_like(pyramid[k])
         plain = totals[k] < 0
         scale = slopes[k] / (_places(*out.shape) if plain else totals[k])

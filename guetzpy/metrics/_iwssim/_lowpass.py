@@ -91,7 +91,7 @@ def mean(x: Floats, y: Floats) -> float:
 
 
 def gradient(x: Floats, y: Floats, scale: float) -> Floats:
-    """Return the derivatives of the mean SSIM by the plane ``x``, times ``scale``."""
+    """Return the derivatives of the mean SSIM with respect to the plane ``x``, times ``scale``."""
     _, moments = _compared(x, y)
     height, width = x.shape
     out = np.zeros((height, width))

@@ -1,4 +1,4 @@
-"""Luma of pictures, and conversion of a gradient by luma to a gradient by codes.
+"""Luma of pictures, and conversion of a gradient for luma to a gradient for codes.
 
 IW-SSIM is defined for luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), of gamma-encoded codes on the 0..255
 scale. Codes of colour spaces other than sRGB are converted to linear light and then encoded by sRGB's curve.
@@ -62,7 +62,7 @@ def _interpolate(light: Any, table: Any, out: Any, odd: int) -> int:
 
 @functools.cache
 def _tables() -> tuple[Floats, Floats]:
-    """Return codes (0..255) and their slopes by light, at equal steps of the square root of light."""
+    """Return codes (0..255) and their derivatives for light, at equal steps of the square root of light."""
     code, slope = np.empty(_STEPS + 1), np.empty(_STEPS + 1)
     for i in range(_STEPS + 1):
         light = (2.0 * i / _STEPS) ** 2
@@ -108,7 +108,7 @@ def luma_of(codes: Codes, transform: Transform, threads: int | None) -> Floats:
 
 
 def by_codes(gradient: Floats, codes: Codes, transform: Transform, threads: int | None) -> Floats:
-    """Return the gradient by codes, float32 of their shape, from the gradient by luma, (H, W).
+    """Convert the gradient for luma, (H, W), to the gradient for codes, float32 of their shape.
 
     It is per code on the 0..255 scale, whatever the depth of the codes.
     """
@@ -134,7 +134,7 @@ def continued(luma: Floats) -> Floats:
 
 
 def folded(gradient: Floats, shape: tuple[int, int]) -> Floats:
-    """Return the gradient by a plane from the gradient by its extension: the adjoint of :func:`continued`."""
+    """Convert the gradient for an extended plane to that for the plane: the adjoint of :func:`continued`."""
     for axis, side in enumerate(shape):
         length = gradient.shape[axis]
         if length == side:

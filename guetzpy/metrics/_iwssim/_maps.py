@@ -1,4 +1,4 @@
-"""Scores of bands from maps of structure and of information, computed by tiles, and the gradient by a band.
+"""Scores of bands from maps of structure and of information, computed by tiles, and the gradient for a band.
 
 x is the distorted band and y the reference's. C is the covariance of y's neighbourhoods, with eigenvalues l;
 e is their energy (see ``_information``). The weight w of a place is (equations 24 to 28 of the paper)
@@ -192,7 +192,7 @@ def score_row(
 
 @kernel("int64(float32[:, ::1], float32[::1], float32)", inner=True)
 def _structure_adjoint(planes: Any, weight: Any, plain: Any) -> int:
-    """Replace the structure's moments by derivatives by x blurred (MX), its square (XX), the product (YY).
+    """Replace the structure's moments by derivatives for x blurred (MX), its square (XX), the product (YY).
 
     ``plain``: 1 if all places have the same weight; 0 if each has its own.
     """
@@ -213,8 +213,8 @@ def _structure_adjoint(planes: Any, weight: Any, plain: Any) -> int:
 def _information_adjoint(planes: Any, eigenvalues: Any, mean: Any) -> int:
     """Replace the variances by derivatives of sum(w c) / sum(w) through w, times sum(w).
 
-    These are derivatives by the local mean of x (ENERGY), of x squared (VX), and of the product (COV).
-    PRODUCT and WEIGHT hold the means of x and of y over 3 x 3 samples. ``mean`` is sum(w c) / sum(w).
+    These are derivatives with respect to the local mean of x (ENERGY), of x squared (VX), and of the product
+    (COV). PRODUCT and WEIGHT hold the means of x and of y over 3 x 3 samples. ``mean`` is sum(w c) / sum(w).
     """
     vx, vy, cov, energy = planes[_VX], planes[_VY], planes[_COV], planes[_ENERGY]
     structure, mean_x, mean_y = planes[_XY], planes[_PRODUCT], planes[_WEIGHT]
@@ -270,7 +270,7 @@ def gradient_row(
     x_fine: Any, x_coarse: Any, y_fine: Any, y_coarse: Any, energy: Any, eigenvalues: Any,
     top: int, mean: Any, plain: Any, scale: Any, planes: Any, lines: Any, out: Any,
 ) -> int:  # fmt: skip
-    """Write ``GRADIENT_ROWS`` rows of the gradient by a band, beginning with the picture's row ``top``.
+    """Write ``GRADIENT_ROWS`` rows of the gradient for a band, beginning with the picture's row ``top``.
 
     Parameters
     ----------
@@ -283,7 +283,8 @@ def gradient_row(
     plain : float
         1 if sum(w) is zero, so that the score is the mean of c; else 0.
     scale : float
-        Derivative of the picture's score by the band's score, divided by sum(w) or by the number of places.
+        Derivative of the picture's score with respect to the band's score, divided by sum(w) or the number of
+        places.
     planes, lines : ndarray of float32, shapes PLANES and LINES
         Scratch memory.
     out : ndarray of float32, shape (H, W)

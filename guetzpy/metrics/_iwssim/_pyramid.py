@@ -110,7 +110,7 @@ def band_tile(fine: Any, coarse: Any, top: int, left: int, line: Any, tile: Any)
 def subtract_up_adjoint(by_band: Any, top: int, bottom: int, line: Any, by_coarse: Any) -> int:
     """Subtract the adjoint of enlarging from the rows ``top`` to ``bottom`` of the coarser plane's gradient.
 
-    ``by_band``: the gradient by the band. ``line``: scratch of at least W + 5 samples.
+    ``by_band``: the gradient with respect to the band. ``line``: scratch of at least W + 5 samples.
     """
     height, width = by_band.shape
     rows, columns = by_coarse.shape

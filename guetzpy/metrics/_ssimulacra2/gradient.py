@@ -76,7 +76,7 @@ class Gradient:
             self._references.append(reference)
 
     def __call__(self, level: Rows) -> tuple[float, Floats]:
-        """Return the score and the gradient by linear light, shape (3, H, W)."""
+        """Return the score and the gradient with respect to linear light, shape (3, H, W)."""
         plan = self._plan
         try:
             everything_kept = self._spare.pop()  # calls at the same time get separate memory

@@ -242,9 +242,9 @@ def forward_strip(
 def _structure_adjoint(
     means: Any, variances: Any, blurred: Any, square: Any, product: Any, slope: Any, slope4: Any
 ) -> int:
-    """Replace a tile's blurred error, square and product by the derivatives of the structure map by them.
+    """Replace a tile's blurred error, square and product by the structure map's derivatives for them.
 
-    The derivative of the score by the map's value d is ``slope + slope4 d^3``.
+    The derivative of the score with respect to the map's value d is ``slope + slope4 d^3``.
     """
     for i in range(PLANE):
         error = blurred[i]
@@ -276,7 +276,7 @@ def _edges_adjoint(
     channel: Any, means: Any, error: Any, blurred: Any,
     added: Any, added4: Any, lost: Any, lost4: Any, direct: Any, by_blurred: Any,
 ) -> int:  # fmt: skip
-    """Write the edge maps' derivatives by the error, and subtract them from those by the blurred error."""
+    """Write the edge maps' derivatives for the error, and subtract them from those for the blurred error."""
     for i in range(PLANE):
         edge = channel[i] - means[i]
         other = edge + (error[i] - blurred[i])
@@ -326,10 +326,10 @@ def backward_strip(
     work: Any,
     out: Any,
 ) -> int:
-    """Write the gradient by linear light for the rows ``top`` to ``bottom`` of a scale.
+    """Write the gradient with respect to linear light for the rows ``top`` to ``bottom`` of a scale.
 
-    ``slopes[c]``: derivatives of the score by channel c's maps, and factors of d^3 for their 4-norms,
-    in the order of the weights. ``coarser``: the gradient of the next scale, or empty.
+    ``slopes[c]``: derivatives of the score with respect to channel c's maps, and factors of d^3 for their
+    4-norms, in the order of the weights. ``coarser``: the gradient of the next scale, or empty.
     """
     _, height, width = kept.shape
     xyb = work[: 3 * PLANE]

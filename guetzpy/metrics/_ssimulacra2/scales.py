@@ -124,11 +124,11 @@ def remap(total: float) -> tuple[float, float]:
 
 
 def slopes_of(plan: Plan, scale: int, norms: npt.NDArray[np.float64], slope: float) -> Floats:
-    """Return a float32 array (3, 6): the derivative by a map's value d is ``[:, :3] + [:, 3:] d^3``."""
+    """Return a float32 array (3, 6): the derivative for a map's value d is ``[:, :3] + [:, 3:] d^3``."""
     height, width = plan.sizes[scale]
     slopes = slope * plan.weights[scale] / (height * width)
     for c, k in np.ndindex(3, 3):
-        norm = norms[c, 3 + k]  # (mean d^4)^(1/4); its derivative by d is d^3 / (pixels norm^3)
+        norm = norms[c, 3 + k]  # (mean d^4)^(1/4); its derivative with respect to d is d^3 / (pixels norm^3)
         slopes[c, 3 + k] = slopes[c, 3 + k] / (norm * norm * norm) if norm > _NOISE else 0.0
     result: Floats = slopes.astype(np.float32)
     return result

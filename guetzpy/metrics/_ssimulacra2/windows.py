@@ -1,9 +1,9 @@
 """The gradient of SSIMULACRA 2 for large pictures, in bounded memory and with more passes.
 
-:mod:`guetzpy.metrics._ssimulacra2.gradient` keeps fifteen planes of every scale between its two
-passes, and the planes of the reference. This module processes strips with a margin, once for the norms,
-and again for the derivatives when the norms are known. It keeps the linear light of the halved
-pictures and the gradients by it, whose samples are together a third of the picture's.
+:mod:`guetzpy.metrics._ssimulacra2.gradient` keeps fifteen planes of every scale between its two passes, and
+the planes of the reference. This module processes strips with a margin, once for the norms, and again for the
+derivatives when the norms are known. It keeps the linear light of the halved pictures and the gradients for
+it. Their samples are together a third of the picture's.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Scale:
     def pull_back(
         self, slopes: Floats, coarser: Floats, rows: tuple[int, int], threads: int | None
     ) -> Floats:
-        """Return rows of the derivatives of the score by linear light.
+        """Return rows of the derivatives of the score with respect to linear light.
 
         ``rows``: the first row, which is even, and the row after the last. ``slopes``, ``coarser``: as for
         ``backward_strip``.
@@ -120,7 +120,7 @@ def _halved(level: Rows, size: tuple[int, int], threads: int | None) -> Rows:
 def gradient_by_windows(
     plan: Plan, reference: Rows, distorted: Rows, threads: int | None
 ) -> tuple[float, Callable[[int, int], Floats]]:
-    """Return the score, and a function that returns rows of the gradient by linear light.
+    """Return the score, and a function that returns rows of the gradient with respect to linear light.
 
     Parameters
     ----------

@@ -198,7 +198,7 @@ class InkSource:
         return Quantised(tuple(levels), ())
 
     def image(self, tables: Tables, levels: tuple[npt.NDArray[np.int16], ...]) -> JpegImage:
-        """Return quantised coefficients as a JPEG without metadata."""
+        """Return quantised coefficients as a JpegImage without metadata."""
         components = [
             replace(part, qtable=table, coefficients=level)
             for part, table, level in zip(self.own.components, tables, levels, strict=True)

@@ -130,7 +130,7 @@ class CodingSource(Protocol):
         """Return the ratio of the picture's width and height to those of a component."""
 
     def image(self, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
-        """Return quantised coefficients as a JPEG without metadata."""
+        """Return quantised coefficients as a JpegImage without metadata."""
 
     def samples(self, image: JpegImage) -> npt.NDArray[np.uint8]:
         """Return the samples that libjpeg-turbo decodes such a JPEG to."""
@@ -158,7 +158,7 @@ def dithered(targets: Coefficients, width: float) -> Coefficients:
 
 
 def image_of(source: CodingSource, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
-    """Return quantised coefficients of gray or YCbCr as a JPEG without metadata."""
+    """Return quantised coefficients of gray or YCbCr as a JpegImage without metadata."""
     components = [
         Component(
             i + 1, source.sampling[0] if i == 0 else 1, source.sampling[1] if i == 0 else 1, table, part
@@ -177,7 +177,7 @@ class _GrayOrYCbCr:
         return self.sampling if component else (1, 1)
 
     def image(self: CodingSource, tables: Tables, levels: tuple[Levels, ...]) -> JpegImage:
-        """Return quantised coefficients as a JPEG without metadata."""
+        """Return quantised coefficients as a JpegImage without metadata."""
         return image_of(self, tables, levels)
 
     def samples(self: CodingSource, image: JpegImage) -> npt.NDArray[np.uint8]:

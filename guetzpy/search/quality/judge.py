@@ -24,7 +24,7 @@ _WINDOW, _SHARED = 512, 16
 
 
 class Window(NamedTuple):
-    """Rows of a metric's gradient by codes.
+    """Rows of a metric's gradient with respect to codes.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
 """Sensitivity of a metric to the errors of blocks and frequencies, and shifts of targets along its gradient.
 
-Let g be the derivatives of a metric by the dequantised coefficients of a trial, e the errors of these
-coefficients, and q their quantiser steps. To first order, the errors have increased the metric by sum(g * e),
-which is called its growth here. Over a block, or over a frequency, the weight
+Let g be the derivatives of a metric with respect to the dequantised coefficients of a trial, e the errors of
+these coefficients, and q their quantiser steps. To first order, the errors have increased the metric by
+``sum(g * e)``, which is called its growth here. Over a block, or over a frequency, the weight
 
     sum(g * e) / sum(e**2 / q**2)
 
@@ -10,10 +10,10 @@ is the factor by which the squared error, in squared steps, predicts the growth.
 coefficient is mostly noise. So the sums are taken over 3 x 3 blocks, or over all blocks of a picture for a
 frequency.
 
-A metric blurs the picture and compares it at several scales. So the derivative by a coefficient also depends
-on the errors of other coefficients. :func:`shifts` moves the target of each coefficient against this part of
-the gradient. Because all coefficients change at once, the whole change would make the picture worse. So only
-a share of it is made, and at most a small fraction of a step.
+A metric blurs the picture and compares it at several scales. So the derivative with respect to a coefficient
+also depends on the errors of other coefficients. :func:`shifts` moves the target of each coefficient against
+this part of the gradient. Because all coefficients change at once, the whole change would make the picture
+worse. So only a share of it is made, and at most a small fraction of a step.
 """
 
 from __future__ import annotations
@@ -209,8 +209,8 @@ class Growth:
         first : int
             Index of the first row of blocks.
         gradient : ndarray of float32, shape (rows, blocks_x, 64)
-            Derivatives of the metric by dequantised coefficients, natural order. The metric must grow with
-            distortion.
+            Derivatives of the metric with respect to dequantised coefficients, natural order. The metric must
+            grow with distortion.
         targets : ndarray of float32, same shape
             Unquantised coefficients.
         levels : ndarray of int16, same shape

@@ -144,7 +144,7 @@ def _relative(growth: Field, power: Field) -> Field:
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """Derivatives of metrics by the coefficients of a trial.
+    """Derivatives of metrics with respect to the coefficients of a trial.
 
     Attributes
     ----------
@@ -179,7 +179,7 @@ class Carried:
 
 
 def carry(source: CodingSource, trial: Trial, judge: Judge) -> Carried:
-    """Score a trial, and compute the derivatives of the metrics by its coefficients, window by window.
+    """Score a trial, and compute the metrics' derivatives with respect to its coefficients, window by window.
 
     Parameters
     ----------
