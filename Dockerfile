@@ -4,7 +4,7 @@
 #     guetzpy optimize -r photos -o smaller
 FROM python:3.12-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml README.md LICENSE NOTICE hatch_build.py ./
 COPY guetzpy guetzpy
 COPY docs/guetzpy.1 docs/guetzpy.1
 RUN python -m venv /opt/guetzpy \
@@ -12,12 +12,13 @@ RUN python -m venv /opt/guetzpy \
 
 FROM python:3.12-slim
 COPY --from=build /opt/guetzpy /opt/guetzpy
-# Kernels are compiled for a processor that every x86-64 server of the last ten years has (AVX2), since the image is
-# run on other machines than the one that builds it. For ARM: --build-arg NUMBA_CPU_NAME=generic. They belong to root, so that no user of the image can change them.
+# The package contains kernels for a processor that every x86-64 server of the last ten years has (AVX2). Others are compiled
+# here, for the processor that is named, since the image is run on other machines than the one that builds it. For ARM:
+# --build-arg NUMBA_CPU_NAME=generic. They belong to root, so that no user of the image can change them.
 ENV PATH="/opt/guetzpy/bin:$PATH" NUMBA_CACHE_DIR=/opt/kernels PYTHONDONTWRITEBYTECODE=1
 ARG NUMBA_CPU_NAME=x86-64-v3
 ENV NUMBA_CPU_NAME=$NUMBA_CPU_NAME NUMBA_CPU_FEATURES=""
-RUN guetzpy warmup && chmod -R a+rX,go-w /opt/kernels && useradd --uid 1000 --create-home guetzpy
+RUN mkdir /opt/kernels && guetzpy warmup && chmod -R a+rX,go-w /opt/kernels && useradd --uid 1000 --create-home guetzpy
 USER 1000
 # In place and with --resume guetzpy keeps its record here; a read-only root needs a volume or tmpfs for it.
 ENV XDG_STATE_HOME=/tmp/state

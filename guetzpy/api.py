@@ -161,10 +161,11 @@ def transcode(
 
 
 def warmup(progress: Callable[[str, float], object] | None = None, *, processes: int = 1) -> None:
-    """Compile all kernels for this processor, or load them, so that later calls are quick.
+    """Compile all kernels, or load them, so that later calls are quick.
 
-    Compiled kernels are kept in the user's cache folder (``$NUMBA_CACHE_DIR`` if set), where those of
-    other versions are removed.
+    Kernels that the package contains, as wheels for x86-64 do, are loaded. Others are compiled for this
+    processor and kept in the user's cache folder (``$NUMBA_CACHE_DIR`` if set), where those of other versions
+    are removed.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def warmup(progress: Callable[[str, float], object] | None = None, *, processes:
     from guetzpy._runtime import kernel as _jit
     from guetzpy._runtime.kernel_cache import can_keep
 
-    if processes > 1 and can_keep():
+    if processes > 1 and can_keep() and _jit.packaged() is None:
         from guetzpy._runtime.warmup import warm_in_processes
 
         # Where no processes can be started, or one is killed, this one compiles the rest.

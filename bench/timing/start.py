@@ -5,9 +5,10 @@
     python -m bench start --phases                       also the steps of a warm start
 
 Every figure is the wall time of a process of its own. The measures take turns over several rounds; the least
-and the median are reported. "cold" has an empty kernel cache, "warm" a filled one. Python's own bytecode
-exists in both, as after pip install. The photo is tests/data/coffee.jpg, 0.24 megapixels. Measures that are
-not run keep their figures from an earlier result, with their date and commit.
+and the median are reported. "cold" has an empty kernel cache, "warm" a filled one, "wheel" an empty one, but
+the kernels of a wheel. Python's own bytecode exists in all of them, as after pip install. The photo is
+tests/data/coffee.jpg, 0.24 megapixels. Measures that are not run keep their figures from an earlier result,
+with their date and commit.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ MEASURES: dict[str, tuple[str, list[str], bool, float | None]] = {
     "warm": ("guetzpy optimize, warm cache", _OPTIMIZE, False, 1.5),
     "transcode": ("guetzpy transcode, warm cache", [*_CLI, "transcode", *_OPTIMIZE[4:]], False, None),
     "cold": ("guetzpy optimize, empty cache", _OPTIMIZE, True, 25.0),
+    "wheel": ("guetzpy optimize, empty cache, kernels of the wheel", _OPTIMIZE, True, 3.0),
     "warmup": ("guetzpy warmup, empty cache", [*_CLI, "warmup"], True, None),
 }
 
@@ -90,20 +92,31 @@ json.dump(seconds, sys.stdout)
 """
 
 
-def environment(cache: str) -> dict[str, str]:
+#: The folder of the package that is measured.
+SITE = Path(guetzpy.__file__).parents[1]
+
+
+def environment(cache: str, site: Path = SITE) -> dict[str, str]:
     """Return the environment of a measured process: this code, the given cache, and cached bytecode."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(Path(guetzpy.__file__).parents[1])}
+    return kept | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(site)}
 
 
-def seconds(command: list[str], cache: str) -> float:
+def seconds(command: list[str], cache: str, site: Path = SITE) -> float:
     """Return the wall time of a process."""
     started = time.perf_counter()
-    subprocess.run(command, env=environment(cache), check=True, capture_output=True)
+    # Python's -m looks for the package in the working folder first.
+    subprocess.run(command, env=environment(cache, site), cwd=site, check=True, capture_output=True)
     return time.perf_counter() - started
 
 
-def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str) -> dict[str, Any]:
+def install_wheel(folder: str) -> None:
+    """Build a wheel of this code and install it into a folder."""
+    options = ["-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--target", folder]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(SITE)], check=True)
+
+
+def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str, wheel: Path) -> dict[str, Any]:
     """Run measures in turns; return description, limit, least and median seconds of each."""
     times: dict[str, list[float]] = {name: [] for name in names}
     for number in range(max(rounds, cold_rounds)):
@@ -113,7 +126,8 @@ def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str) ->
                 continue
             if cold:
                 with tempfile.TemporaryDirectory() as empty:
-                    times[name].append(seconds(command, empty))
+                    site = wheel if name == "wheel" else SITE
+                    times[name].append(seconds(command, empty, site))
             else:
                 times[name].append(seconds(command, warm_cache))
     return {
@@ -193,12 +207,14 @@ def main(arguments: list[str] | None = None) -> None:
     path = options.output / f"{options.name}.json"
     before = json.loads(path.read_text()) if path.exists() else {}
     compileall.compile_dir(Path(guetzpy.__file__).parent, quiet=2)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as wheel:
         cache = options.cache or folder
+        if "wheel" in names:
+            install_wheel(wheel)
         if options.phases or any(not MEASURES[name][2] for name in names):
             seconds(_OPTIMIZE, cache)  # fills the kernel cache and the system's file cache
         stamp = {"date": result["date"], "commit": result["commit"]}
-        found = measure(names, options.rounds, options.cold_rounds, cache)
+        found = measure(names, options.rounds, options.cold_rounds, cache, Path(wheel))
         found = before.get("measures", {}) | {name: row | stamp for name, row in found.items()}
         result["measures"] = {name: found[name] for name in MEASURES if name in found}
         if options.phases:

@@ -18,11 +18,13 @@ from typing import Any, TypeVar
 import numba
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 from numba.core.sigutils import normalize_signature
 
 from guetzpy._runtime.compiler import KernelCompiler
 from guetzpy._runtime.forks import wait_for
 from guetzpy._runtime.kernel_cache import PACKAGE, KernelCache, cache_directory, can_keep
+from guetzpy._runtime.packaged import folder_of_kernels
 
 __all__ = [
     "compilations",
@@ -30,6 +32,7 @@ __all__ = [
     "kernel",
     "kernels",
     "missing",
+    "packaged",
     "prune_cache",
     "warm",
 ]
@@ -73,7 +76,7 @@ def kernel(signature: str, *, inline: bool = False, inner: bool = False) -> Call
             _nrt="empty" in function.__code__.co_names,
             pipeline_class=KernelCompiler,
         )(function)
-        with contextlib.suppress(OSError):  # no cache folder: the kernel works without a cache
+        with contextlib.suppress(OSError):  # no source: the kernel works without a cache
             dispatcher._cache = KernelCache(function)
         if not inline:
             _REGISTRY[f"{function.__module__}.{function.__qualname__}"] = (dispatcher, signature)
@@ -104,7 +107,7 @@ def warm(names: Iterable[str] | None = None) -> Iterator[tuple[str, float]]:
 
 
 def missing(without: tuple[str, ...] = ()) -> list[str]:
-    """Return the modules with kernels that have no folder in the cache; none if kernels cannot be cached.
+    """Return the modules with kernels that are neither cached nor in the package; none if none can be cached.
 
     Only the folders are checked, so code for another processor counts as cached.
 
@@ -116,16 +119,25 @@ def missing(without: tuple[str, ...] = ()) -> list[str]:
     import_kernels()
     modules = {}
     for name, (dispatcher, _) in _REGISTRY.items():
-        path = dispatcher._cache.cache_path
-        if path is not None and not name.startswith(without):
-            modules[name.rpartition(".")[0]] = Path(path)
-    lacking = sorted(module for module, folder in modules.items() if not folder.is_dir())
+        if isinstance(dispatcher._cache, KernelCache) and not name.startswith(without):
+            modules[name.rpartition(".")[0]] = dispatcher
+    lacking = sorted(
+        module
+        for module, dispatcher in modules.items()
+        if not dispatcher._cache.has_folder(dispatcher.targetctx.codegen())
+    )
     return lacking if lacking and can_keep() else []
 
 
 def _folders() -> set[Path]:
     paths = {dispatcher._cache.cache_path for dispatcher, _ in _REGISTRY.values()}
-    return {Path(path) for path in paths if path is not None}
+    return {Path(path) for path in paths if path}
+
+
+def packaged() -> Path | None:
+    """Return the folder of the package's compiled kernels; None if there are none that fit."""
+    folder = folder_of_kernels(cpu_target.target_context.codegen())
+    return folder if folder is not None and folder.is_dir() else None
 
 
 class _Listener(event.Listener):  # type: ignore[misc]

@@ -1,11 +1,12 @@
-"""The files of compiled kernels, in the user's cache folder.
+"""The files of compiled kernels, in the user's cache folder and in the package.
 
 Numba's own disk cache has faults: a caller keeps the code of a callee that changed in another
 file (numba#1833), import fails where no folder is writable (numba#5566), a cache that is
 read-only is not even read, files stay in site-packages after an uninstall (numba#9312), damaged
 files are unpickled and run, and code with bounds checks is not distinguished from code without. Here the
 stamp of a kernel covers every guetzpy module that its file imports. Files are written to the user's cache
-folder only, and begin with a digest. If a file cannot be read or written, the kernel is compiled again.
+folder only, and begin with a digest. If a file cannot be read or written, the kernel is compiled again. The
+files of the package (``packaged``) are read for kernels that the user's cache lacks.
 
 If the package is upgraded or edited while a process runs, the running code is older than the source from
 which the stamp is computed. Nothing is written then, because the stamp would be that of the new source.
@@ -27,12 +28,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
 from numba.core import caching, serialize
 from numba.core.runtime import rtsys
 
 from guetzpy._runtime.compiler import LoadingContext
+from guetzpy._runtime.packaged import PackagedCodegen, digest, folder_of_kernels
 from guetzpy._runtime.text import printable
 
 __all__ = ["PACKAGE", "KernelCache", "cache_directory", "can_keep", "fingerprint", "imports", "length"]
@@ -162,6 +163,19 @@ def _objection(state: os.stat_result, writers: int = 0o022) -> str | None:
     return "can be written by other users" if state.st_mode & writers else None
 
 
+def _objection_to_packaged(state: os.stat_result) -> str | None:
+    """Return why a file or folder of the package is not trusted; None if it is trusted.
+
+    Who may write to the package's folder can change all of its code. So the owner of that folder is trusted,
+    and its group if the folder gives it the right to write, as after ``pip install`` with a umask of 002.
+    """
+    package = PACKAGE.stat()
+    known = package.st_mode if state.st_gid == package.st_gid else 0
+    if state.st_uid == package.st_uid:
+        return "can be written by other users" if state.st_mode & ~known & 0o022 else None
+    return _objection(state)
+
+
 @functools.cache
 def _warn_of(path: str, directory: str, reason: str) -> None:
     import warnings
@@ -182,24 +196,20 @@ class _KernelFiles:
     which two processes could write at the same time.
     """
 
-    def __init__(self, stem: Path) -> None:
+    def __init__(self, stem: Path, objection: Callable[[os.stat_result], str | None] = _objection) -> None:
         self._stem = stem
+        self._objection = objection
 
     def _path(self, key: Any) -> Path:
-        config = numba.config
-        flags = (config.BOUNDSCHECK, config.OPT, config.LOOP_VECTORIZE, config.SLP_VECTORIZE)
-        all_of_it = (sys.version_info[:2], numba.__version__, llvmlite.__version__, flags, key)
-        digest = hashlib.sha256(repr(all_of_it).encode()).hexdigest()
-        return self._stem.with_name(f"{self._stem.name}-{digest[:20]}.bin")
+        return self._stem.with_name(f"{self._stem.name}-{digest(key)[:20]}.bin")
 
     def load(self, key: Any) -> Any:
         with open(self._path(key), "rb") as stream:
             for state in (os.fstat(stream.fileno()), self._stem.parent.stat()):
-                if _objection(state) is not None:
+                if self._objection(state) is not None:
                     raise PermissionError("others may have written it")
             content = stream.read()
-        digest, data = content[:32], content[32:]
-        if hashlib.sha256(data).digest() != digest:
+        if hashlib.sha256(data := content[32:]).digest() != content[:32]:
             raise ValueError("damaged")
         return pickle.loads(data)
 
@@ -225,9 +235,12 @@ class _KernelFiles:
 
 
 class _Locator(caching._CacheLocator):  # type: ignore[misc]
-    """The folder of a kernel's compiled code, and the stamp that changes when the code becomes stale."""
+    """The folder of a kernel's compiled code, and the stamp that changes when the code becomes stale.
 
-    def __init__(self, function: Callable[..., Any], stamp: str, folder: Path) -> None:
+    The folder is None if there is no safe one.
+    """
+
+    def __init__(self, function: Callable[..., Any], stamp: str, folder: Path | None) -> None:
         self._py_file = inspect.getfile(function)  # numba's warnings name it
         self._stamp = stamp
         self._folder = folder
@@ -236,7 +249,7 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
         """Do nothing: a folder that cannot be written can still be read."""
 
     def get_cache_path(self) -> str:
-        return str(self._folder)
+        return str(self._folder or "")
 
     def get_source_stamp(self) -> str:
         return self._stamp
@@ -249,10 +262,12 @@ class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         module = function.__module__
         directory, stamp = cache_directory(), fingerprint(module)
-        if directory is None or stamp is None:
-            raise OSError("no cache folder, or no source")
+        if stamp is None:
+            raise OSError("no source")
+        #: The name of the module's folder of compiled kernels.
+        self.folder = f"{module}-{stamp[:16]}"
         self._lineno = function.__code__.co_firstlineno
-        self._locator = _Locator(function, stamp, directory / f"{module}-{stamp[:16]}")
+        self._locator = _Locator(function, stamp, None if directory is None else directory / self.folder)
         self._filename_base = function.__qualname__
 
     def reduce(self, result: Any) -> Any:
@@ -280,20 +295,42 @@ class KernelCache(caching.FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file = _KernelFiles(Path(self._cache_path, function.__qualname__))
+        self._stem = function.__qualname__
+        # None instead of files: there is no cache folder.
+        self._cache_file = _KernelFiles(Path(self._cache_path, self._stem)) if self._cache_path else None
+
+    def _packaged_folder(self, codegen: Any) -> Path | None:
+        folder = folder_of_kernels(codegen)
+        return None if folder is None else folder / self._impl.folder
+
+    def has_folder(self, codegen: Any) -> bool:
+        """Return whether the module of the kernel has a folder in the user's cache or in the package."""
+        if self._cache_path and Path(self._cache_path).is_dir():
+            return True
+        packaged = self._packaged_folder(codegen)
+        return packaged is not None and packaged.is_dir()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         # Numba's method first prepares the target for compilation, which imports many modules. Loaded code
         # needs the run time only. If a kernel has to be compiled, the compiler prepares the target itself.
-        try:
-            rtsys.initialize(target_context)
-            return self._load_overload(sig, target_context)
-        except Exception:  # missing, damaged or of another version; unpickling can raise any error
-            return None
+        codegen = target_context.codegen()
+        places: list[tuple[_KernelFiles, Any]] = []
+        if self._cache_file is not None:
+            places.append((self._cache_file, codegen))
+        if (packaged := self._packaged_folder(codegen)) is not None:
+            files = _KernelFiles(packaged / self._stem, _objection_to_packaged)
+            places.append((files, PackagedCodegen(codegen)))
+        for files, generator in places:
+            # A file is missing, damaged or of another version; unpickling can raise any error.
+            with contextlib.suppress(Exception):
+                rtsys.initialize(target_context)
+                return self._impl.rebuild(target_context, files.load(self._index_key(sig, generator)))
+        return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with contextlib.suppress(OSError):  # read-only, disk full, folder gone
-            super().save_overload(sig, data)
+        if self._cache_file is not None:
+            with contextlib.suppress(OSError):  # read-only, disk full, folder gone
+                super().save_overload(sig, data)
 
 
 def can_keep() -> bool:

@@ -29,9 +29,10 @@ def warmup(
         ),
     ] = None,
 ) -> None:
-    """Compile all kernels for this processor, so that processing the first picture needs no compilation."""
+    """Compile all kernels, or load them, so that processing the first picture needs no compilation."""
     started = time.perf_counter()
     times: dict[str, float] = {}
+    compiled: list[bool] = []
 
     def progress(name: str, seconds: float) -> None:
         times[name] = seconds
@@ -40,13 +41,15 @@ def warmup(
 
     with report_errors():
         from guetzpy import api
+        from guetzpy._runtime.kernel import compilations, packaged
         from guetzpy._runtime.kernel_cache import cache_directory, can_keep
         from guetzpy._runtime.threads import default_threads
 
         if (jobs or 1) > 1 and not can_keep():
             say("warning: --jobs has no effect: processes share kernels by the cache only, and there is none")
         processes = jobs or min(4, default_threads())
-        api.warmup(progress, processes=processes)
+        with compilations(lambda: compiled.append(True)):
+            api.warmup(progress, processes=processes)
         if verbose:
             packages: defaultdict[str, float] = defaultdict(float)
             for name, seconds in times.items():
@@ -55,7 +58,9 @@ def warmup(
             for package, seconds in sorted(packages.items()):
                 show(f"{seconds:7.3f} s  {package} in all{shared}")
         say(f"{len(times)} kernels ready in {time.perf_counter() - started:.1f} s")
-        if can_keep():
+        if packaged() is not None and not compiled:
+            say("none was compiled, as the package contains them")
+        elif can_keep():
             say(f"kept in {cache_directory()}")
         else:
             say(f"cannot be kept in {cache_directory()}: every start will compile (set NUMBA_CACHE_DIR)")
@@ -69,7 +74,7 @@ def surroundings() -> Iterator[tuple[str, object]]:
 
     from PIL import features
 
-    from guetzpy._runtime import kernel_cache
+    from guetzpy._runtime import kernel, kernel_cache
     from guetzpy._runtime.threads import default_threads
     from guetzpy.batch import memory
     from guetzpy.cli.settings import PREFIX, find
@@ -86,9 +91,11 @@ def surroundings() -> Iterator[tuple[str, object]]:
     for name in ("pillow-heif", "pillow-jxl-plugin", "rawpy", "fsspec", "distributed", "scikit-image"):
         with suppress(importlib.metadata.PackageNotFoundError):
             yield name, importlib.metadata.version(name)
-    kernels = kernel_cache.cache_directory()
+    kernels, packaged = kernel_cache.cache_directory(), kernel.packaged()
     words = ""
-    if not kernel_cache.can_keep():
+    if packaged is not None:
+        yield "kernels of the package", packaged
+    elif not kernel_cache.can_keep():
         # A container's image may hold compiled kernels in a folder that is read only when the container runs.
         held = kernels is not None and any(kernels.rglob("*.bin"))
         words = " (read only)" if held else " (cannot be written: every start compiles)"

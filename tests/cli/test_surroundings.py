@@ -1,12 +1,14 @@
-"""What ``guetzpy --version --verbose`` says of the folder of the kernels."""
+"""What ``guetzpy --version --verbose`` and ``guetzpy warmup`` say of the folders of the kernels."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from guetzpy._runtime import kernel_cache
+from guetzpy._runtime import kernel, kernel_cache, warmup
+from guetzpy.cli import app
 from guetzpy.cli.warmup import surroundings
 
 
@@ -17,3 +19,28 @@ def test_a_folder_of_kernels_that_is_read_only(tmp_path: Path, monkeypatch: pyte
     assert dict(surroundings())["kernels"] == f"{tmp_path} (cannot be written: every start compiles)"
     kernel_cache._KernelFiles(tmp_path / "guetzpy.a-1" / "kernel").save("key", 1)
     assert dict(surroundings())["kernels"] == f"{tmp_path} (read only)"
+
+
+def test_kernels_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the package contains kernels that fit, it does not matter that the cache cannot be written."""
+    monkeypatch.setattr(kernel_cache, "can_keep", lambda: False)
+    assert "kernels of the package" not in dict(surroundings())
+    monkeypatch.setattr(kernel, "packaged", lambda: tmp_path)
+    found = dict(surroundings())
+    assert found["kernels of the package"] == tmp_path
+    assert "every start" not in str(found["kernels"])
+
+
+def test_warm_up_where_the_package_has_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No process is started to compile what the package contains."""
+
+    def compile_nothing(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(warmup, "warm_in_processes", compile_nothing)
+    monkeypatch.setattr(kernel, "packaged", lambda: tmp_path)
+    monkeypatch.setattr(kernel, "warm", lambda: iter([("a kernel", 0.1)]))
+    result = CliRunner().invoke(app, ["warmup", "--jobs", "2"])
+    assert result.exit_code == 0
+    assert "1 kernels ready" in result.stderr
+    assert "none was compiled, as the package contains them" in result.stderr

@@ -157,6 +157,7 @@ def test_heavy_packages_stay_in_their_place(path: Path) -> None:
             allowed = (
                 "guetzpy._runtime.kernel",
                 "guetzpy._runtime.kernel_cache",
+                "guetzpy._runtime.packaged",
                 "guetzpy._runtime.compiler",
                 "guetzpy.metrics._fused",
             )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
+import platform
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,13 +16,19 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numba
 import pytest
 
 import guetzpy
+from guetzpy._runtime import kernel
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 ROOT = Path(__file__).resolve().parents[2]
+
+#: Whether wheels that are built here contain compiled kernels.
+KERNELS = sys.platform == "linux" and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
+needs_kernels = pytest.mark.skipif(not KERNELS, reason="kernels are compiled on x86-64")
 
 #: Folder of the installed packages that guetzpy needs.
 PACKAGES = Path(pytest.__file__).parents[1]
@@ -53,8 +64,12 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.importorskip(package)
     folder = tmp_path_factory.mktemp("dist")
     call(sys.executable, "-m", "build", "--no-isolation", "-o", folder, ROOT)
+    tag = "py3-none-any"
+    if KERNELS:
+        python = "cp{}{}".format(*sys.version_info)
+        tag = f"{python}-{python}-manylinux_2_17_x86_64"
     assert sorted(path.name for path in folder.iterdir()) == [
-        f"guetzpy-{guetzpy.__version__}-py3-none-any.whl",
+        f"guetzpy-{guetzpy.__version__}-{tag}.whl",
         f"guetzpy-{guetzpy.__version__}.tar.gz",
     ]
     return folder
@@ -87,9 +102,11 @@ def test_wheel_holds_the_package_and_the_manual(dist: Path) -> None:
         names = set(wheel.namelist())
         info = f"guetzpy-{guetzpy.__version__}"
         metadata = wheel.read(f"{info}.dist-info/METADATA").decode()
-    package = {name for name in names if name.startswith("guetzpy/")}
+    kernels = {name for name in names if name.startswith("guetzpy/_kernels/")}
+    package = {name for name in names - kernels if name.startswith("guetzpy/")}
     assert package == {name for name in tracked() if name.startswith("guetzpy/") and (ROOT / name).exists()}
     assert "guetzpy/py.typed" in package
+    names -= kernels
     assert names - package >= {
         f"{info}.data/data/share/man/man1/guetzpy.1",
         f"{info}.dist-info/entry_points.txt",
@@ -129,6 +146,71 @@ def test_installed_wheel_works(installed: Path, tmp_path: Path) -> None:
     call(program, "transcode", photo, "-o", "smaller.jpg", "--quiet", cwd=tmp_path)
     assert 0 < (tmp_path / "smaller.jpg").stat().st_size < photo.stat().st_size
     assert (installed.parents[1] / "share" / "man" / "man1" / "guetzpy.1").stat().st_size > 1000
+
+
+@needs_kernels
+def test_wheel_holds_all_kernels_for_processors_with_avx2(dist: Path, tmp_path: Path) -> None:
+    """The files are intact, and no instruction uses a register that only AVX-512 has."""
+    (path,) = dist.glob("*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        files = [wheel.read(name) for name in wheel.namelist() if name.startswith("guetzpy/_kernels/")]
+    kernel.import_kernels()
+    assert len(files) == len(kernel.kernels()) > 100
+    if shutil.which("objdump") is None:
+        pytest.skip("no objdump")
+    listing = ""
+    for content in files:
+        assert hashlib.sha256(content[32:]).digest() == content[:32]
+        _, code, *_ = pickle.loads(content[32:])[0]
+        if code:  # kernels that only kernels call have none
+            (tmp_path / "kernel.o").write_bytes(code)
+            listing += call("objdump", "-d", "--no-show-raw-insn", tmp_path / "kernel.o")
+    assert len(re.findall("%ymm", listing)) > 1000
+    assert not re.findall(r"%zmm|%k[0-7]|%[xy]mm(?:1[6-9]|2\d|3[01])", listing)
+
+
+@needs_kernels
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
+def test_first_run_of_the_wheel_compiles_nothing(installed: Path, tmp_path: Path) -> None:
+    """With an empty cache, and the bytes are those of code for this processor."""
+    program = installed.with_name("guetzpy")
+    photo = ROOT / "tests" / "data" / "coffee.jpg"
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for effort in ("fast", "balanced"):
+        said = call(
+            program, "optimize", photo, "-o", f"{effort}.jpg", "--effort", effort, cwd=tmp_path, **environment
+        )
+        assert "compiling" not in said
+        assert (tmp_path / f"{effort}.jpg").read_bytes() == guetzpy.optimize(photo, effort=effort).data
+    assert "none was compiled" in call(program, "warmup", cwd=tmp_path, **environment)
+    assert not list(tmp_path.rglob("*.bin"))
+    said = call(program, "transcode", photo, "-o", "a.jpg", cwd=tmp_path, NUMBA_OPT="1", **environment)
+    assert "compiling" in said
+
+
+@pytest.mark.parametrize("way", ["no numba", "no hooks"])
+def test_wheel_without_kernels(way: str, tmp_path: Path) -> None:
+    """If kernels cannot be compiled, the wheel is the pure one, and the build says why."""
+    pytest.importorskip("build")
+    source = tmp_path / "source"
+    for name in tracked():
+        if name.startswith(("guetzpy/", "docs/guetzpy.1")) or "/" not in name:
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    environment, reason = {}, ""
+    if way == "no numba":
+        (tmp_path / "numba.py").write_text("raise ImportError('no numba here')")
+        environment, reason = {"PYTHONPATH": str(tmp_path)}, "no numba here"
+    else:
+        environment = {"HATCH_BUILD_NO_HOOKS": "true"}
+    said = call(
+        sys.executable, "-m", "build", "--no-isolation", "--wheel", "-o", tmp_path, source, **environment
+    )
+    assert reason in said
+    assert ("No compiled kernels in the wheel" in said) == (way != "no hooks" and KERNELS)
+    assert [path.name for path in tmp_path.glob("*.whl")] == [
+        f"guetzpy-{guetzpy.__version__}-py3-none-any.whl"
+    ]
 
 
 def test_type_checkers_see_the_types(installed: Path, tmp_path: Path) -> None:

@@ -121,9 +121,10 @@ TOUCHED = {
     "numba.core.caching": {
         "_CacheLocator": ("get_cache_path", "get_source_stamp", "get_disambiguator", "ensure_cache_path"),
         "CompileResultCacheImpl": ("reduce", "rebuild", "check_cachable"),
-        "FunctionCache": ("load_overload", "save_overload", "_load_overload"),
+        "FunctionCache": ("load_overload", "save_overload", "_index_key"),
     },
     "numba.core.codegen": {
+        "JITCPUCodegen": ("magic_tuple",),
         "JITCodeLibrary": (
             "add_ir_module", "_finalize_final_module", "_finalize_dynamic_globals", "get_pointer_to_function",
             "_verify_declare_only_symbols", "_get_compiled_object", "_set_compiled_object",
