@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from guetzpy._runtime.exact_math import log
@@ -72,9 +72,10 @@ class ByDistance:
         return None if abs(moved - self.log_distance) < 1e-4 else replace(self, log_distance=moved, root=root)
 
 
-_BY_TABLES = Root(
-    slope=calibration.SLOPE_OF_TABLES, tolerance=calibration.TILE_TOLERANCE, aim=calibration.AIM_OF_TABLES
-)
+def _by_tables() -> Root:
+    return Root(
+        slope=calibration.SLOPE_OF_TABLES, tolerance=calibration.TILE_TOLERANCE, aim=calibration.AIM_OF_TABLES
+    )
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,6 @@ class ByDistanceAndLambda:
     ----------
     log_distance, log_lambda : float
         The point to evaluate.
-    patience : int
-        Number of evaluations after which the multiplier is changed even if the log distances that meet and
-        miss the limits are more than WIDE_GAP apart.
     expensive : bool
         Whether evaluations take long. The multiplier may then be below the usual one.
     corrected : float
@@ -103,18 +101,15 @@ class ByDistanceAndLambda:
 
     log_distance: float
     log_lambda: float = 0.0
-    patience: int = 0
     expensive: bool = False
     corrected: float = 0.0
-    by_distance: Root = _BY_TABLES
+    by_distance: Root = field(default_factory=_by_tables)
     by_lambda: Root | None = None
 
     @classmethod
-    def where_expensive(
-        cls, log_distance: float, log_lambda: float = 0.0, patience: int = 0
-    ) -> ByDistanceAndLambda:
+    def where_expensive(cls, log_distance: float, log_lambda: float = 0.0) -> ByDistanceAndLambda:
         """Return an approach for expensive evaluations."""
-        return cls(log_distance, log_lambda, patience, expensive=True, corrected=calibration.CORRECTED)
+        return cls(log_distance, log_lambda, expensive=True, corrected=calibration.CORRECTED)
 
     def without_points(self) -> ByDistanceAndLambda:
         """Return the approach without measured points; see :class:`Approach`."""
@@ -130,8 +125,7 @@ class ByDistanceAndLambda:
             by_lambda, corrected, log_lambda = None, 0.0, 0.0
         if by_lambda is None:
             by_distance = by_distance.with_point(here, excess)
-            waits = by_distance.gap > calibration.WIDE_GAP and len(by_distance.points) <= self.patience
-            if log_lambda > 0.0 or (-calibration.NEAR < excess <= corrected and not waits):
+            if log_lambda > 0.0 or -calibration.NEAR < excess <= corrected:
                 by_lambda = Root(
                     calibration.SLOPE_OF_LAMBDA, calibration.TILE_TOLERANCE, calibration.AIM_OF_LAMBDA
                 )

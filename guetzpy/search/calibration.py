@@ -36,9 +36,8 @@ AIM_OF_LAMBDA = -0.008
 #: For pictures whose evaluations are expensive: the smallest log Lagrange multiplier, and the largest excess
 #: that a smaller multiplier may correct.
 LOWEST_LOG_LAMBDA, CORRECTED = -0.4, 0.01
-#: Excess at which the first change of the tables aims. If the log distances that meet and miss the limits are
-#: more than WIDE_GAP apart, the tables are changed again before the multiplier is.
-AIM_OF_TABLES, WIDE_GAP = -0.012, 0.03
+#: Excess at which the first change of the tables aims.
+AIM_OF_TABLES = -0.012
 #: If a metric's expected excess exceeds all others by more than this, that metric is evaluated first, alone.
 BINDS = 0.04
 
@@ -62,9 +61,6 @@ TELLING_CHANGE = 0.004
 #: first evaluation is reduced, if weights were made in one round, and neither tiles nor a model predict the
 #: excess.
 GAIN_OF_WEIGHTS, RESERVE = 0.01, 0.05
-#: Weights of an earlier round are taken instead of the last ones if they save more than this, in log bytes at
-#: equal quality.
-CLEARLY_BETTER = 0.006
 #: Largest factor between the mean and the weight of a block, a frequency or a component. A range of 4 for
 #: blocks saves nothing by the metrics with limits, and costs 1 % by HaarPSI and PSNR. (This and the following
 #: constants: 10 to 16 training pictures.)

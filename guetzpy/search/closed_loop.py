@@ -62,8 +62,8 @@ def weigh(
 ) -> Weighed:
     """Make weights from gradients, in as many rounds as the effort has.
 
-    The weights of the last round are taken, unless those of an earlier round were clearly better. This
-    happens at small distances.
+    Of several rounds, the weights that cost the fewest bytes at equal quality are taken. At small distances
+    these are sometimes not the last ones.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def weigh(
     if seen:
         scores = judge.scores(decode(source, trial))
         fitting = _fitting(x, limits.excess(scores))
-        last = cost(source, trial, scores, limits) - calibration.CLEARLY_BETTER
+        last = cost(source, trial, scores, limits)
         _, weights, x = min((*seen, (last, weights, fitting)), key=lambda entry: entry[0])
     shape, weights = into_steps(settings.shape, weights, carried)
     return Weighed(weights, replace(settings, shape=shape).at(exp(x)), leads, before)
@@ -188,10 +188,9 @@ def search(
             budget = budget._replace(tolerance=calibration.ENOUGH)
         elif not effort.tuned and scout is None:
             settings = _finer(settings, calibration.RESERVE)
-    patience = effort.probes if effort.tuned else 0
     begin = ByDistanceAndLambda if scout is None else ByDistanceAndLambda.where_expensive
     return land(
-        source, judge, limits, weights, settings, begin(log(settings.distance), patience=patience),
+        source, judge, limits, weights, settings, begin(log(settings.distance)),
         budget, leads=leads, part=scout, check=check,
     )  # fmt: skip
 

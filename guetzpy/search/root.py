@@ -41,13 +41,6 @@ class Root:
         return any(-self.tolerance <= f <= 0.0 for _, f in self.points)
 
     @property
-    def gap(self) -> float:
-        """Difference of the largest x that passes and the next one that fails; 0 without both."""
-        passing = [x for x, f in self.points if f <= 0.0]
-        beyond = [x for x, f in self.points if f > 0.0 and passing and x > max(passing)]
-        return min(beyond) - max(passing) if beyond else 0.0
-
-    @property
     def hopeless(self) -> bool:
         """Whether three or more points all fail, and a smaller x hardly reduced f over the last three."""
         if len(self.points) < 3 or any(f <= 0.0 for _, f in self.points):

@@ -53,9 +53,7 @@ def test_by_distance_ends_after_a_step_that_is_too_small_to_matter() -> None:
     assert ByDistance(0.5, root).after(2e-4) is not None
 
 
-@pytest.mark.parametrize(
-    "approach", [ByDistanceAndLambda(0.0), ByDistanceAndLambda.where_expensive(0.0, patience=3)]
-)
+@pytest.mark.parametrize("approach", [ByDistanceAndLambda(0.0), ByDistanceAndLambda.where_expensive(0.0)])
 def test_the_multiplier_changes_only_near_the_limits(approach: ByDistanceAndLambda) -> None:
     near, far = approach.after(-0.069), approach.after(-0.071)
     assert near is not None
@@ -130,19 +128,6 @@ def test_the_first_evaluation_at_a_smaller_multiplier_is_not_in_vain() -> None:
     second = first.after(0.04)
     assert second is not None
     assert (second.log_distance, second.by_lambda is not None) == (0.0, True)
-
-
-@pytest.mark.parametrize(("patience", "waits"), [(1, False), (2, True), (9, True)])
-@pytest.mark.parametrize(("gap", "wide"), [(0.04, True), (0.02, False)])
-def test_tables_change_again_while_the_bracket_is_wide(
-    patience: int, waits: bool, gap: float, wide: bool
-) -> None:
-    """The first evaluation misses the limits; the second one meets them, and is near them."""
-    root = ByDistanceAndLambda(0.0).by_distance.with_point(gap, 0.3)
-    following = ByDistanceAndLambda(0.0, patience=patience, by_distance=root).after(-0.03)
-    assert following is not None
-    assert (following.by_lambda is None) == (waits and wide)
-    assert (following.log_distance > 0.0) == (waits and wide)
 
 
 def test_the_search_ends_at_the_finest_tables() -> None:

@@ -28,7 +28,6 @@ def test_a_point_at_exactly_0_passes() -> None:
     """The secant through these points leads below the one that passes, so the bracket is halved."""
     assert measured((0.0, 0.0)).done
     assert measured((0.0, 0.0), (1.0, 0.5)).propose() == 0.5
-    assert measured((0.0, 0.0), (1.0, 0.5)).gap == 1.0
 
 
 def test_a_point_at_the_end_of_the_tolerance_is_good_enough() -> None:
@@ -54,14 +53,6 @@ def test_only_the_outer_tenths_of_the_bracket_are_avoided(at: float, next_at: fl
     """The secant of slope 1 leads to ``at``."""
     start = -0.004 - at
     assert measured((0.0, start), (1.0, start + 1.0)).propose() == pytest.approx(next_at)
-
-
-def test_gap_needs_a_point_beyond_the_last_that_passes() -> None:
-    assert measured((0.0, -0.5)).gap == 0.0
-    assert measured((0.0, 0.5)).gap == 0.0
-    assert measured((0.0, -0.5), (-1.0, 0.5)).gap == 0.0
-    assert measured((0.0, -0.5), (2.0, 0.5), (3.0, 0.7)).gap == 2.0
-    assert measured((0.0, -0.5), (0.0, 0.5), (2.0, 0.5)).gap == 2.0  # noise: x = 0 passes once and fails once
 
 
 def test_hopeless_after_three_failures_without_progress() -> None:
