@@ -58,8 +58,8 @@ TELLING_CHANGE = 0.004
 # The closed loop: 43 photographs at distances 0.5 to 4.
 
 #: Decrease of the excess that new weights are expected to cause. Amount by which the log distance of the
-#: first evaluation is reduced, if weights were made in one round, and neither tiles nor a model predict the
-#: excess.
+#: first evaluation is reduced, in both loops, if neither tiles nor a model predict the excess; not after
+#: several rounds of weights.
 GAIN_OF_WEIGHTS, RESERVE = 0.01, 0.05
 #: Largest factor between the mean and the weight of a block, a frequency or a component. A range of 4 for
 #: blocks saves nothing by the metrics with limits, and costs 1 % by HaarPSI and PSNR. (This and the following
@@ -86,8 +86,6 @@ WEIGHT_TILES_DEFICIT = 0.08
 #: of the picture's); after an evaluation that missed the limits; the largest one at which the search does not
 #: evaluate again.
 OPEN_MARGIN, OPEN_MARGIN_AFTER, OPEN_ENOUGH = 0.07, 0.04, 0.25
-#: Amount by which the first log distance is reduced if there are no tiles.
-OPEN_WITHOUT_TILES = 0.02
 
 # With a model that predicts the first excess. The two margins are in standard deviations of the prediction.
 

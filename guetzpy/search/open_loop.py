@@ -33,7 +33,7 @@ def _deficits(limits: Limits, tiles: Tiles) -> list[float]:
 def _margin(limits: Limits, source: CodingSource, start: StartPart | None) -> float:
     """Return by how much the first log distance is reduced if there are no tiles."""
     if start is None:
-        return calibration.OPEN_WITHOUT_TILES
+        return calibration.RESERVE
     distance = limits.starting_distance()
     expected = start.expected("fast", distance, source.sampling == (2, 2), 0.0)
     return expected + calibration.OPEN_SPREADS * start.spread_at("fast", distance)
