@@ -172,7 +172,7 @@ def test_nothing_there(photos: Path) -> None:
         (["-", "-r", "-o", "out"], "for one file"),
         (["in", "-r", "-o", "out", "--shard", "3"], "K/N"),
         (["in", "-r", "-o", "out", "--shard", "3/2"], "from 1 to n"),
-        (["in", "-r", "-o", "out", "--backup", "x"], "in_place"),
+        (["in", "-r", "-o", "out", "--backup", "x"], "--backup needs --in-place"),
         (["in", "-r", "-o", "out", "--equal-slope"], "goes with"),
         (["in", "-r", "-o", "out", "--total-bpp", "1", "-d", "1"], "no other target"),
         (["in", "-r", "-o", "out", "--total-bpp", "1", "--total-bytes", "100"], "contradict"),

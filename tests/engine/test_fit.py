@@ -224,6 +224,6 @@ def test_a_blank_page_that_fits_is_packed() -> None:
     source = encoded(np.full((1100, 1200, 3), (250, 240, 230), np.uint8))
     result = guetzpy.optimize(source, fit=1200)
     assert result.status == "lossless"
-    assert "packed losslessly only" in str(result.reason)
+    assert "only repacked without loss" in str(result.reason)
     converted = guetzpy.optimize(source, to_srgb=True, effort="fast")
     assert (converted.width, converted.height) == (1200, 1100)
