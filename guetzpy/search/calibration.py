@@ -1,8 +1,11 @@
 """Fitted constants of the search, with the pictures on which they were fitted.
 
-Parameters of tables, Lagrange multipliers and compensation are in models, which ``guetzpy train`` fits. The
-excess of a file by a metric is the logarithm of the ratio of its distance, by this metric, to the requested
-distance.
+Parameters of tables, Lagrange multipliers and compensation are in models, which ``guetzpy train`` fits.
+``python -m bench constants`` encodes pictures with a smaller and a larger value of each constant of this
+module. It shows whether another value is better, and whether the constant matters.
+
+The excess of a file by a metric is the logarithm of the ratio of its distance, by this metric, to the
+requested distance.
 """
 
 from __future__ import annotations
