@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ class Firefox:
     def __init__(self) -> None:
         from marionette_driver.marionette import Marionette
 
+        # Marionette removes the file of this name first, so it must not be the null device.
+        self._log = tempfile.TemporaryDirectory()
         self._driver = Marionette(
             bin=PROGRAM,
-            gecko_log=os.devnull,
+            gecko_log=os.path.join(self._log.name, "gecko.log"),
             headless=True,
             startup_timeout=300,
             prefs={"datareporting.policy.dataSubmissionEnabled": False},
@@ -45,6 +48,7 @@ class Firefox:
     def close(self) -> None:
         self._driver.delete_session()
         self._driver.cleanup()
+        self._log.cleanup()
 
     def open(self, path: Path, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
         """Open a file in a page of this size and colour scheme; its errors are collected."""
