@@ -96,7 +96,7 @@ def suggestion(args: Sequence[str], commands: Collection[str], options: Collecti
     Parameters
     ----------
     args : sequence of str
-        The arguments after the name of the program; the first names no command.
+        The arguments after the name of the program, at least one; the first names no command.
     commands : collection of str
         Names of the commands.
     options : collection of str
@@ -107,8 +107,6 @@ def suggestion(args: Sequence[str], commands: Collection[str], options: Collecti
     str or None
         A line that can be typed; None if no guess is better than another.
     """
-    if not args:
-        return None
     first = args[0]
     if first.lower() in HELP:
         known = [word for word in args[1:] if word in commands]
