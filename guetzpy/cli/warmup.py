@@ -115,4 +115,4 @@ def _processor() -> str:
         for line in stream:
             if line.startswith("model name"):
                 return f"{line.partition(':')[2].strip()}, {platform.machine()}"
-    return f"{platform.processor()}, {platform.machine()}"
+    return ", ".join(filter(None, (platform.processor(), platform.machine())))
