@@ -172,6 +172,20 @@ def test_errors_on_the_way(
     assert names(folder) == {"photo.png", "photo.JPG"}
 
 
+def test_an_internal_error_with_its_traceback(
+    folder: Path, search: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **how: object) -> Result:
+        raise ZeroDivisionError("surprise")
+
+    monkeypatch.setattr(search, "optimize", fail)
+    monkeypatch.setenv("GUETZPY_DEBUG", "1")
+    before = (folder / "photo.JPG").read_bytes()
+    with pytest.raises(ZeroDivisionError, match="surprise"):
+        run("optimize", "photo.JPG", "--in-place")
+    assert (folder / "photo.JPG").read_bytes() == before
+
+
 def test_unsupported_jpeg_is_kept_with_its_reason(folder: Path) -> None:
     data = bytearray((folder / "photo.JPG").read_bytes())
     at = data.index(b"\xff\xc0")
