@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 from pathlib import Path
 
@@ -94,3 +95,13 @@ def test_kernels_are_counted_on_terminals(monkeypatch: pytest.MonkeyPatch, termi
     length = len(screen.getvalue())
     reporting.compile_if_cold(quiet=True)
     assert len(screen.getvalue()) == length
+
+
+def test_many_kinds_of_warnings_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = ["".join(letters) for letters in itertools.product("abcde", repeat=2)]
+    tally = Tally()
+    tally.add(Result(status="kept", warnings=tuple(f"unknown part {kind}" for kind in kinds)))
+    tally.tell_warnings()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "guetzpy: warning: 5 more kinds; --json and the manifest have all warnings"
