@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +314,19 @@ def test_an_unwritable_working_folder_is_named(folder: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     done = run("optimize", "in/a.jpg", "-o", "new.jpg")
     assert (done.exit_code, done.stderr) == (1, "guetzpy: .: the folder cannot be written\n")
+
+
+def test_no_picture_is_written_to_a_terminal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    with pytest.raises(SystemExit) as ended:
+        app(["transcode", "in/a.jpg", "-o", "-"])
+    assert ended.value.code == 2
+    assert "stdout is a terminal; redirect it, or give -o FILE" in capsys.readouterr().err
+    assert screen.getvalue() == ""
