@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -158,6 +159,42 @@ def test_command_line(folder: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["train", str(tmp_path / "none"), "-o", str(output)])
     assert done.exit_code == 1
     assert "none" in done.stderr
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_fit_that_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    """On a terminal one line shows the progress, and it is erased at the end."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    asked: list[Settings] = []
+
+    def interrupted(folder: str, output: str, chosen: Settings, **how: Any) -> Model:
+        asked.append(chosen)
+        for done in range(3):
+            how["progress"]("tables, round 1", done, 9)
+        raise KeyboardInterrupt
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr("guetzpy.train.train.train", interrupted)
+    monkeypatch.setattr(sys.modules["guetzpy.cli.train"], "compile_if_cold", lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        app(["train", str(tmp_path), "-o", str(tmp_path / "m.npz"), "--pictures", "7"])
+    assert ended.value.code == 130
+    assert asked[0].pictures == 7
+    text = screen.getvalue()
+    assert text.endswith("guetzpy: the same command goes on from here\nguetzpy: interrupted\n")
+    assert ("\r\x1b[Ktables, round 1: 2 of 9\r\x1b[K" in text) == terminal
+    assert text.count("tables, round 1") == (3 if terminal else 1)
+
+
+def test_evaluations_that_a_part_saves_are_told() -> None:
+    part = {"saved": 0.2, "fast": {"evaluations_before": 2.5, "evaluations": 2.25}}
+    (line,) = sys.modules["guetzpy.cli.train"].lines({"start": part})
+    assert line == "start: evaluations a file, fast: 2.50 -> 2.25"
 
 
 def test_parts_of_a_base(folder: Path, tmp_path: Path) -> None:
