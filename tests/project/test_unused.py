@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def test_what_has_no_effect_is_said(arguments: list[str], words: str) -> None:
     assert words in done.stderr
     if arguments[0] != "compare":
         assert words not in CliRunner().invoke(app, [*arguments, "--quiet"]).stderr
+
+
+def test_jobs_beside_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)  # so that no cluster is looked for
+    arguments = ["transcode", "in", "-r", "-o", "out", "--dask", "tcp://127.0.0.1:1", "-j", "2"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "--jobs has no effect with --dask, whose workers process the files" in done.stderr
+    assert 'guetzpy: --dask: Dask is missing: pip install "guetzpy[dask]"' in done.stderr
+    assert not os.path.exists("out")
 
 
 @pytest.mark.parametrize(
