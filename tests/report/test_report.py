@@ -314,14 +314,41 @@ def test_report_of_a_folder_in_place(photos: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("page.txt", "name it"), ("in/photo0.jpg.html/", "name it"), ("folder.html", "is a folder")],
+    [
+        ("page.txt", "name it"),
+        ("in/photo0.jpg.html/", "name it"),
+        ("folder.html", "is a folder"),
+        ("in/photo0.jpg/page.html", "--report in/photo0.jpg/page.html: "),  # the rest is the system's text
+        ("in/photo0.jpg/", "--report in/photo0.jpg/: "),
+        ("in/photo0.jpg/below/", "--report in/photo0.jpg/below/: "),
+        ("site/", "--report site/: "),
+    ],
 )
 def test_reports_that_cannot_be_written(photos: Path, name: str, words: str) -> None:
     (photos / "folder.html").mkdir()
+    (photos / "site/index.html").mkdir(parents=True)
     done = run("transcode", "in/photo0.jpg", "-o", "out.jpg", "--report", name)
     assert done.exit_code == 2
     assert words in done.stderr
     assert not (photos / "out.jpg").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_report_is_not_put_where_a_link_leads_nowhere(photos: Path) -> None:
+    Path("site").symlink_to("nowhere")
+    done = run("transcode", "in/photo0.jpg", "-o", "out.jpg", "--report", "site/")
+    assert (done.exit_code, "guetzpy: --report site/: " in done.stderr) == (2, True)
+    assert not (photos / "out.jpg").exists()
+    assert not (photos / "nowhere").exists()
+
+
+def test_a_report_that_takes_long_tells_its_progress(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guetzpy.cli.report._SECONDS_A_WORD", -1.0)
+    command = ["transcode", "in/photo0.jpg", "in/photo1.jpg", "-o", "out/", "--report", "page.html"]
+    done = run(*command)
+    assert (done.exit_code, "guetzpy: report: 2 of 2 " in done.stderr) == (0, True), done.stderr
+    done = run(*command, "--quiet")
+    assert (done.exit_code, done.stderr) == (0, "")
 
 
 def test_report_never_replaces_a_picture(photos: Path) -> None:
