@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from reference.reports import EVIL, data_of, jpeg, result, run_of
 from typer.testing import CliRunner
 
@@ -270,6 +272,33 @@ def test_a_preview_in_a_missing_folder_fails_before_it_is_made(
     Path("a.jpg").write_bytes(jpeg(1, 95))
     done = run("preview", "a.jpg", "-o", "missing/a.html")
     assert (done.exit_code, done.stderr) == (1, "guetzpy: missing: there is no such folder\n")
+
+
+def test_a_preview_of_a_broken_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").write_bytes(jpeg(1, 95)[:400])
+    done = run("preview", "a.jpg")
+    assert (done.exit_code, done.stderr.startswith("guetzpy: a.jpg: ")) == (1, True), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+@pytest.mark.parametrize("more", [[], ["--no-open"]])
+def test_a_preview_is_opened_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stderr", Screen())
+    opened: list[str] = []
+    monkeypatch.setattr(typer, "launch", opened.append)
+    Path("a.jpg").write_bytes(jpeg(1, 95))
+    app(["preview", "a.jpg", "--distances", "2", "-e", "fast", *more], standalone_mode=False)
+    assert opened == ([] if more else ["a-preview.html"])
+    assert Path("a-preview.html").stat().st_size > 0
 
 
 def test_settings_of_a_report() -> None:
