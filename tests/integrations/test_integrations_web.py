@@ -9,6 +9,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,9 @@ import pytest
 from PIL import Image
 
 import guetzpy
-from guetzpy.integrations import _uploads
+from guetzpy.batch import runner
+from guetzpy.errors import CancelledError
+from guetzpy.integrations import _uploads, pelican
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.table_mark import marked_distance
 
@@ -49,6 +52,10 @@ def test_smaller_or_the_same(photo: bytes, caplog: pytest.LogCaptureFixture) -> 
     assert "a.jpg: left as it is: truncated" in caplog.text
     with pytest.raises(ValueError, match="distance"):
         _uploads.smaller(photo, distance=-1)
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(CancelledError):
+        _uploads.smaller(photo, cancel=cancel)
 
 
 def test_files_are_replaced_only_by_smaller_ones(photo: bytes, tmp_path: Path) -> None:
@@ -79,6 +86,23 @@ def test_thumbor_class_without_thumbor(photo: bytes) -> None:
     assert is_ours(optimizer.run_optimizer(".jpg", photo))
     assert optimizer.run_optimizer(".png", b"\x89PNG") == b"\x89PNG"
     assert optimizer.run_optimizer(".jpg", photo[:100]) == photo[:100]
+
+
+def test_the_site_of_pelican_without_pelican(
+    photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runner, "Processes", lambda count, *_: runner.Threads(count))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    good, broken = tmp_path / "site/photo.jpg", tmp_path / "site/broken.jpg"
+    good.parent.mkdir()
+    good.write_bytes(photo)
+    broken.write_bytes(photo[:500])
+    settings = {"OUTPUT_PATH": str(good.parent), "GUETZPY_OPTIONS": {"distance": 2.0, "effort": "fast"}}
+    with caplog.at_level(logging.WARNING, "guetzpy"):
+        pelican._optimize(SimpleNamespace(settings=settings))
+    assert is_ours(good.read_bytes())
+    assert broken.read_bytes() == photo[:500]
+    assert f"{broken}: left as it is: " in caplog.text
 
 
 # The programs
