@@ -234,3 +234,20 @@ def test_progress_where_somebody_watches(photos: Path, monkeypatch: pytest.Monke
     assert "3/3" in shown
     assert "250 B saved" in shown
     assert "in/bad.jpg: it is broken" in shown
+
+
+def test_progress_of_the_search_for_a_total(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with batch.run("in", "out") as run, folder._progress(run, Tally(), shown=True) as bar:
+        for _ in range(2):
+            bar.trial(1, 1.25, Result(status="optimized"))
+        bar.progress.refresh()
+    assert "2/2" in screen.getvalue()
+    assert " pass 1, distance 1.25: nothing yet saved" in screen.getvalue()
