@@ -273,7 +273,7 @@ def _restore(root: str, original: str, records: list[Record], force: bool, write
             output.write(kept, data, like=original, keep_times=True)
             words = f"the changed file is kept as {kept}"
         if state is None and os.path.lexists(original):
-            return Restored(original, "failed", "it is not a regular file")
+            return Restored(original, "failed", "it was made anew meanwhile")
         output.write(original, backup, like=place, keep_times=True, expected=state)
     return Restored(original, "restored", words)
 

@@ -128,6 +128,35 @@ def test_removed_files_return_and_removed_folders_do_not(photos: dict[str, bytes
     assert not Path("in/below").exists()
 
 
+def test_a_folder_in_the_place_of_a_file_stays(photos: dict[str, bytes]) -> None:
+    replace()
+    Path("in/a.jpg").unlink()
+    Path("in/a.jpg").mkdir()
+    done = run("restore", "kept", "--force")
+    assert (done.exit_code, "1 restored, 1 failed" in done.stderr) == (1, True), done.stderr
+    assert Path("in/a.jpg").is_dir()
+
+
+def test_a_file_that_is_made_during_the_restoration_stays(
+    photos: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace()
+    Path("in/a.jpg").unlink()
+    newer, real = jpeg(9), backup._contents
+
+    def contents_of(path: str) -> Any:
+        found = real(path)
+        if path == os.path.join("kept", "a.jpg"):
+            Path("in/a.jpg").write_bytes(newer)
+        return found
+
+    monkeypatch.setattr(backup, "_contents", contents_of)
+    done = run("restore", "kept", "--force")
+    assert done.exit_code == 1
+    assert "in/a.jpg: failed, it was made anew meanwhile" in done.stderr
+    assert Path("in/a.jpg").read_bytes() == newer
+
+
 @pytest.mark.parametrize(("harm", "words"), [("change", "changed since"), ("remove", "is gone")])
 def test_damaged_backups_are_not_used(photos: dict[str, bytes], harm: str, words: str) -> None:
     replace()
