@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -325,10 +326,13 @@ def _is_there(path: str | None, size: int | None) -> bool:
 
     A file of another size was changed after the run, so that the result does not describe it.
     """
-    try:
-        return path is not None and os.path.isfile(path) and os.path.getsize(path) == size
-    except (OSError, ValueError):  # the path is a URL, or has a NUL character
+    if path is None:
         return False
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):  # there is no such file, the path is a URL, or it has a NUL character
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_size == size
 
 
 def _read(path: str | None, size: int | None) -> bytes | None:
