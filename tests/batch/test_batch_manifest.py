@@ -22,6 +22,7 @@ from guetzpy.options import OptimizeOptions
 from guetzpy.result import Result
 
 JPEG = b"\xff\xd8\xff\xe0"
+MAGIC = b"SQLite format 3\0"
 
 
 def engine(data: bytes, options: Any, *, name: str) -> Result:
@@ -78,14 +79,14 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", [*OTHERS, "text", "empty", "short", "picture"])
+@pytest.mark.parametrize("kind", [*OTHERS, "text", "empty", "short", "zeros", "picture"])
 def test_file_of_another_program_is_refused_and_untouched(place: Path, kind: str) -> None:
     path = place / "other.db"
     if kind in OTHERS:
         before = database(path, *OTHERS[kind])
     else:
-        contents = {"text": b"words " * 1000, "empty": b"", "short": b"SQLite format 3\0", "picture": JPEG}
-        before = contents[kind]
+        contents = {"text": b"words " * 1000, "empty": b"", "short": MAGIC, "picture": JPEG}
+        before = (contents | {"zeros": MAGIC + bytes(1000)})[kind]
         path.write_bytes(before)
     os.utime(path, (10**9, 10**9))
     for verb in ("optimize", "transcode"):
@@ -173,6 +174,20 @@ def test_damaged_row_is_one_clear_line(place: Path, damage: str | bytes) -> None
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("kept", [100, 5000])
+def test_damaged_pages_are_one_clear_line(place: Path, kept: int) -> None:
+    """The header says that the file is a manifest, but its pages cannot be read."""
+    run("optimize", "-r", "in", "-o", "out")
+    path = place / "out/.guetzpy.sqlite"
+    data = path.read_bytes()
+    path.write_bytes(data[:kept] + b"\x99" * (len(data) - kept))
+    result = run("optimize", "-r", "in", "-o", "out", "--resume")
+    assert result.exit_code == 1
+    assert result.stderr == "guetzpy: out/.guetzpy.sqlite: damaged manifest; remove it to begin anew\n"
+    path.unlink()
+    assert run("optimize", "-r", "in", "-o", "out", "--resume").exit_code == 0
+
+
 def test_damaged_total_is_an_error(place: Path) -> None:
     record = Manifest(place / "m.db")
     record._write("INSERT INTO budgets VALUES (?,?)", ("wish", '{"targets": 5}'))
@@ -200,6 +215,20 @@ def test_full_disk_under_the_manifest(place: Path, monkeypatch: pytest.MonkeyPat
     again = run("optimize", "-r", "in", "-o", "out", "--resume")
     assert again.exit_code == 0, again.stderr
     assert len(list((place / "out").glob("*.jpg"))) == 45
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files there")
+def test_full_disk_leaves_no_empty_manifest(place: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="the manifest cannot be written"):
+            Manifest(place / "m.sqlite")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert sorted(os.listdir(place)) == ["in"]
 
 
 # --- state folder -----------------------------------------------------------------------------
