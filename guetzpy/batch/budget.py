@@ -278,20 +278,14 @@ class Budget:
         return tuple(Aim(_rounded(math.exp(place))) for place in places)
 
     def fit(self, encodes: int) -> Fit:
-        """Return the best attempt.
+        """Return the best attempt, after :meth:`propose` returned None.
 
         Parameters
         ----------
         encodes : int
             Number of encodes made of all files together.
-
-        Raises
-        ------
-        TargetError
-            No attempt met the limit.
         """
-        if self.best is None:
-            raise self._impossible()
+        assert self.best is not None
         ordered = sorted(self.best.distances)
         middle = ordered[len(ordered) // 2]
         return Fit(middle, ordered[0], ordered[-1], self.best.total, self.limit, encodes / len(ordered))
