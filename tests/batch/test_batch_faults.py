@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -281,3 +282,44 @@ def test_named_file_of_another_kind_fails_a_transcode_of_many_too(
         result = run("transcode", "a.jpg", "png.jpg", "-o", "out/", *wishes)
         assert result.exit_code == 1
         assert "png.jpg: not a JPEG; transcode repacks JPEG files only" in result.stderr
+
+
+# --- what cannot be read ----------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_listed_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jpeg("in/a.jpg")
+    jpeg("in/locked/b.jpg")
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if os.path.basename(path) == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    result = run("transcode", "in", "-r", "-o", "out")
+    assert result.exit_code == 1
+    assert "guetzpy: in/locked: Permission denied\n" in result.stderr
+    assert sorted(path.name for path in Path("out").glob("*")) == [".guetzpy.sqlite", "a.jpg"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_through_a_file_is_named(place: Path) -> None:
+    jpeg("in/a.jpg")
+    Path("in/b.jpg").symlink_to("a.jpg/below")
+    result = run("transcode", "in", "-r", "-o", "out")
+    assert result.exit_code == 1
+    assert "guetzpy: in/b.jpg: Not a directory\n" in result.stderr
+    assert Path("out/a.jpg").exists()
+
+
+def test_compiling_processes_that_die_end_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> Any:
+        yield "guetzpy.jpeg.dct.forward", 1.0
+        raise RuntimeError("a process died")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(runner._jit, "missing", lambda _: ["guetzpy.jpeg.dct"])
+    monkeypatch.setattr(runner, "warm_in_processes", die)
+    runner._warm(guetzpy.OptimizeOptions())
