@@ -286,6 +286,56 @@ def test_any_set_fits_or_names_the_smallest(files: list[File], share: float, fre
         assert smallest > limit
 
 
+def test_sizes_that_are_noise_end_the_search() -> None:
+    """The total changes by whole files between two distances that are almost equal."""
+    file = File(3000, 3.0, 0.7, noise=0.1)
+    limit = file.size(1.0)
+    budget, passes = search([file], limit)
+    assert budget.best is not None
+    assert budget.best.total <= limit
+    assert not budget.is_hit
+    assert len(passes) < 10
+
+
+class Flaky(File):
+    """A file whose second encode fails, as when its worker process dies."""
+
+    tries = 0
+
+    def encode(self, aim: Aim, chance: random.Random) -> Encoded:
+        self.tries += 1
+        return Encoded(None) if self.tries == 2 else super().encode(aim, chance)
+
+
+def test_an_encode_that_fails_once_leaves_no_room_unused() -> None:
+    files = [File(100_000, 0.8, 0.7), Flaky(100_000, 0.8, 0.7)]
+    limit = size_at(files, 1.0)
+    budget, _ = search(files, limit)
+    assert budget.best is not None
+    assert 0.995 * limit <= budget.best.total <= limit
+    assert budget.best.distances == pytest.approx([1.0, 1.0], rel=0.01)
+
+
+@dataclass
+class Step(File):
+    """A file with one size up to a distance, and another one from there on."""
+
+    near: int = 1
+    far: int = 1
+
+    def size(self, distance: float) -> int:
+        return self.near if distance < 3.03 else self.far
+
+
+def test_curves_that_cross_do_not_lead_back() -> None:
+    """Between two distances that exceed the limit, the curves of both files have a smaller sum."""
+    files = [Step(4088, 1.0, 0.7, near=1000, far=10), Step(4088, 1.0, 0.7, near=10, far=1000)]
+    budget, passes = search(files, 900)
+    assert budget.best is not None
+    assert budget.best.total <= 900
+    assert len(passes) < 14
+
+
 def test_sizes_of_a_first_pass_never_exceed_the_limit() -> None:
     files = typical(5)
     aim = Aim(COARSEST)
