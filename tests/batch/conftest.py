@@ -41,3 +41,13 @@ def go(engine: Engine, threads: Executor) -> Go:
         return list(batch.run(*arguments, executor=threads, **options))
 
     return run
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """Return fsspec's file system in memory, which is empty."""
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+    yield system
+    system.store.clear()

@@ -43,15 +43,6 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-@pytest.fixture
-def memory() -> Iterator[Any]:
-    system = fsspec.filesystem("memory")
-    system.store.clear()
-    system.pseudo_dirs[:] = [""]
-    yield system
-    system.store.clear()
-
-
 def below(system: Any, place: str) -> dict[str, bytes]:
     base = system._strip_protocol(place)
     return {name[len(base) :].lstrip("/"): system.cat_file(name) for name in system.find(place)}
