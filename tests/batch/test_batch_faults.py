@@ -314,6 +314,13 @@ def test_a_link_through_a_file_is_named(place: Path) -> None:
     assert Path("out/a.jpg").exists()
 
 
+def test_urls_without_fsspec(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    result = run("transcode", "memory://in", "-r", "-o", "out")
+    words = 'guetzpy: memory://in: URLs need fsspec: pip install "guetzpy[cloud]"\n'
+    assert (result.exit_code, result.stderr) == (2, words)
+
+
 def test_compiling_processes_that_die_end_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> Any:
         yield "guetzpy.jpeg.dct.forward", 1.0
