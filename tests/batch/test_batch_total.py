@@ -66,6 +66,16 @@ def test_total_is_hit(tmp_path: Path, sized: Sized, threads: Executor, bits: flo
     assert not list((tmp_path / "out").glob("*.trials"))
 
 
+def test_total_of_results_that_carry_the_data(tmp_path: Path, sized: Sized, threads: Executor) -> None:
+    """An executor may be a cluster, whose machines share no folder for the encodes of earlier passes."""
+    run = batch.run(tmp_path / "in", executor=threads, total_bytes=60_000)
+    total = sum(len(result.data) for result in run)
+    assert 0.995 * 60_000 <= total <= 60_000
+    assert run.fit is not None
+    assert run.fit.total == total
+    assert len(sized.calls) / 40 == run.fit.encodes + 1  # the last pass is repeated
+
+
 def test_total_is_resumed(tmp_path: Path, sized: Sized, threads: Executor) -> None:
     def run(**more: Any) -> batch.Run:
         return batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=60_000, **more)
