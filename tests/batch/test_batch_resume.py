@@ -48,6 +48,20 @@ def test_resume_does_only_what_is_missing(photos: Path, tmp_path: Path, go: Go, 
     assert len(engine.calls) == 4  # without resume, all files are processed
 
 
+@pytest.mark.parametrize("places", [("out", "new"), ("out", None), (None, "out")])
+def test_resume_with_another_place_repeats_the_work(
+    photos: Path, tmp_path: Path, go: Go, engine: Engine, places: tuple[str | None, str | None]
+) -> None:
+    for place in places:
+        engine.calls.clear()
+        results = go(photos, place and tmp_path / place, resume=True, manifest=tmp_path / "m.sqlite")
+        assert len(engine.calls) == len(results) == 3
+        if place is None:
+            assert all(result.data for result in results)
+        else:
+            assert files(tmp_path / place) == {"a.jpg", "sub/b.JPG", "sub/c.jpg"}
+
+
 def test_resume_from_another_folder(
     photos: Path, tmp_path: Path, go: Go, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
