@@ -74,9 +74,8 @@ class Option:
 
     @property
     def range(self) -> str:
-        """The range of a number in words, such as ``0.1 to 25``; empty if it has no bounds."""
-        if self.low is None:
-            return ""
+        """The range of a number in words, such as ``0.1 to 25``; only for options with ``low``."""
+        assert self.low is not None
         below = f"more than {self.low:g}" if self.above else f"{self.low:g}"
         if self.high < math.inf:
             return f"{below} to {self.high:g}"
