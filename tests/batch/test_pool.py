@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from reference import workers
 
-from guetzpy.batch import pool
+from guetzpy.batch import pool, worker
 from guetzpy.batch.driving import settle
-from guetzpy.options import TranscodeOptions
+from guetzpy.options import OptimizeOptions, TranscodeOptions
 
 # Tasks and options are not of the package's types, since a worker takes a second to import these.
 OPTIONS: Any = SimpleNamespace(timeout=None)
@@ -103,3 +103,18 @@ def test_a_task_that_the_executor_cancels(monkeypatch: pytest.MonkeyPatch) -> No
         executed.submit(task("a.jpg"), OPTIONS, DELIVERY)
         ((_, outcome),) = executed.finished()
     assert error_of(outcome) == "the executor cancelled it; tried twice"
+
+
+def test_the_timeout_of_a_file_does_not_include_the_loading_of_kernels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[str] | None] = []
+    monkeypatch.setattr(worker._jit, "warm", lambda names: asked.append(names) or [])
+    worker.ready(OptimizeOptions())
+    assert asked == []  # they are loaded when they are needed
+    worker.ready(OptimizeOptions(timeout=5))
+    worker.ready(TranscodeOptions(timeout=5))
+    everything, some = asked
+    assert everything is None
+    assert some
+    assert all(name.startswith("guetzpy.jpeg.") for name in some)
