@@ -362,8 +362,6 @@ def _is_done(row: Row, task: Task, options: str, remote: dict[str, int] | None) 
         return False
     if row.identity != task.identity:
         return False
-    if row.output is None or task.output is None:
-        return row.output == task.output
     if task.output == task.input:
         return row.output == key(task.input)  # in place, row.identity is that of the output
     place = next((place for place in (task.output, task.copy) if place and key(place) == row.output), None)
