@@ -321,13 +321,11 @@ class Collection:
         return entry.after or _read(entry.result.output, entry.result.bytes_after)
 
 
-def _is_there(path: str | None, size: int | None) -> bool:
+def _is_there(path: str, size: int | None) -> bool:
     """Return whether a file exists and has the size that the result states.
 
     A file of another size was changed after the run, so that the result does not describe it.
     """
-    if path is None:
-        return False
     try:
         state = os.stat(path)
     except (OSError, ValueError):  # there is no such file, the path is a URL, or it has a NUL character
