@@ -47,6 +47,8 @@ def test_errors_come_back() -> None:
         with pytest.raises(RuntimeError, match="Local: only here"):
             worker.call(fail_with_what_cannot_be_pickled)
         assert worker.call(abs, -1) == 1
+        worker.end(patience=30)
+        assert worker._process.returncode == 1  # it ended by itself, and was not killed
 
 
 def test_only_errors_that_can_be_read_are_sent() -> None:
