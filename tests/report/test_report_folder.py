@@ -222,6 +222,15 @@ def test_bash_reads_the_name_in_the_command_of_a_preview(name: bytes) -> None:
     assert done.stdout.split(b"\0") == [*words, b"--distance", b"2.5", b"--suffix", b"-small", b""]
 
 
+def test_the_command_of_a_preview_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        command = _command("my 'photo'\u202e.jpg", OptimizeOptions(distance=2.5))
+    assert command.startswith("guetzpy optimize \"my 'photo'")
+    assert command.endswith('.jpg" --distance 2.5 --suffix -small')
+    assert printable(command) == command
+
+
 @pytest.mark.skipif(shutil.which("bash") is None or os.name == "nt", reason="needs bash")
 def test_preview_of_a_name_with_control_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
