@@ -127,3 +127,34 @@ def test_what_is_stripped_or_broken_is_left_alone() -> None:
     assert read(transcode_bytes(broken).data).trailing == read(broken).trailing
     stripped = transcode_bytes(source, Policy.of(strip=["gainmap"]))
     assert read(stripped.data).trailing == b""
+
+
+def test_offsets_in_a_maker_note_follow() -> None:
+    """A preview behind the gain map moves twice: the first picture and the gain map get smaller."""
+    preview = jpeg_files.picture(16, 16, seed=5)
+    source = jpeg_files.pointing_at(preview, video=preview)
+    result = transcode_bytes(source)
+    assert len(in_container(result.data)["GainMap"]) < len(in_container(source)["GainMap"])
+    assert jpeg_files.pointed_at(result.data) == jpeg_files.pointed_at(source) == preview
+
+
+def test_a_gain_map_stays_if_an_offset_points_into_it() -> None:
+    inner = jpeg_files.picture(16, 16, seed=5)
+    gain_map = jpeg_files.with_segments(
+        jpeg_files.picture(24, 20, seed=1),
+        jpeg_files.segment(0xE1, jpeg_files.XMP + jpeg_files.xmp(f'{jpeg_files.HDRGM} hdrgm:Version="1.0"')),
+        jpeg_files.segment(0xE4, b"PREVIEW " + inner),
+    )
+    source = jpeg_files.pointing_at(inner, gain_map=gain_map)
+    result = transcode_bytes(source)
+    assert len(result.data) < len(source)
+    assert in_container(result.data)["GainMap"] == gain_map
+    assert jpeg_files.pointed_at(result.data).startswith(inner)
+
+
+def test_pictures_of_a_file_with_a_segment_cut_short_stay() -> None:
+    source = jpeg_files.ultra_hdr(extra=jpeg_files.segment(0xE0, b"JFIF\0"))
+    result = transcode_bytes(source)
+    assert "a JFIF or Adobe segment that is too short is removed" in result.warnings
+    assert in_container(result.data) == in_container(source)
+    assert len(frames(result.data)) == 2

@@ -195,3 +195,17 @@ def ultra_hdr(
     for _ in range(3):  # repeat, because the length includes its own digits
         primary, at = build(len(primary), len(primary) + padding - at)
     return primary + bytes(padding) + gain_map + video
+
+
+def pointing_at(target: bytes, **options: bytes) -> bytes:
+    """Return an Ultra HDR file whose maker note has an offset, from Exif's TIFF header, to the last ``target``."""
+    block = b"Exif\0\0" + exif(note=b"NOTE" + bytes(4), gps=None, thumbnail=None)
+    data = ultra_hdr(extra=segment(0xE1, block), **options)  # type: ignore[arg-type]
+    at, header = data.index(b"NOTE") + 4, data.index(b"Exif\0\0") + 6
+    return data[:at] + struct.pack("<I", data.rindex(target) - header) + data[at + 4 :]
+
+
+def pointed_at(data: bytes) -> bytes:
+    """Return the bytes from the place on to which the maker note of such a file refers."""
+    header = data.index(b"Exif\0\0") + 6
+    return data[header + struct.unpack_from("<I", data, data.index(b"NOTE") + 4)[0] :]
