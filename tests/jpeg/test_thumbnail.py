@@ -209,3 +209,9 @@ def test_a_thumbnail_without_a_length_stays() -> None:
     at = whole.index(struct.pack("<HHI", 0x0202, 4, 1))
     source = whole[:at] + struct.pack("<H", 0x0203) + whole[at + 2 :]
     assert tiff_of(transcode_bytes(source).data) == tiff_of(source)
+
+
+def test_a_file_whose_segments_cannot_be_located_is_kept() -> None:
+    source = with_thumbnail(base=jpeg_files.with_a_hidden_segment(b"a comment"))
+    result = transcode_bytes(source)
+    assert (result.status, result.data) == ("kept", source)

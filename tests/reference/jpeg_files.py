@@ -197,10 +197,20 @@ def ultra_hdr(
     return primary + bytes(padding) + gain_map + video
 
 
+def with_a_hidden_segment(payload: bytes) -> bytes:
+    """Return a file with a COM segment after its scan that a walk over the markers does not find.
+
+    Decoders skip a marker that is no RSTn within a scan with restart intervals. Its length covers the segment.
+    """
+    data = picture(64, 48, restart_marker_blocks=2)
+    at, end = data.index(b"\xff\xd0"), len(data) - 2
+    return data[:at] + b"\xff\x10\x7f\x7f" + data[at:end] + segment(0xFE, payload) + data[end:]
+
+
 def pointing_at(target: bytes, **options: bytes) -> bytes:
-    """Return an Ultra HDR file whose maker note has an offset, from Exif's TIFF header, to the last ``target``."""
+    """Return an Ultra HDR file whose maker note has the offset of the last ``target`` from the TIFF header."""
     block = b"Exif\0\0" + exif(note=b"NOTE" + bytes(4), gps=None, thumbnail=None)
-    data = ultra_hdr(extra=segment(0xE1, block), **options)  # type: ignore[arg-type]
+    data = ultra_hdr(extra=segment(0xE1, block), **options)
     at, header = data.index(b"NOTE") + 4, data.index(b"Exif\0\0") + 6
     return data[:at] + struct.pack("<I", data.rindex(target) - header) + data[at + 4 :]
 
