@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -158,3 +159,23 @@ def test_pictures_of_a_file_with_a_segment_cut_short_stay() -> None:
     assert "a JFIF or Adobe segment that is too short is removed" in result.warnings
     assert in_container(result.data) == in_container(source)
     assert len(frames(result.data)) == 2
+
+
+@pytest.mark.parametrize("elements", [False, True])
+def test_a_gain_map_that_only_the_container_lists(elements: bool) -> None:
+    """Its properties may be attributes of the item or elements within it."""
+    gain_map = jpeg_files.picture(24, 20, seed=1)
+    listed = jpeg_files.container(("Primary", "image/jpeg", None), ("GainMap", "image/jpeg", len(gain_map)))
+    if elements:
+        listed = re.sub(r"<(Container:Item) Item:Length", r"<\1 Item:Length", listed)
+        listed = re.sub(r'Item:(\w+)="([^"]*)"', r"<Item:\1>\2</Item:\1>", listed)
+        listed = re.sub(
+            r"<Container:Item (.*?)/></rdf:li>", r"<Container:Item>\1</Container:Item></rdf:li>", listed
+        )
+    packet = jpeg_files.XMP + jpeg_files.xmp(content=listed)
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, packet)) + gain_map
+    result = transcode_bytes(source)
+    assert len(in_container(result.data)["GainMap"]) < len(gain_map)
+    assert in_container(result.data)["GainMap"] == transcode_bytes(gain_map, further=False).data
+    stripped = transcode_bytes(source, Policy.of(strip=["gainmap"]))
+    assert read(stripped.data).trailing == b""

@@ -200,7 +200,7 @@ def ultra_hdr(
 def with_a_hidden_segment(payload: bytes) -> bytes:
     """Return a file with a COM segment after its scan that a walk over the markers does not find.
 
-    Decoders skip a marker that is no RSTn within a scan with restart intervals. Its length covers the segment.
+    Within a scan with restart intervals, decoders skip a marker that is no RSTn; the walk reads its length.
     """
     data = picture(64, 48, restart_marker_blocks=2)
     at, end = data.index(b"\xff\xd0"), len(data) - 2
@@ -208,7 +208,7 @@ def with_a_hidden_segment(payload: bytes) -> bytes:
 
 
 def pointing_at(target: bytes, **options: bytes) -> bytes:
-    """Return an Ultra HDR file whose maker note has the offset of the last ``target`` from the TIFF header."""
+    """Return an Ultra HDR file whose maker note has the offset of the last ``target`` in it."""
     block = b"Exif\0\0" + exif(note=b"NOTE" + bytes(4), gps=None, thumbnail=None)
     data = ultra_hdr(extra=segment(0xE1, block), **options)
     at, header = data.index(b"NOTE") + 4, data.index(b"Exif\0\0") + 6
