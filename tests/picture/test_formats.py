@@ -1,4 +1,4 @@
-"""RAW files: which TIFF is one, and whose Exif the JPEG gets. None of these tests needs another package."""
+"""Which kind a file is, and whose Exif a RAW file gives. None of these tests needs another package."""
 
 from __future__ import annotations
 
@@ -11,6 +11,31 @@ from reference.jpeg_files import directory, picture
 
 from guetzpy.picture import formats
 from guetzpy.picture.metadata import Metadata
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1miaf", "AVIF"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "RAW"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", None),  # a video
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"FUJIFILMCCD-RAW 0201", "RAW"),
+        (b"II*\0\x10\0\0\0CR\2\0", "RAW"),
+        (b"IIU\0\x18\0\0\0", "RAW"),
+        (b"II*\0\x08\0\0\0\0\0\0\0\0\0", None),
+        (b"II*\0", None),
+        (b"\xff\xd8\xff\xe0", None),
+        (b"\x89PNG\r\n\x1a\n", None),
+        (b"", None),
+    ],
+)
+def test_kind_is_told_by_contents(head: bytes, kind: str | None) -> None:
+    assert formats.kind_of(head) == kind
 
 
 def tiff(order: str, rows: list[tuple[int, int, int, bytes]], rest: bytes = b"") -> bytes:
