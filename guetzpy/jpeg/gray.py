@@ -42,7 +42,7 @@ def coefficients_as_gray(image: JpegImage) -> JpegImage | None:
     if image.colorspace == "ycbcr":
         if any(component.coefficients.any() for component in others):
             return None
-    elif image.colorspace == "rgb":
+    else:  # RGB, the only other colour space of three components
         for component in others:
             if (component.h, component.v) != (first.h, first.v):
                 return None
@@ -50,8 +50,6 @@ def coefficients_as_gray(image: JpegImage) -> JpegImage | None:
                 return None
             if not np.array_equal(component.coefficients, first.coefficients):
                 return None
-    else:
-        return None
     return _first_alone(image)
 
 

@@ -269,10 +269,7 @@ def _repacked(
     if not image.complete:
         return None, image.warnings[0] if image.warnings else "not all coefficients are sent in full"
     carrier = replace(image, segments=carried.segments, trailing=carried.trailing)
-    try:
-        written = write(carrier, script=script, restart_interval=restart_interval, threads=threads)
-    except (UnsupportedError, ValueError) as error:  # not every repaired image can be written
-        return None, str(error)
+    written = write(carrier, script=script, restart_interval=restart_interval, threads=threads)
     data = settle(written, carried)
     if len(data) >= len(source) and not rewritten:
         return None, "already optimal"

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import guetzpy
 from guetzpy.cli import app
+from guetzpy.engine import gain_map as engine
 from guetzpy.engine.gain_map import with_gain_maps_anew
 from guetzpy.gainmap.metadata import read_application
 from guetzpy.gainmap.rendition import Base, Judge
@@ -205,3 +206,26 @@ def test_command_line(source: bytes, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "gain map encoded anew" in done.output + done.stderr
     assert len(parts((tmp_path / "b.jpg").read_bytes())[1]) < len(parts(source)[1])
+
+
+def test_a_map_stays_if_an_offset_points_into_it(photo_array: np.ndarray) -> None:
+    inner = jpeg(photo_array[:16, :16], 80)
+    gain_map = with_facts(jpeg(photo_array[::2, ::2, 1], 98))
+    gain_map = jpeg_files.with_segments(gain_map, jpeg_files.segment(0xE4, b"PREVIEW " + inner))
+    data = jpeg_files.pointing_at(inner, base=jpeg(photo_array, 90), gain_map=gain_map)
+    result = guetzpy.optimize(data, distance=0.1, gainmap=2.0)
+    assert any("offsets to it cannot be rewritten" in warning for warning in result.warnings)
+    assert "gain map" not in str(result.reason)
+    assert parts(result.data)[1] == gain_map
+    assert jpeg_files.pointed_at(result.data).startswith(inner)
+
+
+def test_a_map_without_an_encode_within_its_distance_is_repacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine._EVALUATIONS, "fast", 1)
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64)).astype(np.uint8)
+    facts = 'hdrgm:Version="1.0" hdrgm:GainMapMin="-12" hdrgm:GainMapMax="12" hdrgm:HDRCapacityMax="12"'
+    base = jpeg(np.full((64, 64, 3), 200, np.uint8), 90)
+    data = jpeg_files.ultra_hdr(base=base, gain_map=with_facts(jpeg(noise, 100), facts))
+    changed = with_gain_maps_anew(data, guetzpy.OptimizeOptions(gainmap=0.1, effort="fast"))
+    assert changed.data is data
+    assert changed.reasons == ["gain map repacked: no encode is within its distance"]

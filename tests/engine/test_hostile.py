@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -173,6 +174,16 @@ def test_memory(photo_array: np.ndarray) -> None:
         guetzpy.transcode(picture(), max_memory=1000)
     with pytest.raises(ValueError, match="max_memory"):
         guetzpy.optimize(photo_array, max_memory=0)
+
+
+def test_memory_that_is_enough_for_a_jpeg() -> None:
+    """A search needs more than reading the file does. The amount that the message states is enough."""
+    with pytest.raises(LimitError, match="megapixels would take about") as caught:
+        guetzpy.optimize(picture(400, 300), effort="fast", max_memory=8_000_000)
+    found = re.search(r"--max-memory (\d+) is enough", str(caught.value))
+    assert found is not None
+    result = guetzpy.optimize(picture(400, 300), distance=3.0, effort="fast", max_memory=int(found[1]))
+    assert result.status == "optimized"
 
 
 def test_time(photo_array: np.ndarray) -> None:

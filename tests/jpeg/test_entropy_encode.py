@@ -12,6 +12,7 @@ from guetzpy.errors import UnsupportedError
 from guetzpy.jpeg.entropy import encode as entropy_encode
 from guetzpy.jpeg.entropy.encode import encode_scan
 from guetzpy.jpeg.entropy.scan_statistics import AC_EXTRA_BITS, ScanStatistics
+from guetzpy.jpeg.entropy.standard_tables import STANDARD_HUFFMAN_TABLES
 from guetzpy.jpeg.entropy.statistics import MAX_EOB_RUN, band_histograms, significance
 from guetzpy.jpeg.entropy.tables import plan_tables
 from guetzpy.jpeg.structure import NATURAL_ORDER, Component, JpegImage, ScanHeader
@@ -212,6 +213,21 @@ def test_a_symbol_without_a_code_is_noticed():
     (planned,) = plan_tables(other, [scan])
     with pytest.raises(RuntimeError, match="no code"):
         encode_scan(statistics, scan, planned.tables)
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(0, "bits, but its statistics say"), (20, "longer than its statistics say")]
+)
+def test_coefficients_that_change_after_their_statistics_are_noticed(factor, words):
+    """Otherwise the data would not be that of the coefficients, or exceed the memory for it."""
+    image = random_image(8, 40, 40, [(1, 1)])
+    statistics = ScanStatistics(image, 2)
+    scan = ScanHeader((0,))
+    tables = [(STANDARD_HUFFMAN_TABLES[0, 0], STANDARD_HUFFMAN_TABLES[1, 0])]
+    assert encode_scan(statistics, scan, tables)
+    image.components[0].coefficients *= factor
+    with pytest.raises(RuntimeError, match=words):
+        encode_scan(statistics, scan, tables)
 
 
 def test_extra_bits_of_symbols():

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from reference import jpeg_files
+from reference import jpeg_files, metadata_files
 
+import guetzpy
 from guetzpy.jpeg.metadata import exif
 from guetzpy.jpeg.metadata.policy import orientation
 from guetzpy.jpeg.structure import JpegImage, Segment
@@ -153,3 +154,99 @@ def test_directories_that_form_a_ring_end() -> None:
     ring = b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x0112, 3, 1, 5) + struct.pack("<I", 8)
     assert exif.orientation(ring) == 5
     assert exif.without_thumbnail(ring)[:22] == ring[:22]
+
+
+# Whole files
+
+
+def with_exif(tiff: bytes) -> bytes:
+    """Return a file with an EXIF block, in several segments if it is long."""
+    pieces = [tiff[at : at + 65527] for at in range(0, len(tiff), 65527)]
+    segments = (jpeg_files.segment(0xE1, exif.HEADER + piece) for piece in pieces)
+    return jpeg_files.with_segments(jpeg_files.picture(), *segments)
+
+
+def many_entries() -> bytes:
+    """Return a structure of 64 kB with 16 directories of 5000 entries each, which overlap."""
+    count = 5000
+    rows = [(0x0112, 3, 1, b"\6\0"), *((0x014A, 4, 8, bytes(32)) for _ in range(2))]
+    first = 8 + len(jpeg_files.directory("<", 8, rows))
+    pointers = [struct.pack("<8I", *range(first + 16 * i, first + 16 * i + 16, 2)) for i in range(2)]
+    rows[1:] = [(0x014A, 4, 8, pointer) for pointer in pointers]
+    table = b"II*\0\x08\0\0\0" + jpeg_files.directory("<", 8, rows)
+    return table + struct.pack("<H", count) * 16 + GPS + bytes(12 * count)
+
+
+@pytest.mark.parametrize(
+    ("tiff", "words"),
+    [(jpeg_files.exif(tail=bytes(1 << 22)), "EXIF: too large"), (many_entries(), "EXIF: too many entries")],
+    ids=["large", "many"],
+)
+def test_hostile_sizes_are_replaced(tiff: bytes, words: str) -> None:
+    result = guetzpy.transcode(with_exif(tiff), strip="gps")
+    assert any(warning.startswith(words) for warning in result.warnings)
+    assert GPS not in result.data
+    assert len(result.data) < 10_000
+
+
+@pytest.mark.parametrize("offsets", [2, 3])
+def test_thumbnails_in_strips_go(offsets: int) -> None:
+    """The third offset has no length."""
+    head = b"II*\0\x08\0\0\0"
+    main = jpeg_files.directory("<", 8, [(0x010F, 2, 4, b"abc\0")], 26)
+    for at in (0, 26 + 2 + 12 * 2 + 4 + 4 * offsets + 8):
+        places = struct.pack("<3I", at, at + 6, at)[: 4 * offsets]
+        rows = [(0x0111, 4, offsets, places), (0x0117, 4, 2, struct.pack("<2I", 6, 5))]
+        small = jpeg_files.directory("<", 26, rows)
+    source = with_exif(head + main + small + b"PIXELSMORE!")
+    result = guetzpy.transcode(source, strip="thumbnail")
+    assert result.removed == ("thumbnail",)
+    assert b"PIXELS" in source
+    assert not any(word in result.data for word in (b"PIXELS", b"MORE!"))
+    assert b"abc" in result.data
+
+
+def only(tag: int, kind: int, value: bytes) -> bytes:
+    """Return a structure with a single entry."""
+    return b"II*\0\x08\0\0\0" + jpeg_files.directory("<", 8, [(tag, kind, len(value), value)])
+
+
+@pytest.mark.parametrize(
+    ("tiff", "kind"),
+    [
+        (only(0x8298, 2, b"by SECRET\0"), "copyright"),
+        (only(0x83BB, 7, metadata_files.dataset(90, b"SECRET")[:-1]), "place"),
+    ],
+    ids=["the only entry", "broken IPTC"],
+)
+def test_what_is_left_of_small_structures(tiff: bytes, kind: str) -> None:
+    result = guetzpy.transcode(with_exif(tiff), strip=kind)
+    assert result.removed == (kind,)
+    assert b"SECRET" not in result.data
+
+
+@pytest.mark.parametrize("keep", ["copyright", "thumbnail"])
+def test_nothing_to_keep(keep: str) -> None:
+    """There are no rights, and the thumbnail is no JPEG file."""
+    tiff = jpeg_files.exif(orientation=1, thumbnail=b"RAW PIXELS")
+    result = guetzpy.transcode(with_exif(tiff), strip="all", keep=keep)
+    assert b"Exif" not in result.data
+    assert not result.warnings
+
+
+def test_a_value_of_the_thumbnail_in_the_header_leaves_it() -> None:
+    """The header is needed for the orientation."""
+    tiff = jpeg_files.exif()
+    at = tiff.index(struct.pack("<HHI", 0x0201, 4, 1))
+    source = with_exif(tiff[:at] + struct.pack("<HHII", 0x011A, 5, 1, 0) + tiff[at + 12 :])
+    result = guetzpy.transcode(source, strip="thumbnail")
+    assert result.removed == ("thumbnail",)
+    with Image.open(io.BytesIO(result.data)) as picture:
+        assert picture.getexif()[0x0112] == 6
+
+
+def test_a_smaller_picture_has_no_exif_that_cannot_be_read() -> None:
+    result = guetzpy.optimize(with_exif(b"no TIFF header"), fit=24, effort="fast")
+    assert b"Exif" not in result.data
+    assert (result.width, result.height) == (24, 20)
+    assert any("all but the orientation is removed" in warning for warning in result.warnings)

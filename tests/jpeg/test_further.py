@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -125,5 +126,56 @@ def test_what_is_stripped_or_broken_is_left_alone() -> None:
     frame = source.index(b"\xff\xc0", start)
     broken = source[:frame] + b"\xff\xc3" + source[frame + 2 :]  # lossless coding, which is not read
     assert read(transcode_bytes(broken).data).trailing == read(broken).trailing
+    stripped = transcode_bytes(source, Policy.of(strip=["gainmap"]))
+    assert read(stripped.data).trailing == b""
+
+
+def test_offsets_in_a_maker_note_follow() -> None:
+    """A preview behind the gain map moves twice: the first picture and the gain map get smaller."""
+    preview = jpeg_files.picture(16, 16, seed=5)
+    source = jpeg_files.pointing_at(preview, video=preview)
+    result = transcode_bytes(source)
+    assert len(in_container(result.data)["GainMap"]) < len(in_container(source)["GainMap"])
+    assert jpeg_files.pointed_at(result.data) == jpeg_files.pointed_at(source) == preview
+
+
+def test_a_gain_map_stays_if_an_offset_points_into_it() -> None:
+    inner = jpeg_files.picture(16, 16, seed=5)
+    gain_map = jpeg_files.with_segments(
+        jpeg_files.picture(24, 20, seed=1),
+        jpeg_files.segment(0xE1, jpeg_files.XMP + jpeg_files.xmp(f'{jpeg_files.HDRGM} hdrgm:Version="1.0"')),
+        jpeg_files.segment(0xE4, b"PREVIEW " + inner),
+    )
+    source = jpeg_files.pointing_at(inner, gain_map=gain_map)
+    result = transcode_bytes(source)
+    assert len(result.data) < len(source)
+    assert in_container(result.data)["GainMap"] == gain_map
+    assert jpeg_files.pointed_at(result.data).startswith(inner)
+
+
+def test_pictures_of_a_file_with_a_segment_cut_short_stay() -> None:
+    source = jpeg_files.ultra_hdr(extra=jpeg_files.segment(0xE0, b"JFIF\0"))
+    result = transcode_bytes(source)
+    assert "a JFIF or Adobe segment that is too short is removed" in result.warnings
+    assert in_container(result.data) == in_container(source)
+    assert len(frames(result.data)) == 2
+
+
+@pytest.mark.parametrize("elements", [False, True])
+def test_a_gain_map_that_only_the_container_lists(elements: bool) -> None:
+    """Its properties may be attributes of the item or elements within it."""
+    gain_map = jpeg_files.picture(24, 20, seed=1)
+    listed = jpeg_files.container(("Primary", "image/jpeg", None), ("GainMap", "image/jpeg", len(gain_map)))
+    if elements:
+        listed = re.sub(r"<(Container:Item) Item:Length", r"<\1 Item:Length", listed)
+        listed = re.sub(r'Item:(\w+)="([^"]*)"', r"<Item:\1>\2</Item:\1>", listed)
+        listed = re.sub(
+            r"<Container:Item (.*?)/></rdf:li>", r"<Container:Item>\1</Container:Item></rdf:li>", listed
+        )
+    packet = jpeg_files.XMP + jpeg_files.xmp(content=listed)
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, packet)) + gain_map
+    result = transcode_bytes(source)
+    assert len(in_container(result.data)["GainMap"]) < len(gain_map)
+    assert in_container(result.data)["GainMap"] == transcode_bytes(gain_map, further=False).data
     stripped = transcode_bytes(source, Policy.of(strip=["gainmap"]))
     assert read(stripped.data).trailing == b""

@@ -50,6 +50,20 @@ def test_mpf_dependents_and_unique_ids_follow() -> None:
     assert b"A" * 33 + b"C" * 33 + bytes(33) in edited
 
 
+@pytest.mark.parametrize(("count", "size"), [(98, 99), (99, 60)])
+def test_unique_ids_that_do_not_fit_stay(count: int, size: int) -> None:
+    """Their number is not that of the pictures, or they end beyond the segment."""
+    rows = b"".join(struct.pack("<IIIHH", n, 10, 20 * n, 0, 0) for n in range(3))
+    block = jpeg_files.directory("<", 8, [(0xB002, 7, 48, rows), (0xB003, 7, count, b"ID" * (size // 2))])
+    index = mpf.read_index(mpf.HEADER + b"II*\0" + struct.pack("<I", 8) + block)
+    assert index is not None
+    edited = index.without({1})
+    assert edited.endswith(b"ID" * (size // 2))
+    read = mpf.read_index(edited)
+    assert read is not None
+    assert [p.offset for p in read.pictures] == [0, 40]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6))
 def test_hostile_mpf(data: bytes, changes: list[tuple[int, int]]) -> None:

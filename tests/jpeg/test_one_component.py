@@ -9,6 +9,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from reference import jpeg_files
 from typer.testing import CliRunner
 
 import guetzpy
@@ -158,8 +159,36 @@ def test_rgb_jpeg_of_equal_components():
     result = guetzpy.transcode(source)
     assert shown(result.data)[0] == "L"
     np.testing.assert_array_equal(shown(result.data)[1], shown(source)[1])
+    image.components[2].qtable = gray.qtable + np.uint16(1)
+    assert shown(guetzpy.transcode(write(image)).data)[0] == "RGB"
+    image.components[2].qtable = gray.qtable
     image.components[2].coefficients[0, 0, 0] += 1
     assert shown(guetzpy.transcode(write(image)).data)[0] == "RGB"
+
+
+def test_luma_of_fewer_samples_than_chroma_stays():
+    """With one component, the picture would have a quarter of its pixels."""
+    image = read(jpeg(GRAY[:24, :24]))
+    first = image.components[0]
+    none = np.zeros((6, 6, 64), np.int16)
+    image.width = image.height = 48
+    image.components = [
+        Component(1, 1, 1, first.qtable, first.coefficients),
+        *(Component(number, 2, 2, first.qtable, none.copy()) for number in (2, 3)),
+    ]
+    image.colorspace = "ycbcr"
+    source = write(image)
+    result = guetzpy.transcode(source)
+    assert shown(result.data)[0] == "RGB"
+    np.testing.assert_array_equal(shown(result.data)[1], shown(source)[1])
+
+
+def test_the_base_of_a_gain_map_stays():
+    source = jpeg_files.ultra_hdr(base=jpeg(RGB))
+    result = guetzpy.transcode(source)
+    assert result.status == "lossless"
+    assert "three components stay: the file has a gain map" in result.reason
+    assert shown(result.data)[0] == "RGB"
 
 
 # Profiles

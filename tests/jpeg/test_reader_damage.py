@@ -295,3 +295,31 @@ def test_headers_that_contradict_each_other():
     for message, case in cases.items():
         with pytest.raises(FormatError, match=message):
             read(case)
+
+
+# Large pictures in few bytes
+
+
+def uniform(sof, side, components, coded):
+    """Return a file with one scan, of its first component, whose ``coded`` bytes are zeros.
+
+    Each table has a single code, 0, so that a block takes one bit for DC and one for AC.
+    """
+    parts = tuple(markers.FrameComponent(number + 1, 1, 1, 0) for number in range(components))
+    frame = markers.sof_segment(markers.FrameHeader(sof, 8, side, side, parts))
+    table = bytes([1] + [0] * 15) + b"\0"
+    tables = markers.segment(markers.DHT, b"\0" + table + b"\x10" + table)
+    quantisers = markers.segment(markers.DQT, b"\0" + b"\1" * 64)
+    scan = markers.segment(markers.SOS, bytes((1, 1, 0, 0, 0 if sof == markers.SOF2 else 63, 0)))
+    return SOI + quantisers + frame + tables + scan + bytes(coded) + EOI
+
+
+def test_coefficients_in_too_few_bytes_are_refused():
+    with pytest.raises(LimitError, match=r"48\d{4} bytes for 240 megapixels"):
+        read(uniform(markers.SOF2, 15_500, 1, 480_000))
+
+
+def test_scans_that_are_missing_count_where_memory_is_spent():
+    """The first scan is whole, but the file has too few bytes for those of the other components."""
+    with pytest.raises(FormatError, match="truncated: at most 213 of 625 MCU rows"):
+        read(uniform(markers.SOF0, 5000, 3, 100_000))

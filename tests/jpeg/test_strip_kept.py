@@ -73,6 +73,21 @@ def test_what_cannot_be_stripped_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out.jpg").exists()
 
 
+def test_other_processes_with_broken_headers_are_refused() -> None:
+    """An invalid table, and a frame header of JPEG-LS, with which two readings of the scan differ."""
+    plain = jpeg_files.arithmetic(jpeg_files.picture())
+    table, frame, scan = (plain.index(bytes((0xFF, code))) for code in (0xC4, 0xC9, 0xDA))
+    broken = plain[: table + 4] + b"\x77" + plain[table + 5 :]
+    other = b"\xff\xf7" + plain[frame + 2 : frame + 19]
+    begin, end = scan + 14, len(plain) - 2
+    mixed = plain[: frame + 19] + other + plain[frame + 19 : begin] + b"\xff\x10\x7f\x7f" + plain[begin:end]
+    mixed += jpeg_files.segment(0xFE, b"SECRET") + plain[end:]
+    for source in (broken, mixed):
+        with pytest.raises(UnsupportedError, match="nothing is stripped"):
+            guetzpy.optimize(source, strip="comment")
+        assert guetzpy.optimize(source).data == source
+
+
 @pytest.mark.parametrize("strip", ["gps", "all"])
 def test_folders_strip_what_they_keep(tmp_path: Path, strip: str) -> None:
     """One file is an arithmetic-coded JPEG, the other a PNG that is smaller than its JPEG."""

@@ -226,3 +226,13 @@ def test_area_of_gps_is_a_place(command: object) -> None:
         data = command(source, strip=strip, keep=keep, threads=1).data  # type: ignore[operator]
         assert (b"Champ de Mars" in data, position in data) == expected, (strip, keep)
     assert is_place("http://ns.adobe.com/exif/1.0/", "GPSAreaInformation")
+
+
+def test_the_pixels_of_a_jfif_segment_are_a_thumbnail() -> None:
+    plain = jpeg_files.picture()
+    jfif = plain[6:18] + b"\2\1" + b"PIXELS"
+    source = plain[:2] + jpeg_files.segment(0xE0, jfif) + plain[20:]
+    result = guetzpy.transcode(source, strip="thumbnail")
+    assert result.removed == ("thumbnail",)
+    assert b"PIXELS" not in result.data
+    assert b"PIXELS" in guetzpy.transcode(source, strip="gps").data

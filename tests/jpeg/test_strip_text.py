@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from PIL import Image
 from reference import jpeg_files, metadata_files
 
 import guetzpy
-from guetzpy.jpeg.metadata import xmp
+from guetzpy.jpeg.metadata import xmp, xmp_segments
 
 
 @pytest.mark.parametrize(
@@ -78,3 +81,86 @@ def test_rights_that_are_kept_survive_in_copies(place: str) -> None:
     result = guetzpy.transcode(source, strip="all", keep="copyright")
     assert b"Ada Lovelace" in result.data
     assert b"SECRET" not in result.data
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-16", "utf-32"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_xmp_of_other_encodings_is_searched(encoding: str, wrapped: bool) -> None:
+    packet = jpeg_files.xmp('xmlns:e="http://ns.adobe.com/exif/1.0/" e:GPSLatitude="48,51.3N" e:Flash="1"')
+    if not wrapped:
+        packet = re.sub(rb"<\?.*?\?>", b"", packet)
+    segment = jpeg_files.segment(0xE1, xmp.HEADER + packet.decode().encode(encoding))
+    result = guetzpy.transcode(jpeg_files.with_segments(jpeg_files.picture(), segment), strip="gps")
+    assert result.removed == ("gps",)
+    assert b"48,51" not in result.data.replace(b"\0", b"")
+    assert b"Flash" in result.data
+
+
+def test_curves_of_raw_settings_are_no_coordinates() -> None:
+    curve = "<crs:ToneCurve><rdf:Seq><rdf:li>48.85837, 2.29448</rdf:li></rdf:Seq></crs:ToneCurve>"
+    packet = jpeg_files.xmp('xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/"', curve)
+    segment = jpeg_files.segment(0xE1, xmp.HEADER + packet)
+    result = guetzpy.transcode(jpeg_files.with_segments(jpeg_files.picture(), segment), strip="gps")
+    assert result.removed == ()
+    assert curve.encode() in result.data
+
+
+def test_extended_xmp_with_too_many_elements_is_removed() -> None:
+    content = "<e:GPSLatitude>48,51.3N</e:GPSLatitude>" + "<e:a/>" * 100_000
+    packet = jpeg_files.xmp('xmlns:e="http://ns.adobe.com/exif/1.0/"', content)
+    segments = [jpeg_files.segment(0xE1, payload) for payload in xmp_segments.payloads_of(packet)]
+    source = jpeg_files.with_segments(jpeg_files.picture(), *segments)
+    result = guetzpy.transcode(source, strip="gps")
+    assert "XMP that cannot be read is removed, because gps is stripped" in result.warnings
+    assert b"48,51" not in result.data
+    assert len(result.data) < len(packet)
+
+
+def test_xmp_to_keep_that_grows_beyond_its_segment() -> None:
+    """A packet in UTF-16 takes more bytes in UTF-8, in which it is written."""
+    right = f"<dc:rights>{chr(0x8457) * 30_000}</dc:rights>"
+    packet = jpeg_files.xmp('xmlns:dc="http://purl.org/dc/elements/1.1/"', right).decode().encode("utf-16")
+    source = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, xmp.HEADER + packet))
+    result = guetzpy.transcode(source, strip="all", keep="copyright")
+    words = "the XMP to keep is removed: it does not fit in the XMP segments of the file"
+    assert words in result.warnings
+    assert len(result.data) < 10_000
+
+
+def test_credentials_elsewhere_no_longer_match() -> None:
+    attributes = 'xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="https://example.org/a.c2pa"'
+    segment = jpeg_files.segment(0xE1, xmp.HEADER + jpeg_files.xmp(attributes))
+    result = guetzpy.transcode(jpeg_files.with_segments(jpeg_files.picture(), segment))
+    words = "content credentials (C2PA) to which XMP refers no longer match the changed file"
+    assert words in result.warnings
+
+
+@pytest.mark.parametrize("after", [jpeg_files.picture(24, 20, seed=2), metadata_files.video()])
+def test_data_between_the_picture_and_others_is_not_searched(after: bytes) -> None:
+    source = jpeg_files.picture() + b"of a camera maker" + after
+    result = guetzpy.transcode(source, strip="gps")
+    assert "not searched for coordinates: data after the picture" in result.warnings
+    assert b"of a camera maker" in result.data
+    assert b"48.858222" not in result.data
+
+
+def broken_segments() -> dict[str, bytes]:
+    """Return segments with coordinates that cannot be removed by themselves."""
+    exif = jpeg_files.exif().replace(b"\x25\x88\4\0\1\0\0\0", b"\x25\x88\4\0\1\0\0\0\n\0\0\0", 1)
+    resources = metadata_files.resource(0x0404, metadata_files.dataset(25, b"geo:lat=48.858222"))
+    return {
+        "GPS within another directory": jpeg_files.segment(0xE1, b"Exif\0\0" + exif),
+        "resources that end early": jpeg_files.segment(0xED, b"Photoshop 3.0\0" + resources[:-1]),
+        "no FLIR file": jpeg_files.segment(0xE1, metadata_files.thermal().replace(b"FFF\0", b"XXX\0")),
+    }
+
+
+@pytest.mark.parametrize("name", broken_segments())
+def test_broken_segments_of_further_pictures_are_blanked(name: str) -> None:
+    segment = broken_segments()[name]
+    small = jpeg_files.with_segments(jpeg_files.picture(24, 20, seed=2), segment)
+    result = guetzpy.transcode(jpeg_files.picture() + small, strip="gps")
+    assert "gps" in result.removed
+    assert not any(secret in result.data for secret in (*metadata_files.SECRETS, b"GPS-SECRET"))
+    after = result.data[-len(small) :]
+    np.testing.assert_array_equal(jpeg_files.shown(after), jpeg_files.shown(small))

@@ -181,3 +181,37 @@ def test_the_thumbnail_alone_makes_a_file_smaller() -> None:
     result = transcode_bytes(source)
     assert result.status == "lossless"
     assert len(source) - len(result.data) == len(thumbnail(source)) - len(thumbnail(result.data))
+
+
+def test_an_offset_within_the_thumbnail_keeps_it() -> None:
+    """The bytes of the thumbnail look like an offset to the preview after the picture, so they stay."""
+    preview = jpeg_files.picture(16, 16, seed=5)
+    small = jpeg_files.with_segments(jpeg_files.picture(40, 30, seed=3), segment(0xFE, b"NOTE" + bytes(4)))
+    source = with_thumbnail(small=small, trailing=preview)
+    header, at = source.index(b"Exif\0\0") + 6, source.index(b"NOTE\0") + 4
+    source = source[:at] + struct.pack("<I", len(source) - len(preview) - header) + source[at + 4 :]
+    result = transcode_bytes(source)
+    assert result.status == "lossless"
+    assert len(thumbnail(result.data)) == len(small)
+    np.testing.assert_array_equal(samples(thumbnail(result.data)), samples(small))
+
+
+@pytest.mark.parametrize("payload", [b"", b"II*\0", b"MM\0*\0\0\0\x08\xff\xff", b"no TIFF header"])
+def test_exif_that_cannot_be_read_stays(payload: bytes) -> None:
+    source = with_segments(jpeg_files.picture(), segment(0xE1, b"Exif\0\0" + payload))
+    result = transcode_bytes(source)
+    assert result.status == "lossless"
+    assert tiff_of(result.data) == payload
+
+
+def test_a_thumbnail_without_a_length_stays() -> None:
+    whole = with_thumbnail()
+    at = whole.index(struct.pack("<HHI", 0x0202, 4, 1))
+    source = whole[:at] + struct.pack("<H", 0x0203) + whole[at + 2 :]
+    assert tiff_of(transcode_bytes(source).data) == tiff_of(source)
+
+
+def test_a_file_whose_segments_cannot_be_located_is_kept() -> None:
+    source = with_thumbnail(base=jpeg_files.with_a_hidden_segment(b"a comment"))
+    result = transcode_bytes(source)
+    assert (result.status, result.data) == ("kept", source)

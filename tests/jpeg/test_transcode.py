@@ -9,15 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from reference import jpeg_files
+from reference import jpeg_files, reader_files
 
 from guetzpy.errors import FormatError, LimitError, UnsupportedError
+from guetzpy.jpeg import markers, transcode
 from guetzpy.jpeg.metadata import exif, xmp
 from guetzpy.jpeg.metadata.policy import KINDS, Policy, kind_of, mark
 from guetzpy.jpeg.metadata.preservation import carry, describe, splice
 from guetzpy.jpeg.reader import Limits, read
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.jpeg.transcode import same_pixels, transcode_bytes
+from guetzpy.jpeg.writer import write
+from guetzpy.picture.profiles import adobe_rgb
 
 GPS = b"GPS-SECRET-LATITUDE-DATA"
 
@@ -123,6 +126,56 @@ def test_errors_pass_through() -> None:
     arithmetic = jpeg_files.picture().replace(b"\xff\xc0", b"\xff\xc9")
     with pytest.raises(UnsupportedError, match="arithmetic"):
         transcode_bytes(arithmetic)
+
+
+def test_a_repaired_file_that_only_its_source_kept_from_decoders() -> None:
+    """libjpeg-turbo does not read a height from a DNL segment, so there are no pixels to compare with."""
+    planes = reader_files.random_planes(45, 20, [(1, 1)])
+    whole = reader_files.handmade(45, 20, [(1, 1)], planes, lines=0, between=markers.dnl_segment(45))
+    start, end = whole.index(b"\xff\xda") + 10, whole.index(b"\xff\xdc")
+    source = whole[: (start + end) // 2] + whole[end:]
+    assert same_pixels(source, source) is None
+    assert transcode_bytes(source).data == source
+    result = transcode_bytes(source, repair=True)
+    assert (result.status, result.warnings) == ("lossless", ["truncated: 2 of 6 MCU rows"])
+    with Image.open(io.BytesIO(result.data)) as picture:
+        assert picture.size == (20, 45)
+        picture.load()
+    rows = parsed(result.data).components[0].coefficients
+    np.testing.assert_array_equal(rows[:2], planes[0][:2])
+
+
+def test_a_wrong_file_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(image: JpegImage, **options: object) -> bytes:
+        first, *others = image.components
+        changed = first.coefficients.copy()
+        changed[0, 0, 0] += 1
+        return write(replace(image, components=[replace(first, coefficients=changed), *others]), **options)  # type: ignore[arg-type]
+
+    source = jpeg_files.picture()
+    monkeypatch.setattr(transcode, "write", faulty)
+    result = transcode_bytes(source)
+    assert (result.status, result.data) == ("kept", source)
+    assert result.reason == "the new file does not have the same coefficients"
+
+
+def test_a_profile_behind_the_frame_header_is_kept_where_it_is() -> None:
+    """Pillow ignores it there; in the new file, Pillow would read it and show other colours."""
+    plain = jpeg_files.picture()
+    at = plain.index(b"\xff\xc4")
+    assert plain.index(b"\xff\xc0") < at
+    source = plain[:at] + jpeg_files.segment(0xE2, b"ICC_PROFILE\0\1\1" + adobe_rgb(3)) + plain[at:]
+    result = transcode_bytes(source)
+    assert (result.status, result.data) == ("kept", source)
+    assert result.reason == "Pillow would read another ICC profile"
+
+
+def test_segments_that_cannot_be_located_are_not_stripped() -> None:
+    source = jpeg_files.with_a_hidden_segment(b"SECRET")
+    assert [s.payload for s in parsed(source).segments][-1] == b"SECRET"
+    assert transcode_bytes(source).data == source
+    with pytest.raises(UnsupportedError, match="nothing is stripped; restart markers of scan 1 are out"):
+        transcode_bytes(source, Policy.of(strip=["comment"]))
 
 
 # Metadata by policy

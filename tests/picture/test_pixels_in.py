@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from reference import jpeg_files, metadata_files
 from reference.picture_profiles import (
     GRAY,
     P3,
@@ -16,6 +17,7 @@ from reference.picture_profiles import (
     rgb_profile,
 )
 
+import guetzpy
 from guetzpy.errors import UnsupportedError
 from guetzpy.picture.planes import planes_of
 
@@ -183,3 +185,17 @@ def test_orientation_is_left_alone():
     image = Image.fromarray(RGB)
     image.getexif()[0x0112] = 6
     assert planes_of(image)[0].shape == (3, 5, 7)
+
+
+def test_photoshop_data_of_an_opened_jpeg():
+    """Pillow has it as a dictionary, also of a picture that is no longer tied to its file."""
+    payload = b"Photoshop 3.0\0" + metadata_files.resources()
+    source = jpeg_files.picture(64, 48, quality=97)
+    source = jpeg_files.with_segments(source, jpeg_files.segment(0xED, payload))
+    with Image.open(io.BytesIO(source)) as opened:
+        resources, picture = opened.info["photoshop"], opened.copy()
+    result = guetzpy.optimize(picture, effort="fast", distance=2.0)
+    with Image.open(io.BytesIO(result.data)) as written:
+        assert written.info["photoshop"] == resources
+    picture.info["photoshop"] = "no resources"
+    assert b"Photoshop" not in guetzpy.optimize(picture, effort="fast", distance=2.0).data

@@ -221,7 +221,8 @@ def test_the_size_of_jpeg_xl_is_that_of_its_codestream() -> None:
     assert _jxl_size(container + decoy + jxl_box(b"jxlc", huge)) == whole
     parts = jxl_box(b"jxlp", bytes(4) + huge[:3]) + jxl_box(b"jxlp", b"\x80\0\0\1" + huge[3:])
     assert _jxl_size(container + decoy + parts) == whole
-    for nothing in (container, container + decoy, container + b"\0\0\0\1Exif" + bytes(8)):
+    short = b"\0\0\0\1jxlc" + (4).to_bytes(8, "big") + small  # ends before its contents
+    for nothing in (container, container + decoy, container + b"\0\0\0\1Exif" + bytes(8), container + short):
         with pytest.raises(FormatError, match="without a codestream"):
             _jxl_size(nothing)
 

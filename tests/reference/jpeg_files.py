@@ -195,3 +195,27 @@ def ultra_hdr(
     for _ in range(3):  # repeat, because the length includes its own digits
         primary, at = build(len(primary), len(primary) + padding - at)
     return primary + bytes(padding) + gain_map + video
+
+
+def with_a_hidden_segment(payload: bytes) -> bytes:
+    """Return a file with a COM segment after its scan that a walk over the markers does not find.
+
+    Within a scan with restart intervals, decoders skip a marker that is no RSTn; the walk reads its length.
+    """
+    data = picture(64, 48, restart_marker_blocks=2)
+    at, end = data.index(b"\xff\xd0"), len(data) - 2
+    return data[:at] + b"\xff\x10\x7f\x7f" + data[at:end] + segment(0xFE, payload) + data[end:]
+
+
+def pointing_at(target: bytes, **options: bytes) -> bytes:
+    """Return an Ultra HDR file whose maker note has the offset of the last ``target`` in it."""
+    block = b"Exif\0\0" + exif(note=b"NOTE" + bytes(4), gps=None, thumbnail=None)
+    data = ultra_hdr(extra=segment(0xE1, block), **options)
+    at, header = data.index(b"NOTE") + 4, data.index(b"Exif\0\0") + 6
+    return data[:at] + struct.pack("<I", data.rindex(target) - header) + data[at + 4 :]
+
+
+def pointed_at(data: bytes) -> bytes:
+    """Return the bytes from the place on to which the maker note of such a file refers."""
+    header = data.index(b"Exif\0\0") + 6
+    return data[header + struct.unpack_from("<I", data, data.index(b"NOTE") + 4)[0] :]

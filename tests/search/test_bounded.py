@@ -115,6 +115,19 @@ def test_what_the_format_cannot_reach(large: np.ndarray) -> None:
         guetzpy.optimize(red, max_memory=LITTLE, distance=0.1, strict=True)
 
 
+def test_a_border_that_no_tile_shows(large: np.ndarray) -> None:
+    """The search of the whole begins too coarse then; its finest encode tells that the limits can be met."""
+    picture = large[..., 1:2].repeat(3, 2)
+    colours = np.random.default_rng(0).integers(0, 2, (*large.shape[:2], 3)).astype(np.uint8)
+    colours = (255 * colours).repeat(4, 0).repeat(4, 1)
+    for part in (np.s_[:40], np.s_[-40:], np.s_[:, :40]):
+        picture[part] = colours[: large.shape[0], : large.shape[1]][part]
+    result = guetzpy.optimize(picture, max_memory=LITTLE, distance=0.1)
+    assert result.status == "optimized"
+    assert result.distance <= 0.1
+    assert not result.limited_by_format
+
+
 def test_the_whole_is_scored_once_where_only_the_finest_will_do() -> None:
     """If no encode of the tiles meets the limits, only the finest encode of the picture is scored."""
     picture = planes(np.asarray(screen((1920, 1080))))

@@ -69,14 +69,11 @@ def with_size(tiff: bytes, width: int, height: int) -> bytes:
     Parameters
     ----------
     tiff : bytes
-        TIFF structure of an EXIF segment. If it cannot be read, it is returned as it is.
+        TIFF structure of an EXIF segment, which was read before when its thumbnail was removed.
     width, height : int
         Values of PixelXDimension and PixelYDimension (CIPA DC-008), ImageWidth and ImageLength (TIFF 6.0).
     """
-    try:
-        structure = Tiff(tiff)
-    except ValueError:
-        return tiff
+    structure = Tiff(tiff)
     wanted = {
         ("exif", 0xA002): width,
         ("exif", 0xA003): height,
@@ -204,7 +201,8 @@ def without_thumbnail(tiff: bytes) -> bytes:
     pictures = [span for d in gone for span in structure.pictures(d)]
     demand_apart(structure, pictures, stays)
     # Some cameras let both directories share values such as the resolution; these are not removed.
-    kept = mask_of(len(tiff), [span for d in stays for span in (structure.table(d), *structure.values(d))])
+    known = [span for d in stays for span in (structure.table(d), *structure.values(d))]
+    kept = mask_of(len(tiff), [(0, 8), *known])  # the header too: a value may claim to lie in it
     spans = pictures + [span for d in gone for span in (structure.table(d), *structure.values(d))]
     mask = bytearray(a & (1 - b) for a, b in zip(mask_of(len(tiff), spans), kept, strict=True))
     edited = bytearray(0 if gone_here else byte for byte, gone_here in zip(tiff, mask, strict=True))

@@ -97,7 +97,10 @@ def _goes(kind: bytes, contents: bytes) -> bool:
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """Yield type, start, start of the contents and end of each box."""
+    """Yield type, start, start of the contents and end of each box; the last may not end after its start.
+
+    The caller must stop at such a box, which is invalid.
+    """
     at = start
     while at + 8 <= end:
         size, head = int.from_bytes(data[at : at + 4], "big"), 8
@@ -107,6 +110,4 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int,
         if size and size < head:
             after = at  # invalid: smaller than its header
         yield data[at + 4 : at + 8], at, at + head, after
-        if after <= at:
-            return
         at = after
