@@ -97,12 +97,9 @@ def _goes(kind: bytes, contents: bytes) -> bool:
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """Yield type, start, start of the contents and end of each box; the last may not end after its start.
-
-    The caller must stop at such a box, which is invalid.
-    """
-    at = start
-    while at + 8 <= end:
+    """Yield type, start, start of the contents and end of each box; an invalid last one ends at its start."""
+    before, at = start - 1, start
+    while before < at and at + 8 <= end:
         size, head = int.from_bytes(data[at : at + 4], "big"), 8
         if size == 1:
             size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
@@ -110,4 +107,4 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int,
         if size and size < head:
             after = at  # invalid: smaller than its header
         yield data[at + 4 : at + 8], at, at + head, after
-        at = after
+        before, at = at, after
