@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from guetzpy._runtime.memory_limits import check_few_bytes, check_memory
@@ -27,13 +27,13 @@ from guetzpy.result import Result
 from guetzpy.search import source_quality
 from guetzpy.search.candidates import model_of
 from guetzpy.search.coding.learnt import families_of
-from guetzpy.search.coding.tables import MultiplesOf
+from guetzpy.search.coding.tables import TableFamily, beside_own
 from guetzpy.search.plan import packing_memory
 
 __all__ = ["Replaced", "with_gain_maps_anew"]
 
 #: Encodes that are scored for each table family. With effort fast only the model's tables are tried,
-#: otherwise the multiples of the map's own steps too.
+#: otherwise also those that keep the map's own steps.
 _EVALUATIONS = {"fast": 4, "balanced": 6, "max": 10}
 
 #: Bytes per pixel of the base, with and without the metrics' data of the reference; and per pixel of the map.
@@ -185,9 +185,9 @@ def _anew(
         options.threads,
     )
     judge = Judge(picture, decode_planes(gain_map, threads=options.threads))
-    families = families_of(model_of(options))
+    families: Sequence[TableFamily] = families_of(model_of(options))
     if options.effort != "fast":
-        families = (MultiplesOf(tuple(c.qtable for c in gain_map.components)), *families)
+        families = beside_own([c.qtable for c in gain_map.components], families)
     style = Style(
         "auto" if options.progressive else "sequential",
         options.gainmap if options.mark else None,

@@ -88,7 +88,7 @@ class InkCandidates(Candidates):
         options: OptimizeOptions,
         factors: tuple[float, ...] | None = None,
     ) -> InkCandidates:
-        """Return multiples of the file's own steps, and the usual families of tables.
+        """Return the usual families of tables, with the file's own steps kept and without.
 
         ``factors`` are those on the distance of each component's tables; None: ``source.factors()``.
         """

@@ -17,7 +17,7 @@ from guetzpy.picture.transform import Transform
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.learnt import families_of
 from guetzpy.search.coding.source import CodingSource, PlaneSource, StripSource
-from guetzpy.search.coding.tables import MultiplesOf, TableFamily
+from guetzpy.search.coding.tables import Table, TableFamily, beside_own
 from guetzpy.search.plan import Plan, TileLayout
 from guetzpy.search.quality.judge import Judge
 from guetzpy.search.tiles import Part, Sample, Tiles
@@ -95,7 +95,8 @@ class Candidates:
         own, model = _source_of_jpeg(image, codes, judge), model_of(options)
         tables = [component.qtable for component in image.components]
         whole = _sources_of(own, tables, codes, options)
-        pairs = [(n, family) for n, (_, steps) in enumerate(whole) for family in (steps, *families_of(model))]
+        usual = families_of(model)
+        pairs = [(n, family) for n, (_, steps) in enumerate(whole) for family in beside_own(steps, usual)]
         entries = tuple(Candidate(whole[n][0], family) for n, family in pairs)
         sample = None
         tiles = _tiles(codes, plan.choice_tiles)
@@ -182,19 +183,17 @@ def _source_of_jpeg(image: JpegImage, codes: Codes, judge: Judge) -> PlaneSource
 
 
 def _sources_of(
-    own: PlaneSource, tables: Sequence[npt.NDArray[np.uint16]], codes: Codes, options: OptimizeOptions
-) -> list[tuple[Maker, MultiplesOf]]:
-    """Return functions that make the sources of a JPEG, each with the family of multiples of its own steps.
+    own: PlaneSource, tables: Sequence[Table], codes: Codes, options: OptimizeOptions
+) -> list[tuple[Maker, tuple[Table | None, ...]]]:
+    """Return functions that make the sources of a JPEG, each with the tables whose steps it may keep.
 
-    The sources have the JPEG's own sampling, and 4:2:0 if that is coarser. If a new step is a multiple of the
-    JPEG's own step, coefficients that are multiples of the new step get no error; the steps of other families
-    are better for the metrics.
+    The sources have the JPEG's own sampling, and 4:2:0 if that is coarser. Halved chroma has no own tables.
     """
-    kept: tuple[Maker, MultiplesOf] = (lambda: own), MultiplesOf(tuple(tables))
+    kept: tuple[Maker, tuple[Table | None, ...]] = (lambda: own), tuple(tables)
     finer = own.sampling != (2, 2) and own.components > 1
     if not finer or options.subsampling not in ("auto", "420"):
         return [kept]
-    half = cache(partial(_halved, own, codes)), MultiplesOf((tables[0], None, None))
+    half = cache(partial(_halved, own, codes)), (tables[0], None, None)
     return [half] if options.subsampling == "420" else [kept, half]
 
 

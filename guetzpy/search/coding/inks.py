@@ -21,7 +21,7 @@ from guetzpy.jpeg.structure import JpegImage
 from guetzpy.picture.inks import HIDDEN_BY_PROFILE, InkConversion, ink_conversion
 from guetzpy.search.coding import rate, trellis
 from guetzpy.search.coding.source import BANDS, Quantised, Quantiser, first_levels
-from guetzpy.search.coding.tables import MultiplesOf, Shape, TableFamily
+from guetzpy.search.coding.tables import KeptSteps, Shape, TableFamily
 from guetzpy.search.coding.weights import Weights
 
 __all__ = ["CHROMA_WEIGHT", "EXPONENT", "Effect", "InkSource", "InkTables"]
@@ -236,11 +236,13 @@ class InkTables(TableFamily):
     def competing(
         cls, source: InkSource, families: Sequence[TableFamily], factors: tuple[float, ...]
     ) -> list[InkTables]:
-        """Return multiples of the file's own steps, and the tables of each family."""
+        """Return the tables of each family, first with the file's own steps kept, then as they are."""
         components, roles = source.own.components, _ROLES[source.own.colorspace]
-        own = tuple(MultiplesOf((part.qtable,) * 3) for part in components)
-        usual = [(family,) * len(components) for family in families]
-        return [cls(chosen, roles, factors) for chosen in (own, *usual)]
+        chosen: list[tuple[TableFamily, ...]] = []
+        for family in families:
+            chosen.append(tuple(KeptSteps((part.qtable,) * 3, family) for part in components))
+            chosen.append((family,) * len(components))
+        return [cls(each, roles, factors) for each in chosen]
 
     def tables(
         self, distance: float, components: int, subsampled: bool, shape: Shape, dc_limit: float
