@@ -206,23 +206,23 @@ def summarise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def report(entries: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the lines of the report, in Markdown."""
+    titles = [t for t in peers.REPACKERS if any(e[f"saved_{t}"] is not None for e in entries)]
+    lossless = ["guetzpy", *(title.removesuffix(" lossless") for title in titles)]
     yield (
-        "| source | distance | files (lossy) | saved | lossless: guetzpy | mozjpeg | jpegoptim |"
-        " lossy would save | against best of peers at equal SSIMULACRA 2 | 3-norm |"
+        "| source | distance | files (lossy) | saved | "
+        + " | ".join(f"lossless: {title}" for title in lossless)
+        + " | against best of peers at equal SSIMULACRA 2 | 3-norm |"
     )
-    yield "|---" * 10 + "|"
+    yield "|---" * (6 + len(lossless)) + "|"
 
     def cell(value: float | None, form: str = "{:.1f} %") -> str:
         return "" if value is None else form.format(value)
 
     for e in entries:
-        yield (
-            f"| {e['group']} | {e['distance']:g} | {e['files']} ({e['lossy_files']}) | {cell(e['saved'])} |"
-            f" {cell(e['saved_lossless'])} | {cell(e['saved_mozjpeg lossless'])} |"
-            f" {cell(e['saved_jpegoptim'])} | {cell(e['saved_lossy'])} |"
-            f" {cell(e['against_peers_ssimulacra2'], '{:+.1f} %')} |"
-            f" {cell(e['against_peers_butteraugli_3norm'], '{:+.1f} %')} |"
-        )
+        cells = [e["group"], f"{e['distance']:g}", f"{e['files']} ({e['lossy_files']})", cell(e["saved"])]
+        cells += [cell(e["saved_lossless"]), *(cell(e[f"saved_{title}"]) for title in titles)]
+        cells += [cell(e[f"against_peers_{column}"], "{:+.1f} %") for column in COLUMNS]
+        yield f"| {' | '.join(cells)} |"
     grown = sum(e["larger_than_repack"] for e in entries)
     changed = sum(e["second_run_changed"] for e in entries)
     yield f"\nfiles larger than the lossless repack: {grown}; files that a second run changed: {changed}"

@@ -196,14 +196,13 @@ def clic_table(result: dict[str, Any]) -> Iterator[str]:
 
 
 def jpeg_inputs_table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the table of bytes saved on JPEG files at distance 1."""
-    yield (
-        "JPEG files at distance 1, under the rule of `--total-distance`: sources that are about as coarse"
-        " already are packed without loss:"
-    )
+    """Yield the table of bytes saved on JPEG files."""
+    *table, totals = jpeg_inputs.report(result["summary"])
+    yield "Photos as JPEG files of Pillow. The distance and the scores are measured from the JPEG file:"
     yield ""
-    rows = [entry for entry in result["summary"] if entry["distance"] == 1.0]
-    yield from list(jpeg_inputs.report(rows))[:-1]
+    yield from table
+    yield ""
+    yield totals.strip().capitalize() + "."
 
 
 #: For each table, the files of results, of which the first that exists is used, and the function that writes
