@@ -209,9 +209,8 @@ def test_total_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert " encodes a file" in told
 
 
-def test_progress_where_somebody_watches(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a progress bar replaces the lines of files, except those of files that failed."""
-    put("in/bad.jpg", 100, JPEG + b"broken")
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Replace standard error by a terminal of 120 columns."""
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -221,6 +220,14 @@ def test_progress_where_somebody_watches(photos: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
+    return screen
+
+
+def test_progress_where_somebody_watches(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a progress bar replaces the lines of files, except those of files that failed."""
+    put("in/bad.jpg", 100, JPEG + b"broken")
+
+    screen = terminal(monkeypatch)
     tally = Tally()
     run = batch.run("in", "out")
     with run, folder._progress(run, tally, shown=True) as bar:
@@ -237,14 +244,7 @@ def test_progress_where_somebody_watches(photos: Path, monkeypatch: pytest.Monke
 
 
 def test_progress_of_the_search_for_a_total(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
+    screen = terminal(monkeypatch)
     with batch.run("in", "out") as run, folder._progress(run, Tally(), shown=True) as bar:
         for _ in range(2):
             bar.trial(1, 1.25, Result(status="optimized"))
