@@ -59,7 +59,9 @@ def with_packed_pictures(
             done = repack(image.trailing[part.start : part.end])
             if done is not None and len(done) < part.end - part.start:
                 changed[part] = done
-    carried = carry(source, image) if changed else None
+    # Segments that are too short stay here, so that the numbers in `survey` hold for carried.segments too.
+    # They are dropped, with a warning, where the first picture is written anew.
+    carried = carry(source, image, cut_short=True) if changed else None
     moved = None if carried is None else _moved(carried, image, survey, changed)
     data = None if moved is None else splice(source, image, moved)
     if data is None or moved is None:
@@ -81,8 +83,6 @@ def _moved(carried: Carried, image: JpegImage, survey: Survey, changed: dict[Par
 
     ``changed`` has the new bytes of each part. The anchors of the result have the new places and sizes.
     """
-    if carried.segments != image.segments or carried.trailing != image.trailing:
-        return None
     anchors: list[Anchor] = []
     for anchor in carried.anchors:
         if isinstance(anchor, Length) or anchor.place is None:

@@ -67,9 +67,9 @@ def with_packed_thumbnail(
         return source, image
     structure, length, start, end = found
     thumbnail = repack(tiff[start:end])
-    carried = carry(source, image)
-    if thumbnail is None or len(thumbnail) >= end - start or carried.segments != image.segments:
+    if thumbnail is None or len(thumbnail) >= end - start:
         return source, image
+    carried = carry(source, image, cut_short=True)  # so that `number` is a number of carried.segments too
     segment = carried.segments[number]
     if any(
         isinstance(a, Pointer) and a.segment is segment and a.position >= _HEAD + start

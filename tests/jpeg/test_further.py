@@ -153,12 +153,31 @@ def test_a_gain_map_stays_if_an_offset_points_into_it() -> None:
     assert jpeg_files.pointed_at(result.data).startswith(inner)
 
 
-def test_pictures_of_a_file_with_a_segment_cut_short_stay() -> None:
-    source = jpeg_files.ultra_hdr(extra=jpeg_files.segment(0xE0, b"JFIF\0"))
+CUT_SHORT = [jpeg_files.segment(0xE0, b"JFIF\0"), jpeg_files.segment(0xEE, b"Adobe\0\x64")]
+
+
+@pytest.mark.parametrize("segment", CUT_SHORT)
+def test_pictures_of_a_file_with_a_segment_cut_short(segment: bytes) -> None:
+    """The first run drops the segment and makes the gain map smaller, so the second changes no byte."""
+    source = jpeg_files.ultra_hdr(extra=segment)
     result = transcode_bytes(source)
     assert "a JFIF or Adobe segment that is too short is removed" in result.warnings
-    assert in_container(result.data) == in_container(source)
-    assert len(frames(result.data)) == 2
+    assert segment not in result.data
+    assert result.data == transcode_bytes(jpeg_files.ultra_hdr()).data
+    assert frames(result.data) == frames(source.replace(segment, b""))
+    assert transcode_bytes(result.data).data == result.data
+
+
+@pytest.mark.parametrize("segment", CUT_SHORT)
+def test_pictures_behind_one_that_is_copied_with_a_segment_cut_short(segment: bytes) -> None:
+    """The first picture lacks its last scan, so that its data and its segments are copied."""
+    base = jpeg_files.picture(progressive=True)
+    source = jpeg_files.ultra_hdr(base=base[: base.rindex(b"\xff\xda")] + b"\xff\xd9", extra=segment)
+    result = transcode_bytes(source)
+    assert result.reason == "some coefficients are not sent in full"
+    assert segment in result.data
+    assert len(in_container(result.data)["GainMap"]) < len(in_container(source)["GainMap"])
+    assert transcode_bytes(result.data).data == result.data
 
 
 @pytest.mark.parametrize("elements", [False, True])

@@ -164,6 +164,17 @@ def test_thumbnails_and_gain_maps_together() -> None:
     assert transcode_bytes(result.data).data == result.data
 
 
+@pytest.mark.parametrize("payload", [(0xE0, b"JFIF\0"), (0xEE, b"Adobe")])
+def test_a_file_with_a_segment_cut_short(payload: tuple[int, bytes]) -> None:
+    """The first run drops the segment and makes the thumbnail smaller, so the second changes no byte."""
+    plain = with_thumbnail()
+    result = transcode_bytes(with_segments(plain, segment(*payload)))
+    assert result.data == transcode_bytes(plain).data
+    assert len(thumbnail(result.data)) < len(thumbnail(plain))
+    assert "a JFIF or Adobe segment that is too short is removed" in result.warnings
+    assert transcode_bytes(result.data).data == result.data
+
+
 def test_lossy_files_have_it_too(photo_array: np.ndarray) -> None:
     file = io.BytesIO()
     Image.fromarray(photo_array).save(file, "JPEG", quality=95)

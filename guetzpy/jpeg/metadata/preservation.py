@@ -81,7 +81,13 @@ class Carried:
         return [*self.notes, *self.changes]
 
 
-def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried:  # noqa: B008 (frozen)
+def carry(
+    source: bytes,
+    image: JpegImage,
+    policy: Policy = Policy(),  # noqa: B008 (frozen)
+    *,
+    cut_short: bool = False,
+) -> Carried:
     """Apply a policy to the metadata of a file.
 
     Coordinates, names of places, rights and thumbnails are removed from EXIF in place (``exif_parts``) and
@@ -97,6 +103,8 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
         The image that ``reader.read`` returned for ``source``.
     policy : Policy
         The kinds of metadata to remove and to keep.
+    cut_short : bool
+        Whether JFIF and Adobe segments that are too short stay. If so, the default policy changes nothing.
 
     Returns
     -------
@@ -104,6 +112,8 @@ def carry(source: bytes, image: JpegImage, policy: Policy = Policy()) -> Carried
         The metadata for the new file, to be passed to ``settle``.
     """
     edit = Edit(source, image, locate(source, image), policy)
+    if not cut_short:
+        edit.drop_cut_short()
     for kind in PARTS:
         if kind in policy.stripped:
             edit.strip_part(kind)

@@ -48,7 +48,6 @@ class Edit:
         self.notes: list[str] = []  # messages that hold even if the caller does not change the file
         self.changes: list[str] = []  # messages that hold only if the file is changed
         self.unsearched: dict[str, set[str]] = {}  # names of data that could not be searched, by kind
-        self._drop_cut_short()
 
     def of_kind(self, kind: str) -> list[int]:
         """Return the numbers of the segments of a kind that are not removed."""
@@ -79,7 +78,8 @@ class Edit:
             self.payloads[number] = None
             self.removed.add(kind)
 
-    def _drop_cut_short(self) -> None:
+    def drop_cut_short(self) -> None:
+        """Remove JFIF and Adobe segments that are too short, since Pillow refuses files with them."""
         for number in self.of_kind("unknown"):
             if is_cut_short(self.segment(number)):
                 self.payloads[number] = None
