@@ -132,6 +132,7 @@ def test_any_bytes_decode_as_in_the_twin(data):
     for mine, twins in zip(fast, slow_planes, strict=True):
         assert np.array_equal(mine, twins)
     assert report.bad_codes == slow.bad_codes
+    assert report.out_of_range == slow.out_of_range
     assert report.short == slow.short
 
 

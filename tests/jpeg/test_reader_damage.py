@@ -24,6 +24,7 @@ from guetzpy.jpeg import markers
 from guetzpy.jpeg.entropy.huffman import HuffmanTable
 from guetzpy.jpeg.pixels import decode
 from guetzpy.jpeg.reader import Limits, read
+from guetzpy.jpeg.transcode import transcode_bytes
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -265,6 +266,56 @@ def test_coefficients_out_of_range_are_kept_but_never_written():
     assert not image.complete
     assert "range" in image.warnings[0]
     assert not read(data, repair=True).complete
+
+
+def one_block(*scans: tuple[int, int, int, int, str]) -> bytes:
+    """Return a progressive file of one block, with scans (Ss, Se, Ah, Al, bits).
+
+    The DC codes are 0 (category 0) and 10 (category 1); the AC codes are 0 (end of block), 10 (run 0, size 1)
+    and 110 (run 0, size 10).
+    """
+    dc, ac = HuffmanTable((1, 1, *[0] * 14), b"\0\1"), HuffmanTable((1, 1, 1, *[0] * 13), b"\0\1\x0a")
+    frame = markers.FrameHeader(markers.SOF2, 8, 8, 8, (markers.FrameComponent(1, 1, 1, 0),))
+    data = SOI + markers.dqt_segment([(0, np.ones(64, np.uint16))]) + markers.sof_segment(frame)
+    data += markers.dht_segment([(0, 0, dc), (1, 0, ac)])
+    for *band, bits in scans:
+        header = markers.ScanParameters((markers.ScanComponent(1, 0, 0),), *band)
+        data += markers.sos_segment(header) + twin.stuff(bits)
+    return data + EOI
+
+
+def refined(dc: int, ac: int, sign: str) -> bytes:
+    """Return a file whose first scans send zeros at Al = 13; a refinement adds 2**dc, another one 2**ac."""
+    levels = range(12, -1, -1)
+    scans = [(0, 0, 0, 13, "0"), *((0, 0, al + 1, al, str(int(al == dc))) for al in levels)]
+    scans += [(1, 63, 0, 13, "0")]
+    scans += [(1, 63, al + 1, al, f"10{sign}0" if al == ac else "00") for al in levels]
+    return one_block(*scans)
+
+
+@pytest.mark.parametrize("sign", ["0", "1"])
+def test_coefficients_that_refinements_put_out_of_range_are_never_written(sign):
+    """Each scan continues those before it, as T.81 G.1.1.1 demands."""
+    for dc, ac, scan in [(10, 9, 0), (11, 9, 3), (12, 9, 2), (10, 10, 18), (10, 12, 16)]:
+        data = refined(dc, ac, sign)
+        for repair in (False, True):
+            image = read(data, repair=repair)
+            block = image.components[0].coefficients[0, 0]
+            assert block[:2].tolist() == [1 << dc, 1 << ac if int(sign) else -(1 << ac)]
+            assert image.complete == (scan == 0)
+            wanted = f"1 coefficients in scan {scan} are beyond the range of 8-bit samples"
+            assert (wanted in image.warnings) == (scan > 0)
+        assert transcode_bytes(data).status == ("kept" if scan else "lossless")
+
+
+def test_a_refinement_that_does_not_continue_the_scans_before_it():
+    """A bit at Al = 9, sent after -1023 was sent in full, makes -1535; one at Al = 10 keeps DC in range."""
+    dc = [(0, 0, 0, 0, "100"), (0, 0, 11, 10, "1")]
+    image = read(one_block(*dc, (1, 63, 0, 0, "110" + "0" * 10 + "0"), (1, 63, 10, 9, "01")))
+    assert image.components[0].coefficients[0, 0, :2].tolist() == [-1, -1535]
+    assert not image.complete
+    assert "1 coefficients in scan 4 are beyond the range of 8-bit samples" in image.warnings
+    assert not any("scan 2 are beyond" in warning for warning in image.warnings)
 
 
 @pytest.mark.parametrize(

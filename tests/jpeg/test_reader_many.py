@@ -111,6 +111,9 @@ def test_mutants_end_in_an_image_or_in_one_of_our_errors(data, repair):
         assert repair or image.mcu_rows_read == rows or image.warnings[0].startswith("truncated")
         assert repair or image.mcu_rows_read == rows or not image.complete
         assert not image.complete or all(component.qtable.all() for component in image.components)
+        for blocks in (component.coefficients.reshape(-1, 64).astype(int) for component in image.components):
+            assert not image.complete or abs(blocks[:, 0]).max() <= 2047
+            assert not image.complete or abs(blocks[:, 1:]).max() <= 1023
 
 
 @given(st.binary(max_size=300))

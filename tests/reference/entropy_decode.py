@@ -69,6 +69,7 @@ class Decoder:
     ) -> None:
         self.mode, self.components, self.ss, self.se, self.al = mode, components, ss, se, al
         self.bad_codes = 0
+        self.out_of_range = 0
         self.short = -1
 
     def decode(self, segments: Sequence[bytes], interval: int, mcus: int, per_row: int) -> None:
@@ -83,6 +84,10 @@ class Decoder:
                     out_of_data = self.bits.used > len(self.bits.bits)
                 if out_of_data and self.short < 0:
                     self.short = mcu
+        if self.mode == "dc_refine":  # without blocks of padding
+            for component in self.components:
+                dc = component.coefficients[..., 0].astype(int)
+                self.out_of_range += int((abs(dc) > 2047).sum())
 
     def _mcu(self, mcu_y: int, mcu_x: int) -> None:
         for slot, component in enumerate(self.components):
@@ -107,12 +112,14 @@ class Decoder:
         return 0
 
     def _put(self, block: list[int], k: int, value: int) -> None:
-        block[ZIGZAG[min(k, 63)]] = value
+        self.out_of_range += abs(value) > 1023
+        block[ZIGZAG[min(k, 63)]] = int16(value)
 
     def _dc_first(self, block: list[int], slot: int, component: ScanComponent) -> None:
         size = self._symbol(component.dc)
         self.prediction[slot] += extend(self.bits.take(size), size)
         block[0] = self.prediction[slot] << self.al
+        self.out_of_range += abs(block[0]) > 2047
 
     def _dc_refine(self, block: list[int], slot: int, component: ScanComponent) -> None:
         block[0] |= self.bits.take(1) << self.al
@@ -172,7 +179,7 @@ class Decoder:
                 if value == 0:
                     zeros -= 1
                 elif self.bits.take(1) and not value & one:
-                    block[ZIGZAG[k]] = int16(value + (one if value > 0 else -one))
+                    self._put(block, k, value + (one if value > 0 else -one))
                 k += 1
             if new:
                 self._put(block, k, new)

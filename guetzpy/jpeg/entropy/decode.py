@@ -7,7 +7,7 @@ intervals of the scan (``decode_kernels.py``). :func:`decode_scan` checks all th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,8 @@ class ScanReport:
     overruns : int
         Coefficients beyond the end of the scan's band.
     out_of_range : int
-        Coefficients of more than the 11 (DC) or 10 (AC) bits of T.81 tables F.1 and F.2.
+        Coefficients of more than the 11 (DC) or 10 (AC) bits of T.81 tables F.1 and F.2, in first scans and
+        in refinements.
     left_over : int
         Bytes at the ends of the restart intervals that were not used.
     """
@@ -145,4 +146,11 @@ def decode_scan(
     else:
         prediction = np.zeros(4, np.int64)
         kernels.decode_mcus(clean, bounds, shape, geometry, *tables, coefficients, prediction, report)
-    return ScanReport(*(int(x) for x in report))
+    found = ScanReport(*(int(x) for x in report))
+    # Bits 11 to 15 of a DC coefficient in range are equal to its sign. A refinement at Al = 10 or below does
+    # not change them, so it cannot leave the range. A check in the kernel would slow down sequential scans.
+    if mode == DC_REFINE and al > 10:
+        spans = set(zip(geometry[:, kernels.OFFSET].tolist(), ends.tolist(), strict=True))
+        planes = [coefficients[first:end, 0] for first, end in spans]
+        found = replace(found, out_of_range=sum(int(((dc > 2047) | (dc < -2047)).sum()) for dc in planes))
+    return found

@@ -295,6 +295,10 @@ def refine_bands(
     ``words`` is a view of ``coefficients`` with four coefficients per number, and ``without_dc`` masks out DC
     in the first of them. So a few loads find that a block in an end-of-band run has no non-zero coefficient,
     as most blocks do. Without this, many scans of a large uniform picture would take minutes.
+
+    Magnitudes above 1023 are counted, as in first scans; libjpeg does not check them. A scan that continues
+    the scans before it adds a bit below those of the magnitude, so it exceeds 1023 only if Al is 10 or more.
+    A scan that does not continue them does so at lower Al too: a bit at Al = 9 turns -1023 into -1535.
     """
     interval = shape[0]
     total = shape[1]
@@ -365,6 +369,8 @@ def refine_bands(
                         bits -= 1
                         if (buffer >> bits) & 1 and value & plus == 0:
                             value += plus if value > 0 else -plus
+                            if value > 1023 or value < -1023:
+                                report[_OUT_OF_RANGE] += 1
                             coefficients[row, _NATURAL[k]] = ((value + 32768) & 65535) - 32768
                     else:
                         skip -= 1
@@ -374,6 +380,8 @@ def refine_bands(
                 if new != 0:  # corrupt data can make k = se + 1, as in libjpeg
                     if k > se:
                         report[_OVERRUNS] += 1
+                    if plus > 1023:
+                        report[_OUT_OF_RANGE] += 1
                     coefficients[row, _NATURAL[k]] = new
                 k += 1
             if run > 0:
