@@ -284,11 +284,11 @@ class _Jpegli(TableFamily):
 JPEGLI = _Jpegli()
 
 
-#: A step of the source JPEG is kept if the wanted step is below this multiple of it: a coefficient whose
-#: step is kept gets no error. Of 1.4, 1.5, 1.6, 1.8 and 2.2, this takes the fewest bytes by CVVDP and the
-#: 3-norm (8 training pictures as JPEGs of qualities 75, 90 and 95). A multiple of 1.3 saves 0.2 % more by the
-#: 3-norm at qualities 90 and 95, and costs 0.9 % by SSIMULACRA 2 at quality 75 (16 pictures, 4:2:0).
-_KEPT_BELOW = 1.4
+#: A step of the source JPEG is kept if the wanted step is below this multiple of it. Up to a multiple of 4/3,
+#: the own levels 0, 1 and 2 stay three different levels (2 own steps are at least 1.5 wanted ones), so that
+#: the wanted step would add an error and save hardly a bit. A multiple of 1.4 takes 0.1 to 0.4 % more bytes
+#: by the 3-norm and CVVDP at quality 95, 4:2:0; 1.5 to 2.2 take more than 1.4 (8 training pictures as JPEGs).
+_KEPT_BELOW = 4 / 3
 
 
 @dataclass(frozen=True, eq=False)
