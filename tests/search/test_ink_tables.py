@@ -59,7 +59,7 @@ def test_ycck_without_black_has_the_tables_of_ycbcr(coffee: np.ndarray) -> None:
     assert np.array_equal(found[3], found[0])
     kept, wanted = (family.tables(0.5, 4, False, USUAL, 8.0) for family in (own, usual))
     for table, step, part in zip(kept, wanted, image.components, strict=True):
-        assert np.array_equal(table, np.where(step < 1.4 * part.qtable, part.qtable, step))
+        assert np.array_equal(table, np.where(step < 4 / 3 * part.qtable, part.qtable, step))
         assert np.any(table != step)
 
 
