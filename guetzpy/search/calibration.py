@@ -51,29 +51,29 @@ TILE_TOLERANCE = 0.012
 #: Tolerance, as an excess, of the first two evaluations of a whole picture, if tiles are evaluated between
 #: them. Every further evaluation adds the same amount to the tolerance.
 SCOUTED_TOLERANCE = 0.0165
-#: Change of the whole picture's excess per change of the tiles' excess, towards better and towards worse
-#: scores, and the range to which this ratio is limited.
+#: Ratio of the change of the whole picture's excess to that of the tiles' excess: its first values for
+#: changes to better and to worse scores, and the range to which measured ratios are limited.
 FOLLOWS_BETTER, FOLLOWS_WORSE = 0.87, 1.1
 FOLLOWS_RANGE = (0.3, 1.2)
-#: This ratio is measured again if the expected change of the whole picture's excess was larger than this.
+#: The ratio is measured only at an expected change of the whole picture's excess above this.
 TELLING_CHANGE = 0.004
 
 # The closed loop: 43 photographs at distances 0.5 to 4.
 
-#: Decrease of the excess that new weights are expected to cause. Amount by which the log distance of the
-#: first evaluation is reduced, in both loops, if neither tiles nor a model predict the excess; not after
-#: several rounds of weights.
+#: GAIN_OF_WEIGHTS: decrease of the excess that is expected of new weights. RESERVE: amount by which both
+#: loops reduce the log distance of the first evaluation if neither tiles nor a model predict its excess.
+#: After several rounds of weights it is not reduced.
 GAIN_OF_WEIGHTS, RESERVE = 0.01, 0.05
 #: Largest factor between the mean and the weight of a block, a frequency or a component. A range of 4 for
 #: blocks saves nothing by the metrics with limits, and costs 1 % by HaarPSI and PSNR. (This and the following
 #: constants: 10 to 16 training pictures.)
 LARGEST_WEIGHT = 2.0
-#: The weight of a block from the gradients is divided by the block's contrast, relative to the mean, to this
-#: power, in 64ths. It saves 0.3 % by SSIMULACRA 2 and MS-SSIM and 0.15 % by the 3-norm, and costs 0.4 % by
+#: The weight of a block is divided by a power of the ratio of its contrast to the mean contrast. This is the
+#: exponent, in 64ths. It saves 0.3 % by SSIMULACRA 2 and MS-SSIM and 0.15 % by the 3-norm, and costs 0.4 % by
 #: PSNR.
 CALM_POWER = 10
-#: The steps are divided by the weights of their frequencies to this power, in 64ths. It saves 0.3 % by
-#: SSIMULACRA 2, 0.3 to 0.4 % by the 3-norm, IW-SSIM and HaarPSI, 1 % by CVVDP, and costs 0.2 % by PSNR. A
+#: A step is divided by a power of the weight of its frequency. This is the exponent, in 64ths. It saves 0.3 %
+#: by SSIMULACRA 2, 0.3 to 0.4 % by the 3-norm, IW-SSIM and HaarPSI, 1 % by CVVDP, and costs 0.2 % by PSNR. A
 #: power of 32 saves nothing by SSIMULACRA 2 and costs 0.7 % by the 3-norm.
 STEP_POWER = 16
 #: Factor on the weights of chroma. It saves about 0.4 % by HaarPSI and PSNR, and costs as much by the
@@ -85,9 +85,9 @@ WEIGHT_TILES_DEFICIT = 0.08
 
 # The open loop: 19 pictures of 0.8 to 2.8 megapixels at seven distances, tiles of 64 to 128 pixels.
 
-#: Three margins, as an excess: if only tiles were evaluated (in half of the cases their excess is within 0.05
-#: of the picture's); after an evaluation that missed the limits; the largest one at which the search does not
-#: evaluate again.
+#: Three margins, as an excess. OPEN_MARGIN: of the first evaluation, predicted from tiles (in half of the
+#: cases their excess is within 0.05 of the picture's). OPEN_MARGIN_AFTER: of the second evaluation.
+#: OPEN_ENOUGH: the largest margin of a first evaluation after which there is no second one.
 OPEN_MARGIN, OPEN_MARGIN_AFTER, OPEN_ENOUGH = 0.07, 0.04, 0.25
 
 # With a model that predicts the first excess. The two margins are in standard deviations of the prediction.
@@ -103,9 +103,9 @@ ENOUGH = 0.015
 
 # Choice of the sampling.
 
-#: Log bytes that weights save more under 4:2:0 than under 4:4:4: the median is 0.035 (14 training pictures at
-#: distances 0.5 to 5, where the predicted log bytes without weights differ by less than 0.08). Total bytes
-#: are least from 0.04 to 0.08, by every metric and at equal distance.
+#: Log bytes that weights save under 4:2:0, less those that they save under 4:4:4. The median is 0.035 (14
+#: training pictures at distances 0.5 to 5, if the predicted log bytes without weights differ by less than
+#: 0.08). With values from 0.04 to 0.08, total bytes are least, by every metric and at equal distance.
 GAIN_OF_WEIGHTS_420 = 0.05
 #: The highest effort also searches a second candidate if its predicted log bytes are at most this much
 #: larger.

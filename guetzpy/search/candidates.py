@@ -30,7 +30,7 @@ Maker: TypeAlias = Callable[[], PlaneSource]
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A table family, and a function that returns a source (its first call makes the source)."""
+    """A table family, and a function that makes a source at its first call and returns it at all calls."""
 
     make: Callable[[], CodingSource]
     family: TableFamily

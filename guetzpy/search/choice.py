@@ -36,7 +36,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Choice:
-    """Candidates to search, the best first, and those to try if none of these meets the limits."""
+    """Candidates to search, the best first; ``rest`` is tried if none of the finalists meets the limits."""
 
     finalists: tuple[Start, ...]
     rest: tuple[Start, ...]

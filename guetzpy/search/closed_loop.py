@@ -1,4 +1,4 @@
-"""The closed loop: quantise, decode, score, weigh, and again, until the limits are just met."""
+"""The closed loop: weights from gradients of trials, then the coarsest trial that meets the limits."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Weighed:
     leads : tuple of float
         Excess by each metric less that of the binding one.
     before : float
-        Largest excess of the encode that the last weights were made from.
+        Largest excess of the encode at which the gradients of the last weights were computed.
     """
 
     weights: Weights

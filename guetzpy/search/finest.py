@@ -13,9 +13,9 @@ from guetzpy.search.quality.limits import Limits
 
 __all__ = ["BIASES", "finest"]
 
-#: Codes added to the luma, which decide to which side colours are rounded. Some saturated colours cannot be
-#: coded exactly: flat (255, 0, 255) decodes to (255, 0, 254). With half a code more luma it decodes to (255,
-#: 1, 255), which scores far better.
+#: Codes added to the luma. They decide to which side the decoder rounds colours. Some saturated colours
+#: cannot be coded exactly: flat (255, 0, 255) decodes to (255, 0, 254). With half a code more luma it decodes
+#: to (255, 1, 255), which scores far better.
 BIASES = (0.0, 0.5, -0.5)
 
 

@@ -21,8 +21,8 @@ from guetzpy.search.worst_places import increased, worst
 
 __all__ = ["REDUCED_FROM", "Budget", "evaluate_part", "land"]
 
-#: Number of times that the tiles may predict where to evaluate the whole picture next, and number of
-#: evaluations of the tiles for each prediction.
+#: Largest number of predictions, from the tiles, of where to evaluate the whole picture next, and largest
+#: number of evaluations of the tiles for each prediction.
 _SCOUTED, _ON_TILES = 4, 5
 
 #: Number of evaluations that may follow those of the effort while no file is close enough to the limits.
@@ -96,8 +96,8 @@ def land(
     part : Part, optional
         Sample tiles of the picture, to evaluate between evaluations of the whole.
     steady : bool
-        Whether all encodes have the given weights. Otherwise the weights of blocks with large local errors
-        may be increased, once during the landing if there are no tiles, and for a last encode.
+        If True, all encodes have the given weights. If False, the weights of blocks with large local errors
+        may be increased: once during the landing, if there are no tiles, and for one last encode after it.
     check : callable
         Called between evaluations; it raises an exception to end the search.
 

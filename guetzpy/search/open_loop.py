@@ -60,7 +60,7 @@ def open_loop(
         Settings at the distance that is expected to meet the limits, with the costs of symbols of the sample
         tiles if there are any.
     weights : Weights
-        Weights of blocks and bands.
+        Weights of blocks and frequencies.
     part : Part, optional
         Sample tiles of the picture at the same sampling.
     start : StartPart, optional

@@ -28,8 +28,8 @@ __all__ = [
     "search_memory", "too_sparse",
 ]  # fmt: skip
 
-#: Pixels up to which metrics and candidates are computed side by side, each on one thread: 8 to 25 % faster
-#: than one after the other on two threads.
+#: Pixels up to which metrics and candidates are computed side by side, each on one thread. On two threads
+#: this is 8 to 25 % faster than one after the other.
 _SIDE_BY_SIDE = 600_000
 
 #: Number of pixels from which the open loop compares candidates on sample tiles.
@@ -37,14 +37,14 @@ _OPEN_LOOP_TILES = 460_800
 
 #: Number of pixels from which a picture is very large. Its weights are computed from tiles, and tiles predict
 #: the distances at which it is evaluated. Butteraugli's data of the reference are computed again for each of
-#: the few evaluations, because allocating memory to keep them would take as long.
+#: the few evaluations: to allocate memory for them would take as long.
 _VERY_LARGE = 6 << 20
 
 #: Number of pixels from which the metrics keep no data of the reference.
 _NOTHING_KEPT = 12_500_000
 
-#: If coefficients are computed strip by strip: pixels of a strip, and rows that Butteraugli works on at a
-#: time.
+#: Pixels of a strip, if coefficients are computed strip by strip; rows that Butteraugli works on at a time,
+#: if the search spares memory.
 _STRIP, _ROWS = 1 << 19, 128
 #: Smallest number of rows of a strip: four times the number of rows around it, which are computed twice.
 _FEWEST_ROWS = 64
@@ -79,8 +79,8 @@ _BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 220, (8, 64)
 #: The same as _BOUNDED for a search of a JPEG's coefficients, whose metrics keep no data of the reference;
 #: measured at 2 and 4 megapixels.
 _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
-#: A file of few bytes is searched with gradients, with metrics that keep no data of the reference, if the
-#: columns of SSIMULACRA 2 take at most this number of bytes.
+#: Condition for the search of a file of few bytes with gradients, by metrics that keep no data of the
+#: reference: the columns of SSIMULACRA 2 take at most this number of bytes.
 _LEAN_FOR_COLUMNS = 100_000_000
 
 #: Largest number of pixels of a file of few bytes that is not a JPEG. Its search then ends within ten
@@ -156,8 +156,8 @@ class Plan:
     side_by_side : bool
         Whether metrics and candidates are computed at the same time, each on one thread.
     choice_tiles : TileLayout or None
-        Tiles on which candidates are compared; None: they are compared on the whole picture, as is any
-        picture less than twice as large as the tiles.
+        Tiles on which candidates are compared; None: on the whole picture. A picture of less than twice the
+        pixels of the tiles is not cut into tiles.
     weight_tiles : TileLayout or None
         Tiles from which the weights are computed; None: from the whole picture.
     scouted : bool
@@ -169,8 +169,8 @@ class Plan:
     memory : int
         Bytes that the search takes at its peak.
     unbounded : int
-        Bytes that a search that does not spare memory takes at its peak: the smallest ``ceiling`` at which
-        none is spared.
+        Bytes that the search would take at its peak if it spared no memory. With a ``ceiling`` of this or
+        more, it spares none.
     """
 
     resources: Resources

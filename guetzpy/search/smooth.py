@@ -3,12 +3,12 @@
 A smooth picture, such as a gradient, has few AC coefficients in a block. The DC coefficients of all its
 blocks can then be rounded to the same side, which changes the mean colour of the whole picture. Butteraugli
 and SSIMULACRA 2 hardly count such a change. DC thresholds that differ from block to block (``dithered``) keep
-the mean, while rounding to whole codes alone can change it by 0.9 codes of blue.
+the mean. Without them, rounding to whole codes can change the mean of blue by 0.9 codes.
 
 Neither the scores of smooth pictures nor their sizes are monotone in the distance of the tables. So a fixed
 set of encodes is made, and the smallest file that meets the limits is taken. A larger distance has looser
-limits, and its set contains that of a smaller distance, so that its file is never larger. No encode may be
-left out because others are smaller: which others were made depends on the limits.
+limits, and its set contains that of a smaller distance, so that its file is never larger. This holds only if
+the set does not depend on the limits. So no encode is left out because a smaller file was found before it.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ __all__ = ["MEAN_LIMIT", "Mean", "is_linear", "is_smooth", "mean_limit", "search
 #: the limit grows in proportion to the distance.
 MEAN_LIMIT = 0.5
 
-#: A finest encode whose mean colour is within ``MEAN_LIMIT`` may be taken instead of one of smaller distance
-#: if its distance is at most this, or at most twice the smallest one. If no mean is within the limit, only
-#: the second bound holds. Pure red is coded as (255, 1, 1), at distance 0.16, and not by a pattern of two
-#: codes with a smaller error of the mean, 0.85, at distance 0.93.
+#: The finest encode of smallest distance may have a wrong mean colour. One whose mean is within
+#: ``MEAN_LIMIT`` is taken instead if its distance is at most this, or at most twice the smallest one. If
+#: there is none, the smallest error of a mean within twice the smallest distance is allowed. Example: pure
+#: red is coded as (255, 1, 1), at distance 0.16. A pattern of two codes has a smaller error of the mean,
+#: 0.85, but is at distance 0.93.
 _NEAR = 1.0
 
 #: A picture is smooth if, with the tables of distance 1, a block has at most ``_AVERAGE`` AC coefficients of
@@ -54,8 +55,8 @@ _NEAR = 1.0
 #: 128 pixels has an average of 2.)
 _AVERAGE, _MANY, _EXCEPTIONS = 3.0, 10, 0.01
 
-#: Smallest difference of the DC of neighbouring blocks that counts as an edge: 12 codes. These are
-#: counted because a drawing whose edges lie between blocks has no AC coefficients.
+#: Smallest difference of the DC of neighbouring blocks that counts as an edge: 12 codes. Edges are counted
+#: because a drawing whose edges lie between blocks has no AC coefficients.
 _EDGE = 96.0
 
 #: Largest second difference, in codes, of a linear ramp after rounding to 8 bits.
@@ -77,7 +78,8 @@ _FINER_BIASES = (0.25, -0.25)
 
 #: Codes that are added to each component, in all combinations, if no other finest encode has the right mean
 #: colour. Near the edge of the gamut a channel is clamped: (60, 31, 0) has Cb = 107.6, and the dither of 107
-#: and 108 shows a mean of blue of 0.56. With these additions, all of 300 random saturated colours are right.
+#: and 108 decodes to a mean of blue of 0.56. With these additions, all of 300 random saturated colours get
+#: the right mean.
 _EDGE_BIASES = (0.0, -0.5, 0.5)
 
 #: Widths of the DC thresholds for luma and for chroma: no dither, chroma only, both.
@@ -295,8 +297,7 @@ def search(
     """Return the smallest of a fixed set of encodes that meets the limits and has the right mean colour.
 
     Limits that no finest encode meets are relaxed to the scores of the one of smallest distance. These scores
-    do not depend on the limits, and no other encode was found that is closer to the reference by more
-    than 1 %.
+    do not depend on the limits. In trials, no other encode had a distance that was smaller by more than 1 %.
 
     Parameters
     ----------

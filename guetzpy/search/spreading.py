@@ -63,8 +63,8 @@ def spread(source: PlaneSource, tiles: Tiles, weights: Weights) -> Weights:
     Returns
     -------
     Weights
-        Block weights with a mean of 1 in each component, the tiles' band weights, and the tiles' shifts,
-        which are 0 outside the tiles.
+        Block weights with a mean of 1 in each component, the tiles' weights of frequencies, and the tiles'
+        shifts, which are 0 outside the tiles.
     """
     all_blocks, all_shifts = [], []
     count = (len(_ACTIVITY) + 1) * (len(_BRIGHTNESS) + 1)

@@ -46,9 +46,10 @@ _LEAST = 2e-4
 def cost(source: CodingSource, trial: Trial, scores: Scores, limits: Limits) -> float:
     """Return the cost of a trial: log bytes at equal quality by all metrics.
 
-    The cost tells which of two trials is better. Of two trials that meet the limits, the larger can be the
-    better one by a metric whose limit does not bind. So, if all metrics that define distance have a limit,
-    the mean excess over the metrics counts. Otherwise the largest excess counts.
+    Of two trials, the one of smaller cost is better. The cost is the log bytes plus
+    :data:`~guetzpy.search.calibration.BYTES_BY_DISTANCE` times an excess. If all metrics that define distance
+    have a limit, it is the mean excess over the metrics, because a trial can also be better by a metric whose
+    limit does not bind. Otherwise it is the largest excess.
     """
     if not limits.complete:
         return log(size_of(source, trial)) + BYTES_BY_DISTANCE * limits.excess(scores)
@@ -75,7 +76,7 @@ def tune(
     limits : Limits
         Limits of the search. Tables are optimised for the smallest distance to which a limit corresponds.
     weights : Weights
-        Weights of blocks and bands.
+        Weights of blocks and frequencies.
     settings : EncodeSettings
         Start of the descent: distance, shape, costs of symbols.
     check : callable

@@ -1,9 +1,10 @@
 """Compensation: a change of the luma that restores each pixel's luminance after chroma is quantised.
 
 A decoder adds chroma to luma in codes, which are not linear in light. An error of the chroma therefore
-changes the luminance of a pixel. Luma has the finest steps. So the chroma is quantised first, and the luma is
-then changed until each pixel has the luminance of the original under the decoded chroma. An error of hue
-remains, to which Butteraugli and SSIMULACRA 2 are much less sensitive.
+changes the luminance of a pixel. Luma has the finest steps. So the chroma is quantised first. Then the change
+of luma is computed with which each pixel has the luminance of the original under the decoded chroma, and a
+share of this change is made (``TableFamily.compensation``). An error of hue remains, to which Butteraugli and
+SSIMULACRA 2 are much less sensitive.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def _correct(
     """Write the change of the luma of some rows, in codes, to ``out``.
 
     ``light[c, i]`` is (value, slope) of entry i of the table of channel c. ``fractions`` and ``entries`` are
-    scratch of 6 rows: the positions of the original's codes (0 to 2) and of the decoded picture's (3 to 5) in
-    the tables. Each row has three loops. The table look-ups have one of their own, so that the compiler
-    vectorises the other two.
+    scratch of 6 rows: the positions in the tables of the original's codes (rows 0 to 2) and of the decoded
+    picture's codes (rows 3 to 5). Each row has three loops. The table look-ups have one of their own, so that
+    the compiler vectorises the other two.
     """
     top = np.float32(255.0)
     zero = np.float32(0.0)

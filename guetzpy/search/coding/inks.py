@@ -32,7 +32,7 @@ Tables = tuple[npt.NDArray[np.uint16], ...]
 _ROLES = {"cmyk": (0, 0, 0, 0), "ycck": (0, 1, 2, 0)}
 
 #: Change of the samples of cyan, magenta, yellow and black, if a component grows by 1. For YCCK this is the
-#: inverse of T.871 clause 7 with the opposite sign, since libjpeg-turbo decodes it to 255 less RGB.
+#: conversion to RGB of T.871 clause 7 with the opposite sign, since libjpeg-turbo decodes YCCK to 255 - RGB.
 _CHANGES = {
     "cmyk": np.eye(4),
     "ycck": np.array([[-1, -1, -1, 0], [0, 0.344136, -1.772, 0], [-1.402, 0.714136, 0, 0], [0, 0, 0, 1]]),
@@ -146,8 +146,8 @@ class InkSource:
     def factors(self, chroma_weight: float = CHROMA_WEIGHT, exponent: float = EXPONENT) -> tuple[float, ...]:
         """Return factors on the distance of each component's tables, from its effect on the picture shown.
 
-        The factor is 1 for a component whose changes are seen as those of a YCbCr component with the same
-        tables, and larger if they are seen less.
+        The factor is 1 if a change of the component changes the picture shown as much as the same change of
+        the YCbCr component whose tables it gets. It is larger if the picture shown changes less.
 
         Parameters
         ----------

@@ -1,6 +1,6 @@
-"""What a model gives to the coding: a family of tables, and weights of blocks without gradients.
+"""Use of a model in the coding: its tables become a family, its networks predict weights of blocks.
 
-The tables are the usual ones times fitted, smooth factors.
+The steps of the family are the usual steps times fitted factors, which are smooth over frequency.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The usual family is jpegli's (``lib/jpegli/quant.cc``, BSD 3-clause): a base table for each component, which
 jpegli's authors fitted to Butteraugli, times a scale. Beyond distance 1.5 the scale grows more slowly for low
-frequencies. Under 4:2:0 the steps of chroma are multiplied by about a third. Some factors were fitted to this
-encoder, whose luma compensates errors of chroma: larger steps of Cr, smaller steps of Cb, of DC and of luma's
-low frequencies.
+frequencies. Under 4:2:0 the steps of luma are multiplied by 1.22 and most steps of chroma by about 0.4. Some
+factors were fitted to this encoder, whose luma compensates errors of chroma: larger steps of Cr, smaller
+steps of Cb, of DC and of luma's low frequencies.
 """
 
 from __future__ import annotations
@@ -180,9 +180,9 @@ USUAL = Shape()
 def dc_limit(distance: float) -> float:
     """Return the largest step of the luma's DC for a distance.
 
-    A DC step of 8 is one code of a block's mean. Up to distance 2 the error of the mean stays below half a
-    code, so that slow gradients show no bands beyond those of 8-bit codes. The metrics do not react to such
-    bands in nearly flat pictures.
+    A DC step of 8 is one code of a block's mean. Up to distance 2 this limit is 7, so the error of the mean
+    is less than half a code, and slow gradients show no bands beyond those of 8-bit codes. The limit is
+    needed because the metrics do not react to such bands in nearly flat pictures.
     """
     return 7.0 * max(1.0, 0.5 * distance)
 
@@ -293,7 +293,7 @@ _KEPT_BELOW = 4 / 3
 
 @dataclass(frozen=True, eq=False)
 class KeptSteps(TableFamily):
-    """The tables of another family, but with the steps of the source JPEG where those are nearly as large.
+    """The tables of another family, but with the source JPEG's step where the wanted one is below 4/3 of it.
 
     Attributes
     ----------

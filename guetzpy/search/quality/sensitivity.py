@@ -12,8 +12,8 @@ frequency.
 
 A metric blurs the picture and compares it at several scales. So the derivative with respect to a coefficient
 also depends on the errors of other coefficients. :func:`shifts` moves the target of each coefficient against
-this part of the gradient. Because all coefficients change at once, the whole change would make the picture
-worse. So only a share of it is made, and at most a small fraction of a step.
+this part of the gradient. The full change would make the picture worse, because all coefficients change at
+once. So only a share of the change is made, and at most a small fraction of a step.
 """
 
 from __future__ import annotations

@@ -58,16 +58,16 @@ class Mix:
     def of(cls, metrics: Sequence[Metric], *, several_rounds: bool = False) -> Mix:
         """Return the parameters for some metrics.
 
-        A metric without limits (a guide) has a fixed share. The other metrics share the rest equally. Shares
-        that depend on which metric misses its limit by more save nothing (16 training pictures).
+        A metric without limits (a guide) has a fixed share. The other metrics share the rest equally. To give
+        a metric with a larger excess a larger share saves nothing (16 training pictures).
 
         Parameters
         ----------
         metrics : sequence of Metric
             Metrics that have gradients, in the order of the gradients.
         several_rounds : bool
-            Whether there are several rounds. Each round adds to the shifts of the rounds before, so that the
-            change in one round is smaller.
+            Whether there are several rounds. Each round adds to the shifts of the rounds before, so a smaller
+            change is made in each.
         """
         guides = [m.limit_at(1.0) is None for m in metrics]
         own = [steering(m.name).guide_share if guide else 0 for m, guide in zip(metrics, guides, strict=True)]
@@ -292,7 +292,8 @@ def into_steps(shape: Shape, weights: Weights, carried: Carried) -> tuple[Shape,
     Returns
     -------
     shape : Shape
-        The factors keep the weighted error, to first order.
+        The shape with factors on the steps by frequency. To first order, they do not change the sum of the
+        weighted squared errors.
     weights : Weights
         Weights relative to the new steps: the weight of an error in codes is the same as before.
     """
