@@ -32,12 +32,13 @@ from guetzpy.search.plan import packing_memory
 
 __all__ = ["Replaced", "with_gain_maps_anew"]
 
-#: Encodes that are scored for each table family. With effort fast only the model's tables are tried,
-#: otherwise also those that keep the map's own steps.
+#: Encodes that are scored for each table family. With effort fast only the model's tables are tried. The
+#: other efforts also try tables that keep the map's own steps.
 _EVALUATIONS = {"fast": 4, "balanced": 6, "max": 10}
 
-#: Bytes per pixel of the base, with and without the metrics' data of the reference; and per pixel of the map.
-#: Measured with pictures of 1, 6, 12 and 20 megapixels: 178, 163, 156 and 54.
+#: Bytes per pixel of the base if the metrics keep their data of the reference, and if they do not; bytes per
+#: pixel of the map. Measured per pixel of the base: 178, 163 and 156 with these data (1, 6 and 12
+#: megapixels), 54 without (20 megapixels).
 _MEMORY, _MEMORY_SPARED, _MEMORY_OF_MAP = 180, 60, 60
 
 #: Colour spaces of bases and of gain maps.
@@ -81,7 +82,7 @@ class Replaced:
 def with_gain_maps_anew(
     source: bytes, options: OptimizeOptions, check: Callable[[], None] = lambda: None
 ) -> Replaced:
-    """Encode the gain maps of a JPEG file anew, so that its HDR rendition has at most ``options.gainmap``.
+    """Encode the gain maps of a JPEG file anew; ``options.gainmap`` limits the distance of the HDR rendition.
 
     The data of the first picture and all metadata stay, except for lengths and offsets. A map is replaced
     only if its new encode is smaller than its lossless repack.
@@ -89,7 +90,7 @@ def with_gain_maps_anew(
     Parameters
     ----------
     source : bytes
-        The file. If it cannot be read, it is returned as it is, and the caller's own reading tells why.
+        The file. If it cannot be read, it is returned unchanged; the caller gets the error when it reads it.
     options : OptimizeOptions
         ``gainmap`` is a distance.
     check : callable

@@ -183,8 +183,8 @@ def _closest(
 ) -> Evaluation | None:
     """Return the coarsest encode under given weights; None if none meets the limits.
 
-    If the steps of tables are small integers, an increase of each by 1 changes the score by several per cent.
-    A larger Lagrange multiplier then takes the file closer to the limits.
+    Steps are integers. If they are small, an increase of each by 1 changes the score by several per cent. A
+    larger Lagrange multiplier then brings the file closer to the limits.
     """
 
     def landed(approach: ByDistanceAndLambda, budget: Budget, settings: EncodeSettings) -> Evaluation | None:

@@ -45,10 +45,10 @@ Codes = npt.NDArray[np.uint8]
 #: Distance in the mark of a file whose size alone is needed. The length of a mark does not depend on it.
 _ANY_MARK = 1.0
 
-#: The reason given where effort fast was replaced by balanced.
+#: The reason given if effort fast was replaced by balanced.
 _FELL_BACK = "fast missed the limits twice: searched as balanced does"
 
-#: The reason given where the plan bounds the memory of the search.
+#: The reason given for a bounded search; the placeholder is ``Plan.unbounded``.
 _BOUNDED = (
     "few bytes for so many pixels, or little memory allowed: searched without weights (max_memory); "
     "--max-memory {} is enough for weights"
@@ -88,8 +88,9 @@ def optimize(
     options : OptimizeOptions
         The target and the other settings.
     plan : Plan or LimitError
-        How the picture is searched; for a JPEG that must not be searched, the error that says why. Such a
-        JPEG is repacked without loss. The error is raised if the target is a size and the repack is larger.
+        How the picture is searched. If a search of a JPEG would exceed a limit: the error that says so. The
+        JPEG is then only repacked without loss. The error is raised if the target is a size and the repack is
+        larger.
     reporter : Reporter, optional
         Receives the progress and checks for a cancellation.
 
