@@ -33,7 +33,7 @@ _SLOPE = 1.1
 #: with tables of 1 to 4 times.
 _START = 2.0
 
-#: A rendition whose distance is below the requested one by at most this share is close enough.
+#: The search ends if the distance of a rendition is below the requested one by at most this share.
 _TOLERANCE = 0.04
 
 #: Smallest distance of a rendition that is distinguished from 0.

@@ -3,15 +3,16 @@
 A gain map has no quality of its own: what a viewer sees is the base picture after the map was applied. So an
 encode of the map is scored by the rendition that it gives, against the rendition that the original map gives:
 
-1. Both renditions are made from the same base, the source's own first picture as it decodes. Errors of the
-   base's new encode have their own limit, the distance of the picture, and would hide those of the map.
-2. The map counts in full (weight 1): as on a display whose boost is the one that the metadata names, where
-   errors of the map are largest.
+1. Both renditions are made from the same base, the decoded first picture of the source. The new encode of the
+   base is not used: its errors have their own limit, the distance of the picture, and would hide those of the
+   map.
+2. The map is applied in full (weight 1), as on a display that has the boost of the metadata. Errors of the
+   map are largest on such a display.
 3. A map that is smaller than the base is enlarged by bilinear interpolation of its codes, as Ultra HDR 1.1
-   asks for; the centres of the corner samples lie within the picture.
+   requires. The centre of a corner sample lies half a sample inside the picture, not on its corner.
 4. Light is linear, with 1.0 for diffuse white, and clipped only above PQ's 10 000 cd/m2. Both metrics take
-   1.0 as 80 cd/m2, as they do for SDR pictures. So the highlights are as bright as a display with a white of
-   80 cd/m2 and that boost shows them.
+   1.0 as 80 cd/m2, as they do for SDR pictures. So highlights are scored as a display with a white of 80
+   cd/m2 and that boost shows them.
 5. The distance is the one at which both Butteraugli's 3-norm and SSIMULACRA 2 are within their limits, as for
    every picture (:mod:`guetzpy.metrics.distance`).
 
@@ -57,12 +58,13 @@ class Base:
     codes : ndarray of uint8, shape (1|3, H, W)
         Codes of the base.
     colour : Transform
-        Conversion of the codes to light. Its curves give light with the base's primaries, its matrix that
-        with the primaries of sRGB.
+        Conversion of the codes to light. Its curves give light with the primaries of the base. Its matrix
+        converts this light to the primaries of sRGB.
     application : Application
         How a gain map is applied.
     alternate : Transform
-        Of the profile in the gain map, whose primaries the HDR rendition has if the application says so.
+        Conversion by the profile in the gain map. If ``application.of_alternate``, the gains are for light
+        with the primaries of this profile.
     threads : int, optional
         Number of threads; default: the processors available.
 
