@@ -35,7 +35,7 @@ LUMA_FEATURES = (
 #: own component and of the other chroma component. ``is_red`` is 1 for Cr and 0 for Cb.
 CHROMA_FEATURES = (*LUMA_FEATURES, "own", "own_dc", "own3", "other", "other_dc", "is_red")
 
-#: Range of the distances at which the networks were fitted; ``log2_distance`` is limited to it.
+#: Range of distances to which ``log2_distance`` is limited. The fit uses distances 0.6 to 3.
 _FINEST, _COARSEST = 0.5, 4.0
 
 #: Group of each coefficient, natural order: 0 for low, 1 for middle, 2 for high frequencies.

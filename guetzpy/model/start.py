@@ -23,7 +23,8 @@ __all__ = ["EFFORTS", "FEATURES", "StartPart", "features"]
 EFFORTS = ("fast", "balanced")
 FEATURES = ("one", "log_distance", "log_distance_squared", "subsampled", "subsampled_log_distance", "before")
 
-#: Range of the log distances of the fit (distances 0.35 to 8), and largest magnitude of ``before``.
+#: Range to which log distances are limited (distances 0.35 to 8; the fit uses 0.5 to 4), and largest
+#: magnitude of ``before``.
 _RANGE, _BEFORE = (-1.05, 2.08), 0.3
 #: Lower bound of the standard deviation. Steps of tables are small integers, so the excess jumps even if
 #: the distance changes little.
@@ -45,7 +46,7 @@ def features(distance: float, subsampled: bool, before: float) -> list[float]:
     subsampled : bool
         Whether chroma is coded at half size in both directions.
     before : float
-        Excess of the encode from which the weights, and the estimate of the log distance, were made.
+        Excess of the encode from which the weights and the estimate of the log distance were computed.
     """
     x = min(max(log(max(distance, 1e-6)), _RANGE[0]), _RANGE[1])
     coarse = float(subsampled)

@@ -1,7 +1,8 @@
 """Parameters of quantisation tables, Lagrange multipliers and compensation.
 
-Each parameter is linear in the log distance: ``at_1 + by_log_distance * log(distance)``, within the range of
-the fit. All but the compensation are logarithms of factors on the values that are used without a model.
+Each parameter is linear in the log distance, which is limited to a range: ``at_1 + by_log_distance *
+log(distance)``. All but the compensation are logarithms of factors on the values that are used without a
+model.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PARAMETERS = (
     "compensation",
 )  # fmt: skip
 
-#: Range of the log distances of the fit (distances 0.35 to 8).
+#: Range to which log distances are limited (distances 0.35 to 8). The fit uses distances 0.6 to 3.
 _RANGE = (-1.05, 2.08)
 
 #: Largest absolute value of a parameter: a factor of 20.
