@@ -26,8 +26,8 @@ from guetzpy.train.measures import MS_SSIM_SMALLEST, decibels, haarpsi, luma, ms
 __all__ = ["WEIGHTS", "Measured", "Subject", "at_equal_error", "share"]
 
 #: Weight of each metric in the loss. Metrics that agree best with viewers on JPEG files have the largest
-#: weights, except CVVDP, by which the closed loop gains most anyway. The other metrics count
-#: against changes that save bytes by the first ones alone.
+#: weights. CVVDP has less, because the closed loop saves most bytes by CVVDP in any case. The other metrics
+#: count against changes that save bytes by the first ones alone.
 WEIGHTS = {
     "cvvdp": 0.17,
     "ssimulacra2": 0.20,

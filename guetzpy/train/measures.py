@@ -1,7 +1,7 @@
 """Measures of quality that the search does not use, in plain implementations: PSNR, MS-SSIM and HaarPSI.
 
-In the loss of a fit, they count against changes that save bytes by the search's metrics alone. The bench uses
-them as independent metrics.
+The loss of a fit includes them, so that a change that saves bytes by the search's metrics alone does not pay.
+The bench uses them as independent metrics.
 """
 
 from __future__ import annotations

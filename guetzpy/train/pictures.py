@@ -20,8 +20,7 @@ __all__ = ["FOLD", "SMALLEST", "Picture", "digest", "find"]
 #: Smallest side of a training picture in pixels: smaller pictures have no coarse scales for the metrics.
 SMALLEST = 64
 
-#: One of every so many pictures is held out: the fit does not use it, and the figures of the model come from
-#: it.
+#: One picture of this many is held out: the fit does not use it, and the figures of the model come from it.
 FOLD = 5
 
 

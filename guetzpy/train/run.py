@@ -2,7 +2,8 @@
 
 A fit is a sequence of stages. Each stage is a list of tasks that depend on nothing but their arguments, which
 the fit chooses from the results of earlier stages. Results are therefore the same for every number of
-processes. They are written to the checkpoint, so that a run that was stopped repeats the fit from them.
+processes. They are written to the checkpoint. After a stop, a run with the same pictures and
+settings takes them from there and does only the other tasks.
 """
 
 from __future__ import annotations
@@ -119,8 +120,8 @@ class Run:
         tasks : sequence of tuple
             Arguments, which are pickled.
         optional : bool
-            Whether no further task begins after the time of the run. The results of the tasks before are
-            returned.
+            Whether tasks are left out when the time of the run is over. The results of the tasks before the
+            first one left out are returned.
         """
         results: list[Any] = [self.done.get((stage, n)) for n in range(len(tasks))]
         missing = [n for n, result in enumerate(results) if result is None]

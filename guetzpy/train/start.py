@@ -1,8 +1,8 @@
 """The fit of the excess of the first evaluation, at which a search expects to just meet the limits.
 
-Searches of the training pictures at random distances give this excess. It is regressed on a few features of
-the search. On the pictures that are held out, whole searches with and without these parameters are
-compared: how many evaluations they take, and how far below the limits their files are.
+Searches of the training pictures at random distances give this excess. A regression predicts it from a few
+features of the search. On the pictures that are held out, whole searches with and without these parameters
+are compared: how many evaluations they take, and how far below the limits their files are.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 
 #: Range of the log distances of the searches, and number of searches of each picture.
 _RANGE, _SEARCHES = (-0.7, 1.4), 3
-#: Largest random change of the log distance at which the weights are made: the log distance that tiles give
+#: Largest random change of the log distance at which the weights are made. The log distance that tiles give
 #: has errors of this size.
 _OFF = 0.12
 #: Distances at which searches of the pictures that are held out are compared.

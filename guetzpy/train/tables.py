@@ -1,12 +1,12 @@
 """The fit of the tables' parameters, Lagrange multipliers and compensation.
 
-Each picture is encoded without weights at several distances and both samplings, under parameters that differ
-from a centre by random amounts, in pairs of opposite signs. The loss of an encode, by each metric, is its log
-bytes less the log bytes of the usual parameters at equal error. A quadratic function of the parameters, whose
-linear part also depends on the log distance, is fitted to all losses by least squares. The next centre
-minimises the weighted mean of the losses by all metrics, within the range of the samples. Every encode gives
-information about all parameters at once, so that this takes fewer encodes than a search by coordinates or an
-evolution strategy.
+Each picture is encoded without weights at several distances and both samplings. The parameters of an encode
+differ from a centre by random amounts; a second encode has the opposite differences. The loss of an encode,
+by each metric, is its log bytes less the log bytes of the usual parameters at equal error. A quadratic
+function of the parameters, whose linear part also depends on the log distance, is fitted to all losses by
+least squares. The next centre minimises the weighted mean of this function over all metrics, within the range
+of the samples. Every encode gives information about all parameters at once. So fewer encodes are needed than
+by a search by coordinates or an evolution strategy.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _PAIRS = 2
 _REACH, _DAMPING = 1.5, 0.0005
 #: Largest number of pictures, of those held out, that are measured.
 _HELD_OUT = 20
-#: Largest absolute loss of an encode; larger ones are cut, since a few pictures would outweigh the others.
+#: Absolute losses are limited to this, because a few pictures with larger ones would outweigh the others.
 _CUT = 0.15
-#: Standard deviation of the losses of single encodes. :meth:`Surface.of` has the expected sizes of the
-#: coefficients of the quadratic function, in log bytes for a standard deviation of a parameter.
+#: Standard deviation of the losses of single encodes. The penalty in :meth:`Surface.of` compares it with the
+#: expected sizes of the coefficients, which are in log bytes for a standard deviation of a parameter.
 _NOISE = 0.03
 #: Ratio of the weight of a metric that becomes worse to that of one that becomes better.
 _WORSE = 4.0
