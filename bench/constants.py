@@ -85,7 +85,10 @@ def change(stack: ExitStack, name: str, value: Any) -> None:
 
 
 def others(only: str | None = None) -> list[tuple[str, float]]:
-    """Return pairs of a constant's name and a factor that changes it, for names that begin with ``only``."""
+    """Return pairs of a constant's name and a factor that changes it.
+
+    If ``only`` is given, they are for the constants whose names begin with it.
+    """
     return [(name, f) for name, value in constants().items() if name.startswith(only or "") for f in FACTORS
             if scaled(value, f) != value]  # fmt: skip
 
@@ -121,7 +124,8 @@ class Done:
 def counted(pixels: int) -> Iterator[Callable[[], float]]:
     """Yield a function that returns the number of evaluations so far, for a picture of ``pixels`` pixels.
 
-    Each score adds its pixels. An evaluation has two scores of the whole picture: two metrics have limits.
+    The number is the pixels of all scores, divided by those of one evaluation. An evaluation scores the whole
+    picture twice, because two metrics have limits.
     """
     from guetzpy.search.quality.judge import Judge
 
@@ -155,7 +159,8 @@ def measure_with(unit: Unit) -> Done:
 def matters(costs: list[dict[str, Mean]], evaluations: list[float], usual: float) -> bool:
     """Return whether a constant matters: whether one of its other values changes a figure enough.
 
-    Enough is BYTES for the bytes by some metric, and EVALUATIONS for the number of evaluations.
+    A figure changes enough if the bytes by some metric change by BYTES per cent or more, or the evaluations
+    by the share EVALUATIONS or more.
     """
     bytes_change = any(abs(mean) >= BYTES for found in costs for mean, _ in found.values())
     return bytes_change or any(abs(e / usual - 1) >= EVALUATIONS for e in evaluations)

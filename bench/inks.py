@@ -5,7 +5,7 @@
 The factors follow the effect of each ink on the picture shown (``InkSource.factors``), with a weight of
 chroma and an exponent. Each picture is converted to CMYK and saved by Pillow. It is searched at two distances
 with each pair of these numbers, and with equal tables. A file that is better than its limits has more bytes
-than necessary; the usual slope corrects its bytes.
+than necessary. Its bytes at the limits are estimated by the usual slope of log bytes over log distance.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@
 Every source is processed in three ways: repacked without loss (guetzpy transcode, mozjpeg, jpegoptim); by
 guetzpy at a distance, from its own coefficients; decoded to pixels and encoded by jpegli and mozjpeg, in
 4:4:4 and 4:2:0, to the same measured quality. The reference is always the source as decoded by libjpeg-turbo.
-"Same quality" means: the bytes at guetzpy's score on the curve of each peer's settings (bench/curves.py),
-once by SSIMULACRA 2 and once by Butteraugli's 3-norm. The best of the four peers is taken for each file.
+The curve of a peer joins the bytes and scores of its settings (bench/curves.py). Its bytes at guetzpy's score
+are read from this curve, once by SSIMULACRA 2 and once by Butteraugli's 3-norm. For each file, the smallest
+bytes of the four peers count.
 
 If guetzpy repacks a source without loss because its own distance is large, "lossy" is the result of encoding
 the decoded pixels at the requested distance.
