@@ -126,7 +126,7 @@ def manual() -> str:
         lines += [rf".B guetzpy {name}", r"[\fIOPTIONS\fR] " + " ".join(map(_roff, arguments)), ".br"]
     lines += [
         ".SH DESCRIPTION",
-        "Every file is decoded and scored before it is written; a JPEG never grows.",
+        "Every file is decoded and scored before it is written; a JPEG grows only if an option requires it.",
     ]
     for name, command in commands().items():
         lines += [f".SH {name.upper()}"]

@@ -105,7 +105,7 @@ class CommonOptions:
 
     keep: tuple[str, ...] = option(
         (),
-        "Keep only these kinds; with --strip all, do not remove them. Kinds, separated by commas: all, "
+        "Remove all kinds but these and the ICC profile. Kinds, separated by commas: all, "
         + ", ".join(METADATA_KINDS)
         + ".",
         METADATA,
@@ -115,7 +115,7 @@ class CommonOptions:
     strip: tuple[str, ...] = option(
         (),
         "Remove these kinds. The orientation is always kept; all keeps the ICC profile. gps removes "
-        "coordinates and leaves names of places, which place removes.",
+        "coordinates; place removes names of places.",
         METADATA,
         metavar="LIST",
         choices=("all", *METADATA_KINDS),

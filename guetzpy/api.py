@@ -89,7 +89,8 @@ def optimize(
     Returns
     -------
     Result
-        ``data`` holds the file. A JPEG never grows: if it cannot be made smaller, ``data`` is the source.
+        ``data`` holds the file. A JPEG grows only if an option such as ``progressive=False``
+        requires it. If it cannot be made smaller, ``data`` is the source.
 
     Raises
     ------

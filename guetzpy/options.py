@@ -65,7 +65,7 @@ class TranscodeOptions(CommonOptions):
     """Options of a lossless repack, in addition to those of :class:`guetzpy.options.CommonOptions`."""
 
     progressive: bool = option(
-        True, "Kind of scans; progressive ones only if they are smaller.", ENCODING, off="--baseline"
+        True, "Progressive scans if they are smaller, or always a baseline file.", ENCODING, off="--baseline"
     )
     """Whether the file may be progressive, if that is smaller. If False, it is baseline."""
 
@@ -193,14 +193,14 @@ class OptimizeOptions(CommonOptions):
     )
     subsampling: Subsampling = option("auto", "Chroma subsampling.", ENCODING, choices=get_args(Subsampling))
     progressive: bool = option(
-        True, "Kind of scans; progressive ones only if they are smaller.", ENCODING, off="--baseline"
+        True, "Progressive scans if they are smaller, or always a baseline file.", ENCODING, off="--baseline"
     )
     to_srgb: bool = option(
         False, "Convert pictures with other colour profiles to sRGB. Default: keep the profile.", ENCODING
     )
     fit: int | str | tuple[int, int] | None = option(
         None,
-        "Make larger pictures smaller, to fit a square (2048) or a box (1920x1080). None is enlarged.",
+        "Scale down pictures that exceed a square (2048) or a box (1920x1080), in pixels.",
         ENCODING,
         metavar="SIZE",
     )

@@ -69,7 +69,8 @@ class Result:
     butteraugli_wanted, ssimulacra2_wanted : float, optional
         The limits of the target for Butteraugli's 3-norm and SSIMULACRA 2, before they were relaxed.
     larger_than_source : bool
-        Whether the JPEG is larger than its source, which was not a JPEG.
+        Whether the JPEG is larger than its source, which was not a JPEG, or was changed by ``to_srgb`` or
+        ``fit``.
     subsampling : str, optional
         Chroma subsampling such as "444", "420" or "422", or "gray".
     progressive : bool, optional

@@ -157,7 +157,7 @@ def _run_folders(
                             bar.say(describe(result))
                         bar.update()
             except KeyboardInterrupt:
-                say(f"{tally.words()} so far" + ("; --resume goes on from here" if run.manifest else ""))
+                say(f"{tally.words()} so far" + ("; --resume continues the run" if run.manifest else ""))
                 fail("interrupted", 130)
             if not quiet:
                 _tell_outcome(run, tally)

@@ -84,7 +84,7 @@ def optimize(
         typer.Option(
             "--check",
             help="Write nothing; exit with 3 if --in-place would make a JPEG smaller by more than "
-            "--threshold, or larger.",
+            "--threshold, or larger because an option requires it.",
         ),
     ] = False,
     threshold: Annotated[
@@ -100,8 +100,9 @@ def optimize(
 ) -> None:
     """Write the smallest JPEG files of a given perceptual quality.
 
-    Every file is decoded and scored before it is written; a JPEG never grows. Exit codes: 0: all files were
-    written or kept; 1: a file failed; 2: wrong usage; 3: see --check; 130: interrupted.
+    Every file is decoded and scored before it is written; a JPEG grows only if an option requires it. Exit
+    codes: 0: all files were written or kept; 1: a file failed; 2: wrong usage; 3: see --check; 130:
+    interrupted.
     """
     total = total_bytes is not None or total_bpp is not None
     if total and any(asked[name] is not None for name in TARGETS):

@@ -113,7 +113,7 @@ def train(
                     tell=(lambda text: None) if quiet else say,
                 )  # fmt: skip
         except KeyboardInterrupt:
-            say("the same command goes on from here")
+            say("the same command continues")
             raise
         if not quiet:
             for line in lines(model.about["figures"]):

@@ -43,7 +43,7 @@ def _of_writing(params: Mapping[str, Any], given: Collection[str]) -> Iterator[s
         if params["strict"]:
             yield f"--strict has no effect with {option}: a size that is not reached is an error anyway"
         if "min_saving" in given:
-            yield f"--min-saving has no effect with {option}, which says how much is saved"
+            yield f"--min-saving has no effect with {option}, which sets the size"
 
 
 def _of_places(params: Mapping[str, Any], given: Collection[str]) -> Iterator[str]:

@@ -46,7 +46,7 @@ def warmup(
         from guetzpy._runtime.threads import default_threads
 
         if (jobs or 1) > 1 and not can_keep():
-            say("warning: --jobs has no effect: processes share kernels by the cache only, and there is none")
+            say("warning: --jobs has no effect: without a cache folder, processes cannot share kernels")
         processes = jobs or min(4, default_threads())
         with compilations(lambda: compiled.append(True)):
             api.warmup(progress, processes=processes)

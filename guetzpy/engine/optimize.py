@@ -204,7 +204,7 @@ def _from_jpeg(source: Source, options: OptimizeOptions, plan: Plan | LimitError
     bytes_packed = len(repack.data)
     # At the same size the repack is better, since nothing is lost.
     if goal.size is None and len(data) > min((1.0 - options.min_saving) * bytes_packed, bytes_packed - 1):
-        reason = f"a lossy encode would save under {options.min_saving:.0%}"
+        reason = f"a lossy encode would save less than {options.min_saving:.0%} over the lossless repack"
         hint = further(image, options, repack.data, len(data))
         return _lossless(source, options, repack, _joined(reason, hint))
     result = _result(source, options, data, selected, goal)

@@ -148,7 +148,7 @@ def test_interrupted(photos: Path) -> None:
     result = run("optimize", "in", "-r", "-o", "out", "-j", "1", "--quiet")
     assert result.exit_code == 130
     *_, summary, last = result.stderr.splitlines()
-    assert " so far; --resume goes on from here" in summary
+    assert " so far; --resume continues the run" in summary
     assert last == "guetzpy: interrupted"
     assert names("out") == {"a.jpg", "sub/b.JPG", ".guetzpy.sqlite"}
 

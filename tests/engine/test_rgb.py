@@ -85,7 +85,7 @@ def test_the_rule_for_jpeg_sources_holds(coffee: np.ndarray) -> None:
     assert "at about distance" in str(total.reason)
     least = guetzpy.optimize(source, min_saving=0.99)
     assert (least.status, least.data) == ("lossless", repack)
-    assert "would save under 99%" in str(least.reason)
+    assert "would save less than 99%" in str(least.reason)
 
 
 def test_a_component_that_shows_gray_is_enough(coffee: np.ndarray) -> None:

@@ -186,7 +186,7 @@ def test_a_fit_that_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert ended.value.code == 130
     assert asked[0].pictures == 7
     text = screen.getvalue()
-    assert text.endswith("guetzpy: the same command goes on from here\nguetzpy: interrupted\n")
+    assert text.endswith("guetzpy: the same command continues\nguetzpy: interrupted\n")
     assert ("\r\x1b[Ktables, round 1: 2 of 9\r\x1b[K" in text) == terminal
     assert text.count("tables, round 1") == (3 if terminal else 1)
 
