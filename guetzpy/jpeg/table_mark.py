@@ -32,7 +32,7 @@ _KEY = b"guetzpy table mark 1"
 #: Number of steps for the distance and for the digest, and the number of values of a step.
 _VALUE, _DIGEST, _BASE = 2, 6, 255
 
-#: Largest distance of a mark, the same as that of a mark in a comment.
+#: Largest distance of a mark, the same as that of a mark in a segment.
 _LARGEST = 99
 
 
@@ -59,7 +59,7 @@ class _Tables(NamedTuple):
 
 
 def marked(image: JpegImage, distance: float) -> JpegImage:
-    """Return an image with a mark of ``distance``: in its tables, or in a comment if too many steps are used.
+    """Return an image with a mark of ``distance``: in its tables, or in a segment if too many steps are used.
 
     Parameters
     ----------
@@ -91,11 +91,11 @@ def marked(image: JpegImage, distance: float) -> JpegImage:
         result = replace(image, components=components)
         if _in_tables(result) == hundredths / 100:
             return result
-    return replace(image, segments=[*image.segments, mark(distance)])
+    return replace(image, segments=[*image.segments, mark(distance, image.segments)])
 
 
 def marked_distance(image: JpegImage) -> float | None:
-    """Return the largest distance of the marks in an image's tables and comments; None without a mark."""
+    """Return the largest distance of the marks in an image's tables and segments; None without a mark."""
     found = [value for value in (_in_tables(image), read_mark(image.segments)) if value is not None]
     return max(found, default=None)
 

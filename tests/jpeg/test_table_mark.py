@@ -16,8 +16,9 @@ from PIL import Image
 
 import guetzpy
 from guetzpy.engine.inspect import inspect
+from guetzpy.jpeg.metadata.policy import without_marks
 from guetzpy.jpeg.reader import read
-from guetzpy.jpeg.structure import NATURAL_ORDER, Component, JpegImage
+from guetzpy.jpeg.structure import NATURAL_ORDER, Component, JpegImage, Segment
 from guetzpy.jpeg.table_mark import marked, marked_distance
 from guetzpy.jpeg.writer import write
 
@@ -59,6 +60,21 @@ def test_distance_is_rounded_up() -> None:
 def test_few_unused_steps_leave_a_comment() -> None:
     assert [len(marked(image(n, components=1), 1.0).segments) for n in (56, 57)] == [0, 1]
     assert marked_distance(marked(image(57, components=1), 1.5)) == 1.5
+
+
+def test_the_mark_hides_no_comment() -> None:
+    """Pillow shows the last comment, ExifTool the first one."""
+    comment = Segment(0xFE, b"my own comment")
+    source = replace(image(57, components=1), segments=[comment])
+    result = marked(source, 1.5)
+    assert [s for s in result.segments if s.marker == 0xFE] == [comment]
+    data = write(result)
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.info["comment"] == b"my own comment"
+    again = read(data)
+    assert marked_distance(again) == 1.5
+    assert without_marks(again.segments) == [comment]
+    assert marked(replace(image(57, components=1), segments=[]), 1.5).segments[0].marker == 0xFE
 
 
 def test_tables_that_components_share_stay_shared() -> None:

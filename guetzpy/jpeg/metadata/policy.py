@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from guetzpy.errors import LimitError
-from guetzpy.jpeg.markers import APP0, APP14, COM
+from guetzpy.jpeg.markers import APP0, APP14, APP15, COM
 from guetzpy.jpeg.metadata import exif, mpf, photoshop, xmp, xmp_segments
 from guetzpy.jpeg.metadata.appended import ISO_GAIN_MAP
 from guetzpy.jpeg.structure import JpegImage, Segment
@@ -48,6 +48,7 @@ _ICC = b"ICC_PROFILE\0"
 _MAX_PAYLOAD = 65533
 _MAX_ICC_PIECE = 65519  # 65533 less the header, the number of the piece and their count
 # Four characters are written; there are files with two to four decimals.
+_MARKS = (COM, APP15)
 _MARK = re.compile(rb"guetzpy d=([0-9]{1,2}\.[0-9]{2,4}|[0-9]{2}\.[0-9])")
 
 
@@ -114,8 +115,10 @@ def kind_of(segment: Segment) -> str:
     JFIF and Adobe segments below the lengths that libjpeg requires (14 and 12 bytes) are "unknown".
     """
     marker, payload = segment.marker, segment.payload
+    if marker in _MARKS and _MARK.fullmatch(payload):
+        return "mark"
     if marker == COM:
-        return "mark" if _MARK.fullmatch(payload) else "comment"
+        return "comment"
     if marker == APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14:
         return "jfif"
     if marker == APP0 and payload.startswith(b"JFXX\0"):
@@ -197,13 +200,23 @@ def joined_icc(segments: Iterable[Segment]) -> bytes | None:
     return b"".join(piece[14:] for piece in pieces) or None
 
 
-def mark(distance: float) -> Segment:
-    """Return the COM segment that tells at which distance a file was encoded; its payload has 14 bytes.
+def mark(distance: float, beside: Iterable[Segment] = ()) -> Segment:
+    """Return the segment that tells at which distance a file was encoded; its payload has 14 bytes.
+
+    It is a COM segment. Beside a comment it is an APP15 segment, because many programs show one comment only:
+    Pillow and ImageMagick the last one, ExifTool the first one.
 
     The length is the same for all distances, so that the mark does not make the file of a larger distance
     larger. The distance is rounded up to four characters, so that a later run at the same distance is not
     finer than the mark. The mark exceeds a distance of 0.1 or more by at most a tenth, and a distance of 1 or
     more by at most 1 %.
+
+    Parameters
+    ----------
+    distance : float
+        The distance.
+    beside : iterable of Segment
+        The other segments of the file.
 
     Raises
     ------
@@ -216,14 +229,15 @@ def mark(distance: float) -> Segment:
     rounded = exact.quantize(Decimal("0.01"), ROUND_CEILING)
     if rounded >= 10:
         rounded = exact.quantize(Decimal("0.1"), ROUND_CEILING)
-    return Segment(COM, b"guetzpy d=" + str(rounded).encode())
+    commented = any(kind_of(segment) == "comment" for segment in beside)
+    return Segment(APP15 if commented else COM, b"guetzpy d=" + str(rounded).encode())
 
 
 def read_mark(segments: Iterable[Segment]) -> float | None:
     """Return the largest distance of the marks in a file; None if no mark is between 0.01 and 99."""
     found = []
     for segment in segments:
-        match = _MARK.fullmatch(segment.payload) if segment.marker == COM else None
+        match = _MARK.fullmatch(segment.payload) if segment.marker in _MARKS else None
         if match and 0.01 <= float(match[1]) <= 99:
             found.append(float(match[1]))
     return max(found, default=None)
