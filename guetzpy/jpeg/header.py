@@ -39,6 +39,8 @@ def frame_header(data: bytes) -> tuple[int, bytes]:
         marker, _, position = found
         if marker in (markers.SOI, markers.SOS, markers.EOI):
             break
+        if marker == markers.TEM or markers.RST0 <= marker <= markers.RST7:  # they have no length
+            continue
         payload, position = markers.read_payload(data, position)
         if 0xC0 <= marker <= 0xCF and marker not in (markers.DHT, 0xC8, markers.DAC) and len(payload) >= 5:
             return marker, payload

@@ -93,3 +93,9 @@ def test_arithmetic_coded_files_fail(codes: np.ndarray, command: str, tmp_path: 
         assert done.exit_code == 1, done.output
         assert "baseline" in done.stderr or "arithmetic" in done.stderr
         assert not (tmp_path / "out.jpg").exists()
+
+
+def test_a_marker_without_length_may_precede_the_frame(codes: np.ndarray) -> None:
+    """Regression: the two bytes after TEM (T.81 table B.1) were read as a length."""
+    source = _jpeg(codes, quality=75)
+    assert frame_of(source[:2] + b"\xff\x01" + source[2:]) == frame_of(source)
