@@ -82,13 +82,14 @@ def write(
     OSError
         The file cannot be written, or was changed since ``expected``. ``path`` is unchanged.
     """
-    target = Path(os.path.realpath(path))  # replace the target of a link, not the link
-    state = _stat(target)
+    state = _stat(Path(path))
     if state is not None and stat.S_ISDIR(state.st_mode):
         raise IsADirectoryError(errno.EISDIR, "Is a directory", os.fspath(path))
     if state is not None and not stat.S_ISREG(state.st_mode):
-        target.write_bytes(data if isinstance(data, bytes) else data.read())  # /dev/null, a pipe
+        # /dev/null, a pipe. The link /dev/stdout names no path if it leads to a pipe, so it is opened itself.
+        Path(path).write_bytes(data if isinstance(data, bytes) else data.read())
         return
+    target = Path(os.path.realpath(path))  # replace the target of a link, not the link
     for attempt in range(_ATTEMPTS):
         if _replace(target, data, path, state, like, keep_times, expected, last=attempt == _ATTEMPTS - 1):
             break

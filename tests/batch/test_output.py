@@ -99,6 +99,18 @@ def test_device_is_written_to_not_replaced(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="/dev/fd names open files")
+def test_open_pipe_is_written_to_by_its_name() -> None:
+    """Regression: /dev/stdout in a pipeline, and bash's >(...), lead to pipes that have no path."""
+    reading, writing = os.pipe()
+    try:
+        write(f"/dev/fd/{writing}", b"through a pipe")
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        assert stream.read() == b"through a pipe"
+
+
 def test_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         write(tmp_path, b"new")
