@@ -343,7 +343,7 @@ def prepare(places: list[Place]) -> None:
         if place.output is None or place.output == STANDARD:
             continue
         folder = os.path.dirname(os.path.realpath(place.output))
-        above = os.path.dirname(place.output) or os.curdir
+        above = folder if os.path.islink(place.output) else os.path.dirname(place.output) or os.curdir
         if place.in_folder:
             os.makedirs(folder, exist_ok=True)
         if not os.path.isdir(folder):

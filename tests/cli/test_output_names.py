@@ -111,6 +111,15 @@ def test_a_file_in_a_missing_folder_is_an_error(photo: Path, options: list[str])
     assert not output.parent.exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need privileges")
+def test_a_link_into_a_missing_folder_names_that_folder(photo: Path) -> None:
+    link = photo.parent / "link.jpg"
+    link.symlink_to("nowhere/out.jpg")
+    done = CliRunner().invoke(app, ["transcode", str(photo), "-o", str(link)])
+    assert done.exit_code == 1
+    assert f"{photo.parent / 'nowhere'}: there is no such folder" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
