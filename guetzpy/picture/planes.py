@@ -81,6 +81,9 @@ def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]
 
 
 def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
+    if np.ma.is_masked(array):
+        raise ValueError("array with masked pixels, which have no value; give them one by a.filled(...)")
+    array = np.asarray(array)  # a matrix stays two-dimensional when it is indexed
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.size == 0:
