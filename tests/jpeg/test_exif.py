@@ -13,7 +13,9 @@ from reference import jpeg_files, metadata_files
 
 import guetzpy
 from guetzpy.jpeg.metadata import exif
+from guetzpy.jpeg.metadata.directories import Tiff
 from guetzpy.jpeg.metadata.policy import orientation
+from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import JpegImage, Segment
 
 NOTE, GPS, THUMBNAIL = (
@@ -250,3 +252,19 @@ def test_a_smaller_picture_has_no_exif_that_cannot_be_read() -> None:
     assert b"Exif" not in result.data
     assert (result.width, result.height) == (24, 20)
     assert any("all but the orientation is removed" in warning for warning in result.warnings)
+
+
+def test_a_thumbnail_that_alone_is_kept_is_kept_again() -> None:
+    """Regression: the main directory, which is empty then, counted as unreadable; all was removed."""
+    picture = jpeg_files.picture()
+    entries = [(0x0103, 3, 6 << 16), (0x0201, 4, 68), (0x0202, 4, len(picture))]
+    tiff = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 0x0100, 4, 1, 16, 26) + struct.pack(">H", len(entries))
+    tiff += b"".join(struct.pack(">HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    source = with_exif(tiff + bytes(4) + picture)
+    first = guetzpy.transcode(source, keep="thumbnail")
+    assert "exif" in first.removed
+    again = guetzpy.transcode(first.data, keep="thumbnail")
+    assert (again.data, again.warnings) == (first.data, ())
+    (payload,) = (s.payload for s in read(first.data).segments if s.marker == 0xE1)
+    assert [d.role for d in Tiff(payload[6:]).directories] == ["main", "thumbnail"]
+    assert exif.part_sizes(payload[6:])["thumbnail"] > 300

@@ -125,8 +125,14 @@ class Tiff:
 
     def _directory(self, role: str, position: int) -> Directory | None:
         count = self.short(position)
-        if count == 0 or position + 2 + 12 * count > len(self.data):
+        if position + 2 + 12 * count > len(self.data):
             return None
+        if count == 0:
+            # Without entries it is most likely other data, unless it leads to the directory of a thumbnail:
+            # it is left so if nothing but the thumbnail is kept.
+            after = self.long(position + 2)
+            if role != "main" or after < 8 or not self.short(after):
+                return None
         entries = []
         for at in range(position + 2, position + 2 + 12 * count, 12):
             tag, kind, number = struct.unpack_from(self.order + "HHI", self.data, at)
