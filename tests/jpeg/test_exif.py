@@ -268,3 +268,15 @@ def test_a_thumbnail_that_alone_is_kept_is_kept_again() -> None:
     (payload,) = (s.payload for s in read(first.data).segments if s.marker == 0xE1)
     assert [d.role for d in Tiff(payload[6:]).directories] == ["main", "thumbnail"]
     assert exif.part_sizes(payload[6:])["thumbnail"] > 300
+
+
+@pytest.mark.parametrize("keep", [["copyright"], ["gps", "icc"]])
+def test_further_exif_goes_if_nothing_of_the_first_does(keep: list[str]) -> None:
+    """Regression: further Exif segments stayed if the first one had nothing but the orientation."""
+    short, whole = exif.minimal(6), exif.HEADER + metadata_files.tiff()
+    source = jpeg_files.only_with((0xE1, short), (0xE1, whole))
+    result = guetzpy.transcode(source, strip="all", keep=keep)
+    assert [s.payload for s in read(result.data).segments if s.marker == 0xE1] == [short]
+    assert "exif" in result.removed
+    again = guetzpy.transcode(result.data, strip="all", keep=keep)
+    assert (again.data, again.removed) == (result.data, ())

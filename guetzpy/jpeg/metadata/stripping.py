@@ -126,8 +126,9 @@ class Edit:
                 self.note_lost("Exif")
             self.replace_exif("exif")
             return
-        if rest != first:
-            self.drop(self.of_kind("exif"), "exif")
+        numbers = self.of_kind("exif")
+        if [self.payload(number) for number in numbers] != [exif.HEADER + rest]:
+            self.drop(numbers, "exif")
             self.payloads[groups[0][0]] = exif.HEADER + rest
 
     def _strip_xmp(self) -> None:
