@@ -11,6 +11,8 @@ from reference import jpeg_files
 
 import guetzpy
 from guetzpy.jpeg.metadata import mpf, photoshop
+from guetzpy.jpeg.reader import read
+from guetzpy.jpeg.transcode import same_pixels
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -98,6 +100,25 @@ def test_an_index_with_wrong_offsets_is_told(offset: int, size: int, damaged: bo
         assert any("MPF index is damaged" in warning for warning in done.warnings) == damaged
         assert (_SECOND in done.data) == damaged
     assert not guetzpy.transcode(data, strip=("mpf", "trailing")).warnings
+
+
+def test_an_entry_goes_with_its_data() -> None:
+    """Regression: the entry of removed data that is no JPEG pointed into the next picture, which broke it."""
+    first, junk = jpeg_files.picture(), b"no JPEG file" * 9
+    length = len(first) + len(jpeg_files.segment(0xE2, jpeg_files.mpf("<", [(0, 0, 0)] * 3)))
+    rows = [(0x030000, length, 0), (0, len(junk), length - _HEAD)]
+    index = jpeg_files.mpf("<", [*rows, (0, len(_SECOND), length - _HEAD + len(junk))])
+    data = jpeg_files.with_segments(first, jpeg_files.segment(0xE2, index)) + junk + _SECOND
+    done = guetzpy.transcode(data, strip="trailing")
+    image = read(done.data)
+    assert junk not in done.data
+    (payload,) = (s.payload for s in image.segments if s.marker == 0xE2)
+    found = mpf.read_index(payload)
+    assert found is not None
+    assert [picture.size for picture in found.pictures[1:]] == [len(image.trailing)]
+    assert same_pixels(_SECOND, image.trailing)
+    again = guetzpy.transcode(done.data, strip="trailing")
+    assert (again.status, again.data) == ("kept", done.data)
 
 
 def test_an_index_that_cannot_be_read_is_told() -> None:

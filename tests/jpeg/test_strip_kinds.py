@@ -171,6 +171,14 @@ def test_all_but_the_rights() -> None:
     assert {"gps", "place", "thumbnail", "exif", "xmp", "iptc"} <= set(result.removed)
 
 
+def test_a_second_run_removes_nothing() -> None:
+    """Regression: XMP that held nothing but the kept properties was said to be removed."""
+    first = guetzpy.transcode(metadata_files.everything(), strip="all", keep="copyright")
+    assert "xmp" in first.removed
+    again = guetzpy.transcode(first.data, strip="all", keep="copyright")
+    assert (again.status, again.removed, again.data) == ("kept", (), first.data)
+
+
 @pytest.mark.parametrize("kind", ["gps", "place", "copyright", "thumbnail"])
 def test_what_is_kept_by_name_survives_all(kind: str) -> None:
     signs = {"gps": b"48,51.4933N", "place": CITY, "copyright": OWNER}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from guetzpy.jpeg.metadata import appended, mpf, xmp
@@ -30,6 +31,12 @@ class Survey:
     items: list[xmp.Item]
     directory: int | None  # number of the segment with the first XMP packet, where the container directory is
     parts: list[Part]
+
+    def listed(self, parts: Iterable[Part]) -> set[int]:
+        """Return the numbers of the further pictures of the MPF index that begin in some parts."""
+        pictures = () if self.index is None else self.index.pictures
+        starts = [self.base + picture.offset - self.eoi for picture in pictures]
+        return {n for part in parts for n, at in enumerate(starts) if n and part.start <= at < part.end}
 
     @property
     def video(self) -> int:

@@ -126,9 +126,8 @@ class Edit:
                 self.note_lost("Exif")
             self.replace_exif("exif")
             return
-        numbers = self.of_kind("exif")
-        if [self.payload(number) for number in numbers] != [exif.HEADER + rest]:
-            self.drop(numbers, "exif")
+        if [self.payload(number) for number in self.of_kind("exif")] != [exif.HEADER + rest]:
+            self.drop(self.of_kind("exif"), "exif")
             self.payloads[groups[0][0]] = exif.HEADER + rest
 
     def _strip_xmp(self) -> None:
@@ -141,10 +140,11 @@ class Edit:
         for kind in set(PARTS) - self.kept:
             if any(p.has(lambda s, n, k=kind: n != "" and xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
                 self.removed.add(kind)
-        self.drop(numbers, "xmp")
         rest = xmp_segments.only_properties(
             payloads, lambda s, n: any(xmp_test(kind, s, n) for kind in self.kept)
         )
+        if rest != payloads:
+            self.drop(numbers, "xmp")
         if 0 < len(rest) <= len(numbers):
             for number, payload in zip(numbers, rest, strict=False):
                 self.payloads[number] = payload
@@ -353,11 +353,10 @@ class Edit:
         self.removed.update(part.kind for part in goes if part.kind in self.stripped and part != trailer)
         self.blank_listings(goes)
         if self.index is not None and self.survey.mpf is not None:
-            gone = {part.number for part in goes if part.number is not None}
+            gone = self.survey.listed(goes)
             self.pictures = [n for n in self.pictures if n not in gone]
-            others = [n for n in self.pictures if n]
             named = any(part.kind == "gainmap" and part.number is not None for part in stays)
-            if ("mpf" in self.stripped and not named) or (gone and not others):
+            if ("mpf" in self.stripped and not named) or (gone and not any(self.pictures)):
                 self.drop([self.survey.mpf], "mpf")
             elif gone:
                 self.payloads[self.survey.mpf] = self.index.without(gone)
