@@ -10,6 +10,7 @@ import numpy.typing as npt
 from guetzpy.jpeg.metadata.policy import icc_profile, kind_of, segments_for
 from guetzpy.jpeg.metadata.preservation import Carried, describe
 from guetzpy.jpeg.structure import Component, JpegImage
+from guetzpy.jpeg.table_mark import marked, marked_distance
 from guetzpy.picture.icc import gray_of
 
 __all__ = [
@@ -35,6 +36,9 @@ def coefficients_as_gray(image: JpegImage) -> JpegImage | None:
 
     A YCbCr picture is gray if all coefficients of Cb and Cr are zero: their samples are then 128, so that
     red, green and blue equal Y (T.871 clause 7). An RGB picture is gray if its components are equal.
+
+    guetzpy's mark stays: in steps that the remaining component does not use, or, if these are too few, in a
+    segment behind the others.
     """
     if len(image.components) != 3 or not image.complete:
         return None
@@ -50,7 +54,8 @@ def coefficients_as_gray(image: JpegImage) -> JpegImage | None:
                 return None
             if not np.array_equal(component.coefficients, first.coefficients):
                 return None
-    return _first_alone(image)
+    alone, distance = _first_alone(image), marked_distance(image)
+    return alone if alone is None or distance is None else marked(alone, distance)
 
 
 def decoded_as_gray(image: JpegImage, planes: npt.NDArray[np.uint8]) -> JpegImage | None:

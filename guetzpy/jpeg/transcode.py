@@ -160,6 +160,7 @@ def _transcoded(
     gray = None if keep_components else coefficients_as_gray(image)
     own = carried_as_gray(source, image, carried) if gray is not None else ""
     if gray is not None and isinstance(own, Carried):
+        own = replace(own, segments=[*own.segments, *gray.segments[len(image.segments) :]])  # a mark
         written, reason = _repacked(source, gray, own, repaired, rewritten, script, restart_interval, threads)
         if written is not None:
             warnings += own.warnings

@@ -190,3 +190,20 @@ def test_a_forged_mark_is_kept_without_a_loss_and_can_be_ignored(photo_array: np
     samples = [np.asarray(Image.open(io.BytesIO(data))) for data in (forged, kept.data)]
     assert np.array_equal(*samples)
     assert guetzpy.optimize(forged, distance=1.0, mark=False).status == "optimized"
+
+
+@pytest.mark.parametrize("distance", [0.4, 1.5])
+def test_the_mark_stays_when_a_picture_becomes_gray(photo_array: np.ndarray, distance: float) -> None:
+    """Regression: the steps of chroma that held the mark were lost, and a second run lost quality again."""
+    gray = Image.fromarray(photo_array).convert("L").resize((120, 80))
+    stream = io.BytesIO()
+    Image.merge("RGB", [gray] * 3).save(stream, "JPEG", quality=99)
+    first = guetzpy.optimize(stream.getvalue(), distance=distance, keep_components=True, effort="fast")
+    assert first.status == "optimized"
+    repack = guetzpy.transcode(first.data)
+    assert len(read(repack.data).components) == 1
+    assert marked_distance(read(repack.data)) == distance
+    for source in (first.data, repack.data):
+        result = guetzpy.optimize(source, distance=distance, effort="fast")
+        assert result.data == repack.data
+        assert "at this distance before" in str(result.reason)
