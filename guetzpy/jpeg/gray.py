@@ -114,7 +114,7 @@ def carried_as_gray(source: bytes, image: JpegImage, carried: Carried) -> Carrie
         The metadata. Or a string that says why three components must stay: the ICC profile has no gray
         equivalent, or the file has a gain map.
     """
-    if "gainmap" in describe(source, image):
+    if "gainmap" in describe(source, image) and "gainmap" not in carried.removed:
         return kept_for("the file has a gain map")
     segments = [segment for segment in carried.segments if kind_of(segment) != "adobe"]
     if any(kind_of(segment) == "icc" for segment in segments):

@@ -189,6 +189,9 @@ def test_the_base_of_a_gain_map_stays():
     assert result.status == "lossless"
     assert "three components stay: the file has a gain map" in result.reason
     assert shown(result.data)[0] == "RGB"
+    without = guetzpy.transcode(source, strip="gainmap")
+    assert "written as gray" in without.reason
+    assert shown(without.data)[0] == "L"
 
 
 # Profiles
