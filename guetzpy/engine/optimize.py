@@ -246,8 +246,15 @@ def _search(
 
     in_inks = isinstance(candidates, inks.InkCandidates)
     if goal.size is not None:
+        fixed = sum(4 + len(segment.payload) for segment in carried.segments) + len(carried.trailing)
         return select_size(
-            candidates, goal.size, measure, options.effort, weighted=not in_inks, check=clock.check
+            candidates,
+            goal.size,
+            measure,
+            options.effort,
+            fixed=fixed,
+            weighted=not in_inks,
+            check=clock.check,
         )
     assert goal.limits is not None
     strict = goal.exact or options.strict

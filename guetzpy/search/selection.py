@@ -223,6 +223,7 @@ def select_size(
     measure: Measure,
     effort: str,
     *,
+    fixed: int = 0,
     weighted: bool = True,
     check: Callable[[], None],
 ) -> Selected:
@@ -236,6 +237,8 @@ def select_size(
         Largest size of the file in bytes.
     measure : callable
         Returns the size in bytes of a trial's file.
+    fixed : int
+        Bytes of the file that no trial changes: metadata.
     weighted : bool
         Whether blocks and frequencies have weights, which inks have not.
 
@@ -260,6 +263,7 @@ def select_size(
             measure,
             budget,
             EncodeSettings(1.0, family=entry.family),
+            fixed=fixed,
             predict=partial(predicted_weights, candidates.model, source) if weighted else None,
             weight_part=partial(candidates.weight_part, source),
             check=check,

@@ -58,6 +58,7 @@ def search_size(
     budget: SizeBudget,
     settings: EncodeSettings,
     *,
+    fixed: int = 0,
     predict: Callable[[float], Weights] | None = None,
     weight_part: Callable[[], Part | None] = lambda: None,
     check: Callable[[], None] = lambda: None,
@@ -76,6 +77,9 @@ def search_size(
         How long to search.
     settings : EncodeSettings
         Settings; the distance is replaced.
+    fixed : int
+        Bytes of the file that do not depend on the quantisation, such as metadata. They are not counted in
+        the search, because the steps between distances follow from the sizes.
     predict : callable, optional
         Returns the weights for a distance, for a search without gradients. Default: weights of 1.
 
@@ -86,6 +90,12 @@ def search_size(
     smallest : int
         Bytes of the smallest file tried.
     """
+    if 0 < fixed < size:
+        found, least = search_size(
+            source, judge, size - fixed, lambda trial, coded: max(measure(trial, coded) - fixed, 1),
+            budget, settings, predict=predict, weight_part=weight_part, check=check,
+        )  # fmt: skip
+        return found, least + fixed
     larger = weight_part() if budget.rounds else None
     weighed, scorer = (source, judge) if larger is None else (larger.source, larger.judge)
     known, weights = weighed.flat_weights(), source.flat_weights()
@@ -131,7 +141,7 @@ def search_size(
             end = ends[0] if excess <= 0.0 else ends[1]
             if -root.tolerance <= excess <= 0.0 or abs(x - end) < 1e-9:
                 break
-            # If most of the file is metadata, its size hardly depends on the distance, and secants converge
+            # If most of the file is headers, its size hardly depends on the distance, and secants converge
             # slowly.
             creeps = best is None and number + 1 - budget.rounds >= _CREEPING and x < ends[1]
             x = ends[1] if creeps else -root.propose()

@@ -224,3 +224,16 @@ def test_command_line(tmp_path: Path, camera: bytes, monkeypatch: pytest.MonkeyP
     data = Path("photo.jpg").read_bytes()
     assert len(data) == record["bytes_after"] < record["bytes_before"] == len(camera)
     assert data == guetzpy.optimize(camera, distance=1.5).data
+
+
+@pytest.mark.parametrize(
+    ("size", "fill"), [(2200, 10_000), (2600, 10_000), (3200, 10_000), (800, 60_000), (2200, 60_000)]
+)
+def test_a_size_is_used_beside_much_metadata(size: int, fill: int) -> None:
+    """Regression: most of the bytes for the picture were left, as the search ended far from the limit."""
+    with Image.open(Path(__file__).parents[1] / "data" / "coffee.jpg") as photo:
+        small = photo.convert("RGB").resize((150, 100))
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=92, comment=b"x" * fill)
+    result = guetzpy.optimize(stream.getvalue(), max_bytes=fill + size, effort="fast")
+    assert 0.9 * size < len(result.data) - fill <= size
