@@ -6,6 +6,7 @@ import io
 import os
 from concurrent.futures import Executor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from PIL import Image
 from reference.batch_runs import JPEG, Engine, files, put
 
 from guetzpy import api, batch
+from guetzpy.batch import trials
+from guetzpy.batch.budget import Aim, Attempt
 from guetzpy.errors import TargetError
 from guetzpy.result import Result
 
@@ -169,3 +172,13 @@ def test_total_with_room_to_spare(tmp_path: Path, sized: Sized, threads: Executo
     list(run)
     assert run.fit is not None
     assert run.fit.distance == 0.1
+
+
+def test_encodes_that_the_best_attempt_has_too_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: list[str] = []
+    monkeypatch.setattr(trials, "path_of", lambda folder, task, target: f"{folder}/{task}/{target}")
+    monkeypatch.setattr(trials, "forget_data", removed.append)
+    run: Any = SimpleNamespace(_trials="trials", tasks=["a", "b"], _with_target=lambda target: target[1])
+    best = Attempt((Aim(1.0), Aim(2.0)), 100, (1.0, 2.0), 0.0)
+    batch.Run._forget(run, (Aim(1.0), Aim(3.0)), best)
+    assert removed == ["trials/b/3.0"]
