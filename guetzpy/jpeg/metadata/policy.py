@@ -47,8 +47,9 @@ _APP1, _APP2, _APP13 = 0xE1, 0xE2, 0xED
 _ICC = b"ICC_PROFILE\0"
 _MAX_PAYLOAD = 65533
 _MAX_ICC_PIECE = 65519  # 65533 less the header, the number of the piece and their count
-# Four characters are written; there are files with two to four decimals.
+#: Markers of segments that can hold a mark; see :func:`mark`.
 _MARKS = (COM, APP15)
+# Four characters are written; there are files with two to four decimals.
 _MARK = re.compile(rb"guetzpy d=([0-9]{1,2}\.[0-9]{2,4}|[0-9]{2}\.[0-9])")
 
 
