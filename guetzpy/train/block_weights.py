@@ -58,6 +58,8 @@ _CALM = 0.05
 #: Steps of a fit and of a quick fit, rows per step, and the initial learning rate, which falls to 0 (Kingma
 #: and Ba 2015).
 _STEPS, _QUICK_STEPS, _BATCH, _RATE = 5000, 1000, 2048, 0.01
+#: Number of mean errors that are recorded during a fit.
+_RECORDED = 20
 
 
 def targets(codes: npt.NDArray[np.uint8]) -> list[list[str]]:
@@ -121,7 +123,7 @@ def _rows(codes: npt.NDArray[np.uint8], packed: list[list[str]]) -> list[tuple[R
     return [(np.concatenate(found[n]), np.concatenate(found[n + 1])) for n in (0, 2)]
 
 
-def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> Network:
+def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> tuple[Network, list[float]]:
     """Return a network that predicts ``aims`` from ``rows`` with nearly the least squared error.
 
     Parameters
@@ -137,8 +139,10 @@ def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> N
 
     Returns
     -------
-    Network
+    network : Network
         Its results also differ from ``aims`` by a constant, since its output has no constant term.
+    errors : list of float
+        Mean squared error, relative to the variance of ``aims``, in each of 20 equal parts of the fit.
     """
     # Features that are uncorrelated and of variance 1 make the fit fast.
     mean = rows.mean(axis=0, dtype=np.float64)
@@ -150,9 +154,10 @@ def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> N
     out = random.standard_normal((UNITS, 1)) * np.sqrt(1.0 / UNITS)
     parameters = [p.astype(np.float32) for p in (hidden, np.zeros(UNITS), out, np.zeros(1))]
     means, squares = [np.zeros_like(p) for p in parameters], [np.zeros_like(p) for p in parameters]
+    errors = np.zeros(steps)
     for step in range(1, steps + 1):
         chosen = random.integers(len(x), size=min(_BATCH, len(x)))
-        gradients = _gradients(parameters, x[chosen], aims[chosen])
+        errors[step - 1], gradients = _gradients(parameters, x[chosen], aims[chosen])
         rate = _RATE * (1.0 - step / (steps + 1.0))
         for p, mean_p, square, gradient in zip(parameters, means, squares, gradients, strict=True):
             mean_p += np.float32(0.1) * (gradient - mean_p)
@@ -161,16 +166,21 @@ def fitted(rows: Rows, aims: Rows, steps: int, random: np.random.Generator) -> N
             p -= (rate * scaled).astype(np.float32)
     inner = whiten @ parameters[0]
     bias = parameters[1] - mean @ inner
-    return Network(inner.astype(np.float32), bias.astype(np.float32), parameters[2][:, 0].copy())
+    network = Network(inner.astype(np.float32), bias.astype(np.float32), parameters[2][:, 0].copy())
+    variance = max(float(aims.var(dtype=np.float64)), 1e-30)
+    parts = np.array_split(errors, min(_RECORDED, steps))
+    return network, [round(float(part.mean()) / variance, 4) for part in parts]
 
 
-def _gradients(parameters: list[Rows], x: Rows, aims: Rows) -> list[Rows]:
-    """Return the gradient of the mean squared error with respect to each array of parameters."""
+def _gradients(parameters: list[Rows], x: Rows, aims: Rows) -> tuple[float, list[Rows]]:
+    """Return the mean squared error, and its gradient with respect to each array of parameters."""
     hidden, bias, out, constant = parameters
     active = np.maximum(x @ hidden + bias, 0)
-    error = (active @ out + constant - aims[:, None]) * np.float32(2.0 / len(x))
+    missed = active @ out + constant - aims[:, None]
+    error = missed * np.float32(2.0 / len(x))
     inner = (error @ out.T) * (active > 0)
-    return [x.T @ inner, inner.sum(axis=0), active.T @ error, error.sum(axis=0)]
+    gradients = [x.T @ inner, inner.sum(axis=0), active.T @ error, error.sum(axis=0)]
+    return float(np.square(missed).mean()), gradients
 
 
 def measure(codes: npt.NDArray[np.uint8], arrays: dict[str, npt.NDArray[Any]]) -> list[Measured]:
@@ -211,12 +221,14 @@ def fit(run: Run, model: Model) -> Outcome:
         return Outcome("weights", None, {})
     parts = [_rows(run.pictures[n].codes, packed) for n, packed in zip(numbers, found, strict=False)]
     steps = _QUICK_STEPS if run.quick else _STEPS
-    networks = []
+    networks: list[Network] = []
+    errors: dict[str, list[float]] = {}
     for kind, name in enumerate(("luma", "chroma")):
         rows, aims = (np.concatenate([part[kind][k] for part in parts]) for k in (0, 1))
-        networks.append(fitted(rows, aims, steps, run.random("weights", name)))
+        network, errors[name] = fitted(rows, aims, steps, run.random("weights", name))
+        networks.append(network)
     part = WeightsPart(*networks)
     held_out = [run.pictures[n].codes for n in run.numbers(held_out=True)]
     measured = run.map("weights, pictures held out", measure, [(codes, part.arrays()) for codes in held_out])
-    figures = figures_of(measured, len(_HELD_OUT_CASES))
+    figures = figures_of(measured, len(_HELD_OUT_CASES)) | {"error_during_fit": errors}
     return Outcome("weights", part if figures["loss"] < 0 else None, figures)

@@ -249,6 +249,7 @@ def fit(run: Run, model: Model) -> Outcome:
     centres = {sampling: np.zeros((2, len(PARAMETERS))) for sampling in SAMPLINGS}
     samples: dict[str, list[Sample]] = {sampling: [] for sampling in SAMPLINGS}
     curves = _curves(run, run.numbers(held_out=False))
+    after: list[TablesPart] = []  # each round
     for number in range(_QUICK_ROUNDS if run.quick else len(_ROUNDS)):
         if run.late:
             break
@@ -259,27 +260,37 @@ def fit(run: Run, model: Model) -> Outcome:
                 continue
             surface = Surface.of(samples[sampling])
             centres[sampling] = surface.best(centres[sampling], _ROUNDS[number] * SPREADS)
+        both = np.clip(np.array([centres[sampling] for sampling in SAMPLINGS]), -3.0, 3.0)
+        after.append(TablesPart(np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])))
     if not any(samples.values()):
         return Outcome("tables", None, {})
-    both = np.clip(np.array([centres[sampling] for sampling in SAMPLINGS]), -3.0, 3.0)
-    part = TablesPart(np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1]))
     encodes = sum(len(one) for one in samples.values())
-    figures = _held_out(run, part) | {"encodes": encodes}
-    return Outcome("tables", part if figures["loss"] < 0 else None, figures)
+    figures = _held_out(run, after) | {"encodes": encodes}
+    return Outcome("tables", after[-1] if figures["loss"] < 0 else None, figures)
 
 
-def _held_out(run: Run, part: TablesPart) -> dict[str, Any]:
-    """Return the changes of bytes at equal error on the pictures that are held out, in per cent."""
+def _held_out(run: Run, after: list[TablesPart]) -> dict[str, Any]:
+    """Return the changes of bytes at equal error on the pictures that are held out, in per cent.
+
+    The figures are those of the last part; the loss and the changes of every part are in ``"rounds"``.
+    """
     tasks = []
     for n in run.numbers(held_out=True)[:_HELD_OUT]:
         own: list[list[Any]] = []
         for sampling, distance in _CASES:
             row, usual = SAMPLINGS.index(sampling), [0.0] * len(PARAMETERS)
-            values = _at(np.array([part.at_1[row], part.by_log_distance[row]]), distance)
-            fitted = np.clip(values, -3.0, 3.0).tolist()
-            own += [*_beside(sampling, distance), [sampling, distance, usual], [sampling, distance, fitted]]
+            own += [*_beside(sampling, distance), [sampling, distance, usual]]
+            for part in after:
+                values = _at(np.array([part.at_1[row], part.by_log_distance[row]]), distance)
+                own.append([sampling, distance, np.clip(values, -3.0, 3.0).tolist()])
         tasks.append((run.pictures[n].codes, own))
-    return figures_of(run.map("tables, pictures held out", measure, tasks), len(_CASES))
+    measured = run.map("tables, pictures held out", measure, tasks)
+    count = 3 + len(after)
+    rounds = []
+    for fitted in range(3, count):
+        chosen = [k + i for k in range(0, count * len(_CASES), count) for i in (0, 1, 2, fitted)]
+        rounds.append(figures_of([[one[i] for i in chosen] for one in measured], len(_CASES)))
+    return rounds[-1] | {"rounds": [{key: one[key] for key in ("loss", "per_cent")} for one in rounds]}
 
 
 def figures_of(measured: list[list[Measured]], cases: int) -> dict[str, Any]:

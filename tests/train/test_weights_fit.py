@@ -28,11 +28,14 @@ def test_a_known_function_is_found() -> None:
     mixed = random.standard_normal((20_000, 4)) @ random.standard_normal((4, 4))
     rows = (mixed * [0.1, 1.0, 3.0, 1.0] + [20.0, 3.0, -5.0, 0.0]).astype(np.float32)
     aims = np.abs(rows[:, 1] - 3) - 0.5 * rows[:, 0] + 0.1 * random.standard_normal(len(rows))
-    found = block_weights.fitted(rows, aims.astype(np.float32), 1000, np.random.default_rng(2))
+    found, errors = block_weights.fitted(rows, aims.astype(np.float32), 1000, np.random.default_rng(2))
     assert found.hidden.shape == (4, UNITS)
     error = found.logs(rows[None])[0] - aims
     assert error.var() < 0.1 * aims.var()
-    again = block_weights.fitted(rows, aims.astype(np.float32), 1000, np.random.default_rng(2))
+    assert len(errors) == 20
+    assert errors[0] > 2 * errors[-1]
+    assert errors[-1] == pytest.approx(error.var() / aims.var(), rel=0.3)
+    again, _ = block_weights.fitted(rows, aims.astype(np.float32), 1000, np.random.default_rng(2))
     np.testing.assert_array_equal(again.hidden, found.hidden)
 
 
