@@ -212,7 +212,7 @@ def _parse(icc: bytes) -> Profile | None:
     if channels is None or icc[12:16] not in (b"scnr", b"mntr", b"prtr", b"spac"):
         return None
     tags = _tags(icc)
-    if b"A2B0" in tags:
+    if b"A2B0" in tags or (channels == 1 and icc[20:24] == b"Lab "):  # kTRC then gives L*, not light
         return Profile(channels, tables=True)
     if channels == 1:
         curve = _curve(tags[b"kTRC"]) if b"kTRC" in tags else None

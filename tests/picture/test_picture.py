@@ -195,6 +195,14 @@ def test_gray_profiles():
     assert Transform.from_icc(profile({b"kTRC": SRGB_PARA}, space=b"GRAY")).is_srgb
 
 
+def test_gray_profiles_in_lab():
+    """The curve of a gray profile with Lab as connection space gives lightness (L* / 100), not light."""
+    icc = bytearray(profile({b"kTRC": curv()}, space=b"GRAY"))
+    icc[20:24] = b"Lab "
+    light = Transform.from_icc(bytes(icc)).linear(planes(np.full((4, 4), 128, np.uint8)))
+    np.testing.assert_allclose(light[1], ((100 * 128 / 255 + 16) / 116) ** 3, atol=0.004)
+
+
 def test_profiles_of_the_other_kind_count_as_srgb():
     gray = Transform.from_icc(profile({b"kTRC": curv(round(1.8 * 256))}, space=b"GRAY"))
     colour = Transform.from_icc(rgb_profile(P3))
