@@ -1,5 +1,8 @@
 """Read samples that Pillow truncates or reads wrongly: 16-bit colours of PNG and TIFF, some layouts of TIFF.
 
+It also marks the pixels that a PNG declares transparent by their colour (tRNS), where Pillow compares samples
+of one depth with a colour of another.
+
 Pillow's decoding of TIFF files was compared with tifffile's, over photometric interpretation, planar
 configuration, depth, sample format, byte order, compression, strips and tiles. This module handles the
 combinations in which the two differ. It raises UnsupportedError for those that cannot be read correctly.
@@ -44,8 +47,9 @@ def own_samples(image: Image.Image) -> Samples | None:
 
     Returns
     -------
-    ndarray of uint8 or uint16, shape (H, W) or (H, W, 3 or 4), or None
-        Gray, RGB or RGBA with alpha not multiplied in; None if Pillow's own pixels are correct.
+    ndarray of uint8 or uint16, shape (H, W) or (H, W, 2, 3 or 4), or None
+        Gray, gray and alpha, RGB or RGBA, with alpha not multiplied in; None if Pillow's own pixels are
+        correct.
 
     Raises
     ------
@@ -58,6 +62,8 @@ def own_samples(image: Image.Image) -> Samples | None:
         own = _of_tiff(image, tags)
         if own is not None:
             return own
+    if image.mode == "L" or image.mode.startswith("I;16"):
+        return _of_gray_png(image)
     return _deep_colours(image)
 
 
@@ -140,8 +146,6 @@ def _of_planes(image: Image.Image, tags: Any, photometric: int, depth: int) -> S
     alpha = colours < samples and (not extra or extra[0] != 0)
     data = _needed(image)
     planes = [_plane(data, tags, number, samples, depth) for number in range(colours + alpha)]
-    if len(planes) == 2:  # gray and alpha, returned as RGBA
-        planes = [planes[0]] * 3 + planes[1:]
     if len(planes) == 1:
         return planes[0]
     pixels: Samples = np.stack(planes, axis=-1)
@@ -209,6 +213,30 @@ def unmultiplied(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.concatenate([divided, alpha], axis=-1)
 
 
+# PNG
+
+
+def _of_gray_png(image: Image.Image) -> Samples | None:
+    """Return gray and alpha of a gray PNG with a transparent code; None for others.
+
+    The code has the depth of the file (PNG specification, 11.3.2.1). Pillow scales samples of 2 and 4 bits,
+    but not the code, and ignores the code at 16 bits.
+    """
+    code = image.info.get("transparency")
+    if not isinstance(code, int):
+        return None
+    if image.mode == "L":
+        tiles = getattr(image, "tile", None)
+        tops = {"L;2": 3, "L;4": 15}
+        top = tops.get(tiles[0].args) if tiles and isinstance(tiles[0].args, str) else None
+        if top is None:
+            return None
+        code = (code & top) * (255 // top)
+    gray: npt.NDArray[Any] = np.asarray(image).astype(np.uint8 if image.mode == "L" else np.uint16)
+    alpha = np.where(gray == code, 0, np.iinfo(gray.dtype).max).astype(gray.dtype)
+    return np.stack([gray, alpha], axis=-1)
+
+
 # 16-bit colours
 
 
@@ -221,8 +249,8 @@ def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
     tiles = getattr(image, "tile", None)
     if not tiles or image.mode not in ("RGB", "RGBA"):
         return None
-    if "transparency" in image.info:  # one colour is transparent, which only Pillow's own decoding finds
-        return None
+    if all(tile.args == "LA;16B" for tile in tiles):
+        return _deep_gray_and_alpha(image)
     if any(_deep_mode(tile) is None for tile in tiles):
         return None
     data = _needed(image)
@@ -232,7 +260,25 @@ def _deep_colours(image: Image.Image) -> npt.NDArray[np.uint16] | None:
     image.load()
     deep: npt.NDArray[np.uint16] = high.astype(np.uint16) << np.uint16(8)
     deep |= np.asarray(_reading_again(image, data, swapped=True))
+    colour = image.info.get("transparency")
+    if isinstance(colour, tuple) and image.mode == "RGB":  # of a PNG; Pillow would compare the upper bytes
+        alpha = np.where((deep == colour).all(axis=-1, keepdims=True), 0, 65535).astype(np.uint16)
+        return np.concatenate([deep, alpha], axis=-1)
     return unmultiplied(deep) if associated else deep
+
+
+def _deep_gray_and_alpha(image: Image.Image) -> npt.NDArray[np.uint16]:
+    """Return gray and alpha of a PNG that has 16 bits of each, of which Pillow keeps the upper bytes.
+
+    A pixel has four bytes, which Pillow returns unchanged if the tile's mode says RGBA.
+    """
+    data = _needed(image)
+    image.load()  # reads the metadata after the pixels
+    factory: Any = type(image)
+    again: Image.Image = factory(io.BytesIO(data))
+    again.tile = [tile._replace(args="RGBA") for tile in again.tile]  # type: ignore[attr-defined]
+    samples: npt.NDArray[np.uint16] = np.asarray(again).view(">u2").astype(np.uint16)
+    return samples
 
 
 def _reading_again(image: Image.Image, data: bytes, *, swapped: bool) -> Image.Image:

@@ -196,7 +196,8 @@ def codes_of(image: Image.Image, background: Any) -> Codes:
         )
     own = own_samples(image)
     if own is not None:
-        return _planes_of_array(own, background)
+        gray_and_alpha = own.ndim == 3 and own.shape[2] == 2
+        return _planes_of_array(_without_alpha(own, background) if gray_and_alpha else own, background)
     if mode == "F" or (mode == "I" and not _fits_16_bits(image)):
         raise UnsupportedError(
             f'mode "{mode}" has no fixed white; scale to 0..1 and pass numpy.asarray(im) / white'

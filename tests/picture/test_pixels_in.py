@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from reference.picture_profiles import (
 import guetzpy
 from guetzpy.errors import UnsupportedError
 from guetzpy.picture.planes import planes_of
+from guetzpy.picture.profiles import gamma_curve, gray_profile
 
 # ---------------------------------------------------------------------------- arrays
 
@@ -167,6 +170,61 @@ def test_a_transparent_colour_of_a_png():
     with Image.open(file) as image:
         codes, _ = planes_of(image, background="white")
     np.testing.assert_array_equal(np.moveaxis(codes, 0, 2), [[[10, 20, 30], [255, 255, 255]]])
+
+
+def png(depth, colour_type, rows, *, width, transparent=b"", icc=b""):
+    """Return a PNG of these packed rows, whose tRNS chunk has the content ``transparent``."""
+
+    def chunk(name, content):
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", struct.pack(">IIBBBBB", width, len(rows), depth, colour_type, 0, 0, 0)),
+            chunk(b"iCCP", b"x\0\0" + zlib.compress(icc)) if icc else b"",
+            chunk(b"tRNS", transparent) if transparent else b"",
+            chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))),
+            chunk(b"IEND", b""),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour_type", "row", "code", "expected"),
+    [
+        (2, 0, bytes([0b00011011]), [2], [[0, 85, 255, 255]]),
+        (4, 0, bytes([0x08, 0xF3]), [8], [[0, 255, 255, 51]]),
+        (16, 0, struct.pack(">4H", 7, 1000, 1001, 65535), [1000], [[7, 65535, 1001, 65535]]),
+        (
+            16, 2, struct.pack(">6H", 257, 1000, 3, 257, 1001, 3), [257, 1000, 3],
+            [[65535, 257], [65535, 1001], [65535, 3]],
+        ),
+    ],
+)  # fmt: skip
+def test_transparent_codes_have_the_depth_of_the_png(depth, colour_type, row, code, expected):
+    data = png(
+        depth, colour_type, [row], width=len(expected[0]), transparent=struct.pack(f">{len(code)}H", *code)
+    )
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(UnsupportedError, match="transparent"):
+        planes_of(image)
+    with Image.open(io.BytesIO(data)) as image:
+        codes, _ = planes_of(image, background="white")
+    np.testing.assert_array_equal(codes[:, 0], expected)
+
+
+def test_gray_and_alpha_of_16_bits():
+    """All bits are used, and the picture stays gray, so that its gray profile is valid."""
+    samples = np.array([[[0x1234, 65535], [0xABCD, 65535]], [[7, 65535], [65535, 0]]])
+    rows = [row.astype(">u2").tobytes() for row in samples]
+    data = png(16, 4, rows, width=2, icc=gray_profile("gamma 1.8", gamma_curve(1.8)))
+    with Image.open(io.BytesIO(data)) as image:
+        codes, transform = planes_of(image, background="black")
+    np.testing.assert_array_equal(codes, [[[0x1234, 0xABCD], [7, 0]]])
+    assert codes.dtype == np.uint16
+    assert not transform.is_srgb
 
 
 def test_palette_transparency():
