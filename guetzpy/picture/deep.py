@@ -55,16 +55,36 @@ def own_samples(image: Image.Image) -> Samples | None:
     ------
     UnsupportedError
         For a TIFF whose samples are signed, or are in separate planes and already loaded, or are of a
-        kind that is not supported.
+        kind that is not supported. For a JPEG 2000 in colour with more than 8 bits.
     """
     tags = getattr(image, "tag_v2", None)
     if tags is not None and image.format in ("TIFF", "MPO", None):
         own = _of_tiff(image, tags)
         if own is not None:
             return own
+    if image.format == "JPEG2000":
+        _refuse_deep_jpeg2000(image)
     if image.mode == "L" or image.mode.startswith("I;16"):
         return _of_gray_png(image)
     return _deep_colours(image)
+
+
+def _refuse_deep_jpeg2000(image: Image.Image) -> None:
+    """Raise UnsupportedError for JPEG 2000 whose samples Pillow rounds to 256, which it stores as 0.
+
+    The number of components and their depths are in the SIZ segment (ISO/IEC 15444-1, A.5.1).
+    """
+    data = _contents(image) or b""
+    start = data.find(b"\xff\x4f\xff\x51")
+    if start < 0:
+        return
+    count = int.from_bytes(data[start + 40 : start + 42], "big")
+    depths = [(depth & 0x7F) + 1 for depth in data[start + 42 : start + 42 + 3 * count : 3]]
+    if count > 1 and max(depths, default=0) > 8:
+        raise UnsupportedError(
+            f"JPEG 2000 in colour or with alpha and {max(depths)} bits per sample is not supported; "
+            "convert it to PNG or TIFF"
+        )
 
 
 def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:

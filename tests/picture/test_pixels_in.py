@@ -227,6 +227,16 @@ def test_gray_and_alpha_of_16_bits():
     assert not transform.is_srgb
 
 
+def test_deep_colours_of_jpeg_2000_are_refused():
+    """Pillow rounds the largest sample of 16 bits to 256, which it stores as 0: white becomes black."""
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "JPEG2000")
+    data = bytearray(file.getvalue())
+    data[data.index(b"\xff\x4f\xff\x51") + 42] = 15  # the depth of the first component
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(UnsupportedError, match="16 bits per sample"):
+        planes_of(image)
+
+
 def test_palette_transparency():
     image = Image.fromarray(RGB).quantize(16)
     image.info["transparency"] = 0
