@@ -280,3 +280,11 @@ def test_further_exif_goes_if_nothing_of_the_first_does(keep: list[str]) -> None
     assert "exif" in result.removed
     again = guetzpy.transcode(result.data, strip="all", keep=keep)
     assert (again.data, again.removed) == (result.data, ())
+
+
+def test_orientation_behind_an_empty_segment_stays() -> None:
+    """Pillow and ExifTool join the content of the segments, so the picture is shown turned."""
+    source = jpeg_files.only_with((0xE1, exif.HEADER), (0xE1, exif.HEADER + jpeg_files.exif(orientation=6)))
+    for strip in ("all", "exif"):
+        result = guetzpy.transcode(source, strip=strip)
+        assert [s.payload for s in read(result.data).segments if s.marker == 0xE1] == [exif.minimal(6)]

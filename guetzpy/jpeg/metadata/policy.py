@@ -162,13 +162,14 @@ def exif_groups(segments: list[Segment]) -> list[list[int]]:
     """Return the numbers of the segments of each EXIF block, one list per block.
 
     ExifTool splits EXIF beyond 64 KB into several segments; only the content of the first begins with a
-    TIFF header.
+    TIFF header. A first segment without content belongs to the block after it, as Pillow joins them.
     """
     groups: list[list[int]] = []
     for number, segment in enumerate(segments):
         if kind_of(segment) == "exif":
             begins = segment.payload[len(exif.HEADER) :][:4] in (b"II*\0", b"MM\0*")
-            if groups and not begins:
+            empty = bool(groups) and all(segments[i].payload == exif.HEADER for i in groups[-1])
+            if groups and (empty or not begins):
                 groups[-1].append(number)
             else:
                 groups.append([number])

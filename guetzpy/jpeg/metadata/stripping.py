@@ -180,7 +180,7 @@ class Edit:
         short = exif.minimal(value)
         for number in self.of_kind("exif"):
             if value != 1 and groups and number == groups[0][0]:
-                if len(short) < len(self.payload(number)):
+                if len(short) < sum(len(self.payload(i)) for i in groups[0]):
                     self.payloads[number] = short
                     self.removed.add(kind)
             else:
