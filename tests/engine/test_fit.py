@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from reference import jpeg_files, metadata_files
 from reference.jpeg_files import part_of_coffee
 from typer.testing import CliRunner
 
@@ -18,6 +19,7 @@ import guetzpy
 from guetzpy import OptimizeOptions
 from guetzpy.cli import app
 from guetzpy.errors import UnsupportedError
+from guetzpy.jpeg.metadata import exif
 from guetzpy.picture.fitting import fitted_size, resized
 from guetzpy.picture.icc import srgb_curve
 from guetzpy.picture.profiles import adobe_rgb
@@ -125,17 +127,17 @@ def test_what_fits_is_not_changed(coffee: np.ndarray) -> None:
 
 
 def test_orientation_and_sizes_in_the_metadata_follow(coffee: np.ndarray) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x0100] = 360
-    exif.get_ifd(0x8769)[0xA002] = 360
-    exif.get_ifd(0x8769)[0xA003] = 240
+    written = Image.Exif()
+    written[0x0112] = 6
+    written[0x0100] = 360
+    written.get_ifd(0x8769)[0xA002] = 360
+    written.get_ifd(0x8769)[0xA003] = 240
     xmp = (
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         b'<rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:PixelXDimension="360"'
         b' exif:UserComment="mine"/></rdf:RDF></x:xmpmeta>'
     )
-    result = guetzpy.optimize(encoded(coffee, exif=exif.tobytes(), xmp=xmp), fit="100x120")
+    result = guetzpy.optimize(encoded(coffee, exif=written.tobytes(), xmp=xmp), fit="100x120")
     assert (result.width, result.height) == (120, 80)  # shown as 80 x 120
     with Image.open(io.BytesIO(result.data)) as image:
         told = image.getexif()
@@ -152,6 +154,28 @@ def test_thumbnail_is_dropped_with_a_warning() -> None:
     assert b"Exif\0\0" in result.data[:4000]
     quiet = guetzpy.optimize(data, fit=160, strip="thumbnail")
     assert not any("thumbnail was dropped" in warning for warning in quiet.warnings)
+
+
+def test_kept_thumbnail_is_dropped_too(coffee: np.ndarray) -> None:
+    source = jpeg_files.with_segments(
+        encoded(coffee), jpeg_files.segment(0xE1, exif.HEADER + metadata_files.tiff())
+    )
+    for keep in ("thumbnail", "thumbnail,copyright"):
+        result = guetzpy.optimize(source, fit=120, effort="fast", keep=keep.split(","))
+        assert "made smaller: thumbnail was dropped" in result.warnings
+        assert result.data.count(b"\xff\xd8\xff") == 1
+        assert (metadata_files.OWNER in result.data) == ("copyright" in keep)
+
+
+def test_sizes_in_exif_of_several_segments_follow(coffee: np.ndarray) -> None:
+    told = Image.Exif()
+    told[0x0100] = 360
+    told[0x927C] = bytes(70_000)
+    tiff = told.tobytes().removeprefix(exif.HEADER)
+    pieces = (jpeg_files.segment(0xE1, exif.HEADER + part) for part in (tiff[:60_000], tiff[60_000:]))
+    result = guetzpy.optimize(jpeg_files.with_segments(encoded(coffee), *pieces), fit=120, effort="fast")
+    with Image.open(io.BytesIO(result.data)) as image:
+        assert image.getexif()[0x0100] == image.width == 120
 
 
 def test_profile_stays(coffee: np.ndarray) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from guetzpy.jpeg.markers import APP14
 from guetzpy.jpeg.metadata import exif
 from guetzpy.jpeg.metadata.policy import exif_groups, icc_profile, kind_of
@@ -66,11 +68,7 @@ def set_size(segments: list[Segment], width: int, height: int) -> None:
     width, height : int
         Size as stored, in pixels.
     """
-    head = len(exif.HEADER)
-    for group in exif_groups(segments):
-        if len(group) == 1:
-            segment = segments[group[0]]
-            segment.payload = segment.payload[:head] + exif.with_size(segment.payload[head:], width, height)
+    _edit_exif(segments, lambda tiff: exif.with_size(tiff, width, height))
     numbers = [i for i, segment in enumerate(segments) if kind_of(segment) == "xmp"]
     payloads = [segments[i].payload for i in numbers]
     for i, payload in zip(numbers, without_properties(payloads, _tells_size), strict=True):
@@ -85,9 +83,14 @@ def _tells_size(space: str, name: str) -> bool:
 
 def declare_srgb(segments: list[Segment]) -> None:
     """Make every Exif block declare sRGB, in place, after the picture was converted to sRGB."""
+    _edit_exif(segments, as_srgb)
+
+
+def _edit_exif(segments: list[Segment], edit: Callable[[bytes], bytes]) -> None:
+    """Edit the TIFF structure of every Exif block in place; ``edit`` must not change its length."""
     head = len(exif.HEADER)
     for group in exif_groups(segments):
-        tiff = as_srgb(b"".join(segments[i].payload[head:] for i in group))
+        tiff = edit(b"".join(segments[i].payload[head:] for i in group))
         for i in group:
             size = len(segments[i].payload) - head
             segments[i].payload, tiff = segments[i].payload[:head] + tiff[:size], tiff[size:]
