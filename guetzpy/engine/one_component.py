@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.engine.source import Codes, Source
-from guetzpy.jpeg.gray import WRITTEN_AS_GRAY, carried_as_gray, decoded_as_gray, is_neutral, kept_for
+from guetzpy.jpeg.gray import (
+    NO_EQUIVALENT,
+    WRITTEN_AS_GRAY,
+    carried_as_gray,
+    decoded_as_gray,
+    is_neutral,
+    kept_for,
+    with_gray_profile,
+)
 from guetzpy.jpeg.metadata.declared import colour_of_jpeg
 from guetzpy.jpeg.metadata.preservation import Carried
 from guetzpy.jpeg.structure import JpegImage
@@ -32,10 +40,12 @@ def single(source: Source) -> tuple[Source, str | None]:
         return source, None
     if source.profile_kept and not source.transform.is_srgb:
         return source, kept_for("its colours are not those of sRGB")
+    if source.profile_kept and source.image is not None and with_gray_profile(source.image.segments) is None:
+        return source, kept_for(NO_EQUIVALENT)
     icc = source.metadata.icc
     gray = gray_of(icc) if icc else None
     if icc and gray is None:
-        return source, kept_for("its ICC profile has no equivalent for gray")
+        return source, kept_for(NO_EQUIVALENT)
     first: Codes = codes[:1].copy()
     changed = replace(
         source,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy.errors import UnsupportedError
+from guetzpy.jpeg.gray import with_gray_profile
 from guetzpy.jpeg.metadata.declared import declare_srgb, set_size
 from guetzpy.jpeg.metadata.photoshop import HEADER
 from guetzpy.jpeg.metadata.policy import Policy, kind_of, segments_for
@@ -144,6 +145,8 @@ class Source:
             # they were converted.
             left = ("mark",) if self.profile_kept else ("icc", "mark")
             segments = declaring_ycbcr([s for s in carried.segments if kind_of(s) not in left])
+            if self.profile_kept and self.codes is not None and len(self.codes) < len(self.image.components):
+                segments = with_gray_profile(segments) or segments
             if not self.profile_kept:
                 declare_srgb(segments)
                 carried = replace(carried, notes=[note for note in carried.notes if note != PROFILE_ADDED])

@@ -7,23 +7,28 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy.jpeg.metadata.policy import icc_profile, kind_of, segments_for
+from guetzpy.jpeg.metadata.policy import joined_icc, kind_of, segments_for
 from guetzpy.jpeg.metadata.preservation import Carried, describe
-from guetzpy.jpeg.structure import Component, JpegImage
+from guetzpy.jpeg.structure import Component, JpegImage, Segment
 from guetzpy.jpeg.table_mark import marked, marked_distance
 from guetzpy.picture.icc import gray_of
 
 __all__ = [
+    "NO_EQUIVALENT",
     "WRITTEN_AS_GRAY",
     "carried_as_gray",
     "coefficients_as_gray",
     "decoded_as_gray",
     "is_neutral",
     "kept_for",
+    "with_gray_profile",
 ]
 
 #: The note in a result whose picture was written with one component.
 WRITTEN_AS_GRAY = "R = G = B everywhere: written as gray, with one component"
+
+#: A cause for :func:`kept_for`.
+NO_EQUIVALENT = "its ICC profile has no equivalent for gray"
 
 
 def kept_for(cause: str) -> str:
@@ -116,14 +121,20 @@ def carried_as_gray(source: bytes, image: JpegImage, carried: Carried) -> Carrie
     """
     if "gainmap" in describe(source, image) and "gainmap" not in carried.removed:
         return kept_for("the file has a gain map")
-    segments = [segment for segment in carried.segments if kind_of(segment) != "adobe"]
-    if any(kind_of(segment) == "icc" for segment in segments):
-        bare = replace(image, segments=segments)
-        icc = icc_profile(bare)
-        gray = gray_of(icc) if icc else None
-        if gray is None:
-            return kept_for("its ICC profile has no equivalent for gray")
-        profile = [segment for segment in segments_for(icc=gray) if kind_of(segment) == "icc"]
-        at = next(i for i, segment in enumerate(segments) if kind_of(segment) == "icc")
-        segments[at:] = [*profile, *(s for s in segments[at:] if kind_of(s) != "icc")]
+    segments = with_gray_profile([s for s in carried.segments if kind_of(s) != "adobe"])
+    if segments is None:
+        return kept_for(NO_EQUIVALENT)
     return replace(carried, segments=segments, profile_added=True)
+
+
+def with_gray_profile(segments: list[Segment]) -> list[Segment] | None:
+    """Return segments with a gray ICC profile in place of one for RGB; None if it has no equivalent."""
+    if not any(kind_of(segment) == "icc" for segment in segments):
+        return segments
+    icc = joined_icc(segments)
+    gray = gray_of(icc) if icc else None
+    if gray is None:
+        return None
+    profile = [segment for segment in segments_for(icc=gray) if kind_of(segment) == "icc"]
+    at = next(i for i, segment in enumerate(segments) if kind_of(segment) == "icc")
+    return [*segments[:at], *profile, *(s for s in segments[at:] if kind_of(s) != "icc")]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from reference import jpeg_files, metadata_files
 from reference.jpeg_files import part_of_coffee
 from typer.testing import CliRunner
@@ -242,6 +242,16 @@ def test_neutral_colours_of_another_profile_keep_three_components() -> None:
     result = guetzpy.optimize(source, fit=48, effort="fast")
     assert "its colours are not those of sRGB" in str(result.reason)
     assert result.subsampling in ("444", "420")
+
+
+@pytest.mark.parametrize(("profile", "mode"), [("sRGB", "L"), ("broken", "RGB")])
+def test_gray_pictures_have_gray_profiles(profile: str, mode: str) -> None:
+    gray = np.repeat(np.arange(96, dtype=np.uint8)[:, None], 64, axis=1)
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if mode == "L" else bytes(200)
+    result = guetzpy.optimize(encoded(np.stack([gray] * 3, axis=-1), icc_profile=icc), fit=48, effort="fast")
+    with Image.open(io.BytesIO(result.data)) as image:
+        assert image.mode == mode
+        assert mode == "RGB" or image.info["icc_profile"][16:20] == b"GRAY"
 
 
 def test_a_blank_page_that_fits_is_packed() -> None:
