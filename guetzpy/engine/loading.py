@@ -21,6 +21,7 @@ from guetzpy.jpeg.transcode import bare
 from guetzpy.options import MAX_DIRECTORIES, MAX_METADATA, MAX_PIXELS, MAX_SCANS, background_codes
 from guetzpy.picture.cicp import code_points
 from guetzpy.picture.declared import Colour, colour_of_points
+from guetzpy.picture.deep import own_samples
 from guetzpy.picture.exif_colour import as_srgb, exif_colour
 from guetzpy.picture.formats import decode, kind_of
 from guetzpy.picture.metadata import Metadata, metadata_of
@@ -185,6 +186,7 @@ def _from_python(
 def _pixels(image: Image.Image, background: Any, convert: bool) -> Pixels:
     icc = image.info.get("icc_profile")
     if convert and image.mode == "CMYK" and icc:
+        own_samples(image)  # raises an error for files that Pillow reads wrongly
         codes, _ = planes_of(cmyk_to_srgb(image, icc))
         return Pixels(codes, Colour(), replace(metadata_of(image), icc=None))
     return pixels_of(image, background=background)

@@ -33,7 +33,7 @@ _STRIPS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES, _PLANAR = 273, 274, 
 _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 317, 322, 323, 324, 325
 _COLOUR_MAP, _EXTRA, _FORMAT, _JPEG_TABLES = 320, 338, 339, 347
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _ASSOCIATED = 1  # value of ExtraSamples: the colours are multiplied by the alpha
 
 
@@ -94,6 +94,10 @@ def _of_tiff(image: Image.Image, tags: Any) -> Samples | None:
         raise UnsupportedError("TIFF with signed samples has no fixed black; convert it to unsigned samples")
     if max(bits) == 32 and 3 not in formats:
         raise UnsupportedError("TIFF with samples of 32 bits is not supported; convert it to 16 bits")
+    if planar == 2 and photometric == _SEPARATED and max(bits) == 16:  # Pillow reads each byte as a sample
+        raise UnsupportedError(
+            "TIFF of CMYK with 16 bits in separate planes is not supported; store its samples by pixel"
+        )
     if planar == 2 and tags.get(_SAMPLES, len(bits)) > 1 and photometric in (_RGB, _BLACK_IS_ZERO):
         return _of_planes(image, tags, photometric, max(bits))
     if photometric == _YCBCR and tags.get(_COMPRESSION, 1) == 1 and max(bits) == 8 and len(bits) == 3:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, features
+from reference import ink_files
 
 from guetzpy.engine.loading import load
 from guetzpy.errors import FormatError, UnsupportedError
@@ -33,7 +34,7 @@ def samples(count, dtype):
 
 
 def written(array, photometric, *, order="<", planar="contig", tile=None, compression=None, predictor=False,
-            extra=None):  # fmt: skip
+            extra=None, icc=None):  # fmt: skip
     planar = planar if array.shape[2] > 1 else "contig"
     stored = np.moveaxis(array, -1, 0) if planar == "separate" else array
     file = io.BytesIO()
@@ -48,6 +49,7 @@ def written(array, photometric, *, order="<", planar="contig", tile=None, compre
         compression=compression,
         predictor=predictor or None,
         extrasamples=None if extra is None else [extra],
+        iccprofile=icc,
         metadata=None,
     )
     return file.getvalue()
@@ -224,6 +226,23 @@ def test_separate_planes_are_turned_once(order):
     source = load(file.getvalue())
     np.testing.assert_array_equal(source.codes, np.moveaxis(np.rot90(array, -1), -1, 0))
     assert source.metadata.exif is None or b"\x12\x01" not in source.metadata.exif
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_cmyk_is_converted_in_every_layout_or_refused(order):
+    icc, array = ink_files.cmyk_profile(), samples(4, np.uint8)
+
+    def converted(planar, array):
+        data = written(array, "separated", order=order, planar=planar, icc=icc)
+        return load(data, convert_to_srgb=True).codes
+
+    expected = converted("contig", array)
+    for planar, picture in itertools.product(("contig", "separate"), (array, array.astype(np.uint16) * 257)):
+        if planar == "separate" and picture.dtype == np.uint16:
+            with pytest.raises(UnsupportedError, match="CMYK with 16 bits in separate planes"):
+                converted(planar, picture)
+        else:
+            np.testing.assert_array_equal(converted(planar, picture), expected)
 
 
 @pytest.mark.parametrize("big", [False, True])
