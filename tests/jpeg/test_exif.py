@@ -288,3 +288,15 @@ def test_orientation_behind_an_empty_segment_stays() -> None:
     for strip in ("all", "exif"):
         result = guetzpy.transcode(source, strip=strip)
         assert [s.payload for s in read(result.data).segments if s.marker == 0xE1] == [exif.minimal(6)]
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_orientation_of_exif_that_is_cut_short_stays(order: str) -> None:
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, 7)  # of seven entries
+    tiff = head + struct.pack(order + "HHIHH", 0x0112, 3, 1, 6, 0) + b"the rest is lost"
+    source = jpeg_files.only_with((0xE1, exif.HEADER + tiff))
+    with Image.open(io.BytesIO(source)) as picture:
+        assert picture.getexif()[0x0112] == 6
+    result = guetzpy.transcode(source, strip="all")
+    assert [s.payload for s in read(result.data).segments if s.marker == 0xE1] == [exif.minimal(6)]

@@ -54,13 +54,29 @@ def count_directories(tiff: bytes, most: int) -> int:
 
 
 def orientation(tiff: bytes) -> int:
-    """Return the orientation, 1..8, of a TIFF structure; 1 if there is none or it is broken."""
+    """Return the orientation, 1..8, of a TIFF structure; 1 if there is none.
+
+    A first directory that is cut short is read as far as it goes, as Pillow and ImageMagick do.
+    """
     try:
         structure = Tiff(tiff)
     except ValueError:
-        return 1
-    value = structure.number(structure.directories[0].find(ORIENTATION))
+        value = _orientation_cut_short(tiff)
+    else:
+        value = structure.number(structure.directories[0].find(ORIENTATION))
     return value if value is not None and 1 <= value <= 8 else 1
+
+
+def _orientation_cut_short(tiff: bytes) -> int | None:
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None or len(tiff) < 8:
+        return None
+    (start,) = struct.unpack_from(order + "I", tiff, 4)
+    for at in range(start + 2, len(tiff) - 11, 12):
+        tag, kind, count = struct.unpack_from(order + "HHI", tiff, at)
+        if tag == ORIENTATION:
+            return int(struct.unpack_from(order + "H", tiff, at + 8)[0]) if (kind, count) == (3, 1) else None
+    return None
 
 
 def with_size(tiff: bytes, width: int, height: int) -> bytes:
