@@ -112,10 +112,8 @@ def keep(
     os.makedirs(folder, exist_ok=True)
     output.check_below(place, folder)
     os.makedirs(os.path.dirname(place), exist_ok=True)
-    try:
-        os.link(original, place)  # a hard link keeps all attributes; the output gets a new inode
-    except OSError:  # another file system, or one without hard links
-        output.write(place, data, like=original, keep_times=True)
+    while not _take(original, place, data):
+        place = _free(wanted)
     try:
         _note(folder, original, place, data, replacement)
     except BaseException:
@@ -123,6 +121,34 @@ def keep(
             os.unlink(place)
         raise
     return place
+
+
+def _take(original: str, place: str, data: bytes) -> bool:
+    """Make a backup; return False if another process has made a file of this name meanwhile.
+
+    Files of several folders may have the same name, and other processes back them up at the same time.
+    """
+    try:
+        os.link(original, place)  # a hard link keeps all attributes; the output gets a new inode
+    except FileExistsError:
+        return False
+    except OSError:  # another file system, or one without hard links
+        return _take_by_copy(original, place, data)
+    return True
+
+
+def _take_by_copy(original: str, place: str, data: bytes) -> bool:
+    try:
+        os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    try:
+        output.write(place, data, like=original, keep_times=True)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(place)
+        raise
+    return True
 
 
 def _note(folder: str, original: str, place: str, data: bytes, replacement: bytes) -> None:

@@ -203,6 +203,8 @@ def run(
     tasks = pair(
         found, goal, in_place=in_place, suffix=suffix, copy_others=copy_others, keep_names=keep_names
     )
+    if keeper is not None:
+        _refuse_same_backups(tasks, keeper)
     if shard is not None:
         tasks = [task for task in tasks if in_shard(task.relative, shard)]
         found.others = [other for other in found.others if in_shard(other.relative, shard)]
@@ -227,6 +229,21 @@ def run(
     local_only = any(storage.is_url(n) and n.startswith("memory:") for n in (*names, goal or ""))
     planned._prepare_pool(jobs, executor, in_flight, threads_only=local_only)
     return planned
+
+
+def _refuse_same_backups(tasks: list[Task], keeper: str) -> None:
+    """Raise ValueError if two backups that are not both local would have the same name.
+
+    Two processes can take the same name at a URL, and one backup would replace the other.
+    """
+    met: dict[str, str] = {}
+    for task in tasks:
+        other = met.setdefault(task.relative, task.input)
+        if other != task.input and any(map(storage.is_url, (keeper, other, task.input))):
+            place = storage.join(keeper, task.relative)
+            raise ValueError(
+                f"{other} and {task.input} would both be backed up as {place}; process them in two runs"
+            )
 
 
 # Parameters that apply to files only, not to pictures in memory, with their defaults.

@@ -293,3 +293,29 @@ def test_a_run_in_place_replaces_no_backups(photos: dict[str, bytes]) -> None:
     assert {name: Path("in/kept", name[3:]).read_bytes() for name in photos} == photos
     assert run("restore", "in/kept", "--force").exit_code == 0
     assert contents(photos) == photos
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_backups_of_files_with_the_same_name_do_not_replace_each_other(
+    photos: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Another process takes the name between the choice of the name and the backup."""
+    originals = [jpeg(3), jpeg(4)]
+    for number, data in enumerate(originals):
+        Path(f"{number}").mkdir()
+        Path(f"{number}/x.jpg").write_bytes(data)
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("another file system")))
+    backup.keep("0/x.jpg", "x.jpg", originals[0], b"", "kept")
+    free = backup._free
+    answers = ["kept/x.jpg"]
+    monkeypatch.setattr(backup, "_free", lambda *a: answers.pop() if answers else free(*a))
+    assert backup.keep("1/x.jpg", "x.jpg", originals[1], b"", "kept") == "kept/x.jpg.1"
+    assert [Path(name).read_bytes() for name in ("kept/x.jpg", "kept/x.jpg.1")] == originals
+
+
+def test_backups_at_urls_with_the_same_name_are_refused(memory: Any, photos: dict[str, bytes]) -> None:
+    Path("other").mkdir()
+    Path("other/a.jpg").write_bytes(jpeg(3))
+    with pytest.raises(ValueError, match=r"would both be backed up as memory://kept/a\.jpg"):
+        batch.run(["in/a.jpg", "other/a.jpg"], in_place=True, backup="memory://kept")
