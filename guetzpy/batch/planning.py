@@ -377,6 +377,13 @@ def _check(
         raise ValueError(
             f"{destination}: is an input and the output; use --in-place to replace its JPEG files"
         )
+    if backup is not None and not storage.is_url(backup):
+        real = os.path.realpath(backup)
+        for name in names:
+            if not storage.is_url(name) and os.path.realpath(name) == real:
+                raise ValueError(
+                    f"{name}: is an input and the folder of the backups; name another folder for them"
+                )
 
 
 def _check_suffix(destination: str | None, in_place: bool, suffix: str | None) -> None:

@@ -319,3 +319,11 @@ def test_backups_at_urls_with_the_same_name_are_refused(memory: Any, photos: dic
     Path("other/a.jpg").write_bytes(jpeg(3))
     with pytest.raises(ValueError, match=r"would both be backed up as memory://kept/a\.jpg"):
         batch.run(["in/a.jpg", "other/a.jpg"], in_place=True, backup="memory://kept")
+
+
+def test_a_folder_is_not_its_own_backup_folder(photos: dict[str, bytes]) -> None:
+    """Such a run found no pictures, because the backup folder is not searched, and the exit code was 0."""
+    done = run("transcode", "-r", "in", "--in-place", "--backup", "in/")
+    assert done.exit_code == 2
+    assert "in: is an input and the folder of the backups" in done.stderr
+    assert contents(photos) == photos
