@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS budgets (
     wish TEXT PRIMARY KEY,    -- hash of the set, the bytes, the options
-    distances TEXT NOT NULL   -- target of every file by its relative name, and the fit, JSON
+    distances TEXT NOT NULL   -- target of every file by its key, and the fit, JSON
 ) WITHOUT ROWID;
 """
 

@@ -88,7 +88,7 @@ class Run(Iterator[Result]):
         self._finished = 0
         self._budget: Budget | None = None
         self._total_hash = ""
-        self._targets: dict[str, tuple[str, float]] = {}
+        self._targets: dict[str, tuple[str, float]] = {}  # by key(), as relative names may be equal
         self._trials: str | None = None
         self._make_pool: Callable[[], Pool] | None = None
         self._results: Iterator[Result] | None = None
@@ -201,12 +201,12 @@ class Run(Iterator[Result]):
         limit = total_bytes if total_bytes is not None else int((total_bpp or 0.0) * sum(areas) / 8)
         self._budget = Budget(limit, areas, equal_slope=equal_slope)
         # In place, the identities of finished files change after the search, so they are not hashed.
-        names = sorted((task.relative, "" if in_place else task.identity) for task in self.tasks)
+        names = sorted((key(task.input), "" if in_place else task.identity) for task in self.tasks)
         wish = json.dumps(["targets", limit, equal_slope, options_hash(self.options), __version__, names])
         self._total_hash = hashlib.sha256(wish.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _options_of(self, task: Task) -> Options:
-        return self._with_target(self._targets.get(task.relative))
+        return self._with_target(self._targets.get(key(task.input)))
 
     def _with_target(self, target: tuple[str, float] | None) -> Options:
         if target is None or not isinstance(self.options, OptimizeOptions):
@@ -219,7 +219,7 @@ class Run(Iterator[Result]):
             known = self._manifest.budget(self._total_hash)
             if known is None:
                 return  # the search repeats its passes with the stored encodes, and goes on from there
-            self._targets = {place: (name, value) for place, (name, value) in known["targets"].items()}
+            self._targets = {file: (name, value) for file, (name, value) in known["targets"].items()}
             self.fit = Fit(**known["fit"])
         remote = None
         if destination is not None and storage.is_url(destination):
@@ -296,7 +296,7 @@ class Run(Iterator[Result]):
         while (aims := budget.propose()) is not None:
             before = budget.best
             plan = dict(zip(self.tasks, aims, strict=True))
-            self._targets = {task.relative: aim.target for task, aim in plan.items()}
+            self._targets = {key(task.input): aim.target for task, aim in plan.items()}
             made: dict[Task, Encoded] = {}
             for task, outcome in drive(self.tasks, self._options_of, measuring, pool, check):
                 result = settle(task, outcome, self._options_of(task)).result
@@ -314,7 +314,7 @@ class Run(Iterator[Result]):
         self.fit = budget.fit(encodes)
         assert budget.best is not None
         self._targets = {
-            task.relative: aim.target for task, aim in zip(self.tasks, budget.best.aims, strict=True)
+            key(task.input): aim.target for task, aim in zip(self.tasks, budget.best.aims, strict=True)
         }
         if self._manifest is not None:
             found = {"targets": self._targets, "fit": dataclasses.asdict(self.fit)}

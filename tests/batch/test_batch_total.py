@@ -79,6 +79,21 @@ def test_total_of_results_that_carry_the_data(tmp_path: Path, sized: Sized, thre
     assert len(sized.calls) / 40 == run.fit.encodes + 1  # the last pass is repeated
 
 
+def test_files_of_the_same_name_have_targets_of_their_own(
+    tmp_path: Path, sized: Sized, threads: Executor
+) -> None:
+    """Without an output folder, files of several folders may have the same relative name."""
+    names = []
+    for i in range(8):
+        names.append(tmp_path / f"{i}/{i % 2:02}.png")
+        names[-1].parent.mkdir()
+        Image.new("L", (64 * (i + 1), 64)).save(names[-1])
+    run = batch.run(names, executor=threads, total_bytes=20_000, equal_slope=True)
+    distances = {result.distance for result in run}
+    assert run.fit is not None
+    assert (run.fit.nearest, run.fit.farthest) == (min(distances), max(distances))
+
+
 def test_total_is_resumed(tmp_path: Path, sized: Sized, threads: Executor) -> None:
     def run(**more: Any) -> batch.Run:
         return batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=60_000, **more)
