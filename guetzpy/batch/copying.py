@@ -74,7 +74,11 @@ def _is_copy(stream: BinaryIO, size: int, place: str) -> bool:
 
 
 def written(results: Iterator[Result], pictures: Pictures, goal: str) -> Iterator[Result]:
-    """Write each result below a folder or URL, under the name of its picture."""
+    """Write each result below a folder or URL, under the name of its picture.
+
+    A picture whose file would replace that of an earlier one, as ``a.png`` after ``a.jpg``, fails.
+    """
+    taken: dict[str, str] = {}
     if not storage.is_url(goal):
         os.makedirs(goal, exist_ok=True)
     for result in results:
@@ -88,8 +92,13 @@ def written(results: Iterator[Result], pictures: Pictures, goal: str) -> Iterato
             if os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
                 raise OSError(f"{name}: leads out of the destination")
             place = storage.join(goal, name)
+            # The names come one by one, so a clash is not known before.
+            key = place if storage.is_url(goal) else os.path.normcase(os.path.normpath(place))
+            if key in taken:
+                raise OSError(f"{place}: has the picture {taken[key]}; give each picture a name of its own")
             storage.write(place, result.data, below=None if storage.is_url(goal) else goal)
         except Exception as error:
             yield Result.of_failure(error, explain(error, place), result.input or "", result.target)
         else:
+            taken[key] = result.input or ""
             yield replace(result, output=place, data=b"")

@@ -209,6 +209,20 @@ def test_pictures_to_a_destination(small: np.ndarray, tmp_path: Path) -> None:
         list(batch.run([small], tmp_path / "out", FAST, jobs=1))
 
 
+@pytest.mark.parametrize("goal", ["out", "memory://guetzpy-clash"])
+def test_pictures_whose_files_have_the_same_name(
+    small: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goal: str
+) -> None:
+    """The second one fails, instead of replacing the first one's file."""
+    if "://" in goal:
+        pytest.importorskip("fsspec")
+    monkeypatch.chdir(tmp_path)
+    pairs = [("a.png", small), ("a.jpg", small[::-1]), ("b", small)]
+    results = list(batch.run(pairs, goal, FAST, jobs=1))
+    assert [result.status for result in results] == ["optimized", "failed", "optimized"]
+    assert results[1].error == f"{goal}/a.jpg: has the picture a.png; give each picture a name of its own"
+
+
 def test_what_pictures_do_not_take(small: np.ndarray) -> None:
     with pytest.raises(ValueError, match="in_place, resume: for files only"):
         batch.run([small], in_place=True, resume=True)
