@@ -174,13 +174,31 @@ def _run(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -
         return _kept(task, data, error.reason, options)
     if task.kind in ("jpeg", NAMED):
         return result
-    if result.larger_than_source and result.removed:
-        what = ", ".join(result.removed)
-        note = f"the JPEG is larger than the source, which was not kept as it has metadata to remove: {what}"
+    if result.larger_than_source and (fault := _fault_of_source(data, options, result)):
+        note = f"the JPEG is larger than the source, which was not kept as it {fault}"
         return replace(result, warnings=(*result.warnings, note))
     if result.larger_than_source:
         return replace(_kept(task, data, "a JPEG of it would be larger", options), seconds=result.seconds)
     return result
+
+
+def _fault_of_source(data: bytes, options: OptimizeOptions | TranscodeOptions, result: Result) -> str | None:
+    """Return which option a source that is not a JPEG would break if it was kept; None if it breaks none."""
+    if result.removed:
+        return f"has metadata to remove: {', '.join(result.removed)}"
+    if not isinstance(options, OptimizeOptions) or not (options.to_srgb or options.fit):
+        return None
+    from guetzpy.engine.loading import load
+
+    try:
+        source = load(
+            data, max_pixels=options.max_pixels, max_input=options.max_input, background=options.background
+        )
+    except UnsupportedError:  # CMYK, of which only the conversion makes a JPEG
+        return "is not sRGB"
+    if options.to_srgb and not source.transform.is_srgb:
+        return "is not sRGB"
+    return None if (source.width, source.height) == (result.width, result.height) else "is to be made smaller"
 
 
 def _must_change(task: Task, data: bytes, options: OptimizeOptions | TranscodeOptions) -> bool:

@@ -84,6 +84,28 @@ def test_a_larger_jpeg_is_written_if_the_source_has_metadata_to_remove(
     assert named["c.png"].warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("wish", "fault"),
+    [({"fit": 90}, "is to be made smaller"), ({"to_srgb": True}, "is not sRGB"), ({}, None)],
+)
+def test_a_larger_jpeg_is_written_if_the_source_breaks_an_option(
+    tmp_path: Path, wish: dict[str, Any], fault: str | None
+) -> None:
+    """A few black lines are a small PNG and a large JPEG."""
+    pixels = np.full((96, 96, 3), 255, np.uint8)
+    pixels[::5] = pixels[:, ::7] = 0
+    (tmp_path / "in").mkdir()
+    profile = (Path(__file__).parents[1] / "data/display_p3.icc").read_bytes()
+    Image.fromarray(pixels).save(tmp_path / "in/lines.png", icc_profile=profile)
+    options = OptimizeOptions(effort="fast", **wish)
+    (result,) = batch.run(tmp_path / "in", tmp_path / "out", options, jobs=1)
+    if fault is None:
+        assert (result.status, result.reason) == ("kept", "a JPEG of it would be larger")
+    else:
+        assert result.output == str(tmp_path / "out/lines.jpg")
+        assert result.warnings == (f"the JPEG is larger than the source, which was not kept as it {fault}",)
+
+
 def test_other_files_are_told_or_copied(photos: Path, tmp_path: Path, go: Go, threads: Executor) -> None:
     note = put(photos / "sub/note.txt", b"some words")
     run = batch.run(photos, tmp_path / "out", executor=threads)
