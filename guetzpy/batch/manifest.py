@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS budgets (
     wish TEXT PRIMARY KEY,    -- hash of the set, the bytes, the options
-    distances TEXT NOT NULL   -- target of every file by its key, and the fit, JSON
+    distances TEXT NOT NULL   -- target and identity of every file by its key, and the fit, JSON
 ) WITHOUT ROWID;
 """
 
@@ -199,9 +199,10 @@ class Manifest:
         try:
             found = json.loads(row[0])
             targets, fit = dict(found["targets"]), dict(found["fit"])
+            files = dict(found.get("files", {}))
         except (TypeError, ValueError, KeyError):
             raise self._damaged("the total") from None
-        return {"targets": targets, "fit": fit}
+        return {"targets": targets, "fit": fit, "files": files}
 
     def put_budget(self, wish: str, found: dict[str, Any]) -> None:
         """Record how a set was fitted into a total size, for the request with the hash ``wish``."""

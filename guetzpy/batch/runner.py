@@ -215,12 +215,14 @@ class Run(Iterator[Result]):
 
     def _skip_finished(self, destination: str | None) -> None:
         assert self._manifest is not None
+        searched: dict[str, str] = {}
         if self._budget is not None:
             known = self._manifest.budget(self._total_hash)
             if known is None:
                 return  # the search repeats its passes with the stored encodes, and goes on from there
             self._targets = {file: (name, value) for file, (name, value) in known["targets"].items()}
             self.fit = Fit(**known["fit"])
+            searched = known["files"]
         remote = None
         if destination is not None and storage.is_url(destination):
             remote = storage.sizes_below(destination, self._delivery.storage_options)
@@ -231,6 +233,10 @@ class Run(Iterator[Result]):
                 self.earlier.append(row.result)
             else:
                 left.append(task)
+        if any(searched.get(key(task.input), task.identity) != task.identity for task in left):
+            # Files were changed since the search, so the targets that it found need not meet the total.
+            self._targets, self.fit, self.earlier = {}, None, []
+            return
         self.tasks = left
 
     def _work(self) -> Iterator[Result]:
@@ -317,7 +323,8 @@ class Run(Iterator[Result]):
             key(task.input): aim.target for task, aim in zip(self.tasks, budget.best.aims, strict=True)
         }
         if self._manifest is not None:
-            found = {"targets": self._targets, "fit": dataclasses.asdict(self.fit)}
+            files = {key(task.input): task.identity for task in self.tasks}
+            found = {"targets": self._targets, "fit": dataclasses.asdict(self.fit), "files": files}
             self._manifest.put_budget(self._total_hash, found)
 
     def _trials_folder(self) -> str | None:

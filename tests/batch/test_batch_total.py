@@ -141,6 +141,29 @@ def test_total_is_resumed_in_its_last_pass(tmp_path: Path, sized: Sized, threads
     assert not list((tmp_path / "out").glob("*.trials"))
 
 
+def test_total_in_place_is_searched_again_after_a_change(
+    tmp_path: Path, sized: Sized, threads: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, the new file got the old distance, whatever size it had there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def run() -> batch.Run:
+        return batch.run(tmp_path / "in", in_place=True, executor=threads, total_bytes=4_000, resume=True)
+
+    for i in range(4):
+        (tmp_path / f"in/{i:02}.png").unlink()
+        put(tmp_path / f"in/{i:02}.jpg", JPEG, 9000)
+    first = run()
+    assert len(list(first)) == 4
+    again = run()
+    assert (len(again.earlier), len(again), again.fit) == (4, 0, first.fit)
+    again.close()
+    put(tmp_path / "in/03.jpg", JPEG, 9001)
+    again = run()
+    assert (again.earlier, again.fit, len(again)) == ([], None, 4)
+    assert sum(result.bytes_after or 0 for result in again) <= 4_000
+
+
 def test_total_that_cannot_be_met(tmp_path: Path, sized: Sized, threads: Executor) -> None:
     with pytest.raises(TargetError, match="the smallest set reached has"):
         list(batch.run(tmp_path / "in", tmp_path / "out", executor=threads, total_bytes=2_000))
