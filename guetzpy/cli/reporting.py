@@ -58,7 +58,16 @@ def say(text: str) -> None:
 
 def show(text: str) -> None:
     """Print lines on stdout."""
-    typer.echo(printable(text, keep="\n"))
+    typer.echo("".join(c if _can_print(c) else ascii(c)[1:-1] for c in printable(text, keep="\n")))
+
+
+def _can_print(character: str) -> bool:
+    """Return whether stdout has the character: that of Windows may have the code page of a language."""
+    try:
+        character.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
@@ -99,8 +108,8 @@ def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
 def print_json(record: dict[str, Any]) -> None:
     """Print one object on one line of stdout."""
     line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    # Control characters, and bytes that are not UTF-8, become JSON escapes.
-    typer.echo("".join(json.dumps(c)[1:-1] if is_unprintable(c) else c for c in line))
+    # Control characters, bytes that are not UTF-8, and what stdout cannot encode become JSON escapes.
+    typer.echo("".join(json.dumps(c)[1:-1] if is_unprintable(c) or not _can_print(c) else c for c in line))
 
 
 def explain(error: Exception, name: str | None = None) -> str:

@@ -193,3 +193,16 @@ def test_closed_stdout(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert done.stderr == "guetzpy: stdout is closed; give -o FILE\n"
+
+
+def test_names_that_stdout_cannot_encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows, redirected stdout has the code page of the system's language."""
+    monkeypatch.chdir(tmp_path)
+    name = "\u65e5\u672c\U0001f600\xe9.jpg"
+    Path(name).write_bytes(jpeg_files.picture())
+    western = CliRunner(charset="cp1252")
+    done = western.invoke(app, ["transcode", "-r", ".", "-n", "--json", "-j", "1"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout_bytes.decode("cp1252"))["input"] == f"./{name}"
+    done = western.invoke(app, ["inspect", name])
+    assert (done.exit_code, done.stdout.partition(":")[0]) == (0, "\\u65e5\\u672c\\U0001f600\xe9.jpg")
