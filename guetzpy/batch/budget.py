@@ -16,12 +16,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from guetzpy._option import Option, check
 from guetzpy.batch.allotment import Aim, Allotment, Encoded
 from guetzpy.batch.rates import FINEST, Curve, bytes_of, equal_slope, solve, typical_distance
 from guetzpy.errors import TargetError
+from guetzpy.options import OptimizeOptions, TranscodeOptions
 from guetzpy.result import Result
 
-__all__ = ["Aim", "Attempt", "Budget", "Encoded", "Fit", "encoded"]
+__all__ = ["Aim", "Attempt", "Budget", "Encoded", "Fit", "check_total", "encoded"]
 
 #: The coarsest distance that OptimizeOptions takes.
 COARSEST = 25.0
@@ -311,3 +313,32 @@ def _is_common(attempt: Attempt | None) -> bool:
 def _rounded(distance: float) -> float:
     """Return a distance rounded to the four digits that users see, so that they can repeat the encodes."""
     return float(f"{min(COARSEST, max(FINEST, distance)):.4g}")
+
+
+# The range of each kind of total.
+_TOTAL_BYTES = Option(help="", section="", low=0, above=True, whole=True)
+_TOTAL_BITS = Option(help="", section="", low=0, above=True)
+
+
+def check_total(
+    options: OptimizeOptions | TranscodeOptions,
+    total_bytes: int | None,
+    total_bpp: float | None,
+    equal_slope: bool,
+    shard: tuple[int, int] | None,
+) -> None:
+    """Raise ValueError if the arguments of a run that concern its total contradict each other or others."""
+    if total_bytes is None and total_bpp is None:
+        if equal_slope:
+            raise ValueError("equal_slope needs total_bytes or total_bpp")
+        return
+    if total_bytes is not None and total_bpp is not None:
+        raise ValueError("total_bytes and total_bpp contradict each other: give one")
+    check("total_bytes", total_bytes, _TOTAL_BYTES)
+    check("total_bpp", total_bpp, _TOTAL_BITS)
+    if not isinstance(options, OptimizeOptions):
+        raise ValueError("a total needs lossy encodes, which transcode does not make; use optimize")
+    if options.target != ("distance", 1.0):
+        raise ValueError(f"a total and {options.target[0]} contradict each other: give one")
+    if shard is not None:
+        raise ValueError("a total needs the whole set; it cannot be combined with a shard")

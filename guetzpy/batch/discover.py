@@ -17,7 +17,18 @@ from guetzpy.batch import storage
 from guetzpy.batch.tasks import Discovery, Filter, Skipped, Task, beside, jpeg_name, kind_of
 from guetzpy.batch.walk import Walk, head_of, search_url, sort_in
 
-__all__ = ["Discovery", "Filter", "Skipped", "Task", "discover", "in_shard", "jpeg_name", "kind_of", "pair"]
+__all__ = [
+    "Discovery",
+    "Filter",
+    "Skipped",
+    "Task",
+    "discover",
+    "in_shard",
+    "jpeg_name",
+    "kind_of",
+    "pair",
+    "refuse_same_backups",
+]
 
 _EVERYTHING = Filter()
 
@@ -207,6 +218,21 @@ def _refuse_clashes(claims: list[tuple[str, str]], destination: str | None) -> N
         if fold(own) in taken or fold(real) in taken:
             raise ValueError(
                 f"{source}: is an input and an output; give another -o, or --in-place to replace a JPEG"
+            )
+
+
+def refuse_same_backups(tasks: list[Task], keeper: str) -> None:
+    """Raise ValueError if two backups that are not both local would have the same name.
+
+    Two processes can take the same name at a URL, and one backup would replace the other.
+    """
+    met: dict[str, str] = {}
+    for task in tasks:
+        other = met.setdefault(task.relative, task.input)
+        if other != task.input and any(map(storage.is_url, (keeper, other, task.input))):
+            place = storage.join(keeper, task.relative)
+            raise ValueError(
+                f"{other} and {task.input} would both be backed up as {place}; process them in two runs"
             )
 
 

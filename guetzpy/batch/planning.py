@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guetzpy import output
-from guetzpy._option import Option, check
 from guetzpy.batch import storage
+from guetzpy.batch.budget import check_total
 from guetzpy.batch.copying import written
-from guetzpy.batch.discover import discover, in_shard, pair
+from guetzpy.batch.discover import discover, in_shard, pair, refuse_same_backups
 from guetzpy.batch.manifest import Manifest
 from guetzpy.batch.manifest_place import location, prune_state
 from guetzpy.batch.pool import Options
@@ -175,7 +175,7 @@ def run(
     _check_suffix(goal, in_place, suffix)
     if manifest is not None and storage.is_url(_name(manifest)):
         raise ValueError(f"{manifest}: a manifest is a local file")
-    _check_budget(options, total_bytes, total_bpp, equal_slope, shard)
+    check_total(options, total_bytes, total_bpp, equal_slope, shard)
     if file_name is not None and (goal is None or len(names) != 1):
         raise ValueError("file_name goes with a destination and one source")
     nowhere = goal is None and not ((in_place or suffix is not None) and write)
@@ -204,7 +204,7 @@ def run(
         found, goal, in_place=in_place, suffix=suffix, copy_others=copy_others, keep_names=keep_names
     )
     if keeper is not None:
-        _refuse_same_backups(tasks, keeper)
+        refuse_same_backups(tasks, keeper)
     if shard is not None:
         tasks = [task for task in tasks if in_shard(task.relative, shard)]
         found.others = [other for other in found.others if in_shard(other.relative, shard)]
@@ -229,21 +229,6 @@ def run(
     local_only = any(storage.is_url(n) and n.startswith("memory:") for n in (*names, goal or ""))
     planned._prepare_pool(jobs, executor, in_flight, threads_only=local_only)
     return planned
-
-
-def _refuse_same_backups(tasks: list[Task], keeper: str) -> None:
-    """Raise ValueError if two backups that are not both local would have the same name.
-
-    Two processes can take the same name at a URL, and one backup would replace the other.
-    """
-    met: dict[str, str] = {}
-    for task in tasks:
-        other = met.setdefault(task.relative, task.input)
-        if other != task.input and any(map(storage.is_url, (keeper, other, task.input))):
-            place = storage.join(keeper, task.relative)
-            raise ValueError(
-                f"{other} and {task.input} would both be backed up as {place}; process them in two runs"
-            )
 
 
 # Parameters that apply to files only, not to pictures in memory, with their defaults.
@@ -393,31 +378,3 @@ def _check_suffix(destination: str | None, in_place: bool, suffix: str | None) -
         raise ValueError("suffix and a destination or in_place contradict each other: give one")
     if not suffix.strip() or any(sign in suffix for sign in ("/", "\\", "\0")):
         raise ValueError(f"suffix {suffix!r}: expected the end of a file's name, such as -small")
-
-
-# The range of each kind of total.
-_TOTAL_BYTES = Option(help="", section="", low=0, above=True, whole=True)
-_TOTAL_BITS = Option(help="", section="", low=0, above=True)
-
-
-def _check_budget(
-    options: Options,
-    total_bytes: int | None,
-    total_bpp: float | None,
-    equal_slope: bool,
-    shard: tuple[int, int] | None,
-) -> None:
-    if total_bytes is None and total_bpp is None:
-        if equal_slope:
-            raise ValueError("equal_slope needs total_bytes or total_bpp")
-        return
-    if total_bytes is not None and total_bpp is not None:
-        raise ValueError("total_bytes and total_bpp contradict each other: give one")
-    check("total_bytes", total_bytes, _TOTAL_BYTES)
-    check("total_bpp", total_bpp, _TOTAL_BITS)
-    if not isinstance(options, OptimizeOptions):
-        raise ValueError("a total needs lossy encodes, which transcode does not make; use optimize")
-    if options.target != ("distance", 1.0):
-        raise ValueError(f"a total and {options.target[0]} contradict each other: give one")
-    if shard is not None:
-        raise ValueError("a total needs the whole set; it cannot be combined with a shard")
