@@ -94,7 +94,7 @@ class Run(Iterator[Result]):
         self._results: Iterator[Result] | None = None
         self._closed = False
         self._created: list[str] = []  # the manifest and the folders that the run created
-        self._unmet = False  # whether the total cannot be met
+        self._unmet = False  # whether the total cannot be met, or the run was discarded
         self._elsewhere = False
 
     @property
@@ -158,6 +158,11 @@ class Run(Iterator[Result]):
                 self._forget_trials()
             if self._unmet:
                 self._remove_created()
+
+    def discard(self) -> None:
+        """End the run before its first result, and remove the manifest and the empty folders that it made."""
+        self._unmet = True
+        self.close()
 
     def _remove_created(self) -> None:
         """Remove the manifest that the run created, and the folders that it created and that are empty."""

@@ -131,6 +131,8 @@ def _run_folders(
     with report_errors(), notices(quiet):
         with _cluster(wishes.dask) as executor:
             run = _plan(inputs, output, in_place, options, wishes, write, jpeg_only, executor)
+            if report is not None and wishes.copy_others:
+                _keep_copies(run, output or "", report)
             if run.tasks and executor is None and isinstance(options, OptimizeOptions):
                 compile_if_cold(quiet, options.effort)
             if report is not None:
@@ -250,6 +252,16 @@ def _plan(
         usage_error(as_typed(str(error)))
     except FileNotFoundError as error:
         fail(explain(error))
+
+
+def _keep_copies(run: Run, output: str, report: Report) -> None:
+    """End with exit code 2 if the report would replace a copy that --copy-others makes."""
+    files = {os.path.realpath(name) for name in report.files}
+    for other in run.others:
+        place = os.path.join(output, other.relative)
+        if other.can_copy and os.path.realpath(place) in files:
+            run.discard()
+            usage_error(f"--report: {place} is the copy of {other.input}; give the report another name")
 
 
 def _on_urls(inputs: list[str], backup: str | None) -> bool:

@@ -50,6 +50,13 @@ class Report:
         self._quiet = quiet
         self._said = 0.0
 
+    @property
+    def files(self) -> list[str]:
+        """The names of the page and of its figures; pictures in a folder have names of their own."""
+        if os.path.isdir(self._path):
+            return [os.path.join(self._path, name) for name in ("index.html", "report.json")]
+        return [self._path]
+
     def add(self, result: Result, before: bytes | None = None) -> None:
         """Add a result, and the contents of its input file if they are known."""
         self._collection.add(result, before, result.data or None)

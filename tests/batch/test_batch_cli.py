@@ -113,6 +113,18 @@ def test_choice_of_files(photos: Path) -> None:
     assert "thumbs/t.jpg" in names("two")
 
 
+@pytest.mark.parametrize("report", ["out/index.html", "out/"])
+def test_a_report_does_not_replace_a_copy(photos: Path, report: str) -> None:
+    put("in/index.html", head=b"my page")
+    done = run("optimize", "in", "-r", "-o", "out", "--copy-others", "--report", report)
+    assert done.exit_code == 2
+    assert "out/index.html is the copy of in/index.html" in done.stderr
+    assert names("out") == set()
+    others = ["--exclude", "*.html", "--report", report]
+    assert run("optimize", "in", "-r", "-o", "out", "--copy-others", *others).exit_code == 0
+    assert b"guetzpy" in Path("out/index.html").read_bytes()
+
+
 def test_in_place_with_backup_and_times(photos: Path) -> None:
     os.utime("in/a.jpg", (10**9, 10**9))
     result = run("optimize", "in", "-r", "--in-place", "--backup", "kept", "-p")
