@@ -77,6 +77,9 @@ def run_command(
         The options of these names.
     """
     check_choice("--names", wishes.names, ("jpg", "keep"))
+    for option, name in (("-o", output), ("--backup", wishes.backup), ("--manifest", wishes.manifest)):
+        if name == "":  # as a variable of the shell that is not set; it would name the working folder
+            usage_error(f"{option} '': expected a name")
     if wishes.concern(inputs, output):
         page = begin(report, options, inputs, beside=report_beside, quiet=quiet)
         _run_folders(

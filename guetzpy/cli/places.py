@@ -113,6 +113,8 @@ def inputs_of(names: list[str] | None, files_from: str | None) -> list[str]:
         list that begins with a byte order mark of UTF-16 is decoded, since ``>`` of PowerShell writes one.
     """
     given = expand(list(names or ()))
+    if "" in given:
+        usage_error("'': is no name of a file; is a variable of the shell empty?")
     if files_from is None:
         if not given:
             usage_error("no inputs: name pictures, or a list of them with --files-from FILE")

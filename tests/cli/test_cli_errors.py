@@ -107,6 +107,17 @@ def test_output_that_cannot_be_written(folder: Path, output: str, words: str) ->
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["", "-o", "o.jpg"], ["a.jpg", "-o", ""], ["a.jpg", "--in-place", "--backup", ""]],
+)
+def test_empty_names(folder: Path, arguments: list[str]) -> None:
+    """A variable of the shell may be empty. Some empty names would stand for the working folder."""
+    result = run("optimize", *arguments)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "''" in result.stderr
+
+
 def test_output_folder_that_cannot_be_made(folder: Path) -> None:
     result = run("optimize", "photo.JPG", "-o", "photo.png/out/")
     assert result.exit_code == 1
