@@ -12,6 +12,7 @@ from guetzpy.cli.parameters import LIMITS, made, takes
 from guetzpy.cli.reporting import notices, print_json, report_errors, show, usage_error
 from guetzpy.cli.sections import complete_display, complete_metrics
 from guetzpy.options import METRICS, OptimizeOptions
+from guetzpy.output import JPEG_SUFFIXES
 
 __all__ = ["compare"]
 
@@ -73,6 +74,9 @@ def compare(
 
         if heatmap is not None and any(_same_file(heatmap, name) for name in (reference, distorted)):
             usage_error(f"{heatmap}: is one of the pictures; the heat map would replace it")
+        stem, suffix = os.path.splitext(heatmap or "")
+        if suffix.lower() in _OTHER_PICTURES:
+            usage_error(f"{heatmap}: a heat map is a PNG; give --heatmap {stem}.png")
         wanted = _wanted(metrics, display)
         keep_freed()
         prepare_for(None)
@@ -88,6 +92,9 @@ def compare(
         for name, value in scores.items():
             show(f"{_TITLES[name]:20}{_in_words(name, value, display)}")
 
+
+# Suffixes that would name the heat map wrongly.
+_OTHER_PICTURES = JPEG_SUFFIXES | {".bmp", ".gif", ".pdf", ".svg", ".tif", ".tiff", ".webp"}
 
 #: Printed name of each score.
 _TITLES = {

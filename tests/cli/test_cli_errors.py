@@ -291,6 +291,12 @@ def test_compare_what_cannot_be_compared(folder: Path) -> None:
     assert "missing.png: No such file" in result.stderr
 
 
+def test_a_heat_map_is_a_png(folder: Path) -> None:
+    result = run("compare", "photo.png", "photo.JPG", "--heatmap", "map.JPG")
+    assert (result.exit_code, "give --heatmap map.png" in result.stderr) == (2, True)
+    assert not (folder / "map.JPG").exists()
+
+
 @pytest.mark.parametrize(
     "command", [("inspect", "d.jpg"), ("compare", "d.jpg", "photo.png"), ("compare", "photo.png", "d.jpg")]
 )
