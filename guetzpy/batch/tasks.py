@@ -118,7 +118,7 @@ class Filter:
 
     A glob without a slash is matched against the name of each file; in ``exclude`` also against the names of
     folders, which are left out with all files below. A glob with a slash is matched against the whole path
-    relative to the source.
+    relative to the source. ``**/`` at its start also stands for no folder.
     """
 
     include: tuple[str, ...] = ()
@@ -138,6 +138,10 @@ def _matches(relative: str, globs: Iterable[str]) -> bool:
     name = posixpath.basename(whole)
     for glob in globs:
         pattern = glob.replace(os.sep, "/").lower().rstrip("/")
+        if pattern.startswith("./"):  # as shells complete names in the working folder
+            pattern = pattern[1:]
+        if pattern.startswith("**/") and fnmatch.fnmatchcase(whole, pattern[3:]):  # no folder is above
+            return True
         if fnmatch.fnmatchcase(whole if "/" in pattern else name, pattern.lstrip("/")):
             return True
     return False

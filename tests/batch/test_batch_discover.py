@@ -99,6 +99,10 @@ def test_pipes_are_not_opened(tmp_path: Path) -> None:
         (Filter(include=("x/*",)), ["x/b.jpg", "x/d.png", "x/y/c.jpg"]),
         (Filter(exclude=("y",)), ["a.jpg", "x/b.jpg", "x/d.png"]),
         (Filter(exclude=("x/y/",)), ["a.jpg", "x/b.jpg", "x/d.png"]),
+        (Filter(exclude=("./x/y",)), ["a.jpg", "x/b.jpg", "x/d.png"]),
+        (Filter(exclude=("./y", "./x/b.jpg")), ["a.jpg", "x/d.png", "x/y/c.jpg"]),
+        (Filter(exclude=("**/x",)), ["a.jpg"]),
+        (Filter(include=("**/*.jpg",)), ["a.jpg", "x/b.jpg", "x/y/c.jpg"]),
         (Filter(include=("*.jpg",), exclude=("b.*",)), ["a.jpg", "x/y/c.jpg"]),
     ],
 )
