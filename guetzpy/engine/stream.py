@@ -105,8 +105,13 @@ def stream(
                     name, picture = next(source)
                 except StopIteration:
                     ended = True
+                    continue
+                try:
+                    portable = _portable(picture)
+                except Exception as error:  # one bad file must not end the run
+                    yield _failed(error, name, options)
                 else:
-                    running.add(threads.submit(work, name, _portable(picture)))
+                    running.add(threads.submit(work, name, portable))
             check()
             done, running = wait(running, _PATIENCE, FIRST_COMPLETED)
             for future in done:
@@ -150,4 +155,8 @@ def _one(name: str, picture: Any, options: Options) -> Result:
     try:
         return run(picture, options, name=name)
     except Exception as error:  # one bad picture must not end the run
-        return Result.of_failure(error, explain(error, name), name, target_of(options))
+        return _failed(error, name, options)
+
+
+def _failed(error: Exception, name: str, options: Options) -> Result:
+    return Result.of_failure(error, explain(error, name), name, target_of(options))

@@ -286,6 +286,17 @@ def test_pictures_that_cannot_be_sent_fail_alone(small: np.ndarray) -> None:
     assert [result.status for result in alone] == ["failed"]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_files_that_cannot_be_read_fail_alone(small: np.ndarray, jobs: int) -> None:
+    """Open files are read in this process if others do the work."""
+    closed = io.BytesIO()
+    closed.close()
+    pictures = [closed, io.StringIO("text"), small]
+    results = {result.input: result for result in batch.run(pictures, options=FAST, jobs=jobs)}
+    assert [results[name].status for name in "012"] == ["failed", "failed", "optimized"]
+    assert 'open it with mode "rb"' in str(results["1"].error)
+
+
 def test_options_and_keywords_exclude_each_other(small: np.ndarray) -> None:
     with pytest.raises(ValueError, match="options and distance: give either options or keywords"):
         guetzpy.optimize(small, FAST, distance=2.0)
