@@ -143,14 +143,16 @@ def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
     """Return a copy of a picture that has only the metadata that is to be written."""
     from PIL import Image
 
-    exif = given.get("exif")
+    exif, xmp = given.get("exif"), given.get("xmp")
     if isinstance(exif, Image.Exif):
         exif = exif.tobytes()
+    if isinstance(xmp, str):  # as PNG files have it in im.info["XML:com.adobe.xmp"]
+        xmp = xmp.encode("utf-8")
     carried = {
         "icc_profile": given["icc_profile"] if "icc_profile" in given else _profile_of(im),
         "comment": given.get("comment", im.info.get("comment")),
         "exif": exif,
-        "xmp": given.get("xmp"),
+        "xmp": xmp,
         "dpi": given.get("dpi"),
         "transparency": im.info.get("transparency"),
     }

@@ -101,6 +101,11 @@ def test_metadata_is_that_which_is_given(picture: Image.Image) -> None:
         assert read.info["icc_profile"] == profile
 
 
+def test_xmp_as_text(picture: Image.Image) -> None:
+    """Pillow has the XMP of some PNG files as text."""
+    assert saved(picture, xmp="<x>\xfc</x>").info["xmp"] == "<x>\xfc</x>".encode()
+
+
 def comments(read: Image.Image) -> list[bytes]:
     return [payload for marker, payload in read.applist if marker == "COM"]  # type: ignore[attr-defined]
 
