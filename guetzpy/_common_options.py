@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from guetzpy._option import check, option, options_of
+from guetzpy._option import check, option, options_of, plain
 
 __all__ = [
     "ENCODING",
@@ -201,7 +201,9 @@ class CommonOptions:
         object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "strip", strip)
         for name, (_, wanted) in options_of(type(self)).items():
-            check(name, getattr(self, name), wanted)
+            value = plain(getattr(self, name))  # JSON, and so the hash of the options, has no NumPy scalars
+            object.__setattr__(self, name, value)
+            check(name, value, wanted)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all options by name, as JSON can hold them: tuples become lists."""

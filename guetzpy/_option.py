@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import numbers
+import operator
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-__all__ = ["Option", "box_of", "check", "option", "option_of", "options_of", "size_of", "with_keywords"]
+__all__ = [
+    "Option", "box_of", "check", "option", "option_of", "options_of", "plain", "size_of", "with_keywords",
+]  # fmt: skip
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -117,6 +121,18 @@ def options_of(kind: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Optio
     return dict(sorted(found.items(), key=lambda item: item[0] not in own))
 
 
+def plain(value: Any) -> Any:
+    """Return a scalar of NumPy, and any other real number, as Python's own; other values are unchanged."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, numbers.Integral):
+        return operator.index(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    # NumPy's truth values are not registered as numbers.
+    return bool(value) if type(value).__module__ == "numpy" and type(value).__name__[:4] == "bool" else value
+
+
 def check(name: str, value: Any, wanted: Option) -> None:
     """Raise ValueError if a value is out of the range or the choices of its option; None always passes."""
     if value is None:
@@ -191,7 +207,7 @@ def box_of(value: Any) -> tuple[int, int]:
     ValueError
         The value has another form, or a side is not between 1 and 65500.
     """
-    sides: Any = value.lower().split("x") if isinstance(value, str) else value
+    sides: Any = value.lower().split("x") if isinstance(value, str) else plain(value)
     if isinstance(sides, int) and not isinstance(sides, bool):
         sides = (sides,)
     try:

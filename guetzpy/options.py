@@ -259,6 +259,8 @@ class OptimizeOptions(CommonOptions):
             )
         if self.background is not None:
             background_codes(self.background)
+            if isinstance(self.background, list):  # a batch run needs options that can be hashed
+                object.__setattr__(self, "background", tuple(self.background))
         if not asked:
             object.__setattr__(self, "distance", 1.0)
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -61,6 +63,23 @@ def test_default_is_distance_one() -> None:
 def test_nonsense_is_refused(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         OptimizeOptions(**arguments)  # type: ignore[arg-type]
+
+
+def test_scalars_of_numpy_are_numbers() -> None:
+    given = OptimizeOptions(
+        quality=np.int64(80), min_saving=np.float32(0.5), strict=np.bool_(True), fit=np.int32(9)
+    )
+    own = OptimizeOptions(quality=80, min_saving=0.5, strict=True, fit=9)
+    assert given == own
+    assert given.stable_hash() == own.stable_hash()
+    assert json.dumps(given.to_dict()) == json.dumps(own.to_dict())
+    with pytest.raises(ValueError, match="expected a number"):
+        OptimizeOptions(distance=np.bool_(True))
+
+
+def test_options_with_a_list_can_be_hashed() -> None:
+    background: Any = [255, 0, 0]
+    assert hash(OptimizeOptions(background=background)) == hash(OptimizeOptions(background=(255, 0, 0)))
 
 
 @pytest.mark.parametrize(
