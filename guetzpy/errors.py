@@ -17,6 +17,7 @@ __all__ = [
     "FormatError",
     "GuetzpyError",
     "LimitError",
+    "SourceTypeError",
     "TargetError",
     "UnsupportedError",
     "explain",
@@ -107,6 +108,13 @@ class CancelledError(GuetzpyError):
     exit_code = 130
 
 
+class SourceTypeError(TypeError):
+    """The caller passed an object that is not a picture, or an array of a dtype that is not one's.
+
+    It is a class of its own so that results tell it from an error within guetzpy.
+    """
+
+
 def explain(error: BaseException, name: str | None = None) -> str:
     """Return the message of any error in one line, without the name of the file if it is ``name``."""
     if isinstance(error, GuetzpyError):
@@ -119,6 +127,6 @@ def explain(error: BaseException, name: str | None = None) -> str:
         return f"no such file: {text}"
     if isinstance(error, MemoryError):
         return "out of memory"
-    if isinstance(error, (OSError, ValueError)):
+    if isinstance(error, (OSError, ValueError, SourceTypeError)):
         return text or type(error).__name__
     return f"internal error, {type(error).__name__}: {text}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
+from guetzpy.errors import FormatError, GuetzpyError, SourceTypeError, UnsupportedError
 from guetzpy.result import Result
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def transcode(source: Readable, options: TranscodeOptions, name: str | None, rep
     from guetzpy.picture.reading import contents
     from guetzpy.search.plan import check_memory, packing_memory
 
+    if hasattr(source, "getbands") or hasattr(source, "dtype"):
+        raise SourceTypeError(f"{type(source).__name__} of pixels: {NOT_REPACKED}")
     data, own_name = contents(source, options.max_input, options.max_memory)
     name = name or own_name
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from guetzpy.errors import UnsupportedError
+from guetzpy.errors import SourceTypeError, UnsupportedError
 from guetzpy.options import background_codes
 from guetzpy.picture.declarations import declarations
 from guetzpy.picture.declared import Colour, colour_of_image
@@ -74,7 +74,7 @@ def planes_of(source: Any, *, background: Any = None) -> tuple[Codes, Transform]
     if hasattr(source, "getbands") and hasattr(source, "convert"):
         pixels = pixels_of(source, background=background)
         return pixels.codes, pixels.colour.transform
-    raise TypeError(
+    raise SourceTypeError(
         f"expected a NumPy array or a PIL image, not {type(source).__name__}; "
         "open files with PIL.Image.open, convert other arrays with numpy.asarray"
     )
@@ -105,7 +105,7 @@ def _planes_of_array(array: npt.NDArray[Any], background: Any) -> Codes:
             )
         array = np.clip(array.astype(np.float32), 0, 1) * np.float32(255)
     elif array.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"array of {array.dtype}; {_fix_for(array.dtype)}")
+        raise SourceTypeError(f"array of {array.dtype}; {_fix_for(array.dtype)}")
     if array.shape[2] == 4:
         array = _without_alpha(array, background)
     planes: Codes = np.array(np.moveaxis(array, 2, 0), order="C")

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from guetzpy._runtime.memory import physical
 from guetzpy._runtime.threads import check_time, is_limited
-from guetzpy.errors import LimitError
+from guetzpy.errors import LimitError, SourceTypeError
 
 __all__ = ["MAX_INPUT", "check_input", "contents", "read_limited", "read_path"]
 
@@ -71,7 +71,7 @@ def contents(
         _rewind(source)
         stream = source if _takes_sizes(source) else io.BytesIO(source.read())
         return read_limited(stream, max_input, max_memory), own if isinstance(own, str) else None
-    raise TypeError(
+    raise SourceTypeError(
         f"expected bytes, a path, a binary file, a PIL image or an array, not {type(source).__name__}; "
         "convert other arrays and lists by numpy.asarray"
     )
@@ -169,7 +169,7 @@ def read_limited(stream: BinaryIO | Any, max_input: int = MAX_INPUT, max_memory:
             time.sleep(_PATIENCE)
             continue
         if not isinstance(piece, bytes):
-            raise TypeError('the file was opened as text; open it with mode "rb"')
+            raise SourceTypeError('the file was opened as text; open it with mode "rb"')
         if not piece:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.append(piece)

@@ -297,6 +297,18 @@ def test_files_that_cannot_be_read_fail_alone(small: np.ndarray, jobs: int) -> N
     assert 'open it with mode "rb"' in str(results["1"].error)
 
 
+@pytest.mark.parametrize("options", [FAST, TranscodeOptions()])
+def test_objects_that_are_no_pictures_are_no_internal_errors(
+    small: np.ndarray, options: OptimizeOptions | TranscodeOptions
+) -> None:
+    pictures: list[Any] = [small.astype(int), 5, io.StringIO("text")]
+    errors = [str(result.error) for result in batch.run(pictures, options=options, jobs=1)]
+    assert all(errors)
+    assert not [error for error in errors if "internal error" in error]
+    with pytest.raises(TypeError, match="not a JPEG; transcode repacks JPEG files only"):
+        guetzpy.transcode(small)
+
+
 def test_options_and_keywords_exclude_each_other(small: np.ndarray) -> None:
     with pytest.raises(ValueError, match="options and distance: give either options or keywords"):
         guetzpy.optimize(small, FAST, distance=2.0)
