@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from guetzpy.cli.reporting import (
     say,
     usage_error,
 )
+from guetzpy.cli.settings import load
 from guetzpy.cli.tally import bytes_text
 from guetzpy.options import OptimizeOptions
 
@@ -85,7 +87,7 @@ def preview(
                 say(f"{picture}: {explain(error, picture)}")
                 raise typer.Exit(1) from None
             say(describe(results[-1]))
-        commands = [_command(picture, one) for one in wanted]
+        commands = [_command(picture, one, load()) for one in wanted]
         text = render(picture, data, results, commands, options.background).encode(
             "utf-8", "backslashreplace"
         )
@@ -113,12 +115,16 @@ def _distances(text: str) -> list[float]:
     return found
 
 
-def _command(picture: str, options: OptimizeOptions) -> str:
-    """Return the command that encodes the picture with these options; the output is beside the picture."""
+def _command(picture: str, options: OptimizeOptions, settings: Collection[str] = ()) -> str:
+    """Return the command that encodes the picture with these options; the output is beside the picture.
+
+    Defaults are left out, unless the option is one of ``settings``: guetzpy.toml or the environment sets it.
+    """
     words = ["guetzpy", "optimize", picture if not picture.startswith("-") else f"./{picture}"]
     for name, (field, option) in options_of(OptimizeOptions).items():
         value = getattr(options, name)
-        if value == field.default or not option.affects_bytes:
+        is_default = value == field.default and name not in settings
+        if value is None or is_default or not option.affects_bytes:
             continue
         flag, _, off = option.flags(name)[0].partition("/")
         if isinstance(value, bool):

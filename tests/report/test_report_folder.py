@@ -202,6 +202,20 @@ def test_preview_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert Path("my photo-small.jpg").stat().st_size == files[1]["bytes_after"]
 
 
+def test_the_command_of_a_preview_replaces_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").write_bytes(jpeg(3, 95))
+    Path("guetzpy.toml").write_text(
+        'quality = 50\neffort = "max"\nstrip = "exif"\nmark = false\nbaseline = true'
+    )
+    words = ("-e", "fast", "--progressive", "--strip", "", "--distances", "1", "--no-open")
+    assert run("preview", "a.jpg", *words).exit_code == 0
+    command = shlex.split(data_of(Path("a-preview.html").read_text())[0]["command"])
+    assert "--mark" in command  # a preview has no such option, so its files have the mark
+    assert "--progressive" in command
+    assert command[command.index("--strip") + 1] == ""
+
+
 NAMES = [
     b"\xff\x1b[31m\n.jpg",
     b"it's \\x41 $HOME `a` !b \x07.jpg",
