@@ -126,6 +126,19 @@ def _subsampling(value: Any) -> str:
         raise ValueError(f'subsampling={value!r}: expected "4:4:4", "4:2:0" or "auto"') from None
 
 
+def _pair(dpi: Any) -> Any:
+    """Return the value of ``dpi`` if Pillow could write it."""
+    if dpi is None:
+        return None
+    try:
+        across, down = (round(number) for number in dpi)
+    except (TypeError, ValueError, OverflowError):
+        across = down = -1
+    if not (0 <= across <= 65535 and 0 <= down <= 65535):  # fields of two bytes
+        raise ValueError(f"dpi={dpi!r}: expected two numbers, such as dpi=(72, 72)")
+    return dpi
+
+
 def _profile_of(im: Image.Image) -> bytes | None:
     """Return a picture's ICC profile, or a profile made from its other colour declarations, or None."""
     from guetzpy.picture.declarations import declarations
@@ -153,7 +166,7 @@ def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
         "comment": given.get("comment", im.info.get("comment")),
         "exif": exif,
         "xmp": xmp,
-        "dpi": given.get("dpi"),
+        "dpi": _pair(given.get("dpi")),
         "transparency": im.info.get("transparency"),
     }
     picture = im.copy()  # a plain Image, without the tags, segments and Exif of the file it was read from

@@ -106,6 +106,12 @@ def test_xmp_as_text(picture: Image.Image) -> None:
     assert saved(picture, xmp="<x>\xfc</x>").info["xmp"] == "<x>\xfc</x>".encode()
 
 
+@pytest.mark.parametrize("dpi", [72, "72", (72,), (72, None), (-1, 72), (float("nan"), 72), (70000, 72)])
+def test_dpi_that_is_no_pair_of_numbers(picture: Image.Image, dpi: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected two numbers, such as dpi=\(72, 72\)"):
+        saved(picture, dpi=dpi)
+
+
 def comments(read: Image.Image) -> list[bytes]:
     return [payload for marker, payload in read.applist if marker == "COM"]  # type: ignore[attr-defined]
 
