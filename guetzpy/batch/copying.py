@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import stat
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ def written(results: Iterator[Result], pictures: Pictures, goal: str) -> Iterato
         try:
             if os.path.isabs(name) or ".." in name.replace("\\", "/").split("/"):
                 raise OSError(f"{name}: leads out of the destination")
+            if not posixpath.basename((result.input or "").replace("\\", "/")):
+                raise OSError(f"{result.input!r}: is no name of a file")
             place = storage.join(goal, name)
             # The names come one by one, so a clash is not known before.
             key = place if storage.is_url(goal) else os.path.normcase(os.path.normpath(place))

@@ -209,6 +209,15 @@ def test_pictures_to_a_destination(small: np.ndarray, tmp_path: Path) -> None:
         list(batch.run([small], tmp_path / "out", FAST, jobs=1))
 
 
+def test_an_empty_name_is_no_name_of_a_file(small: np.ndarray, tmp_path: Path) -> None:
+    results = list(batch.run({"": small, "sub/": small}, tmp_path / "out", FAST, jobs=1))
+    assert [result.error for result in results] == [
+        "'': is no name of a file",
+        "'sub/': is no name of a file",
+    ]
+    assert not list(tmp_path.rglob("*.jpg"))
+
+
 @pytest.mark.parametrize("goal", ["out", "memory://guetzpy-clash"])
 def test_pictures_whose_files_have_the_same_name(
     small: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goal: str
