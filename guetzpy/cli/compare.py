@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from guetzpy.cli.parameters import LIMITS, made, takes
+from guetzpy.cli.places import Place, prepare
 from guetzpy.cli.reporting import notices, print_json, report_errors, show, usage_error
 from guetzpy.cli.sections import complete_display, complete_metrics
 from guetzpy.options import METRICS, OptimizeOptions
@@ -77,6 +78,10 @@ def compare(
         stem, suffix = os.path.splitext(heatmap or "")
         if suffix.lower() in _OTHER_PICTURES:
             usage_error(f"{heatmap}: a heat map is a PNG; give --heatmap {stem}.png")
+        if heatmap is not None:  # before the work, not after it
+            if not heatmap or os.path.isdir(heatmap):
+                usage_error(f"--heatmap {heatmap!r}: expected the name of a file, such as map.png")
+            prepare([Place(reference, heatmap)])
         wanted = _wanted(metrics, display)
         keep_freed()
         prepare_for(None)

@@ -160,3 +160,15 @@ def test_kernels_that_cannot_be_kept_are_not_called_a_matter_of_the_first_run(mo
     assert "NUMBA_CACHE_DIR" in reporting.compiling()
     monkeypatch.setattr(kernel_cache, "can_keep", lambda: True)
     assert reporting.compiling() == reporting.COMPILING
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "words"),
+    [("missing/map.png", 1, "missing: there is no such folder"), ("", 2, "''"), (".", 2, "'.'")],
+)
+def test_the_place_of_a_heat_map_is_checked_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, code: int, words: str
+) -> None:
+    monkeypatch.setattr("guetzpy.engine.compare.compare_sources", None)
+    result = CliRunner().invoke(app, ["compare", "photo.png", "photo.JPG", "--heatmap", place])
+    assert (result.exit_code, words in result.stderr) == (code, True)
