@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from guetzpy.batch.rates import FINEST, Curve, bytes_of, equal_slope, solve
 
-__all__ = ["Aim", "Allotment", "Encoded"]
+__all__ = ["FARTHEST", "Aim", "Allotment", "Encoded"]
 
 # The smallest size that a search reaches depends on its starting point; it varies by up to 1 %.
 _MARGIN = 1.01
@@ -25,8 +25,9 @@ _MARGIN = 1.01
 # Largest number of sizes that the search for the smallest encode of a file asks for.
 _MOST_ASKED = 5
 
-# Logarithm of the largest distance at which curves are evaluated.
-_FARTHEST = math.log(1000.0)
+#: The largest distance at which curves are evaluated. Encodes that shall be as small as they can be have it.
+FARTHEST = 1000.0
+_FARTHEST = math.log(FARTHEST)
 
 # The files of a pass use a share of the bytes of their targets. The targets of the next pass are divided by
 # this share, or by the following value if that is larger.
@@ -187,9 +188,8 @@ class Allotment:
         """Return the next targets in the search for the smallest encodes; None if it has ended."""
         if not any(file.asks for file in self._files if file):
             return None
-        farthest = math.exp(_FARTHEST)
         return tuple(
-            self._coarsest if file is None else Aim(farthest, file.asks) if file.asks else file.floor_aim
+            self._coarsest if file is None else Aim(FARTHEST, file.asks) if file.asks else file.floor_aim
             for file in self._files
         )
 

@@ -364,15 +364,20 @@ class _Bar:
 
     def trial(self, number: int, distance: float, result: Result) -> None:
         """Count an encode of the search for a total."""
+        from guetzpy.batch.allotment import FARTHEST
+
         if number != self._pass:
             self._pass, self._tried = number, 0
         self._tried += 1
+        least = distance >= FARTHEST
         if self.shown:
+            words = "smallest files" if least else f"distance {distance:g}"
             self.progress.update(
-                self._task, completed=self._tried, saved=f"pass {number}, distance {distance:g}: nothing yet"
+                self._task, completed=self._tried, saved=f"pass {number}, {words}: nothing yet"
             )
         elif self._tried == 1:
-            say(f"pass {number}: all files at about distance {distance:g} ...")
+            words = "as small as possible" if least else f"at about distance {distance:g}"
+            say(f"pass {number}: all files {words} ...")
 
     def update(self) -> None:
         if self.shown:

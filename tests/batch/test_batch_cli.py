@@ -16,7 +16,7 @@ from guetzpy import api, batch
 from guetzpy.batch import runner
 from guetzpy.cli import app, folder
 from guetzpy.cli.tally import Tally
-from guetzpy.errors import FormatError
+from guetzpy.errors import FormatError, TargetError
 from guetzpy.result import Result
 
 JPEG = b"\xff\xd8\xff\xe0"
@@ -202,6 +202,21 @@ def test_wrong_usage(photos: Path, arguments: list[str], words: str) -> None:
 def test_source_that_is_not_there(photos: Path) -> None:
     result = run("optimize", "nowhere", "-r", "-o", "out")
     assert (result.exit_code, result.stderr) == (1, "guetzpy: nowhere: No such file or directory\n")
+
+
+def test_the_search_for_the_smallest_files_tells_no_distance(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stubborn(data: bytes, options: Any, *, name: str) -> Result:
+        if options.max_bytes is not None and options.max_bytes < 900:
+            raise TargetError.of_size(900, options.max_bytes)
+        return Result(data=bytes(900), status="optimized", input=name, bytes_before=1000, bytes_after=900)
+
+    monkeypatch.setattr(api, "run", stubborn)
+    result = run("optimize", "in", "-r", "-o", "out", "--total-bytes", "1000")
+    assert result.exit_code == 1
+    assert "all files as small as possible" in result.stderr
+    assert "distance 1000" not in result.stderr
 
 
 def test_total_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
