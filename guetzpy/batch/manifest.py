@@ -32,7 +32,7 @@ __all__ = [
     "options_hash",
 ]
 
-_SCHEMA = 2
+_SCHEMA = 3
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (
@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS files (
     version TEXT NOT NULL,    -- of guetzpy
     output TEXT,
     output_size INTEGER,
+    output_mtime TEXT,        -- st_mtime_ns of a local output; TEXT, as an INTEGER ends in 2262
     status TEXT NOT NULL,
     bytes_before INTEGER,
     bytes_after INTEGER,
@@ -74,6 +75,7 @@ class Row:
     version: str
     output: str | None  # as key() returns it
     output_size: int | None
+    output_mtime: int | None
     result: Result
 
 
@@ -161,14 +163,16 @@ class Manifest:
         """Return the row of an input; None if there is none."""
         with self._errors():
             found = self._connection.execute(
-                "SELECT identity, options, version, output, output_size, result FROM files WHERE input = ?",
+                "SELECT identity, options, version, output, output_size, output_mtime, result "
+                "FROM files WHERE input = ?",
                 (key(name),),
             ).fetchone()
         if found is None:
             return None
-        identity, options, version, output, size, text = found
+        identity, options, version, output, size, mtime, text = found
         try:
-            return Row(identity, options, version, output, size, _result(text))
+            written = None if mtime is None else int(mtime)
+            return Row(identity, options, version, output, size, written, _result(text))
         except (TypeError, ValueError, AttributeError):
             raise self._damaged(name) from None
 
@@ -176,13 +180,21 @@ class Manifest:
         return GuetzpyError(f"{self.path}: damaged row of {what}; remove the manifest to begin anew")
 
     def put(
-        self, name: str, identity: str, options: str, output: str | None, size: int | None, result: Result
+        self,
+        name: str,
+        identity: str,
+        options: str,
+        output: str | None,
+        size: int | None,
+        output_mtime: int | None,
+        result: Result,
     ) -> None:
         """Record the result of a file."""
         self._write(
-            "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 key(name), identity, options, __version__, key(output) if output else None, size,
+                None if output_mtime is None else str(output_mtime),
                 result.status, result.bytes_before, result.bytes_after, result.distance,
                 result.butteraugli_3norm, result.ssimulacra2, result.seconds, _text(result.error),
                 _text("\n".join(result.warnings)) or None,

@@ -109,7 +109,8 @@ def run(
         Whether files that are not pictures are copied to the destination.
     resume : bool
         Whether files that an earlier run processed are skipped. The options and guetzpy's version must be the
-        same, and input and output must be unchanged since. Their results are in :attr:`Run.earlier`.
+        same, and size and modification time of input and output too (of an output at a URL, the size). Their
+        results are in :attr:`Run.earlier`.
     manifest : path, optional
         The record for ``resume``: a new file, or one that guetzpy made. Default: see
         :func:`guetzpy.batch.manifest_place.location`. If the default is in the user's state folder and cannot

@@ -74,12 +74,13 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a file, and the identity, output and size that the manifest records with it."""
+    """The result of a file, and what the manifest records with it about its input and its output."""
 
     result: Result
     identity: str
     output: str | None = None
     output_size: int | None = None
+    output_mtime: int | None = None
 
 
 def start() -> None:
@@ -131,7 +132,20 @@ def process(task: Task, options: OptimizeOptions | TranscodeOptions, delivery: D
         return Done(Result.of_failure(error, text, task.input, target_of(options)), identity)
     size = len(result.data)
     kept_data = result.data if delivery.keep_data else b""
-    return Done(replace(result, output=place, data=kept_data), identity, place, size if place else None)
+    made_now = replace(result, output=place, data=kept_data)
+    if place is None:
+        return Done(made_now, identity)
+    return Done(made_now, identity, place, size, _mtime_of(place, delivery))
+
+
+def _mtime_of(place: str, delivery: Delivery) -> int | None:
+    """Return the time of a written file; None for a URL, and in place, where the input's identity has it."""
+    if delivery.in_place or storage.is_url(place):
+        return None
+    try:
+        return os.stat(place).st_mtime_ns
+    except OSError:  # it is gone already, so that --resume makes it again
+        return None
 
 
 def _read(

@@ -36,6 +36,11 @@ def test_resume_does_only_what_is_missing(photos: Path, tmp_path: Path, go: Go, 
     assert again() == ["a.jpg"]
     (out / "a.jpg").write_bytes(b"half")
     assert again() == ["a.jpg"]
+    (out / "a.jpg").write_bytes(bytes((out / "a.jpg").stat().st_size))
+    os.utime(out / "a.jpg", (2 * 10**9, 2 * 10**9))
+    assert again() == ["a.jpg"]
+    os.utime(out / "a.jpg", (int((out / "a.jpg").stat().st_mtime),) * 2)  # as a ZIP file keeps it
+    assert again() == []
     os.utime(photos / "sub/b.JPG", (10**9, 10**9))
     assert again() == ["b.JPG"]
     put(photos / "new.jpg", JPEG)
@@ -46,6 +51,16 @@ def test_resume_does_only_what_is_missing(photos: Path, tmp_path: Path, go: Go, 
     engine.calls.clear()
     go(photos, out)
     assert len(engine.calls) == 4  # without resume, all files are processed
+
+
+def test_resume_with_times_of_the_far_future(photos: Path, tmp_path: Path, go: Go, engine: Engine) -> None:
+    os.utime(photos / "a.jpg", (13 * 10**9, 13 * 10**9))  # 2381
+    if (photos / "a.jpg").stat().st_mtime < 13 * 10**9:
+        pytest.skip("the file system has no such times")
+    go(photos, tmp_path / "out", preserve=True)
+    engine.calls.clear()
+    go(photos, tmp_path / "out", preserve=True, resume=True)
+    assert not engine.calls
 
 
 @pytest.mark.parametrize("places", [("out", "new"), ("out", None), (None, "out")])
