@@ -210,6 +210,8 @@ def run(
         tasks = [task for task in tasks if in_shard(task.relative, shard)]
         found.others = [other for other in found.others if in_shard(other.relative, shard)]
         found.unreadable = [other for other in found.unreadable if in_shard(other.relative, shard)]
+    if manifest is not None and write:
+        _refuse_own_manifest(_name(manifest), tasks, found, goal if copy_others else None)
     created = _missing(goal) if write and goal is not None and not storage.is_url(goal) else []
     record = _record(manifest, names, goal, shard, resume, created) if write else None
     try:
@@ -289,6 +291,20 @@ def _record(
     if not in_destination:
         prune_state()
     return record
+
+
+def _refuse_own_manifest(manifest: str, tasks: list[Task], found: Discovery, copy_to: str | None) -> None:
+    """Raise ValueError if an output of the run would replace its manifest, or the manifest's journal."""
+    own = {os.path.realpath(manifest + end) for end in ("", "-journal")}
+    names = {
+        os.path.basename(each) for each in own
+    }  # compared first: links are resolved for few of a million
+    outputs = [(task.input, place) for task in tasks for place in (task.output, task.copy) if place]
+    if copy_to is not None:
+        outputs += [(other.input, storage.join(copy_to, other.relative)) for other in found.others]
+    for name, place in outputs:
+        if os.path.basename(place) in names and os.path.realpath(place) in own:
+            raise ValueError(f"{place}: is the output of {name}; give the manifest another name")
 
 
 def _missing(place: str | os.PathLike[str]) -> list[str]:

@@ -155,6 +155,14 @@ def test_manifest_where_the_user_wants_it(photos: Path, tmp_path: Path, go: Go) 
     assert sorted(rows) == [("optimized", 100), ("optimized", 150), ("optimized", 200)]
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "app.sqlite"])
+def test_no_output_replaces_the_manifest(photos: Path, tmp_path: Path, go: Go, name: str) -> None:
+    put(photos / "app.sqlite", b"another program's")
+    with pytest.raises(ValueError, match=f"{name}: is the output of .* give the manifest another name"):
+        go(photos, tmp_path / "out", copy_others=True, manifest=tmp_path / "out" / name)
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_runs_do_not_share_a_manifest(photos: Path, tmp_path: Path, threads: Executor) -> None:
     with (
         batch.run(photos, tmp_path / "out", executor=threads),
