@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from guetzpy import output
 from guetzpy.batch import storage
@@ -158,10 +158,28 @@ def _note(folder: str, original: str, place: str, data: bytes, replacement: byte
     records = os.path.join(folder, RECORDS)
     os.makedirs(records, exist_ok=True)
     host = re.sub(r"[^\w-]", "-", platform.node())  # machines may share the folder
-    with open(os.path.join(records, f".{host}-{os.getpid()}.jsonl"), "a", encoding="ascii") as stream:
-        stream.write(json.dumps(asdict(record)) + "\n")
+    with open(os.path.join(records, f".{host}-{os.getpid()}.jsonl"), "a+b") as stream:
+        _drop_incomplete_line(stream)
+        stream.write(json.dumps(asdict(record)).encode("ascii") + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _drop_incomplete_line(stream: BinaryIO) -> None:
+    """Remove the last line of a file of records if it has no end, so that the next line is not damaged by it.
+
+    A full disk leaves such a line, and so does a killed process, whose number a later one may have: in
+    containers they have the same numbers every time.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    if not end:
+        return
+    stream.seek(end - 1)
+    if stream.read(1) == b"\n":
+        return
+    stream.seek(0)
+    stream.truncate(stream.read().rfind(b"\n") + 1)
+    stream.seek(0, os.SEEK_END)
 
 
 def _is_same(name: str, other: str) -> bool:

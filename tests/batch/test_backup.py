@@ -327,3 +327,19 @@ def test_a_folder_is_not_its_own_backup_folder(photos: dict[str, bytes]) -> None
     assert done.exit_code == 2
     assert "in: is an input and the folder of the backups" in done.stderr
     assert contents(photos) == photos
+
+
+def test_a_record_after_one_that_was_cut_short(photos: dict[str, bytes]) -> None:
+    """A full disk cuts a line, and so does a kill; in containers the next process has the same number."""
+    names = list(photos)
+    for name in names:
+        backup.keep(name, name, photos[name], b"new", "kept")
+        (record,) = Path("kept", backup.RECORDS).iterdir()
+        whole = record.read_bytes()
+        record.write_bytes(whole + b'{"original": "/ha')
+    backup.keep(names[0], names[0], photos[names[0]], b"newer", "kept")
+    lines = record.read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["after"] for line in lines] == [
+        backup._digest(b) for b in (b"new", b"new", b"newer")
+    ]
+    assert [done.status for done in backup.restore("kept")] == ["original", "original"]
