@@ -134,8 +134,8 @@ def _run_folders(
     with report_errors(), notices(quiet):
         with _cluster(wishes.dask) as executor:
             run = _plan(inputs, output, in_place, options, wishes, write, jpeg_only, executor)
-            if report is not None and wishes.copy_others:
-                _keep_copies(run, output or "", report)
+            if report is not None:
+                _keep_outputs(run, output if wishes.copy_others else None, report)
             if run.tasks and executor is None and isinstance(options, OptimizeOptions):
                 compile_if_cold(quiet, options.effort)
             if report is not None:
@@ -257,11 +257,14 @@ def _plan(
         fail(explain(error))
 
 
-def _keep_copies(run: Run, output: str, report: Report) -> None:
-    """End with exit code 2 if the report would replace a copy that --copy-others makes."""
+def _keep_outputs(run: Run, output: str | None, report: Report) -> None:
+    """End with exit code 2 if the report would replace the manifest, or a copy that --copy-others makes."""
     files = {os.path.realpath(name) for name in report.files}
-    for other in run.others:
-        place = os.path.join(output, other.relative)
+    if run.manifest is not None and os.path.realpath(run.manifest) in files:
+        run.discard()
+        usage_error(f"--report: {run.manifest} is the manifest; give the report another name")
+    for other in run.others if output is not None else []:
+        place = os.path.join(output or "", other.relative)
         if other.can_copy and os.path.realpath(place) in files:
             run.discard()
             usage_error(f"--report: {place} is the copy of {other.input}; give the report another name")

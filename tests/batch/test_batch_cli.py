@@ -113,6 +113,13 @@ def test_choice_of_files(photos: Path) -> None:
     assert "thumbs/t.jpg" in names("two")
 
 
+def test_a_report_does_not_replace_the_manifest(photos: Path) -> None:
+    before = names(".")
+    done = run("optimize", "in", "-r", "-o", "out", "--manifest", "r.html", "--report", "./r.html")
+    assert (done.exit_code, "r.html is the manifest" in done.stderr) == (2, True)
+    assert names(".") == before
+
+
 @pytest.mark.parametrize("report", ["out/index.html", "out/"])
 def test_a_report_does_not_replace_a_copy(photos: Path, report: str) -> None:
     put("in/index.html", head=b"my page")
