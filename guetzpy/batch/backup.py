@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -79,7 +80,7 @@ def keep(
     replacement: bytes,
     folder: str,
     options: Mapping[str, Any] | None = None,
-) -> str | None:
+) -> Callable[[], None]:
     """Back up a file that is about to be replaced, under a name that is free.
 
     Parameters
@@ -97,44 +98,47 @@ def keep(
 
     Returns
     -------
-    str or None
-        Path of the backup that was made; None if it is at a URL or existed already.
+    callable
+        To be called if the file is then not replaced: it removes the record. It also removes the backup if
+        that is a copy. A hard link stays, because another run may have taken it for its own backup.
     """
     wanted = storage.join(folder, relative)
     place = _free(wanted, options)
     if storage.is_url(place) or storage.is_url(name):
         storage.write(place, data, options)
-        return None
+        return lambda: None
     original = os.path.realpath(name)
     if place != wanted and _is_same(name, wanted):  # a killed run made this backup, but no record of it
         _note(folder, original, wanted, data, replacement)
-        return None
+        return partial(_withdraw, folder, None)
     os.makedirs(folder, exist_ok=True)
     output.check_below(place, folder)
     os.makedirs(os.path.dirname(place), exist_ok=True)
-    while not _take(original, place, data):
+    while (taken := _take(original, place, data)) is None:
         place = _free(wanted)
+    copy = place if taken == "copied" else None
     try:
         _note(folder, original, place, data, replacement)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(place)
+        if copy is not None:
+            with suppress(OSError):
+                os.unlink(copy)
         raise
-    return place
+    return partial(_withdraw, folder, copy)
 
 
-def _take(original: str, place: str, data: bytes) -> bool:
-    """Make a backup; return False if another process has made a file of this name meanwhile.
+def _take(original: str, place: str, data: bytes) -> Literal["linked", "copied"] | None:
+    """Make a backup; return None if another process has made a file of this name meanwhile.
 
     Files of several folders may have the same name, and other processes back them up at the same time.
     """
     try:
         os.link(original, place)  # a hard link keeps all attributes; the output gets a new inode
     except FileExistsError:
-        return False
+        return None
     except OSError:  # another file system, or one without hard links
-        return _take_by_copy(original, place, data)
-    return True
+        return "copied" if _take_by_copy(original, place, data) else None
+    return "linked"
 
 
 def _take_by_copy(original: str, place: str, data: bytes) -> bool:
@@ -155,14 +159,34 @@ def _note(folder: str, original: str, place: str, data: bytes, replacement: byte
     """Append a record to the file of this process, and wait until it is on the disk."""
     backup = os.path.relpath(place, folder)
     record = Record(original, backup, _digest(data), _digest(replacement), time.time())
-    records = os.path.join(folder, RECORDS)
-    os.makedirs(records, exist_ok=True)
-    host = re.sub(r"[^\w-]", "-", platform.node())  # machines may share the folder
-    with open(os.path.join(records, f".{host}-{os.getpid()}.jsonl"), "a+b") as stream:
+    os.makedirs(os.path.join(folder, RECORDS), exist_ok=True)
+    with open(_own_records(folder), "a+b") as stream:
         _drop_incomplete_line(stream)
         stream.write(json.dumps(asdict(record)).encode("ascii") + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _own_records(folder: str) -> str:
+    """Return the path of this process's file of records."""
+    host = re.sub(r"[^\w-]", "-", platform.node())  # machines may share the folder
+    return os.path.join(folder, RECORDS, f".{host}-{os.getpid()}.jsonl")
+
+
+def _withdraw(folder: str, copy: str | None) -> None:
+    """Remove the last record of this process, and the copy that it names. Errors are ignored.
+
+    With another run's record of the same file, a record without its backup would hide the backup of that run.
+    """
+    with suppress(OSError):
+        records = Path(_own_records(folder))
+        left = b"".join(records.read_bytes().splitlines(keepends=True)[:-1])
+        if left:
+            os.truncate(records, len(left))
+        else:
+            records.unlink()
+        if copy is not None:
+            os.unlink(copy)
 
 
 def _drop_incomplete_line(stream: BinaryIO) -> None:

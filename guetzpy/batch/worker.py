@@ -271,9 +271,9 @@ def _deliver(
         if result.data == data:
             return identity
         with _writing:
-            kept = None
+            withdraw = None
             if delivery.backup is not None:
-                kept = backup.keep(
+                withdraw = backup.keep(
                     task.input, task.relative, data, result.data, delivery.backup, delivery.storage_options
                 )
             try:
@@ -281,9 +281,8 @@ def _deliver(
                     place, result.data, delivery.storage_options, expected=state, keep_times=delivery.preserve
                 )
             except BaseException:
-                if kept is not None:  # the original stays, even if the backup is a hard link
-                    with contextlib.suppress(OSError):
-                        os.unlink(kept)
+                if withdraw is not None:
+                    withdraw()
                 raise
         return storage.state(place, delivery.storage_options).identity
     with _writing:

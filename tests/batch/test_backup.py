@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from guetzpy import batch
-from guetzpy.batch import backup
+from guetzpy.batch import backup, storage
 from guetzpy.cli import app
 from guetzpy.errors import GuetzpyError
 from guetzpy.options import TranscodeOptions
@@ -310,7 +312,7 @@ def test_backups_of_files_with_the_same_name_do_not_replace_each_other(
     free = backup._free
     answers = ["kept/x.jpg"]
     monkeypatch.setattr(backup, "_free", lambda *a: answers.pop() if answers else free(*a))
-    assert backup.keep("1/x.jpg", "x.jpg", originals[1], b"", "kept") == "kept/x.jpg.1"
+    backup.keep("1/x.jpg", "x.jpg", originals[1], b"", "kept")
     assert [Path(name).read_bytes() for name in ("kept/x.jpg", "kept/x.jpg.1")] == originals
 
 
@@ -343,3 +345,47 @@ def test_a_record_after_one_that_was_cut_short(photos: dict[str, bytes]) -> None
         backup._digest(b) for b in (b"new", b"new", b"newer")
     ]
     assert [done.status for done in backup.restore("kept")] == ["original", "original"]
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_file_that_could_not_be_replaced_has_no_record(
+    photos: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    def busy(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.EBUSY, "busy")
+
+    if not linked:
+        monkeypatch.setattr(os, "link", busy)
+    monkeypatch.setattr(storage, "write", busy)
+    with ThreadPoolExecutor(1) as executor:
+        options = TranscodeOptions()
+        results = list(batch.run("in", options=options, in_place=True, backup="kept", executor=executor))
+    assert [result.status for result in results] == ["failed", "failed"]
+    left = [path for path in Path("kept").rglob("*") if path.is_file()]
+    assert len(left) == (2 if linked else 0)
+    assert not list(Path("kept", backup.RECORDS).iterdir())
+
+
+def test_a_run_that_came_second_does_not_hide_the_backup_of_the_first(photos: dict[str, bytes]) -> None:
+    name, replacement = "in/a.jpg", jpeg(3)
+    backup.keep(name, "a.jpg", photos[name], replacement, "kept")
+    exchange(name, replacement)
+    withdraw = backup.keep(name, "a.jpg", photos[name], replacement, "kept")
+    withdraw()  # the second run read the original, and finds now that it was replaced
+    assert [done.status for done in backup.restore("kept")] == ["restored"]
+    assert Path(name).read_bytes() == photos[name]
+
+
+def test_a_run_that_came_second_does_not_remove_the_backup_that_another_took(
+    photos: dict[str, bytes],
+) -> None:
+    name, replacement = "in/a.jpg", jpeg(3)
+    withdraw = backup.keep(name, "a.jpg", photos[name], replacement, "kept")
+    (ours,) = Path("kept", backup.RECORDS).iterdir()
+    backup.keep(name, "a.jpg", photos[name], replacement, "kept")  # another process: it takes the link
+    ours.with_name(".other-1.jsonl").write_bytes(ours.read_bytes().splitlines(keepends=True)[1])
+    exchange(name, replacement)
+    ours.write_bytes(ours.read_bytes().splitlines(keepends=True)[0])
+    withdraw()
+    assert [done.status for done in backup.restore("kept")] == ["restored"]
+    assert Path(name).read_bytes() == photos[name]
