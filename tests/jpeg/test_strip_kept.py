@@ -246,3 +246,26 @@ def test_the_writer_refuses_a_jfif_cut_short() -> None:
     )
     with pytest.raises(ValueError, match="cut short"):
         write(broken)
+
+
+XMP_TURN = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:dc="http://x/"'
+    b' tiff:Orientation="6" dc:title="SECRET"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("own", [None, 1, 3])
+@pytest.mark.parametrize("wishes", [{"strip": "xmp"}, {"strip": "all"}, {"strip": "exif"}])
+def test_the_orientation_of_xmp_stays_where_exif_has_none(own: int | None, wishes: dict[str, str]) -> None:
+    block = Image.Exif()
+    block[0x010F] = "Maker"
+    if own is not None:
+        block[0x0112] = own
+    stream = io.BytesIO()
+    Image.effect_noise((32, 16), 40).save(stream, "JPEG", exif=block, xmp=XMP_TURN)
+    result = guetzpy.transcode(stream.getvalue(), **wishes, threads=1)
+    with Image.open(stream) as before, Image.open(io.BytesIO(result.data)) as after:
+        assert after.getexif().get(0x0112, 1) == before.getexif().get(0x0112, 1)
+    assert (b"SECRET" in result.data) == (wishes == {"strip": "exif"})
+    assert guetzpy.transcode(result.data, **wishes, threads=1).removed == ()

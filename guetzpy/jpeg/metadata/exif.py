@@ -32,6 +32,7 @@ __all__ = [
     "orientation",
     "part_sizes",
     "read_tiff",
+    "stored_orientation",
     "with_size",
     "without_gps",
     "without_thumbnail",
@@ -58,13 +59,17 @@ def orientation(tiff: bytes) -> int:
 
     A first directory that is cut short is read as far as it goes, as Pillow and ImageMagick do.
     """
+    value = stored_orientation(tiff)
+    return value if value is not None and 1 <= value <= 8 else 1
+
+
+def stored_orientation(tiff: bytes) -> int | None:
+    """Return the number in the orientation's entry of a TIFF structure; None if there is none."""
     try:
         structure = Tiff(tiff)
     except ValueError:
-        value = _orientation_cut_short(tiff)
-    else:
-        value = structure.number(structure.directories[0].find(ORIENTATION))
-    return value if value is not None and 1 <= value <= 8 else 1
+        return _orientation_cut_short(tiff)
+    return structure.number(structure.directories[0].find(ORIENTATION))
 
 
 def _orientation_cut_short(tiff: bytes) -> int | None:

@@ -30,7 +30,15 @@ from guetzpy.jpeg.metadata.anchors import (
 )
 from guetzpy.jpeg.metadata.declared import declares_adobe_rgb
 from guetzpy.jpeg.metadata.holdings import locate
-from guetzpy.jpeg.metadata.policy import KINDS, PARTS, Policy, exif_groups, kind_of, segments_for
+from guetzpy.jpeg.metadata.policy import (
+    KINDS,
+    PARTS,
+    Policy,
+    exif_groups,
+    is_cut_short,
+    kind_of,
+    segments_for,
+)
 from guetzpy.jpeg.metadata.stripping import Edit
 from guetzpy.jpeg.structure import JpegImage, Segment
 from guetzpy.picture.profiles import adobe_rgb
@@ -113,19 +121,36 @@ def carry(
     """
     edit = Edit(source, image, locate(source, image), policy)
     if not cut_short:
-        edit.drop_cut_short()
+        _drop_cut_short(edit)
     for kind in PARTS:
         if kind in policy.stripped:
             edit.strip_part(kind)
     edit.trim_surplus()
     edit.strip_appended()
     edit.strip_segments()
+    _note_needed_xmp(edit)
     # Bytes between the segments of the header are in no segment, so rewritten and spliced files lack them.
     if "unknown" in policy.stripped and appended.stray_ranges(source, len(source) - len(image.trailing)):
         edit.removed.add("unknown")
     _note_credentials(edit)
     _note_wrong_index(edit, image)
     return _with_meaning(_result(edit), image, policy)
+
+
+def _drop_cut_short(edit: Edit) -> None:
+    """Remove JFIF and Adobe segments that are too short, since Pillow refuses files with them."""
+    for number in edit.of_kind("unknown"):
+        if is_cut_short(edit.segment(number)):
+            edit.payloads[number] = None
+            edit.changes.append("a JFIF or Adobe segment that is too short is removed")
+
+
+def _note_needed_xmp(edit: Edit) -> None:
+    """Note that XMP was stripped by which programs find a part after EOI."""
+    needs_it = any(part.kind == "gainmap" or part.video for part in edit.parts)
+    if "xmp" in edit.stripped & set(edit.kinds) and needs_it and not {"gainmap", "trailing"} & edit.kept:
+        found_by = "programs that need XMP will not find the gain map or motion photo"
+        edit.notes.append(f"XMP is stripped: {found_by}")
 
 
 def _note_credentials(edit: Edit) -> None:

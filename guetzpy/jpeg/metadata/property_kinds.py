@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from guetzpy.jpeg.metadata.xmp import Packet
+
 __all__ = [
     "EXIF_TAGS",
     "IPTC_DATASETS",
@@ -12,9 +14,11 @@ __all__ = [
     "is_copyright",
     "is_gain_map",
     "is_motion_photo",
+    "is_orientation",
     "is_place",
     "is_thumbnail",
     "tells_coordinates",
+    "turns",
     "xmp_test",
 ]
 
@@ -176,6 +180,16 @@ def is_gain_map(space: str, name: str) -> bool:
 def is_motion_photo(space: str, name: str) -> bool:
     """Return whether an XMP property describes the video of a motion photo."""
     return space == _GCAMERA and name.startswith(("MotionPhoto", "MicroVideo"))
+
+
+def is_orientation(space: str, name: str) -> bool:
+    """Return whether a property is the orientation of the picture."""
+    return (space, name) == ("http://ns.adobe.com/tiff/1.0/", "Orientation")
+
+
+def turns(packet: Packet) -> bool:
+    """Return whether an XMP packet has an orientation other than 1."""
+    return any(value.strip() not in ("", "1") for _, value, _ in packet.properties(is_orientation))
 
 
 def xmp_test(kind: str, space: str, name: str) -> bool:

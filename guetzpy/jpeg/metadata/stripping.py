@@ -16,12 +16,14 @@ from guetzpy.jpeg.metadata import (
 )
 from guetzpy.jpeg.metadata.appended import Part
 from guetzpy.jpeg.metadata.holdings import Survey
-from guetzpy.jpeg.metadata.policy import PARTS, Policy, exif_groups, is_cut_short, kind_of, without_surplus
+from guetzpy.jpeg.metadata.policy import PARTS, Policy, exif_groups, kind_of, without_surplus
 from guetzpy.jpeg.metadata.property_kinds import (
     coordinates_in_bytes,
     is_gain_map,
     is_motion_photo,
+    is_orientation,
     tells_coordinates,
+    turns,
     xmp_test,
 )
 from guetzpy.jpeg.structure import JpegImage, Segment
@@ -48,6 +50,9 @@ class Edit:
         self.notes: list[str] = []  # messages that hold even if the caller does not change the file
         self.changes: list[str] = []  # messages that hold only if the file is changed
         self.unsearched: dict[str, set[str]] = {}  # names of data that could not be searched, by kind
+        groups = self.exif_groups()
+        # Pillow turns a picture by the orientation in XMP if Exif has none.
+        self.turned_by_exif = bool(groups) and exif.stored_orientation(self.tiff(groups[0])) is not None
 
     def of_kind(self, kind: str) -> list[int]:
         """Return the numbers of the segments of a kind that are not removed."""
@@ -78,13 +83,6 @@ class Edit:
             self.payloads[number] = None
             self.removed.add(kind)
 
-    def drop_cut_short(self) -> None:
-        """Remove JFIF and Adobe segments that are too short, since Pillow refuses files with them."""
-        for number in self.of_kind("unknown"):
-            if is_cut_short(self.segment(number)):
-                self.payloads[number] = None
-                self.changes.append("a JFIF or Adobe segment that is too short is removed")
-
     def trim_surplus(self) -> None:
         """Cut the bytes after the fields of JFIF and Adobe segments, which may be any data."""
         if "unknown" not in self.kept and self.stripped & {"unknown", "gps", "place", "copyright"}:
@@ -113,6 +111,10 @@ class Edit:
         for kind in ("icc", "comment", "unknown"):
             if kind in self.stripped:
                 self.drop(self.of_kind(kind), kind)
+        groups = self.exif_groups()
+        if self.turned_by_exif and not (groups and exif.stored_orientation(self.tiff(groups[0]))):
+            # The orientation 1 went with Exif; one in XMP, which it overrode, must not take its place.
+            self.blank_xmp("exif", is_orientation)
 
     def _strip_exif(self) -> None:
         if not (groups := self.exif_groups()):
@@ -140,8 +142,10 @@ class Edit:
         for kind in set(PARTS) - self.kept:
             if any(p.has(lambda s, n, k=kind: n != "" and xmp_test(k, s, n)) for p in packets):  # type: ignore[misc]
                 self.removed.add(kind)
+        turned = not self.turned_by_exif and any(map(turns, packets))
         rest = xmp_segments.only_properties(
-            payloads, lambda s, n: any(xmp_test(kind, s, n) for kind in self.kept)
+            payloads,
+            lambda s, n: any(xmp_test(kind, s, n) for kind in self.kept) or (turned and is_orientation(s, n)),
         )
         if rest != payloads:
             self.drop(numbers, "xmp")
@@ -150,10 +154,6 @@ class Edit:
                 self.payloads[number] = payload
         elif rest:
             self.notes.append("the XMP to keep is removed: it does not fit in the XMP segments of the file")
-        needs_it = any(part.kind == "gainmap" or part.video for part in self.parts)
-        if needs_it and not {"gainmap", "trailing"} & self.kept:
-            found_by = "programs that need XMP will not find the gain map or motion photo"
-            self.notes.append(f"XMP is stripped: {found_by}")
 
     def _strip_iptc(self) -> None:
         numbers = self.of_kind("iptc")
