@@ -78,11 +78,15 @@ def run(
 
 def _check_baseline(result: Result, options: OptimizeOptions | TranscodeOptions) -> None:
     """Raise UnsupportedError if the options ask for a baseline file and the result is not one."""
+    from guetzpy.jpeg.anatomy import survey
     from guetzpy.jpeg.header import is_baseline
 
     if options.progressive or is_baseline(result.data):
         return
-    why = f": {result.reason}" if result.reason else ""
+    tables = survey(result.data, tolerant=True).qtables
+    wide = any(int(table.max()) > 255 for table in tables.values())
+    reason = "its quantiser steps are above 255, and need 16 bits" if wide else result.reason
+    why = f": {reason}" if reason else ""
     raise UnsupportedError(f"a baseline file cannot be made{why}; leave out --baseline")
 
 

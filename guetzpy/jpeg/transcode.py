@@ -13,6 +13,7 @@ from guetzpy.errors import FormatError, GuetzpyError, UnsupportedError
 from guetzpy.jpeg.anatomy import survey
 from guetzpy.jpeg.further import with_packed_pictures
 from guetzpy.jpeg.gray import WRITTEN_AS_GRAY, carried_as_gray, coefficients_as_gray
+from guetzpy.jpeg.markers import SOF0
 from guetzpy.jpeg.metadata.appended import places, stray_ranges
 from guetzpy.jpeg.metadata.declared import colour_of_jpeg
 from guetzpy.jpeg.metadata.policy import Policy, kind_of
@@ -154,8 +155,8 @@ def _transcoded(
 ) -> Transcoded:
     """Encode an image anew under a policy; see :func:`transcode_bytes`."""
     carried = carry(source, image, policy)
-    # A progressive file is no valid result for "sequential", even if it is smaller.
-    rewritten = repaired or (script == "sequential" and image.progressive)
+    # A file that is not baseline is no valid result for "sequential", even if it is smaller.
+    rewritten = repaired or (script == "sequential" and image.sof != SOF0)
     warnings = [*image.warnings, *colour_of_jpeg(image).warnings]
     gray = None if keep_components else coefficients_as_gray(image)
     own = carried_as_gray(source, image, carried) if gray is not None else ""
@@ -277,7 +278,7 @@ def _repacked(
     whole = source if image.eoi else source[: len(source) - len(image.trailing)] + _EOI
     profile_changes = "icc" in carried.removed or carried.profile_added
     objection = _objection(whole, image, data, repaired, profile_changes, threads)
-    larger = "the baseline file, as asked for, is larger than its progressive source"
+    larger = "the baseline file, as asked for, is larger than its source"
     return (None, objection) if objection else (data, "" if repaired or len(data) <= len(source) else larger)
 
 

@@ -41,7 +41,7 @@ def test_baseline_is_baseline_even_if_larger(codes: np.ndarray, work: Any) -> No
     assert result.progressive is False
     if result.status == "lossless":
         assert len(result.data) > len(source)
-        assert "larger than its progressive source" in str(result.reason)
+        assert "larger than its source" in str(result.reason)
     with Image.open(io.BytesIO(source)) as before, Image.open(io.BytesIO(result.data)) as after:
         assert result.status != "lossless" or before.tobytes() == after.tobytes()
 
@@ -74,8 +74,16 @@ def test_steps_of_16_bits_make_no_baseline_file(codes: np.ndarray) -> None:
     table = [16] * 63 + [300]
     source = _jpeg(codes, qtables=[table, table], subsampling=0)
     assert frame_of(source)[0] == 0xC1
-    with pytest.raises(guetzpy.UnsupportedError, match="baseline"):
+    with pytest.raises(guetzpy.UnsupportedError, match=r"baseline file cannot be made: .* above 255"):
         guetzpy.transcode(source, progressive=False)
+
+
+@pytest.mark.parametrize("work", [guetzpy.optimize, guetzpy.transcode])
+def test_a_small_extended_file_becomes_a_baseline_file(codes: np.ndarray, work: Any) -> None:
+    """Regression: it was kept, because no bytes are saved, and then refused."""
+    source = guetzpy.transcode(_jpeg(codes, quality=75), progressive=False).data
+    source = source.replace(b"\xff\xc0", b"\xff\xc1", 1)
+    assert frame_of(work(source, progressive=False).data)[0] == 0xC0
 
 
 @pytest.mark.foreign
