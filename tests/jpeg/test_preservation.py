@@ -199,14 +199,19 @@ def test_micro_video_by_its_offset() -> None:
     assert b"MicroVideo" not in stripped
 
 
+@pytest.mark.parametrize("pieces", ["one", "two", "two after an empty one"])
 @pytest.mark.parametrize("relative_to_note", [False, True])
-def test_previews_that_maker_notes_point_at(relative_to_note: bool) -> None:
+def test_previews_that_maker_notes_point_at(relative_to_note: bool, pieces: str) -> None:
     preview = jpeg_files.picture(30, 20, seed=3)
     for _ in range(2):  # the first pass finds the offset, the second one writes it
         note = b"PREVIEW AT" + struct.pack("<I", locals().get("offset", 0)) + b"END OF NOTE"
         tiff = jpeg_files.exif(note=note, gps=None, thumbnail=None)
-        first = jpeg_files.with_segments(jpeg_files.picture(), jpeg_files.segment(0xE1, exif.HEADER + tiff))
-        base = 12 + (tiff.index(b"PREVIEW AT") if relative_to_note else 0)
+        at = tiff.index(b"PREVIEW AT")
+        parts = [tiff] if pieces == "one" else [tiff[: at - 3], tiff[at - 3 :]]
+        parts = [b"", *parts] if "empty" in pieces else parts
+        segments = [jpeg_files.segment(0xE1, exif.HEADER + part) for part in parts]
+        first = jpeg_files.with_segments(jpeg_files.picture(), *segments)
+        base = first.index(tiff[:8]) + (at if relative_to_note else 0)
         offset = len(first) + 7 - base
     source = first + b"PADDING" + preview
     assert source[base + offset :] == preview

@@ -48,7 +48,8 @@ class Pointer:
     segment: Segment
     position: int
     order: str
-    base: int  # position in the payload that the offset counts from
+    first: Segment  # the first segment of the EXIF block, which may be the same
+    base: int  # position in the payload of the first segment that the offset counts from
     place: int  # the byte it points at, counted from the end of EOI
 
 
@@ -122,20 +123,24 @@ def _pointer_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[Pointer]:
     """Find EXIF offsets (often in maker notes) to previews that cameras write after EOI."""
     starts = _picture_starts(edit.trailing, edit.parts)
     for group in edit.exif_groups()[:1]:
-        if not starts or not edit.survey.places or len(group) > 1:
+        tiff = edit.tiff(group)
+        if not tiff or not starts or not edit.survey.places:
             continue
-        payload = edit.payload(group[0])
         head = len(exif.HEADER)
-        note = exif.maker_note(payload[head:]) or (0, 0)
-        file_base = edit.survey.places[group[0]].payload + head
+        leading = next(number for number in group if len(edit.payload(number)) > head)
+        note = exif.maker_note(tiff) or (0, 0)
+        file_base = edit.survey.places[leading].payload + head
         for start in starts:
-            for base, first, last in ((0, 0, len(payload)), (note[0], note[0], note[1])):
+            for base, first, last in ((0, 0, len(tiff)), (note[0], note[0], note[1])):
                 offset = edit.survey.eoi + start - file_base - base
                 for order in "<>" if last > first else "":
-                    pattern = struct.pack(order + "I", offset & 0xFFFFFFFF)
-                    at = payload.find(pattern, head + first, head + last)
-                    if at >= 0:
-                        yield Pointer(kept[group[0]], at, order, head + base, _moved(edit.parts, start))
+                    at = tiff.find(struct.pack(order + "I", offset & 0xFFFFFFFF), first, last)
+                    for number in group if at >= 0 else ():
+                        size = len(edit.payload(number)) - head
+                        if 0 <= at <= size - 4:
+                            place = _moved(edit.parts, start)
+                            yield Pointer(kept[number], head + at, order, kept[leading], head + base, place)
+                        at -= size
 
 
 def _length_anchors(edit: Edit, kept: dict[int, Segment]) -> Iterator[Length]:

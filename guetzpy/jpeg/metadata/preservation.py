@@ -256,9 +256,11 @@ def settle(written: bytes, carried: Carried) -> bytes:
             case Picture(number, place, size) if place is not None and id(carried._mpf) in payloads:
                 base = payloads[id(carried._mpf)] + len(mpf.HEADER)
                 pictures[number] = size, eoi + place - base
-            case Pointer(segment, position, order, base, place) if id(segment) in payloads:
-                start = payloads[id(segment)]
-                struct.pack_into(order + "I", data, start + position, eoi + place - start - base)
+            case Pointer(segment, position, order, first, base, place) if {id(segment), id(first)} <= set(
+                payloads
+            ):
+                offset = eoi + place - payloads[id(first)] - base
+                struct.pack_into(order + "I", data, payloads[id(segment)] + position, offset)
             case Length(segment, start, end) if id(segment) in payloads:
                 write_length(data, payloads[id(segment)] + start, payloads[id(segment)] + end, eoi)
             case Mention(at, order, place):
