@@ -153,8 +153,9 @@ class Source:
             return replace(carried, segments=segments)
         own = self.metadata
         segments = segments_for(
-            icc=own.icc, exif_data=own.exif, xmp_data=own.xmp, dpi=own.dpi, comment=own.comment
-        )
+            icc=own.icc, exif_data=own.exif, xmp_data=own.xmp,
+            dpi=own.dpi, aspect=own.aspect, comment=own.comment,
+        )  # fmt: skip
         if own.photoshop:
             segments += [
                 Segment(0xED, HEADER + own.photoshop[i : i + _PIECE])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class Metadata:
         Photoshop image resources (``8BIM`` ...), which contain IPTC.
     dpi : tuple of float, optional
         Horizontal and vertical resolution per inch.
+    aspect : tuple of int, optional
+        Horizontal and vertical resolution, 1 to 65535, in an unknown unit: only their ratio has a meaning.
     comment : bytes, optional
         Comment.
     lost : tuple of str
@@ -38,6 +42,7 @@ class Metadata:
     xmp: bytes | None = None
     photoshop: bytes | None = None
     dpi: tuple[float, float] | None = None
+    aspect: tuple[int, int] | None = None
     comment: bytes | None = None
     lost: tuple[str, ...] = ()
 
@@ -59,7 +64,7 @@ _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 def metadata_of(image: Image.Image) -> Metadata:
     """Return the metadata of a PIL image. An open file must have its pixels loaded before."""
     info = image.info
-    dpi = info.get("dpi")
+    dpi = _positive(info.get("dpi"))
     texts = _texts(image)
     comment = info.get("comment") or texts.pop(_COMMENT, None)
     return Metadata(
@@ -67,10 +72,36 @@ def metadata_of(image: Image.Image) -> Metadata:
         icc=info.get("icc_profile") or None,
         xmp=info.get("xmp") or None,
         photoshop=_photoshop(image),
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(float(d) > 0 for d in dpi) else None,
+        dpi=dpi,
+        aspect=None if dpi else _aspect(image),
         comment=comment.encode() if isinstance(comment, str) else comment or None,
         lost=tuple(texts),
     )
+
+
+def _positive(pair: Any) -> tuple[float, float] | None:
+    """Return a pair of finite numbers above 0; None if it is no such pair."""
+    try:
+        x, y = map(float, pair)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    return (x, y) if 0 < x < math.inf and 0 < y < math.inf else None
+
+
+def _aspect(image: Image.Image) -> tuple[int, int] | None:
+    """Return the resolution without a unit, in the smallest numbers; None if the pixels are square.
+
+    PNG has it in pHYs, TIFF in XResolution and YResolution, and a JPEG that Pillow opened in JFIF.
+    """
+    info = image.info
+    density = info.get("jfif_density") if info.get("jfif_unit") == 0 else None
+    pair = _positive(info.get("aspect") or info.get("resolution") or density)
+    if pair is None or pair[0] == pair[1]:
+        return None
+    small, large = sorted(pair)
+    ratio = Fraction(max(small / large, 1 / 65535)).limit_denominator(65535)
+    numbers = ratio.numerator, ratio.denominator
+    return numbers if pair[0] < pair[1] else numbers[::-1]
 
 
 def _texts(image: Image.Image) -> dict[str, str]:

@@ -314,6 +314,26 @@ def test_metadata_is_carried(photo: Image.Image, kind: str) -> None:
         assert tuple(map(round, again.info["dpi"])) == (300, 300)
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "found"),
+    [
+        (2, 1, (2, 1)),
+        (11, 4_000_000_000, (1, 65535)),
+        (3, 3, (1, 1)),
+        (0, 5, (1, 1)),
+        (90_000, 60_000, (3, 2)),
+    ],
+)
+def test_the_aspect_of_pixels_is_carried(photo: Image.Image, x: int, y: int, found: tuple[int, int]) -> None:
+    """PNG and TIFF can have a resolution without a unit, as JFIF can."""
+    chunk = b"pHYs" + struct.pack(">IIB", x, y, 0)
+    chunk = struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    png = encoded(photo, "PNG")
+    tiff = encoded(photo, "TIFF", tiffinfo={282: float(x), 283: float(y), 296: 1})
+    for data in (png[:33] + chunk + png[33:], tiff):
+        assert segments_of(load(data))["jfif"].payload[7:12] == b"\0" + struct.pack(">HH", *found)
+
+
 def test_metadata_follows_the_policy(photo: Image.Image) -> None:
     source = load(png_with_everything(photo))
     assert set(segments_of(source)) == {"jfif", "exif", "xmp", "icc"}

@@ -256,6 +256,7 @@ def segments_for(
     exif_data: bytes | None = None,
     xmp_data: bytes | None = None,
     dpi: tuple[float, float] | None = None,
+    aspect: tuple[int, int] | None = None,
     comment: bytes | None = None,
 ) -> list[Segment]:
     """Return the segments for a picture that does not come from a JPEG file.
@@ -270,6 +271,8 @@ def segments_for(
         XMP packet; a packet beyond 65502 bytes becomes extended XMP.
     dpi : tuple of float, optional
         Horizontal and vertical density in dots per inch.
+    aspect : tuple of int, optional
+        Horizontal and vertical density without a unit, 1 to 65535; used without ``dpi``.
     comment : bytes, optional
         Comment, of at most 65533 bytes.
 
@@ -283,7 +286,7 @@ def segments_for(
     LimitError
         If the EXIF data, the ICC profile or the comment does not fit into its segments.
     """
-    density = [min(max(round(value), 1), 65535) for value in dpi] if dpi else [1, 1]
+    density = [min(max(round(value), 1), 65535) for value in dpi] if dpi else aspect or (1, 1)
     numbers = b"".join(value.to_bytes(2, "big") for value in density)
     segments = [Segment(APP0, b"JFIF\0\1\1" + bytes((1 if dpi else 0,)) + numbers + b"\0\0")]
     if exif_data:
