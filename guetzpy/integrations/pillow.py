@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any
 
 from guetzpy import api
+from guetzpy.errors import LimitError
 from guetzpy.options import TARGETS, OptimizeKeywords
 
 if TYPE_CHECKING:
@@ -156,11 +157,16 @@ def _with_metadata(im: Image.Image, given: dict[str, Any]) -> Image.Image:
     """Return a copy of a picture that has only the metadata that is to be written."""
     from PIL import Image
 
+    from guetzpy.picture.metadata import LONGEST_COMMENT
+
     exif, xmp = given.get("exif"), given.get("xmp")
     if isinstance(exif, Image.Exif):
         exif = exif.tobytes()
     if isinstance(xmp, str):  # as PNG files have it in im.info["XML:com.adobe.xmp"]
         xmp = xmp.encode("utf-8")
+    comment = given.get("comment") or b""
+    if len(comment.encode() if isinstance(comment, str) else comment) > LONGEST_COMMENT:
+        raise LimitError(f"comment: a JPEG segment has at most {LONGEST_COMMENT} bytes")
     carried = {
         "icc_profile": given["icc_profile"] if "icc_profile" in given else _profile_of(im),
         "comment": given.get("comment", im.info.get("comment")),

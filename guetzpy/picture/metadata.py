@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["DESCRIPTIVE", "Metadata", "metadata_of"]
+__all__ = ["DESCRIPTIVE", "LONGEST_COMMENT", "Metadata", "metadata_of"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Metadata:
     comment : bytes, optional
         Comment.
     lost : tuple of str
-        Keywords of a PNG's texts that a JPEG cannot hold.
+        Texts that a JPEG cannot hold: keywords of a PNG, or a comment that is too long.
     """
 
     exif: bytes | None = None
@@ -56,7 +56,7 @@ DESCRIPTIVE = frozenset(
 )
 _ORIENTATION = 0x0112
 #: Keyword of a comment in a PNG (PNG specification, 11.3.3.1), and the longest that a COM segment holds.
-_COMMENT, _LONGEST_COMMENT = "Comment", 65533
+_COMMENT, LONGEST_COMMENT = "Comment", 65533
 _READ_BY_PILLOW = frozenset({"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type icc"})
 _XMP, _IPTC, _PHOTOSHOP = 0x02BC, 0x83BB, 0x8649
 
@@ -67,6 +67,11 @@ def metadata_of(image: Image.Image) -> Metadata:
     dpi = _positive(info.get("dpi"))
     texts = _texts(image)
     comment = info.get("comment") or texts.pop(_COMMENT, None)
+    comment = comment.encode() if isinstance(comment, str) else comment or None
+    lost = list(texts)
+    if comment is not None and len(comment) > LONGEST_COMMENT:
+        comment = None
+        lost.append(f"{_COMMENT} of more than 64 kB")
     return Metadata(
         exif=_exif(image),
         icc=info.get("icc_profile") or None,
@@ -74,8 +79,8 @@ def metadata_of(image: Image.Image) -> Metadata:
         photoshop=_photoshop(image),
         dpi=dpi,
         aspect=None if dpi else _aspect(image),
-        comment=comment.encode() if isinstance(comment, str) else comment or None,
-        lost=tuple(texts),
+        comment=comment,
+        lost=tuple(lost),
     )
 
 
@@ -107,10 +112,7 @@ def _aspect(image: Image.Image) -> tuple[int, int] | None:
 def _texts(image: Image.Image) -> dict[str, str]:
     """Return the texts of a PNG by keyword, except for those that Pillow reads as Exif, XMP or a profile."""
     texts = getattr(image, "text", None) if image.format == "PNG" else None
-    found = {key: str(text) for key, text in (texts or {}).items() if key not in _READ_BY_PILLOW}
-    if len(found.get(_COMMENT, "").encode()) > _LONGEST_COMMENT:
-        found[f"{_COMMENT} of more than 64 kB"] = found.pop(_COMMENT)
-    return found
+    return {key: str(text) for key, text in (texts or {}).items() if key not in _READ_BY_PILLOW}
 
 
 def _exif(image: Image.Image) -> bytes | None:

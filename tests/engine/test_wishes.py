@@ -131,11 +131,12 @@ def test_texts_of_a_png() -> None:
     assert not bare.warnings
 
 
-def test_a_long_comment_of_a_png_is_named() -> None:
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_long_comment_is_named(kind: str) -> None:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Comment", "a" * 70_000)
     buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), "red").save(buffer, "PNG", pnginfo=texts)
+    Image.new("P", (16, 16), 1).save(buffer, kind, pnginfo=texts, comment="a" * 70_000)
     result = guetzpy.optimize(buffer.getvalue(), effort="fast")
     assert "Comment of more than 64 kB" in result.warnings[0]
 

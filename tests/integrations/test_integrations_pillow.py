@@ -101,6 +101,11 @@ def test_metadata_is_that_which_is_given(picture: Image.Image) -> None:
         assert read.info["icc_profile"] == profile
 
 
+def test_a_comment_that_is_too_long(picture: Image.Image) -> None:
+    with pytest.raises(guetzpy.LimitError, match="comment"):
+        saved(picture, comment="a" * 65_534)
+
+
 def test_xmp_as_text(picture: Image.Image) -> None:
     """Pillow has the XMP of some PNG files as text."""
     assert saved(picture, xmp="<x>\xfc</x>").info["xmp"] == "<x>\xfc</x>".encode()

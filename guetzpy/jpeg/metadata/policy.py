@@ -266,7 +266,8 @@ def segments_for(
     icc : bytes, optional
         ICC profile.
     exif_data : bytes, optional
-        TIFF structure, with or without the prefix "Exif" and two NULs, as Pillow's ``info["exif"]``.
+        TIFF structure, with or without the prefix "Exif" and two NULs, as Pillow's ``info["exif"]``. Beyond
+        65527 bytes it is split into several segments, as ExifTool does; Pillow and ExifTool join them.
     xmp_data : bytes, optional
         XMP packet; a packet beyond 65502 bytes becomes extended XMP.
     dpi : tuple of float, optional
@@ -284,14 +285,15 @@ def segments_for(
     Raises
     ------
     LimitError
-        If the EXIF data, the ICC profile or the comment does not fit into its segments.
+        If the ICC profile or the comment does not fit into its segments.
     """
     density = [min(max(round(value), 1), 65535) for value in dpi] if dpi else aspect or (1, 1)
     numbers = b"".join(value.to_bytes(2, "big") for value in density)
     segments = [Segment(APP0, b"JFIF\0\1\1" + bytes((1 if dpi else 0,)) + numbers + b"\0\0")]
     if exif_data:
-        payload = exif.HEADER + exif_data.removeprefix(exif.HEADER)
-        segments.append(Segment(_APP1, _fitting("EXIF data", payload)))
+        tiff = exif_data.removeprefix(exif.HEADER)
+        size = _MAX_PAYLOAD - len(exif.HEADER)
+        segments += [Segment(_APP1, exif.HEADER + tiff[i : i + size]) for i in range(0, len(tiff), size)]
     if xmp_data:
         segments += [Segment(_APP1, payload) for payload in xmp_segments.payloads_of(xmp_data)]
     if icc:
@@ -302,11 +304,8 @@ def segments_for(
             Segment(_APP2, _ICC + bytes((i + 1, len(pieces))) + piece) for i, piece in enumerate(pieces)
         ]
     if comment:
-        segments.append(Segment(COM, _fitting("comment", comment)))
+        if len(comment) > _MAX_PAYLOAD:
+            size = len(comment)
+            raise LimitError(f"comment of {size} bytes does not fit a JPEG segment of {_MAX_PAYLOAD}")
+        segments.append(Segment(COM, comment))
     return segments
-
-
-def _fitting(what: str, payload: bytes) -> bytes:
-    if len(payload) > _MAX_PAYLOAD:
-        raise LimitError(f"{what} of {len(payload)} bytes does not fit a JPEG segment of {_MAX_PAYLOAD}")
-    return payload
