@@ -36,7 +36,7 @@ from guetzpy.search.plan import too_sparse
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["load", "sparseness"]
+__all__ = ["MAX_SIDE", "load", "sparseness"]
 
 #: Largest width and height that libjpeg and libjpeg-turbo read (JPEG_MAX_DIMENSION of jmorecfg.h).
 MAX_SIDE = 65500
@@ -50,6 +50,7 @@ def load(
     max_metadata: int = MAX_METADATA,
     max_directories: int = MAX_DIRECTORIES,
     max_input: int = MAX_INPUT,
+    max_side: int | None = MAX_SIDE,
     repair: bool = False,
     background: Any = None,
     convert_to_srgb: bool = False,
@@ -71,6 +72,8 @@ def load(
         Limits for a JPEG: its scans, its bytes of metadata, and its EXIF directories or MPF pictures.
     max_input : int
         Largest size of the file in bytes.
+    max_side : int, optional
+        Largest width and height of a picture that is not a JPEG; None if it is made smaller afterwards.
     repair : bool
         Whether a JPEG whose data ends early is read as far as it decodes, instead of raising FormatError.
     background : str or tuple, optional
@@ -96,13 +99,13 @@ def load(
         The picture is of a kind that guetzpy does not handle, for example animated, or transparent without
         ``background``.
     LimitError
-        A limit is exceeded, or a side is longer than a JPEG can have.
+        A limit is exceeded, for example ``max_side``, by default the longest that a JPEG can have.
     OSError
         The path or file cannot be read.
     TypeError, ValueError
         ``source`` has another type, or an array has another shape or dtype.
     """
-    check_size = _size_check(max_pixels, check)
+    check_size = _size_check(max_pixels, max_side, check)
     if background is not None:
         background_codes(background)  # its ValueError must not get the name of a file, as errors below do
     try:
@@ -239,20 +242,22 @@ def _from_file(
     return _of_pixels(data, read.codes, read.colour, read.metadata, convert, name)
 
 
-def _size_check(max_pixels: int, check: CheckSize | None) -> CheckSize:
+def _size_check(max_pixels: int, max_side: int | None, check: CheckSize | None) -> CheckSize:
     def check_size(width: int, height: int) -> None:
-        _check_size(width, height, max_pixels)
+        _check_size(width, height, max_pixels, max_side)
         if check is not None:
             check(width, height)
 
     return check_size
 
 
-def _check_size(width: int, height: int, max_pixels: int) -> None:
+def _check_size(width: int, height: int, max_pixels: int, max_side: int | None) -> None:
     if width < 1 or height < 1:
         raise FormatError(f"a size of {width} x {height} pixels; both must be at least 1")
-    if max(width, height) > MAX_SIDE:
-        raise LimitError(f"{width} x {height} pixels; a side of a JPEG has at most {MAX_SIDE}")
+    if max_side is not None and max(width, height) > max_side:
+        raise LimitError(
+            f"{width} x {height} pixels; a side of a JPEG has at most {max_side}: use --fit (fit)"
+        )
     if width * height > max_pixels:
         raise LimitError(
             f"{width} x {height} pixels are more than the limit of {max_pixels}: --max-pixels (max_pixels)"

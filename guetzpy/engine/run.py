@@ -154,7 +154,7 @@ def _with_hint(result: Result) -> Result:
 
 
 def _optimized(source: Readable, options: OptimizeOptions, name: str | None, reporter: Reporter) -> Result:
-    from guetzpy.engine.loading import load, sparseness
+    from guetzpy.engine.loading import MAX_SIDE, load, sparseness
     from guetzpy.jpeg.header import is_jpeg
 
     file_size = None
@@ -190,6 +190,7 @@ def _optimized(source: Readable, options: OptimizeOptions, name: str | None, rep
         max_metadata=options.max_metadata,
         max_directories=options.max_directories,
         max_input=options.max_input,
+        max_side=MAX_SIDE if options.fit is None else None,
         repair=options.repair,
         background=options.background,
         convert_to_srgb=options.to_srgb,

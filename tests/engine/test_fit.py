@@ -261,3 +261,11 @@ def test_a_blank_page_that_fits_is_packed() -> None:
     assert "only repacked without loss" in str(result.reason)
     converted = guetzpy.optimize(source, to_srgb=True, effort="fast")
     assert (converted.width, converted.height) == (1200, 1100)
+
+
+def test_sides_that_are_too_long_for_a_jpeg_are_made_smaller() -> None:
+    """Regression: the picture was refused by its size before."""
+    wide = np.random.default_rng(2).integers(0, 255, (2, 66_000), np.uint8)
+    with pytest.raises(guetzpy.LimitError, match=r"at most 65500: use --fit"):
+        guetzpy.optimize(wide, threads=1)
+    assert guetzpy.optimize(wide, fit=500, threads=1).width == 500
