@@ -301,7 +301,7 @@ def target_of(options: OptimizeOptions | TranscodeOptions) -> dict[str, float] |
 
 
 def background_codes(background: Any) -> tuple[float, float, float]:
-    """Return the codes, 0..255, of a background: a colour name, a gray code or three codes.
+    """Return the codes, 0..255, of an opaque background: a colour name, a gray code or three codes.
 
     Raises
     ------
@@ -312,16 +312,20 @@ def background_codes(background: Any) -> tuple[float, float, float]:
 
     try:
         if isinstance(background, str):
-            values: Any = ImageColor.getrgb(background)[:3]
-        elif hasattr(background, "__index__"):
+            values: Any = ImageColor.getrgb(background)
+        elif hasattr(background, "__index__") and not isinstance(background, bool):
             values = (operator.index(background),) * 3
         else:
-            values = tuple(background)[:3]
-        if len(values) == 3 and all(0 <= v <= 255 for v in values):
+            values = tuple(background)
+        if values[3:] == (255,):  # opaque
+            values = values[:3]
+        # White may be meant by (1.0, 1.0, 1.0), as in a float array; as codes it is nearly black.
+        scaled = not all(hasattr(v, "__index__") for v in values) and 0 < max(values) <= 1
+        if len(values) == 3 and not scaled and all(0 <= v <= 255 for v in values):
             return float(values[0]), float(values[1]), float(values[2])
     except (ValueError, TypeError):
         pass
-    raise ValueError(f"background {background!r}: expected a colour name or three codes 0..255")
+    raise ValueError(f"background {background!r}: expected a colour name or three codes 0..255, and no alpha")
 
 
 class _CommonKeywords(TypedDict, total=False):

@@ -100,9 +100,18 @@ def test_wrong_usage_whatever_the_picture(wrong: list[str], tmp_path: Path) -> N
         )
 
 
-@pytest.mark.parametrize("good", ["white", "#fff", (1, 2, 3), 255, [0.5, 0, 255]])
+@pytest.mark.parametrize(
+    "good", ["white", "#fff", "#123456ff", (1, 2, 3), (1, 2, 3, 255), 255, [0.5, 0, 255]]
+)
 def test_backgrounds(good: Any) -> None:
     guetzpy.OptimizeOptions(background=good)
+
+
+@pytest.mark.parametrize("wrong", ["#12345678", (1, 2, 3, 4), (1.0, 1.0, 1.0), True, b"white"])
+def test_backgrounds_that_would_mean_another_colour(wrong: Any) -> None:
+    """Regression: alpha was ignored, and white as 1.0 became nearly black."""
+    with pytest.raises(ValueError, match="no alpha"):
+        guetzpy.OptimizeOptions(background=wrong)
 
 
 def test_an_earlier_mark_stays_in_a_repack() -> None:
