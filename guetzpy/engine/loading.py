@@ -27,7 +27,7 @@ from guetzpy.picture.formats import decode, kind_of
 from guetzpy.picture.metadata import Metadata, metadata_of
 from guetzpy.picture.pillow import CheckSize, check_decoded_size, guarded, opened_jpeg, opened_single
 from guetzpy.picture.planes import Pixels, codes_of, pixels_of, planes_of
-from guetzpy.picture.png_rows import check_rows
+from guetzpy.picture.png_rows import check_rows, may_be_filled
 from guetzpy.picture.reading import MAX_INPUT, contents
 from guetzpy.picture.srgb import cmyk_to_srgb, to_srgb
 from guetzpy.picture.transform import Transform
@@ -237,7 +237,7 @@ def _from_file(
         read = _pixels(image, background, convert)
         # Pillow rotates TIFF files by their Orientation, which may exchange width and height.
         check_decoded_size(declared, read.codes.shape[:0:-1], turned=image.format == "TIFF")
-        if image.format == "PNG":
+        if image.format == "PNG" and may_be_filled(read.codes):
             check_rows(data)
     return _of_pixels(data, read.codes, read.colour, read.metadata, convert, name)
 

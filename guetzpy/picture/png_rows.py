@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import Any
+
+import numpy.typing as npt
 
 from guetzpy._runtime.threads import check_time
 from guetzpy.errors import FormatError
 
-__all__ = ["check_rows"]
+__all__ = ["check_rows", "may_be_filled"]
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: First column, first row, and steps of the passes of Adam7 (PNG specification, 8.1).
@@ -16,6 +19,16 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 # Bytes that are decompressed at a time.
 _PIECE = 1 << 20
+
+
+def may_be_filled(codes: npt.NDArray[Any]) -> bool:
+    """Return whether Pillow may have filled the last rows of a picture, shape (1|3, H, W).
+
+    A row that it fills has one colour. An interlaced picture gets its last odd row, one of the last two, from
+    the end of the data.
+    """
+    last = codes[:, -2:]
+    return bool((last == last[:, :, :1]).all(axis=(0, 2)).any())
 
 
 def check_rows(data: bytes) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 
+import numpy as np
 import pytest
 
 import guetzpy
 from guetzpy.errors import FormatError
-from guetzpy.picture.png_rows import check_rows
+from guetzpy.picture.png_rows import check_rows, may_be_filled
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -47,3 +48,14 @@ def test_a_picture_that_would_be_filled_is_refused() -> None:
     assert guetzpy.optimize(_png(16, 16, 8, 2, 0, 16 * 49), threads=1).width == 16
     with pytest.raises(FormatError, match="rows end early"):
         guetzpy.optimize(_png(16, 16, 8, 2, 0, 8 * 49, piece=999), threads=1)
+
+
+def test_pictures_whose_last_rows_vary_are_not_filled() -> None:
+    codes = np.random.default_rng(1).integers(0, 256, (3, 9, 12)).astype(np.uint8)
+    assert not may_be_filled(codes)
+    for row in (-1, -2):
+        filled = codes.copy()
+        filled[:, row] = 7
+        assert may_be_filled(filled)
+    assert may_be_filled(codes[:, :, :1])
+    assert may_be_filled(np.zeros((1, 1, 1), np.uint8))
