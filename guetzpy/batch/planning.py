@@ -296,9 +296,8 @@ def _record(
 def _refuse_own_manifest(manifest: str, tasks: list[Task], found: Discovery, copy_to: str | None) -> None:
     """Raise ValueError if an output of the run would replace its manifest, or the manifest's journal."""
     own = {os.path.realpath(manifest + end) for end in ("", "-journal")}
-    names = {
-        os.path.basename(each) for each in own
-    }  # compared first: links are resolved for few of a million
+    # Names are compared first, so that links are resolved for few of a million outputs.
+    names = {os.path.basename(each) for each in own}
     outputs = [(task.input, place) for task in tasks for place in (task.output, task.copy) if place]
     if copy_to is not None:
         outputs += [(other.input, storage.join(copy_to, other.relative)) for other in found.others]

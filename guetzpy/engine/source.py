@@ -129,10 +129,10 @@ class Source:
         """
         if not self.resized:
             return self._carried(policy)
-        policy_here = replace(
+        without = replace(
             policy, stripped=policy.stripped | _OF_OTHER_SIZES, kept=policy.kept - _OF_OTHER_SIZES
         )
-        carried = self._carried(policy_here)
+        carried = self._carried(without)
         set_size(carried.segments, self.width, self.height)
         dropped = [kind for kind in carried.removed if kind in _OF_OTHER_SIZES - policy.stripped]
         told = [f"made smaller: {kind} was dropped" for kind in dropped]

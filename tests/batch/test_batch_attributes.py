@@ -108,11 +108,12 @@ def test_backup_has_all_attributes(place: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_backup_of_a_file_that_is_not_replaced_is_removed(
+def test_backup_of_a_file_that_is_not_replaced_has_no_record(
     place: Path, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
-    """If the backup is a hard link, it would change together with the original."""
+    """A copy is removed. A hard link stays, since another run may use it; the next run takes it."""
     photo()
+    before = Path("in/a.jpg").read_bytes()
     if not links:
         monkeypatch.setattr(os, "link", cross_device)
     real = os.replace
@@ -125,8 +126,15 @@ def test_backup_of_a_file_that_is_not_replaced_is_removed(
     monkeypatch.setattr(os, "replace", refuse)
     (result,) = run("in", in_place=True, backup="kept")
     assert result.status == "failed"
-    assert os.listdir("kept") == [backup.RECORDS]
-    assert os.stat("in/a.jpg").st_nlink == 1
+    assert sorted(os.listdir("kept")) == [backup.RECORDS, "a.jpg"][: 2 if links else 1]
+    assert os.stat("in/a.jpg").st_nlink == (2 if links else 1)
+    assert os.listdir(Path("kept", backup.RECORDS)) == []
+    monkeypatch.setattr(os, "replace", real)
+    (result,) = run("in", in_place=True, backup="kept")
+    assert result.status == "lossless"
+    assert sorted(os.listdir("kept")) == [backup.RECORDS, "a.jpg"]
+    list(backup.restore("kept"))
+    assert Path("in/a.jpg").read_bytes() == before
 
 
 def test_broken_link_in_the_backup_folder_is_left_alone(place: Path) -> None:
