@@ -200,6 +200,6 @@ def test_ctrl_c(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Traceback" not in words
     assert "interrupted" in words.splitlines()[-1]
-    assert " so far; --resume goes on" in words.splitlines()[-2]
+    assert " so far; --resume continues the run" in words.splitlines()[-2]
     done = {path for path in (tmp_path / "out").rglob("*") if path.suffix != ".jpg"}
     assert {path.name for path in done} == {".guetzpy.sqlite"}
