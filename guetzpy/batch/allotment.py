@@ -25,7 +25,7 @@ _MARGIN = 1.01
 # Largest number of sizes that the search for the smallest encode of a file asks for.
 _MOST_ASKED = 5
 
-#: The largest distance at which curves are evaluated. Encodes that shall be as small as they can be have it.
+#: The largest distance at which curves are evaluated. A request for the smallest encode has it.
 FARTHEST = 1000.0
 _FARTHEST = math.log(FARTHEST)
 

@@ -367,24 +367,23 @@ def _check(
         raise ValueError("copying other files needs a destination")
     if shard is not None and not 1 <= shard[0] <= shard[1]:
         raise ValueError(f"shard {shard[0]}/{shard[1]}: expected k/n with k from 1 to n")
-    if destination is not None and not storage.is_url(destination):
-        real = os.path.realpath(destination)
-        for name in names:
-            if not storage.is_url(name) and os.path.realpath(name) == real:
-                raise ValueError(
-                    f"{name}: is an input and the output; use --in-place to replace its JPEG files"
-                )
-    if destination in names:
-        raise ValueError(
-            f"{destination}: is an input and the output; use --in-place to replace its JPEG files"
-        )
-    if backup is not None and not storage.is_url(backup):
-        real = os.path.realpath(backup)
-        for name in names:
-            if not storage.is_url(name) and os.path.realpath(name) == real:
-                raise ValueError(
-                    f"{name}: is an input and the folder of the backups; name another folder for them"
-                )
+    if (name := _same_place(destination, names)) is not None:
+        raise ValueError(f"{name}: is an input and the output; use --in-place to replace its JPEG files")
+    if (name := _same_place(backup, names)) is not None:
+        raise ValueError(f"{name}: is an input and the folder of the backups; name another folder for them")
+
+
+def _same_place(place: str | None, names: list[str]) -> str | None:
+    """Return the first of some paths and URLs that names the same file or folder as ``place``."""
+    if place is None:
+        return None
+    for name in names:
+        if name == place:
+            return name
+        local = not storage.is_url(place) and not storage.is_url(name)
+        if local and os.path.realpath(name) == os.path.realpath(place):
+            return name
+    return None
 
 
 def _check_suffix(destination: str | None, in_place: bool, suffix: str | None) -> None:

@@ -39,8 +39,8 @@ __all__ = ["Run"]
 # available at the start of the run.
 _SHARE_OF_MEMORY = 0.8
 
-# Outputs whose times differ by less nanoseconds are the same: archives in which CI services keep a folder
-# between runs round times to seconds, and ZIP files to two seconds.
+# Outputs whose times differ by fewer nanoseconds count as the same. CI services keep folders between runs in
+# archives that round times to seconds, and ZIP files round them to two seconds.
 _SAME_TIME = 2_000_000_000
 
 

@@ -78,7 +78,7 @@ def run_command(
     """
     check_choice("--names", wishes.names, ("jpg", "keep"))
     for option, name in (("-o", output), ("--backup", wishes.backup), ("--manifest", wishes.manifest)):
-        if name == "":  # as a variable of the shell that is not set; it would name the working folder
+        if name == "":  # a variable of the shell that is not set; the name would mean the working folder
             usage_error(f"{option} '': expected a name")
     if wishes.concern(inputs, output):
         page = begin(report, options, inputs, beside=report_beside, quiet=quiet)

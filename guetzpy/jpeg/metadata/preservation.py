@@ -146,7 +146,7 @@ def _drop_cut_short(edit: Edit) -> None:
 
 
 def _note_needed_xmp(edit: Edit) -> None:
-    """Note that XMP was stripped by which programs find a part after EOI."""
+    """Note that programs cannot find a part after EOI, because the XMP that names it was stripped."""
     needs_it = any(part.kind == "gainmap" or part.video for part in edit.parts)
     if "xmp" in edit.stripped & set(edit.kinds) and needs_it and not {"gainmap", "trailing"} & edit.kept:
         found_by = "programs that need XMP will not find the gain map or motion photo"
