@@ -16,6 +16,7 @@ from guetzpy.options import OptimizeOptions
 from guetzpy.picture.transform import Transform
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.learnt import families_of
+from guetzpy.search.coding.overshoot import Overshoot
 from guetzpy.search.coding.source import CodingSource, PlaneSource, StripSource
 from guetzpy.search.coding.tables import Table, TableFamily, beside_own
 from guetzpy.search.plan import Plan, TileLayout
@@ -179,7 +180,8 @@ def _source_of_jpeg(image: JpegImage, codes: Codes, judge: Judge) -> PlaneSource
         compensation = Compensation.towards(codes, judge.transform, 1.0, judge.threads)
     luma = image.components[0]
     sampling = (luma.h, luma.v) if len(own) > 1 else (1, 1)
-    return PlaneSource(image.width, image.height, own, sampling, judge.threads, compensation)
+    size = image.width, image.height
+    return PlaneSource(*size, own, sampling, judge.threads, compensation, Overshoot.of(codes))
 
 
 def _sources_of(

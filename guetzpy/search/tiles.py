@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from guetzpy.search.coding.overshoot import Overshoot
 from guetzpy.search.coding.source import CodingSource, PlaneSource
 from guetzpy.search.coding.weights import Weights
 from guetzpy.search.quality.judge import Judge
@@ -126,6 +127,7 @@ class Tiles:
             height=codes.shape[1],
             coefficients=tuple(self.cut(c, unit) for c, unit in zip(source.coefficients, units, strict=True)),
             compensation=None if whole is None else replace(whole, codes=codes),
+            overshoot=None if source.overshoot is None else Overshoot.of(codes),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from guetzpy.jpeg import pixels
 from guetzpy.jpeg.structure import Component, JpegImage
 from guetzpy.search.coding import rate, trellis
 from guetzpy.search.coding.compensation import Compensation
+from guetzpy.search.coding.overshoot import Overshoot
 from guetzpy.search.coding.weights import Weights
 
 __all__ = [
@@ -201,6 +203,8 @@ class PlaneSource(_GrayOrYCbCr):
         Unquantised coefficients, natural order, T.81 scaling.
     compensation : Compensation, optional
         Change of the luma that compensates for the error of the chroma.
+    overshoot : Overshoot, optional
+        Samples of the luma that may be above white or below black.
     """
 
     width: int
@@ -209,6 +213,7 @@ class PlaneSource(_GrayOrYCbCr):
     sampling: tuple[int, int] = (1, 1)
     threads: int | None = None
     compensation: Compensation | None = field(default=None, repr=False)
+    overshoot: Overshoot | None = field(default=None, repr=False)
 
     @classmethod
     def from_codes(
@@ -220,7 +225,8 @@ class PlaneSource(_GrayOrYCbCr):
     ) -> PlaneSource:
         """Transform RGB or gray codes, (1|3, H, W): uint8, uint16, or float32 on the scale of 0 to 255."""
         coefficients = pixels.forward(codes, sampling, downsampler="fitted", threads=threads)
-        return cls(codes.shape[2], codes.shape[1], tuple(coefficients), sampling, threads, compensation)
+        size = codes.shape[2], codes.shape[1]
+        return cls(*size, tuple(coefficients), sampling, threads, compensation, Overshoot.of(codes))
 
     @property
     def components(self) -> int:
@@ -251,13 +257,16 @@ class PlaneSource(_GrayOrYCbCr):
             if quantiser.bias[c]:
                 targets[c] = targets[c].copy()
                 targets[c][..., 0] += np.float32(8.0 * quantiser.bias[c])
+            quantised = partial(
+                trellis.quantise, qtable=tables[c], rate=rates[c], lagrangian=quantiser.lagrangians[c],
+                band_weights=weights.bands[c], threads=self.threads,
+            )  # fmt: skip
+            blocks, shifts = weights.blocks[c], weights.shifts[c] if weights.shifts else None
+            if c == 0 and self.overshoot is not None:
+                targets[c] = self.overshoot.move(targets[c], tables[c], blocks, shifts, quantised)
             width = quantiser.dither[c > 0]
             wanted = dithered(targets[c], width) if width else targets[c]
-            levels[c] = trellis.quantise(
-                wanted, tables[c], rates[c], quantiser.lagrangians[c],
-                weights=weights.blocks[c], band_weights=weights.bands[c],
-                shifts=weights.shifts[c] if weights.shifts else None, threads=self.threads,
-            )  # fmt: skip
+            levels[c] = quantised(wanted, weights=blocks, shifts=shifts)
         return Quantised(tuple(levels), tuple(targets))
 
 
