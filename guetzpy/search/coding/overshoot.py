@@ -22,7 +22,7 @@ from guetzpy._runtime.kernel import kernel
 
 __all__ = ["Overshoot"]
 
-#: Quantisations of a block before the one whose levels are kept. With 3, graphics on white paper are 1 % larger.
+#: Quantisations of a block before the one whose levels are kept. With 3, graphics on white are 1 % larger.
 _TURNS = 6
 
 #: Largest overshoot in codes. libjpeg's table for clamping covers samples from -384 to 639, and further ones
@@ -30,6 +30,8 @@ _TURNS = 6
 _LARGEST = np.float32(64.0)
 
 _FREE, _UPWARDS, _DOWNWARDS = 1, 2, 3
+
+_ROWS = 512  # rows of the picture that are classified at once, which bounds the scratch memory
 
 
 def _basis() -> npt.NDArray[np.float32]:
@@ -88,6 +90,18 @@ def _move(levels: Any, steps: Any, targets: Any, freedom: Any, basis: Any, large
     return 0
 
 
+def _kinds(codes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return the freedom of each sample of each block of some rows, (blocks, 64); see :class:`Overshoot`."""
+    _, height, width = codes.shape
+    top = 65535 if codes.dtype == np.uint16 else 255
+    kinds = np.full((-(-height // 8) * 8, -(-width // 8) * 8), _FREE, np.uint8)
+    inside = kinds[:height, :width]
+    inside[...] = 0
+    inside[(codes >= top).all(axis=0)] = _UPWARDS
+    inside[(codes <= 0).all(axis=0)] = _DOWNWARDS
+    return kinds.reshape(len(kinds) // 8, 8, -1, 8).swapaxes(1, 2).reshape(-1, 64)
+
+
 @dataclass(frozen=True, eq=False)
 class Overshoot:
     """The blocks of the luma that have samples with free values.
@@ -108,17 +122,15 @@ class Overshoot:
     def of(cls, codes: npt.NDArray[Any]) -> Overshoot:
         """Return the blocks of a picture: uint8, uint16, or float32 on the scale of 0 to 255, (1|3, H, W)."""
         _, height, width = codes.shape
-        top = 65535 if codes.dtype == np.uint16 else 255
-        rows, columns = -(-height // 8), -(-width // 8)
-        kinds = np.full((8 * rows, 8 * columns), _FREE, np.uint8)
-        kinds[:height, :width] = 0
-        kinds[:height, :width][(codes >= top).all(axis=0)] = _UPWARDS
-        kinds[:height, :width][(codes <= 0).all(axis=0)] = _DOWNWARDS
-        by_block = kinds.reshape(rows, 8, columns, 8).swapaxes(1, 2).reshape(-1, 64)
-        # A block that is all white or all black has no AC coefficients to save.
-        mixed = by_block.any(axis=1) & (by_block != by_block[:, :1]).any(axis=1)
-        chosen = np.flatnonzero(mixed)
-        return cls(chosen, by_block[chosen])
+        columns = -(-width // 8)
+        blocks, freedom = [], []
+        for first in range(0, height, _ROWS):
+            kinds = _kinds(codes[:, first : first + _ROWS])
+            # A block that is all white or all black has no AC coefficients to save.
+            mixed = np.flatnonzero((kinds != kinds[:, :1]).any(axis=1))
+            blocks.append(mixed + first // 8 * columns)
+            freedom.append(kinds[mixed])
+        return cls(np.concatenate(blocks), np.concatenate(freedom))
 
     def move(
         self,
