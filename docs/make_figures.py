@@ -28,6 +28,7 @@ from guetzpy.engine import compare as comparison
 from guetzpy.jpeg.reader import read
 from guetzpy.jpeg.structure import NATURAL_ORDER
 from guetzpy.metrics import heatmap
+from guetzpy.model.file import built_in
 from guetzpy.search import closed_loop
 from guetzpy.search.quality import weighting
 
@@ -229,12 +230,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 def size_against_distance(folder: Path) -> None:
     """Plot bits per pixel against distance for each photo."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.hashsalt": "guetzpy", "svg.fonttype": "none"})
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
     asked = (0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 6.0)
     figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
     for name in PHOTOS:
@@ -253,6 +249,44 @@ def size_against_distance(folder: Path) -> None:
     pyplot.close(figure)
 
 
+def _pyplot() -> Any:
+    """Return matplotlib's pyplot, set up to write the same SVG each time."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": "guetzpy", "svg.fonttype": "none"})
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def training(folder: Path) -> None:
+    """Plot what the description of the built-in model says of its fit."""
+    figures = built_in().about["figures"]
+    pyplot = _pyplot()
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    for name, errors in figures["weights"]["error_during_fit"].items():
+        done = (np.arange(len(errors)) + 0.5) * 100 / len(errors)
+        left.plot(done, errors, "o-", ms=3, label=name)
+    left.set_xlabel("part of the fit that is done, %")
+    left.set_ylabel("mean squared error / variance")
+    left.set_title("networks, pictures of the fit", fontsize=10)
+    rounds = figures["tables"]["rounds"]
+    for name in rounds[0]["per_cent"]:
+        right.plot(
+            range(len(rounds) + 1), [0, *(one["per_cent"][name] for one in rounds)], "o-", ms=3, label=name
+        )
+    right.set_xticks(range(len(rounds) + 1))
+    right.set_xlabel("round")
+    right.set_ylabel("bytes at equal score, %")
+    right.set_title("tables, pictures held out", fontsize=10)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=7)
+    figure.savefig(folder / "training.svg", metadata={"Date": None})
+    pyplot.close(figure)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Draw all pictures, and write the tables."""
     parser = argparse.ArgumentParser(
@@ -267,6 +301,7 @@ def main(arguments: list[str] | None = None) -> None:
     weights_field(folder)
     bits_field(folder)
     size_against_distance(folder)
+    training(folder)
     if folder == DOCS / "figures":
         page = DOCS / "choosing.md"
         page.write_text(with_tables(page.read_text(), found))
