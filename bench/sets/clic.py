@@ -184,6 +184,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bpp", default=",".join(f"{b:g}" for b in BUDGETS), metavar="A,B", help="budgets")
     parser.add_argument("--effort", default="balanced", choices=["fast", "balanced", "max"])
     parser.add_argument(
+        "--model", action="append", default=[], metavar="FILE", help="a row for guetzpy with this model, too"
+    )
+    parser.add_argument(
         "--only", default="", metavar="WORDS", help="encoders with one of WORDS in their titles"
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="pictures at the same time")
@@ -191,7 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder of that file")
     add_argument(parser)
     options = parser.parse_args(arguments)
-    encoders, missing = contestants(options.effort, options.jobs)
+    encoders, missing = contestants(options.effort, options.jobs, options.model)
     if options.only:
         encoders = [e for e in encoders if any(word in e.title for word in options.only.split(","))]
     named = corpus.chosen(options)

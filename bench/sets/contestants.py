@@ -17,6 +17,7 @@ from bench.quality import MS_SSIM_SMALLEST, Reference, ms_ssim, squared_error
 from guetzpy import GuetzpyError, Result, __version__
 from guetzpy.batch.budget import COARSEST, Aim, Encoded, encoded
 from guetzpy.batch.rates import FINEST
+from guetzpy.model.file import Model
 
 COLUMNS = ("ssimulacra2", "butteraugli_3norm")
 
@@ -157,12 +158,14 @@ def jpeg(picture: corpus.Picture, quality: float) -> bytes:
     return peers.by_pillow(picture, "JPEG", quality=int(quality), optimize=True, progressive=True)
 
 
-def optimized(picture: corpus.Picture, aim: Aim, effort: Any = "balanced", jobs: int = 1) -> Result:
-    """Encode by guetzpy."""
+def optimized(
+    picture: corpus.Picture, aim: Aim, effort: Any = "balanced", jobs: int = 1, model: Model | None = None
+) -> Result:
+    """Encode by guetzpy, with a model or the built-in one."""
     import guetzpy
 
     target: dict[str, Any] = dict([aim.target])
-    return guetzpy.optimize(picture, **target, effort=effort, threads=None if jobs == 1 else 1)
+    return guetzpy.optimize(picture, **target, effort=effort, threads=None if jobs == 1 else 1, model=model)
 
 
 def half(picture: corpus.Picture) -> corpus.Picture:
@@ -176,8 +179,20 @@ def doubled(picture: corpus.Picture, shape: tuple[int, int]) -> corpus.Picture:
     return np.array(Image.fromarray(picture).resize((shape[1], shape[0]), Image.Resampling.LANCZOS))
 
 
-def contestants(effort: str = "balanced", jobs: int = 1) -> tuple[list[Contestant], list[str]]:
-    """Return the encoders that are installed, and the titles of those that are missing."""
+def contestants(
+    effort: str = "balanced", jobs: int = 1, models: Sequence[str] = ()
+) -> tuple[list[Contestant], list[str]]:
+    """Return the encoders that are installed, and the titles of those that are missing.
+
+    Parameters
+    ----------
+    effort : {"fast", "balanced", "max"}
+        Effort of guetzpy.
+    jobs : int
+        Number of pictures at the same time.
+    models : sequence of str
+        Model files of ``guetzpy train``. For each of them, guetzpy takes part once more.
+    """
 
     def plain(
         decode: Callable[[bytes], corpus.Picture],
@@ -193,6 +208,9 @@ def contestants(effort: str = "balanced", jobs: int = 1) -> tuple[list[Contestan
     def own(picture: corpus.Picture, aim: Aim) -> Result:
         return optimized(picture, aim, effort, jobs)
 
+    def trained(model: Model) -> Encode:
+        return lambda picture, aim: optimized(picture, aim, effort, jobs, model)
+
     reach, code = (COARSEST, FINEST), source_hash()
     turbo, guetzpy = str(peers.PEERS["pillow"].version()), f"guetzpy {__version__}"
     shown = plain(peers.decode)
@@ -203,6 +221,9 @@ def contestants(effort: str = "balanced", jobs: int = 1) -> tuple[list[Contestan
         Contestant("half size, JPEG (Pillow), Lanczos", small(jpeg), large, (1, 95), "whole", turbo),
         Contestant("half size, guetzpy, Lanczos", small(own), large, reach, "common", guetzpy, code),
     ]
+    for model in map(Model.load, models):
+        name = f"guetzpy ({effort}, model {model.label})"
+        found.append(Contestant(name, trained(model), shown, reach, "common", guetzpy, code))
     missing = []
     scales = {"webp": (0, 100), "hevc": (0, 100), "avif": (0, 100), "jxl": (25.0, 0.2)}
     for kind, scale in scales.items():

@@ -24,6 +24,9 @@ from bench import (
 from bench import rate_distortion as rd
 from bench.journal import Journal
 from bench.sets import clic, contestants
+from guetzpy import Result
+from guetzpy.batch.budget import Aim
+from guetzpy.model import file as model_file
 
 # Curves
 
@@ -244,6 +247,21 @@ def test_a_competition_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(calls) == made
     assert compete(False) == first
     assert len(calls) == 2 * made
+
+
+def test_a_model_file_takes_part_in_the_competition() -> None:
+    file = str(Path(model_file.__file__).with_name("builtin.npz"))
+    usual, _ = contestants.contestants("fast", 1)
+    found, _ = contestants.contestants("fast", 1, [file])
+    label = model_file.built_in().label
+    new = {c.title: c for c in found if c.title not in {u.title for u in usual}}
+    assert list(new) == [f"guetzpy (fast, model {label})"]
+    aim = Aim(2.0)
+    own = next(c for c in found if c.title == "guetzpy (fast)").encode(photo(64, 64), aim)
+    made = new[f"guetzpy (fast, model {label})"].encode(photo(64, 64), aim)
+    assert isinstance(made, Result)
+    assert made.data == own.data
+    assert made.model == label
 
 
 def test_half_and_double() -> None:
