@@ -12,16 +12,19 @@ from scipy.fft import idctn
 import guetzpy
 from guetzpy.jpeg.reader import read
 from guetzpy.metrics import butteraugli, ssimulacra2
-from guetzpy.search.coding import overshoot
+from guetzpy.search.coding import fast_idct, overshoot
 from guetzpy.search.coding.overshoot import Overshoot
+from tests.reference import fast_idct as fast_decoder
 from tests.reference import overshoot as reference
 
 
-def paper(width: int = 240, height: int = 176, colour: tuple[int, int, int] = (0, 0, 0)) -> np.ndarray:
+def paper(
+    width: int = 240, height: int = 176, colour: tuple[int, int, int] = (0, 0, 0), size: int = 17
+) -> np.ndarray:
     picture = Image.new("RGB", (width, height), (255, 255, 255))
     pen = ImageDraw.Draw(picture)
-    for row in range(0, height, 22):
-        pen.text((6, row), "Quantise 0123456789 & decode", colour, ImageFont.load_default(17))
+    for row in range(0, height, 22 * size // 17):
+        pen.text((6, row), "Quantise 0123456789 & decode", colour, ImageFont.load_default(size))
     return np.asarray(picture)
 
 
@@ -123,3 +126,20 @@ def test_samples_stay_where_decoders_clamp() -> None:
         assert samples.max() > 256  # there is overshoot
         assert samples.min() > -300
         assert samples.max() < 555
+
+
+def test_samples_do_not_wrap_in_the_fast_idct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without limits, white samples in large letters decode to black by libjpeg-turbo's fast IDCT."""
+    page = paper(360, 240, size=44)
+
+    def wrapped(distance: float) -> int:
+        luma = read(guetzpy.optimize(page, distance=distance, mark=False).data).components[0]
+        blocks = luma.coefficients.reshape(-1, 64)
+        samples = idctn((blocks * luma.qtable.astype(float)).reshape(-1, 8, 8), axes=(1, 2), norm="ortho")
+        shown = np.clip(samples, -128, 127) + 128
+        return int((np.abs(fast_decoder.decode(blocks, luma.qtable) - shown) > 60).sum())
+
+    assert wrapped(2.0) == 0
+    assert wrapped(4.0) == 0
+    monkeypatch.setattr(fast_idct, "LARGEST", np.inf)
+    assert wrapped(4.0) > 10

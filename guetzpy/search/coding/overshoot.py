@@ -7,6 +7,8 @@ approximate any of many targets. The best one is found by turns: the block is qu
 takes the quantised block's values where they are free. No turn increases the cost of the block: its levels
 cost less under the new target, and the next levels cost at most as much as these. mozjpeg, in contrast,
 draws a fixed curve above white.
+
+Blocks that would wrap in :mod:`guetzpy.search.coding.fast_idct` get less overshoot, or none.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guetzpy._runtime.kernel import kernel
+from guetzpy.search.coding import fast_idct
 
 __all__ = ["Overshoot"]
 
@@ -28,6 +31,12 @@ _TURNS = 6
 #: Largest overshoot in codes. libjpeg's table for clamping covers samples from -384 to 639, and further ones
 #: can wrap; the quantisation error is added to the overshoot.
 _LARGEST = np.float32(64.0)
+
+#: Overshoot of blocks that wrap is halved until they do not, at most to this.
+_SMALLEST = np.float32(8.0)
+
+#: Levels after the last turn are checked if those of the last turn have such a factor. They differ little.
+_CHECKED = 6000.0
 
 _FREE, _UPWARDS, _DOWNWARDS = 1, 2, 3
 
@@ -167,20 +176,40 @@ class Overshoot:
         moved = result.reshape(-1, 64)
         weights = weights.reshape(1, -1)
         shifts = None if shifts is None else shifts.reshape(1, -1, 64)
-        rows = np.arange(len(self.blocks))
-        levels = np.full((len(rows), 64), -32768, np.int16)  # no level is -32768: T.81 F.1.2.2
-        for _ in range(_TURNS):
-            blocks, before = self.blocks[rows], levels
-            levels = quantise(
+
+        def levels_of(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+            blocks = self.blocks[rows]
+            levels: npt.NDArray[np.int16] = quantise(
                 moved[blocks][None],
                 weights=weights[:, blocks],
                 shifts=None if shifts is None else shifts[:, blocks],
             )[0]
-            # If the levels of a block are those of the turn before, so are all that follow.
-            changed = (levels != before).any(axis=1)
-            rows, levels = rows[changed], levels[changed]
-            blocks = self.blocks[rows]
-            new = np.empty((len(rows), 64), np.float32)
-            _move(levels, steps, by_block[blocks], self.freedom[rows], _BASIS, _LARGEST, new)
-            moved[blocks] = new
+            return levels
+
+        def by_turns(rows: npt.NDArray[np.int64], largest: Any) -> npt.NDArray[np.int64]:
+            """Move the targets of blocks, and return those that wrap."""
+            factors = np.zeros(len(self.blocks), np.float32)
+            moved[self.blocks[rows]] = by_block[self.blocks[rows]]
+            levels = np.full((len(rows), 64), -32768, np.int16)  # no level is -32768: T.81 F.1.2.2
+            for turn in range(_TURNS):
+                before = levels
+                levels = levels_of(rows)
+                # If the levels of a block are those of the turn before, so are all that follow.
+                changed = (levels != before).any(axis=1)
+                final = ~changed if turn < _TURNS - 1 else np.ones(len(rows), bool)
+                factors[rows[final]] = fast_idct.factors(levels[final], table)
+                rows, levels = rows[changed], levels[changed]
+                blocks = self.blocks[rows]
+                new = np.empty((len(rows), 64), np.float32)
+                _move(levels, steps, by_block[blocks], self.freedom[rows], _BASIS, largest, new)
+                moved[blocks] = new
+            rows = rows[factors[rows] > _CHECKED]
+            factors[rows] = fast_idct.factors(levels_of(rows), table)
+            return np.flatnonzero(factors > fast_idct.LARGEST)
+
+        rows, largest = np.arange(len(self.blocks)), _LARGEST
+        while len(rows) and largest >= _SMALLEST:
+            rows = by_turns(rows, largest)
+            largest /= np.float32(2.0)
+        moved[self.blocks[rows]] = by_block[self.blocks[rows]]
         return result
