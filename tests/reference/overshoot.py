@@ -16,7 +16,11 @@ def move(
         shown = idctn((level * steps).reshape(8, 8).astype(float), norm="ortho").ravel()
         samples = wanted.copy()
         for k, kind in enumerate(kinds):
-            if kind == 1 or (kind == 2 and shown[k] > wanted[k]) or (kind == 3 and shown[k] < wanted[k]):
-                samples[k] = min(max(shown[k], wanted[k] - largest), wanted[k] + largest)
+            if kind == 1:
+                samples[k] = min(max(shown[k], -128), 127)
+            elif kind == 2:
+                samples[k] = min(max(shown[k], wanted[k]), 127 + largest)
+            elif kind == 3:
+                samples[k] = max(min(shown[k], wanted[k]), -128 - largest)
         moved.append(dctn(samples.reshape(8, 8), norm="ortho").ravel())
     return np.array(moved)

@@ -59,7 +59,7 @@ def test_targets_are_those_of_the_reference(seed: int, step: float) -> None:
     levels = np.rint(targets / step + random.normal(0, 1, targets.shape)).astype(np.int16)
     freedom = random.integers(0, 4, (3, 64)).astype(np.uint8)
     moved = np.empty_like(targets)
-    overshoot._move(levels, steps, targets, freedom, overshoot._BASIS, overshoot._LARGEST, moved)
+    overshoot._move(levels, steps, targets, freedom, fast_idct.BASIS, overshoot._LARGEST, moved)
     expected = reference.move(levels, steps, targets, freedom, float(overshoot._LARGEST))
     np.testing.assert_allclose(moved, expected, atol=0.01)
 
@@ -108,7 +108,7 @@ def test_text_on_white_takes_fewer_bytes(
     usual = guetzpy.optimize(page, distance=1.0)
     monkeypatch.setattr(overshoot, "_TURNS", 0)
     without = guetzpy.optimize(page, distance=1.0)
-    assert len(usual.data) < 0.9 * len(without.data)
+    assert len(usual.data) < 0.95 * len(without.data)
     for result in (usual, without):
         shown = np.asarray(Image.open(io.BytesIO(result.data)).convert("RGB"))
         assert ssimulacra2(page, shown) > result.ssimulacra2_wanted - 0.01

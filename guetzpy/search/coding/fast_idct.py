@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from guetzpy._runtime.kernel import kernel
 
-__all__ = ["LARGEST", "factors"]
+__all__ = ["BASIS", "LARGEST", "factors"]
 
 #: Largest factor that is allowed. The rest up to 8191 is a margin for rounding.
 LARGEST = 8000.0
@@ -41,7 +41,8 @@ def _terms() -> npt.NDArray[np.float32]:
     return (terms * 16.0 * np.cos(np.arange(8) * np.pi / 16)).astype(np.float32)
 
 
-_BASIS = _basis()
+#: The DCT of 8 samples as an orthonormal matrix.
+BASIS = _basis()
 _TERMS = _terms()
 
 #: The scales of the columns while they are transformed, relative to those of a row.
@@ -93,5 +94,5 @@ def factors(levels: npt.NDArray[np.int16], table: npt.NDArray[np.uint16]) -> npt
     ndarray of float32, shape (n,)
     """
     largest = np.empty(len(levels), np.float32)
-    _measure(levels, table.astype(np.float32), _BASIS, _TERMS, _COLUMNS, largest)
+    _measure(levels, table.astype(np.float32), BASIS, _TERMS, _COLUMNS, largest)
     return largest

@@ -4,9 +4,10 @@ A decoder clamps red, green and blue to 0..255. Where the original is white, eve
 shows white, and where it is black, every luma below black shows black. Samples outside the picture, which
 fill the last blocks of rows and columns, are not shown at all. A block with such samples may therefore
 approximate any of many targets. The best one is found by turns: the block is quantised, and the next target
-takes the quantised block's values where they are free. No turn increases the cost of the block: its levels
-cost less under the new target, and the next levels cost at most as much as these. mozjpeg, in contrast,
-draws a fixed curve above white.
+takes the quantised block's values where they are free. If all errors had equal weights, no turn would
+increase the cost of the block: its levels cost less under the new target, and the next levels cost at most as
+much as these. The weights differ by frequency, so that a turn may increase the cost, but most turns decrease
+it. mozjpeg, in contrast, draws a fixed curve above white.
 
 Blocks that would wrap in :mod:`guetzpy.search.coding.fast_idct` get less overshoot, or none.
 """
@@ -43,53 +44,55 @@ _FREE, _UPWARDS, _DOWNWARDS = 1, 2, 3
 _ROWS = 512  # rows of the picture that are classified at once, which bounds the scratch memory
 
 
-def _basis() -> npt.NDArray[np.float32]:
-    """Return the DCT of 8 samples as an orthonormal matrix (T.81 A.3.3), float32 (8, 8)."""
-    u, x = np.ogrid[:8, :8]
-    matrix = np.cos((2 * x + 1) * u * np.pi / 16) / 2
-    matrix[0] = np.sqrt(0.125)
-    return matrix.astype(np.float32)
-
-
-_BASIS = _basis()
-
-
 @kernel(
     "int64(int16[:, ::1], float32[::1], float32[:, ::1], uint8[:, ::1], float32[:, ::1], float32,"
     " float32[:, ::1])"
 )
 def _move(levels: Any, steps: Any, targets: Any, freedom: Any, basis: Any, largest: Any, moved: Any) -> int:
-    """Write targets that differ from the given ones only where samples are free."""
+    """Write targets whose samples take the values of the quantised blocks where they are free."""
     zero = np.float32(0.0)
-    samples = np.empty((8, 8), np.float32)
+    white, black = np.float32(127.0), np.float32(-128.0)  # samples are relative to 128 (T.81 A.3.1)
+    samples = np.empty((2, 8, 8), np.float32)
     scratch = np.empty((8, 8), np.float32)
     for block in range(levels.shape[0]):
-        for i in range(8):
-            for x in range(8):
-                scratch[i, x] = zero
-            for j in range(8):
-                k = 8 * i + j
-                error = np.float32(levels[block, k]) * steps[k] - targets[block, k]
-                for x in range(8):
-                    scratch[i, x] += error * basis[j, x]
-        for y in range(8):
-            for x in range(8):
-                samples[y, x] = zero
+        for which in range(2):
             for i in range(8):
                 for x in range(8):
-                    samples[y, x] += basis[i, y] * scratch[i, x]
+                    scratch[i, x] = zero
+                for j in range(8):
+                    value = targets[block, 8 * i + j]
+                    if which == 1:
+                        value = np.float32(levels[block, 8 * i + j]) * steps[8 * i + j]
+                    for x in range(8):
+                        scratch[i, x] += value * basis[j, x]
+            for y in range(8):
+                for x in range(8):
+                    samples[which, y, x] = zero
+                for i in range(8):
+                    for x in range(8):
+                        samples[which, y, x] += basis[i, y] * scratch[i, x]
         for y in range(8):
             for x in range(8):
                 kind = freedom[block, 8 * y + x]
-                lowest = zero if kind == 0 or kind == 2 else -largest
-                highest = zero if kind == 0 or kind == 3 else largest
-                samples[y, x] = min(max(samples[y, x], lowest), highest)
+                wanted = samples[0, y, x]
+                lowest = wanted
+                highest = wanted
+                if kind == 1:
+                    lowest = black
+                    highest = white
+                elif kind == 2:
+                    highest = white + largest
+                    lowest = min(wanted, highest)
+                elif kind == 3:
+                    lowest = black - largest
+                    highest = max(wanted, lowest)
+                samples[1, y, x] = min(max(samples[1, y, x], lowest), highest) - wanted
         for i in range(8):
             for x in range(8):
                 scratch[i, x] = zero
             for y in range(8):
                 for x in range(8):
-                    scratch[i, x] += basis[i, y] * samples[y, x]
+                    scratch[i, x] += basis[i, y] * samples[1, y, x]
         for i in range(8):
             for j in range(8):
                 total = targets[block, 8 * i + j]
@@ -201,7 +204,7 @@ class Overshoot:
                 rows, levels = rows[changed], levels[changed]
                 blocks = self.blocks[rows]
                 new = np.empty((len(rows), 64), np.float32)
-                _move(levels, steps, by_block[blocks], self.freedom[rows], _BASIS, largest, new)
+                _move(levels, steps, by_block[blocks], self.freedom[rows], fast_idct.BASIS, largest, new)
                 moved[blocks] = new
             rows = rows[factors[rows] > _CHECKED]
             factors[rows] = fast_idct.factors(levels_of(rows), table)
