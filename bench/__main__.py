@@ -16,6 +16,7 @@ PARTS = {
     "start": "seconds to --help, to an import and to the first file, with and without a kernel cache",
     "compile_time": "seconds to compile each kernel",
     "screenshots": "draw screenshots to train on and to measure",
+    "drawings": "draw graphics of five kinds to measure",
     "clic": "a folder at a total budget of bits per pixel, as the CLIC challenge measures it",
     "jpeg_inputs": "bytes saved on JPEG files, by quality of the source",
     "inks": "bytes of CMYK files for other factors between the tables of their inks",

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw", "main"]
+__all__ = ["SYLLABLES", "draw", "main"]
 
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 
-_SYLLABLES = ("ta", "ri", "mo", "len", "ka", "sur", "ve", "ni", "dor", "pa", "el", "qui", "sto", "ban", "y")
+#: Parts of words without a meaning.
+SYLLABLES = ("ta", "ri", "mo", "len", "ka", "sur", "ve", "ni", "dor", "pa", "el", "qui", "sto", "ban", "y")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Artist:
 
     def word(self) -> str:
         """Return a word without a meaning."""
-        return "".join(_SYLLABLES[self.number(0, len(_SYLLABLES))] for _ in range(self.number(1, 5)))
+        return "".join(SYLLABLES[self.number(0, len(SYLLABLES))] for _ in range(self.number(1, 5)))
 
     def accent(self) -> Colour:
         """Return one of the theme's accents."""
