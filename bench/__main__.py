@@ -32,6 +32,7 @@ PACKAGES = {
     **dict.fromkeys(("speed", "start", "compile_time", "batch_speedup"), "timing."),
     "human": "viewers.",
     "clic": "sets.",
+    **dict.fromkeys(("screenshots", "drawings"), "graphics."),
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import drawings
+from bench.graphics import drawings
 
 KINDS = ("screenshots", *drawings.KINDS)
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from bench import corpus, screenshots
+from bench import corpus
+from bench.graphics import screenshots
 
 __all__ = ["KINDS", "draw", "main"]
 

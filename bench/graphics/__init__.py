@@ -1,0 +1,1 @@
+"""Graphics that are drawn by programs, for training and measurements."""
