@@ -106,7 +106,7 @@ def test_unusual_sampling_of_rgb(coffee: np.ndarray, factors: str) -> None:
         blocks = part.coefficients[: -(-height * v // v_max // 8), : -(-width * h // h_max // 8)]
         parts.append(Component(identifier, h, v, part.qtable, blocks.copy()))
     source = write(JpegImage(width, height, parts, "rgb"))
-    result = guetzpy.optimize(source)
+    result = guetzpy.optimize(source, distance=2.0)
     if factors == "31 21 11":
         assert result.status == "kept"
         assert "fractional sampling factors" in str(result.reason)
