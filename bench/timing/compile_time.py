@@ -35,7 +35,9 @@ def compile_package(package: str, passes: bool) -> dict[str, Any]:
     from numba.core import event
 
     from guetzpy._runtime import kernel as _jit
+    from guetzpy._runtime import packaged
 
+    packaged._FOLDER /= "none"  # kernels that an editable installation has would be loaded
     gc.disable()  # the processes of the warm-up run without garbage collection too
     _jit.import_kernels()
     numba.config.LLVM_PASS_TIMINGS = int(passes)

@@ -5,10 +5,10 @@
     python -m bench start --phases                       also the steps of a warm start
 
 Every figure is the wall time of a process of its own. The measures take turns over several rounds; the least
-and the median are reported. "cold" has an empty kernel cache, "warm" a filled one, "wheel" an empty one, but
-the kernels of a wheel. Python's own bytecode exists in all of them, as after pip install. The photo is
-tests/data/coffee.jpg, 0.24 megapixels. Measures that are not run keep their figures from an earlier result,
-with their date and commit.
+and the median are reported. A copy of the package without compiled kernels is measured: "cold" with an empty
+kernel cache, "warm" with a filled one. "wheel" has an empty cache, and the kernels of a wheel. Python's own
+bytecode exists in all of them, as after pip install. The photo is tests/data/coffee.jpg, 0.24 megapixels.
+Measures that are not run keep their figures from an earlier result, with their date and commit.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import argparse
 import compileall
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -92,17 +93,17 @@ json.dump(seconds, sys.stdout)
 """
 
 
-#: The folder of the package that is measured.
+#: The folder of this package. An editable installation has compiled kernels in it.
 SITE = Path(guetzpy.__file__).parents[1]
 
 
-def environment(cache: str, site: Path = SITE) -> dict[str, str]:
+def environment(cache: str, site: Path) -> dict[str, str]:
     """Return the environment of a measured process: this code, the given cache, and cached bytecode."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return kept | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": str(site)}
 
 
-def seconds(command: list[str], cache: str, site: Path = SITE) -> float:
+def seconds(command: list[str], cache: str, site: Path) -> float:
     """Return the wall time of a process."""
     started = time.perf_counter()
     # Python's -m looks for the package in the working folder first.
@@ -116,7 +117,15 @@ def install_wheel(folder: str) -> None:
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(SITE)], check=True)
 
 
-def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str, wheel: Path) -> dict[str, Any]:
+def copy_without_kernels(folder: Path) -> None:
+    """Copy the package into a folder, with bytecode."""
+    shutil.copytree(SITE / "guetzpy", folder / "guetzpy", ignore=shutil.ignore_patterns("_kernels"))
+    compileall.compile_dir(folder, quiet=2)
+
+
+def measure(
+    names: list[str], rounds: int, cold_rounds: int, warm_cache: str, bare: Path, wheel: Path
+) -> dict[str, Any]:
     """Run measures in turns; return description, limit, least and median seconds of each."""
     times: dict[str, list[float]] = {name: [] for name in names}
     for number in range(max(rounds, cold_rounds)):
@@ -126,10 +135,9 @@ def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str, wh
                 continue
             if cold:
                 with tempfile.TemporaryDirectory() as empty:
-                    site = wheel if name == "wheel" else SITE
-                    times[name].append(seconds(command, empty, site))
+                    times[name].append(seconds(command, empty, wheel if name == "wheel" else bare))
             else:
-                times[name].append(seconds(command, warm_cache))
+                times[name].append(seconds(command, warm_cache, bare))
     return {
         name: {
             "what": MEASURES[name][0],
@@ -143,12 +151,12 @@ def measure(names: list[str], rounds: int, cold_rounds: int, warm_cache: str, wh
     }
 
 
-def phases(rounds: int, warm_cache: str) -> dict[str, float]:
+def phases(rounds: int, warm_cache: str, site: Path) -> dict[str, float]:
     """Return the median seconds of each step of a warm start, in order."""
     command = [sys.executable, "-c", _PHASES, str(PHOTO)]
     runs = []
     for _ in range(rounds):
-        done = subprocess.run(command, env=environment(warm_cache), check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(command, env=environment(warm_cache, site), check=True, stdout=subprocess.PIPE)
         runs.append(json.loads(done.stdout))
     return {name: round(median(run[name] for run in runs), 3) for name in runs[0]}
 
@@ -206,19 +214,20 @@ def main(arguments: list[str] | None = None) -> None:
     result = provenance(part="start", photo=PHOTO.name)
     path = options.output / f"{options.name}.json"
     before = json.loads(path.read_text()) if path.exists() else {}
-    compileall.compile_dir(Path(guetzpy.__file__).parent, quiet=2)
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as wheel:
-        cache = options.cache or folder
+    with tempfile.TemporaryDirectory() as folder:
+        bare, wheel = Path(folder, "bare"), Path(folder, "wheel")
+        cache = options.cache or str(Path(folder, "cache"))
+        copy_without_kernels(bare)
         if "wheel" in names:
-            install_wheel(wheel)
+            install_wheel(str(wheel))
         if options.phases or any(not MEASURES[name][2] for name in names):
-            seconds(_OPTIMIZE, cache)  # fills the kernel cache and the system's file cache
+            seconds(_OPTIMIZE, cache, bare)  # fills the kernel cache and the system's file cache
         stamp = {"date": result["date"], "commit": result["commit"]}
-        found = measure(names, options.rounds, options.cold_rounds, cache, Path(wheel))
+        found = measure(names, options.rounds, options.cold_rounds, cache, bare, wheel)
         found = before.get("measures", {}) | {name: row | stamp for name, row in found.items()}
         result["measures"] = {name: found[name] for name in MEASURES if name in found}
         if options.phases:
-            result["phases"] = phases(max(3, options.rounds // 2), cache)
+            result["phases"] = phases(max(3, options.rounds // 2), cache, bare)
         elif "phases" in before:
             result["phases"] = before["phases"]
     write(options.name, result, options.output)

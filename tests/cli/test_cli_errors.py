@@ -357,7 +357,8 @@ def test_cold_start_survives_without_processes(folder: Path, monkeypatch: pytest
 
 def test_as_a_process(folder: Path) -> None:
     """A real process: its exit codes, a pipe without a reader, and the notice of the first run."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")}
+    # The package has no compiled kernels for the processor "generic".
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), "NUMBA_CPU_NAME": "generic"}
     command = [sys.executable, "-m", "guetzpy"]
     first = subprocess.run(
         [*command, "transcode", "missing.jpg", "-o", "x.jpg"], capture_output=True, text=True

@@ -26,6 +26,7 @@ def test_a_folder_of_kernels_that_is_read_only(tmp_path: Path, monkeypatch: pyte
     """Kernels that are in such a folder are loaded: nothing is compiled."""
     monkeypatch.setattr(kernel_cache, "cache_directory", lambda: tmp_path)
     monkeypatch.setattr(kernel_cache, "can_keep", lambda: False)
+    monkeypatch.setattr(kernel, "packaged", lambda: None)
     assert dict(surroundings())["kernels"] == f"{tmp_path} (cannot be written: every start compiles)"
     kernel_cache._KernelFiles(tmp_path / "guetzpy.a-1" / "kernel").save("key", 1)
     assert dict(surroundings())["kernels"] == f"{tmp_path} (read only)"
@@ -34,6 +35,7 @@ def test_a_folder_of_kernels_that_is_read_only(tmp_path: Path, monkeypatch: pyte
 def test_kernels_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the package contains kernels that fit, it does not matter that the cache cannot be written."""
     monkeypatch.setattr(kernel_cache, "can_keep", lambda: False)
+    monkeypatch.setattr(kernel, "packaged", lambda: None)
     assert "kernels of the package" not in dict(surroundings())
     monkeypatch.setattr(kernel, "packaged", lambda: tmp_path)
     found = dict(surroundings())

@@ -188,15 +188,50 @@ def test_first_run_of_the_wheel_compiles_nothing(installed: Path, tmp_path: Path
     assert "compiling" in said
 
 
-@pytest.mark.parametrize("way", ["no numba", "no hooks"])
-def test_wheel_without_kernels(way: str, tmp_path: Path) -> None:
-    """If kernels cannot be compiled, the wheel is the pure one, and the build says why."""
-    pytest.importorskip("build")
-    source = tmp_path / "source"
+def source_in(source: Path) -> Path:
+    """Copy what a build needs."""
     for name in tracked():
         if name.startswith(("guetzpy/", "docs/guetzpy.1")) or "/" not in name:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
+    return source
+
+
+@needs_kernels
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="needs compiled kernels")
+def test_editable_installation_has_the_kernels_of_its_sources(tmp_path: Path) -> None:
+    """They are compiled in the first installation, and again in the next one after a change."""
+    pytest.importorskip("hatchling")
+    pytest.importorskip("editables")  # which hatchling needs for editable installations
+    source = source_in(tmp_path / "source")
+    build = f"import hatch_build; hatch_build.build_editable({str(tmp_path)!r})"
+
+    def kernels() -> dict[str, int]:
+        call(sys.executable, "-c", build, cwd=source)
+        found = (source / "guetzpy" / "_kernels").rglob("*.bin")
+        return {path.parent.name + path.name: path.stat().st_mtime_ns for path in found}
+
+    first = kernels()
+    assert len(first) > 100
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(source)}
+    photo = ROOT / "tests" / "data" / "coffee.jpg"
+    optimise = (sys.executable, "-m", "guetzpy", "optimize", photo, "-o", "a.jpg", "--effort", "fast")
+    assert "compiling" not in call(*optimise, cwd=source, **environment)
+    assert kernels() == first
+    with open(source / "guetzpy" / "metrics" / "blur.py", "a") as stream:
+        stream.write("# a change\n")
+    assert "compiling" in call(*optimise, cwd=source, **environment)
+    assert len(kernels()) == len(first)
+    assert not set(kernels().values()) & set(first.values())
+    environment["NUMBA_CACHE_DIR"] = str(tmp_path / "another")
+    assert "compiling" not in call(*optimise, cwd=source, **environment)
+
+
+@pytest.mark.parametrize("way", ["no numba", "no hooks"])
+def test_wheel_without_kernels(way: str, tmp_path: Path) -> None:
+    """If kernels cannot be compiled, the wheel is the pure one, and the build says why."""
+    pytest.importorskip("build")
+    source = source_in(tmp_path / "source")
     environment, reason = {}, ""
     if way == "no numba":
         (tmp_path / "numba.py").write_text("raise ImportError('no numba here')")
@@ -207,7 +242,7 @@ def test_wheel_without_kernels(way: str, tmp_path: Path) -> None:
         sys.executable, "-m", "build", "--no-isolation", "--wheel", "-o", tmp_path, source, **environment
     )
     assert reason in said
-    assert ("No compiled kernels in the wheel" in said) == (way != "no hooks" and KERNELS)
+    assert ("No compiled kernels" in said) == (way != "no hooks" and KERNELS)
     assert [path.name for path in tmp_path.glob("*.whl")] == [
         f"guetzpy-{guetzpy.__version__}-py3-none-any.whl"
     ]
