@@ -14,6 +14,7 @@ from guetzpy.jpeg.structure import JpegImage
 from guetzpy.model.file import Model, built_in
 from guetzpy.options import OptimizeOptions
 from guetzpy.picture.transform import Transform
+from guetzpy.search.coding import flat_colours
 from guetzpy.search.coding.compensation import Compensation
 from guetzpy.search.coding.learnt import families_of
 from guetzpy.search.coding.overshoot import Overshoot
@@ -24,6 +25,10 @@ from guetzpy.search.quality.judge import Judge
 from guetzpy.search.tiles import Part, Sample, Tiles
 
 __all__ = ["Candidate", "Candidates", "model_of", "samplings", "source_of_codes"]
+
+#: Largest number of pixels for which a search aims at other flat colours. The second search takes up to 30
+#: bytes per pixel more than the first one, for which the memory of larger pictures is planned too tightly.
+_AIMED = 2_700_000
 
 Codes: TypeAlias = npt.NDArray[Any]
 Maker: TypeAlias = Callable[[], PlaneSource]
@@ -55,6 +60,9 @@ class Candidates:
         Sample tiles with a source for each candidate.
     model : Model
         Fitted parameters.
+    aimed : callable
+        Returns the same picture with candidates that aim at flat colours which the decoder shows best
+        (:mod:`guetzpy.search.coding.flat_colours`); None if there are no such colours.
     """
 
     codes: Codes
@@ -63,12 +71,16 @@ class Candidates:
     entries: tuple[Candidate, ...]
     sample: Sample | None = None
     model: Model = field(default_factory=built_in)
+    aimed: Callable[[], Candidates | None] = lambda: None
 
     @classmethod
-    def of_pixels(cls, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions) -> Candidates:
-        """Return the candidates of pixels: 4:4:4 and 4:2:0, or gray."""
+    def of_pixels(
+        cls, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions, aims: Codes | None = None
+    ) -> Candidates:
+        """Return the candidates of pixels: 4:4:4 and 4:2:0, or gray. They aim at ``aims`` if it is given."""
         allowed, model = samplings(options, len(codes)), model_of(options)
         families = families_of(model)
+        aimed_at = codes if aims is None else aims
 
         def make(part: Codes, sampling: tuple[int, int]) -> PlaneSource:
             return source_of_codes(part, sampling, judge.transform, judge.threads)
@@ -76,7 +88,18 @@ class Candidates:
         def whole(sampling: tuple[int, int]) -> CodingSource:
             if plan.bounded:
                 return StripSource(codes, make, sampling, plan.strip_rows, judge.threads)
-            return make(codes, sampling)
+            return make(aimed_at, sampling)
+
+        def with_aims() -> Candidates | None:
+            small = codes.shape[1] * codes.shape[2] <= _AIMED
+            if aims is not None or not small or plan.bounded or len(codes) != 3 or codes.dtype != np.uint8:
+                return None
+            other = flat_colours.aims(codes, judge.transform)
+            if other is None:
+                return None
+            for maker in makers:
+                maker.cache_clear()  # the second search takes the memory of the first one's sources
+            return cls.of_pixels(codes, judge, plan, options, other)
 
         makers = [cache(partial(whole, sampling)) for sampling in allowed]
         entries = tuple(Candidate(maker, family) for maker in makers for family in families)
@@ -84,9 +107,10 @@ class Candidates:
         tiles = _tiles(codes, plan.choice_tiles)
         small = tiles.cut_picture(codes) if tiles is not None else _middle(codes, plan)
         if small is not None:
-            sources = tuple(make(small, sampling) for sampling in allowed for _ in families)
+            part = small if tiles is None else tiles.cut_picture(aimed_at)
+            sources = tuple(make(part, sampling) for sampling in allowed for _ in families)
             sample = Sample(tiles, sources, _judge_of_tiles(small, judge, plan))
-        return cls(codes, judge, plan, entries, sample, model)
+        return cls(codes, judge, plan, entries, sample, model, with_aims)
 
     @classmethod
     def of_jpeg(

@@ -64,12 +64,35 @@ def select(
         return smooth.search(
             candidates.entries, candidates.judge, limits, mean, measure, check, strict=strict
         )
-    return _with_mean(candidates, limits, effort, strict, mean, check)
+    return _with_flat_colours(candidates, limits, effort, strict, mean, check)
 
 
 def _is_smooth(candidates: Candidates) -> bool:
     sample = candidates.sample  # this takes less time than the search of the whole picture
     return (sample is None or smooth.is_smooth(sample.sources[0])) and smooth.is_smooth(candidates.source(0))
+
+
+def _with_flat_colours(
+    candidates: Candidates,
+    limits: Limits,
+    effort: str,
+    strict: bool,
+    mean: smooth.Mean,
+    check: Callable[[], None],
+) -> Selected:
+    """Search as :func:`select` does; if the limits are not met, try other codes of flat colours."""
+    try:
+        selected = _with_mean(candidates, limits, effort, strict, mean, check)
+    except TargetError:
+        aimed = candidates.aimed()
+        if aimed is None:
+            raise
+        return _with_mean(aimed, limits, effort, strict, mean, check)
+    aimed = None if selected.relaxed is None else candidates.aimed()
+    if aimed is None:
+        return selected
+    again = _with_mean(aimed, limits, effort, strict, mean, check)
+    return min(selected, again, key=lambda each: limits.excess(each.found.scores))
 
 
 def _with_mean(

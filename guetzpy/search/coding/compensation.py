@@ -23,11 +23,11 @@ from guetzpy.jpeg.sampling import upsample
 from guetzpy.jpeg.structure import JpegImage
 from guetzpy.picture.transform import Transform
 
-__all__ = ["Compensation"]
+__all__ = ["LUMINANCE", "Compensation"]
 
 #: Weights of linear red, green and blue in the luminance: the mean of the rows for the long and the middle
 #: cones in libjxl's opsin absorbance matrix, from which both metrics compute their luminance.
-_WEIGHTS = (0.265, 0.657, 0.078)
+LUMINANCE = (0.265, 0.657, 0.078)
 
 #: Table entries per code. Linear interpolation between the entries has an error below 1e-7, also where sRGB's
 #: curve is steepest.
@@ -219,10 +219,10 @@ def _light_tables(transform: Transform) -> npt.NDArray[np.float32]:
     The shape is (3, entries, 2).
     """
     positions = np.arange(255 * _DENSITY + 2) / (255.0 * _DENSITY)
-    weights = np.array(_WEIGHTS)
+    weights = np.array(LUMINANCE)
     if transform.matrix is not None:
         weights = np.array(
-            [sum(_WEIGHTS[i] * float(transform.matrix[i, c]) for i in range(3)) for c in range(3)]
+            [sum(LUMINANCE[i] * float(transform.matrix[i, c]) for i in range(3)) for c in range(3)]
         )
     tables = np.zeros((3, len(positions), 2), np.float32)
     for c in range(3):
