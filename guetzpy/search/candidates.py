@@ -26,8 +26,9 @@ from guetzpy.search.tiles import Part, Sample, Tiles
 
 __all__ = ["Candidate", "Candidates", "model_of", "samplings", "source_of_codes"]
 
-#: Largest number of pixels for which a search aims at other flat colours. The second search takes up to 30
-#: bytes per pixel more than the first one, for which the memory of larger pictures is planned too tightly.
+#: Largest number of pixels of a picture that is searched again with other targets for flat colours. The
+#: second search takes up to 30 bytes per pixel more than the first one. The planned memory of larger pictures
+#: does not contain this.
 _AIMED = 2_700_000
 
 Codes: TypeAlias = npt.NDArray[Any]
@@ -61,8 +62,9 @@ class Candidates:
     model : Model
         Fitted parameters.
     aimed : callable
-        Returns the same picture with candidates that aim at flat colours which the decoder shows best
-        (:mod:`guetzpy.search.coding.flat_colours`); None if there are no such colours.
+        Returns the candidates of the same picture with other targets for its flat colours
+        (:mod:`guetzpy.search.coding.flat_colours`). None: no target would change, or the picture is a JPEG,
+        gray, not of 8 bits, or too large.
     """
 
     codes: Codes
@@ -77,7 +79,11 @@ class Candidates:
     def of_pixels(
         cls, codes: Codes, judge: Judge, plan: Plan, options: OptimizeOptions, aims: Codes | None = None
     ) -> Candidates:
-        """Return the candidates of pixels: 4:4:4 and 4:2:0, or gray. They aim at ``aims`` if it is given."""
+        """Return the candidates of pixels: 4:4:4 and 4:2:0, or gray.
+
+        If ``aims``, float32 of the shape of ``codes``, is given, it is encoded instead of ``codes``; scores
+        are still against ``codes``.
+        """
         allowed, model = samplings(options, len(codes)), model_of(options)
         families = families_of(model)
         aimed_at = codes if aims is None else aims

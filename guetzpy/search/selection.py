@@ -64,7 +64,8 @@ def select(
         return smooth.search(
             candidates.entries, candidates.judge, limits, mean, measure, check, strict=strict
         )
-    return _with_flat_colours(candidates, limits, effort, strict, mean, check)
+    search = partial(_with_mean, limits=limits, effort=effort, strict=strict, mean=mean, check=check)
+    return _with_flat_colours(candidates, limits, search)
 
 
 def _is_smooth(candidates: Candidates) -> bool:
@@ -73,26 +74,20 @@ def _is_smooth(candidates: Candidates) -> bool:
 
 
 def _with_flat_colours(
-    candidates: Candidates,
-    limits: Limits,
-    effort: str,
-    strict: bool,
-    mean: smooth.Mean,
-    check: Callable[[], None],
+    candidates: Candidates, limits: Limits, search: Callable[[Candidates], Selected]
 ) -> Selected:
-    """Search as :func:`select` does; if the limits are not met, try other codes of flat colours."""
+    """Search the candidates; if the limits are not met, search with other targets for flat colours too."""
     try:
-        selected = _with_mean(candidates, limits, effort, strict, mean, check)
+        selected = search(candidates)
     except TargetError:
         aimed = candidates.aimed()
         if aimed is None:
             raise
-        return _with_mean(aimed, limits, effort, strict, mean, check)
+        return search(aimed)
     aimed = None if selected.relaxed is None else candidates.aimed()
     if aimed is None:
         return selected
-    again = _with_mean(aimed, limits, effort, strict, mean, check)
-    return min(selected, again, key=lambda each: limits.excess(each.found.scores))
+    return min(selected, search(aimed), key=lambda each: limits.excess(each.found.scores))
 
 
 def _with_mean(

@@ -29,7 +29,7 @@ def cost(shown: np.ndarray, wanted: np.ndarray) -> float:
     change = by_code = 0.0
     for weight, before, after in zip(WEIGHTS, wanted.astype(float), shown.astype(float), strict=True):
         change += weight * (light(after) - light(before))
-        by_code += weight * (light(before + 0.5) - light(before - 0.5))
+        by_code += weight * (light(before + 1) - light(before - 1)) / 2
     a, b = rgb2lab(np.array([[wanted, shown]]) / 255.0)[0]
     return (change / by_code) ** 2 + 0.5 * float(((a - b) ** 2).sum())
 

@@ -83,7 +83,7 @@ def test_colours_that_rounding_codes_best_need_no_other_codes() -> None:
 
 @pytest.mark.parametrize("effort", ["fast", "balanced"])
 def test_limits_are_met_where_rounding_misses_them(effort: str) -> None:
-    """Luma and chroma that are rounded by themselves show one code more of green in all of this area."""
+    """If luma and chroma are rounded each by itself, all of this area has one code more of green."""
     picture = chart((48, 151, 191), (191, 88, 48))
     result = guetzpy.optimize(picture, distance=1.0, effort=effort, strict=True)  # type: ignore[arg-type]
     assert not result.limited_by_format

@@ -1,4 +1,4 @@
-"""Flat colours: codes of luma and chroma that the decoder's arithmetic turns into the nearest colour.
+"""Flat colours: the codes of luma and chroma that a decoder turns into the nearest colour.
 
 A decoder rounds luma and chroma to codes, and then red, green and blue. Only a quarter of all colours can be
 coded exactly. If luma and chroma are rounded by themselves, (48, 151, 191) decodes to (48, 152, 191). With
@@ -39,7 +39,7 @@ _MANY = 4096  # colours of one step of the search, which bounds the scratch memo
 
 
 def aims(codes: npt.NDArray[np.uint8], transform: Transform) -> npt.NDArray[np.float32] | None:
-    """Return the colours at which an encode of a picture should aim.
+    """Return a picture whose flat colours decode to the nearest ones, to be encoded in place of another.
 
     Parameters
     ----------
@@ -114,10 +114,9 @@ def _cost(
     light = transform.linear(np.ascontiguousarray(wanted)).astype(np.float64)
     other = transform.linear(np.ascontiguousarray(shown)).astype(np.float64)
     weights = np.array(LUMINANCE)[:, None, None]
-    code = wanted.astype(np.float32)
-    half = np.float32(0.5)
-    rise = transform.linear(code + half) - transform.linear(code - half)
-    by_code = np.maximum((weights * rise).sum(axis=0), 1e-6)
+    code = wanted.astype(np.float32)  # whole codes up and down: some profiles are applied to whole codes only
+    rise = transform.linear(code + np.float32(1)) - transform.linear(code - np.float32(1))
+    by_code = np.maximum((weights * rise).sum(axis=0) / 2.0, 1e-6)
     luminance = (weights * (other - light)).sum(axis=0) / by_code
     hue = ((_lab(other) - _lab(light)) ** 2).sum(axis=0)
     cost: npt.NDArray[np.float64] = luminance**2 + _HUE * hue
