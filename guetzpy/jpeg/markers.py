@@ -182,6 +182,9 @@ def find_marker(data: bytes, position: int) -> tuple[int, int, int] | None:
         Marker code, position of the first 0xFF (which may be a fill byte), position after the code; None if
         there is no further marker.
     """
+    code = data[position : position + 2]
+    if code[:1] == b"\xff" and code[1:] not in (b"", b"\x00", b"\xff"):  # as behind every valid segment
+        return code[1], position, position + 2
     match = _MARKER.search(data, position)
     if match is None:
         return None
