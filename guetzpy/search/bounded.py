@@ -77,9 +77,7 @@ def select(
     tiles = candidates.sample
     if smooth.is_smooth(tiles.sources[0]) or smooth.is_linear(candidates.codes):
         mean = smooth.Mean(candidates.codes)
-        return smooth.search(
-            candidates.entries, judge, limits, mean, measure, check, strict=strict, sparing=True
-        )
+        return smooth.search(candidates.entries, judge, limits, mean, measure, check, strict=strict, few=True)
     return _select(candidates, limits, strict, check)
 
 

@@ -81,7 +81,7 @@ _BY_COLUMN, _BY_BAND_ROW, _BAND_ROWS = 2600, 220, (8, 64)
 _OF_COEFFICIENTS = 66, 83_000_000, 250, 276
 #: Condition for the search of a file of few bytes with gradients, by metrics that keep no data of the
 #: reference: the columns of SSIMULACRA 2 take at most this number of bytes.
-_LEAN_FOR_COLUMNS = 100_000_000
+_GRADIENTS_FOR_COLUMNS = 100_000_000
 
 #: Largest number of pixels of a file of few bytes that is not a JPEG. Its search then ends within ten
 #: seconds.
@@ -89,7 +89,7 @@ _MOST_FOR_FEW_BYTES = 9_000_000
 #: Limits for a file of few bytes, by ``search_memory``, which does not include the memory of the libraries.
 #: Up to the first number of bytes the usual search is made; up to the second, a search whose metrics keep no
 #: data of the reference.
-_USUAL_FOR_FEW_BYTES, _LEAN_FOR_FEW_BYTES = 370_000_000, 500_000_000
+_USUAL_FOR_FEW_BYTES, _GRADIENTS_FOR_FEW_BYTES = 370_000_000, 500_000_000
 
 #: Factor on the estimated memory for a file of few bytes: the estimate can be too small, and the
 #: documentation promises the limit.
@@ -239,9 +239,9 @@ def plan_search(
     usual = search_memory(_whole(width) * _whole(height), effort, coefficients)
     spared = _spared_memory(width, height, effort, coefficients)
     spares = _must_spare(pixels, usual, spared, ceiling, file_size, coefficients, name)
-    lean = ceiling is None and usual <= _LEAN_FOR_FEW_BYTES
-    lean = lean and width * _column_memory(height) <= _LEAN_FOR_COLUMNS
-    bounded = spares and not coefficients and not lean
+    gradients = ceiling is None and usual <= _GRADIENTS_FOR_FEW_BYTES
+    gradients = gradients and width * _column_memory(height) <= _GRADIENTS_FOR_COLUMNS
+    bounded = spares and not coefficients and not gradients
     very_large = pixels >= _VERY_LARGE
     threaded = Resources(threads)
     if spares:

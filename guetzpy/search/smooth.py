@@ -186,13 +186,13 @@ def _dithers(candidate: Candidate) -> tuple[tuple[float, float], ...]:
     return _DITHERS if candidate.make().components == 3 else _DITHERS[::2]
 
 
-def _finest(candidates: Sequence[Candidate], sparing: bool) -> list[_Recipe]:
+def _finest(candidates: Sequence[Candidate], few: bool) -> list[_Recipe]:
     """Return the parameters of the finest encodes."""
     return [
         _Recipe(candidate, EncodeSettings(1.0, dither=dither, family=candidate.family).at_finest(bias))
-        for bias in (BIASES if sparing else (*BIASES, *_FINER_BIASES))
+        for bias in (BIASES if few else (*BIASES, *_FINER_BIASES))
         for candidate in candidates
-        for dither in (_dithers(candidate)[-2:-1] if sparing else _dithers(candidate))
+        for dither in (_dithers(candidate)[-2:-1] if few else _dithers(candidate))
     ]
 
 
@@ -209,30 +209,30 @@ def _at_the_edge(finest: Sequence[_Recipe]) -> list[_Recipe]:
     ]
 
 
-def _recipes(candidates: Sequence[Candidate], distance: float, sparing: bool) -> Iterator[_Recipe]:
+def _recipes(candidates: Sequence[Candidate], distance: float, few: bool) -> Iterator[_Recipe]:
     """Yield the fixed set without the finest encodes, coarsest first.
 
     A larger requested distance only adds encodes. Up to distance 1 the set is the same.
     """
     source = candidates[0].make()
     area = source.width * source.height
-    ratio = next(ratio for pixels, ratio in _RATIOS if area >= pixels or sparing)
+    ratio = next(ratio for pixels, ratio in _RATIOS if area >= pixels or few)
     dithers = _dithers(candidates[0])
-    dithers = dithers[1:2] if sparing else dithers
+    dithers = dithers[1:2] if few else dithers
     for number in reversed(range(int(log(_COARSEST / _FINEST) / log(ratio)) + 1)):
         step = _FINEST * power(ratio, float(number))
         if step > _REACH * max(distance, 1.0):
             continue
         limits = sorted({tables.dc_limit(0.0), tables.dc_limit(step)})
         for candidate in candidates:
-            for limit in limits[:1] if sparing else limits:
+            for limit in limits[:1] if few else limits:
                 if limit > tables.dc_limit(distance):
                     continue
                 for dither in dithers:
                     settings = EncodeSettings(
                         step, dc_limit=limit, chroma_dc_limit=limit, dither=dither, family=candidate.family
                     )
-                    yield _Recipe(candidate, settings, settled=not sparing)
+                    yield _Recipe(candidate, settings, settled=not few)
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ def search(
     check: Callable[[], None],
     *,
     strict: bool,
-    sparing: bool = False,
+    few: bool = False,
 ) -> Selected:
     """Return the smallest of a fixed set of encodes that meets the limits and has the right mean colour.
 
@@ -315,8 +315,8 @@ def search(
         Called before each encode; it raises an exception to end the search.
     strict : bool
         Whether limits are never relaxed.
-    sparing : bool
-        Whether only a small set is tried, to save time.
+    few : bool
+        Whether only few encodes are made, to save time.
 
     Raises
     ------
@@ -324,10 +324,10 @@ def search(
         No encode meets the limits, and ``strict`` is True.
     """
     source = candidates[0].make()
-    if sparing or source.width * source.height >= _LARGE:
+    if few or source.width * source.height >= _LARGE:
         candidates = candidates[-1:]
     distance = limits.starting_distance()
-    finest = _finest(candidates, sparing)
+    finest = _finest(candidates, few)
     floor = _floor(finest, judge, limits, mean, check)
     if floor.error > MEAN_LIMIT:
         finest += _at_the_edge(finest)
@@ -337,8 +337,8 @@ def search(
     allowed = max(mean_limit(distance), floor.error)
     best: tuple[int, _Recipe, Scores] | None = None
     error = inf
-    for recipe in (*_recipes(candidates, distance, sparing), *finest):
-        if not sparing and _is_needless(recipe, error):
+    for recipe in (*_recipes(candidates, distance, few), *finest):
+        if not few and _is_needless(recipe, error):
             continue
         check()
         trial = recipe.make()

@@ -214,7 +214,7 @@ def test_gradients_that_are_jpeg_files_never_grow_with_the_distance(subsampling:
 @pytest.mark.parametrize("planes", [1, 3])
 def test_only_colours_have_an_edge_of_the_gamut(planes: int) -> None:
     source = source_of_codes(np.full((planes, 32, 48), 250, np.uint8), (1, 1), Transform(), 1)
-    finest = _finest([Candidate(lambda: source, JPEGLI)], sparing=False)
+    finest = _finest([Candidate(lambda: source, JPEGLI)], few=False)
     assert finest
     more = _at_the_edge(finest)
     assert bool(more) == (planes == 3)
